@@ -1,0 +1,98 @@
+"""The errors and warnings of this package.
+
+They carry data, say the next step, and never hold a secret's value: names, files, lines and types only. Each one
+pickles, because pytest-xdist sends them from its workers to the terminal.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+
+class FlowSecretsError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class UsageError(FlowSecretsError):
+    """An argument of ours is wrong: a marker's, a fixture's, a function's."""
+
+
+class PrefectNotInstalled(FlowSecretsError):  # noqa: N818
+    """The real Prefect is needed and not there."""
+
+    def __init__(self, wanted_by: str) -> None:
+        super().__init__(wanted_by)
+        self.wanted_by = wanted_by
+
+    def __str__(self) -> str:
+        return (
+            f"{self.wanted_by} needs Prefect 0.5.5 to 1.4.1, which is not installed here: "
+            "pip install 'pytest-flowsecrets[prefect]'"
+        )
+
+
+class UnsupportedPrefect(FlowSecretsError):  # noqa: N818
+    """A Prefect is installed whose secrets work in another way (2.x, 3.x, or older than 0.5.5)."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.version = version
+
+    def __str__(self) -> str:
+        return (
+            f"Prefect {self.version} is installed; pytest-flowsecrets gives secrets to Prefect 0.5.5 to 1.4.1 only: "
+            "pip install 'prefect<=1.4.1', or take the secrets marker and fixtures off this test"
+        )
+
+
+class ConfigSyntaxError(FlowSecretsError):
+    """A TOML text that Prefect could not read.
+
+    Args:
+        path: the file that was to be written or read.
+        line: 1-based line of the fault, or None where the parser did not tell.
+        column: 1-based column of the fault, or None.
+        reason: what the parser said.
+        excerpt: the lines around the fault, with every value masked.
+    """
+
+    def __init__(self, path: str, line: Optional[int], column: Optional[int], reason: str, excerpt: str = "") -> None:
+        super().__init__(path, line, column, reason, excerpt)
+        self.path, self.line, self.column, self.reason, self.excerpt = path, line, column, reason, excerpt
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+        message = f"{place}: {self.reason}; Prefect would fail at import, so the file was not written"
+        return f"{message}\n{self.excerpt}" if self.excerpt else message
+
+
+class SecretRejected(FlowSecretsError):  # noqa: N818
+    """The real Prefect refuses to load with a secret written like this (its own error is the ``__cause__``).
+
+    Args:
+        names: the secrets that were being set.
+        prefect_version: the installed version.
+        reason: type of Prefect's own error, without its text, which may hold the value.
+    """
+
+    def __init__(self, names: str, prefect_version: str, reason: str) -> None:
+        super().__init__(names, prefect_version, reason)
+        self.names, self.prefect_version, self.reason = names, prefect_version, reason
+
+    def __str__(self) -> str:
+        return (
+            f"Prefect {self.prefect_version} cannot load its configuration with {self.names}: {self.reason}; "
+            "in production `import prefect` would fail. Rename the secret or write its value in another way"
+        )
+
+
+class CloudUnreachable(FlowSecretsError, ConnectionError):  # noqa: N818
+    """Something asked the default address of Prefect Cloud from inside an isolation."""
+
+
+class SecretChangedWarning(UserWarning):
+    """What ``Secret(name).get()`` gives differs from what the test gave."""
+
+
+class TomlDialectWarning(UserWarning):
+    """Prefect's own TOML parser (``toml`` 0.10.2) reads a key differently from TOML 1.0."""
