@@ -1,0 +1,110 @@
+"""The part of ``os.environ`` that decides what Prefect sees: ``PREFECT__…`` and where the home directory is.
+
+Ambient state is not a test input, what the run declares is. A variable that was there before the run could declare
+anything, that is when this module was imported, is the developer's own, *ambient*. One that appeared or changed since
+(pytest-env, a conftest, ``monkeypatch.setenv``) was declared, and stays.
+"""
+
+from __future__ import annotations
+
+import os
+import site
+from typing import Dict, Iterable, List, Mapping, Optional
+
+PREFIX = "PREFECT__"
+SECRETS_PREFIX = "PREFECT__CONTEXT__SECRETS__"
+HOME_NAMES = ("HOME", "USERPROFILE") if os.name == "nt" else ("HOME",)
+_USER_BASE = "PYTHONUSERBASE"
+
+ambient: Dict[str, str] = {name: text for name, text in os.environ.items() if name.startswith(PREFIX)}
+
+
+def declared_names() -> List[str]:
+    """Names of the ``PREFECT__`` variables that this run has set or changed by now."""
+    return [name for name, text in os.environ.items() if name.startswith(PREFIX) and ambient.get(name) != text]
+
+
+def forget_ambient(names: Iterable[str]) -> None:
+    """Take variables as declared: a child of the run (an xdist worker) inherits what the run set before it started."""
+    for name in names:
+        ambient.pop(name, None)
+
+
+def variable_for(name: str, text: str, version: str) -> Optional[str]:
+    """The variable that gives a secret of exactly this name and text, or None where no variable can.
+
+    Prefect changes some names (``secret_of``), and the operating system allows neither NUL nor, in names, ``=``.
+    """
+    if "=" in name or "\0" in name + text or secret_of(SECRETS_PREFIX + name, version) != name:
+        return None
+    if os.name == "nt" and name != name.upper():
+        return None
+    try:
+        os.fsencode(name + text)
+    except UnicodeEncodeError:
+        return None
+    return SECRETS_PREFIX + name
+
+
+def secret_of(variable: str, version: str) -> Optional[str]:
+    """The secret that a variable defines, wholly or (``A__B``) a part of; None if it is not about secrets.
+
+    Up to 0.6.6 the whole name is lower-cased, up to 0.14.22 all but the last part, from 0.15.0 nothing, but then the
+    prefix counts only in upper case or in lower case throughout.
+    """
+    prefix, name = variable[: len(SECRETS_PREFIX)], variable[len(SECRETS_PREFIX) :]
+    release = _release(version)
+    if release >= (0, 15):
+        prefix = prefix.replace("CONTEXT__SECRETS", "context__secrets")
+    elif prefix.startswith(PREFIX):
+        prefix = PREFIX + prefix[len(PREFIX) :].lower()
+    if prefix != f"{PREFIX}context__secrets__":
+        return None
+    first, *rest = name.split("__")
+    return first.lower() if release < (0, 6, 7) or (rest and release < (0, 15)) else first
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+
+
+class Environment:
+    """Prefect's part of ``os.environ``: taken, hidden, changed, and given back as it was."""
+
+    def __init__(self) -> None:
+        self._saved: Dict[str, str] = {}
+        self._names: frozenset[str] = frozenset()
+
+    def enter(self, home: str, hidden: Mapping[str, str]) -> None:
+        """Hide the ambient variables and those in ``hidden``, and move the home directory to ``home``."""
+        self._saved = _taken()
+        for name, text in [*ambient.items(), *hidden.items()]:
+            if os.environ.get(name) == text:
+                del os.environ[name]
+        if _USER_BASE not in os.environ and site.ENABLE_USER_SITE:
+            # Python looks for packages of `pip install --user` below HOME; a child process must still find them.
+            os.environ[_USER_BASE] = site.getuserbase()
+        for name in HOME_NAMES:
+            os.environ[name] = home
+
+    def exit(self) -> None:
+        """Make everything that belongs to Prefect as it was, whatever the test did to it."""
+        for name in _taken():
+            if name not in self._saved:
+                del os.environ[name]
+        for name, text in self._saved.items():
+            if os.environ.get(name) != text:
+                os.environ[name] = text
+
+
+def _taken() -> Dict[str, str]:
+    return {
+        name: text
+        for name, text in os.environ.items()
+        if name.startswith(PREFIX) or name in HOME_NAMES or name == _USER_BASE
+    }
+
+
+def visible() -> Dict[str, str]:
+    """What a child process needs to see the same: the home directory and every ``PREFECT__`` variable."""
+    return _taken()

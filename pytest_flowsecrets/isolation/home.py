@@ -1,0 +1,134 @@
+"""A private ``~/.prefect``: made for one isolation, readable by its owner only, gone afterwards."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+
+from pytest_flowsecrets.isolation import config_text
+
+ConfigText = Union[str, Mapping[str, Any]]
+
+
+class PrefectHome:
+    """The home directory of an isolation.
+
+    Attributes:
+        path: the private ``.prefect`` folder, what ``~/.prefect`` means inside the isolation.
+    """
+
+    def __init__(
+        self, root: Path, changed: Callable[[bool], None], parser: Optional[config_text.Parser] = None
+    ) -> None:
+        self.path = root / ".prefect"
+        self._changed = changed
+        self._parser = parser
+
+    def __repr__(self) -> str:
+        return f"<PrefectHome {str(self.path)!r}>"
+
+    def write_config(self, text_or_mapping: ConfigText, *, strict: bool = True) -> Path:
+        """Write ``config.toml`` and let Prefect see it at once.
+
+        Args:
+            text_or_mapping: TOML text, or a mapping of the whole file, as ``{"context": {"secrets": {"A": "x"}}}``.
+            strict: refuse a text that Prefect could not read. With False the file is written as it is, and what the
+                real Prefect raises for it is raised here; the file stays for child processes.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            ConfigSyntaxError: the text is no TOML; nothing was written.
+            SecretRejected: Prefect refuses to load with it; the former file is back.
+        """
+        return self.write("config.toml", text_or_mapping, strict=strict)[0]
+
+    def write_backend(self, text_or_mapping: ConfigText, *, strict: bool = True) -> Path:
+        """Write ``backend.toml``: read from Prefect 0.10.0 on, stronger than ``config.toml``; as ``write_config``."""
+        return self.write("backend.toml", text_or_mapping, strict=strict)[0]
+
+    def write(self, name: str, text_or_mapping: ConfigText, *, strict: bool) -> Tuple[Path, Dict[str, Any]]:
+        """Write the file ``name``; its path and what Prefect reads in it (nothing where not ``strict``)."""
+        target = self.path / name
+        text = config_text.to_text(text_or_mapping)
+        found = config_text.check(text, str(target), self._parser) if strict else {}
+        former = target.read_bytes() if target.exists() else None
+        write_private(target, text)
+        try:
+            self._changed(strict)
+        except Exception:
+            if strict:
+                _put_back(target, former)
+            raise
+        return target, found
+
+
+def _put_back(target: Path, former: Union[bytes, None]) -> None:
+    if former is None:
+        target.unlink()
+    else:
+        write_private(target, former)
+
+
+def write_private(target: Path, text: Union[str, bytes]) -> None:
+    """Write a file that only its owner can read, at once or not at all (a rename in the same folder)."""
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # made with mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+class HomePool:
+    """Home directories, used again when they come back: with the same path Prefect's defaults are the same."""
+
+    def __init__(self) -> None:
+        self._free: List[Path] = []
+        self._all: List[Path] = []
+        self._owner = os.getpid()
+        atexit.register(self.close)
+
+    def acquire(self) -> Path:
+        """An empty home directory (mode 0700) with an empty ``.prefect`` in it."""
+        if os.getpid() != self._owner:  # a fork: the parent's directories are not ours to use or to remove
+            self.__init__()  # type: ignore[misc]
+        while self._free:
+            root = self._free.pop()
+            if (root / ".prefect").is_dir():
+                return root
+        root = Path(tempfile.mkdtemp(prefix="flowsecrets-"))
+        (root / ".prefect").mkdir(mode=0o700)
+        self._all.append(root)
+        return root
+
+    def release(self, root: Path) -> None:
+        """Take a home directory back and remove whatever the test left in it."""
+        if os.getpid() != self._owner:
+            return
+        if os.listdir(root) != [".prefect"] or os.listdir(root / ".prefect"):
+            shutil.rmtree(root, ignore_errors=True)
+            if root.exists():  # something in it cannot be removed, or is being written: never hand it out again
+                return
+            (root / ".prefect").mkdir(mode=0o700, parents=True)
+            root.chmod(0o700)
+        self._free.append(root)
+
+    def close(self) -> None:
+        """Remove every home directory."""
+        if os.getpid() == self._owner:
+            for root in self._all:
+                shutil.rmtree(root, ignore_errors=True)
+            self._free.clear()
+            self._all.clear()
+
+
+homes = HomePool()

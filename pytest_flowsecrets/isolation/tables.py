@@ -1,0 +1,133 @@
+"""Prefect's configuration tables, read and written underneath their own methods.
+
+``prefect.config`` is a tree of ``Config`` tables: a ``DotDict`` (items in ``__dict__``) up to 0.6.5, a python-box
+``Box`` (a dict) from 0.6.6. Their own methods convert, copy and validate on the way; here only the plain items
+underneath are touched, so that a table keeps its identity and what was in it comes back exactly.
+
+Two ways to hold a tree:
+
+* a ``Tree`` is a copy by value: what a table should hold;
+* a ``Snapshot`` remembers the table objects themselves: what has to come back.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
+
+Path = Tuple[str, ...]
+_SCALARS = frozenset({str, int, float, bool, bytes, complex, type(None)})
+
+
+class Tree(Dict[str, Any]):
+    """The contents of a table, tables inside it being ``Tree`` too; every other value is a leaf."""
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Any = _Missing()
+
+
+def items_of(table: Any) -> Dict[str, Any]:
+    """The dictionary in which a table keeps its items, to be used with ``dict``'s own methods only."""
+    return table if isinstance(table, dict) else vars(table)
+
+
+def fill(table: Any, items: Dict[str, Any]) -> None:
+    """Make ``items`` the items of ``table``, in place. At no moment does another thread see a kept key missing."""
+    held = items_of(table)
+    for key in [key for key in dict.keys(held) if key not in items]:
+        dict.pop(held, key, None)
+    dict.update(held, items)
+
+
+def freeze(table: Any, kind: type) -> Tree:
+    """Copy a table of class ``kind`` by value."""
+    return Tree(
+        (key, freeze(value, kind) if isinstance(value, kind) else value) for key, value in dict.items(items_of(table))
+    )
+
+
+def thaw(table: Any, tree: Tree, kind: type) -> None:
+    """Make a table hold what ``tree`` says, in place; tables below it stay the same objects where they exist."""
+    present = items_of(table)
+    items = {}
+    for key, value in tree.items():
+        if isinstance(value, Tree):
+            child = dict.get(present, key)
+            items[key] = child if isinstance(child, kind) else kind()
+            thaw(items[key], value, kind)
+        else:
+            items[key] = value if type(value) in _SCALARS else deepcopy(value)
+    fill(table, items)
+
+
+def changes(old: Tree, new: Tree, at: Path = ()) -> Iterator[Tuple[Path, Any]]:
+    """Yield (path, new value or MISSING) for every place where two trees differ; a table is named whole once."""
+    for key in old:
+        if key not in new:
+            yield (*at, key), MISSING
+    for key, value in new.items():
+        before = old.get(key, MISSING)
+        if isinstance(value, Tree) and isinstance(before, Tree):
+            yield from changes(before, value, (*at, key))
+        elif type(before) is not type(value) or before != value:
+            yield (*at, key), value
+
+
+def change(table: Any, path: Path, value: Any, kind: type) -> None:
+    """Set or remove (``MISSING``) one value below a table, in place. Tables missing on the way are made."""
+    for key in path[:-1]:
+        child = dict.get(items_of(table), key)
+        if not isinstance(child, kind):
+            if value is MISSING:
+                return
+            child = kind()
+            dict.__setitem__(items_of(table), key, child)
+        table = child
+    held = items_of(table)
+    if value is MISSING:
+        dict.pop(held, path[-1], None)
+    elif isinstance(value, Tree):
+        child = dict.get(held, path[-1])
+        child = child if isinstance(child, kind) else kind()
+        thaw(child, value, kind)
+        dict.__setitem__(held, path[-1], child)
+    else:
+        dict.__setitem__(held, path[-1], deepcopy(value))
+
+
+class Snapshot:
+    """Tables as they are now: the same objects with the same items come back with ``restore``.
+
+    Args:
+        tables: the tables from which to start; those inside them are taken along.
+        kind: the class of the tables.
+    """
+
+    def __init__(self, tables: Iterable[Any], kind: type) -> None:
+        self._kind = kind
+        self._saved: Dict[int, Tuple[Any, Dict[str, Any]]] = {}
+        for table in tables:
+            self._take(table)
+
+    def _take(self, table: Any) -> None:
+        if id(table) in self._saved:
+            return
+        items = dict.copy(items_of(table))  # in one step, another thread may be writing
+        self._saved[id(table)] = table, items
+        for value in items.values():
+            if isinstance(value, self._kind):
+                self._take(value)
+
+    def __contains__(self, table: object) -> bool:
+        return id(table) in self._saved
+
+    def restore(self) -> None:
+        """Give every table its items back."""
+        saved: List[Tuple[Any, Dict[str, Any]]] = list(self._saved.values())
+        for table, items in saved:
+            fill(table, items)

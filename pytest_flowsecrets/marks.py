@@ -1,0 +1,71 @@
+"""What ``@pytest.mark.secrets`` says about a test. Nothing of pytest is imported: items and marks are only read."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Mapping, Optional
+
+from pytest_flowsecrets.errors import UsageError
+
+RIGHT_FORM = '@pytest.mark.secrets(GITHUB_ACCESS_TOKEN="x") or @pytest.mark.secrets({"my secret": 42})'
+HELP = (
+    "secrets(mapping=None, /, **values): give the real Prefect these secrets for this test; a mapping for names that "
+    "are no identifiers; the closest mark wins, name by name"
+)
+
+
+def secrets_of(item: Any) -> Optional[Dict[str, Any]]:
+    """The secrets that the marks of a test give it, the closest winning name by name; None without any mark.
+
+    Raises:
+        UsageError: a mark has wrong arguments; names the test, what is wrong and the right form, never a value.
+    """
+    found: Optional[Dict[str, Any]] = None
+    for mark in _closest_first(item):
+        try:
+            given = _secrets(*mark.args, **mark.kwargs)
+        except UsageError as error:
+            raise UsageError(f"{item.nodeid}: {error}; write {RIGHT_FORM}") from None
+        found = {**given, **(found or {})}
+    return found
+
+
+def _secrets(*arguments: Any, **values: Any) -> Dict[str, Any]:
+    if len(arguments) > 1 or not (arguments or values):
+        raise UsageError(f"the secrets mark takes one mapping, or names, or both, but got {len(arguments)} arguments")
+    mapping = arguments[0] if arguments else {}
+    if not isinstance(mapping, Mapping):
+        raise UsageError(
+            f"the argument of the secrets mark is a mapping of names to values, not {type(mapping).__name__}"
+        )
+    from pytest_flowsecrets.isolation.spelling import as_text
+
+    secrets = {**mapping, **values}
+    for name, value in secrets.items():
+        if not isinstance(name, str):
+            raise UsageError(f"the name of a secret is text, not {type(name).__name__}")
+        as_text(name, value)
+    return secrets
+
+
+def _closest_first(item: Any) -> Iterator[Any]:
+    """The secrets marks of a test: of its parameters, of the function, of its classes, of modules and packages."""
+    callspec = getattr(item, "callspec", None)
+    of_parameters = list(reversed([mark for mark in (callspec.marks if callspec else ()) if mark.name == "secrets"]))
+    yield from of_parameters
+    for node in reversed(item.listchain()):
+        marks = [mark for mark in node.own_markers if mark.name == "secrets"]
+        marks = [mark for mark in marks if not any(mark is other for other in of_parameters)]
+        order = _order_in_classes(node)
+        yield from sorted(marks, key=lambda mark: order.get(id(mark), -1))
+
+
+def _order_in_classes(node: Any) -> Dict[int, int]:
+    """The place of each mark of a class, the class itself before its bases (pytest lists the bases first)."""
+    target = getattr(node, "obj", None)
+    if not isinstance(target, type):
+        return {}
+    marks: List[Any] = []
+    for owner in target.__mro__:
+        own = owner.__dict__.get("pytestmark", [])
+        marks.extend(own if isinstance(own, list) else [own])
+    return {id(getattr(mark, "mark", mark)): place for place, mark in enumerate(marks)}

@@ -1,0 +1,187 @@
+"""The pytest plugin: options, markers, fixtures, hooks. Each body is a few lines that call plain code.
+
+The only module of this package that imports pytest. At its top it imports nothing heavy: a run without secrets loads
+neither Prefect nor anything else of ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping
+
+import pytest
+
+from pytest_flowsecrets import marks
+from pytest_flowsecrets.errors import FlowSecretsError, PrefectNotInstalled, UsageError
+from pytest_flowsecrets.isolation import environ
+from pytest_flowsecrets.options import OPTIONS, Setting, resolve_all
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.isolation.home import PrefectHome
+    from pytest_flowsecrets.isolation.secrets import LocalSecrets
+    from pytest_flowsecrets.isolation.stack import Isolation
+
+ISOLATION = "flowsecrets_isolation"
+FIXTURES = frozenset({ISOLATION, "local_secrets", "prefect_home"})
+
+_settings = pytest.StashKey[Mapping[str, Setting]]()
+_depth = pytest.StashKey[int]()
+_asks = pytest.StashKey[bool]()
+_isolation = pytest.StashKey["Isolation"]()
+
+
+# -- options, markers, header ------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the settings of ``options.OPTIONS`` to the command line and to ini files."""
+    group = parser.getgroup("flowsecrets", "secrets for Prefect flows")
+    for option in OPTIONS.values():
+        group.addoption(option.flag, default=None, metavar="|".join(option.choices or ("X",)), help=option.help)
+        parser.addini(option.ini, option.help)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, read the settings, and remember which variables were there before the run."""
+    config.addinivalue_line("markers", marks.HELP)
+    environ.forget_ambient(getattr(config, "workerinput", {}).get("flowsecrets_declared", ()))
+    config.stash[_depth] = _entered()
+    try:
+        config.stash[_settings] = resolve_all(config.getoption, config.getini)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last net: whatever went wrong, no isolation outlives the run."""
+    if _entered() > config.stash.get(_depth, 0):
+        from pytest_flowsecrets.isolation import stack
+
+        stack.unwind(config.stash[_depth])
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """One line: the Prefect that was found, and each setting with its source."""
+    from pytest_flowsecrets.isolation.version import installed_version
+
+    shown = [f"{name}={value} ({source})" for name, (value, source) in config.stash[_settings].items() if value]
+    return f"flowsecrets: prefect {installed_version() or 'not installed'}, {', '.join(shown)}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker which of the variables that it inherits were declared by this run."""
+    node.workerinput["flowsecrets_declared"] = environ.declared_names()
+
+
+def _entered() -> int:
+    import sys
+
+    stack = sys.modules.get("pytest_flowsecrets.isolation.stack")
+    return stack.depth() if stack else 0
+
+
+# -- which tests ask for secrets ---------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    """Check every marker, and give the isolation to the tests that ask for it."""
+    everything = config.stash[_settings]["isolation"].value == "all"
+    wrong: List[str] = []
+    for item in items:
+        names: List[str] = getattr(item, "fixturenames", [])
+        try:
+            marked = marks.secrets_of(item) is not None
+        except UsageError as error:
+            wrong.append(str(error))
+            continue
+        if everything or marked or not FIXTURES.isdisjoint(names):
+            item.stash[_asks] = True
+            if ISOLATION not in names:
+                names.append(ISOLATION)
+    if wrong:
+        raise pytest.UsageError("\n".join(wrong))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> None:
+    """Set the isolation up before any other function-scoped fixture, and after all that live longer.
+
+    So a user's ``monkeypatch`` is undone inside it, and what a session fixture declares is there when it begins.
+    """
+    if fixturedef.scope == "function" and fixturedef.argname != ISOLATION and request.node.stash.get(_asks, False):
+        request.getfixturevalue(ISOLATION)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Isolate what has no fixtures (doctests of older pytest), where every test is to be isolated."""
+    if item.stash.get(_asks, False) and not hasattr(item, "fixturenames"):
+        isolation = _enter(item)
+        item.addfinalizer(isolation.exit)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Once all fixtures are gone, make sure that nothing has put a variable of ours back."""
+    yield
+    isolation = item.stash.get(_isolation, None)
+    if isolation is not None:
+        isolation.exit()
+        isolation.repair_environment()
+        del item.stash[_isolation]
+
+
+# -- fixtures ----------------------------------------------------------------------------------------------------------
+
+
+def _enter(item: Any) -> Isolation:
+    from pytest_flowsecrets.isolation.stack import DEFAULT_VERSION, Isolation
+
+    secrets: Dict[str, Any] = marks.secrets_of(item) or {}
+    isolation = Isolation(item.config.stash[_settings]["prefect-version"].value or DEFAULT_VERSION)
+    item.stash[_isolation] = isolation
+    try:
+        isolation.enter(secrets)
+    except PrefectNotInstalled as error:
+        pytest.skip(str(error))
+    except FlowSecretsError as error:
+        pytest.fail(f"{item.nodeid}: {error}", pytrace=False)
+    for warning in isolation.secrets.surprises(secrets):
+        _warn(item, warning)
+    return isolation
+
+
+def _warn(item: Any, warning: Warning) -> None:
+    from pytest_flowsecrets.isolation.notify import warn_at
+
+    code = getattr(getattr(item, "obj", None), "__code__", None)
+    if code is None:  # a doctest, or a test that is no plain function
+        item.warn(warning)
+    else:
+        warn_at(warning, code)
+
+
+@pytest.fixture
+def flowsecrets_isolation(request: pytest.FixtureRequest) -> Iterator[Isolation]:
+    """The isolation of this test; every test with a ``secrets`` marker has it without asking."""
+    isolation = _enter(request.node)
+    try:
+        yield isolation
+    finally:
+        isolation.exit()
+
+
+@pytest.fixture
+def local_secrets(flowsecrets_isolation: Isolation) -> LocalSecrets:
+    """The local secrets of this test as a mapping: reading gives what ``Secret(name).get()`` gives.
+
+    ``.setenv()``, ``.unsetenv()``, ``.write_config()``, ``.use_local_secrets``, ``.environ``, ``.reload()``.
+    """
+    return flowsecrets_isolation.secrets
+
+
+@pytest.fixture
+def prefect_home(flowsecrets_isolation: Isolation) -> PrefectHome:
+    """A private ``~/.prefect``: ``.path``, ``.write_config()``, ``.write_backend()``."""
+    return flowsecrets_isolation.home
