@@ -153,13 +153,15 @@ def _enter(item: Any) -> Isolation:
 
 
 def _warn(item: Any, warning: Warning) -> None:
+    from inspect import unwrap
+
     from pytest_flowsecrets.isolation.notify import warn_at
 
-    code = getattr(getattr(item, "obj", None), "__code__", None)
-    if code is None:  # a doctest, or a test that is no plain function
+    function = getattr(item, "function", None)
+    if function is None:  # a doctest
         item.warn(warning)
     else:
-        warn_at(warning, code)
+        warn_at(warning, unwrap(function).__code__, function.__module__)
 
 
 @pytest.fixture

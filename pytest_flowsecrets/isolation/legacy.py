@@ -55,7 +55,11 @@ def find_prefect() -> Optional[LegacyPrefect]:
             _found.append(None)
         else:
             require_supported(version)
-            import prefect
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore"
+                )  # Prefect's own imports are full of deprecations; `-W error` is not for them
+                import prefect
 
             _found.append(LegacyPrefect(prefect, version))
     return _found[0]

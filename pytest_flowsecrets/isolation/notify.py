@@ -6,7 +6,7 @@ import linecache
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -20,10 +20,10 @@ def warn_user(warning: Warning) -> None:
     frame = sys._getframe(1)  # noqa: SLF001 - as `warnings.warn` does; its own stacklevel would show the source line
     while frame.f_back and frame.f_code.co_filename.startswith(_OWN):
         frame = frame.f_back
-    warn_at(warning, frame.f_code, frame.f_globals.get("__name__"))
+    warn_at(warning, frame.f_code, frame.f_globals.get("__name__", "__main__"))
 
 
-def warn_at(warning: Warning, code: CodeType, module: Optional[str] = None) -> None:
+def warn_at(warning: Warning, code: CodeType, module: str) -> None:
     """Issue a warning at the ``def`` line of a function.
 
     Whoever prints a warning prints its source line too, and a marker's line or an assignment shows the value.
