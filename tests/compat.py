@@ -1,0 +1,31 @@
+"""What differs between the Prefect versions that the tests run on."""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+
+import pytest
+
+try:
+    VERSION = tuple(int(part) for part in metadata.version("prefect").split(".")[:3])
+except metadata.PackageNotFoundError:
+    VERSION = None
+
+needs_prefect = pytest.mark.skipif(VERSION is None, reason="no Prefect in this environment")
+
+
+def executors():
+    return import_module("prefect.executors" if VERSION >= (0, 14) else "prefect.engine.executors")
+
+
+def dask_executor(*, processes):
+    """A DaskExecutor whose workers are threads of this process, or processes."""
+    if VERSION >= (0, 13):
+        arguments = {"processes": processes, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+        return executors().DaskExecutor(cluster_kwargs=arguments)
+    return executors().DaskExecutor(local_processes=processes, n_workers=1, threads_per_worker=1)
+
+
+def variable_secret(name):
+    """The secret that the variable PREFECT__CONTEXT__SECRETS__<name> gives."""
+    return name if VERSION >= (0, 6, 7) else name.lower()

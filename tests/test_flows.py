@@ -1,0 +1,153 @@
+"""Real flows on real executors see the secrets of the test."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.compat import VERSION, dask_executor, executors, needs_prefect
+
+pytestmark = [needs_prefect, pytest.mark.secrets(FLOW_TOKEN="from-the-test", PORT=8080)]
+
+
+def _flow():
+    """A flow that fails unless its tasks get both secrets, in whatever process they run."""
+    from prefect import Flow, task
+
+    @task
+    def ask():
+        from prefect.client import Secret
+
+        return Secret("FLOW_TOKEN").get(), Secret("PORT").get()
+
+    with Flow("asks") as flow:
+        flow.asked = ask()
+    return flow
+
+
+def _result(flow, executor=None):
+    state = flow.run(executor=executor) if executor else flow.run()
+    assert state.is_successful(), state.message
+    return tuple(state.result[flow.asked].result)
+
+
+def _executor(name):
+    if name == "local":
+        return executors().LocalExecutor()
+    if name in ("dask in-process", "dask processes"):
+        return dask_executor(processes=name == "dask processes")
+    if VERSION < (0, 6, 1):
+        pytest.skip("LocalDaskExecutor came with 0.6.1")
+    return executors().LocalDaskExecutor(scheduler=name)
+
+
+@pytest.mark.parametrize("name", ["local", "threads", "processes", "dask in-process", "dask processes"])
+def test_tasks_get_the_secrets_in_every_executor(name):
+    """LocalExecutor, LocalDaskExecutor and DaskExecutor, in threads and in processes."""
+    executor = _executor(name)
+    assert _result(_flow(), executor) == ("from-the-test", 8080)
+
+
+def test_the_default_executor_gets_the_secrets():
+    """``flow.run()`` as users write it."""
+    assert _result(_flow()) == ("from-the-test", 8080)
+
+
+def test_state_handlers_and_callbacks_get_the_secrets():
+    """Code of a flow that runs outside of its tasks' ``run``."""
+    from prefect import Flow, task
+    from prefect.client import Secret
+
+    seen = {}
+
+    def handler(obj, old, new):
+        seen[f"{type(obj).__name__} handler"] = Secret("FLOW_TOKEN").get()
+        return new
+
+    def on_failure(obj, state):
+        seen[f"{type(obj).__name__} callback"] = Secret("FLOW_TOKEN").get()
+
+    @task(state_handlers=[handler], on_failure=on_failure)
+    def fails():
+        raise ValueError("on purpose")
+
+    with Flow("handlers", state_handlers=[handler], on_failure=on_failure) as flow:
+        fails()
+    assert flow.run().is_failed()
+    assert set(seen.values()) == {"from-the-test"}
+    assert len(seen) == 4
+
+
+def test_result_handlers_get_the_secrets(tmp_path):
+    """A result handler (0.5 to 0.13) or a Result (0.11 on) of the user asks for a secret while it writes."""
+    from prefect import Flow, task
+    from prefect.client import Secret
+
+    written = []
+    if VERSION >= (0, 11):
+        from prefect.engine.results import LocalResult
+
+        class Asking(LocalResult):
+            def write(self, value, **kwargs):
+                written.append(Secret("FLOW_TOKEN").get())
+                return super().write(value, **kwargs)
+
+        arguments = {"checkpoint": True, "result": Asking(dir=str(tmp_path))}
+    else:
+        from prefect.engine.result_handlers import ResultHandler
+
+        class Asking(ResultHandler):
+            def write(self, result):
+                written.append(Secret("FLOW_TOKEN").get())
+                return "somewhere"
+
+            def read(self, place):
+                raise NotImplementedError
+
+        arguments = {"checkpoint": True, "result_handler": Asking()}
+
+    @task(**arguments)
+    def make():
+        return 1
+
+    with Flow("results") as flow:
+        make()
+
+    from prefect import context
+    from prefect.utilities.configuration import set_temporary_config
+
+    # Up to 0.6.0 results are written in Cloud runs only, later also where checkpointing is on.
+    with set_temporary_config({"flows.checkpointing": True}), context(checkpointing=True, cloud=VERSION < (0, 6, 1)):
+        assert flow.run().is_successful()
+    assert written == ["from-the-test"]
+
+
+@pytest.mark.skipif(VERSION is not None and VERSION < (0, 10, 2), reason="PrefectSecret came with 0.10.2")
+def test_prefect_secret_task():
+    """The secret task of Prefect, in a flow."""
+    from prefect import Flow, task
+    from prefect.tasks.secrets import PrefectSecret
+
+    @task
+    def use(token):
+        return token.upper()
+
+    with Flow("secret task") as flow:
+        used = use(PrefectSecret("FLOW_TOKEN"))
+    state = flow.run()
+    assert state.is_successful()
+    assert state.result[used].result == "FROM-THE-TEST"
+
+
+def test_a_missing_secret_fails_the_flow_as_in_production(local_secrets):
+    """Isolation adds nothing to what is not there."""
+    del local_secrets["PORT"]
+    state = _flow().run()
+    assert state.is_failed()
+
+
+def test_a_change_between_two_runs_is_seen(local_secrets):
+    """The same flow object, run before and after a rotation."""
+    flow = _flow()
+    assert _result(flow) == ("from-the-test", 8080)
+    local_secrets["FLOW_TOKEN"] = "rotated"
+    assert _result(flow) == ("rotated", 8080)
