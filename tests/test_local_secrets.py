@@ -1,0 +1,459 @@
+"""``local_secrets``: a mapping whose reading is the real ``Secret.get``, and the roads by which it is filled."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pytest_flowsecrets import SecretChangedWarning, SecretRejected, UsageError
+from tests.compat import VERSION, needs_prefect, variable_secret
+
+pytestmark = needs_prefect
+
+# A thread of a pool that is older than every test.
+OLD_POOL = ThreadPoolExecutor(1)
+OLD_POOL.submit(threading.get_ident).result()
+
+
+def secret(name):
+    from prefect.client import Secret
+
+    return Secret(name).get()
+
+
+def in_new_thread(function, *arguments):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def in_child(expression, environ=None):
+    code = f"import prefect; from prefect.client import Secret; import json; print(json.dumps({expression}))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# -- the mapping -------------------------------------------------------------------------------------------------------
+
+
+def test_it_starts_empty(local_secrets):
+    """No mark, no secrets."""
+    assert dict(local_secrets) == {}
+    assert len(local_secrets) == 0
+    assert "X" not in local_secrets
+
+
+def test_setting_is_seen_by_the_real_secret_at_once(local_secrets):
+    """In this thread, a new one and one that is older than the test."""
+    local_secrets["X"] = "v"
+    assert secret("X") == "v"
+    assert in_new_thread(secret, "X") == "v"
+    assert OLD_POOL.submit(secret, "X").result() == "v"
+    assert local_secrets["X"] == "v"
+
+
+def test_changing_and_deleting_are_seen_everywhere(local_secrets):
+    """After ``del`` the real Secret raises its own error in every thread."""
+    local_secrets["X"] = "v"
+    local_secrets["X"] = "w"
+    assert OLD_POOL.submit(secret, "X").result() == "w"
+    del local_secrets["X"]
+    for ask in (secret, lambda name: in_new_thread(secret, name), lambda name: OLD_POOL.submit(secret, name).result()):
+        with pytest.raises(ValueError, match="X.* was not found"):
+            ask("X")
+    assert "X" not in local_secrets
+
+
+def test_it_is_a_mutable_mapping(local_secrets):
+    """update, pop, setdefault, clear, iteration, length, missing keys."""
+    local_secrets.update({"my secret": 42}, A="a")
+    local_secrets.update([("B", "b")])
+    assert sorted(local_secrets) == ["A", "B", "my secret"]
+    assert len(local_secrets) == 3
+    assert local_secrets.pop("A") == "a"
+    assert local_secrets.setdefault("C", "c") == "c"
+    local_secrets.clear()
+    assert dict(local_secrets) == {}
+    with pytest.raises(KeyError, match="A"):
+        local_secrets["A"]
+    with pytest.raises(KeyError, match="A"):
+        del local_secrets["A"]
+
+
+@pytest.mark.parametrize(
+    "value", ["text", "", " spaced ", "snow ☃", 42, -1.5, True, None, [1, "a"], {"user": "u", "port": 1}, {"ok": None}]
+)
+@pytest.mark.filterwarnings("error")
+def test_values_come_back_as_they_were_given(local_secrets, value):
+    """Text and JSON data, with no warning, in the dialects whose variables take every character."""
+    if value == "snow ☃" and VERSION < (0, 13, 15):
+        pytest.skip("variables lose characters outside of ASCII up to 0.13.14")
+    local_secrets["V"] = value
+    got = local_secrets["V"]
+    assert json.loads(json.dumps(got, default=dict)) == value
+    assert type(got) is type(value) or isinstance(value, (list, dict))
+
+
+@pytest.mark.parametrize("name", ["my secret", "with-dash", "dotted.name", "A__B", "", "_", "x=y", "ünïcode", "UPPER", "a"])
+def test_any_name_reaches_prefect_and_its_children_unchanged(local_secrets, name):
+    """Also names that no variable of this version can carry: they go by the config file."""
+    local_secrets[name] = "v"
+    local_secrets["OTHER"] = "o"
+    assert secret(name) == "v"
+    assert in_child(f"[Secret({name!r}).get(), Secret('OTHER').get()]") == ["v", "o"]
+    del local_secrets[name]
+    assert list(local_secrets) == ["OTHER"]
+    assert in_child("list(prefect.context.secrets)") == ["OTHER"]
+
+
+@pytest.mark.parametrize("value", ["nul\0inside", "text"])
+def test_text_that_no_variable_can_carry_goes_by_the_config_file(local_secrets, value):
+    """The operating system refuses NUL in variables."""
+    local_secrets["N"] = value
+    assert secret("N") == value
+
+
+def test_the_repr_shows_names_only(local_secrets):
+    """A mapping in a traceback or an assertion must not show values."""
+    local_secrets["X"] = "hunter2"
+    assert repr(local_secrets) == "<LocalSecrets ['X']>"
+
+
+@pytest.mark.parametrize(("name", "value"), [(1, "x"), ("X", b"bytes"), ("X", object()), ("X", {1, 2}), (None, "x")])
+def test_names_are_text_and_values_are_text_or_json(local_secrets, name, value):
+    """Anything else is refused, in one line, and nothing changes."""
+    local_secrets["KEPT"] = "kept"
+    with pytest.raises(UsageError) as caught:
+        local_secrets[name] = value
+    assert "\n" not in str(caught.value)
+    assert "bytes'" not in str(caught.value)
+    assert dict(local_secrets) == {"KEPT": "kept"}
+
+
+def test_what_prefect_refuses_changes_nothing(local_secrets):
+    """A name that is a method of Prefect's config class would make ``import prefect`` fail from 0.6.0 on."""
+    if VERSION < (0, 6, 0):
+        pytest.skip("0.5 takes every name")
+    local_secrets["KEPT"] = "kept"
+    before = dict(os.environ)
+    with pytest.raises(SecretRejected, match="'items'") as caught:
+        local_secrets["items"] = "hunter2"
+    assert "hunter2" not in str(caught.value)
+    assert dict(os.environ) == before
+    assert dict(local_secrets) == {"KEPT": "kept"}
+    assert secret("KEPT") == "kept"
+
+
+def test_the_tests_own_context_counts_and_is_kept(local_secrets):
+    """``prefect.context`` is the strongest layer; what a test puts there stays while other secrets change."""
+    import prefect
+
+    prefect.context.setdefault("secrets", {})
+    prefect.context.secrets["BY_HAND"] = "hand"
+    local_secrets["X"] = "v"
+    assert (secret("BY_HAND"), secret("X")) == ("hand", "v")
+    assert sorted(local_secrets) == ["BY_HAND", "X"]
+    mine = {"ONLY": "mine"}
+    with prefect.context(secrets=mine):
+        assert list(local_secrets) == ["ONLY"]
+        local_secrets["Y"] = "w"
+        assert (secret("ONLY"), secret("Y")) == ("mine", "w")
+        del local_secrets["ONLY"]
+        assert list(local_secrets) == ["Y"]
+    assert mine == {"ONLY": "mine"}
+
+
+def test_a_temporary_config_of_prefect_stays_while_secrets_change(local_secrets):
+    """Only what differs is changed: ``set_temporary_config`` around it keeps its effect."""
+    import prefect
+    from prefect.utilities.configuration import set_temporary_config
+
+    with set_temporary_config({"flows.checkpointing": "temporary"}):
+        local_secrets["X"] = "v"
+        local_secrets.setenv("y", "w")
+        assert prefect.config.flows.checkpointing == "temporary"
+        assert (secret("X"), secret("y")) == ("v", "w")
+    assert prefect.config.flows.get("checkpointing") != "temporary"
+
+
+def test_secret_exists(local_secrets):
+    """``Secret.exists`` (0.9.0 on) agrees with the mapping."""
+    if VERSION < (0, 9, 0):
+        pytest.skip("Secret.exists came with 0.9.0")
+    from prefect.client import Secret
+
+    local_secrets["X"] = "v"
+    assert Secret("X").exists()
+    assert not Secret("OTHER").exists()
+
+
+def test_config_and_context_taken_before_see_the_secrets(local_secrets):
+    """The objects keep their identity, whoever has imported them by name."""
+    from prefect import config, context
+
+    local_secrets["X"] = "v"
+    assert config.context.secrets["X"] == "v"
+    assert context.secrets["X"] == "v"
+    assert config.context.secrets.X == "v"
+
+
+# -- variables ---------------------------------------------------------------------------------------------------------
+
+
+def test_setenv_gives_the_name_that_this_version_makes_of_it(local_secrets):
+    """The old rule: lower-cased up to 0.6.6, as it stands from 0.6.7 on."""
+    local_secrets.setenv("GITHUB_ACCESS_TOKEN", "x")
+    expected = "github_access_token" if VERSION <= (0, 6, 6) else "GITHUB_ACCESS_TOKEN"
+    assert list(local_secrets) == [expected]
+    assert secret(expected) == "x"
+    assert os.environ["PREFECT__CONTEXT__SECRETS__GITHUB_ACCESS_TOKEN"] == "x"
+    assert in_child("list(prefect.context.secrets)") == [expected]
+
+
+def test_unsetenv_takes_it_away(local_secrets):
+    """Setting and unsetting in the middle of a test."""
+    local_secrets.setenv("token", "x")
+    local_secrets.unsetenv("token")
+    assert "token" not in local_secrets
+    with pytest.raises(KeyError, match="token"):
+        local_secrets.unsetenv("token")
+
+
+def test_del_takes_variables_away_however_they_were_spelled(local_secrets):
+    """A table made of ``__`` variables is one secret."""
+    local_secrets.setenv("db__user", "u")
+    local_secrets.setenv("db__port", "1")
+    assert dict(local_secrets["db"]) == {"user": "u", "port": 1}
+    del local_secrets["db"]
+    assert dict(local_secrets) == {}
+
+
+@pytest.mark.parametrize(("name", "text"), [("a=b", "x"), ("a", "nul\0"), ("a\0b", "x"), ("a", 5)])
+def test_setenv_refuses_what_no_environment_takes(local_secrets, name, text):
+    """One clear line, nothing changed."""
+    before = dict(os.environ)
+    with pytest.raises(UsageError, match="cannot be set"):
+        local_secrets.setenv(name, text)
+    assert dict(os.environ) == before
+
+
+def test_a_variable_of_the_test_wins_over_its_config_file_and_the_mapping_over_both(local_secrets):
+    """The layers in their order."""
+    name = variable_secret("TOKEN")
+    local_secrets.write_config({"context": {"secrets": {name: "file"}}})
+    assert local_secrets[name] == "file"
+    local_secrets.setenv("TOKEN", "variable")
+    assert local_secrets[name] == "variable"
+    local_secrets[name] = "mapping"
+    assert local_secrets[name] == "mapping"
+    local_secrets.setenv("TOKEN", "again")
+    assert local_secrets[name] == "again"
+
+
+def test_del_hides_what_the_config_file_defines(local_secrets, prefect_home):
+    """From Prefect and from children, while the file that the test wrote stays as it is."""
+    path = local_secrets.write_config("[context.secrets]\nA = 'a'\nB = 'b'\n")
+    del local_secrets["A"]
+    assert dict(local_secrets) == {"B": "b"}
+    assert in_child("list(prefect.context.secrets)") == ["B"]
+    assert "A = 'a'" in path.read_text()
+    local_secrets["A"] = "back"
+    assert dict(local_secrets) == {"A": "back", "B": "b"}
+
+
+# -- children, flags, reload -------------------------------------------------------------------------------------------
+
+
+def test_environ_is_what_a_child_needs(local_secrets):
+    """Nothing else of ``os.environ`` is in it."""
+    local_secrets["X"] = "v"
+    local_secrets.write_config("[context.secrets]\nF = 'f'\n")
+    assert in_child("[Secret('X').get(), Secret('F').get()]", local_secrets.environ) == ["v", "f"]
+    assert all(name.startswith("PREFECT__") or name in ("HOME", "PYTHONUSERBASE") for name in local_secrets.environ)
+    local_secrets.environ["X"] = "a copy"
+    assert "X" not in os.environ
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_use_local_secrets_can_be_read_and_set(local_secrets, value):
+    """As ``Secret.get`` reads it, in this process and in children."""
+    import prefect
+
+    assert local_secrets.use_local_secrets is True
+    local_secrets.use_local_secrets = value
+    assert local_secrets.use_local_secrets is value
+    assert prefect.config.cloud.use_local_secrets is value
+    assert in_child("prefect.config.cloud.use_local_secrets") is value
+
+
+def test_reload_sees_what_monkeypatch_has_set(local_secrets, monkeypatch):
+    """Prefect reads variables when it loads; ``reload`` is that moment."""
+    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__late", "x")
+    assert "late" not in local_secrets
+    local_secrets.reload()
+    assert secret("late") == "x"
+    assert OLD_POOL.submit(secret, "late").result() == "x"
+
+
+def test_reload_sees_a_config_path_that_the_test_has_set(local_secrets, monkeypatch, tmp_path):
+    """``PREFECT__USER_CONFIG_PATH``, together with a secret that has to go by a file itself."""
+    own = tmp_path / "own.toml"
+    own.write_text("[context.secrets]\nOWN = 'own'\n")
+    local_secrets["A__B"] = "v"
+    monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(own))
+    local_secrets.reload()
+    assert dict(local_secrets) == {"OWN": "own", "A__B": "v"}
+    assert in_child("sorted(prefect.context.secrets)") == ["A__B", "OWN"]
+    local_secrets.write_config("")
+    assert dict(local_secrets) == {"A__B": "v"}
+    assert own.read_text() == "[context.secrets]\nOWN = 'own'\n"
+
+
+def test_reload_drops_what_is_set_by_hand(local_secrets):
+    """A fresh process would not have it."""
+    import prefect
+
+    prefect.context["secrets"] = {"BY_HAND": "x"}
+    prefect.config.cloud.use_local_secrets = False
+    local_secrets.reload()
+    assert dict(local_secrets) == {}
+    assert prefect.config.cloud.use_local_secrets is True
+
+
+def test_dotenv_after_the_import_of_prefect(local_secrets, tmp_path):
+    """The trap of Prefect's issue 4331: variables loaded late do nothing, until ``reload``."""
+    dotenv = pytest.importorskip("dotenv")
+    file = tmp_path / ".env"
+    file.write_text("PREFECT__CONTEXT__SECRETS__from_dotenv=x\n")
+    dotenv.load_dotenv(file)
+    with pytest.raises(ValueError, match="was not found"):
+        secret("from_dotenv")
+    local_secrets.reload()
+    assert secret("from_dotenv") == "x"
+
+
+def test_the_real_local_agent_gives_the_secrets_to_a_flow_run(local_secrets, monkeypatch):
+    """``LocalAgent.populate_env_vars`` of the installed version, and a child with exactly that environment."""
+    if VERSION < (0, 10, 0):
+        pytest.skip("the local agent of this version starts Docker containers")
+    from prefect.utilities.graphql import GraphQLResult
+
+    if VERSION < (0, 13, 0):  # up to here an agent of Cloud, later one of Server, asks the API when it is made
+        monkeypatch.setenv("PREFECT__BACKEND", "server")
+        local_secrets.reload()
+    local_secrets["TOKEN"] = "from-the-test"
+    local_secrets["A__B"] = "by file"
+    environment = _agent_environment(GraphQLResult)
+    assert in_child("[Secret('TOKEN').get(), Secret('A__B').get()]", environment) == ["from-the-test", "by file"]
+
+
+def _agent_environment(result):
+    from prefect.agent.local import LocalAgent
+
+    run = result({"id": "run", "name": "name", "flow": result({"id": "flow"})})
+    if VERSION < (0, 13, 12):  # here the agent itself adds its own environment
+        return {**os.environ, **LocalAgent().populate_env_vars(run)}
+    return LocalAgent().populate_env_vars(run, run_config=None)
+
+
+# -- surprises ---------------------------------------------------------------------------------------------------------
+
+
+def _surprises(recorded):
+    return [str(warning.message) for warning in recorded if issubclass(warning.category, SecretChangedWarning)]
+
+
+def test_a_changed_value_is_told_once_without_the_value(local_secrets, recwarn):
+    """``"0000"`` is the number 0 from 0.11.0 on; the way that is told gives it back."""
+    local_secrets["PIN"] = "0000"
+    local_secrets["PIN"] = "00000"
+    told = _surprises(recwarn)
+    if VERSION < (0, 11, 0):
+        assert told == []
+        assert local_secrets["PIN"] == "00000"
+        return
+    assert local_secrets["PIN"] == 0
+    (message,) = told
+    assert "'PIN'" in message
+    assert "gave str" in message
+    assert "gives int" in message
+    assert "0000" not in message
+    value = "0000"
+    local_secrets["PIN2"] = eval(message.rsplit("give ", 1)[1], {"json": json, "repr": repr, "value": value})
+    assert local_secrets["PIN2"] == value
+    assert len(_surprises(recwarn)) == 1
+
+
+@pytest.mark.parametrize("value", ["123", "true", "1.10", "1e5", '"quoted"', "a\\nb", "café", "null", "$HOME", "~", "x$HOME"])
+def test_the_way_that_is_told_is_right(local_secrets, recwarn, value):
+    """For every kind of change: giving the value in that way gives the value, or there is no way and it says so."""
+    local_secrets["V"] = value
+    told = _surprises(recwarn)
+    if local_secrets["V"] == value and isinstance(local_secrets["V"], str):
+        assert told == []
+        return
+    if value == '"quoted"':
+        assert told == []  # written as JSON, and read as JSON
+        return
+    (message,) = told
+    assert value not in message
+    if "no way" in message:
+        assert "$" in value or value == "~" or VERSION < (0, 13, 15)
+        return
+    local_secrets["V2"] = eval(message.rsplit("give ", 1)[1], {"json": json, "repr": repr, "value": value})
+    assert local_secrets["V2"] == value
+    assert isinstance(local_secrets["V2"], str)
+
+
+def test_a_surprise_in_the_config_file_is_told_for_that_place(local_secrets, recwarn):
+    """TOML text is typed from 0.11.2 on, and the right way differs from that of a variable."""
+    local_secrets.write_config("[context.secrets]\nPIN = '0000'\nDOC = '{\"a\": 1}'\nN = 5\n")
+    told = _surprises(recwarn)
+    if VERSION < (0, 11, 2):
+        assert told == []
+        return
+    (message,) = told
+    assert "'PIN'" in message
+    text = eval(message.rsplit("give ", 1)[1], {"json": json, "repr": repr, "value": "0000"})
+    local_secrets.write_config({"context": {"secrets": {"PIN": text}}})
+    assert local_secrets["PIN"] == "0000"
+
+
+def test_a_variable_whose_name_is_changed_is_told(local_secrets, recwarn):
+    """Up to 0.6.6 the secret that the variable seems to give does not exist."""
+    local_secrets.setenv("TOKEN", "x")
+    told = _surprises(recwarn)
+    if VERSION >= (0, 6, 7):
+        assert told == []
+    else:
+        (message,) = told
+        assert "'TOKEN'" in message
+        assert "changes names" in message
+
+
+def test_a_warning_points_at_the_test_and_shows_no_source_line_with_the_value(local_secrets, recwarn):
+    """Whoever prints a warning prints its source line."""
+    local_secrets["V"] = "5"
+    (warning,) = [warning for warning in recwarn if issubclass(warning.category, SecretChangedWarning)]
+    lines = open(__file__).read().splitlines()
+    assert warning.filename == __file__
+    assert lines[warning.lineno - 1].startswith("def test_a_warning_points_at")
+
+
+def test_while_a_flow_is_built_secrets_can_be_given_but_not_read(local_secrets):
+    """Prefect's own guard, which the comparison of values must not trip over."""
+    from prefect import Flow
+
+    local_secrets["OTHER"] = "x"
+    with Flow("building"):
+        local_secrets["PIN"] = "0000"
+        with pytest.raises(ValueError, match="while building a Flow"):
+            local_secrets["PIN"]
+    assert "PIN" in local_secrets

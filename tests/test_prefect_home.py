@@ -1,0 +1,165 @@
+"""``prefect_home``: a private ``~/.prefect`` that Prefect reads, and what happens to a broken file."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_flowsecrets import ConfigSyntaxError, SecretRejected, TomlDialectWarning, UsageError
+from tests.compat import VERSION, needs_prefect
+
+pytestmark = needs_prefect
+
+
+def test_it_is_what_the_tilde_means(prefect_home):
+    """For this process, for Prefect and for children."""
+    assert prefect_home.path == Path("~/.prefect").expanduser()
+    child = [sys.executable, "-c", "import os; print(os.path.expanduser('~/.prefect'))"]
+    assert subprocess.run(child, capture_output=True, text=True, check=True).stdout.strip() == str(prefect_home.path)
+    if VERSION >= (0, 6, 1):
+        import prefect
+
+        assert prefect.config.home_dir == str(prefect_home.path)
+
+
+def test_files_are_readable_by_the_owner_only(prefect_home):
+    """Mode 0600 in folders of mode 0700, and no temporary file is left beside them."""
+    path = prefect_home.write_config("[context.secrets]\nA = 'a'\n")
+    prefect_home.write_backend("")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(prefect_home.path.stat().st_mode) == 0o700
+    assert stat.S_IMODE(prefect_home.path.parent.stat().st_mode) == 0o700
+    assert sorted(os.listdir(prefect_home.path)) == ["backend.toml", "config.toml"]
+
+
+def test_a_text_and_a_mapping_give_the_same(prefect_home, local_secrets):
+    """Of the whole file, not only of its secrets."""
+    prefect_home.write_config("debug = true\n[context.secrets]\n'my secret' = 42\n")
+    first = dict(local_secrets)
+    prefect_home.write_config({"debug": True, "context": {"secrets": {"my secret": 42}}})
+    assert dict(local_secrets) == first == {"my secret": 42}
+    import prefect
+
+    assert prefect.config.debug is True
+
+
+def test_the_backend_file_beats_the_config_file(prefect_home, local_secrets):
+    """From 0.10.0 on; before, there is no such file."""
+    prefect_home.write_config("[context.secrets]\nA = 'config'\n")
+    prefect_home.write_backend("[context.secrets]\nA = 'backend'\n")
+    assert local_secrets["A"] == ("backend" if VERSION >= (0, 10, 0) else "config")
+
+
+def test_writing_again_replaces_the_file(prefect_home, local_secrets):
+    """What the former text set is gone."""
+    prefect_home.write_config("[context.secrets]\nA = 'a'\nB = 'b'\n")
+    prefect_home.write_config("[context.secrets]\nB = 'c'\n")
+    assert dict(local_secrets) == {"B": "c"}
+
+
+@pytest.mark.secrets(A="from the mark")
+def test_the_mark_is_stronger_than_the_file(local_secrets):
+    """As a variable is stronger than the config file."""
+    local_secrets.write_config("[context.secrets]\nA = 'file'\nB = 'b'\n")
+    assert dict(local_secrets) == {"A": "from the mark", "B": "b"}
+
+
+BROKEN = "[context.secrets]\nA = 'good'\nTOKEN = \"hunter2 hunter2\nB = 'also'\n"
+
+
+def test_broken_toml_is_refused_before_prefect_sees_it(prefect_home, local_secrets):
+    """One clear error with file, line, column and the text around it, in which no value can be read."""
+    prefect_home.write_config("[context.secrets]\nKEPT = 'kept'\n")
+    with pytest.raises(ConfigSyntaxError) as caught:
+        prefect_home.write_config(BROKEN)
+    error = caught.value
+    message = str(error)
+    assert error.path == str(prefect_home.path / "config.toml")
+    assert (error.line, error.column) == (3, 25)
+    assert message.startswith(f"{error.path}:3:25: ")
+    assert "TOKEN =" in message
+    for value in ("good", "hunter2", "also"):
+        assert value not in message
+    assert (prefect_home.path / "config.toml").read_text() == "[context.secrets]\nKEPT = 'kept'\n"
+    assert dict(local_secrets) == {"KEPT": "kept"}
+
+
+def test_what_prefect_itself_does_with_a_broken_file(local_secrets, prefect_home):
+    """``strict=False``: Prefect's own exception, here and in a child; a good file later is read again."""
+    import toml
+
+    with pytest.raises(toml.TomlDecodeError):
+        local_secrets.write_config(BROKEN, strict=False)
+    child = subprocess.run([sys.executable, "-W", "ignore", "-c", "import prefect"], capture_output=True, text=True)
+    assert child.returncode == 1
+    assert "toml" in child.stderr.lower()
+    local_secrets.write_config("[context.secrets]\nA = 'a'\n")
+    assert dict(local_secrets) == {"A": "a"}
+
+
+def test_toml_that_only_prefects_parser_refuses_is_refused(local_secrets):
+    """``toml`` 0.10.2 knows no arrays of mixed types, TOML 1.0 does."""
+    with pytest.raises(ConfigSyntaxError, match=r"toml 0\.10\.2.*does not") as caught:
+        local_secrets.write_config("[context.secrets]\nA = 'a'\nMIXED = [1, 'hunter2']\n")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_toml_that_prefect_reads_differently_is_read_so_and_told(local_secrets):
+    """A text of two quotes loses them in ``toml`` 0.10.2."""
+    with pytest.warns(TomlDialectWarning, match=r"context\.secrets\.QUOTES differently"):
+        local_secrets.write_config('[context.secrets]\nQUOTES = "\\"\\""\nB = "b"\n')
+    assert local_secrets["QUOTES"] == ""
+    with pytest.warns(TomlDialectWarning) as told:
+        local_secrets.write_config("[context.secrets]\na . b = 'hunter2'\n")
+    assert dict(local_secrets["a "]) == {"b": "hunter2"}
+    assert [str(warning.message).split(" the key ")[1].split(" ")[0] for warning in told] == [
+        "context.secrets.a",
+        "context.secrets.a",
+    ]
+    assert not any("hunter2" in str(warning.message) for warning in told)
+
+
+def test_toml_that_is_none_but_that_prefect_reads_is_read_and_told(local_secrets):
+    """``toml`` 0.10.2 takes a bare key outside of ASCII."""
+    with pytest.warns(TomlDialectWarning, match=r":2:1: .* no TOML 1\.0"):
+        local_secrets.write_config("[context.secrets]\nclé = 'hunter2'\n")
+    assert dict(local_secrets) == {"clé": "hunter2"}
+
+
+@pytest.mark.parametrize("wrong", [b"bytes", 5, None, ["list"], {"a": None}, {"a": object()}])
+def test_what_is_neither_text_nor_mapping_is_a_usage_error(prefect_home, wrong):
+    """And writes nothing."""
+    with pytest.raises(UsageError):
+        prefect_home.write_config(wrong)
+    assert os.listdir(prefect_home.path) == []
+
+
+def test_a_file_that_prefect_refuses_for_its_keys_is_taken_back(prefect_home, local_secrets):
+    """Good TOML, but a name that is a method of Prefect's config class."""
+    if VERSION < (0, 6, 0):
+        pytest.skip("0.5 takes every name")
+    with pytest.raises(SecretRejected):
+        prefect_home.write_config("[context.secrets]\nitems = 'hunter2'\n")
+    assert os.listdir(prefect_home.path) == []
+    prefect_home.write_config("[context.secrets]\nA = 'a'\n")
+    with pytest.raises(SecretRejected) as caught:
+        prefect_home.write_config("[context.secrets]\nitems = 'hunter2'\n")
+    assert "hunter2" not in str(caught.value)
+    assert dict(local_secrets) == {"A": "a"}
+
+
+def test_line_ends_of_windows(local_secrets):
+    """A file with CRLF is read as Prefect reads it: ``\\n`` inside a text of several lines."""
+    local_secrets.write_config("[context.secrets]\r\nA = '''x\r\ny'''\r\n")
+    assert local_secrets["A"] == "x\ny"
+
+
+def test_the_repr_names_the_folder_only(prefect_home):
+    """Nothing of what is in it."""
+    prefect_home.write_config("[context.secrets]\nA = 'hunter2'\n")
+    assert "hunter2" not in repr(prefect_home)
