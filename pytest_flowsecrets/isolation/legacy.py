@@ -337,7 +337,7 @@ class Captured:
 
     def _restore_state(self, state: State, owned: set[str]) -> None:
         """Of a thread that runs on, only what is ours is given back: it may be in the middle of its own work."""
-        _, before = self._states.get(id(state), (state, self._fresh(state)))
+        before = self._states[id(state)][1] if id(state) in self._states else self._fresh(state)
         for key in owned:
             if key in before:
                 state[key] = before[key]

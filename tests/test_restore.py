@@ -1,0 +1,260 @@
+"""After an isolation everything is as it was: same objects, same contents, in every thread, whatever happened inside."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pytest_flowsecrets import isolated_prefect
+from pytest_flowsecrets.isolation import stack
+from tests.compat import VERSION, needs_prefect
+
+pytestmark = needs_prefect
+
+
+def tables():
+    """Every table below ``prefect.config`` and this thread's context, as (identity, items)."""
+    import prefect
+    from pytest_flowsecrets.isolation.tables import items_of
+
+    found = {}
+
+    def walk(table):
+        if id(table) in found:
+            return
+        items = dict.copy(items_of(table))
+        found[id(table)] = {key: (id(value), repr(value)) for key, value in items.items()}
+        for value in items.values():
+            if isinstance(value, type(prefect.config)):
+                walk(value)
+
+    walk(prefect.config)
+    context = prefect.context.__dict__
+    if isinstance(context.get("config"), type(prefect.config)):
+        walk(context["config"])
+    return found, {key: id(value) for key, value in context.items()}, id(prefect.config), id(prefect.context)
+
+
+LEFT_OPEN = []
+
+
+def environment():
+    return {name: text for name, text in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+@pytest.fixture(params=["no secrets before", "secrets before"])
+def outside(request):
+    """The process as a developer has it, with and without secrets of their own; checked to be the same afterwards."""
+    import prefect
+
+    own = {}
+    if request.param == "secrets before":
+        config_table = type(prefect.config)
+        secrets = config_table()
+        secrets["OWN"] = "own"
+        had = prefect.config.get("context")
+        prefect.config["context"] = config_table()
+        prefect.config["context"]["secrets"] = secrets
+        prefect.context["secrets"] = prefect.config["context"]["secrets"]
+        own = {"OWN": "own"}
+    pool = ThreadPoolExecutor(1)
+    before = tables(), pool.submit(tables).result(), environment()
+    yield own, pool
+    assert (tables(), pool.submit(tables).result(), environment()) == before
+    assert stack.depth() == 0
+    pool.shutdown()
+    if own:
+        del prefect.config["context"]
+        if had is not None:
+            prefect.config["context"] = had
+        del prefect.context["secrets"]
+
+
+def get(name):
+    from prefect.client import Secret
+
+    try:
+        return Secret(name).get()
+    except ValueError:
+        return None
+
+
+def test_what_was_there_is_hidden_and_comes_back(outside):
+    """In this thread, in an older one and in new ones."""
+    own, pool = outside
+    with isolated_prefect({"X": "x"}):
+        assert (get("X"), get("OWN")) == ("x", None)
+        assert pool.submit(get, "X").result() == "x"
+        assert pool.submit(get, "OWN").result() is None
+    assert get("X") is None
+    assert pool.submit(get, "X").result() is None
+    assert get("OWN") == own.get("OWN")
+    assert pool.submit(get, "OWN").result() == own.get("OWN")
+
+
+def test_an_exception_inside(outside):
+    """The test fails."""
+    with pytest.raises(ZeroDivisionError), isolated_prefect({"X": "x"}):
+        1 / 0
+
+
+def test_everything_that_a_test_may_do_to_prefect(outside):
+    """Bindings, tables, context and variables changed by hand, blocks left open."""
+    import prefect
+    import prefect.configuration
+    import prefect.utilities.context
+
+    with isolated_prefect({"X": "x"}) as secrets:
+        prefect.context["extra"] = 1
+        prefect.context.secrets["Y"] = "y"
+        prefect.context["secrets"] = {"Z": "z"}
+        prefect.config.cloud["api"] = "changed"
+        prefect.config["new"] = type(prefect.config)()
+        del prefect.config["logging"]
+        block = prefect.context(secrets={"left": "open"})
+        block.__enter__()
+        os.environ["PREFECT__NEW"] = "x"
+        os.environ["HOME"] = "/nowhere"
+        secrets["A__B"] = "by file"
+        prefect.config = type(prefect.config)()
+        prefect.utilities.context.config = prefect.config
+        os.environ.pop("PREFECT__CONTEXT__SECRETS__X", None)
+    LEFT_OPEN.append(block)  # were it closed now, Prefect would bring the context of the test back
+
+
+def test_monkeypatch_undone_inside(outside, monkeypatch):
+    """A test may undo its monkeypatch whenever it likes; the isolation does not use it."""
+    with isolated_prefect({"X": "x"}):
+        monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__late", "x")
+        monkeypatch.undo()
+        assert get("X") == "x"
+
+
+def test_nested(outside):
+    """The inner isolation sees its own secrets only, and gives the outer one back."""
+    _, pool = outside
+    with isolated_prefect({"X": "outer", "ONLY": "outer"}) as outer:
+        with isolated_prefect({"X": "inner"}, config="[context.secrets]\nF = 'f'\n") as inner:
+            assert dict(inner) == {"X": "inner", "F": "f"}
+            assert pool.submit(get, "X").result() == "inner"
+        assert dict(outer) == {"X": "outer", "ONLY": "outer"}
+        assert pool.submit(get, "X").result() == "outer"
+        outer["NEW"] = "n"
+        assert get("NEW") == "n"
+
+
+def test_left_in_the_wrong_order(outside):
+    """Leaving the outer one first leaves the inner one too; leaving that again does nothing."""
+    outer, inner = isolated_prefect({"X": "outer"}), isolated_prefect({"X": "inner"})
+    outer.__enter__()
+    inner.__enter__()
+    outer.__exit__(None, None, None)
+    assert get("X") is None
+    assert stack.depth() == 0
+    inner.__exit__(None, None, None)
+
+
+def test_the_last_net(outside):
+    """What nobody leaves, ``unwind`` does."""
+    isolation = stack.Isolation()
+    isolation.enter({"X": "x"})
+    stack.Isolation().enter({"X": "y"})
+    stack.unwind()
+    assert get("X") is None
+
+
+def test_threads_that_run_on(outside):
+    """A thread that the test leaves behind loses the secrets, even in the middle of a block of Prefect's context."""
+    import prefect
+
+    go, entered, left, asked = (threading.Event() for _ in range(4))
+    seen = []
+
+    def run():
+        seen.append(get("X"))
+        with prefect.context(task_name="t"):
+            entered.set()
+            go.wait()
+        left.set()
+        seen.append(get("X"))
+        seen.append(dict(prefect.context.get("secrets", {})).get("X"))
+        seen.append("t" if prefect.context.get("task_name") else None)
+        asked.set()
+
+    with isolated_prefect({"X": "x"}):
+        thread = threading.Thread(target=run)
+        thread.start()
+        entered.wait()
+    go.set()
+    asked.wait()
+    thread.join()
+    assert seen == ["x", None, None, None]
+
+
+def test_a_thread_in_the_middle_of_its_work_keeps_it(outside):
+    """A flow that runs in an older thread while the isolation comes and goes keeps its own context."""
+    import prefect
+
+    go, ready = threading.Event(), threading.Event()
+    seen = []
+
+    def run():
+        with prefect.context(task_name="mine"):
+            ready.set()
+            go.wait()
+            seen.append(prefect.context.get("task_name"))
+        seen.append(prefect.context.get("task_name"))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    ready.wait()
+    with isolated_prefect({"X": "x"}):
+        pass
+    go.set()
+    thread.join()
+    assert seen == ["mine", None]
+
+
+def test_a_secret_that_cannot_be_given(outside):
+    """Entering fails, and nothing has changed."""
+    if VERSION < (0, 6, 0):
+        pytest.skip("0.5 takes every name")
+    from pytest_flowsecrets import SecretRejected
+
+    with pytest.raises(SecretRejected), isolated_prefect({"items": "x"}):
+        raise AssertionError("never entered")
+
+
+def test_wrong_values_on_entering(outside):
+    """As for a refused secret."""
+    from pytest_flowsecrets import ConfigSyntaxError, UsageError
+
+    with pytest.raises(UsageError), isolated_prefect({"X": object()}):
+        raise AssertionError("never entered")
+    with pytest.raises(ConfigSyntaxError), isolated_prefect(config="broken"):
+        raise AssertionError("never entered")
+
+
+def test_the_private_home_is_removed(outside):
+    """With whatever the test left in it, also what cannot be read."""
+    with isolated_prefect({"X": "x"}) as secrets:
+        path = secrets.write_config("[context.secrets]\nA = 'a'\n")
+        deep = path.parent / "results" / "deep"
+        deep.mkdir(parents=True)
+        (deep / "result").write_text("x")
+        deep.chmod(0o500)
+    assert not path.exists()
+    with isolated_prefect() as secrets:
+        assert os.listdir(os.path.expanduser("~/.prefect")) == []
+        assert dict(secrets) == {}
+
+
+def test_backend_argument(outside):
+    """``backend=`` writes the private backend.toml (0.10.0 on)."""
+    with isolated_prefect(config={"debug": True}, backend="debug = false\n"):
+        import prefect
+
+        assert prefect.config.debug is (VERSION < (0, 10, 0))
