@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.stack import Isolation
 
 ISOLATION = "flowsecrets_isolation"
-FIXTURES = frozenset({ISOLATION, "local_secrets", "prefect_home"})
+FIXTURES = frozenset({ISOLATION, "local_secrets", "prefect_home", "real_prefect"})
 
 _settings = pytest.StashKey[Mapping[str, Setting]]()
 _depth = pytest.StashKey[int]()
@@ -93,13 +93,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
         try:
             marked = marks.secrets_of(item) is not None
         except UsageError as error:
+            marked = True
             wrong.append(str(error))
-            continue
         if everything or marked or not FIXTURES.isdisjoint(names):
             item.stash[_asks] = True
             if ISOLATION not in names:
                 names.append(ISOLATION)
-    if wrong:
+    if wrong and not hasattr(config, "workerinput"):  # an xdist worker could not tell; there, the test itself fails
         raise pytest.UsageError("\n".join(wrong))
 
 
@@ -138,13 +138,13 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 def _enter(item: Any) -> Isolation:
     from pytest_flowsecrets.isolation.stack import DEFAULT_VERSION, Isolation
 
-    secrets: Dict[str, Any] = marks.secrets_of(item) or {}
     isolation = Isolation(item.config.stash[_settings]["prefect-version"].value or DEFAULT_VERSION)
     item.stash[_isolation] = isolation
     try:
+        secrets: Dict[str, Any] = marks.secrets_of(item) or {}
         isolation.enter(secrets)
-    except PrefectNotInstalled as error:
-        pytest.skip(str(error))
+    except UsageError as error:
+        pytest.fail(str(error), pytrace=False)
     except FlowSecretsError as error:
         pytest.fail(f"{item.nodeid}: {error}", pytrace=False)
     for warning in isolation.secrets.surprises(secrets):
@@ -181,6 +181,15 @@ def local_secrets(flowsecrets_isolation: Isolation) -> LocalSecrets:
     ``.setenv()``, ``.unsetenv()``, ``.write_config()``, ``.use_local_secrets``, ``.environ``, ``.reload()``.
     """
     return flowsecrets_isolation.secrets
+
+
+@pytest.fixture
+def real_prefect(flowsecrets_isolation: Isolation) -> Any:
+    """The real package ``prefect``, isolated; skips where none is installed."""
+    try:
+        return flowsecrets_isolation.require_prefect("the fixture real_prefect").package
+    except PrefectNotInstalled as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_changing_and_deleting_are_seen_everywhere(local_secrets):
     assert OLD_POOL.submit(secret, "X").result() == "w"
     del local_secrets["X"]
     for ask in (secret, lambda name: in_new_thread(secret, name), lambda name: OLD_POOL.submit(secret, name).result()):
-        with pytest.raises(ValueError, match="X.* was not found"):
+        with pytest.raises(ValueError, match=r"X.* was not found"):
             ask("X")
     assert "X" not in local_secrets
 
@@ -101,7 +102,9 @@ def test_values_come_back_as_they_were_given(local_secrets, value):
     assert type(got) is type(value) or isinstance(value, (list, dict))
 
 
-@pytest.mark.parametrize("name", ["my secret", "with-dash", "dotted.name", "A__B", "", "_", "x=y", "ünïcode", "UPPER", "a"])
+@pytest.mark.parametrize(
+    "name", ["my secret", "with-dash", "dotted.name", "A__B", "", "_", "x=y", "ünïcode", "UPPER", "a"]
+)
 def test_any_name_reaches_prefect_and_its_children_unchanged(local_secrets, name):
     """Also names that no variable of this version can carry: they go by the config file."""
     local_secrets[name] = "v"
@@ -391,7 +394,9 @@ def test_a_changed_value_is_told_once_without_the_value(local_secrets, recwarn):
     assert len(_surprises(recwarn)) == 1
 
 
-@pytest.mark.parametrize("value", ["123", "true", "1.10", "1e5", '"quoted"', "a\\nb", "café", "null", "$HOME", "~", "x$HOME"])
+@pytest.mark.parametrize(
+    "value", ["123", "true", "1.10", "1e5", '"quoted"', "a\\nb", "café", "null", "$HOME", "~", "x$HOME"]
+)
 def test_the_way_that_is_told_is_right(local_secrets, recwarn, value):
     """For every kind of change: giving the value in that way gives the value, or there is no way and it says so."""
     local_secrets["V"] = value
@@ -442,7 +447,7 @@ def test_a_warning_points_at_the_test_and_shows_no_source_line_with_the_value(lo
     """Whoever prints a warning prints its source line."""
     local_secrets["V"] = "5"
     (warning,) = [warning for warning in recwarn if issubclass(warning.category, SecretChangedWarning)]
-    lines = open(__file__).read().splitlines()
+    lines = Path(__file__).read_text("utf-8").splitlines()
     assert warning.filename == __file__
     assert lines[warning.lineno - 1].startswith("def test_a_warning_points_at")
 

@@ -176,7 +176,9 @@ WRONG = {
 @pytest.mark.parametrize(("arguments", "told"), WRONG.items())
 def test_wrong_arguments_are_a_usage_error(run_tests, arguments, told):
     """It names the test, what was wrong and the right form, and no value; nothing runs."""
-    result = run_tests(f"import pytest\n@pytest.mark.secrets({arguments})\ndef test_wrong(): pass\ndef test_b(): pass\n")
+    result = run_tests(
+        f"import pytest\n@pytest.mark.secrets({arguments})\ndef test_wrong(): pass\ndef test_b(): pass\n"
+    )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.re_match_lines([rf"ERROR: .*::test_wrong: .*{told}.*; write @pytest\.mark\.secrets\(.*"])
     assert "hunter2" not in result.stdout.str() + result.stderr.str()
@@ -193,7 +195,9 @@ def test_every_wrong_mark_is_told_at_once(run_tests):
 
 def test_the_mark_is_registered(run_tests):
     """``--markers`` explains it, ``--strict-markers`` knows it."""
-    result = run_tests("import pytest\n@pytest.mark.secrets(A='a')\ndef test_a(): pass\n", "--strict-markers", "--collect-only")
+    result = run_tests(
+        "import pytest\n@pytest.mark.secrets(A='a')\ndef test_a(): pass\n", "--strict-markers", "--collect-only"
+    )
     assert result.ret == 0
     run_tests(None, "--markers").stdout.fnmatch_lines(["@pytest.mark.secrets(mapping=None, /, ?*values): *"])
 

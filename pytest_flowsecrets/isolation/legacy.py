@@ -75,7 +75,7 @@ class LegacyPrefect:
 
     def __init__(self, prefect: ModuleType, version: str) -> None:
         self.version = version
-        self.prefect: Any = prefect
+        self.package: Any = prefect
         self.configuration: Any = sys.modules["prefect.configuration"]
         self.context_module: Any = sys.modules["prefect.utilities.context"]
         self.table: type = self.configuration.Config
@@ -102,11 +102,11 @@ class LegacyPrefect:
 
     def context_secrets(self) -> Any:
         """``prefect.context.secrets`` of this thread; an empty dict where there are none."""
-        return self.prefect.context.get("secrets", {})
+        return self.package.context.get("secrets", {})
 
     def decoded(self, name: str, value: Any) -> Any:
         """What ``Secret(name).get()`` would give if the context held ``value``."""
-        state = self.prefect.context.__dict__
+        state = self.package.context.__dict__
         # Not `with prefect.context(…)`: up to 0.14.1 leaving it overwrites secrets that the test put into the context.
         held = state.get("secrets", MISSING)
         state["secrets"] = {name: value}
@@ -119,7 +119,7 @@ class LegacyPrefect:
 
     def flag(self, section: str, key: str) -> Any:
         """A configuration value as ``Secret.get`` reads it: from the context from 0.6.4 on, else from the config."""
-        config = self.prefect.context.get("config") or self.prefect.config
+        config = self.package.context.get("config") or self.package.config
         return config[section][key]
 
     # -- loading ------------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ class LegacyPrefect:
 
     def roots(self) -> List[Any]:
         """The configuration objects; one, unless somebody has put another in place of ``prefect.config``."""
-        roots = [self.context_module.config, self.configuration.config, self.prefect.config]
+        roots = [self.context_module.config, self.configuration.config, self.package.config]
         return list({id(root): root for root in roots}.values())
 
     def capture(self) -> Captured:
@@ -210,7 +210,7 @@ class LegacyPrefect:
         for root in roots:
             thaw(root, tree, self.table)
         present = _context_items(roots[:1])
-        for state in thread_states(self.prefect.context):
+        for state in thread_states(self.package.context):
             for key, value in former.items():
                 if state.get(key) is value:
                     del state[key]
@@ -234,7 +234,7 @@ class LegacyPrefect:
             for path, value in altered.items():
                 change(root, path, value, self.table)
             _drop_empty(root, new)
-        for state in thread_states(self.prefect.context):
+        for state in thread_states(self.package.context):
             config = state.get("config")
             if isinstance(config, self.table) and not any(config is root for root in roots):
                 for path, value in altered.items():
@@ -302,7 +302,7 @@ class Captured:
     def __init__(self, legacy: LegacyPrefect) -> None:
         self._legacy = legacy
         self._bindings = list(self._names(legacy))
-        states = thread_states(legacy.prefect.context)
+        states = thread_states(legacy.package.context)
         self._own_state = states[0]
         self._states: Dict[int, Tuple[State, State]] = {id(state): (state, state.copy()) for state in states}
         copies = [value for _, copy in self._states.values() for value in copy.values()]
@@ -312,7 +312,7 @@ class Captured:
     @staticmethod
     def _names(legacy: LegacyPrefect) -> Iterator[Tuple[Any, str, Any]]:
         for module, names in (
-            (legacy.prefect, ("config", "context")),
+            (legacy.package, ("config", "context")),
             (legacy.configuration, ("config", "USER_CONFIG", "BACKEND_CONFIG")),
             (legacy.context_module, ("config", "context")),
         ):
@@ -328,7 +328,7 @@ class Captured:
             setattr(module, name, value)
         self._tables.restore()
         owned = {*during, *_context_items(legacy.roots()), "secrets", "config"}
-        for state in thread_states(legacy.prefect.context):
+        for state in thread_states(legacy.package.context):
             self._restore_state(state, owned)
         fill(self._own_state, self._states[id(self._own_state)][1])
         for value in during.values():
