@@ -114,7 +114,7 @@ def _excerpt(text: str, line: Optional[int], column: Optional[int]) -> str:
         return ""
     shown: List[str] = []
     inside = False
-    for number, content in enumerate(text.splitlines() or [""], start=1):
+    for number, content in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if abs(number - line) <= 1:
             shown.append(f"{number:>5} | {_mask(content, inside_string=inside)}")
             if number == line and column is not None:

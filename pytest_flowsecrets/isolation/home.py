@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
+from pytest_flowsecrets.errors import PrefectNotInstalled
 from pytest_flowsecrets.isolation import config_text
 
 ConfigText = Union[str, Mapping[str, Any]]
@@ -45,6 +46,7 @@ class PrefectHome:
         Raises:
             ConfigSyntaxError: the text is no TOML; nothing was written.
             SecretRejected: Prefect refuses to load with it; the former file is back.
+            PrefectNotInstalled: not ``strict``, and there is no Prefect that could read it.
         """
         return self.write("config.toml", text_or_mapping, strict=strict)[0]
 
@@ -54,6 +56,8 @@ class PrefectHome:
 
     def write(self, name: str, text_or_mapping: ConfigText, *, strict: bool) -> Tuple[Path, Dict[str, Any]]:
         """Write the file ``name``; its path and what Prefect reads in it (nothing where not ``strict``)."""
+        if not strict and self._parser is None:
+            raise PrefectNotInstalled("strict=False")
         target = self.path / name
         text = config_text.to_text(text_or_mapping)
         found = config_text.check(text, str(target), self._parser) if strict else {}
@@ -114,7 +118,7 @@ class HomePool:
         """Take a home directory back and remove whatever the test left in it."""
         if os.getpid() != self._owner:
             return
-        if os.listdir(root) != [".prefect"] or os.listdir(root / ".prefect"):
+        if [str(path.relative_to(root)) for path in root.rglob("*")] != [".prefect"]:
             shutil.rmtree(root, ignore_errors=True)
             if root.exists():  # something in it cannot be removed, or is being written: never hand it out again
                 return

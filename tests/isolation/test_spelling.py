@@ -1,0 +1,77 @@
+"""How a value is written, what counts as changed, and which other way gives it back."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets import UsageError
+from pytest_flowsecrets.isolation.spelling import as_text, is_document, plain, right_way, same
+
+
+class Table(dict):
+    """A table of Prefect."""
+
+
+def test_text_is_taken_as_it_is_and_data_as_json():
+    """What the operator would write."""
+    assert as_text("n", "x") == "x"
+    assert as_text("n", {"a": [1, None, True]}) == '{"a": [1, null, true]}'
+    assert as_text("n", None) == "null"
+
+
+def test_other_values_are_refused_by_name_and_type():
+    """Circular ones too."""
+    circle = []
+    circle.append(circle)
+    for value in (b"hunter2", object(), {1, 2}, circle, {(1, 2): "x"}):
+        with pytest.raises(UsageError, match=f"secret 'n': .* not {type(value).__name__}"):
+            as_text("n", value)
+
+
+@pytest.mark.parametrize(
+    ("given", "got", "expected"),
+    [
+        ("x", "x", True),
+        ("0", 0, False),
+        ("x", "y", False),
+        ('"x"', "x", True),
+        ("'\"x\"'", "x", True),
+        (42, 42, True),
+        (1, True, False),
+        (1, 1.0, False),
+        ({"a": [1]}, Table(a=[1]), True),
+        ({"a": [1]}, Table(a=[2]), False),
+        (None, None, True),
+        ([1], (1,), True),
+        (1, {1}, False),
+        ("x", None, False),
+    ],
+)
+def test_same(given, got, expected):
+    """In value and JSON type, tables being dicts; a quoted text is what it quotes."""
+    assert same(given, got) is expected
+
+
+def test_documents():
+    """JSON objects and arrays."""
+    assert is_document(' {"a": 1}')
+    assert is_document("[1]")
+    assert not is_document("1")
+    assert not is_document({"a": 1})
+
+
+def test_plain():
+    """Down to the leaves."""
+    assert plain(Table(a=[Table(b=1)], c=b"x")) == {"a": [{"b": 1}], "c": b"x"}
+
+
+def test_the_right_way_is_the_first_that_works():
+    """Ways that Prefect refuses are passed over; None where nothing works."""
+
+    def get(text):
+        if text == '"x"':
+            raise ValueError
+        return {"'\"x\"'": "x"}.get(text, 5)
+
+    assert right_way("x", get) == "repr(json.dumps(value))"
+    assert right_way("x", lambda text: 5) is None

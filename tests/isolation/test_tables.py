@@ -1,0 +1,114 @@
+"""Trees, snapshots and changes, on both kinds of table that Prefect has had."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets.isolation.tables import MISSING, Snapshot, Tree, change, changes, fill, freeze, items_of, thaw
+
+
+class DotTable:
+    """As Prefect's DotDict up to 0.6.5: items are attributes."""
+
+
+class DictTable(dict):
+    """As Prefect's Box from 0.6.6 on, whose own methods must not be used."""
+
+    def _refused(self, *args, **kwargs):
+        raise AssertionError("a method of the table was used")
+
+    __setitem__ = __getitem__ = __delitem__ = update = clear = pop = keys = values = items = get = copy = _refused
+
+
+@pytest.fixture(params=[DotTable, DictTable])
+def kind(request):
+    return request.param
+
+
+def item(table, key):
+    return dict.get(items_of(table), key)
+
+
+def make(kind, **items):
+    table = kind()
+    fill(table, items)
+    return table
+
+
+def test_freeze_and_thaw_are_inverse(kind):
+    """Tables inside become trees and tables again; other values stay."""
+    table = make(kind, a=1, inner=make(kind, b=[1]), empty=make(kind))
+    tree = freeze(table, kind)
+    assert tree == {"a": 1, "inner": {"b": [1]}, "empty": {}}
+    assert isinstance(tree["inner"], Tree)
+    other = kind()
+    thaw(other, tree, kind)
+    assert freeze(other, kind) == tree
+    assert isinstance(item(other, "inner"), kind)
+
+
+def test_thaw_keeps_tables_and_copies_leaves(kind):
+    """The same objects where they exist; a list of the tree is never handed out itself."""
+    inner = make(kind, old=1)
+    table = make(kind, inner=inner, gone=1)
+    labels = ["x"]
+    thaw(table, Tree(inner=Tree(labels=labels)), kind)
+    assert item(table, "inner") is inner
+    assert item(inner, "labels") == ["x"]
+    assert item(inner, "labels") is not labels
+    assert item(table, "gone") is None
+    assert item(inner, "old") is None
+
+
+def test_changes_name_each_difference_once():
+    """Set, removed, table against value, same value of another type."""
+    old = Tree(same=1, gone=1, typed=1, table=Tree(a=1, b=2), becomes=Tree(a=1), other=3)
+    new = Tree(same=1, typed=True, table=Tree(a=1, b=3), becomes=5, other=Tree(x=1), added=None)
+    assert dict(changes(old, new)) == {
+        ("gone",): MISSING,
+        ("typed",): True,
+        ("table", "b"): 3,
+        ("becomes",): 5,
+        ("other",): {"x": 1},
+        ("added",): None,
+    }
+    assert repr(MISSING) == "MISSING"
+
+
+def test_change_makes_one_tree_the_other(kind):
+    """Applying the changes gives the new tree, in place."""
+    old = Tree(a=1, table=Tree(x=1, y=2), becomes=Tree(a=1), value=1)
+    new = Tree(table=Tree(x=1, z=[3]), becomes=5, value=Tree(deep=Tree(er=1)), new=Tree(t=1))
+    table = kind()
+    thaw(table, old, kind)
+    kept = item(table, "table")
+    for path, value in changes(old, new):
+        change(table, path, value, kind)
+    assert freeze(table, kind) == new
+    assert item(table, "table") is kept
+
+
+def test_change_makes_missing_tables_and_removes_nothing_from_them(kind):
+    """A path below a table that is not there."""
+    table = kind()
+    change(table, ("a", "b"), MISSING, kind)
+    assert freeze(table, kind) == {}
+    change(table, ("a", "b"), 1, kind)
+    assert freeze(table, kind) == {"a": {"b": 1}}
+    change(table, ("a",), Tree(c=2), kind)
+    assert freeze(table, kind) == {"a": {"c": 2}}
+
+
+def test_a_snapshot_brings_objects_and_contents_back(kind):
+    """Also of tables that are in two places, or in themselves."""
+    shared = make(kind, n=1)
+    first, second = make(kind, shared=shared), make(kind, shared=shared)
+    fill(shared, {"n": 1, "self": shared})
+    snapshot = Snapshot([first, second], kind)
+    assert shared in snapshot
+    assert kind() not in snapshot
+    fill(first, {})
+    fill(shared, {"n": 2})
+    snapshot.restore()
+    assert item(first, "shared") is shared is item(second, "shared")
+    assert item(shared, "n") == 1

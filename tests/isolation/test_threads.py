@@ -1,0 +1,54 @@
+"""The same ``threading.local`` in every living thread."""
+
+from __future__ import annotations
+
+import threading
+
+from pytest_flowsecrets.isolation.threads import thread_states
+
+
+class Local(threading.local):
+    def __init__(self):
+        self.born = threading.get_ident()
+
+
+def test_all_living_threads_are_found_and_dead_ones_are_not():
+    """The current thread first."""
+    local = Local()
+    go, ready = threading.Event(), threading.Barrier(3)
+
+    def run():
+        local.mine = True
+        ready.wait()
+        go.wait()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    states = thread_states(local)
+    assert states[0] is local.__dict__
+    assert {state["born"] for state in states} == {threading.get_ident(), *(thread.ident for thread in threads)}
+    states[1]["seen"] = "from outside"
+    go.set()
+    for thread in threads:
+        thread.join()
+    del states
+    assert [state["born"] for state in thread_states(local)] == [threading.get_ident()]
+
+
+def test_a_thread_that_has_not_touched_it_has_no_state():
+    """The first touch makes it, from what the class says then."""
+    local = Local()
+    assert len(thread_states(local)) == 1
+
+
+def test_where_the_interpreter_keeps_them_elsewhere():
+    """Only the current thread's is given."""
+
+    class Other:
+        pass
+
+    other = Other()
+    other.a = 1
+    assert thread_states(other) == [{"a": 1}]

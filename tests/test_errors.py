@@ -1,0 +1,44 @@
+"""The errors: what they say, and that they survive a trip through pickle."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from pytest_flowsecrets import errors
+
+ALL = [
+    errors.FlowSecretsError("told"),
+    errors.UsageError("told"),
+    errors.PrefectNotInstalled("a fixture"),
+    errors.UnsupportedPrefect("2.0.0"),
+    errors.ConfigSyntaxError("config.toml", 3, 7, "Invalid value", "    3 | A = •••"),
+    errors.ConfigSyntaxError("config.toml", None, None, "Invalid value"),
+    errors.SecretRejected("secret 'items'", "1.4.1", "ValueError"),
+    errors.CloudUnreachable("told"),
+    errors.SecretChangedWarning("told"),
+    errors.TomlDialectWarning("told"),
+]
+
+
+@pytest.mark.parametrize("error", ALL, ids=lambda error: type(error).__name__)
+def test_they_pickle(error):
+    """As pytest-xdist sends them: same class, text and data."""
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
+
+
+def test_they_have_one_base():
+    """``except FlowSecretsError`` catches what this package raises on purpose."""
+    for error in ALL:
+        assert isinstance(error, (errors.FlowSecretsError, UserWarning))
+
+
+def test_a_place_without_line_and_column():
+    """Where the parser did not tell."""
+    assert str(ALL[5]).startswith("config.toml: Invalid value; ")
+    assert str(ALL[4]).startswith("config.toml:3:7: Invalid value; ")
+    assert str(ALL[4]).endswith("\n    3 | A = •••")
