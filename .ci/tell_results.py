@@ -1,0 +1,40 @@
+"""Say what came of each cell and of all together; fail if a cell failed or fewer than six Pythons ran."""
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+PYTHONS = 6
+
+
+def main(folder: Path) -> int:
+    """Read the JUnit files in ``folder``, which are named after their cells."""
+    totals = {"passed": 0, "failed": 0, "skipped": 0}
+    pythons = set()
+    print()
+    for file in sorted(folder.glob("*.xml")):
+        cell = _counts(file)
+        pythons.add(file.name.split("-")[0])
+        print(f"{file.name[: -len('.xml')]:<32}{_told(cell)}")
+        totals = {word: count + cell[word] for word, count in totals.items()}
+    print(f"\n{len(pythons)} Pythons: {' '.join(sorted(pythons))}")
+    print(_told(totals))
+    if len(pythons) < PYTHONS:
+        print(f"Too few Pythons ran: {len(pythons)} of at least {PYTHONS}.")
+    return int(totals["failed"] > 0 or len(pythons) < PYTHONS)
+
+
+def _counts(file: Path) -> "dict[str, int]":
+    root = ElementTree.parse(file).getroot()  # noqa: S314 - written by our own run
+    suite = root if root.tag == "testsuite" else root[0]
+    tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+    failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+    return {"passed": tests - skipped - failed, "failed": failed, "skipped": skipped}
+
+
+def _told(counts: "dict[str, int]") -> str:
+    return ", ".join(f"{count} {word}" for word, count in counts.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

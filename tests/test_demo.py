@@ -1,0 +1,125 @@
+"""``flowsecrets demo``, run as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from pytest_flowsecrets import demo
+from pytest_flowsecrets.cli import main
+from pytest_flowsecrets.errors import PrefectNotInstalled, UnsupportedPrefect, UsageError
+
+VALUES = re.compile(r"from-the-marker|from-config-toml|in-a-thread|in-a-child|=mine\b")
+
+
+def _has_prefect() -> bool:
+    try:
+        return bool(metadata.version("prefect"))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+needs_prefect = pytest.mark.skipif(not _has_prefect(), reason="the demo runs on the real Prefect: pip install prefect")
+
+
+def flowsecrets(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "import sys; from pytest_flowsecrets.cli import main; sys.exit(main())", *arguments],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@needs_prefect
+def test_the_demo_passes_and_tells_what_each_test_showed(tmp_path: Path) -> None:
+    """Exit 0, one line for each test of the project, pytest's last line, no value of a secret."""
+    done = flowsecrets("demo", "--keep", str(tmp_path / "kept"))
+    claims = demo._claims(tmp_path / "kept")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(claims) == 7
+    for claim in claims.values():
+        assert re.search(rf"^   (passed|skipped)  +{re.escape(claim)}", done.stdout, re.MULTILINE)
+    assert re.search(r"pytest says: [67] passed", done.stdout)
+    assert not VALUES.search(done.stdout)
+
+
+@needs_prefect
+def test_the_demo_shows_the_warning_of_a_changed_value() -> None:
+    """Where Prefect makes 0000 a number, the warning and its advice are shown."""
+    done = flowsecrets("demo")
+    changes = tuple(map(int, metadata.version("prefect").split(".")[:2])) >= (0, 11)
+    assert ("the test gave str, Secret('PIN').get() gives int" in done.stdout) == changes
+
+
+@needs_prefect
+def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The temporary folder is gone afterwards."""
+    done = flowsecrets("demo", TMPDIR=str(tmp_path))
+    assert str(tmp_path) in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_prefect
+def test_the_demo_hides_what_the_user_has_exported() -> None:
+    """The demo passes whatever secrets, options and plugins the user's shell carries."""
+    secret = "PREFECT__CONTEXT__SECRETS__GITHUB_ACCESS_TOKEN"
+    done = flowsecrets("demo", **{secret: "do-not-show", "PYTEST_ADDOPTS": "-k nothing", "PYTEST_PLUGINS": "nowhere"})
+    assert done.returncode == 0
+    assert "do-not-show" not in done.stdout + done.stderr
+
+
+@needs_prefect
+def test_a_failing_demo_says_where_all_that_pytest_said_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A failure is told as one, exit 1, and the log outlives the temporary folder."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "test_report.py").write_text('def test_it():\n    """It works"""\n    assert 1 == 2\n')
+    monkeypatch.setattr(demo, "PROJECT", project)
+    for arguments in (["demo"], ["demo", "--keep", str(tmp_path / "kept")]):
+        assert main(arguments) == 1
+        printed = capsys.readouterr().out
+        assert "   failed   It works" in printed
+        log = Path(printed.split("All that pytest said: ")[1].strip())
+        assert "assert 1 == 2" in log.read_text("utf-8")
+        log.unlink()
+
+
+@needs_prefect
+def test_a_folder_that_exists_is_not_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Usage, exit 2, and the next step; nothing is written."""
+    with pytest.raises(UsageError):
+        demo.demo(str(tmp_path))
+    assert main(["demo", "--keep", str(tmp_path)]) == 2
+    assert "give the name of a new folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_prefect_the_demo_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the next step, exit 2."""
+    monkeypatch.setattr(demo, "installed_version", lambda: None)
+    with pytest.raises(PrefectNotInstalled):
+        demo.demo()
+    assert main(["demo"]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.splitlines() == [output.err.strip()]
+    assert "pip install 'pytest-flowsecrets[prefect]'" in output.err
+
+
+def test_with_another_prefect_the_demo_says_which_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect 2 and 3 are refused before anything is written."""
+    monkeypatch.setattr(demo, "installed_version", lambda: "2.10.1")
+    with pytest.raises(UnsupportedPrefect):
+        demo.demo()
