@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 PYTHONS = 6
 
@@ -25,7 +25,7 @@ def main(folder: Path) -> int:
 
 
 def _counts(file: Path) -> "dict[str, int]":
-    root = ElementTree.parse(file).getroot()  # noqa: S314 - written by our own run
+    root = ET.parse(file).getroot()  # noqa: S314 - written by our own run
     suite = root if root.tag == "testsuite" else root[0]
     tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
     failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
