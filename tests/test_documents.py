@@ -1,4 +1,4 @@
-"""The Python examples of README.md and of docs/ are run, each as a file of its own, by a real pytest."""
+"""The Python examples of README.md and of docs/ are run: those with tests by a real pytest, the others as scripts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+DOCUMENTS = [README, *sorted((ROOT / "docs").glob("**/*.md"))]
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-WITH_EXAMPLES = [document for document in DOCUMENTS if EXAMPLE.search(document.read_text("utf-8"))]
+NAMED = re.compile(r"# (\w+\.py)$", re.MULTILINE)  # the first line may say the name of the file
 
 needs_prefect = pytest.mark.skipif(
     not any(found.metadata["Name"] == "prefect" for found in metadata.distributions()),
@@ -22,9 +23,9 @@ needs_prefect = pytest.mark.skipif(
 )
 
 
-def _pytest(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def _run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "pytest_flowsecrets.plugin", "-v", "-rs", *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         env={**os.environ, **environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         stdout=subprocess.PIPE,
@@ -34,25 +35,49 @@ def _pytest(folder: Path, *arguments: str, **environ: str) -> subprocess.Complet
     )
 
 
+def _pytest(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return _run(folder, "-m", "pytest", "-p", "pytest_flowsecrets.plugin", "-v", "-rs", *arguments, **environ)
+
+
+def _write_examples(folder: Path, *, tests: bool) -> int:
+    """Write the examples that are tests, or those that are scripts, as files that say where they stand."""
+    count = 0
+    for document in DOCUMENTS:
+        text = document.read_text("utf-8")
+        for example in EXAMPLE.finditer(text):
+            code = example.group(1)
+            named = NAMED.match(code)
+            if bool("def test_" in code or named) == tests:
+                line = text[: example.start()].count("\n") + 2
+                place = f"test_{document.stem.replace('-', '_')}_line_{line}.py"
+                (folder / (named.group(1) if named else place)).write_text(code, "utf-8")
+                count += 1
+    return count
+
+
 @needs_prefect
-@pytest.mark.parametrize("document", WITH_EXAMPLES, ids=lambda document: str(document.relative_to(ROOT)))
-def test_examples_run(document: Path, tmp_path: Path) -> None:
+def test_examples_with_tests_pass(tmp_path: Path) -> None:
     """Every example passes, without a warning of ours that it does not expect."""
-    text = document.read_text("utf-8")
-    for example in EXAMPLE.finditer(text):
-        line = text[: example.start()].count("\n") + 2
-        (tmp_path / f"test_line_{line}.py").write_text(example.group(1), "utf-8")
+    assert _write_examples(tmp_path, tests=True) > 20
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     ours = [f"-Werror::pytest_flowsecrets.{name}" for name in ("SecretChangedWarning", "TomlDialectWarning")]
     done = _pytest(tmp_path, *ours)
     assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
+
+
+@needs_prefect
+def test_examples_without_pytest_run(tmp_path: Path) -> None:
+    """Examples that are scripts run one after the other in one process."""
+    assert _write_examples(tmp_path, tests=False) > 3
+    code = "import glob, runpy; [runpy.run_path(f) for f in glob.glob('*.py')]"
+    done = _run(tmp_path, "-Wignore", "-c", code)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 @needs_prefect
 def test_the_ini_example_isolates_every_test(tmp_path: Path) -> None:
     """With the ini file of the README, what the developer has exported is hidden from an unmarked test too."""
-    ini = re.search(r"^```ini\n(.*?)^```$", DOCUMENTS[0].read_text("utf-8"), re.MULTILINE | re.DOTALL).group(1)
+    ini = re.search(r"^```ini\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL).group(1)
     (tmp_path / "test_unmarked.py").write_text(
         "import os\ndef test_it():\n    assert 'PREFECT__CONTEXT__SECRETS__EXPORTED' not in os.environ\n"
     )
@@ -64,7 +89,7 @@ def test_the_ini_example_isolates_every_test(tmp_path: Path) -> None:
 
 def test_the_readme_says_two_commands() -> None:
     """The first runs the demo, the second the tests, and CI runs the second."""
-    readme = (ROOT / "README.md").read_text("utf-8")
+    readme = README.read_text("utf-8")
     commands = re.search(r"^## Two commands$.*?^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL).group(1)
     first, second = commands.splitlines()
     assert first.endswith("flowsecrets demo")

@@ -131,7 +131,7 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     @property
     def environ(self) -> Dict[str, str]:
-        """The variables that a child process needs to see the same: a copy, for ``env={**os.environ, **…}``."""
+        """A copy of the variables that a child process needs to see the same, for ``env={**os.environ, **…}``."""
         return visible()
 
     def reload(self) -> None:
