@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,15 @@ def flowsecrets(*arguments: str, **environ: str) -> subprocess.CompletedProcess[
     )
 
 
+@pytest.fixture(scope="module")
+def in_a_hostile_shell(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """``flowsecrets demo`` where the user has exported a secret, options and plugins; and its folder for temporary files."""
+    folder = tmp_path_factory.mktemp("temporary")
+    secret = "PREFECT__CONTEXT__SECRETS__GITHUB_ACCESS_TOKEN"
+    environ = {secret: "do-not-show", "PYTEST_ADDOPTS": "-k nothing", "PYTEST_PLUGINS": "nowhere"}
+    return flowsecrets("demo", **environ, TMPDIR=str(folder)), folder
+
+
 @needs_prefect
 def test_the_demo_passes_and_tells_what_each_test_showed(tmp_path: Path) -> None:
     """Exit 0, one line for each test of the project, pytest's last line, no value of a secret."""
@@ -52,28 +62,27 @@ def test_the_demo_passes_and_tells_what_each_test_showed(tmp_path: Path) -> None
 
 
 @needs_prefect
-def test_the_demo_shows_the_warning_of_a_changed_value() -> None:
+def test_the_demo_passes_whatever_the_shell_carries(in_a_hostile_shell: Any) -> None:
+    """Secrets, options and plugins of the user's shell do not count, and are not shown."""
+    done, _ = in_a_hostile_shell
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "do-not-show" not in done.stdout
+
+
+@needs_prefect
+def test_the_demo_shows_the_warning_of_a_changed_value(in_a_hostile_shell: Any) -> None:
     """Where Prefect makes 0000 a number, the warning and its advice are shown."""
-    done = flowsecrets("demo")
+    done, _ = in_a_hostile_shell
     changes = tuple(map(int, metadata.version("prefect").split(".")[:2])) >= (0, 11)
     assert ("the test gave str, Secret('PIN').get() gives int" in done.stdout) == changes
 
 
 @needs_prefect
-def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demo_leaves_nothing_behind(in_a_hostile_shell: Any) -> None:
     """The temporary folder is gone afterwards."""
-    done = flowsecrets("demo", TMPDIR=str(tmp_path))
-    assert str(tmp_path) in done.stdout
-    assert list(tmp_path.iterdir()) == []
-
-
-@needs_prefect
-def test_the_demo_hides_what_the_user_has_exported() -> None:
-    """The demo passes whatever secrets, options and plugins the user's shell carries."""
-    secret = "PREFECT__CONTEXT__SECRETS__GITHUB_ACCESS_TOKEN"
-    done = flowsecrets("demo", **{secret: "do-not-show", "PYTEST_ADDOPTS": "-k nothing", "PYTEST_PLUGINS": "nowhere"})
-    assert done.returncode == 0
-    assert "do-not-show" not in done.stdout + done.stderr
+    done, folder = in_a_hostile_shell
+    assert str(folder) in done.stdout
+    assert list(folder.iterdir()) == []
 
 
 @needs_prefect
@@ -91,6 +100,7 @@ def test_a_failing_demo_says_where_all_that_pytest_said_is(
         assert "   failed   It works" in printed
         log = Path(printed.split("All that pytest said: ")[1].strip())
         assert "assert 1 == 2" in log.read_text("utf-8")
+        assert log.stat().st_mode & 0o777 == 0o600 or log.parent == tmp_path / "kept"
         log.unlink()
 
 
