@@ -41,8 +41,19 @@ MARKED = Case(
     "import pytest\n",
     "flowsecrets",
 )
+FIXTURE = Case(
+    "test with an empty fixture",
+    '@pytest.mark.usefixtures("nothing")\ndef test_{n}():\n    pass\n',
+    "import pytest\n\n@pytest.fixture\ndef nothing():\n    yield\n\n",
+)
+FILE = Case(
+    "**a file changes** (`local_secrets.write_config`)",
+    "def test_{n}(local_secrets):\n    local_secrets.write_config(\"[context.secrets]\\nTOKEN = 'value{n}'\\n\")\n",
+    needs="flowsecrets",
+)
 COSTS = [
     BARE,
+    FIXTURE,
     UNMARKED,
     MARKED,
     Case(
@@ -56,11 +67,7 @@ COSTS = [
         'def test_{n}(local_secrets):\n    local_secrets.setenv("TOKEN", "value{n}")\n',
         needs="flowsecrets",
     ),
-    Case(
-        "**a file changes** (`local_secrets.write_config`)",
-        "def test_{n}(local_secrets):\n    local_secrets.write_config(\"[context.secrets]\\nTOKEN = 'value{n}'\\n\")\n",
-        needs="flowsecrets",
-    ),
+    FILE,
     Case(
         "Prefect's `set_temporary_config`",
         'def test_{n}():\n    with set_temporary_config({{"context.secrets.TOKEN": "value{n}"}}):\n        pass\n',
@@ -97,7 +104,7 @@ def main() -> None:
     tables = {"start-up": start_up, "cost": cost, "growth": growth}
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("table", nargs="*", help=f"which of {', '.join(tables)}; all without any")
-    parser.add_argument("--rounds", type=int, default=15, help="how often start-up is measured")
+    parser.add_argument("--rounds", type=int, default=30, help="how often start-up is measured")
     parser.add_argument("--tests", type=int, default=10_000, help="how many tests a long run has")
     arguments = parser.parse_args()
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("prefect", "pytest", "pytest-flowsecrets"))
@@ -119,11 +126,11 @@ def start_up(arguments: argparse.Namespace) -> List[str]:
             for name in names:
                 times[name].append(_run(folder, name, "--collect-only")["total"])
     base = median(times[None][1:])
-    rows = [
-        [f"**{name}**" if name == "flowsecrets" else name, f"{(median(times[name][1:]) - base) * 1000:.1f} ms"]
-        for name in names[1:]
-    ]
-    return _table(["start-up: plugin", f"added to {base * 1000:.0f} ms without plugins"], rows)
+    rows = []
+    for name in names[1:]:
+        added = median(mine - without for mine, without in zip(times[name][1:], times[None][1:]))
+        rows.append([f"**{name}**" if name == "flowsecrets" else name, f"{added * 1000:.1f} ms"])
+    return _table(["start-up with the plugin", f"added to {base * 1000:.0f} ms without plugins"], rows)
 
 
 def cost(_: argparse.Namespace) -> List[str]:
@@ -142,7 +149,7 @@ def cost(_: argparse.Namespace) -> List[str]:
 def growth(arguments: argparse.Namespace) -> List[str]:
     """Time of a test and memory of the process, early and late in a long run."""
     rows = []
-    for case in (BARE, MARKED, COSTS[5]):
+    for case in (BARE, FIXTURE, MARKED, FILE):
         run = _measure(case, arguments.tests)
         part = max(1, arguments.tests // 10)
         first, last = run["times"][:part], run["times"][-part:]
