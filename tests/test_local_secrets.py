@@ -173,6 +173,46 @@ def test_the_tests_own_context_counts_and_is_kept(local_secrets):
     assert mine == {"ONLY": "mine"}
 
 
+def test_what_a_test_puts_beside_the_secrets_stays_when_they_go(local_secrets):
+    """Into the same table, which is that of Prefect's config."""
+    import prefect
+
+    local_secrets["X"] = "v"
+    prefect.context.secrets["BY_HAND"] = "hand"
+    del local_secrets["X"]
+    assert dict(local_secrets) == {"BY_HAND": "hand"}
+    del local_secrets["BY_HAND"]
+    assert "secrets" not in prefect.context
+    prefect.context["secrets"] = "no table at all"
+    local_secrets["X"] = "v"
+    assert prefect.context.secrets == "no table at all"
+    assert dict(local_secrets) == {}
+    local_secrets.reload()
+    assert dict(local_secrets) == {"X": "v"}
+
+
+def test_other_keys_of_the_context_are_kept_as_the_test_set_them(local_secrets):
+    """``[context]`` of the file against ``prefect.context`` itself, the stronger layer."""
+    import prefect
+
+    prefect.context["mine"] = "hand"
+    local_secrets.write_config("[context]\nmine = 'file'\nother = 'file'\n")
+    assert (prefect.context.mine, prefect.context.other) == ("hand", "file")
+    local_secrets.write_config("")
+    assert prefect.context.mine == "hand"
+    assert "other" not in prefect.context
+
+
+def test_many_kinds_of_environment_are_remembered_but_not_for_ever(local_secrets, monkeypatch):
+    """What is kept of loaded configurations is bounded."""
+    import prefect
+
+    for number in range(60):
+        monkeypatch.setenv("PREFECT__DEBUG", str(number))
+        local_secrets.reload()
+        assert prefect.config.debug == number
+
+
 def test_a_temporary_config_of_prefect_stays_while_secrets_change(local_secrets):
     """Only what differs is changed: ``set_temporary_config`` around it keeps its effect."""
     import prefect
@@ -317,6 +357,23 @@ def test_reload_sees_a_config_path_that_the_test_has_set(local_secrets, monkeypa
     local_secrets.write_config("")
     assert dict(local_secrets) == {"A__B": "v"}
     assert own.read_text() == "[context.secrets]\nOWN = 'own'\n"
+
+
+def test_a_config_path_that_the_test_has_set_is_left_alone(local_secrets, monkeypatch, tmp_path):
+    """Also where its file has no table of secrets, or is none."""
+    own = tmp_path / "own.toml"
+    own.write_text("context = 5\n[debug]\n")
+    monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(own))
+    with pytest.raises(SecretRejected, match="what is set now"):
+        local_secrets.reload()
+    own.write_text("debug = true\n")
+    local_secrets.reload()
+    local_secrets["A__B"] = "v"
+    del local_secrets["A__B"]
+    assert os.environ["PREFECT__USER_CONFIG_PATH"] == str(own)
+    import prefect
+
+    assert prefect.config.debug is True
 
 
 def test_reload_drops_what_is_set_by_hand(local_secrets):

@@ -48,7 +48,9 @@ def test_bare(): pass
 """
     )
     result.assert_outcomes(passed=2, errors=2)
-    result.stdout.fnmatch_lines([f"*::test_marked: Prefect {version} is installed; *0.5.5 to 1.4.1 only: pip install *"])
+    result.stdout.fnmatch_lines(
+        [f"*::test_marked: Prefect {version} is installed; *0.5.5 to 1.4.1 only: pip install *"]
+    )
     assert "Traceback" not in result.stdout.str()
     assert "hunter2" not in result.stdout.str()
     result.stdout.fnmatch_lines([f"flowsecrets: prefect {version}, isolation=marked (default)"])
@@ -175,7 +177,11 @@ def test_the_header_tells_what_was_found(run_tests):
     [
         (["--flowsecrets-isolation=some"], None, "--flowsecrets-isolation: 'some' is not one of marked, all"),
         ([], "[pytest]\nflowsecrets_isolation = some\n", "flowsecrets_isolation: 'some' is not one of marked, all"),
-        (["--flowsecrets-prefect-version=latest"], None, "--flowsecrets-prefect-version: 'latest' is no version like *"),
+        (
+            ["--flowsecrets-prefect-version=latest"],
+            None,
+            "--flowsecrets-prefect-version: 'latest' is no version like *",
+        ),
     ],
 )
 def test_wrong_settings(run_tests, arguments, ini, told):
@@ -188,5 +194,3 @@ def test_wrong_settings(run_tests, arguments, ini, told):
 def test_an_empty_setting_in_the_ini_is_none(run_tests):
     """As pytest gives it for a key without a value."""
     run_tests("def test_it(): pass\n", ini="[pytest]\nflowsecrets_isolation =\n").assert_outcomes(passed=1)
-
-

@@ -18,6 +18,7 @@ pytestmark = needs_prefect
 def tables():
     """Every table below ``prefect.config`` and this thread's context, as (identity, items)."""
     import prefect
+
     from pytest_flowsecrets.isolation.tables import items_of
 
     found = {}
@@ -250,6 +251,16 @@ def test_the_private_home_is_removed(outside):
     with isolated_prefect() as secrets:
         assert os.listdir(os.path.expanduser("~/.prefect")) == []
         assert dict(secrets) == {}
+
+
+@pytest.mark.skipif(VERSION is not None and VERSION < (0, 11), reason="nothing is typed before 0.11.0")
+def test_a_changed_value_warns_where_the_isolation_is_entered(outside):
+    """Without pytest's marker."""
+    from pytest_flowsecrets import SecretChangedWarning
+
+    with pytest.warns(SecretChangedWarning, match="'PIN'") as told, isolated_prefect({"PIN": "0000"}):
+        pass
+    assert told[0].filename == __file__
 
 
 def test_backend_argument(outside):

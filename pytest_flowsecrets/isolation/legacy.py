@@ -15,19 +15,17 @@ import os
 import re
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional
 
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX
 from pytest_flowsecrets.isolation.tables import (
     MISSING,
-    Path,
-    Snapshot,
     Tree,
     change,
     changes,
-    fill,
     freeze,
     items_of,
+    leaves,
     thaw,
 )
 from pytest_flowsecrets.isolation.threads import thread_states
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 CLOUD_ADDRESS = "https://api.prefect.io"
+SECRETS = ("context", "secrets")
 State = Dict[str, Any]
 
 
@@ -79,6 +78,7 @@ class LegacyPrefect:
         self.configuration: Any = sys.modules["prefect.configuration"]
         self.context_module: Any = sys.modules["prefect.utilities.context"]
         self.table: type = self.configuration.Config
+        self.context: Any = self.context_module.context
         self._bases: Dict[Any, Tree] = {}
         with open(self.configuration.DEFAULT_CONFIG, encoding="utf-8") as packaged:
             text = packaged.read()
@@ -137,7 +137,9 @@ class LegacyPrefect:
         with warnings.catch_warnings():
             # literal_eval warns of "\d"; under `-W error` that would change the value, in production it does not
             warnings.simplefilter("ignore")
-            return self._load_quickly() if self._is_plain() else self._load_all()
+            tree = self._load_quickly() if self._is_plain() else self._load_all()
+        {}.update(tree.get("context", {}))  # as `prefect.context` is made at import, which fails unless it is a table
+        return tree
 
     def config_files(self) -> List[str]:
         """The files that ``load`` reads besides Prefect's own, those that exist."""
@@ -197,161 +199,72 @@ class LegacyPrefect:
     def roots(self) -> List[Any]:
         """The configuration objects; one, unless somebody has put another in place of ``prefect.config``."""
         roots = [self.context_module.config, self.configuration.config, self.package.config]
-        return list({id(root): root for root in roots}.values())
-
-    def capture(self) -> Captured:
-        """Remember everything that ``put`` and ``alter`` change, for ``restore``."""
-        return Captured(self)
+        return list({id(root): root for root in roots if isinstance(root, self.table)}.values())
 
     def put(self, tree: Tree) -> None:
         """Make ``tree`` the configuration: in every configuration object and in the context of every thread."""
         roots = self.roots()
-        former = _context_items(roots)
-        for root in roots:
-            thaw(root, tree, self.table)
-        present = _context_items(roots[:1])
-        for state in thread_states(self.package.context):
-            for key, value in former.items():
-                if state.get(key) is value:
-                    del state[key]
-            state.pop("secrets", None)
+        former = self.context_items(roots)
+        for config in [*roots, *self._copies(roots)]:
+            thaw(config, tree, self.table)
+        present = self.context_items(roots[:1])
+        for state in thread_states(self.context):
+            for key in [key for key, value in former.items() if state.get(key) is value] + ["secrets"]:
+                state.pop(key, None)
             state.update(present)
-            config = state.get("config")
-            if isinstance(config, self.table) and not any(config is root for root in roots):
-                thaw(config, tree, self.table)
 
     def alter(self, old: Tree, new: Tree, *names: str) -> None:
         """Change only what differs between two loaded trees, and the secrets ``names`` in any case.
 
         What the test itself changed meanwhile (``set_temporary_config``, ``with prefect.context(…)``) stays.
         """
-        altered = dict(changes(old, new))
-        for name in names:
-            altered[("context", "secrets", name)] = _at(new, ("context", "secrets", name))
+        forced = {(*SECRETS, name) for name in names}
+        altered = dict.fromkeys(forced, MISSING)  # first away, then anew: a table may have become a value
+        altered.update(changes(old, new))
+        altered.update((path, value) for path, value in leaves(new) if path[:3] in forced)
         roots = self.roots()
-        former = _context_items(roots)
-        for root in roots:
+        former = self.context_items(roots)
+        for config in [*roots, *self._copies(roots)]:
             for path, value in altered.items():
-                change(root, path, value, self.table)
-            _drop_empty(root, new)
-        for state in thread_states(self.package.context):
-            config = state.get("config")
-            if isinstance(config, self.table) and not any(config is root for root in roots):
-                for path, value in altered.items():
-                    change(config, path, value, self.table)
-                _drop_empty(config, new)
-            self._alter_state(state, altered, former, _context_items(roots[:1]))
+                change(config, path, value, self.table)
+        present = self.context_items(roots[:1])
+        touched = {path[2] for path in altered if path[:2] == SECRETS and len(path) > len(SECRETS)}
+        for state in thread_states(self.context):
+            for key in {*former, *present}:
+                held = state.get(key, MISSING)
+                if any(held is ours for ours in (MISSING, former.get(key, MISSING), present.get(key, MISSING))):
+                    _set(state, key, present.get(key, MISSING))
+                elif key == "secrets" and hasattr(held, "keys"):
+                    state[key] = self._merged(held, present.get(key), touched)
 
-    def _alter_state(self, state: State, altered: Dict[Path, Any], former: State, present: State) -> None:
-        for key in {*former, *present}:
-            held = state.get(key, MISSING)
-            ours = any(held is value for value in (MISSING, former.get(key, MISSING), present.get(key, MISSING)))
-            if ours and key in present:
-                state[key] = present[key]
-            elif ours:
-                state.pop(key, None)
-            elif key == "secrets":
-                state[key] = _merged(state[key], altered)
+    def _merged(self, own: Any, ours: Any, names: Iterable[str]) -> State:
+        """A table that the test itself put into the context, with our changes; the test's object stays as it is."""
+        merged = {key: own[key] for key in own}
+        for name in names:
+            _set(merged, name, items_of(ours).get(name, MISSING) if isinstance(ours, self.table) else MISSING)
+        return merged
 
+    def _copies(self, roots: List[Any]) -> List[Any]:
+        """The copies of the configuration in the contexts of all threads (0.6.4 on)."""
+        held = [state.get("config") for state in thread_states(self.context)]
+        return [config for config in held if isinstance(config, self.table) and not _is_one_of(config, roots)]
 
-def _context_items(roots: List[Any]) -> State:
-    """The keys that ``config.context`` gives to the context of a thread."""
-    found: State = {}
-    for root in roots:
-        context = dict.get(items_of(root), "context")
-        if context is not None:
-            found.update(dict.items(items_of(context)))
-    return found
-
-
-def _at(tree: Tree, path: Path) -> Any:
-    for key in path:
-        if not isinstance(tree, Tree) or key not in tree:
-            return MISSING
-        tree = tree[key]
-    return tree
+    def context_items(self, roots: List[Any]) -> State:
+        """The keys that ``config.context`` gives to the context of a thread."""
+        found: State = {}
+        for root in roots:
+            context = dict.get(items_of(root), "context")
+            if isinstance(context, self.table):
+                found.update(dict.copy(items_of(context)))
+        return found
 
 
-def _drop_empty(root: Any, tree: Tree) -> None:
-    """Drop the tables that a change has emptied; Prefect's loader makes none (flattening drops them)."""
-    for path in (("context", "secrets"), ("context",)):
-        above = root if len(path) == 1 else dict.get(items_of(root), path[0])
-        if above is not None and _at(tree, path) is MISSING:
-            table = dict.get(items_of(above), path[-1])
-            if table is not None and hasattr(table, "keys") and not items_of(table):
-                dict.pop(items_of(above), path[-1])
+def _set(items: Dict[str, Any], key: str, value: Any) -> None:
+    if value is MISSING:
+        items.pop(key, None)
+    else:
+        items[key] = value
 
 
-def _merged(secrets: Any, altered: Dict[Path, Any]) -> Any:
-    """A table that the test itself put into the context, with the changes; the test's object stays as it is."""
-    if not hasattr(secrets, "keys"):
-        return secrets
-    merged = {key: secrets[key] for key in secrets}
-    for path, value in altered.items():
-        if path[:2] == ("context", "secrets") and len(path) == 3:  # noqa: PLR2004 - (context, secrets, name)
-            if value is MISSING:
-                merged.pop(path[2], None)
-            else:
-                merged[path[2]] = value
-    return merged
-
-
-class Captured:
-    """Prefect's state in this process at one moment: bindings, tables and the context of every thread."""
-
-    def __init__(self, legacy: LegacyPrefect) -> None:
-        self._legacy = legacy
-        self._bindings = list(self._names(legacy))
-        states = thread_states(legacy.package.context)
-        self._own_state = states[0]
-        self._states: Dict[int, Tuple[State, State]] = {id(state): (state, state.copy()) for state in states}
-        copies = [value for _, copy in self._states.values() for value in copy.values()]
-        tables = [value for value in copies if isinstance(value, legacy.table)]
-        self._tables = Snapshot([*legacy.roots(), *tables], legacy.table)
-
-    @staticmethod
-    def _names(legacy: LegacyPrefect) -> Iterator[Tuple[Any, str, Any]]:
-        for module, names in (
-            (legacy.package, ("config", "context")),
-            (legacy.configuration, ("config", "USER_CONFIG", "BACKEND_CONFIG")),
-            (legacy.context_module, ("config", "context")),
-        ):
-            for name in names:
-                if hasattr(module, name):
-                    yield module, name, getattr(module, name)
-
-    def restore(self) -> None:
-        """Bring everything back: the same objects with the same contents, in every thread."""
-        legacy = self._legacy
-        during = _context_items(legacy.roots())
-        for module, name, value in self._bindings:
-            setattr(module, name, value)
-        self._tables.restore()
-        owned = {*during, *_context_items(legacy.roots()), "secrets", "config"}
-        for state in thread_states(legacy.package.context):
-            self._restore_state(state, owned)
-        fill(self._own_state, self._states[id(self._own_state)][1])
-        for value in during.values():
-            if isinstance(value, legacy.table) and value not in self._tables:
-                fill(value, {})  # a thread that still runs may hold it, and put it back at the end of a `with` block
-
-    def _restore_state(self, state: State, owned: set[str]) -> None:
-        """Of a thread that runs on, only what is ours is given back: it may be in the middle of its own work."""
-        before = self._states[id(state)][1] if id(state) in self._states else self._fresh(state)
-        for key in owned:
-            if key in before:
-                state[key] = before[key]
-            else:
-                state.pop(key, None)
-
-    def _fresh(self, state: State) -> State:
-        """What a thread that was born inside the isolation would have, had it been born outside."""
-        legacy = self._legacy
-        root = legacy.roots()[0]
-        before = _context_items([root])
-        config = state.get("config")
-        if isinstance(config, legacy.table):
-            if config is not root:
-                thaw(config, freeze(root, legacy.table), legacy.table)
-            before["config"] = config
-        return before
+def _is_one_of(value: Any, others: Iterable[Any]) -> bool:
+    return any(value is other for other in others)

@@ -33,7 +33,8 @@ def warn_at(warning: Warning, code: CodeType, module: str) -> None:
 
 def _line_of_def(code: CodeType) -> int:
     """The line of ``def``, below any decorators; 0, which no file has, where there is none."""
+    starts = (f"def {code.co_name}(", f"async def {code.co_name}(")
     for number in range(code.co_firstlineno, code.co_firstlineno + 100):
-        if linecache.getline(code.co_filename, number).lstrip().startswith((f"def {code.co_name}", "async def")):
+        if linecache.getline(code.co_filename, number).lstrip().startswith(starts):
             return number
     return 0

@@ -13,10 +13,11 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 
 from pytest_flowsecrets.errors import FlowSecretsError, PrefectNotInstalled, SecretRejected
 from pytest_flowsecrets.isolation import spelling
+from pytest_flowsecrets.isolation.captured import Captured
 from pytest_flowsecrets.isolation.delivery import Delivery
 from pytest_flowsecrets.isolation.environ import PREFIX, Environment
 from pytest_flowsecrets.isolation.home import ConfigText, PrefectHome, homes
-from pytest_flowsecrets.isolation.legacy import Captured, LegacyPrefect, find_prefect
+from pytest_flowsecrets.isolation.legacy import LegacyPrefect, find_prefect
 from pytest_flowsecrets.isolation.network import NOWHERE, CloudGuard
 from pytest_flowsecrets.isolation.notify import warn_user
 from pytest_flowsecrets.isolation.secrets import FLAG, LocalSecrets
@@ -129,7 +130,7 @@ class Isolation:
         parse = None
         if self.legacy:
             self.version = self.legacy.version
-            self._captured = self.legacy.capture()
+            self._captured = Captured(self.legacy)
             self._guard.enter()
             parse = self.legacy.parse
         self.delivery = Delivery(self._root, self.version, parse)

@@ -65,39 +65,44 @@ def thaw(table: Any, tree: Tree, kind: type) -> None:
     fill(table, items)
 
 
-def changes(old: Tree, new: Tree, at: Path = ()) -> Iterator[Tuple[Path, Any]]:
-    """Yield (path, new value or MISSING) for every place where two trees differ; a table is named whole once."""
-    for key in old:
-        if key not in new:
-            yield (*at, key), MISSING
-    for key, value in new.items():
-        before = old.get(key, MISSING)
-        if isinstance(value, Tree) and isinstance(before, Tree):
-            yield from changes(before, value, (*at, key))
-        elif type(before) is not type(value) or before != value:
+def changes(old: Tree, new: Tree) -> Dict[Path, Any]:
+    """The leaves in which two trees differ, by path: their new value, or MISSING."""
+    before, after = dict(leaves(old)), dict(leaves(new))
+    found = {path: MISSING for path in before if path not in after}
+    for path, value in after.items():
+        held = before.get(path, MISSING)
+        if type(held) is not type(value) or held != value:
+            found[path] = value
+    return found
+
+
+def leaves(tree: Tree, at: Path = ()) -> Iterator[Tuple[Path, Any]]:
+    """Path and value of every leaf of a tree; an empty table is one."""
+    for key, value in tree.items():
+        if isinstance(value, Tree) and value:
+            yield from leaves(value, (*at, key))
+        else:
             yield (*at, key), value
 
 
 def change(table: Any, path: Path, value: Any, kind: type) -> None:
-    """Set or remove (``MISSING``) one value below a table, in place. Tables missing on the way are made."""
-    for key in path[:-1]:
-        child = dict.get(items_of(table), key)
+    """Set or remove (``MISSING``) one leaf below a table, in place. Tables are made as needed and go when empty."""
+    key, *below = path
+    held = items_of(table)
+    if not below and value is MISSING:
+        dict.pop(held, key, None)
+    elif not below:
+        dict.__setitem__(held, key, kind() if isinstance(value, Tree) else deepcopy(value))
+    else:
+        child = dict.get(held, key)
         if not isinstance(child, kind):
             if value is MISSING:
                 return
             child = kind()
-            dict.__setitem__(items_of(table), key, child)
-        table = child
-    held = items_of(table)
-    if value is MISSING:
-        dict.pop(held, path[-1], None)
-    elif isinstance(value, Tree):
-        child = dict.get(held, path[-1])
-        child = child if isinstance(child, kind) else kind()
-        thaw(child, value, kind)
-        dict.__setitem__(held, path[-1], child)
-    else:
-        dict.__setitem__(held, path[-1], deepcopy(value))
+            dict.__setitem__(held, key, child)
+        change(child, tuple(below), value, kind)
+        if value is MISSING and not items_of(child):  # Prefect's loader makes no empty table, flattening drops them
+            dict.pop(held, key)
 
 
 class Snapshot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_the_place_of_a_fault(text, line, column):
 
 
 HIDDEN = [
-    "token = \"hunter2",
+    'token = "hunter2',
     "token = hunter2",
     "[context.secrets]\nfirst = 'hunter2'\ntoken = hunter2\nlast = 'hunter2'\n",
     "key = '''\nMIIEhunter2==\nhunter2 = hunter2\n[hunter2]\n'''\nbroken = hunter2\n",
@@ -114,7 +114,7 @@ def test_a_mapping_becomes_toml():
     """With everything that TOML knows."""
     mapping = {
         "text": 'quo"ted \\ and\nlines',
-        "when": datetime.datetime(2020, 1, 2, 3, 4, 5),
+        "when": dt.datetime(2020, 1, 2, 3, 4, 5, tzinfo=dt.timezone.utc),
         "numbers": [1, 2.5, True],
         "context": {"secrets": {"my secret": "x", "": "empty", "a.b": {"c": 1}}},
     }

@@ -82,7 +82,10 @@ def test_ambient_variables_are_hidden_and_declared_ones_kept(ambient, tmp_path):
     before = dict(os.environ)
     environment = Environment()
     environment.enter(str(tmp_path), {"PREFECT__SET": "by an outer isolation"})
-    assert {"PREFECT__OWN", "PREFECT__CHANGED", "PREFECT__SET"} & set(os.environ) == {"PREFECT__CHANGED", "PREFECT__SET"}
+    assert {"PREFECT__OWN", "PREFECT__CHANGED", "PREFECT__SET"} & set(os.environ) == {
+        "PREFECT__CHANGED",
+        "PREFECT__SET",
+    }
     assert os.path.expanduser("~") == str(tmp_path)
     os.environ.update(PREFECT__NEW="x", PREFECT__CHANGED="in the test")
     del os.environ["PREFECT__SET"]

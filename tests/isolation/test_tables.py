@@ -60,17 +60,20 @@ def test_thaw_keeps_tables_and_copies_leaves(kind):
     assert item(inner, "old") is None
 
 
-def test_changes_name_each_difference_once():
-    """Set, removed, table against value, same value of another type."""
+def test_changes_name_every_leaf_that_differs():
+    """Set, removed, table against value, same value of another type; an empty table is a leaf."""
     old = Tree(same=1, gone=1, typed=1, table=Tree(a=1, b=2), becomes=Tree(a=1), other=3)
-    new = Tree(same=1, typed=True, table=Tree(a=1, b=3), becomes=5, other=Tree(x=1), added=None)
-    assert dict(changes(old, new)) == {
+    new = Tree(same=1, typed=True, table=Tree(a=1, b=3), becomes=5, other=Tree(x=1), added=None, empty=Tree())
+    assert changes(old, new) == {
         ("gone",): MISSING,
         ("typed",): True,
         ("table", "b"): 3,
+        ("becomes", "a"): MISSING,
         ("becomes",): 5,
-        ("other",): {"x": 1},
+        ("other",): MISSING,
+        ("other", "x"): 1,
         ("added",): None,
+        ("empty",): {},
     }
     assert repr(MISSING) == "MISSING"
 
@@ -78,11 +81,11 @@ def test_changes_name_each_difference_once():
 def test_change_makes_one_tree_the_other(kind):
     """Applying the changes gives the new tree, in place."""
     old = Tree(a=1, table=Tree(x=1, y=2), becomes=Tree(a=1), value=1)
-    new = Tree(table=Tree(x=1, z=[3]), becomes=5, value=Tree(deep=Tree(er=1)), new=Tree(t=1))
+    new = Tree(table=Tree(x=1, z=[3]), becomes=5, value=Tree(deep=Tree(er=1)), new=Tree(t=1, empty=Tree()))
     table = kind()
     thaw(table, old, kind)
     kept = item(table, "table")
-    for path, value in changes(old, new):
+    for path, value in changes(old, new).items():
         change(table, path, value, kind)
     assert freeze(table, kind) == new
     assert item(table, "table") is kept
@@ -95,8 +98,11 @@ def test_change_makes_missing_tables_and_removes_nothing_from_them(kind):
     assert freeze(table, kind) == {}
     change(table, ("a", "b"), 1, kind)
     assert freeze(table, kind) == {"a": {"b": 1}}
-    change(table, ("a",), Tree(c=2), kind)
+    change(table, ("a", "c"), 2, kind)
+    change(table, ("a", "b"), MISSING, kind)
     assert freeze(table, kind) == {"a": {"c": 2}}
+    change(table, ("a", "c"), MISSING, kind)
+    assert freeze(table, kind) == {}
 
 
 def test_a_snapshot_brings_objects_and_contents_back(kind):

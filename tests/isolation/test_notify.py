@@ -1,0 +1,46 @@
+"""Warnings stand at a ``def`` line, or at none."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+from pytest_flowsecrets.isolation.notify import warn_at, warn_user
+
+
+def place(code, **options):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        exec(compile(code, __file__, "exec"), {"warn_user": warn_user, "__name__": "m", **options})
+    return told[0]
+
+
+def test_module_level_code_has_no_def_line():
+    """Line 0, of which nobody can print the source."""
+    assert place("warn_user(UserWarning('told'))").lineno == 0
+
+
+def decorated(function):
+    return function
+
+
+@decorated
+@decorated
+def below_decorators():
+    warn_user(UserWarning("told"))
+
+
+async def coroutine():
+    """Never awaited: only its code is looked at."""
+
+
+def test_decorators_are_passed_over():
+    """They may be a marker with a value in it."""
+    with pytest.warns(UserWarning) as told:
+        below_decorators()
+        warn_at(UserWarning("told"), coroutine.__code__, __name__)
+    lines = Path(__file__).read_text("utf-8").splitlines()
+    assert lines[told[0].lineno - 1].startswith("def below_decorators")
+    assert lines[told[1].lineno - 1].startswith("async def coroutine")
