@@ -47,6 +47,19 @@ def test_tasks_get_the_secrets_in_every_executor(name):
     assert _result(_flow(), executor) == ("from-the-test", 8080)
 
 
+@pytest.fixture(scope="module")
+def old_cluster():
+    """A cluster of Dask with a worker process, started before any test of this module."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_tasks_in_a_cluster_that_is_older_than_the_test_get_the_secrets(old_cluster):
+    """Prefect sends the context of the submitting thread along."""
+    assert _result(_flow(), executors().DaskExecutor(address=old_cluster)) == ("from-the-test", 8080)
+
+
 def test_the_default_executor_gets_the_secrets():
     """``flow.run()`` as users write it."""
     assert _result(_flow()) == ("from-the-test", 8080)

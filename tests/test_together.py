@@ -328,6 +328,84 @@ def test_b():
     result.assert_outcomes(passed=2)
 
 
+def test_a_cleared_environment_does_not_lead_to_the_developers_home(ambient):
+    """``patch.dict(os.environ, clear=True)`` takes HOME away, and ``~`` would mean that of the account."""
+    from unittest import mock
+
+    import prefect
+
+    with isolated_prefect({"X": "x"}) as secrets, mock.patch.dict(os.environ, clear=True):
+        secrets.reload()
+        assert "FILE" not in secrets
+        assert os.environ["HOME"] == os.path.dirname(prefect.config.get("home_dir", os.environ["HOME"] + "/.prefect"))
+        secrets["Y"] = "y"
+        assert secrets["Y"] == "y"
+
+
+def test_a_fixture_that_fails(run_tests):
+    """Before or after the test, and the next test sees nothing of it."""
+    result = run_tests(
+        ASK
+        + """
+@pytest.fixture
+def fails_before():
+    raise ValueError("on purpose")
+
+@pytest.fixture
+def fails_after():
+    yield
+    assert Secret("X").get() == "x"
+    raise ValueError("on purpose")
+
+def gone():
+    assert not [name for name in os.environ if name.startswith("PREFECT__")]
+    with pytest.raises(ValueError):
+        Secret("X").get()
+
+@pytest.mark.secrets(X="x")
+def test_a(fails_before): pass
+
+def test_b(): gone()
+
+@pytest.mark.secrets(X="x")
+def test_c(fails_after): pass
+
+def test_d(): gone()
+
+@pytest.mark.secrets(X="x")
+def test_e(): assert Secret("X").get() == "y"
+
+def test_f(): gone()
+"""
+    )
+    result.assert_outcomes(passed=4, errors=2, failed=1)
+
+
+def test_hypothesis(run_tests):
+    """A mark isolates all examples together; ``isolated_prefect`` isolates each of them."""
+    result = run_tests(
+        ASK
+        + """
+from hypothesis import given, settings, strategies as st
+from pytest_flowsecrets import isolated_prefect
+
+@pytest.mark.secrets(X="x")
+@given(st.integers())
+@settings(max_examples=20)
+def test_marked(n):
+    assert Secret("X").get() == "x"
+
+@given(st.text("abc", min_size=1))
+@settings(max_examples=20, deadline=None)
+def test_each(text):
+    with isolated_prefect({"TOKEN": text}) as secrets:
+        assert Secret("TOKEN").get() == text
+        assert len(secrets) == 1
+"""
+    )
+    result.assert_outcomes(passed=2)
+
+
 def test_a_run_that_is_stopped_leaves_nothing(run_tests, tmp_path, monkeypatch):
     """``pytest.exit`` in a test, a generator that never ends: the last net is pytest's end."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -47,9 +47,7 @@ class Delivery:
         Raises:
             UsageError: the name is no text, or the value neither text nor JSON data.
         """
-        if not isinstance(name, str):
-            raise UsageError(f"the name of a secret is text, not {type(name).__name__}")
-        text = as_text(name, value)
+        text = as_text(self.checked(name), value)
         variable = None if in_file else variable_for(name, text, self._version)
         self.take(name)
         if variable:
@@ -57,6 +55,13 @@ class Delivery:
         else:
             self._in_file[name] = _toml_value(value, text)
         self._not_in_file.discard(name)
+
+    @staticmethod
+    def checked(name: object) -> str:
+        """The name of a secret, if it can be one."""
+        if not isinstance(name, str):
+            raise UsageError(f"the name of a secret is text, not {type(name).__name__}")
+        return name
 
     def take(self, name: str) -> None:
         """Remove a secret wherever it is defined."""

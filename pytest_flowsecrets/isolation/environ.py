@@ -13,7 +13,7 @@ from typing import Dict, Iterable, List, Mapping, Optional
 
 PREFIX = "PREFECT__"
 SECRETS_PREFIX = "PREFECT__CONTEXT__SECRETS__"
-HOME_NAMES = ("HOME", "USERPROFILE") if os.name == "nt" else ("HOME",)
+HOME_NAMES = ("HOME", "USERPROFILE") if os.name == "nt" else ("HOME",)  # what `~` follows
 _USER_BASE = "PYTHONUSERBASE"
 
 ambient: Dict[str, str] = {name: text for name, text in os.environ.items() if name.startswith(PREFIX)}
@@ -86,6 +86,11 @@ class Environment:
             os.environ[_USER_BASE] = site.getuserbase()
         for name in HOME_NAMES:
             os.environ[name] = home
+
+    def keep_home(self, home: str) -> None:
+        """Set the home directory again if the test has removed it, so that ``~`` never means the developer's own."""
+        for name in HOME_NAMES:
+            os.environ.setdefault(name, home)
 
     def exit(self) -> None:
         """Make everything that belongs to Prefect as it was, whatever the test did to it."""

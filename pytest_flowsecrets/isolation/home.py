@@ -99,12 +99,13 @@ class HomePool:
         self._free: List[Path] = []
         self._all: List[Path] = []
         self._owner = os.getpid()
+        self._forked = False
         atexit.register(self.close)
 
     def acquire(self) -> Path:
         """An empty home directory (mode 0700) with an empty ``.prefect`` in it."""
         if os.getpid() != self._owner:  # a fork: the parent's directories are not ours to use or to remove
-            self.__init__()  # type: ignore[misc]
+            self._free, self._all, self._owner, self._forked = [], [], os.getpid(), True
         while self._free:
             root = self._free.pop()
             if (root / ".prefect").is_dir():
@@ -124,7 +125,10 @@ class HomePool:
                 return
             (root / ".prefect").mkdir(mode=0o700, parents=True)
             root.chmod(0o700)
-        self._free.append(root)
+        if self._forked:  # it may end by `os._exit`, without a chance to clean up
+            shutil.rmtree(root)
+        else:
+            self._free.append(root)
 
     def close(self) -> None:
         """Remove every home directory."""

@@ -93,7 +93,7 @@ class LocalSecrets(MutableMapping[str, Any]):
             SecretRejected: Prefect cannot load with it; nothing has changed.
         """
         with self._isolation.changing() as delivery:
-            delivery.set_variable(SECRETS_PREFIX + name, text)
+            delivery.set_variable(f"{SECRETS_PREFIX}{delivery.checked(name)}", text)
         self.note({name: text}, lenient=True)
         self._warn_of([name])
 

@@ -204,6 +204,7 @@ class Isolation:
 
     def _load_here(self, legacy: LegacyPrefect) -> Tree:
         """Load without the address that leads nowhere, which is meant for child processes, then set or drop that."""
+        self._environment.keep_home(str(self._root))
         variable = f"{PREFIX}CLOUD__{legacy.cloud_key.upper()}"
         if os.environ.get(variable) == NOWHERE:
             del os.environ[variable]

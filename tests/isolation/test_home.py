@@ -100,7 +100,8 @@ if child == 0:
     own = homes.acquire()
     assert own != root
     homes.release(own)
-    sys.exit(0)
+    assert not own.exists()
+    os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 assert os.listdir(root) == [".prefect"], os.listdir(root)
 assert len(os.listdir(os.environ["TMPDIR"])) == 1, os.listdir(os.environ["TMPDIR"])
