@@ -62,7 +62,7 @@ class ConfigSyntaxError(FlowSecretsError):
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
-        message = f"{place}: {self.reason}; Prefect would fail at import, so the file was not written"
+        message = f"{place}: {self.reason}; `import prefect` would fail, so nothing was changed"
         return f"{message}\n{self.excerpt}" if self.excerpt else message
 
 

@@ -147,7 +147,7 @@ def _enter(item: Any) -> Isolation:
         pytest.fail(str(error), pytrace=False)
     except FlowSecretsError as error:
         pytest.fail(f"{item.nodeid}: {error}", pytrace=False)
-    for warning in isolation.secrets.surprises(secrets):
+    for warning in isolation.secrets.surprises.among(secrets):
         _warn(item, warning)
     return isolation
 

@@ -163,3 +163,29 @@ def test_the_repr_names_the_folder_only(prefect_home):
     """Nothing of what is in it."""
     prefect_home.write_config("[context.secrets]\nA = 'hunter2'\n")
     assert "hunter2" not in repr(prefect_home)
+
+
+def test_while_the_file_is_broken_a_secret_that_needs_a_file_is_refused(local_secrets):
+    """With one clear error, again and again, until the file is good."""
+    with pytest.raises(Exception, match=r"(?i)unbalanced|quotes|toml"):
+        local_secrets.write_config(BROKEN, strict=False)
+    for _ in range(2):
+        with pytest.raises(ConfigSyntaxError, match=r"config\.toml: the file is no TOML that Prefect reads; "):
+            local_secrets["A__B"] = "v"
+    local_secrets.write_config("")
+    local_secrets["A__B"] = "v"
+    assert dict(local_secrets) == {"A__B": "v"}
+
+
+def test_a_refused_file_leaves_the_path_that_the_test_had_set(local_secrets, monkeypatch, tmp_path):
+    """Nothing is lost."""
+    if VERSION < (0, 6, 0):
+        pytest.skip("0.5 takes every name")
+    own = tmp_path / "own.toml"
+    own.write_text("[context.secrets]\nOWN = 'own'\n")
+    monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(own))
+    local_secrets.reload()
+    with pytest.raises(SecretRejected):
+        local_secrets.write_config("[context.secrets]\nitems = 'x'\n")
+    local_secrets["X"] = "x"
+    assert dict(local_secrets) == {"OWN": "own", "X": "x"}

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Set
 
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import ConfigSyntaxError, UsageError
 from pytest_flowsecrets.isolation import config_text
 from pytest_flowsecrets.isolation.environ import PREFIX, secret_of, variable_for
 from pytest_flowsecrets.isolation.home import write_private
@@ -109,7 +109,10 @@ class Delivery:
     def _content(self) -> Optional[Dict[str, Any]]:
         """The user's config file with our secrets in and those taken out; None where it can stay as it is."""
         source = Path(os.path.expandvars(os.path.expanduser(self._declared_config or "~/.prefect/config.toml")))
-        content = config_text.read(source.read_text("utf-8"), self._parse) if source.is_file() else {}
+        try:
+            content = config_text.read(source.read_text("utf-8"), self._parse) if source.is_file() else {}
+        except Exception:  # noqa: BLE001 - parsers raise many kinds, and their texts may hold values
+            raise ConfigSyntaxError(str(source), None, None, "the file is no TOML that Prefect reads") from None
         context = content.setdefault("context", {})
         secrets = context.setdefault("secrets", {}) if isinstance(context, dict) else None
         if not isinstance(secrets, dict):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, MutableMapping, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, MutableMapping
 
-from pytest_flowsecrets.errors import SecretChangedWarning
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX, visible
 from pytest_flowsecrets.isolation.notify import warn_user
+from pytest_flowsecrets.isolation.surprises import Surprises
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +31,7 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     def __init__(self, isolation: Isolation) -> None:
         self._isolation = isolation
-        self._given: Dict[str, Tuple[Any, Dict[str, bool]]] = {}
-        self._warned: set[str] = set()
+        self.surprises = Surprises(isolation)
 
     def __repr__(self) -> str:
         return f"<LocalSecrets {sorted(map(str, self))}>"
@@ -54,7 +53,7 @@ class LocalSecrets(MutableMapping[str, Any]):
             raise KeyError(name)
         with self._isolation.changing(name) as delivery:
             delivery.take(name)
-        self._given.pop(name, None)
+        self.surprises.forget(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._isolation.view()))
@@ -78,7 +77,7 @@ class LocalSecrets(MutableMapping[str, Any]):
         with self._isolation.changing(*values) as delivery:
             for name, value in values.items():
                 delivery.give(name, value)
-        self.note(values)
+        self.surprises.note(values)
         self._warn_of(values)
 
     # -- the roads ----------------------------------------------------------------------------------------------------
@@ -94,7 +93,7 @@ class LocalSecrets(MutableMapping[str, Any]):
         """
         with self._isolation.changing() as delivery:
             delivery.set_variable(f"{SECRETS_PREFIX}{delivery.checked(name)}", text)
-        self.note({name: text}, lenient=True)
+        self.surprises.note({name: text}, lenient=True)
         self._warn_of([name])
 
     def unsetenv(self, name: str) -> None:
@@ -115,7 +114,7 @@ class LocalSecrets(MutableMapping[str, Any]):
         context = parsed.get("context")
         secrets = context.get("secrets") if isinstance(context, dict) else None
         texts = {name: text for name, text in (secrets or {}).items() if isinstance(text, str)}
-        self.note(texts, in_file=True, lenient=True)
+        self.surprises.note(texts, in_file=True, lenient=True)
         self._warn_of(texts)
         return path
 
@@ -141,25 +140,6 @@ class LocalSecrets(MutableMapping[str, Any]):
         """
         self._isolation.reload()
 
-    # -- warnings -----------------------------------------------------------------------------------------------------
-
-    def note(self, values: Mapping[str, Any], *, in_file: bool = False, lenient: bool = False) -> None:
-        """Remember what the test gave, to compare it with what the flow gets (see ``Isolation.difference``)."""
-        self._given.update((name, (value, {"in_file": in_file, "lenient": lenient})) for name, value in values.items())
-
-    def surprises(self, names: Any) -> List[SecretChangedWarning]:
-        """One warning for each of ``names`` that the flow gets differently from what the test gave, once."""
-        found = []
-        for name in names:
-            if name not in self._given or name in self._warned:
-                continue
-            given, how = self._given[name]
-            message = self._isolation.difference(name, given, **how)
-            if message:
-                self._warned.add(name)
-                found.append(SecretChangedWarning(message))
-        return found
-
-    def _warn_of(self, names: Any) -> None:
-        for warning in self.surprises(names):
+    def _warn_of(self, names: Iterable[str]) -> None:
+        for warning in self.surprises.among(names):
             warn_user(warning)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.errors import FlowSecretsError, PrefectNotInstalled, SecretRejected
-from pytest_flowsecrets.isolation import spelling
 from pytest_flowsecrets.isolation.captured import Captured
 from pytest_flowsecrets.isolation.delivery import Delivery
 from pytest_flowsecrets.isolation.environ import PREFIX, Environment
@@ -60,7 +59,7 @@ def isolated_prefect(
             isolation.secrets.write_config(config)
         if backend is not None:
             isolation.home.write_backend(backend)
-        for warning in isolation.secrets.surprises(secrets or {}):
+        for warning in isolation.secrets.surprises.among(secrets or {}):
             warn_user(warning)
         yield isolation.secrets
     finally:
@@ -138,7 +137,7 @@ class Isolation:
         self.secrets = LocalSecrets(self)
         for name, value in secrets.items():
             self.delivery.give(name, value)
-        self.secrets.note(secrets)
+        self.secrets.surprises.note(secrets)
         self.reload(*secrets)
 
     def exit(self) -> None:
@@ -174,8 +173,14 @@ class Isolation:
                 raise
 
     def _home_changed(self, strict: bool) -> None:  # noqa: FBT001
+        undo = self.delivery.saved()
         self.delivery.use_written_config()
-        self._refresh(strict=strict)
+        try:
+            self._refresh(strict=strict)
+        except Exception:
+            if strict:
+                undo()
+            raise
 
     def _refresh(self, *names: str, strict: bool = True) -> None:
         self.delivery.sync()
@@ -243,48 +248,18 @@ class Isolation:
             raise PrefectNotInstalled(wanted_by)
         return self.legacy
 
-    # -- surprises ----------------------------------------------------------------------------------------------------
+    def try_out(self, name: str, text: str, *, in_file: bool) -> Any:
+        """What ``Secret(name).get()`` would give if the secret were written so; nothing changes.
 
-    def difference(self, name: str, given: Any, *, in_file: bool, lenient: bool) -> Optional[str]:
-        """How what the flow gets differs from what the test gave, in words without values; None where it does not.
-
-        Args:
-            name: the secret.
-            given: what the test gave.
-            in_file: it was written in the config file, so it is there that another way of writing would have to work.
-            lenient: JSON text that becomes a table or a list is no surprise.
+        Raises:
+            Exception: whatever Prefect raises for it.
         """
-        view = self.view()
-        if self.legacy is None:
-            return None
-        if name not in view:
-            return f"{self._subject(name)}: there is no secret of that name, this version changes names in variables"
+        legacy = self.require_prefect("trying out a way of writing")
+        undo = self.delivery.saved()
         try:
-            got = self.legacy.decoded(name, view[name])
-        except Exception:  # noqa: BLE001 - not readable here (in a `with Flow` block, or from Cloud only)
-            return None
-        if spelling.same(given, got) or (lenient and spelling.is_document(given) and not isinstance(got, str)):
-            return None
-        way = spelling.right_way(given, self._trial(name, in_file=in_file))
-        advice = f"to get it unchanged, give {way}" if way else "no way of writing it in this place gives it unchanged"
-        kinds = type(given).__name__, type(got).__name__
-        gives = kinds[1] if kinds[0] != kinds[1] else f"another {kinds[1]}"
-        return f"{self._subject(name)}: the test gave {kinds[0]}, Secret({name!r}).get() gives {gives}; {advice}"
-
-    def _subject(self, name: str) -> str:
-        return f"Secret {name!r} under Prefect {self.version}"
-
-    def _trial(self, name: str, *, in_file: bool) -> Callable[[str], Any]:
-        legacy = self.require_prefect("a suggestion")
-
-        def get(text: str) -> Any:
-            undo = self.delivery.saved()
-            try:
-                self.delivery.give(name, text, in_file=in_file)
-                self.delivery.sync()
-                return legacy.decoded(name, self._load_here(legacy)["context"]["secrets"][name])
-            finally:
-                undo()
-                self.delivery.sync()
-
-        return get
+            self.delivery.give(name, text, in_file=in_file)
+            self.delivery.sync()
+            return legacy.decoded(name, self._load_here(legacy)["context"]["secrets"][name])
+        finally:
+            undo()
+            self.delivery.sync()

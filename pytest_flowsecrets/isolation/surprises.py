@@ -1,0 +1,77 @@
+"""Where what the flow gets differs from what the test gave: told once for each name, in words without values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set
+
+from pytest_flowsecrets.errors import SecretChangedWarning
+from pytest_flowsecrets.isolation import spelling
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.isolation.stack import Isolation
+
+
+class Given(NamedTuple):
+    """What a test gave.
+
+    Attributes:
+        value: the secret.
+        in_file: it stands in the config file, so it is there that another way of writing would have to work.
+        lenient: it was given by a road where JSON text is how tables and lists are written.
+    """
+
+    value: Any
+    in_file: bool = False
+    lenient: bool = False
+
+
+class Surprises:
+    """What the test gave to one isolation, compared with what the real Prefect makes of it."""
+
+    def __init__(self, isolation: Isolation) -> None:
+        self._isolation = isolation
+        self._given: Dict[str, Given] = {}
+        self._told: Set[str] = set()
+
+    def note(self, values: Mapping[str, Any], *, in_file: bool = False, lenient: bool = False) -> None:
+        """Remember what the test gave."""
+        self._given.update((name, Given(value, in_file, lenient)) for name, value in values.items())
+
+    def forget(self, name: str) -> None:
+        """The test has taken it away."""
+        self._given.pop(name, None)
+
+    def among(self, names: Iterable[str]) -> List[SecretChangedWarning]:
+        """One warning for each of ``names`` that the flow gets differently, if it was not told before."""
+        found = []
+        for name in names:
+            if self._isolation.legacy and name in self._given and name not in self._told:
+                message = self._difference(name, self._given[name])
+                if message:
+                    self._told.add(name)
+                    found.append(
+                        SecretChangedWarning(f"Secret {name!r} under Prefect {self._isolation.version}: {message}")
+                    )
+        return found
+
+    def _difference(self, name: str, given: Given) -> Optional[str]:
+        view = self._isolation.view()
+        if name not in view:
+            return "there is no secret of that name, this version changes names in variables"
+        try:
+            got = self._isolation.require_prefect("a comparison").decoded(name, view[name])
+        except Exception:  # noqa: BLE001 - not readable here (in a `with Flow` block, or from Cloud only)
+            return None
+        meant = given.lenient and spelling.is_document(given.value) and not isinstance(got, str)
+        if meant or spelling.same(given.value, got):
+            return None
+        kinds = type(given.value).__name__, type(got).__name__
+        gives = kinds[1] if kinds[0] != kinds[1] else f"another {kinds[1]}"
+        return f"the test gave {kinds[0]}, Secret({name!r}).get() gives {gives}; {self._advice(name, given)}"
+
+    def _advice(self, name: str, given: Given) -> str:
+        def get(text: str) -> Any:
+            return self._isolation.try_out(name, text, in_file=given.in_file)
+
+        way = spelling.right_way(given.value, get)
+        return f"to get it unchanged, give {way}" if way else "no way of writing it in this place gives it unchanged"
