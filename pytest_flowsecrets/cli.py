@@ -6,6 +6,7 @@ Each subcommand is one function that adds its parser and names what runs it; wha
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any, Callable, Optional, Sequence, Tuple
 
@@ -23,6 +24,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except FlowSecretsError as error:
         print(f"flowsecrets: {error}", file=sys.stderr)
         return USAGE
+    except BrokenPipeError:  # whoever read our output (`| head`) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINDINGS
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -91,10 +91,10 @@ def _pytest(folder: Path) -> subprocess.Popen[str]:
     plugin = ["-p", "pytest_flowsecrets.plugin", "-p", "no:cacheprovider"]
     environ: Dict[str, str] = {**os.environ, **EXPORTED, "COLUMNS": "200", "PYTHONIOENCODING": "utf-8"}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the demo is about this plugin, whatever else is installed
-    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONWARNINGS"):
         environ.pop(name, None)
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", *plugin, "-v", "--color=no", "--tb=short", "--rootdir", str(folder)],
+        [sys.executable, "-m", "pytest", *plugin, "-v", "--color=no", "--tb=short"],
         cwd=folder,
         env=environ,
         stdout=subprocess.PIPE,

@@ -29,3 +29,25 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
     assert "demo" in done.stdout
     assert done.stdout.endswith("[]\n")
+
+
+def test_a_reader_that_has_gone_is_no_traceback() -> None:
+    """``flowsecrets … | head -0`` ends quietly."""
+    code = (
+        "import sys\nfrom pytest_flowsecrets import cli\n"
+        "def run(arguments):\n    sys.stdin.read()\n    print('x' * 100_000)\n"
+        "cli.COMMANDS = [lambda commands: commands.add_parser('write').set_defaults(run=run)]\n"
+        "sys.exit(cli.main(['write']))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    process.stdout.close()
+    process.stdin.close()
+    with process.stderr:
+        assert process.stderr.read() == b""
+    assert process.wait() == 1

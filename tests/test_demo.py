@@ -41,10 +41,16 @@ def flowsecrets(*arguments: str, **environ: str) -> subprocess.CompletedProcess[
 
 @pytest.fixture(scope="module")
 def in_a_hostile_shell(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """``flowsecrets demo`` where the user has exported a secret, options and plugins; and its folder for temporary files."""
+    """``flowsecrets demo`` where the user has exported a lot; and its folder for temporary files."""
     folder = tmp_path_factory.mktemp("temporary")
     secret = "PREFECT__CONTEXT__SECRETS__GITHUB_ACCESS_TOKEN"
-    environ = {secret: "do-not-show", "PYTEST_ADDOPTS": "-k nothing", "PYTEST_PLUGINS": "nowhere"}
+    environ = {
+        secret: "do-not-show",
+        "PYTEST_ADDOPTS": "-k nothing",
+        "PYTEST_PLUGINS": "nowhere",
+        "PYTHONWARNINGS": "error",
+    }
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = --nonsense\n")
     return flowsecrets("demo", **environ, TMPDIR=str(folder)), folder
 
 
@@ -63,7 +69,7 @@ def test_the_demo_passes_and_tells_what_each_test_showed(tmp_path: Path) -> None
 
 @needs_prefect
 def test_the_demo_passes_whatever_the_shell_carries(in_a_hostile_shell: Any) -> None:
-    """Secrets, options and plugins of the user's shell do not count, and are not shown."""
+    """Secrets, options, plugins and warnings of the user's shell, and ini files above, do not count, and are not shown."""
     done, _ = in_a_hostile_shell
     assert (done.returncode, done.stderr) == (0, "")
     assert "do-not-show" not in done.stdout
@@ -82,7 +88,7 @@ def test_the_demo_leaves_nothing_behind(in_a_hostile_shell: Any) -> None:
     """The temporary folder is gone afterwards."""
     done, folder = in_a_hostile_shell
     assert str(folder) in done.stdout
-    assert list(folder.iterdir()) == []
+    assert [file.name for file in folder.iterdir()] == ["pytest.ini"]
 
 
 @needs_prefect
