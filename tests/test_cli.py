@@ -44,7 +44,6 @@ def test_a_reader_that_has_gone_is_no_traceback() -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        cwd=tmp_path,
     )
     process.stdout.close()
     process.stdin.close()
