@@ -45,6 +45,8 @@ class CloudGuard:
 
     def exit(self) -> None:
         """Let everything through again."""
+        if not self._active:  # never entered: there is no Prefect, and maybe no `requests` either
+            return
         self._active = False
         if _adapters().send is self._guard:  # otherwise a mock stands on top of it, and brings it back later
             _adapters().send = self._original
