@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX
 from pytest_flowsecrets.isolation.tables import (
     MISSING,
+    Path,
     Tree,
     change,
     changes,
     freeze,
     items_of,
     leaves,
+    prune,
     thaw,
 )
 from pytest_flowsecrets.isolation.threads import thread_states
@@ -100,9 +102,12 @@ class LegacyPrefect:
 
         return Secret(name).get()
 
-    def context_secrets(self) -> Any:
-        """``prefect.context.secrets`` of this thread; an empty dict where there are none."""
-        return self.package.context.get("secrets", {})
+    def context_secrets(self) -> Dict[str, Any]:
+        """``prefect.context.secrets`` of this thread, copied; empty where it is no table."""
+        secrets = self.package.context.get("secrets", {})
+        if isinstance(secrets, (dict, self.table)):
+            return dict.copy(items_of(secrets))  # in one step: another thread may be changing it
+        return dict(secrets) if hasattr(secrets, "keys") else {}
 
     def decoded(self, name: str, value: Any) -> Any:
         """What ``Secret(name).get()`` would give if the context held ``value``."""
@@ -138,7 +143,12 @@ class LegacyPrefect:
             # literal_eval warns of "\d"; under `-W error` that would change the value, in production it does not
             warnings.simplefilter("ignore")
             tree = self._load_quickly() if self._is_plain() else self._load_all()
-        {}.update(tree.get("context", {}))  # as `prefect.context` is made at import, which fails unless it is a table
+        context = tree.setdefault("context", Tree())
+        {}.update(context)  # as `prefect.context` is made at import, which fails unless it is a table
+        if isinstance(context, Tree):
+            # Always the same table, if need be an empty one: whoever has entered a `with prefect.context(…)` block, a
+            # flow run among them, brings back at its end what was there at its beginning.
+            context.setdefault("secrets", Tree())
         return tree
 
     def config_files(self) -> List[str]:
@@ -198,7 +208,8 @@ class LegacyPrefect:
 
     def roots(self) -> List[Any]:
         """The configuration objects; one, unless somebody has put another in place of ``prefect.config``."""
-        roots = [self.context_module.config, self.configuration.config, self.package.config]
+        modules = (self.context_module, self.configuration, self.package)
+        roots = [getattr(module, "config", None) for module in modules]
         return list({id(root): root for root in roots if isinstance(root, self.table)}.values())
 
     def put(self, tree: Tree) -> None:
@@ -218,15 +229,14 @@ class LegacyPrefect:
 
         What the test itself changed meanwhile (``set_temporary_config``, ``with prefect.context(…)``) stays.
         """
-        forced = {(*SECRETS, name) for name in names}
-        altered = dict.fromkeys(forced, MISSING)  # first away, then anew: a table may have become a value
-        altered.update(changes(old, new))
-        altered.update((path, value) for path, value in leaves(new) if path[:3] in forced)
+        altered = self._altered(old, new, names)
         roots = self.roots()
         former = self.context_items(roots)
         for config in [*roots, *self._copies(roots)]:
             for path, value in altered.items():
                 change(config, path, value, self.table)
+                if value is MISSING and path[:2] != SECRETS:
+                    prune(config, path, self.table)
         present = self.context_items(roots[:1])
         touched = {path[2] for path in altered if path[:2] == SECRETS and len(path) > len(SECRETS)}
         for state in thread_states(self.context):
@@ -236,6 +246,14 @@ class LegacyPrefect:
                     _set(state, key, present.get(key, MISSING))
                 elif key == "secrets" and hasattr(held, "keys"):
                     state[key] = self._merged(held, present.get(key), touched)
+
+    @staticmethod
+    def _altered(old: Tree, new: Tree, names: Iterable[str]) -> Dict[Path, Any]:
+        """What differs, the secrets ``names`` being taken away and set anew even if they look the same."""
+        forced = {(*SECRETS, name) for name in names}
+        found = changes(old, new)
+        anew = {path: value for path, value in leaves(new) if path[:3] in forced}
+        return {**dict.fromkeys(forced - set(anew), MISSING), **found, **anew}
 
     def _merged(self, own: Any, ours: Any, names: Iterable[str]) -> State:
         """A table that the test itself put into the context, with our changes; the test's object stays as it is."""
