@@ -11,7 +11,7 @@ from typing import Any, Callable, List, Tuple
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.errors import CloudUnreachable
-from pytest_flowsecrets.isolation.legacy import CLOUD_ADDRESS
+from pytest_flowsecrets.isolation.loading import CLOUD_ADDRESS
 
 # `requests` knows no such scheme and says so at once, with the address; a refused connection it would retry for 63 s.
 NOWHERE = "unreachable://from-an-isolated-test--use-the-fixture-prefect_cloud-or-prefect_server"

@@ -149,7 +149,7 @@ class Isolation:
             self.version = self.legacy.version
             self._captured = Captured(self.legacy)
             self._guard.enter()
-            parse = self.legacy.parse
+            parse = self.legacy.loader.parse
         self.delivery = Delivery(self._root, self.version, parse)
         self.home = PrefectHome(self._root, self.writing, parse)
         self.secrets = LocalSecrets(self)
@@ -254,7 +254,7 @@ class Isolation:
     def _load(self, legacy: LegacyPrefect, blamed: str, *, strict: bool = True) -> Tree:
         try:
             self._set_address(legacy)
-            return legacy.load()
+            return legacy.loader.load()
         except Exception as error:  # `import prefect` raises ValueError, TypeError, UnicodeError, …
             if not strict:
                 raise
@@ -265,10 +265,10 @@ class Isolation:
     def _set_address(self, legacy: LegacyPrefect) -> None:
         """Let the default address of Cloud lead nowhere, unless the test or its files say another one."""
         self._environment.keep_home()
-        variable = f"{PREFIX}CLOUD__{legacy.cloud_key.upper()}"
+        variable = f"{PREFIX}CLOUD__{legacy.loader.cloud_key.upper()}"
         if os.environ.get(variable, NOWHERE) == NOWHERE:
             os.environ.pop(variable, None)
-            if not legacy.files_set("cloud", legacy.cloud_key):
+            if not legacy.loader.files_set("cloud", legacy.loader.cloud_key):
                 self.delivery.set_variable(variable, NOWHERE)
 
     # -- reading ------------------------------------------------------------------------------------------------------
