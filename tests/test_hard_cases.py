@@ -250,6 +250,25 @@ def test_secrets_that_are_no_table(local_secrets, text):
         local_secrets["A__B"] = "x"
 
 
+def test_del_beside_secrets_that_are_no_table(local_secrets, prefect_home):
+    """There is nothing in the file to be left out."""
+    if VERSION < (0, 10, 0):
+        pytest.skip("no backend.toml before 0.10.0")
+    local_secrets["X"] = "x"
+    prefect_home.write_config("[context]\nmine = 1\n")
+    prefect_home.write_backend("debug = true\n")
+    (prefect_home.path / "backend.toml").write_text("context = 5\n")  # behind our back, and not loaded yet
+    with pytest.raises(SecretRejected):
+        del local_secrets["X"]
+    assert dict(local_secrets) == {"X": "x"}
+
+
+def test_a_context_that_is_a_list(local_secrets):
+    """Prefect starts with an empty one, and there are no secrets."""
+    local_secrets.write_config("context = []\n")
+    assert dict(local_secrets) == {}
+
+
 def test_a_very_long_value_does_not_keep_children_from_starting(local_secrets):
     """No process starts with a variable of 128 KiB, so it goes by a file."""
     local_secrets["LONG"] = "x" * 200_000
@@ -332,6 +351,33 @@ def test_too_late(late): pass
     )
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*::test_too_late: the secrets mark was added after the setup*"])
+
+
+@pytest.mark.skipif(VERSION is not None and VERSION < (0, 11, 0), reason="nothing is typed before 0.11.0")
+def test_a_marked_doctest(run_tests, pytester):
+    """It has no function whose line a warning could name, and gets its secrets all the same."""
+    pytester.makeconftest(
+        """
+import pytest
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.secrets(PIN="000000"))
+"""
+    )
+    pytester.makepyfile(
+        documented='''
+def f():
+    """
+    >>> from prefect.client import Secret
+    >>> Secret("PIN").get()
+    0
+    """
+'''
+    )
+    result = run_tests(None, "--doctest-modules")
+    result.assert_outcomes(passed=1, warnings=1)
+    assert "000000" not in result.stdout.str().replace("secrets(PIN", "")
 
 
 def test_a_declared_variable_that_a_shell_had_set_to_the_same(run_tests, monkeypatch):

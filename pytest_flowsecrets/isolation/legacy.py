@@ -22,6 +22,7 @@ from pytest_flowsecrets.isolation.tables import (
     Tree,
     change,
     changes,
+    fill,
     items_of,
     leaves,
     prune,
@@ -97,14 +98,12 @@ class LegacyPrefect:
         """What ``Secret(name).get()`` would give if the context held ``value``."""
         state = self.package.context.__dict__
         # Not `with prefect.context(…)`: up to 0.14.1 leaving it overwrites secrets that the test put into the context.
-        held = state.get("secrets", MISSING)
+        before = dict(state)
         state["secrets"] = {name: value}
         try:
             return self.get(name)
         finally:
-            state["secrets"] = held
-            if held is MISSING:
-                del state["secrets"]
+            fill(state, before)
 
     def flag(self, section: str, key: str) -> Any:
         """A configuration value as ``Secret.get`` reads it: from the context from 0.6.4 on, else from the config."""
