@@ -6,7 +6,7 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 from hypothesis import strategies as st
 
-from pytest_flowsecrets._strategies.texts import check_choice, check_size, env_texts, secret_names
+from pytest_flowsecrets._strategies.texts import check_choice, check_size, env_texts, referred_texts, secret_names
 
 _BARE = st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True)
 _INNER = st.text(st.sampled_from("aB1 .-$~#[]=é🔑"), max_size=6)
@@ -88,9 +88,9 @@ def environments(
     """
     check_size("max_secrets", max_secrets)
     names = secret_names(kinds=("plain", "mixed", "dunder")) if names is None else names
-    variables = _prefixes().flatmap(lambda prefix: names.map(lambda name: prefix + name)) | _WHOLE
+    variables = st.builds("{}{}".format, _PREFIXES, names) | _WHOLE
     secrets = st.lists(st.tuples(variables.filter(_can_be_set), env_texts() if texts is None else texts), max_size=max_secrets)
-    others = st.fixed_dictionaries({}, optional={"V": env_texts(), "W": env_texts(), "x": st.just("1")})
+    others = st.fixed_dictionaries({}, optional={"V": referred_texts(), "W": referred_texts(), "x": st.just("1")})
     return st.tuples(others, secrets, st.booleans()).map(_joined)
 
 
@@ -124,11 +124,8 @@ def _spelled(character: str) -> str:
     return character if character >= " " and character != "\x7f" else f"\\u{ord(character):04x}"
 
 
-def _prefixes() -> st.SearchStrategy[str]:
-    usual = st.just("PREFECT__CONTEXT__SECRETS__")
-    return usual | st.sampled_from(["PREFECT__context__secrets__", "PREFECT__CONTEXT__Secrets__", "PREFECT__CONTEXT__SECRETS_"])
-
-
+_USUAL = "PREFECT__CONTEXT__SECRETS__"
+_PREFIXES = st.just(_USUAL) | st.sampled_from(["PREFECT__context__secrets__", "PREFECT__CONTEXT__Secrets__", _USUAL[:-1]])
 _WHOLE = st.just("PREFECT__CONTEXT__SECRETS")
 
 

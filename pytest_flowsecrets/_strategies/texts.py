@@ -72,6 +72,11 @@ def env_texts(*, max_fragments: int = 8, surrogates: bool = False) -> st.SearchS
     return _TOKENS | composed | spelled.filter(lambda text: "\0" not in text)
 
 
+def referred_texts() -> st.SearchStrategy[str]:
+    """Texts for variables that others refer to: at most one reference each, or ten rounds of expansion fill the memory."""
+    return env_texts().filter(lambda text: text.count("$") <= 1)
+
+
 def check_choice(argument: str, given: Sequence[str], known: Collection[str]) -> None:
     """Refuse an empty or unknown choice.
 

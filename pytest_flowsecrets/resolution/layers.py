@@ -7,9 +7,11 @@ resolution print names, types and lengths only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
-Position = Tuple[int, int]
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.positions import Position
+
 #: Weakest first. A layer of a later kind beats one of an earlier kind.
 KINDS = ("defaults", "user", "backend", "env", "context")
 
@@ -61,7 +63,7 @@ class Layer:
             key: parts of the key.
         """
         position = self.find(key) if self.find else None
-        line, column = position or (None, None)
+        line, column = (position.line, position.column) if position else (None, None)
         return Origin(self.kind, self.place or self.kind, line, column, key)
 
     def __repr__(self) -> str:
@@ -125,11 +127,11 @@ def type_name(value: Any) -> str:
 class Slot:
     """A configuration key's value on its way through the steps, with its origin and those that it beat."""
 
-    __slots__ = ("_origin", "beaten", "key", "steps", "value", "written")
+    __slots__ = ("beaten", "key", "source", "steps", "value", "written")
 
-    def __init__(self, value: Any, origin: Any, key: Tuple[str, ...]) -> None:
+    def __init__(self, value: Any, source: Union[Layer, Origin], key: Tuple[str, ...]) -> None:
         self.value = self.written = value
-        self._origin = origin  # a Layer or an Origin; a Layer's position is looked up only when it is asked for
+        self.source = source  # a Layer's position of this key is looked up only when it is asked for
         self.key = key
         self.steps: List[Tuple[str, Any, Any]] = []
         self.beaten: List[Slot] = []
@@ -137,12 +139,12 @@ class Slot:
     @property
     def origin(self) -> Origin:
         """Where the value was written."""
-        return self._origin.origin(self.key) if isinstance(self._origin, Layer) else self._origin
+        return self.source.origin(self.key) if isinstance(self.source, Layer) else self.source
 
     @property
     def kind(self) -> str:
         """Kind of the layer that the value was written in."""
-        return str(self._origin.kind)
+        return self.source.kind
 
     def become(self, step: str, value: Any) -> None:
         """Take a new value, and keep what happened.

@@ -7,10 +7,17 @@ next occurrence of its own spelling: what lies between (blanks, comments, values
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Any, Dict, Iterable, Tuple
+from typing import Any, Dict, Iterable, NamedTuple, Tuple
 
 Key = Tuple[str, ...]
-Position = Tuple[int, int]
+
+
+class Position(NamedTuple):
+    """Where a key is written, 1-based, and whether as a part of a dotted one (``a.b = ...``)."""
+
+    line: int
+    column: int
+    dotted: bool = False
 
 
 def positions_of(text: str) -> Dict[Key, Position]:
@@ -39,41 +46,41 @@ class _Walk:
         self.starts = [0] + [index + 1 for index, character in enumerate(text) if character == "\n"]
         self.found: Dict[Key, Position] = {}
 
-    def container(self, body: Iterable[Any], parent: Key, *, inline: bool = False) -> None:
+    def container(self, body: Iterable[Any], parent: Key, *, inline: bool = False, dotted: bool = False) -> None:
         for key, item in body:
             if key is None:
                 self.skip(item.as_string())
             elif not inline and hasattr(item, "is_super_table"):
-                self.table(key, item, parent)
+                self.table(key, item, parent, dotted=dotted)
             elif not inline and isinstance(getattr(item, "body", None), list):  # an array of tables
                 for table in item.body:
                     self.table(key, table, parent)
             else:
-                self.pair(key, item, parent)
+                self.pair(key, item, parent, dotted=dotted)
 
-    def table(self, key: Any, item: Any, parent: Key) -> None:
+    def table(self, key: Any, item: Any, parent: Key, *, dotted: bool = False) -> None:
         path = (*parent, key.key)
         if key.is_dotted():
-            self.note(path, key.as_string())
+            self.note(path, key.as_string(), dotted=dotted)
         elif not item.is_super_table():
             self.note(path, item.display_name or key.as_string())
             self.skip("]")
             self.skip(item.trivia.comment)
-        self.container(item.value.body, path)
+        self.container(item.value.body, path, dotted=key.is_dotted())
 
-    def pair(self, key: Any, item: Any, parent: Key) -> None:
+    def pair(self, key: Any, item: Any, parent: Key, *, dotted: bool = False) -> None:
         path = (*parent, key.key)
-        self.note(path, key.as_string())
+        self.note(path, key.as_string(), dotted=dotted)
         if hasattr(item, "is_super_table") or type(item).__name__ == "InlineTable":
             self.container(item.value.body, path, inline=True)
         else:
             self.skip(item.as_string())
         self.skip(item.trivia.comment)
 
-    def note(self, path: Key, spelling: str) -> None:
+    def note(self, path: Key, spelling: str, *, dotted: bool = False) -> None:
         self.at = self.text.index(spelling, self.at)
         line = bisect_right(self.starts, self.at)
-        self.found.setdefault(path, (line, self.at - self.starts[line - 1] + 1))
+        self.found.setdefault(path, Position(line, self.at - self.starts[line - 1] + 1, dotted))
         self.at += len(spelling)
 
     def skip(self, spelling: str) -> None:

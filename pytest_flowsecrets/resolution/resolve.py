@@ -30,10 +30,9 @@ from pytest_flowsecrets.resolution.names import SECRETS, Key, key_of
 from pytest_flowsecrets.resolution.values import (
     Refused,
     Surroundings,
-    decode_escapes,
     has_references,
-    interpolate,
-    string_to_type,
+    read_variable,
+    settle,
     substitute,
 )
 
@@ -191,17 +190,23 @@ def _load(result: Resolution) -> None:
 def _resolved_flat(layers: Sequence[Layer], around: Surroundings, result: Resolution) -> Flat:
     tables: Dict[str, Any] = {}
     for layer in layers:
-        tables = _merged(tables, _slots(layer, around.dialect))
-    flat = dict(_flattened(tables, ()))
+        tables = _merged(tables, slots_of(layer, around.dialect))
+    flat = dict(flattened(tables))
     _apply_environ(flat, around)
     for slot in flat.values():
         if isinstance(slot.value, str) and slot.value:
-            _settle(slot, around)
+            settle(slot, around)
     _substitute(flat, result)
     return flat
 
 
-def _slots(layer: Layer, dialect: Dialect) -> Dict[str, Any]:
+def slots_of(layer: Layer, dialect: Dialect) -> Dict[str, Any]:
+    """Give a layer's tables with a slot in the place of each value.
+
+    Args:
+        layer: the layer.
+        dialect: the rules.
+    """
     nested = _nested_slots(layer.data, layer, ())
     return {name.lower(): value for name, value in nested.items()} if dialect.lower_top else nested
 
@@ -229,17 +234,23 @@ def _merged(weak: Dict[str, Any], strong: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _beat(old: Any, new: Any) -> None:
-    losers = [slot for _, slot in _flattened(old, ())] if isinstance(old, dict) else [old]
-    winners = [slot for _, slot in _flattened(new, ())] if isinstance(new, dict) else [new]
+    losers = [slot for _, slot in flattened(old)] if isinstance(old, dict) else [old]
+    winners = [slot for _, slot in flattened(new)] if isinstance(new, dict) else [new]
     for winner in winners[:1]:
         for loser in losers:
             winner.beaten += [loser, *loser.beaten]
 
 
-def _flattened(tables: Mapping[str, Any], parent: Key) -> "Iterable[Tuple[Key, Slot]]":
+def flattened(tables: Mapping[str, Any], parent: Key = ()) -> Iterable[Tuple[Key, Slot]]:
+    """Walk over nested tables of slots; empty tables leave no trace.
+
+    Args:
+        tables: nested tables.
+        parent: the key that they stand under.
+    """
     for name, value in tables.items():
         if isinstance(value, dict):
-            yield from _flattened(value, (*parent, name))
+            yield from flattened(value, (*parent, name))
         else:
             yield (*parent, name), value
 
@@ -253,33 +264,8 @@ def _apply_environ(flat: Flat, around: Surroundings) -> None:
         old = flat.get(key)
         if old is not None:
             slot.beaten += [old, *old.beaten]
-        _read_variable(slot, around)
+        read_variable(slot, around)
         flat[key] = slot
-
-
-def _read_variable(slot: Slot, around: Surroundings) -> None:
-    try:
-        if around.dialect.unicode_escape:
-            _step(slot, "backslash escapes decoded", decode_escapes(slot.value))
-        value, typed = interpolate(slot.value, around)
-        _step(slot, "variables and ~ expanded" + (", and typed on the way" if typed else ""), value)
-        _step(slot, "typed", string_to_type(slot.value, around))
-    except Refused as refused:
-        failure = refused.failure
-        raise Refused(Failure(failure.type, failure.message, slot.origin.place, failure.reveals)) from None
-
-
-def _settle(slot: Slot, around: Surroundings) -> None:
-    value, typed = interpolate(slot.value, around)
-    _step(slot, "variables and ~ expanded" + (", and typed on the way" if typed else ""), value)
-    if around.dialect.types_files and isinstance(slot.value, str):
-        again = "typed again" if slot.kind == "env" else "typed"
-        _step(slot, again, string_to_type(slot.value, around))
-
-
-def _step(slot: Slot, what: str, value: Any) -> None:
-    if value is not slot.value and (type(value) is not type(slot.value) or value != slot.value):
-        slot.become(what, value)
 
 
 def _substitute(flat: Flat, result: Resolution) -> None:

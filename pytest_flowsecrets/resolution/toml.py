@@ -13,8 +13,8 @@ import re
 from functools import lru_cache
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from pytest_flowsecrets.resolution.layers import Failure, Layer, Position
-from pytest_flowsecrets.resolution.positions import positions_of
+from pytest_flowsecrets.resolution.layers import Failure, Layer
+from pytest_flowsecrets.resolution.positions import Position, positions_of
 
 Parser = Callable[[str], Mapping[str, Any]]
 Key = Tuple[str, ...]

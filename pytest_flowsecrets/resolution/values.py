@@ -10,13 +10,19 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.resolution.dialects import Dialect
 from pytest_flowsecrets.resolution.layers import Failure, Slot, type_name
 from pytest_flowsecrets.resolution.literals import Python, literal
 
+Key = Tuple[str, ...]
+
 ROUNDS = 10
+LONGEST = 2**24  # a text that grows beyond this would fill the memory of the real Prefect
+DECODED, TYPED, TYPED_AGAIN = "backslash escapes decoded", "typed", "typed again"
+EXPANDED, EXPANDED_TYPED = "variables and ~ expanded", "variables and ~ expanded, and typed on the way"
+TAKEN, FILLED = "taken from the configuration: ", "filled in from the configuration: "
 REFERENCE = re.compile(r"\${(.[^${}]*)}")
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})", re.ASCII)
 
@@ -95,6 +101,8 @@ def interpolate(value: Any, around: Surroundings) -> Tuple[Any, bool]:
         expanded = expand(value, around)
         if expanded == value:
             return (string_to_type(value, around), True) if count > 1 else (value, False)
+        if len(expanded) > LONGEST:
+            break
         value = expanded
     return None, True
 
@@ -123,7 +131,41 @@ def string_to_type(value: Any, around: Surroundings) -> Any:
         return value
 
 
-def substitute(flat: Dict[Tuple[str, ...], Slot], *, backwards: bool = False) -> None:
+def read_variable(slot: Slot, around: Surroundings) -> None:
+    """Do to a variable's value what is done before it enters the configuration: decode, expand, type.
+
+    Args:
+        slot: the variable's value, changed in place.
+        around: the rules and the environment.
+
+    Raises:
+        Refused: ``import prefect`` fails.
+    """
+    try:
+        if around.dialect.unicode_escape:
+            _step(slot, DECODED, decode_escapes(slot.value))
+        value, typed = interpolate(slot.value, around)
+        _step(slot, EXPANDED_TYPED if typed else EXPANDED, value)
+        _step(slot, TYPED, string_to_type(slot.value, around))
+    except Refused as refused:
+        failure = refused.failure
+        raise Refused(Failure(failure.type, failure.message, slot.origin.place, failure.reveals)) from None
+
+
+def settle(slot: Slot, around: Surroundings) -> None:
+    """Do to a text of the merged configuration what is done to all: expand it, and from 0.11.2 type it.
+
+    Args:
+        slot: a value of the configuration, changed in place.
+        around: the rules and the environment.
+    """
+    value, typed = interpolate(slot.value, around)
+    _step(slot, EXPANDED_TYPED if typed else EXPANDED, value)
+    if around.dialect.types_files and isinstance(slot.value, str):
+        _step(slot, TYPED_AGAIN if slot.kind == "env" else TYPED, string_to_type(slot.value, around))
+
+
+def substitute(flat: Dict[Key, Slot], *, backwards: bool = False, only: Optional[Key] = None) -> None:
     """Replace ``${a.b}`` by the values of other keys, in place, at most ten rounds.
 
     Prefect walks over a ``set`` of keys, whose order follows PYTHONHASHSEED. It matters only where references run in a
@@ -132,8 +174,10 @@ def substitute(flat: Dict[Tuple[str, ...], Slot], *, backwards: bool = False) ->
     Args:
         flat: the flat configuration.
         backwards: walk in the opposite order, to find out whether the order matters.
+        only: change this key alone.
     """
-    waiting = [key for key, slot in flat.items() if isinstance(slot.value, str) and "${" in slot.value]
+    waiting = list(flat) if only is None else [only]
+    waiting = [key for key in waiting if isinstance(flat[key].value, str) and "${" in flat[key].value]
     if backwards:
         waiting.reverse()
     for _ in range(ROUNDS):
@@ -156,11 +200,18 @@ def _substitute_one(slot: Slot, flat: Dict[Tuple[str, ...], Slot]) -> bool:
     target = flat.get(tuple(match.group(1).split(".")))
     found = "" if target is None else target.value
     if slot.value == match.group(0):
-        slot.become(f"${{{match.group(1)}}} taken from the configuration", found)
+        slot.become(f"{TAKEN}${{{match.group(1)}}}", found)
     else:
+        if len(slot.value) > LONGEST:
+            return False
         filled = slot.value.replace(match.group(0), str(found), 1)
-        slot.become(f"${{{match.group(1)}}} filled in from the configuration", filled)
+        slot.become(f"{FILLED}${{{match.group(1)}}}", filled)
     return True
+
+
+def _step(slot: Slot, what: str, value: Any) -> None:
+    if value is not slot.value and (type(value) is not type(slot.value) or value != slot.value):
+        slot.become(what, value)
 
 
 def _bare(name: str) -> str:

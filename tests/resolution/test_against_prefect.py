@@ -29,6 +29,7 @@ from pytest_flowsecrets.resolution.toml import read_layer
 
 
 HOME = "/home/someone"
+REFERRED = fs.env_texts().filter(lambda text: text.count("$") <= 1)  # or ten rounds of expansion fill the memory
 USERS = {entry.pw_name: entry.pw_dir for entry in pwd.getpwall()}
 
 
@@ -112,7 +113,7 @@ def variable(name="A"):
     return f"PREFECT__CONTEXT__SECRETS__{name}"
 
 
-@given(text=fs.env_texts(surrogates=True), others=st.fixed_dictionaries({}, optional={"V": fs.env_texts(), "W": fs.env_texts()}))
+@given(text=fs.env_texts(surrogates=True), others=st.fixed_dictionaries({}, optional={"V": REFERRED, "W": REFERRED}))
 def test_env_text(real, text, others):
     """A variable's text becomes the value that the real Prefect makes of it, or the same error."""
     check(real, None, None, {**others, variable(): text})
