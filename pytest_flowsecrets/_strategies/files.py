@@ -74,7 +74,10 @@ def config_tomls(
 
 
 def environments(
-    *, names: Optional[st.SearchStrategy[str]] = None, texts: Optional[st.SearchStrategy[str]] = None, max_secrets: int = 4
+    *,
+    names: Optional[st.SearchStrategy[str]] = None,
+    texts: Optional[st.SearchStrategy[str]] = None,
+    max_secrets: int = 4,
 ) -> st.SearchStrategy[Dict[str, str]]:
     """Environments with secrets in them, among other variables that texts may refer to.
 
@@ -89,7 +92,9 @@ def environments(
     check_size("max_secrets", max_secrets)
     names = secret_names(kinds=("plain", "mixed", "dunder")) if names is None else names
     variables = st.builds("{}{}".format, _PREFIXES, names) | _WHOLE
-    secrets = st.lists(st.tuples(variables.filter(_can_be_set), env_texts() if texts is None else texts), max_size=max_secrets)
+    secrets = st.lists(
+        st.tuples(variables.filter(_can_be_set), env_texts() if texts is None else texts), max_size=max_secrets
+    )
     others = st.fixed_dictionaries({}, optional={"V": referred_texts(), "W": referred_texts(), "x": st.just("1")})
     return st.tuples(others, secrets, st.booleans()).map(_joined)
 
@@ -105,7 +110,9 @@ def layers(*, max_secrets: int = 3) -> st.SearchStrategy[Written]:
     """
     check_size("max_secrets", max_secrets)
     few = st.sampled_from(["A", "B", "a", "A.k", "a.k"])
-    files = st.none() | config_tomls(keys=few, max_secrets=max_secrets) | config_tomls(keys=few, table="context.secrets.A")
+    files = (
+        st.none() | config_tomls(keys=few, max_secrets=max_secrets) | config_tomls(keys=few, table="context.secrets.A")
+    )
     names = st.sampled_from(["A", "B", "a", "A__k", "A__K", "a__b"])
     return st.builds(Written, files, files, environments(names=names, max_secrets=max_secrets))
 
@@ -125,7 +132,9 @@ def _spelled(character: str) -> str:
 
 
 _USUAL = "PREFECT__CONTEXT__SECRETS__"
-_PREFIXES = st.just(_USUAL) | st.sampled_from(["PREFECT__context__secrets__", "PREFECT__CONTEXT__Secrets__", _USUAL[:-1]])
+_PREFIXES = st.just(_USUAL) | st.sampled_from(
+    ["PREFECT__context__secrets__", "PREFECT__CONTEXT__Secrets__", _USUAL[:-1]]
+)
 _WHOLE = st.just("PREFECT__CONTEXT__SECRETS")
 
 

@@ -30,7 +30,9 @@ _FRAGMENTS = (
 ).split(" ")
 _LITERALS = st.recursive(
     st.none() | st.booleans() | st.integers(-10, 10**6) | st.floats() | st.text("aé\"'\\$~{} 1", max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "items"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "items"]), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 _TOKENS = st.from_regex(r"[A-Za-z0-9_\-./+=]{1,40}", fullmatch=True)

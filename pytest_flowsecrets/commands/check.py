@@ -6,17 +6,26 @@ import os
 import re
 import sys
 from dataclasses import replace
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from pytest_flowsecrets.commands import output
-from pytest_flowsecrets.commands.machine import Unreadable, dialects_of, legacy_parser, machine_of, read_bytes, read_text
+from pytest_flowsecrets.commands.machine import (
+    Unreadable,
+    dialects_of,
+    legacy_parser,
+    machine_of,
+    read_bytes,
+    read_text,
+)
 from pytest_flowsecrets.commands.sources import Item, env_items, shell_items, yaml_items
 from pytest_flowsecrets.resolution.advice import Finding, findings
-from pytest_flowsecrets.resolution.dialects import Dialect
 from pytest_flowsecrets.resolution.file_rules import file_findings
 from pytest_flowsecrets.resolution.layers import Layer, Origin
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
 from pytest_flowsecrets.resolution.toml import Parser, read_layer
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.dialects import Dialect
 
 _IGNORE = re.compile(r"#\s*flowsecrets:\s*ignore(?:\[([A-Z0-9, ]*)\])?")
 _BARE = "PREFECT__CONTEXT__SECRETS__"
@@ -52,7 +61,7 @@ def run(arguments: Any) -> int:
     for path in arguments.files:
         try:
             found += checker.check(path, arguments.kind or kind_of(path))
-        except Unreadable as error:
+        except Unreadable as error:  # noqa: PERF203 (the other files are checked all the same)
             unreadable = True
             print(error, file=sys.stderr)  # noqa: T201
     if arguments.no_notes:
@@ -171,7 +180,9 @@ def _unique(found: List[Finding]) -> List[Finding]:
     known: Dict[Tuple[Any, ...], Finding] = {}
     for finding in found:
         known.setdefault((finding.id, finding.name, finding.origin, finding.message), finding)
-    return sorted(known.values(), key=lambda finding: (finding.origin.line or 0, finding.origin.column or 0, finding.id))
+    return sorted(
+        known.values(), key=lambda finding: (finding.origin.line or 0, finding.origin.column or 0, finding.id)
+    )
 
 
 def _ignored(finding: Finding, lines: List[str]) -> bool:

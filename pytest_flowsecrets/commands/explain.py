@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.commands.machine import dialects_of, environment_of, legacy_parser, machine_of, read_bytes
 from pytest_flowsecrets.resolution.advice import findings
 from pytest_flowsecrets.resolution.explain import Explanation, Mask, explain, summary
-from pytest_flowsecrets.resolution.layers import Layer
 from pytest_flowsecrets.resolution.resolve import Resolution, resolve
 from pytest_flowsecrets.resolution.toml import read_layer
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.layers import Layer
 
 _PATHS = {
     "user": ("PREFECT__USER_CONFIG_PATH", "~/.prefect/config.toml"),
@@ -65,9 +67,7 @@ def _explained(resolution: Resolution, names: List[str]) -> List[Explanation]:
     return [explain(resolution, name, found) for name in wanted]
 
 
-def _print(
-    resolutions: List[Resolution], explained: List[List[Explanation]], mask: Mask, *, in_short: bool
-) -> None:
+def _print(resolutions: List[Resolution], explained: List[List[Explanation]], mask: Mask, *, in_short: bool) -> None:
     for resolution, several in zip(resolutions, explained):
         if resolution.failure is not None:
             print(f"Prefect {resolution.dialect.version}: import prefect fails: {mask.failure(resolution.failure)}")  # noqa: T201

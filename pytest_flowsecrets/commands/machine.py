@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
 
 from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
 from pytest_flowsecrets.resolution.resolve import Machine
-from pytest_flowsecrets.resolution.toml import Parser
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.toml import Parser
 
 LARGEST = 10 * 2**20
 NEWEST = "1.4.1"
@@ -65,7 +67,7 @@ def read_text(path: str) -> str:
         raise Unreadable(path, "not UTF-8", *position(source, error.start)) from None
 
 
-def position(source: bytes, at: int) -> "tuple[int, int]":
+def position(source: bytes, at: int) -> tuple[int, int]:
     """Turn an offset into 1-based line and column.
 
     Args:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List
 
-from pytest_flowsecrets.resolution.advice import Finding
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.advice import Finding
 
 _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 

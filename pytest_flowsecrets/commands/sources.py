@@ -125,7 +125,7 @@ def _walk(top: Any, seen: Set[int], path: str) -> Iterator[Item]:
             continue
         for key, value in node.value:
             if not isinstance(key.value, str):  # {{ braces }} are YAML too: a mapping as a key
-                raise Unreadable(path, _TEMPLATE, **_place(key))
+                raise Unreadable(path, _TEMPLATE, *_place(key))
             yield from _entry(key, value)
         waiting += [value for _, value in reversed(node.value)]
 
@@ -149,10 +149,11 @@ def _container_variable(entry: Any) -> Iterator[Item]:
         if item.problem is None and fields["value"].id == "scalar" and fields["value"].tag != _STRING_TAG:
             kind = fields["value"].tag.rpartition(":")[2]
             message = f"the value is a YAML {kind}, which Kubernetes refuses: put it in quotes"
-            item = item._replace(problem=("FS050", message), **_place(fields["value"]))
+            line, column = _place(fields["value"])
+            item = item._replace(problem=("FS050", message), line=line, column=column)
         yield item
     else:
-        yield Item(name.value, None, **_place(name), forced=True)
+        yield Item(name.value, None, *_place(name), forced=True)
     yield from _secret_reference(name.value, fields.get("valueFrom"))
 
 
@@ -162,7 +163,7 @@ def _secret_reference(name: str, source: Any) -> Iterator[Item]:
         node = _child(reference, field)
         if node is not None and not (isinstance(node.value, str) and pattern.fullmatch(node.value)):
             message = f"the {field} of this secretKeyRef is not one that Kubernetes allows ({allowed})"
-            yield Item(name, None, **_place(node), problem=("FS051", message))
+            yield Item(name, None, *_place(node), problem=("FS051", message))
 
 
 def _child(node: Any, name: str) -> Any:
@@ -173,11 +174,11 @@ def _child(node: Any, name: str) -> Any:
 
 def _variable(name: Any, value: Any, *, forced: bool) -> Item:
     text = value.value if value.id == "scalar" and not _BRACES.search(value.value) else None
-    return Item(str(name.value), text, **_place(name), forced=forced)
+    return Item(str(name.value), text, *_place(name), forced=forced)
 
 
-def _place(node: Any) -> "dict[str, int]":
-    return {"line": node.start_mark.line + 1, "column": node.start_mark.column + 1}
+def _place(node: Any) -> Tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 def _unquoted(text: str) -> str:

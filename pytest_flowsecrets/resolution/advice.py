@@ -1,23 +1,27 @@
 """Findings: where what a flow gets differs from what was written, what happens in which releases, and what to write.
 
 Each rule is a small function under an id. A rule about values looks at one text as the model reads it alone
-(:func:`alone`), so that one broken secret hides no other; a rule about shape looks at a whole resolution. The spelling
-that is suggested has been resolved first, and gives the intended text in that dialect; where none does, a finding says so.
+(:func:`alone`), so that one broken secret hides no other; a rule about shape looks at a whole resolution. A spelling
+that is suggested has been resolved first, and gives the intended text in that dialect; where none does, the finding
+says so.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.resolution import lookup
 from pytest_flowsecrets.resolution.build import stored
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
 from pytest_flowsecrets.resolution.layers import Layer, Origin, Slot
+from pytest_flowsecrets.resolution.merge import flattened, slots_of
 from pytest_flowsecrets.resolution.names import SECRETS, key_of
-from pytest_flowsecrets.resolution.resolve import Resolution, flattened, slots_of
 from pytest_flowsecrets.resolution.values import Refused, Surroundings, read_variable, settle, substitute
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.resolve import Resolution
 
 _FILES = ("user", "backend", "defaults")
 
@@ -124,7 +128,9 @@ def written(resolution: Resolution) -> List[Slot]:
     Args:
         resolution: a resolution, failed or not.
     """
-    slots = [slot for layer in resolution.layers if layer.kind != "defaults" for slot in _all(layer, resolution.dialect)]
+    slots = [
+        slot for layer in resolution.layers if layer.kind != "defaults" for slot in _all(layer, resolution.dialect)
+    ]
     for variable, text in resolution.environ.items():
         key = key_of(variable, resolution.dialect)
         if key is not None:
@@ -249,4 +255,4 @@ class _Everything(Dict[str, str]):
     """An environment in which every variable is set: a good spelling does not depend on luck."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        return super().get(name) or "set"
+        return super().get(name, default if default is None else "set")

@@ -8,11 +8,13 @@ the dialects without python-box a key hides the method of the same name from Pre
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from typing import Any, Dict, FrozenSet, List, Tuple
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Tuple
 
-from pytest_flowsecrets.resolution.dialects import Dialect
-from pytest_flowsecrets.resolution.layers import Failure, Items, Slot, Table, type_name
+from pytest_flowsecrets.resolution.layers import Failure, Items, Slot, Table, object_name
 from pytest_flowsecrets.resolution.values import Refused
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.dialects import Dialect
 
 Key = Tuple[str, ...]
 
@@ -96,7 +98,7 @@ def context_of(config: Table, dialect: Dialect) -> Dict[Any, Any]:
 
 def _descend(node: Any, part: str, slot: Slot, dialect: Dialect) -> Any:
     if not isinstance(node, Table):
-        message = f"'{type_name(node)}' object has no attribute 'setdefault'"
+        message = f"'{object_name(node)}' object has no attribute 'setdefault'"
         raise Refused(Failure("AttributeError", message, str(slot.origin)))
     if not dialect.box and "setdefault" in node:
         raise Refused(_not_callable(node["setdefault"], slot))
@@ -107,7 +109,7 @@ def _assign(node: Any, name: str, value: Any, slot: Slot) -> None:
     if isinstance(node, Table):
         node[name] = value
         return
-    message = f"'{type_name(node)}' object does not support item assignment"
+    message = f"'{object_name(node)}' object does not support item assignment"
     if isinstance(node, list):
         message = "list indices must be integers or slices, not str"
     raise Refused(Failure("TypeError", message, str(slot.origin)))
@@ -146,7 +148,7 @@ def _entries(table: Table, *, box: bool) -> Any:
 
 
 def _not_callable(value: Any, slot: Any = None) -> Failure:
-    return Failure("TypeError", f"'{type_name(value)}' object is not callable", str(slot.origin) if slot else "")
+    return Failure("TypeError", f"'{object_name(value)}' object is not callable", str(slot.origin) if slot else "")
 
 
 def _take(context: Dict[Any, Any], key: Any, value: Any, dialect: Dialect) -> None:
@@ -156,8 +158,8 @@ def _take(context: Dict[Any, Any], key: Any, value: Any, dialect: Dialect) -> No
 
 
 def _update_pairs(context: Dict[Any, Any], pairs: Any) -> None:
-    for key, value in pairs:
-        context[key] = value
+    for key, value in pairs:  # no comprehension: dict() words its errors in another way
+        context[key] = value  # noqa: PERF403
 
 
 def _attempt(action: Any, *arguments: Any) -> None:
@@ -171,4 +173,4 @@ def _check_config(context: Dict[Any, Any], dialect: Dialect) -> None:
     """From 0.6.4 a ``[context.config]`` is merged into the context's own copy of the configuration."""
     config = context.get("config", {})
     if dialect.at_least("0.6.4") and not isinstance(config, dict):
-        raise Refused(Failure("AttributeError", f"'{type_name(config)}' object has no attribute 'items'"))
+        raise Refused(Failure("AttributeError", f"'{object_name(config)}' object has no attribute 'items'"))

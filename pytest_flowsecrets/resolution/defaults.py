@@ -7,9 +7,10 @@ taken to hold; two keys of 0.5.0 differ from 0.5.5.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Tuple
 
-from pytest_flowsecrets.resolution.dialects import Dialect
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.dialects import Dialect
 
 _GONE = object()
 _UI = "http://localhost:4200/graphql"
@@ -108,10 +109,7 @@ def packaged_defaults(dialect: Dialect) -> Dict[str, Any]:
     Returns:
         A new mapping, which the caller may change.
     """
-    flat: Dict[str, Any] = {}
-    for first, key, value in _FACTS:
-        if dialect.at_least(first):
-            flat[key] = value
+    flat = {key: value for first, key, value in _FACTS if dialect.at_least(first)}
     tables: Dict[str, Any] = {}
     for key, value in flat.items():
         if value is not _GONE:
@@ -119,7 +117,7 @@ def packaged_defaults(dialect: Dialect) -> Dict[str, Any]:
     return tables
 
 
-def _put(tables: Dict[str, Any], path: "list[str]", value: Any) -> None:
+def _put(tables: Dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         tables = tables.setdefault(part, {})
     tables[path[-1]] = value

@@ -6,6 +6,7 @@ the configuration did, so its rules are a second, smaller table, and so are the 
 matter (how ``prefect.context`` takes in the configuration, which python-box a release allows).
 """
 
+# ruff: noqa: FBT003  (a table of switches reads best as a table)
 from __future__ import annotations
 
 import re
@@ -108,7 +109,7 @@ DIALECTS: Tuple[Dialect, ...] = (
             "lower", "round_trip", False, True, True, True, False, False, False, False),
     Dialect("D2", "0.5.4", "0.5.5", "files are merged first, then variables, then references",
             "lower", "round_trip", False, True, False, True, False, False, False, False),
-    Dialect("D3", "0.6.0", "0.6.0", "keys are validated: lower case outside of context, no names of Config's attributes",
+    Dialect("D3", "0.6.0", "0.6.0", "keys outside of context must be lower case, and none may be an attribute of Config",
             "lower", "round_trip", False, True, False, False, True, True, False, False),
     Dialect("D4", "0.6.1", "0.6.5", "keys may be of any case again",
             "lower", "round_trip", False, True, False, False, False, True, False, False),

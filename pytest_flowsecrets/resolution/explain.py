@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence, Sized, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Sized, Tuple
 
 from pytest_flowsecrets.resolution.advice import Finding, findings
 from pytest_flowsecrets.resolution.layers import Failure, Origin, Slot, type_name
-from pytest_flowsecrets.resolution.lookup import Outcome
 from pytest_flowsecrets.resolution.names import SECRETS
-from pytest_flowsecrets.resolution.resolve import Resolution
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.lookup import Outcome
+    from pytest_flowsecrets.resolution.resolve import Resolution
 
 
 @dataclass(frozen=True)

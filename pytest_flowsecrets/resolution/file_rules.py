@@ -27,11 +27,17 @@ def file_findings(source: bytes, place: str, legacy: Optional[Parser] = None) ->
         line, column = _at(source[: error.start])
         return [_finding("FS001", place, line, column, "not UTF-8: import prefect fails", "save it as UTF-8")]
     if text.startswith(_BOM):
-        return [_finding("FS003", place, 1, 1, "a byte order mark: import prefect fails", "save it as UTF-8 without BOM")]
+        return [
+            _finding("FS003", place, 1, 1, "a byte order mark: import prefect fails", "save it as UTF-8 without BOM")
+        ]
     fault = syntax_fault(text)
     if fault is not None and legacy is not None and _reads(text, legacy):
         message = f"no valid TOML ({fault.reason}), although Prefect's own parser (toml 0.10.2) takes it"
-        return [Finding("FS002", "warning", "", Origin("user", place, fault.line, fault.column), message, _ALL, "correct it")]
+        return [
+            Finding(
+                "FS002", "warning", "", Origin("user", place, fault.line, fault.column), message, _ALL, "correct it"
+            )
+        ]
     if fault is not None:
         return [_fault(place, fault.line, fault.column, fault.reason)]
     return _differences(text, place, legacy) if legacy is not None else []
@@ -52,7 +58,10 @@ def _differences(text: str, place: str, legacy: Parser) -> List[Finding]:
         key = ".".join(difference.key)
         at = places.get(difference.key)
         if not difference.key:
-            message, severity = "Prefect's TOML parser (toml 0.10.2) cannot read this file: import prefect fails", "error"
+            message, severity = (
+                "Prefect's TOML parser (toml 0.10.2) cannot read this file: import prefect fails",
+                "error",
+            )
         else:
             message, severity = f"Prefect's TOML parser (toml 0.10.2) reads the key {key!r} in another way", "warning"
         origin = Origin("user", place, at.line if at else None, at.column if at else None, difference.key)
@@ -65,16 +74,18 @@ def _fault(place: str, line: Optional[int], column: Optional[int], reason: str) 
     twice = "already" in reason or "twice" in reason or "overwrite" in reason or "declare" in reason
     message = f"{reason}: import prefect fails"
     if twice:
-        return _finding("FS004", place, line, column, f"a key or table that is there already: {message}", "keep one of them")
+        return _finding(
+            "FS004", place, line, column, f"a key or table that is there already: {message}", "keep one of them"
+        )
     return _finding("FS001", place, line, column, f"no valid TOML: {message}", "correct it")
 
 
-def _finding(  # noqa: PLR0913 (the columns of a finding)
+def _finding(  # noqa: PLR0913, PLR0917 (the columns of a finding)
     rule: str, place: str, line: Optional[int], column: Optional[int], message: str, advice: str
 ) -> Finding:
     return Finding(rule, "error", "", Origin("user", place, line, column), message, _ALL, advice)
 
 
-def _at(before: bytes) -> "tuple[int, int]":
+def _at(before: bytes) -> tuple[int, int]:
     line = before.count(b"\n") + 1
     return line, len(before) - (before.rfind(b"\n") + 1) + 1

@@ -1,16 +1,18 @@
 """Names that no key may have: the attributes of Prefect's ``Config`` class, by dialect, python-box and Python.
 
-From 0.6.0 a key of the configuration, at any depth of its tables, that is in ``dir(Config)`` makes ``import prefect``
-fail. The sets were read off installed packages; python-box's optional converters (toml, yaml, msgpack, toon) are counted
-as installed, as they are with any Prefect's dependencies.
+From 0.6.0 a key of the configuration that is in ``dir(Config)``, at any depth of its tables, makes ``import prefect``
+fail. The sets were read off installed packages; python-box's optional converters (toml, yaml, msgpack, toon) are
+counted as installed, as they are with any Prefect's dependencies.
 """
 
+# ruff: noqa: SIM905  (words in a text are easier to compare with dir() than a list of literals)
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import FrozenSet, Tuple
+from typing import TYPE_CHECKING, FrozenSet, Tuple
 
-from pytest_flowsecrets.resolution.dialects import Dialect
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.dialects import Dialect
 
 _ANY = frozenset(
     "__class__ __contains__ __delattr__ __delitem__ __dict__ __dir__ __doc__ __eq__ __format__ __ge__ __getattr__ "

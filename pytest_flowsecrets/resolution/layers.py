@@ -124,6 +124,16 @@ def type_name(value: Any) -> str:
     return "BoxList" if isinstance(value, Items) else type(value).__name__
 
 
+def object_name(value: Any) -> str:
+    """Name the type of a value as Python's own errors do, which give those of ``datetime`` with their module.
+
+    Args:
+        value: any value of a resolution.
+    """
+    module = "datetime." if type(value).__module__ == "datetime" else ""
+    return module + type_name(value)
+
+
 class Slot:
     """A configuration key's value on its way through the steps, with its origin and those that it beat."""
 

@@ -44,7 +44,7 @@ def literal(text: str, python: Python) -> Any:
         return _value(ast.parse(text, mode="eval").body, python)
 
 
-def _value(node: ast.AST, python: Python) -> Any:
+def _value(node: ast.AST, python: Python) -> Any:  # noqa: PLR0911 (one for each kind of literal)
     if isinstance(node, ast.Constant):
         return _constant(node, python)
     if isinstance(node, ast.Tuple):

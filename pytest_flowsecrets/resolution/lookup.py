@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Mapping, Optional
 
-from pytest_flowsecrets.resolution.dialects import Lookup
-from pytest_flowsecrets.resolution.layers import Failure, Table, type_name
-from pytest_flowsecrets.resolution.literals import Python
+from pytest_flowsecrets.resolution.layers import Failure, Table, object_name, type_name
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.dialects import Lookup
+    from pytest_flowsecrets.resolution.literals import Python
 
 BUILDING = "Secrets should only be retrieved during a Flow run, not while building a Flow."
 _ABSENT = object()
@@ -69,7 +71,7 @@ def get(name: str, context: Mapping[Any, Any], lookup: Lookup, flags: Flags, pyt
     if not isinstance(secrets, dict):
         return _no_table(secrets, lookup, python)
     if not lookup.subscript and isinstance(secrets, Table) and "get" in secrets:
-        return _error("TypeError", f"'{type_name(secrets['get'])}' object is not callable")
+        return _error("TypeError", f"'{object_name(secrets['get'])}' object is not callable")
     value = secrets.get(name, _ABSENT)
     if value is _ABSENT:
         return _missing(name, lookup, flags)
@@ -87,7 +89,9 @@ def decoded(value: Any) -> Outcome:
     except (json.JSONDecodeError, TypeError):
         return Outcome("value", value, stored=value)
     except (ValueError, RecursionError) as error:
-        return Outcome("error", error=Failure(type(error).__name__, str(error), reveals=isinstance(error, UnicodeError)))
+        return Outcome(
+            "error", error=Failure(type(error).__name__, str(error), reveals=isinstance(error, UnicodeError))
+        )
 
 
 def _missing(name: str, lookup: Lookup, flags: Flags) -> Outcome:
@@ -100,7 +104,7 @@ def _missing(name: str, lookup: Lookup, flags: Flags) -> Outcome:
 
 def _no_table(secrets: Any, lookup: Lookup, python: Python) -> Outcome:
     if not lookup.subscript:
-        return _error("AttributeError", f"'{type_name(secrets)}' object has no attribute 'get'")
+        return _error("AttributeError", f"'{object_name(secrets)}' object has no attribute 'get'")
     if isinstance(secrets, str):
         wording = "string indices must be integers" + (", not 'str'" if python >= (3, 11) else "")
     elif isinstance(secrets, bytes):
@@ -108,7 +112,7 @@ def _no_table(secrets: Any, lookup: Lookup, python: Python) -> Outcome:
     elif isinstance(secrets, (list, tuple)):
         wording = f"{'list' if isinstance(secrets, list) else 'tuple'} indices must be integers or slices, not str"
     else:
-        wording = f"'{type_name(secrets)}' object is not subscriptable"
+        wording = f"'{object_name(secrets)}' object is not subscriptable"
     return _error("TypeError", wording)
 
 

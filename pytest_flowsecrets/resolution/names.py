@@ -7,9 +7,10 @@ whatever follows the last ``__``; from 0.15.0 only the literal text ``CONTEXT__S
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
-from pytest_flowsecrets.resolution.dialects import Dialect
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.dialects import Dialect
 
 Key = Tuple[str, ...]
 

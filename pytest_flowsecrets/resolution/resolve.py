@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.resolution import lookup
 from pytest_flowsecrets.resolution.build import build, context_of, validate
@@ -25,7 +25,7 @@ from pytest_flowsecrets.resolution.defaults import packaged_defaults
 from pytest_flowsecrets.resolution.dialects import Dialect, default_box, dialect_for
 from pytest_flowsecrets.resolution.forbidden import forbidden_names
 from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, Slot, Table
-from pytest_flowsecrets.resolution.literals import Python
+from pytest_flowsecrets.resolution.merge import flattened, merge, merge_flat, merge_tables, slots_of
 from pytest_flowsecrets.resolution.names import SECRETS, Key, key_of
 from pytest_flowsecrets.resolution.values import (
     Refused,
@@ -35,6 +35,9 @@ from pytest_flowsecrets.resolution.values import (
     settle,
     substitute,
 )
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.literals import Python
 
 Flat = Dict[Key, Slot]
 
@@ -132,7 +135,7 @@ class Resolution:
 def resolve(
     layers: Iterable[Layer],
     environ: Mapping[str, str],
-    dialect: "Dialect | str",
+    dialect: Dialect | str,
     *,
     context: Optional[Mapping[str, Any]] = None,
     machine: Optional[Machine] = None,
@@ -180,8 +183,8 @@ def _load(result: Resolution) -> None:
     for part in parts:
         flat = _resolved_flat(part, around, result)
         config, lost = build(flat, dialect)
-        result.flat = _merge_flat(result.flat, flat)
-        result.config, result.lost = _merged_tables(result.config, config), result.lost + lost
+        result.flat = merge_flat(result.flat, flat)
+        result.config, result.lost = merge_tables(result.config, config), result.lost + lost
     box = default_box(dialect, machine.python) if machine.box is None else machine.box
     validate(result.config, dialect, forbidden_names(dialect, machine.python, box if dialect.box else ""))
     result.context = context_of(result.config, dialect)
@@ -190,7 +193,7 @@ def _load(result: Resolution) -> None:
 def _resolved_flat(layers: Sequence[Layer], around: Surroundings, result: Resolution) -> Flat:
     tables: Dict[str, Any] = {}
     for layer in layers:
-        tables = _merged(tables, slots_of(layer, around.dialect))
+        tables = merge(tables, slots_of(layer, around.dialect))
     flat = dict(flattened(tables))
     _apply_environ(flat, around)
     for slot in flat.values():
@@ -198,61 +201,6 @@ def _resolved_flat(layers: Sequence[Layer], around: Surroundings, result: Resolu
             settle(slot, around)
     _substitute(flat, result)
     return flat
-
-
-def slots_of(layer: Layer, dialect: Dialect) -> Dict[str, Any]:
-    """Give a layer's tables with a slot in the place of each value.
-
-    Args:
-        layer: the layer.
-        dialect: the rules.
-    """
-    nested = _nested_slots(layer.data, layer, ())
-    return {name.lower(): value for name, value in nested.items()} if dialect.lower_top else nested
-
-
-def _nested_slots(data: Mapping[str, Any], layer: Layer, parent: Key) -> Dict[str, Any]:
-    return {
-        name: _nested_slots(value, layer, (*parent, name))
-        if isinstance(value, dict)
-        else Slot(value, layer, (*parent, name))
-        for name, value in data.items()
-    }
-
-
-def _merged(weak: Dict[str, Any], strong: Dict[str, Any]) -> Dict[str, Any]:
-    """Merge two trees of slots: tables recursively, anything else is replaced (``merge_dicts``)."""
-    merged = dict(weak)
-    for name, value in strong.items():
-        old = merged.get(name)
-        if isinstance(old, dict) and isinstance(value, dict):
-            value = _merged(old, value)
-        elif old is not None:
-            _beat(old, value)
-        merged[name] = value
-    return merged
-
-
-def _beat(old: Any, new: Any) -> None:
-    losers = [slot for _, slot in flattened(old)] if isinstance(old, dict) else [old]
-    winners = [slot for _, slot in flattened(new)] if isinstance(new, dict) else [new]
-    for winner in winners[:1]:
-        for loser in losers:
-            winner.beaten += [loser, *loser.beaten]
-
-
-def flattened(tables: Mapping[str, Any], parent: Key = ()) -> Iterable[Tuple[Key, Slot]]:
-    """Walk over nested tables of slots; empty tables leave no trace.
-
-    Args:
-        tables: nested tables.
-        parent: the key that they stand under.
-    """
-    for name, value in tables.items():
-        if isinstance(value, dict):
-            yield from flattened(value, (*parent, name))
-        else:
-            yield (*parent, name), value
 
 
 def _apply_environ(flat: Flat, around: Surroundings) -> None:
@@ -278,29 +226,13 @@ def _substitute(flat: Flat, result: Resolution) -> None:
     for slot, value, steps in before.values():
         slot.value, slot.steps = value, steps
     substitute(flat)
-    result.unsettled.update((key, other[key]) for key, (slot, _, _) in before.items() if not _equal(slot.value, other[key]))
+    result.unsettled.update(
+        (key, other[key]) for key, (slot, _, _) in before.items() if not _equal(slot.value, other[key])
+    )
 
 
 def _equal(one: Any, other: Any) -> bool:
     return one is other or (type(one) is type(other) and one == other)
-
-
-def _merge_flat(weak: Flat, strong: Flat) -> Flat:
-    merged = dict(weak)
-    for key, slot in strong.items():
-        old = merged.get(key)
-        if old is not None and old.kind != slot.kind:
-            slot.beaten += [old, *old.beaten]
-        merged[key] = slot
-    return merged
-
-
-def _merged_tables(weak: Table, strong: Table) -> Table:
-    merged = Table(weak)
-    for name, value in strong.items():
-        old = merged.get(name)
-        merged[name] = _merged_tables(old, value) if isinstance(old, Table) and isinstance(value, Table) else value
-    return merged
 
 
 def _put_context(result: Resolution, context: Mapping[str, Any]) -> None:

@@ -128,7 +128,9 @@ def reference(reading: Reading) -> Optional[str]:
     if reading.took(TAKEN, FILLED):
         return "${...} is looked up in the configuration, and removed if there is no such key"
     inside = isinstance(reading.value, (dict, list)) and _REFERENCE.search(reading.text)
-    return "${...} inside of a literal stays, but is removed as soon as the text is no Python literal" if inside else None
+    return (
+        "${...} inside of a literal stays, but is removed as soon as the text is no Python literal" if inside else None
+    )
 
 
 def home(reading: Reading) -> Optional[str]:
@@ -259,7 +261,7 @@ VALUE_RULES = (
     ValueRule("FS020", "type", "warning", number, _QUOTE),
     ValueRule("FS027", "type", "error", quotes, _QUOTE),
     ValueRule("FS028", "type", "error", python_only, _QUOTE),
-    ValueRule("FS029", "type", "note", json_text, "write True, False and None if it has to be a dict there too (0.11.0+)"),
+    ValueRule("FS029", "type", "note", json_text, "for a dict there too, write True, False and None"),
     ValueRule("FS035", "type", "warning", structure, "write JSON"),
     ValueRule("FS036", "newline", "warning", trailing_newline, "take the newline away, as printf and `tr -d '\\n'` do"),
 )

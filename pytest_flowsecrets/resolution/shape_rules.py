@@ -1,5 +1,6 @@
 """Rules about names and shape: a small function each over a whole resolution."""
 
+# ruff: noqa: ARG001  (all rules take the same arguments)
 from __future__ import annotations
 
 from collections import Counter
@@ -37,7 +38,7 @@ def forbidden(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
         bad = [part for part in (*slot.key, *_inner(resolution, slot)) if part in names]
         if bad:
             message = f'the key "{bad[0]}" is a method or attribute of Prefect\'s Config: import prefect fails'
-            versions = where(lambda row: bad[0] in forbidden_names(row, python, default_box(row, python)))
+            versions = _forbidding(bad[0], python)
             advice = "write it in upper case (as a variable: from 0.6.7)" if bad[0].islower() else "rename it"
             yield _finding("FS005", "error", slot, message, versions, advice)
 
@@ -74,7 +75,12 @@ def lower_cased(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
         return
     for slot in slots:
         name = slot.origin.place.rpartition("__")[2]
-        if slot.kind == "env" and slot.key[:2] == SECRETS and len(slot.key) == len(SECRETS) + 1 and name != name.lower():
+        if (
+            slot.kind == "env"
+            and slot.key[:2] == SECRETS
+            and len(slot.key) == len(SECRETS) + 1
+            and name != name.lower()
+        ):
             message = f"the name is lower-cased: Secret({slot.key[2]!r}) finds it, Secret({name!r}) does not"
             versions = where(lambda row: row.env_names == "lower")
             yield _finding("FS008", "error", slot, message, versions, "use lower-case names in flows, or config.toml")
@@ -82,7 +88,11 @@ def lower_cased(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
 
 def whole_table(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
     """FS009: a variable for the whole table of secrets, or of the context."""
-    effects = {"lower": "breaks every secret", "keep_last": "is ignored", "replace": "replaces the table of config.toml"}
+    effects = {
+        "lower": "breaks every secret",
+        "keep_last": "is ignored",
+        "replace": "replaces the table of config.toml",
+    }
     for slot in slots:
         if slot.kind != "env" or slot.origin.place.upper() not in (f"{PREFIX}CONTEXT", f"{PREFIX}CONTEXT__SECRETS"):
             continue
@@ -103,7 +113,12 @@ def misspelt_table(resolution: Resolution, slots: List[Slot]) -> Iterator[Findin
     seen: Dict[Tuple[Any, ...], bool] = {}
     for slot in slots:
         table = slot.key[:2]
-        if slot.kind == "env" or table == SECRETS or tuple(str(part).lower() for part in table) != SECRETS or table in seen:
+        if (
+            slot.kind == "env"
+            or table == SECRETS
+            or tuple(str(part).lower() for part in table) != SECRETS
+            or table in seen
+        ):
             continue
         seen[table] = True
         message = f"[{'.'.join(table)}] is not [context.secrets]: nothing in it is a secret"
@@ -134,7 +149,7 @@ def unreachable_by_variable(resolution: Resolution, slots: List[Slot]) -> Iterat
         plain = slot.origin.place.partition(_USUAL)[2] if slot.kind == "env" else ""
         if plain in tables and variable_for(plain, resolution.dialect) is None and "__" not in plain:
             message = f"does not override {plain!r} of config.toml, which is another secret here"
-            versions = where(lambda row: variable_for(plain, row) is None)
+            versions = _unreachable(plain)
             yield _finding("FS014", "error", slot, message, versions, "name it in lower case in config.toml")
 
 
@@ -153,10 +168,18 @@ SHAPE_RULES: Tuple[ShapeRule, ...] = (
 )
 
 
-def _finding(  # noqa: PLR0913 (the columns of a finding)
+def _finding(  # noqa: PLR0913, PLR0917 (the columns of a finding)
     rule: str, severity: str, slot: Slot, message: str, versions: str, advice: str
 ) -> Finding:
     return Finding(rule, severity, ".".join(str(part) for part in slot.key[2:]), slot.origin, message, versions, advice)
+
+
+def _forbidding(name: Any, python: Tuple[int, int]) -> str:
+    return where(lambda row: name in forbidden_names(row, python, default_box(row, python)))
+
+
+def _unreachable(name: str) -> str:
+    return where(lambda row: variable_for(name, row) is None)
 
 
 def _meant(variable: str) -> bool:

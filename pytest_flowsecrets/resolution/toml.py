@@ -35,7 +35,9 @@ class Difference(NamedTuple):
     only: str
 
 
-def read_layer(source: Union[str, bytes], kind: str = "user", place: str = "", legacy: Optional[Parser] = None) -> Layer:
+def read_layer(
+    source: Union[str, bytes], kind: str = "user", place: str = "", legacy: Optional[Parser] = None
+) -> Layer:
     """Read one file's text the way Prefect would.
 
     Args:
@@ -107,7 +109,9 @@ def differences(text: str, legacy: Parser) -> List[Difference]:
         actual = dict(_leaves(legacy(text)))
     except Exception:  # noqa: BLE001 (whatever it raises, Prefect does not start)
         return [Difference((), "standard")]
-    missing = [Difference(key, "standard") for key, value in standard.items() if not _same(value, actual.get(key, _NONE))]
+    missing = [
+        Difference(key, "standard") for key, value in standard.items() if not _same(value, actual.get(key, _NONE))
+    ]
     return missing + [Difference(key, "legacy") for key in actual if key not in standard]
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from pytest_flowsecrets.resolution.dialects import Dialect
 from pytest_flowsecrets.resolution.layers import Failure, Slot, type_name
 from pytest_flowsecrets.resolution.literals import Python, literal
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.dialects import Dialect
 
 Key = Tuple[str, ...]
 
@@ -222,10 +224,7 @@ def _expand_home(text: str, around: Surroundings) -> str:
     name, slash, rest = text[1:].partition("/")
     if "\0" in name:
         raise Refused(Failure("ValueError", "embedded null byte"))
-    if name:
-        home = around.users.get(name)
-    else:
-        home = around.environ.get("HOME", around.home)
+    home = around.users.get(name) if name else around.environ.get("HOME", around.home)
     return text if home is None else (home.rstrip("/") + slash + rest) or "/"
 
 
@@ -235,6 +234,6 @@ def _same_number(text: str) -> Any:
             number = kind(text)
             if str(number) == text:
                 return number
-        except ValueError:
+        except ValueError:  # noqa: PERF203 (two rounds)
             continue
     return text

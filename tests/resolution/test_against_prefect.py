@@ -21,12 +21,12 @@ pytest.importorskip("prefect", reason="the model is compared with the real Prefe
 import toml
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from pytest_flowsecrets import strategies as fs
 from pytest_flowsecrets.resolution.dialects import dialect_for
 from pytest_flowsecrets.resolution.layers import Items, type_name
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
 from pytest_flowsecrets.resolution.toml import read_layer
-
 
 HOME = "/home/someone"
 REFERRED = fs.env_texts().filter(lambda text: text.count("$") <= 1)  # or ten rounds of expansion fill the memory
@@ -62,7 +62,7 @@ def shape(value):
 def names_in(secrets):
     if isinstance(secrets, dict):
         return [name for name in secrets if isinstance(name, str)]
-    return [name for name in vars(secrets)] if hasattr(secrets, "__dict__") else []
+    return list(vars(secrets)) if hasattr(secrets, "__dict__") else []
 
 
 def real_answer(real, user, backend, environ):
@@ -119,7 +119,11 @@ def test_env_text(real, text, others):
     check(real, None, None, {**others, variable(): text})
 
 
-@given(environ=fs.environments(texts=st.sampled_from(["v", "7", "{'A': 1}", '{"B": {"k": "v"}}', "abc", "[1]", "(1,)", ""])))
+@given(
+    environ=fs.environments(
+        texts=st.sampled_from(["v", "7", "{'A': 1}", '{"B": {"k": "v"}}', "abc", "[1]", "(1,)", ""])
+    )
+)
 @example({"PREFECT__CONTEXT__SECRETS": "[1]", variable(): "1"})
 @example({"PREFECT__CONTEXT": "[('secrets', {'A': 'x'})]"})
 @example({"PREFECT__CONTEXT": "[1]"})
@@ -142,7 +146,11 @@ def test_layers(real, written):
     check(real, *written)
 
 
-@given(written=fs.layers(), flag=st.sampled_from(["true", "0", "no", "1", '"x"']), where=st.sampled_from(["env", "toml", "context"]))
+@given(
+    written=fs.layers(),
+    flag=st.sampled_from(["true", "0", "no", "1", '"x"']),
+    where=st.sampled_from(["env", "toml", "context"]),
+)
 def test_flags(real, written, flag, where):
     """``use_local_secrets`` that is neither true nor false decides in the same way."""
     user, environ = written.config_toml or "", dict(written.environ)

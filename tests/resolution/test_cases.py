@@ -83,7 +83,7 @@ def config_at(resolution, path):
     for part in path.split("."):
         if part not in node:
             kind = "BoxKeyError" if resolution.dialect.box else "KeyError"
-            return {"error": kind, "message": f'"\'{part}\'"' if resolution.dialect.box else f"'{part}'"}
+            return {"error": kind, "message": f"\"'{part}'\"" if resolution.dialect.box else f"'{part}'"}
         node = node[part]
     return shown(node)
 
