@@ -1,5 +1,6 @@
 """TOML keys and files, environments, and all layers together."""
 
+# ruff: noqa: SIM905  (words in a text are easier to read than a list of literals)
 from __future__ import annotations
 
 from typing import Any, Dict, NamedTuple, Optional, Sequence
@@ -25,8 +26,9 @@ _KEYS: Dict[str, st.SearchStrategy[str]] = {
     "method": _METHOD | _METHOD.map('"{}"'.format),
 }
 _UNQUOTED = st.sampled_from(
-    "0 7 -5 +5 1_000 0xFF 0o17 0b11 1.5 1e5 -0.0 inf nan true false 2020-01-02 2020-01-02T03:04:05 2020-01-02T03:04:05Z "
-    "03:04:05 [] {} [1,2] ['a',\"b\"] [[1],['a']] {a=1} {a='1',b={c=\"$HOME\"}} [{a='1'},{b=2}] ['$HOME','true','1']".split()
+    "0 7 -5 +5 1_000 0xFF 0o17 0b11 1.5 1e5 -0.0 inf nan true false 2020-01-02 2020-01-02T03:04:05 "
+    "2020-01-02T03:04:05Z 03:04:05 [] {} [1,2] ['a',\"b\"] [[1],['a']] {a=1} {a='1',b={c=\"$HOME\"}} [{a='1'},{b=2}] "
+    "['$HOME','true','1']".split()
 )
 
 

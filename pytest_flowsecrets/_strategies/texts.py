@@ -1,5 +1,6 @@
 """Names, values, and texts as they stand in variables."""
 
+# ruff: noqa: SIM905, RUF001  (words in a text are easier to read; odd characters are the point)
 from __future__ import annotations
 
 import json
@@ -42,8 +43,8 @@ def secret_names(*, kinds: Sequence[str] = ("plain", "mixed", "odd", "dunder", "
     """Names of secrets, from the usual to those that break something.
 
     Args:
-        kinds: which kinds: ``plain`` (``MY_TOKEN``), ``mixed`` (any case, digits), ``odd`` (spaces, dots, quotes, beyond
-            ASCII, empty), ``dunder`` (holding ``__``), ``method`` (attributes of Prefect's ``Config``).
+        kinds: some of ``plain`` (``MY_TOKEN``), ``mixed`` (any case, digits), ``odd`` (spaces, dots, quotes,
+            beyond ASCII, empty), ``dunder`` (holding ``__``), ``method`` (attributes of Prefect's ``Config``).
 
     Raises:
         UsageError: no kind, or an unknown one.
@@ -75,7 +76,7 @@ def env_texts(*, max_fragments: int = 8, surrogates: bool = False) -> st.SearchS
 
 
 def referred_texts() -> st.SearchStrategy[str]:
-    """Texts for variables that others refer to: at most one reference each, or ten rounds of expansion fill the memory."""
+    """Texts for variables that others refer to: two references each, and ten rounds of expansion fill the memory."""
     return env_texts().filter(lambda text: text.count("$") <= 1)
 
 

@@ -104,7 +104,7 @@ def dotted(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
     """FS010: ``a.b = ...`` in TOML is a table ``a``."""
     for slot in slots:
         if slot.kind != "env" and slot.key[:2] == SECRETS and _is_dotted(slot):
-            message = f"a dotted key is a table: Secret({slot.key[2]!r}) finds it, Secret({'.'.join(slot.key[2:])!r}) does not"
+            message = f"a dotted key is a table: Secret({slot.key[2]!r}) is that table, and {'.'.join(slot.key[2:])!r} no secret"
             yield _finding("FS010", "warning", slot, message, _ALL, "quote the key")
 
 
@@ -113,12 +113,8 @@ def misspelt_table(resolution: Resolution, slots: List[Slot]) -> Iterator[Findin
     seen: Dict[Tuple[Any, ...], bool] = {}
     for slot in slots:
         table = slot.key[:2]
-        if (
-            slot.kind == "env"
-            or table == SECRETS
-            or tuple(str(part).lower() for part in table) != SECRETS
-            or table in seen
-        ):
+        spelt = tuple(str(part).lower() for part in table)
+        if slot.kind == "env" or table == SECRETS or spelt != SECRETS or table in seen:
             continue
         seen[table] = True
         message = f"[{'.'.join(table)}] is not [context.secrets]: nothing in it is a secret"

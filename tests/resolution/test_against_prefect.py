@@ -6,7 +6,7 @@ second. ``test_fresh_process`` spot-checks that this makes no difference.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import math
 import pwd
@@ -41,7 +41,7 @@ def box_version():
     return box.__version__
 
 
-def shape(value):
+def shape(value):  # noqa: PLR0911
     """A value with its types, all the way down; nan equals nan here."""
     if type(value).__name__ in ("Config", "Table", "Context", "DotDict"):
         entries = value.items() if isinstance(value, dict) else vars(value).items()
@@ -54,7 +54,7 @@ def shape(value):
         return "tuple", [shape(item) for item in value]
     if isinstance(value, float) and math.isnan(value):
         return "float", "nan"
-    if isinstance(value, (datetime.datetime, datetime.time)):
+    if isinstance(value, (dt.datetime, dt.time)):
         return type_name(value), str(value)
     return type_name(value), value
 
@@ -69,7 +69,7 @@ def real_answer(real, user, backend, environ):
     real.write(user, backend)
     try:
         loaded = real.load(environ)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         return {"import": (type(error).__name__, str(error))}
     table = vars(loaded[1]).get("secrets")
     names = dict.fromkeys([*names_in(table), "A", "a", "B", "missing"])
@@ -77,7 +77,7 @@ def real_answer(real, user, backend, environ):
     for name in names:
         try:
             answers[name] = shape(real.get(name, loaded))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001, PERF203
             answers[name] = type(error).__name__, str(error)
     return {"secrets": shape(table), "get": answers}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def shown(value):
         return [type_name(value), {str(key): shown(item) for key, item in value.items()}]
     if isinstance(value, (list, tuple)):
         return [type_name(value), [shown(item) for item in value]]
-    if isinstance(value, (bytes, datetime.date, datetime.time)):
+    if isinstance(value, (bytes, dt.date, dt.time)):
         return [type_name(value), repr(value)]
     return [type_name(value), str(value)]
 
