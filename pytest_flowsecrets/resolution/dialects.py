@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Optional, Sequence, Tuple, TypeVar
 
 from pytest_flowsecrets.errors import UnknownPrefectVersion
@@ -109,7 +110,7 @@ DIALECTS: Tuple[Dialect, ...] = (
             "lower", "round_trip", False, True, True, True, False, False, False, False),
     Dialect("D2", "0.5.4", "0.5.5", "files are merged first, then variables, then references",
             "lower", "round_trip", False, True, False, True, False, False, False, False),
-    Dialect("D3", "0.6.0", "0.6.0", "keys outside of context must be lower case, and none may be an attribute of Config",
+    Dialect("D3", "0.6.0", "0.6.0", "keys are checked: lower case outside of context, no attribute of Config",
             "lower", "round_trip", False, True, False, False, True, True, False, False),
     Dialect("D4", "0.6.1", "0.6.5", "keys may be of any case again",
             "lower", "round_trip", False, True, False, False, False, True, False, False),
@@ -170,6 +171,7 @@ _NEWEST_BOXES = (((3, 6), "6.1.0"), ((3, 7), "7.0.1"), ((3, 8), "7.2.0"), ((3, 9
 _Row = TypeVar("_Row", Dialect, Lookup)
 
 
+@lru_cache(maxsize=128)
 def parse_version(text: str) -> Version:
     """Read a release number.
 

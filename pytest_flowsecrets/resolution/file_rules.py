@@ -53,8 +53,9 @@ def _reads(text: str, legacy: Parser) -> bool:
 
 def _differences(text: str, place: str, legacy: Parser) -> List[Finding]:
     found = []
-    places = positions_of(text)
-    for difference in differences(text, legacy):
+    different = differences(text, legacy)
+    places = positions_of(text) if different else {}
+    for difference in different:
         key = ".".join(difference.key)
         at = places.get(difference.key)
         if not difference.key:

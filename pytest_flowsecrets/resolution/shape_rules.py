@@ -104,7 +104,7 @@ def dotted(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
     """FS010: ``a.b = ...`` in TOML is a table ``a``."""
     for slot in slots:
         if slot.kind != "env" and slot.key[:2] == SECRETS and _is_dotted(slot):
-            message = f"a dotted key is a table: Secret({slot.key[2]!r}) is that table, and {'.'.join(slot.key[2:])!r} no secret"
+            message = f"a dotted key is a table: the secret is {slot.key[2]!r}, not {'.'.join(slot.key[2:])!r}"
             yield _finding("FS010", "warning", slot, message, _ALL, "quote the key")
 
 
@@ -198,6 +198,8 @@ def _inner(resolution: Resolution, slot: Slot) -> List[Any]:
 
 
 def _is_dotted(slot: Slot) -> bool:
+    if len(slot.key) <= len(SECRETS) + 1:
+        return False
     find = getattr(slot.source, "find", None)
     position = find(slot.key) if find else None
     return bool(position and position.dotted)
