@@ -90,6 +90,10 @@ def legacy_parser() -> Optional[Parser]:
 
 def installed_version() -> str:
     """Tell the release of Prefect that is installed, without importing it; the newest known one if none of ours is."""
+    from importlib.util import find_spec
+
+    if find_spec("prefect") is None:
+        return NEWEST
     from importlib import metadata
 
     try:

@@ -116,11 +116,10 @@ def mojibake(reading: Reading) -> Optional[str]:
 def variable_expanded(reading: Reading) -> Optional[str]:
     """``$NAME`` of a variable that is set."""
     names = [found.strip("${}") for found in _NAME.findall(reading.text)]
-    known = [name for name in names if name in reading.around.environ]
-    plain = [name for name in names if f"${{{name}}}" not in reading.text]
-    if known:
-        return f"${known[0]} is replaced by the value of that variable, which is set"
-    return f"${plain[0]} is replaced wherever a variable of that name is set" if plain else None
+    if any(name in reading.around.environ for name in names):
+        return "$name in it is replaced by the value of that variable, which is set"
+    plain = any(f"${{{name}}}" not in reading.text for name in names)
+    return "$name in it is replaced wherever a variable of that name is set" if plain else None
 
 
 def reference(reading: Reading) -> Optional[str]:

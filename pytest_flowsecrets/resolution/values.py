@@ -72,7 +72,7 @@ def decode_escapes(text: str) -> str:
             warnings.simplefilter("ignore")
             return text.encode().decode("unicode_escape")
     except UnicodeError as error:
-        raise Refused(Failure(type(error).__name__, str(error))) from None
+        raise Refused(Failure(type(error).__name__, str(error), reveals=True)) from None
 
 
 def expand(text: str, around: Surroundings) -> str:
@@ -201,13 +201,14 @@ def _substitute_one(slot: Slot, flat: Dict[Tuple[str, ...], Slot]) -> bool:
         return False
     target = flat.get(tuple(match.group(1).split(".")))
     found = "" if target is None else target.value
+    shown = match.group(0) if target is not None else "${...} is no key"  # else it may be a part of a password
     if slot.value == match.group(0):
-        slot.become(f"{TAKEN}${{{match.group(1)}}}", found)
+        slot.become(f"{TAKEN}{shown}", found)
     else:
         if len(slot.value) > LONGEST:
             return False
         filled = slot.value.replace(match.group(0), str(found), 1)
-        slot.become(f"{FILLED}${{{match.group(1)}}}", filled)
+        slot.become(f"{FILLED}{shown}", filled)
     return True
 
 
