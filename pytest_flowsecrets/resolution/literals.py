@@ -15,6 +15,8 @@ from typing import Any, Tuple
 
 Python = Tuple[int, int]
 
+# What Python's parser may warn about: unknown escapes, and numbers that run into words (``1or 2``).
+_WARNS = re.compile(r"\\|[0-9.][A-Za-z]")
 # A text that starts with a letter is a literal only if it starts like one of these.
 _WORD = re.compile(r"True|False|None|set\b|[bBuUrR]{1,2}['\"]")
 
@@ -37,9 +39,9 @@ def literal(text: str, python: Python) -> Any:
         raise ValueError("a word")
     if python >= (3, 10):
         text = text.lstrip(" \t")
-    if "\\" not in text:
+    if not _WARNS.search(text):
         return _value(ast.parse(text, mode="eval").body, python)
-    with warnings.catch_warnings():  # an unknown escape warns; under pytest's filterwarnings=error it would raise
+    with warnings.catch_warnings():  # under pytest's filterwarnings=error these would raise
         warnings.simplefilter("ignore")
         return _value(ast.parse(text, mode="eval").body, python)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.resolution import lookup
@@ -115,9 +116,12 @@ class Resolution:
         Args:
             name: name of the secret.
         """
-        index: Dict[str, List[Slot]] = self.__dict__.setdefault("_index", _by_name(self.flat))
         whole = [self.flat[key] for key in (("context",), SECRETS) if key in self.flat]
-        return whole + index.get(name, [])
+        return whole + self._index.get(name, [])
+
+    @cached_property
+    def _index(self) -> Dict[str, List[Slot]]:
+        return _by_name(self.flat)
 
     def _use_local(self) -> Any:
         own = self.context.get("config") if self.dialect.lookup.context_flag else None

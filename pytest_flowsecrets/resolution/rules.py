@@ -88,7 +88,8 @@ def endless(reading: Reading) -> Optional[str]:
 def broken_escape(reading: Reading) -> Optional[str]:
     """Up to 0.13.14 a backslash in a variable starts an escape."""
     error = reading.outcome.error
-    if error is not None and error.type in ("UnicodeDecodeError", "UnicodeEncodeError"):
+    decoding = reading.around.dialect.unicode_escape and not reading.from_file and not reading.slot.steps
+    if decoding and error is not None and error.type in ("UnicodeDecodeError", "UnicodeEncodeError"):
         return f"the text cannot be decoded ({error.type}): import prefect fails"
     return None
 
