@@ -179,10 +179,13 @@ def _written(item: Item, path: str) -> Iterator[Finding]:
 def _unique(found: List[Finding]) -> List[Finding]:
     known: Dict[Tuple[Any, ...], Finding] = {}
     for finding in found:
-        known.setdefault((finding.id, finding.name, finding.origin, finding.message), finding)
-    return sorted(
-        known.values(), key=lambda finding: (finding.origin.line or 0, finding.origin.column or 0, finding.id)
-    )
+        place = (finding.origin.line, finding.origin.column, finding.name.lower())  # its case differs by release
+        known.setdefault((finding.id, place, finding.message), finding)
+    return sorted(known.values(), key=_order)
+
+
+def _order(finding: Finding) -> Tuple[int, int, str]:
+    return finding.origin.line or 0, finding.origin.column or 0, finding.id
 
 
 def _ignored(finding: Finding, lines: List[str]) -> bool:

@@ -19,6 +19,7 @@ _ALLOWED = {
 }
 _BRACES = re.compile(r"\{\{|\{%")
 _TEMPLATE = "no YAML but a template: render it first"
+_DEEPEST = 2_000
 _STRING_TAG = "tag:yaml.org,2002:str"
 
 
@@ -89,7 +90,7 @@ def yaml_items(text: str, path: str) -> Iterator[Item]:
         Unreadable: no YAML, or PyYAML is not installed.
     """
     yaml = _yaml()
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if _is_shallow(text) else yaml.SafeLoader
     try:
         documents = list(yaml.compose_all(text, Loader=loader))
     except yaml.YAMLError as error:
@@ -110,6 +111,12 @@ def _yaml() -> Any:
     except ImportError:
         raise UsageError("checking YAML needs PyYAML: pip install 'pytest-flowsecrets[check]'") from None
     return yaml
+
+
+def _is_shallow(text: str) -> bool:
+    """Whether nothing can be nested so deeply that libyaml's own recursion ends the process."""
+    openings = sum(text.count(mark) for mark in ("[", "{", "- ", "? "))
+    return openings < _DEEPEST and max(map(len, re.findall(r"^ +", text, re.MULTILINE)), default=0) < _DEEPEST
 
 
 def _walk(top: Any, seen: Set[int], path: str) -> Iterator[Item]:

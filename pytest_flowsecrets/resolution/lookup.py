@@ -43,7 +43,7 @@ class Flags:
     """What decides where Prefect looks.
 
     Attributes:
-        use_local: value of ``cloud.use_local_secrets`` as ``Secret`` sees it.
+        use_local: value of ``cloud.use_local_secrets`` as ``Secret`` sees it, or the error of reading it.
         backend: value of ``backend``.
         building: a flow is being built in this thread.
     """
@@ -66,7 +66,7 @@ def get(name: str, context: Mapping[Any, Any], lookup: Lookup, flags: Flags, pyt
     if lookup.guarded and flags.building:
         return _error("ValueError", BUILDING)
     if not lookup.context_first and flags.use_local is not True:
-        return Outcome("cloud")
+        return _asked(flags)
     secrets = context.get("secrets", {})
     if not isinstance(secrets, dict):
         return _no_table(secrets, lookup, python)
@@ -95,11 +95,16 @@ def decoded(value: Any) -> Outcome:
 
 
 def _missing(name: str, lookup: Lookup, flags: Flags) -> Outcome:
-    if lookup.context_first and flags.use_local is False and not (lookup.server_is_local and flags.backend != "cloud"):
-        return Outcome("cloud")
+    local = lookup.server_is_local and flags.backend != "cloud"
+    if lookup.context_first and not local and (flags.use_local is False or isinstance(flags.use_local, Failure)):
+        return _asked(flags)
     if lookup.missing is None:
         return Outcome("value")
     return _error("ValueError", lookup.missing.format(name))
+
+
+def _asked(flags: Flags) -> Outcome:
+    return Outcome("error", error=flags.use_local) if isinstance(flags.use_local, Failure) else Outcome("cloud")
 
 
 def _no_table(secrets: Any, lookup: Lookup, python: Python) -> Outcome:

@@ -25,7 +25,7 @@ from pytest_flowsecrets.resolution.build import build, context_of, validate
 from pytest_flowsecrets.resolution.defaults import packaged_defaults
 from pytest_flowsecrets.resolution.dialects import Dialect, default_box, dialect_for
 from pytest_flowsecrets.resolution.forbidden import forbidden_names
-from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, Slot, Table
+from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, Slot, Table, object_name
 from pytest_flowsecrets.resolution.merge import flattened, merge, merge_flat, merge_tables, slots_of
 from pytest_flowsecrets.resolution.names import SECRETS, Key, key_of
 from pytest_flowsecrets.resolution.values import (
@@ -126,9 +126,13 @@ class Resolution:
     def _use_local(self) -> Any:
         own = self.context.get("config") if self.dialect.lookup.context_flag else None
         for tables in (own, self.config):
-            cloud = tables.get("cloud") if isinstance(tables, dict) else None
-            if isinstance(cloud, dict) and "use_local_secrets" in cloud:
-                return cloud["use_local_secrets"]
+            if isinstance(tables, dict) and "cloud" in tables:
+                cloud = tables["cloud"]
+                if not isinstance(cloud, dict):
+                    message = f"'{object_name(cloud)}' object has no attribute 'use_local_secrets'"
+                    return Failure("AttributeError", message)
+                if "use_local_secrets" in cloud:
+                    return cloud["use_local_secrets"]
         return None
 
     def __repr__(self) -> str:

@@ -165,6 +165,103 @@ def test_flags(real, written, flag, where):
     check(real, user, written.backend_toml, environ)
 
 
+LINES = st.sampled_from(
+    [
+        "context = 'x'",
+        "context = 5",
+        "context = []",
+        "context = ''",
+        "[context]\nsecrets = 'x'",
+        "[context]\nsecrets = 5",
+        "[context]\nsecrets = ['a']",
+        "[context]\nsecrets = 2020-01-02",
+        '[context]\nsecrets = \'{"A": "007"}\'',
+        "[context]\nkeys = 'x'",
+        "[context]\nmro = 'x'",
+        "[context]\nget = 'x'",
+        "[context]\nconfig = 'x'",
+        "[context]\nFoo = 'x'",
+        "[Context.secrets]\nA = 'x'",
+        "[context.Secrets]\nA = 'x'",
+        "[CONTEXT]\nsecrets = {A = 'x'}",
+        "[Foo]\nBar = 'x'",
+        "[context.secrets]\n",
+        "[context.secrets.A]\n",
+        "[context.secrets]\nA = {}",
+        "[context.secrets.A]\nitems = 1",
+        "[context.secrets]\nsetdefault = 'x'",
+        "[context.secrets.A]\nsetdefault = 5\nk = {x = 1}",
+        "items = 1",
+        "[foo]\nitems = 1",
+        "[context.config.cloud]\nuse_local_secrets = true",
+        "[[context.secrets]]\nA = 'x'",
+        "[[context.secrets.A]]\nk = '1'",
+        "[context.secrets]\n_box_config = 'x'\n__class__ = 'y'",
+        "[context.secrets]\n_box_config = 'x'",
+        "é = 'x'",
+    ]
+)
+WHOLE = st.sampled_from(
+    [
+        "v",
+        "7",
+        "",
+        "[]",
+        "[1]",
+        "['A']",
+        "(1, 2)",
+        "None",
+        "true",
+        "{}",
+        "{'A': 1}",
+        "{'A': {'k': 1}}",
+        '{"A": "x", "B": {"k": "$HOME"}}',
+        "{'secrets': {'A': 'c'}}",
+        "{'secrets': 'x'}",
+        "[('secrets', {'A': 'x'})]",
+        "['ab']",
+        "{1: 2}",
+        "{'config': 1}",
+        "{'items': 1}",
+        "{'A': [{'items': 1}]}",
+        "{'A': ({'k': 1},)}",
+        "{'a': {'B': {'C': '5'}}}",
+        "b'x'",
+        "set()",
+        "1j",
+        "...",
+    ]
+)
+VARIABLES = st.sampled_from(
+    [
+        "PREFECT__CONTEXT",
+        "PREFECT__context",
+        "PREFECT__CONTEXT__SECRETS",
+        "PREFECT__context__secrets",
+        "PREFECT__",
+        "PREFECT__A",
+        *map(
+            variable, ("A", "a", "A__k", "A__K", "A__k__j", "a__B__C", "items", "ITEMS", "setdefault", "get", "", "__")
+        ),
+        "PREFECT__CONTEXT__CONFIG",
+        "PREFECT__CONTEXT__CONFIG__CLOUD",
+        "PREFECT__CONTEXT__FLOW",
+        "PREFECT__FOO__ITEMS",
+        "PREFECT__Foo",
+    ]
+)
+
+
+@given(
+    user=st.none() | LINES,
+    backend=st.none() | LINES,
+    environ=st.lists(st.tuples(VARIABLES, WHOLE), max_size=4, unique_by=lambda pair: pair[0]).map(dict),
+)
+def test_shapes(real, user, backend, environ):
+    """Tables where values belong, values where tables belong, forbidden and hidden names, in any combination."""
+    check(real, user, backend, environ)
+
+
 SPOTS = [
     {variable(): "1e5"},
     {variable(): "$V", "V": "$W", "W": "42"},

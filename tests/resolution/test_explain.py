@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from pytest_flowsecrets.resolution.explain import Mask, explain
 from pytest_flowsecrets.resolution.resolve import resolve
 from pytest_flowsecrets.resolution.toml import read_layer
@@ -97,7 +98,9 @@ hypothesis = pytest.importorskip("hypothesis")
 from pytest_flowsecrets import strategies as fs  # noqa: E402
 
 
-@hypothesis.given(written=fs.layers(), version=hypothesis.strategies.sampled_from(["0.5.0", "0.6.5", "0.10.7", "0.13.14", "1.4.1"]))
+@hypothesis.given(
+    written=fs.layers(), version=hypothesis.strategies.sampled_from(["0.5.0", "0.6.5", "0.10.7", "0.13.14", "1.4.1"])
+)
 def test_last_step_is_the_value(written, version):
     """For any configuration the last step is what the flow gets, and nothing raises."""
     texts = {"user": written.config_toml, "backend": written.backend_toml}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pytest_flowsecrets.resolution.file_rules import file_findings
 
 toml = pytest.importorskip("toml")

@@ -8,6 +8,7 @@ import sys
 import warnings
 
 import pytest
+
 from pytest_flowsecrets.resolution.literals import literal
 
 
@@ -39,7 +40,9 @@ def test_python_versions(text, python, value):
     assert read(text, python) == value
 
 
-@pytest.mark.parametrize("text", ["set(1)", "dict()", "{**{}}", "{[]: 1}", "not 1", "-True", "1+2", "f'x'", "a.b", "Truex", "u'"])
+@pytest.mark.parametrize(
+    "text", ["set(1)", "dict()", "{**{}}", "{[]: 1}", "not 1", "-True", "1+2", "f'x'", "a.b", "Truex", "u'"]
+)
 def test_no_literals(text):
     """Calls, unpacking, unhashable keys, operators and names are none."""
     assert read(text, (3, 8)) == "no literal"

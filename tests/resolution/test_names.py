@@ -19,7 +19,10 @@ TABLE = [
     ("CONTEXT__SECRETSX__K", "context secretsx k", "context secretsx K", "context secretsX K"),
     ("CONTEXT__SECRETS", "context secrets", "context SECRETS", "context secrets"),
     ("SECRETS__K", "secrets k", "secrets k", "secrets k"),
-    ("CONTEXT__SECRETS__X_CONTEXT__SECRETS", *("context secrets " + rest for rest in ("x_context secrets", "x_context SECRETS", "X_context secrets"))),
+    (
+        "CONTEXT__SECRETS__X_CONTEXT__SECRETS",
+        *("context secrets " + rest for rest in ("x_context secrets", "x_context SECRETS", "X_context secrets")),
+    ),
 ]
 
 

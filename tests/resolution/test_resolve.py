@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pytest_flowsecrets.resolution.dialects import DIALECTS, dialect_for
 from pytest_flowsecrets.resolution.layers import Items, Layer, Table, type_name
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
@@ -128,7 +129,9 @@ def test_environ_order():
 
 def test_circles_are_unsettled():
     """References in a circle are marked, with the other value that they may have."""
-    resolution = resolve([layer("user", A="a${context.secrets.B}", B="b${context.secrets.A}", C="${context.secrets.D}")], {}, "1.4.1")
+    resolution = resolve(
+        [layer("user", A="a${context.secrets.B}", B="b${context.secrets.A}", C="${context.secrets.D}")], {}, "1.4.1"
+    )
     assert set(resolution.unsettled) == {("context", "secrets", "A"), ("context", "secrets", "B")}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pytest_flowsecrets.resolution.advice import findings
 from pytest_flowsecrets.resolution.resolve import resolve
 from pytest_flowsecrets.resolution.toml import read_layer
@@ -24,7 +25,12 @@ EXAMPLES = [
     ("FS010", (T + "a.b = 'x'", {}), (T + "'a.b' = 'x'\nI = {k = 'x'}\n[context.secrets.db]\nk = 'x'", {}), "1.4.1"),
     ("FS011", ("[Context.secrets]\nA = 'x'", {}), (T + "A = 'x'\n[Other.secrets]\nB = 'x'", {}), "1.4.1"),
     ("FS012", ("", {S + "A": "x", S + "a": "x"}), ("", {S + "A": "x", S + "b": "x"}), "0.6.6"),
-    ("FS013", (T + "A = 'a${context.secrets.A2}'\nA2 = 'b${context.secrets.A}'", {}), (T + "A = '${context.secrets.B}'", {}), "1.4.1"),
+    (
+        "FS013",
+        (T + "A = 'a${context.secrets.A2}'\nA2 = 'b${context.secrets.A}'", {}),
+        (T + "A = '${context.secrets.B}'", {}),
+        "1.4.1",
+    ),
     ("FS014", (T + "A = 'x'", {S + "A": "y"}), (T + "a = 'x'", {S + "A": "y"}), "0.6.6"),
 ]
 

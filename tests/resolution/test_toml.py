@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pytest_flowsecrets.resolution.positions import positions_of
 from pytest_flowsecrets.resolution.toml import decode, differences, read_layer, syntax_fault
 
@@ -92,7 +93,14 @@ def test_standard_keys(text, key):
 
 @pytest.mark.parametrize(
     ("text", "line", "column"),
-    [("[a", 1, 3), ("a = b\n", 1, 5), ('a = "secret', 1, 12), ("a = 1\na = 2", 2, 6), ("x = 'a\n", 2, 1), ("é = 1", 1, 1)],
+    [
+        ("[a", 1, 3),
+        ("a = b\n", 1, 5),
+        ('a = "secret', 1, 12),
+        ("a = 1\na = 2", 2, 6),
+        ("x = 'a\n", 2, 1),
+        ("é = 1", 1, 1),
+    ],
 )
 def test_syntax_fault(text, line, column):
     """A fault has its place, and tells nothing of the text."""

@@ -16,14 +16,37 @@ from pytest_flowsecrets.resolution.values import (
     substitute,
 )
 
-ENVIRON = {"HOME": "/h/", "V": "1", "W": "$V", "X": "$W", "L": "$M", "M": "$L", "user": "u", "BIG": "$BIG$BIG$BIG$BIG$BIG$BIG"}
+ENVIRON = {
+    "HOME": "/h/",
+    "V": "1",
+    "W": "$V",
+    "X": "$W",
+    "L": "$M",
+    "M": "$L",
+    "user": "u",
+    "BIG": "$BIG$BIG$BIG$BIG$BIG$BIG",
+}
 AROUND = Surroundings(dialect_for("1.4.1"), ENVIRON, "/pw", {"root": "/root"})
 
 
 @pytest.mark.parametrize(
     ("text", "expanded"),
-    [("$V", "1"), ("${V}x", "1x"), ("$Vx", "$Vx"), ("$$V", "$1"), ("$", "$"), ("${}", "${}"), ("${V", "${V"), ("$5", "$5")]
-    + [("~", "/h"), ("~/x", "/h/x"), ("~root/x", "/root/x"), ("~nobody9/x", "~nobody9/x"), ("a~", "a~"), ("P$user!", "Pu!")],
+    [
+        ("$V", "1"),
+        ("${V}x", "1x"),
+        ("$Vx", "$Vx"),
+        ("$$V", "$1"),
+        ("$", "$"),
+        ("${}", "${}"),
+        ("${V", "${V"),
+        ("$5", "$5"),
+        ("~", "/h"),
+        ("~/x", "/h/x"),
+        ("~root/x", "/root/x"),
+        ("~nobody9/x", "~nobody9/x"),
+        ("a~", "a~"),
+        ("P$user!", "Pu!"),
+    ],
 )
 def test_expand(text, expanded):
     """Variables and homes are expanded as os.path does on POSIX."""
@@ -36,7 +59,9 @@ def test_home_without_variable():
     assert expand("~", Surroundings(AROUND.dialect, {"HOME": "/"})) == "/"
 
 
-@pytest.mark.parametrize(("text", "result"), [("$V", ("1", False)), ("$W", (1, True)), ("$X", (1, True)), ("$L", (None, True))])
+@pytest.mark.parametrize(
+    ("text", "result"), [("$V", ("1", False)), ("$W", (1, True)), ("$X", (1, True)), ("$L", (None, True))]
+)
 def test_interpolate(text, result):
     """Two rounds or more type the result; what never settles becomes None."""
     assert interpolate(text, AROUND) == result
@@ -57,8 +82,18 @@ def test_typing_twice_crashes(value):
 
 @pytest.mark.parametrize(
     ("text", "old", "new"),
-    [("00", "00", 0), ("1.10", "1.10", 1.1), ("TRUE", True, True), ("inf", float("inf"), "inf"), ("-5", -5, -5), ("1_0", "1_0", 10)]
-    + [("None", "None", None), ("x", "x", "x"), ("", "", ""), ("(1,)", "(1,)", (1,))],
+    [
+        ("00", "00", 0),
+        ("1.10", "1.10", 1.1),
+        ("TRUE", True, True),
+        ("inf", float("inf"), "inf"),
+        ("-5", -5, -5),
+        ("1_0", "1_0", 10),
+        ("None", "None", None),
+        ("x", "x", "x"),
+        ("", "", ""),
+        ("(1,)", "(1,)", (1,)),
+    ],
 )
 def test_string_to_type(text, old, new):
     """Round trips up to 0.10.7, literals from 0.11.0."""
