@@ -87,5 +87,7 @@ def test_the_rest(text, environ, value, written):
 
 def test_shrinking():
     """A failure shrinks to something that can be read."""
-    smallest = find(fs.env_texts(), lambda text: "$" in text, settings=settings(QUICK, max_examples=2_000, database=None))
+    smallest = find(
+        fs.env_texts(), lambda text: "$" in text, settings=settings(QUICK, max_examples=2_000, database=None)
+    )
     assert smallest in ("$", "$$", "$5", "$V", "$W", "$HOME")

@@ -13,7 +13,7 @@ from pytest_flowsecrets.resolution.resolve import Machine
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.toml import Parser
 
-LARGEST = 10 * 2**20
+LARGEST = 2 * 2**20
 NEWEST = "1.4.1"
 
 

@@ -19,6 +19,9 @@ from pytest_flowsecrets.resolution.positions import Position, positions_of
 Parser = Callable[[str], Mapping[str, Any]]
 Key = Tuple[str, ...]
 
+DEEPEST = 200
+_STRING = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'")
+
 
 class SyntaxFault(NamedTuple):
     """Why a text is no TOML 1.0, and where."""
@@ -54,7 +57,7 @@ def read_layer(
     except UnicodeDecodeError as error:
         return Layer(kind, {}, place, Failure("UnicodeDecodeError", str(error), place))
     try:
-        data = (legacy or _tomli())(text)
+        data = (legacy or _standard)(text)
     except Exception as error:  # noqa: BLE001 (toml 0.10.2 also raises IndexError, TypeError and others)
         kind_of_error = type(error).__name__.replace("TOMLDecodeError", "TomlDecodeError")
         return Layer(kind, {}, place, Failure(kind_of_error, str(error), place, reveals=True))
@@ -84,7 +87,7 @@ def syntax_fault(text: str) -> Optional[SyntaxFault]:
         The first fault, or None. The reason never holds a part of the text.
     """
     try:
-        _tomli()(text)
+        _standard(text)
     except RecursionError:
         return SyntaxFault(None, None, "nested too deeply")
     except ValueError as error:
@@ -104,7 +107,7 @@ def differences(text: str, legacy: Parser) -> List[Difference]:
     Returns:
         The keys that differ; one difference with an empty key where Prefect's parser fails altogether.
     """
-    standard = dict(_leaves(_tomli()(text)))
+    standard = dict(_leaves(_standard(text)))
     try:
         actual = dict(_leaves(legacy(text)))
     except Exception:  # noqa: BLE001 (whatever it raises, Prefect does not start)
@@ -118,11 +121,23 @@ def differences(text: str, legacy: Parser) -> List[Difference]:
 _NONE = object()
 
 
-def _tomli() -> Parser:
+def _standard(text: str) -> Mapping[str, Any]:
     import tomli
 
-    loads: Parser = tomli.loads
-    return loads
+    if _depth(text) > DEEPEST:  # tomli's compiled form would end the process
+        raise RecursionError("nested too deeply")
+    return tomli.loads(text)
+
+
+def _depth(text: str) -> int:
+    """How deeply brackets are nested outside of strings; cheap where there are few."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return 0
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _finder(text: str) -> Callable[[Key], Optional[Position]]:

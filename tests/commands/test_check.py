@@ -172,7 +172,7 @@ BAD = [
     ("missing.toml", None, "missing.toml: no such file or directory"),
     ("binary.env", b"A=1\nB=\0\n", "binary.env:2:3: a binary file"),
     ("latin.env", b"A=1\nB=\xe9\n", "latin.env:2:3: not UTF-8"),
-    ("big.toml", b"#" * (10 * 2**20 + 1), "big.toml: larger than 10 MB"),
+    ("big.toml", b"#" * (2 * 2**20 + 1), "big.toml: larger than 2 MB"),
     ("broken.yaml", b"a: 'hunter2\n", "broken.yaml:2:1: no YAML"),
     ("helm.yaml", b"a: 1\nb: {{ .Values.hunter2 }}\n", "helm.yaml:2:5: no YAML but a template: render it first"),
     ("jinja.yaml", b"{% if hunter2 %}\na: 1\n", "jinja.yaml:1:2: no YAML but a template: render it first"),

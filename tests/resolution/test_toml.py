@@ -113,6 +113,9 @@ def test_no_fault():
     """Valid TOML has none; nesting beyond any use is one without a place."""
     assert syntax_fault(TEXT) is None
     assert syntax_fault("a = " + "[" * 20_000 + "]" * 20_000).reason == "nested too deeply"
+    assert syntax_fault("a = '" + "[" * 20_000 + "'") is None
+    assert syntax_fault("[[a]]\n" * 20_000) is None
+    assert read_layer("a = " + "[" * 20_000).failure.type == "RecursionError"
 
 
 def test_layer_after_a_fault():
