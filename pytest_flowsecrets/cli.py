@@ -87,5 +87,5 @@ def _lazily(name: str) -> Callable[[argparse.Namespace], int]:
 #: Each registers one command.
 COMMANDS = (_explain, _check)
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover (run in a process of its own by the tests)
     sys.exit(main())

@@ -8,6 +8,7 @@ the dialects without python-box a key hides the method of the same name from Pre
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Tuple
 
 from pytest_flowsecrets.resolution.layers import Failure, Items, Slot, Table, object_name
@@ -116,13 +117,8 @@ def _assign(node: Any, name: str, value: Any, slot: Slot) -> None:
 
 
 def _drop(flat: Dict[Key, Slot], winner: Slot) -> List[Slot]:
-    lost = []
-    for key, slot in flat.items():
-        if slot is winner:
-            break
-        if key[: len(winner.key)] == winner.key:
-            lost.append(slot)
-    return lost
+    before = takewhile(lambda slot: slot is not winner, flat.values())
+    return [slot for slot in before if slot.key[: len(winner.key)] == winner.key]
 
 
 def _check_lower(table: Table) -> None:

@@ -194,6 +194,24 @@ def test_bad_input(run, write, name, source, line):
     assert "hunter2" not in done.err
 
 
+def test_unknown_name_that_is_missing(run):
+    """A missing file is missing, whatever its name."""
+    assert run("check", "nowhere").err == "nowhere: no such file or directory\n"
+
+
+def test_github_without_a_line(run, write):
+    """A finding about a whole file has no line."""
+    pytest.importorskip("toml")
+    done = run("check", *V, "--format", "github", write("a.toml", "a = [1, 'x']\n"))
+    assert done.out.startswith("::error file=a.toml,title=FS002::")
+
+
+def test_shallow_or_deep_yaml(run, write):
+    """A YAML file of many lists is read in the slow but safe way."""
+    pytest.importorskip("yaml")
+    assert run("check", *V, write("long.yaml", "- [x]\n" * 2_000)).code == 0
+
+
 def test_folder(run, tmp_path):
     """A folder is no file."""
     (tmp_path / "d.toml").mkdir()

@@ -36,6 +36,7 @@ def test_context_replaces_the_table():
     resolution = resolve([layer("user", a="1x", b="2x")], {}, "1.4.1", context={"a": "c"})
     assert resolution.names == ["a"]
     assert resolution.get("b").error.message == 'Local Secret "b" was not found.'
+    assert [slot.beaten for slot in resolve([], {}, "1.4.1", context={"new": 1}).slots("new")] == [[]]
 
 
 def test_losers_are_kept():
@@ -57,6 +58,7 @@ def test_nothing_shows_a_value():
     resolution = resolve([layer("user", A=SECRET, B={"k": [SECRET]})], {variable("C"): SECRET}, "1.4.1")
     parts = [resolution, resolution.config, resolution.secrets, resolution.get("A"), resolution.get("B")]
     parts += [*resolution.flat.values(), resolution.layers, resolution.get("B").value, resolution.get("B").value["k"]]
+    assert repr(resolution.get("nope")).startswith("<Outcome <Failure ValueError")
     assert SECRET not in "".join(repr(part) + str(part) for part in parts)
 
 
@@ -89,6 +91,7 @@ def test_flags(version):
     old = not dialect_for(version).lookup.context_first
     assert resolution.get("a").kind == ("cloud" if old else "value")
     assert resolution.get("missing").kind == "cloud"
+    assert repr(resolution.get("missing")) == "<Outcome cloud>"
 
 
 def test_server_is_never_asked():

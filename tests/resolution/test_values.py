@@ -72,6 +72,20 @@ def test_growth_is_cut_off():
     assert interpolate("$BIG", AROUND) == (None, True)
 
 
+def test_bytes_are_not_typed_again():
+    """Bytes out of a chain of variables have an upper(), and stay what they are."""
+    around = Surroundings(AROUND.dialect, {"B": "$C", "C": "$D", "D": "b'x'"})
+    value, typed = interpolate("$B", around)
+    assert (string_to_type(value, around), typed) == (b"x", True)
+
+
+def test_references_that_multiply():
+    """References that multiply a text are given up before they fill the memory."""
+    slots = flat(A="${c.B}" * 2, B="x" * 2**24)
+    substitute(slots)
+    assert len(slots["c", "A"].value) < 2**26
+
+
 @pytest.mark.parametrize("value", [1, None, True, [], {}])
 def test_typing_twice_crashes(value):
     """Typing what is no text is Prefect's crash, as a value."""
