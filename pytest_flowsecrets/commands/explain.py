@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.commands.machine import dialects_of, environment_of, legacy_parser, machine_of, read_bytes
-from pytest_flowsecrets.resolution.advice import findings
+from pytest_flowsecrets.resolution.advice import Finding, findings
 from pytest_flowsecrets.resolution.explain import Explanation, Mask, explain, summary
 from pytest_flowsecrets.resolution.resolve import Resolution, resolve
 from pytest_flowsecrets.resolution.toml import read_layer
@@ -64,7 +64,18 @@ def _own_file(kind: str, environ: Mapping[str, str]) -> Optional[str]:
 def _explained(resolution: Resolution, names: List[str]) -> List[Explanation]:
     found = findings(resolution)
     wanted = names or resolution.names or sorted({finding.name for finding in found if finding.name})
-    return [explain(resolution, name, found) for name in wanted]
+    about = _by_name(found)
+    return [explain(resolution, name, about.get("", []) + about.get(name, [])) for name in wanted]
+
+
+def _by_name(found: List[Finding]) -> Dict[str, List[Finding]]:
+    """Findings by secret: one about ``db.user`` is about ``db``, too."""
+    index: Dict[str, List[Finding]] = {}
+    for finding in found:
+        parts = finding.name.split(".")
+        for name in {".".join(parts[: number + 1]) for number in range(len(parts))}:
+            index.setdefault(name, []).append(finding)
+    return index
 
 
 def _print(resolutions: List[Resolution], explained: List[List[Explanation]], mask: Mask, *, in_short: bool) -> None:

@@ -20,7 +20,8 @@ _ALLOWED = {
 _BRACES = re.compile(r"\{\{|\{%")
 _TEMPLATE = "no YAML but a template: render it first"
 _DEEPEST = 2_000
-_STRING_TAG = "tag:yaml.org,2002:str"
+_NULL = "tag:yaml.org,2002:null"
+_TAKEN = ("tag:yaml.org,2002:str", _NULL)  # Kubernetes reads null as an empty text
 
 
 class Item(NamedTuple):
@@ -153,7 +154,7 @@ def _container_variable(entry: Any) -> Iterator[Item]:
         return
     if "value" in fields:
         item = _variable(name, fields["value"], forced=True)
-        if item.problem is None and fields["value"].id == "scalar" and fields["value"].tag != _STRING_TAG:
+        if item.problem is None and fields["value"].id == "scalar" and fields["value"].tag not in _TAKEN:
             kind = fields["value"].tag.rpartition(":")[2]
             message = f"the value is a YAML {kind}, which Kubernetes refuses: put it in quotes"
             line, column = _place(fields["value"])
@@ -181,6 +182,7 @@ def _child(node: Any, name: str) -> Any:
 
 def _variable(name: Any, value: Any, *, forced: bool) -> Item:
     text = value.value if value.id == "scalar" and not _BRACES.search(value.value) else None
+    text = "" if value.tag == _NULL else text
     return Item(str(name.value), text, *_place(name), forced=forced)
 
 

@@ -73,7 +73,8 @@ class Mask:
         Args:
             failure: an error of Prefect's.
         """
-        return f"{failure.type}: {failure.message if self.show_values else failure.safe_message}"
+        where = f" ({failure.where})" if failure.where else ""
+        return f"{failure.type}: {failure.message if self.show_values else failure.safe_message}{where}"
 
 
 @dataclass(frozen=True, repr=False)

@@ -48,6 +48,7 @@ spec:
         - name: {S}PIN
           value: 0000
         - {{name: PREFECT__CLOUD__USE_LOCAL_SECRETS, value: "true"}}
+        - {{name: {S}EMPTY, value: null}}
         - name: GITHUB_ACCESS_TOKEN
           valueFrom: {{secretKeyRef: {{name: My_Secret, key: a b}}}}
         - name: {S}OK
@@ -74,11 +75,11 @@ def test_manifest(run, write):
         ("job.yaml:7:18:", "FS021"),
         ("job.yaml:7:18:", "FS050"),
         ("job.yaml:8:18:", "FS053"),
-        ("job.yaml:9:17:", "FS052"),
-        ("job.yaml:10:44:", "FS051"),
-        ("job.yaml:10:60:", "FS051"),
-        ("job.yaml:18:3:", "FS024"),
-        ("job.yaml:21:3:", "FS023"),
+        ("job.yaml:10:17:", "FS052"),
+        ("job.yaml:11:44:", "FS051"),
+        ("job.yaml:11:60:", "FS051"),
+        ("job.yaml:19:3:", "FS024"),
+        ("job.yaml:22:3:", "FS023"),
     ]
     assert "GitHub storage" in done.out
 

@@ -74,6 +74,14 @@ def test_import_fails(run, write):
     assert "hunter2" not in done.out
 
 
+def test_tables_have_the_findings_of_their_parts(run, write):
+    """What is wrong inside of a table is told with the table; where a failure comes from is told, too."""
+    done = run("explain", *V, "--config", write("c.toml", "[context.secrets.db]\npin = '0000'\n"), "db")
+    assert "FS021" in done.out
+    done = run("explain", *V, "--env-file", write("x.env", f"V=$W\nW=5\n{S}A=$V\n"), "A")
+    assert f"AttributeError: 'int' object has no attribute 'upper' ({S}A)" in done.out
+
+
 def test_nothing(run, write):
     """No secrets at all is said."""
     assert run("explain", *V, "--config", write("c.toml", "")) == (0, "Prefect 1.4.1: no secrets\n", "")

@@ -50,6 +50,8 @@ def files_of(case, environ):
         "user": environ.get("PREFECT__USER_CONFIG_PATH", f"{HOME}/.prefect/config.toml"),
         "backend": environ.get("PREFECT__BACKEND_CONFIG_PATH", f"{HOME}/.prefect/backend.toml"),
     }
+    if "toml_hex" in case:
+        disk[f"{TMP}/config.toml"] = bytes.fromhex(case["toml_hex"])
     for kind, path in paths.items():
         text = disk.get(path.replace("~/", f"{HOME}/").replace("$HOME", HOME))
         if text is not None:
@@ -58,7 +60,7 @@ def files_of(case, environ):
 
 def environ_of(case):
     environ = {"PATH": "/usr/bin", "HOME": HOME, "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": str(case.get("hashseed", 0))}
-    if case.get("toml") is not None:
+    if case.get("toml") is not None or "toml_hex" in case:
         environ["PREFECT__USER_CONFIG_PATH"] = f"{TMP}/config.toml"
     if case.get("backend_toml") is not None:
         environ["PREFECT__BACKEND_CONFIG_PATH"] = f"{TMP}/backend.toml"
