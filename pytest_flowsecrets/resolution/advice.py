@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, 
 from pytest_flowsecrets.resolution import lookup
 from pytest_flowsecrets.resolution.build import stored
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
-from pytest_flowsecrets.resolution.layers import Layer, Origin, Slot
+from pytest_flowsecrets.resolution.layers import Layer, Origin, Refused, Slot
 from pytest_flowsecrets.resolution.merge import flattened, slots_of
 from pytest_flowsecrets.resolution.names import SECRETS, key_of
-from pytest_flowsecrets.resolution.values import Refused, Surroundings, read_variable, settle, substitute
+from pytest_flowsecrets.resolution.values import Surroundings, read_variable, settle, substitute
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.resolve import Resolution

@@ -11,8 +11,7 @@ from collections.abc import MutableMapping
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Tuple
 
-from pytest_flowsecrets.resolution.layers import Failure, Items, Slot, Table, object_name
-from pytest_flowsecrets.resolution.values import Refused
+from pytest_flowsecrets.resolution.layers import Failure, Items, Refused, Slot, Table, object_name
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect

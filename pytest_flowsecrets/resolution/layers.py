@@ -95,6 +95,14 @@ class Failure:
         return f"<Failure {self.type}: {self.safe_message}>"
 
 
+class Refused(Exception):  # noqa: N818 (carries a Failure between our own modules)
+    """Prefect raises an error here."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
 class Table(Dict[Any, Any]):
     """A table of the resolved configuration: Prefect's ``Config``."""
 

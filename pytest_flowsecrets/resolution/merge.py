@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Mapping, Tuple
 
-from pytest_flowsecrets.resolution.layers import Layer, Slot, Table
+from pytest_flowsecrets.resolution.layers import Failure, Layer, Refused, Slot, Table, object_name
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect
@@ -96,12 +96,30 @@ def merge_flat(weak: Flat, strong: Flat) -> Flat:
 def merge_tables(weak: Table, strong: Table) -> Table:
     """Merge two configurations that were resolved apart (up to 0.5.3).
 
+    Both are ``DotDict``s, whose keys hide their methods from the code that merges them.
+
     Args:
         weak: the defaults.
         strong: the user's file, which wins.
+
+    Raises:
+        Refused: a key hides a method that merging needs.
     """
-    merged = Table(weak)
+    merged = _copied(weak)
+    _needs("items", strong)
     for name, value in strong.items():
+        _needs("get", merged)
         old = merged.get(name)
         merged[name] = merge_tables(old, value) if isinstance(old, Table) and isinstance(value, Table) else value
     return merged
+
+
+def _copied(table: Table) -> Table:
+    _needs("copy", table)
+    _needs("items", table)
+    return Table((name, _copied(value) if isinstance(value, Table) else value) for name, value in table.items())
+
+
+def _needs(method: str, table: Table) -> None:
+    if method in table:
+        raise Refused(Failure("TypeError", f"'{object_name(table[method])}' object is not callable"))

@@ -25,11 +25,10 @@ from pytest_flowsecrets.resolution.build import build, context_of, validate
 from pytest_flowsecrets.resolution.defaults import packaged_defaults
 from pytest_flowsecrets.resolution.dialects import Dialect, default_box, dialect_for
 from pytest_flowsecrets.resolution.forbidden import forbidden_names
-from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, Slot, Table, object_name
+from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, Refused, Slot, Table, object_name
 from pytest_flowsecrets.resolution.merge import flattened, merge, merge_flat, merge_tables, slots_of
 from pytest_flowsecrets.resolution.names import SECRETS, Key, key_of
 from pytest_flowsecrets.resolution.values import (
-    Refused,
     Surroundings,
     has_references,
     read_variable,
@@ -184,15 +183,16 @@ def _ordered(layers: Iterable[Layer], dialect: Dialect) -> List[Layer]:
 def _load(result: Resolution) -> None:
     dialect, machine = result.dialect, result.machine
     around = Surroundings(dialect, result.environ, machine.home, machine.users, machine.python)
-    for layer in result.layers:
-        if layer.failure is not None:
-            raise Refused(layer.failure)
     parts = [[layer] for layer in result.layers] if dialect.per_file else [result.layers]
     for part in parts:
+        for layer in part:
+            if layer.failure is not None:
+                raise Refused(layer.failure)
         flat = _resolved_flat(part, around, result)
         config, lost = build(flat, dialect)
         result.flat = merge_flat(result.flat, flat)
-        result.config, result.lost = merge_tables(result.config, config), result.lost + lost
+        result.config = merge_tables(result.config, config) if result.config else config
+        result.lost += lost
     box = default_box(dialect, machine.python) if machine.box is None else machine.box
     validate(result.config, dialect, forbidden_names(dialect, machine.python, box if dialect.box else ""))
     result.context = context_of(result.config, dialect)

@@ -12,7 +12,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from pytest_flowsecrets.resolution.layers import Failure, Slot, type_name
+from pytest_flowsecrets.resolution.layers import Failure, Refused, Slot, type_name
 from pytest_flowsecrets.resolution.literals import Python, literal
 
 if TYPE_CHECKING:
@@ -27,14 +27,6 @@ EXPANDED, EXPANDED_TYPED = "variables and ~ expanded", "variables and ~ expanded
 TAKEN, FILLED = "taken from the configuration: ", "filled in from the configuration: "
 REFERENCE = re.compile(r"\${(.[^${}]*)}")
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})", re.ASCII)
-
-
-class Refused(Exception):  # noqa: N818 (carries a Failure between our own modules)
-    """Prefect raises an error here."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.failure = failure
 
 
 @dataclass(frozen=True)

@@ -60,14 +60,28 @@ class Real:
 
     def load(self, environ):
         """What ``prefect.configuration`` and ``prefect.utilities.context`` do when they are imported."""
+        with environment(environ):
+            config = self.apart() if self.loads_apart() else self.together()
+            with mock.patch.object(self.context, "config", config):
+                return config, self.context.Context()
+
+    def loads_apart(self):
+        return "merge_into_config" in inspect.signature(self.configuration.load_configuration).parameters
+
+    def apart(self):
+        """Up to 0.5.3: the defaults first, then the user's file, merged into them."""
+        load, default = self.configuration.load_configuration, self.configuration.DEFAULT_CONFIG
+        config = load(config_path=default, env_var_prefix="PREFECT")
+        if Path(self.paths["user"]).is_file():
+            config = load(config_path=self.paths["user"], env_var_prefix="PREFECT", merge_into_config=config)
+        return config
+
+    def together(self):
         known = inspect.signature(self.configuration.load_configuration).parameters
         arguments = {"path": self.configuration.DEFAULT_CONFIG, "user_config_path": self.paths["user"]}
         if "backend_config_path" in known:
             arguments["backend_config_path"] = self.paths["backend"]
-        with environment(environ):
-            config = self.configuration.load_configuration(env_var_prefix="PREFECT", **arguments)
-            with mock.patch.object(self.context, "config", config):
-                return config, self.context.Context()
+        return self.configuration.load_configuration(env_var_prefix="PREFECT", **arguments)
 
     def get(self, name, loaded):
         """``Secret(name).get()`` with that configuration and context."""

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from pytest_flowsecrets.resolution.dialects import dialect_for
-from pytest_flowsecrets.resolution.layers import Layer
+from pytest_flowsecrets.resolution.layers import Failure, Layer
 from pytest_flowsecrets.resolution.resolve import resolve
 
 S = "PREFECT__CONTEXT__SECRETS__"
@@ -104,6 +104,30 @@ def test_drop_stops_at_the_winner():
     resolution = resolve([], environ, "1.4.1")
     assert [slot.key[-1] for slot in resolution.lost] == ["A"]
     assert resolution.names == ["B", "C"]
+
+
+@pytest.mark.parametrize(
+    ("tables", "environ", "expected"),
+    [
+        ({"foo": {"items": "x"}}, {}, None),
+        ({"context": {"secrets": {"a": "x"}}}, {S + "items": "v"}, "'str' object is not callable"),
+        ({"context": {"secrets": {"items": {"a": 1}}}}, {S + "b": "v"}, "'Config' object is not callable"),
+        ({"context": {"secrets": {"a": 1}}}, {S + "copy": "5"}, "'int' object is not callable"),
+        ({"context": {"secrets": {"get": "x", "z": "x"}}}, {S + "b": "v"}, "'str' object is not callable"),
+    ],
+)
+def test_hidden_while_merging(tables, environ, expected):
+    """Up to 0.5.3 the two halves are merged as DotDicts, whose keys hide the methods needed for it."""
+    found = failure(tables, environ, "0.5.0")
+    assert (found and found[1]) == expected
+
+
+def test_failing_file_comes_second():
+    """Up to 0.5.3 the environment is applied to the defaults before the user's file is read; later, after it."""
+    broken = [Layer("user", failure=Failure("TomlDecodeError", "x"))]
+    environ = {"PREFECT__CONTEXT__SECRETS": "x", S + "A": "x"}
+    assert resolve(broken, environ, "0.5.3").failure.type == "TypeError"
+    assert resolve(broken, environ, "0.5.4").failure.type == "TomlDecodeError"
 
 
 def test_label():

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_flowsecrets.resolution.dialects import dialect_for
-from pytest_flowsecrets.resolution.layers import Origin, Slot
+from pytest_flowsecrets.resolution.layers import Origin, Refused, Slot
 from pytest_flowsecrets.resolution.values import (
-    Refused,
     Surroundings,
     decode_escapes,
     expand,
