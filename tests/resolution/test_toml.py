@@ -148,3 +148,19 @@ toml = pytest.importorskip("toml")
 def test_differences(text, keys):
     """Only keys that the two parsers read differently are told; a failure is a difference of the whole."""
     assert [difference.key for difference in differences(text, toml.loads)] == keys
+
+
+hypothesis = pytest.importorskip("hypothesis")
+from pytest_flowsecrets.strategies import config_tomls  # noqa: E402
+
+
+@hypothesis.given(text=config_tomls())
+def test_both_parsers(text):
+    """Where no difference is told, tomli's reading is that of Prefect's parser; a fault of one is a fault or a difference."""
+    hypothesis.assume("nan" not in text)
+    if syntax_fault(text) is not None:
+        assert read_layer(text).failure is not None
+    elif not differences(text, toml.loads):
+        standard, legacy = read_layer(text), read_layer(text, legacy=toml.loads)
+        assert (standard.failure, legacy.failure) == (None, None)
+        assert standard.data == legacy.data
