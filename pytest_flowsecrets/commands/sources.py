@@ -20,6 +20,7 @@ _ALLOWED = {
 _BRACES = re.compile(r"\{\{|\{%")
 _TEMPLATE = "no YAML but a template: render it first"
 _DEEPEST = 2_000
+_LISTS = ("env", "environment")  # of Kubernetes and run configs; of ECS and Docker Compose
 _NULL = "tag:yaml.org,2002:null"
 _TAKEN = ("tag:yaml.org,2002:str", _NULL)  # Kubernetes reads null as an empty text
 
@@ -139,16 +140,19 @@ def _walk(top: Any, seen: Set[int], path: str) -> Iterator[Item]:
 
 
 def _entry(key: Any, value: Any) -> Iterator[Item]:
-    if key.value == "env" and value.id == "sequence":
+    if key.value in _LISTS and value.id == "sequence":
         for entry in value.value:
             yield from _container_variable(entry)
-    elif key.value in ("env", "stringData") and value.id == "mapping":
+    elif key.value in (*_LISTS, "stringData") and value.id == "mapping":
         for name, inner in value.value:
-            yield _variable(name, inner, forced=key.value == "env")
+            yield _variable(name, inner, forced=key.value in _LISTS)
 
 
 def _container_variable(entry: Any) -> Iterator[Item]:
     fields = {key.value: value for key, value in entry.value} if entry.id == "mapping" else {}
+    pair = _ASSIGNMENT.fullmatch(entry.value) if entry.id == "scalar" else None
+    if pair:
+        yield Item(pair.group(1), pair.group(2), *_place(entry), forced=True)
     name = fields.get("name")
     if name is None or not isinstance(name.value, str):
         return

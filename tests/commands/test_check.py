@@ -84,6 +84,16 @@ def test_manifest(run, write):
     assert "GitHub storage" in done.out
 
 
+def test_other_manifests(run, write):
+    """ECS task definitions in JSON, and Docker Compose in its two forms."""
+    pytest.importorskip("yaml")
+    ecs = {"containerDefinitions": [{"environment": [{"name": f"{S}A", "value": "0000"}, {"value": "x"}]}]}
+    assert run("check", *V, write("task.json", json.dumps(ecs))).ids == ["FS021"]
+    compose = f"environment:\n  - {S}A=0000\n  - '=x'\nother:\n  environment:\n    {S}B: true\n"
+    done = run("check", *V, write("compose.yml", compose))
+    assert [line.split(" ")[0] for line in done.out.splitlines()] == ["compose.yml:2:5:", "compose.yml:6:5:"]
+
+
 def test_yaml_that_is_a_loop(run, write):
     """An anchor that contains itself ends."""
     pytest.importorskip("yaml")
