@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pytest_flowsecrets.resolution.advice import findings
 from pytest_flowsecrets.resolution.explain import Mask, explain
 from pytest_flowsecrets.resolution.resolve import resolve
 from pytest_flowsecrets.resolution.toml import read_layer
@@ -115,3 +116,22 @@ def test_last_step_is_the_value(written, version):
         json.dumps(one.as_dict(MASK))
         if outcome.kind == "value" and name in resolution.names:
             assert one.origins
+
+
+@hypothesis.given(
+    before=fs.env_texts(),
+    after=fs.env_texts(),
+    version=hypothesis.strategies.sampled_from(["0.5.0", "0.6.5", "0.10.7", "0.13.14", "1.4.1"]),
+    where=hypothesis.strategies.sampled_from(["variable", "string", "bare"]),
+)
+def test_nothing_leaks(before, after, version, where):
+    """Whatever the text, and however broken, neither an explanation nor a finding holds it."""
+    text = f"{before}hunter2value{after}"
+    if where == "variable":
+        resolution = resolve([], {S + "A": text}, version)
+    else:
+        spelled = fs.toml_string(text) if where == "string" else text
+        resolution = resolve([read_layer(f"[context.secrets]\nA = {spelled}", place="f")], {}, version)
+    explained = [explain(resolution, name) for name in ("A", "a", *resolution.names)]
+    shown = [one.text(MASK) + json.dumps(one.as_dict(MASK)) for one in explained]
+    assert "hunter2value" not in repr(resolution) + repr(findings(resolution)) + "".join(shown)
