@@ -3,7 +3,8 @@
 Prefect from 0.11.0 types text with it, so that a secret depends on the Python that the flow runs on. The parser of the
 running Python reads the text; what is a literal is decided here, by the rules of the Python asked for.
 
-Not told apart: how deep brackets may be nested (about 90 up to Python 3.8, 200 from 3.9).
+Up to Python 3.8 brackets may be nested about half as deeply as since (200). A model that runs on 3.8 itself cannot read
+deeper ones for a later Python.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from typing import Any, Tuple
+from typing import Any, List, Tuple
 
 Python = Tuple[int, int]
 
 # What Python's parser may warn about: unknown escapes, and numbers that run into words (``1or 2``).
 _WARNS = re.compile(r"\\|[0-9.][A-Za-z]")
+_SHALLOW = 90
+_STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 # A text that starts with a letter is a literal only if it starts like one of these.
 _WORD = re.compile(r"True|False|None|set\b|[bBuUrR]{1,2}['\"]")
 
@@ -37,6 +40,8 @@ def literal(text: str, python: Python) -> Any:
     """
     if text[:1].isalpha() and text[0].isascii() and not _WORD.match(text):
         raise ValueError("a word")
+    if python < (3, 9) and _too_deep(text, python):
+        raise ValueError("nested too deeply")
     if python >= (3, 10):
         text = text.lstrip(" \t")
     if not _WARNS.search(text):
@@ -44,6 +49,24 @@ def literal(text: str, python: Python) -> Any:
     with warnings.catch_warnings():  # under pytest's filterwarnings=error these would raise
         warnings.simplefilter("ignore")
         return _value(ast.parse(text, mode="eval").body, python)
+
+
+def _too_deep(text: str, python: Python) -> bool:
+    """Whether the old parser's stack overflows, in which a brace of 3.8 takes a little less room than a bracket."""
+    if sum(map(text.count, "([{")) < _SHALLOW:
+        return False
+    brace, room = (99 / 105, 99.5) if python >= (3, 8) else (1.0, 92.5)
+    weights = {"(": 1.0, "[": 1.0, "{": brace}
+    still_open: List[float] = []
+    depth = deepest = 0.0
+    for bracket in re.findall(r"[()\[\]{}]", _STRINGS.sub("", text)):
+        if bracket in weights:
+            still_open.append(weights[bracket])
+            depth += weights[bracket]
+            deepest = max(deepest, depth)
+        elif still_open:
+            depth -= still_open.pop()
+    return deepest > room
 
 
 def _value(node: ast.AST, python: Python) -> Any:  # noqa: PLR0911 (one for each kind of literal)

@@ -49,6 +49,19 @@ def test_no_literals(text):
     assert read(text, (3, 8)) == "no literal"
 
 
+@pytest.mark.parametrize(
+    ("opening", "closing", "old", "middle"),
+    [("(", ")", 92, 99), ("[", "]", 92, 99), ("{'(':", "}", 92, 105), ("{1:[", "]}", 46, 51)],
+)
+def test_depth(opening, closing, old, middle):
+    """Up to Python 3.8 brackets may be nested less deeply; those in strings do not count."""
+    for python, deepest in (((3, 7), old), ((3, 8), middle)):
+        assert read(opening * deepest + "1" + closing * deepest, python) != "no literal"
+        assert read(opening * (deepest + 1) + "1" + closing * (deepest + 1), python) == "no literal"
+    assert read("[" + "'((',[],()," * 100 + "]", (3, 8)) != "no literal"
+    assert read("]" * 100, (3, 8)) == "no literal"
+
+
 def test_unknown_escapes_do_not_warn():
     """Reading an unknown escape is silent even where warnings are errors."""
     with warnings.catch_warnings():
