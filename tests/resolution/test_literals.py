@@ -59,7 +59,7 @@ def test_depth(opening, closing, old, middle):
         assert read(opening * deepest + "1" + closing * deepest, python) != "no literal"
         assert read(opening * (deepest + 1) + "1" + closing * (deepest + 1), python) == "no literal"
     assert read("[" + "'((',[],()," * 100 + "]", (3, 8)) != "no literal"
-    assert read("]" * 100, (3, 8)) == "no literal"
+    assert read("]" + "[" * 95, (3, 8)) == "no literal"
 
 
 def test_unknown_escapes_do_not_warn():
