@@ -19,6 +19,7 @@ ALL = [
     errors.CloudUnreachable("told"),
     errors.SecretChangedWarning("told"),
     errors.TomlDialectWarning("told"),
+    errors.UnknownPrefectVersion("2.0"),
 ]
 
 
