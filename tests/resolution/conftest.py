@@ -1,4 +1,4 @@
-"""Profiles for the properties of this folder (small, ``ci``, ``deep``), and the real Prefect's loader, run in place."""
+"""The real Prefect's loader, run in place."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ import importlib
 import inspect
 import os
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from unittest import mock
 
 import pytest
-
-try:
-    from hypothesis import HealthCheck, settings
-except ImportError:  # the modules that need it skip themselves
-    pass
-else:
-    _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much]}
-    settings.register_profile("small", max_examples=100, **_COMMON)
-    settings.register_profile("ci", max_examples=2_000, **_COMMON)
-    settings.register_profile("deep", max_examples=200_000, database=None, **_COMMON)
-    if settings._current_profile == "default":
-        settings.load_profile("small")
 
 
 @contextmanager
@@ -45,6 +35,7 @@ class Real:
         self.configuration = importlib.import_module("prefect.configuration")
         self.context = importlib.import_module("prefect.utilities.context")
         self.secrets = importlib.import_module("prefect.client.secrets")
+        self.read, self.read_once = self.configuration.load_toml, lru_cache(self.configuration.load_toml)
         self.paths = {"user": str(self.folder / "config.toml"), "backend": str(self.folder / "backend.toml")}
 
     @property
@@ -60,10 +51,14 @@ class Real:
 
     def load(self, environ):
         """What ``prefect.configuration`` and ``prefect.utilities.context`` do when they are imported."""
-        with environment(environ):
+        with environment(environ), mock.patch.object(self.configuration, "load_toml", self.load_toml):
             config = self.apart() if self.loads_apart() else self.together()
             with mock.patch.object(self.context, "config", config):
                 return config, self.context.Context()
+
+    def load_toml(self, path):
+        """Prefect's own; the packaged defaults, which never change, are parsed once."""
+        return deepcopy(self.read_once(path)) if path == self.configuration.DEFAULT_CONFIG else self.read(path)
 
     def loads_apart(self):
         return "merge_into_config" in inspect.signature(self.configuration.load_configuration).parameters
