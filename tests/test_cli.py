@@ -13,6 +13,7 @@ HEAVY = {
     *("pytest", "prefect", "graphql", "hypothesis", "freezegun", "yaml", "tomlkit", "http.server", "asyncio"),
     "pytest_flowsecrets.demo",
 }
+NEW = ["--prefect-version", "1.4.1"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["demo", "--nonsense"], ["check"], ["explain", "--config"]])
@@ -33,7 +34,9 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert "usage: flowsecrets" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "config.toml"], ["explain", "--env-file", "flow.env"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["check", "config.toml", *NEW], ["explain", "--env-file", "flow.env", *NEW]]
+)
 def test_nothing_heavy_is_imported(arguments: list[str], tmp_path) -> None:
     """Help, and looking at a file without findings, load neither pytest nor Prefect nor what other subcommands need."""
     (tmp_path / "config.toml").write_text("[context.secrets]\nA = 'ghp_abcdefgh'\n")
