@@ -164,7 +164,8 @@ def _written(item: Item, path: str) -> Iterator[Finding]:
     """Findings about how a variable is written, whatever its value."""
     origin = Origin("env", path, item.line, item.column)
     if item.problem is not None:
-        yield Finding(item.problem[0], "error", item.name, origin, item.problem[1])
+        rule, message, advice = item.problem
+        yield Finding(rule, "error", item.name, origin, message, advice=advice)
     elif item.name in _READERS:
         reader = _READERS[item.name]
         seen = f"only {reader} looks there when the secret is missing" if reader else "nothing in Prefect looks there"

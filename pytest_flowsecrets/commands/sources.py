@@ -33,7 +33,7 @@ class Item(NamedTuple):
         value: its value, or None where the text does not tell.
         line: 1-based.
         column: 1-based.
-        problem: what is wrong with how it is written, as id and message.
+        problem: what is wrong with how it is written, as id, message and advice.
         forced: an agent or a job template gives it to flow runs.
     """
 
@@ -41,7 +41,7 @@ class Item(NamedTuple):
     value: Optional[str]
     line: int
     column: int
-    problem: Optional[Tuple[str, str]] = None
+    problem: Optional[Tuple[str, str, str]] = None
     forced: bool = False
 
 
@@ -160,9 +160,9 @@ def _container_variable(entry: Any) -> Iterator[Item]:
         item = _variable(name, fields["value"], forced=True)
         if item.problem is None and fields["value"].id == "scalar" and fields["value"].tag not in _TAKEN:
             kind = fields["value"].tag.rpartition(":")[2]
-            message = f"the value is a YAML {kind}, which Kubernetes refuses: put it in quotes"
+            problem = "FS050", f"the value is a YAML {kind}, which Kubernetes refuses", "put it in quotes"
             line, column = _place(fields["value"])
-            item = item._replace(problem=("FS050", message), line=line, column=column)
+            item = item._replace(problem=problem, line=line, column=column)
         yield item
     else:
         yield Item(name.value, None, *_place(name), forced=True)
@@ -174,8 +174,8 @@ def _secret_reference(name: str, source: Any) -> Iterator[Item]:
     for field, (pattern, allowed) in _ALLOWED.items():
         node = _child(reference, field)
         if node is not None and not (isinstance(node.value, str) and pattern.fullmatch(node.value)):
-            message = f"the {field} of this secretKeyRef is not one that Kubernetes allows ({allowed})"
-            yield Item(name, None, *_place(node), problem=("FS051", message))
+            message = f"the {field} of this secretKeyRef is not one that Kubernetes allows"
+            yield Item(name, None, *_place(node), problem=("FS051", message, f"use {allowed}"))
 
 
 def _child(node: Any, name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import List, Optional
 from pytest_flowsecrets.resolution.advice import Finding
 from pytest_flowsecrets.resolution.layers import Origin
 from pytest_flowsecrets.resolution.positions import positions_of
-from pytest_flowsecrets.resolution.toml import Parser, decode, differences, syntax_fault
+from pytest_flowsecrets.resolution.toml import Parser, decode, differences, refuse_deep, syntax_fault
 
 _ALL = "0.5.0-1.4.1"
 _BOM = "\ufeff"
@@ -45,6 +45,7 @@ def file_findings(source: bytes, place: str, legacy: Optional[Parser] = None) ->
 
 def _reads(text: str, legacy: Parser) -> bool:
     try:
+        refuse_deep(text)
         legacy(text)
     except Exception:  # noqa: BLE001 (toml 0.10.2 also raises IndexError, TypeError and others)
         return False

@@ -3,14 +3,13 @@
 # ruff: noqa: ARG001  (all rules take the same arguments)
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from pytest_flowsecrets.resolution.advice import Finding, where, written
 from pytest_flowsecrets.resolution.dialects import default_box
 from pytest_flowsecrets.resolution.forbidden import forbidden_names
 from pytest_flowsecrets.resolution.layers import Origin, Slot
-from pytest_flowsecrets.resolution.names import PREFIX, SECRETS, variable_for
+from pytest_flowsecrets.resolution.names import PREFIX, SECRETS, key_of, variable_for
 from pytest_flowsecrets.resolution.resolve import Resolution
 
 ShapeRule = Callable[[Resolution, List[Slot]], Iterator[Finding]]
@@ -57,7 +56,8 @@ def lost_name(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
     for slot in slots:
         if slot.kind == "env" and slot.key[:2] != SECRETS and _meant(slot.origin.place):
             message = f"sets the key {'.'.join(slot.key)}, which is no secret"
-            yield _finding("FS007", "error", slot, message, _ALL, f"write {_USUAL}NAME exactly")
+            versions = _losing(slot.origin.place)
+            yield _finding("FS007", "error", slot, message, versions, f"write {_USUAL}NAME exactly")
 
 
 def prefix_missed(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
@@ -118,16 +118,20 @@ def misspelt_table(resolution: Resolution, slots: List[Slot]) -> Iterator[Findin
             continue
         seen[table] = True
         message = f"[{'.'.join(table)}] is not [context.secrets]: nothing in it is a secret"
-        yield _finding("FS011", "error", slot, message, _ALL, "write [context.secrets]")
+        yield _finding("FS011", "error", slot, message, _misspelling(table), "write [context.secrets]")
 
 
 def twice(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
     """FS012: the same secret by two variables, where their order decides."""
-    count = Counter(slot.key for slot in slots if slot.kind == "env" and slot.key[:2] == SECRETS)
+    variables: Dict[Any, List[str]] = {}
     for slot in slots:
-        if slot.kind == "env" and count[slot.key] > 1:
+        if slot.kind == "env" and slot.key[:2] == SECRETS:
+            variables.setdefault(slot.key, []).append(slot.origin.place)
+    for slot in slots:
+        same = variables.get(slot.key, []) if slot.kind == "env" else []
+        if len(same) > 1:
             message = "another variable sets the same secret; the later one of the environment wins"
-            yield _finding("FS012", "warning", slot, message, _ALL, "keep one of them")
+            yield _finding("FS012", "warning", slot, message, _colliding(same), "keep one of them")
 
 
 def circle(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
@@ -176,6 +180,18 @@ def _forbidding(name: Any, python: Tuple[int, int]) -> str:
 
 def _unreachable(name: str) -> str:
     return where(lambda row: variable_for(name, row) is None)
+
+
+def _losing(variable: str) -> str:
+    return where(lambda row: (key_of(variable, row) or ())[:2] != SECRETS)
+
+
+def _colliding(variables: List[str]) -> str:
+    return where(lambda row: len({key_of(variable, row) for variable in variables}) < len(variables))
+
+
+def _misspelling(table: Tuple[Any, ...]) -> str:
+    return where(lambda row: not row.lower_top or table[1] != SECRETS[1])
 
 
 def _meant(variable: str) -> bool:

@@ -57,6 +57,7 @@ def read_layer(
     except UnicodeDecodeError as error:
         return Layer(kind, {}, place, Failure("UnicodeDecodeError", str(error), place))
     try:
+        refuse_deep(text)
         data = (legacy or _standard)(text)
     except Exception as error:  # noqa: BLE001 (toml 0.10.2 also raises IndexError, TypeError and others)
         kind_of_error = type(error).__name__.replace("TOMLDecodeError", "TomlDecodeError")
@@ -124,9 +125,21 @@ _NONE = object()
 def _standard(text: str) -> Mapping[str, Any]:
     import tomli
 
-    if _depth(text) > DEEPEST:  # tomli's compiled form would end the process
-        raise RecursionError("nested too deeply")
+    refuse_deep(text)
     return tomli.loads(text)
+
+
+def refuse_deep(text: str) -> None:
+    """Refuse what would end the process: tomli's compiled form, or on Python 3.8 any parser, runs out of stack.
+
+    Args:
+        text: TOML.
+
+    Raises:
+        RecursionError: brackets are nested beyond any use.
+    """
+    if _depth(text) > DEEPEST:
+        raise RecursionError("nested too deeply")
 
 
 def _depth(text: str) -> int:

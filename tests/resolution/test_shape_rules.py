@@ -59,3 +59,19 @@ def test_places():
     resolution = resolve([read_layer(T + "\nitems = 'x'", place="f.toml")], {S + "keys": "x"}, "1.4.1")
     assert [str(finding.origin) for finding in findings(resolution)] == ["f.toml:3:1", S + "keys"]
     assert findings(resolution)[0].versions == "0.6.0-1.4.1"
+
+
+@pytest.mark.parametrize(
+    ("toml", "environ", "version", "versions"),
+    [
+        ("", {"PREFECT__CONTEXT__Secrets__A": "x"}, "1.4.1", "0.15.0-1.4.1"),
+        ("[Context.secrets]\nA = 'x'", {}, "1.4.1", "0.6.0-1.4.1"),
+        ("[Context.Secrets]\nA = 'x'", {}, "1.4.1", "0.5.0-1.4.1"),
+        ("", {S + "a": "x", S + "A": "x"}, "0.6.6", "0.5.0-0.6.6"),
+        ("", {S + "A": "x", "PREFECT__Context__secrets__A": "x"}, "0.14.0", "0.5.0-0.14.22"),
+    ],
+)
+def test_versions(toml, environ, version, versions):
+    """The releases that are told are those in which it happens."""
+    found = findings(resolve([read_layer(toml, place="f.toml")], environ, version))
+    assert versions in {finding.versions for finding in found}
