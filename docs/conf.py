@@ -12,3 +12,4 @@ autodoc_typehints = "none"  # the docstrings say it in words
 autodoc_member_order = "bysource"
 # Built-in exceptions that docstrings name; their pages are Python's.
 nitpick_ignore = [("py:exc", name) for name in ("KeyError", "Exception", "ValueError")]
+nitpick_ignore += [("py:exc", "UsageError")]  # named by the strategies, whose module is not the one of its page

@@ -13,6 +13,8 @@ from typing import Any, Callable, Optional, Sequence, Tuple
 from pytest_flowsecrets.errors import FlowSecretsError
 
 CLEAN, FINDINGS, USAGE = 0, 1, 2
+KINDS = ("toml", "env", "yaml", "shell")
+FORMATS = ("text", "json", "github", "sarif")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -52,4 +54,54 @@ def _demo(arguments: argparse.Namespace) -> int:
     return CLEAN if demo(arguments.keep) else FINDINGS
 
 
-COMMANDS: Tuple[Callable[[Any], None], ...] = (_add_demo,)
+# -- explain -----------------------------------------------------------------------------------------------------------
+
+
+def _add_explain(subcommands: Any) -> None:
+    parser = subcommands.add_parser("explain", help="say where each secret comes from and what a flow gets")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="secrets (default: all)")
+    parser.add_argument("--config", metavar="FILE", help="a user's config.toml (default: this machine's)")
+    parser.add_argument("--backend", metavar="FILE", help="a backend.toml (default: this machine's)")
+    parser.add_argument("--env-file", metavar="FILE", action="append", help="take the environment from this file")
+    parser.add_argument("--show-values", action="store_true", help="show the values themselves")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    _add_versions(parser)
+    parser.set_defaults(run=_explain)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from pytest_flowsecrets.commands import explain
+
+    return explain.run(arguments)
+
+
+# -- check -------------------------------------------------------------------------------------------------------------
+
+
+def _add_check(subcommands: Any) -> None:
+    parser = subcommands.add_parser("check", help="find surprises in config.toml, .env, manifests, templates, scripts")
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("--as", dest="kind", choices=KINDS, help="what the files are (default: by their names)")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="form of the output")
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    parser.add_argument("--no-notes", action="store_true", help="leave out findings that are mere notes")
+    _add_versions(parser)
+    parser.set_defaults(run=_check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from pytest_flowsecrets.commands import check
+
+    return check.run(arguments)
+
+
+def _add_versions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--prefect-version", metavar="X", help="release (default: the installed one, else 1.4.1)")
+    parser.add_argument("--python-version", metavar="X.Y", help="Python of the flow (default: this one)")
+    parser.add_argument("--all-versions", action="store_true", help="go through all releases")
+
+
+COMMANDS: Tuple[Callable[[Any], None], ...] = (_add_demo, _add_explain, _add_check)
+
+if __name__ == "__main__":  # pragma: no cover - run in a process of its own by the tests
+    sys.exit(main())

@@ -100,3 +100,14 @@ class SecretChangedWarning(UserWarning):
 
 class TomlDialectWarning(UserWarning):
     """Prefect's own TOML parser (``toml`` 0.10.2) reads a key differently from TOML 1.0."""
+
+
+class UnknownPrefectVersion(UsageError):  # noqa: N818
+    """A version was asked for that is none of Prefect's 0.5.0 to 1.4.1."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.version = version
+
+    def __str__(self) -> str:
+        return f"{self.version!r} is no release of Prefect 0.5.0 to 1.4.1 (such as 0.14.22), and no dialect (D1 to D11)"

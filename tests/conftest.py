@@ -1,8 +1,21 @@
+"""What all tests share: a fresh pytest process, and how many examples a property gets."""
+
 from __future__ import annotations
 
 import pytest
 
 pytest_plugins = ["pytester"]
+
+try:
+    from hypothesis import HealthCheck, settings
+except ImportError:  # the modules that need it skip themselves
+    pass
+else:
+    _SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much]}
+    settings.register_profile("small", max_examples=100, **_SLOW)
+    settings.register_profile("ci", max_examples=2_000, print_blob=True, **_SLOW)
+    settings.register_profile("deep", max_examples=200_000, database=None, **_SLOW)
+    settings.load_profile("small")  # --hypothesis-profile is looked at later, so it wins
 
 
 @pytest.fixture

@@ -9,8 +9,14 @@ import pytest
 
 from pytest_flowsecrets.cli import main
 
+HEAVY = {
+    *("pytest", "prefect", "graphql", "hypothesis", "freezegun", "yaml", "tomlkit", "http.server", "asyncio"),
+    "pytest_flowsecrets.demo",
+}
+NEW = ["--prefect-version", "1.4.1"]
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["demo", "--nonsense"]])
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["demo", "--nonsense"], ["check"], ["explain", "--config"]])
 def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong command line says how it is used."""
     with pytest.raises(SystemExit) as exit_:
@@ -19,16 +25,35 @@ def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixtu
     assert "usage: flowsecrets" in capsys.readouterr().err
 
 
-def test_help_imports_nothing_heavy() -> None:
-    """``flowsecrets --help`` loads neither pytest nor Prefect nor the subcommands' code."""
+@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], ["check", "--help"], ["explain", "--help"]])
+def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each subcommand has help."""
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 0
+    assert "usage: flowsecrets" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["check", "config.toml", *NEW], ["explain", "--env-file", "flow.env", *NEW]]
+)
+def test_nothing_heavy_is_imported(arguments: list[str], tmp_path) -> None:
+    """Help, and looking at a file without findings, load neither pytest nor Prefect nor what other subcommands need."""
+    (tmp_path / "config.toml").write_text("[context.secrets]\nA = 'ghp_abcdefgh'\n")
+    (tmp_path / "flow.env").write_text("PREFECT__CONTEXT__SECRETS__A=ghp_abcdefgh\n")
     code = (
-        "import sys\nfrom pytest_flowsecrets.cli import main\n"
-        "try: main(['--help'])\nexcept SystemExit: pass\n"
-        "print(sorted({'pytest', 'prefect', 'pytest_flowsecrets.demo'} & set(sys.modules)))"
+        f"import sys\nfrom pytest_flowsecrets.cli import main\ntry: code = main({arguments})\n"
+        f"except SystemExit as exit_: code = exit_.code\nprint(code, sorted({HEAVY} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
-    assert "demo" in done.stdout
-    assert done.stdout.endswith("[]\n")
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.endswith("0 []\n")
+
+
+def test_the_module_runs() -> None:
+    """``python -m pytest_flowsecrets.cli`` is the command, too."""
+    command = [sys.executable, "-m", "pytest_flowsecrets.cli", "--help"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    assert all(name in done.stdout for name in ("demo", "explain", "check"))
 
 
 def test_a_reader_that_has_gone_is_no_traceback() -> None:

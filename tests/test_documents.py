@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
+import shlex
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+
+import pytest_flowsecrets
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -85,6 +89,42 @@ def test_the_ini_example_isolates_every_test(tmp_path: Path) -> None:
     assert _pytest(tmp_path, **exported).returncode == 1
     (tmp_path / "pytest.ini").write_text(ini)
     assert _pytest(tmp_path, **exported).returncode == 0
+
+
+SESSION = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def _sessions() -> list[tuple[str, str, str]]:
+    """(name of a file, its text, a session) for each session that stands under a file in the README."""
+    readme = README.read_text("utf-8")
+    found = []
+    for session in SESSION.finditer(readme):
+        fence = re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", readme[: session.start()], re.MULTILINE | re.DOTALL)[-1]
+        found.append((fence[0], f"# {fence[0]}\n{fence[1]}", session.group(1)))
+    return found
+
+
+@pytest.mark.parametrize(("name", "text", "session"), _sessions(), ids=lambda part: part.split("\n")[0])
+def test_sessions_in_the_readme(tmp_path: Path, name: str, text: str, session: str) -> None:
+    """Commands print what the README says, but for fingerprints, which are random."""
+    (tmp_path / name).write_text(text, "utf-8")
+    command, _, told = session.partition("\n")
+    dollar, program, *arguments = shlex.split(command)
+    assert (dollar, program) == ("$", "flowsecrets")
+    done = _run(tmp_path, "-m", "pytest_flowsecrets.cli", *arguments)
+    hidden = re.compile("#[0-9a-f]{8}")
+    assert hidden.sub("#", done.stdout).split() == hidden.sub("#", told).split()
+
+
+def test_the_page_of_findings_is_up_to_date() -> None:
+    """It is what docs/findings.py writes, and holds every finding of the code."""
+    pytest.importorskip("toml")
+    pytest.importorskip("yaml")
+    written = runpy.run_path(str(ROOT / "docs" / "findings.py"))
+    assert written["PAGE"].read_text("utf-8") == written["page"](), "run: python docs/findings.py"
+    package = Path(pytest_flowsecrets.__file__).parent
+    known = {rule for path in package.rglob("*.py") for rule in re.findall(r"\bFS\d{3}\b", path.read_text("utf-8"))}
+    assert set(written["EXAMPLES"]) == known
 
 
 def test_the_readme_says_two_commands() -> None:

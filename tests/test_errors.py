@@ -20,6 +20,7 @@ ALL = [
     errors.CloudUnreachable("told"),
     errors.SecretChangedWarning("told"),
     errors.TomlDialectWarning("told"),
+    errors.UnknownPrefectVersion("2.0"),
 ]
 
 

@@ -1,0 +1,159 @@
+"""Write findings.md: what ``flowsecrets`` says about an example of each finding, in every release of Prefect.
+
+    python docs/findings.py
+
+``tests/test_documents.py`` looks whether the page is up to date and misses no finding.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Dict, Iterator, List, Tuple
+
+from pytest_flowsecrets.commands.check import Checker, kind_of
+from pytest_flowsecrets.commands.machine import legacy_parser
+from pytest_flowsecrets.commands.sources import env_items
+from pytest_flowsecrets.resolution.advice import Finding, findings
+from pytest_flowsecrets.resolution.dialects import SPANS, dialect_for
+from pytest_flowsecrets.resolution.resolve import Machine, resolve
+from pytest_flowsecrets.resolution.toml import read_layer
+
+PAGE = Path(__file__).with_suffix(".md")
+HEAD = """\
+# Findings
+
+What `flowsecrets check` and `flowsecrets explain` find, with an example of each. An error is a flow that fails or gets
+something else than what was written; a warning is one that may; a note can be left alone. Where a finding names a
+spelling, that spelling was resolved first and gives the text as it stands.
+
+A finding is silenced by `# flowsecrets: ignore[FS021]` in its line, or in a comment line above it.
+
+This page is written by `python docs/findings.py`, which runs the rules of all releases from 0.5.0 to 1.4.1 over the
+examples. Versions are those in which the example is found.
+"""
+MACHINE = Machine("/home/flow", {}, (3, 8))
+VARIABLE = "PREFECT__CONTEXT__SECRETS__"
+TABLE = "[context.secrets]\n"
+
+
+def toml(text: str) -> Dict[str, str]:
+    """Give a file with a table of secrets."""
+    return {"config.toml": f"{TABLE}{text}\n"}
+
+
+def env(*lines: str) -> Dict[str, str]:
+    """Give a file of variables; a line without a name is a secret."""
+    return {".env": "".join(f"{line}\n" for line in lines)}
+
+
+def both(text: str) -> Tuple[Dict[str, str], ...]:
+    """Give the same text in a variable and in TOML."""
+    quoted = f'"{text}"' if "'" in text else f"'{text}'"
+    return env(f"{VARIABLE}NAME={quoted if text.startswith(chr(34)) else text}"), toml(f"NAME = {quoted}")
+
+
+CONTAINER = "containers:\n- env:\n  - name: PREFECT__CONTEXT__SECRETS__NAME\n    "
+EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
+    "FS001": (toml("NAME = value"),),
+    "FS002": (toml("NAME = [1, 'x']"),),
+    "FS003": ({"config.toml": f"\ufeff{TABLE}NAME = 'value'\n"},),
+    "FS004": (toml("NAME = 'value'\nNAME = 'other'"),),
+    "FS005": (toml("items = 'value'"),),
+    "FS006": (env(f"{VARIABLE}DB__USER=value"),),
+    "FS007": (env("PREFECT__CONTEXT__Secrets__NAME=value"), env("PREFECT__SECRETS__NAME=value")),
+    "FS008": (env(f"{VARIABLE}NAME=value"),),
+    "FS009": (env("PREFECT__CONTEXT__SECRETS={}"),),
+    "FS010": (toml("db.user = 'value'"),),
+    "FS011": ({"config.toml": "[Context.Secrets]\nNAME = 'value'\n"},),
+    "FS012": (env(f"{VARIABLE}NAME=value", f"{VARIABLE}name=other"),),
+    "FS013": (toml("A = 'a${context.secrets.B}'\nB = 'b${context.secrets.A}'"),),
+    "FS014": ({**toml("NAME = 'value'"), **env(f"{VARIABLE}NAME=other")},),
+    "FS020": both("1.10"),
+    "FS021": both("0000"),
+    "FS022": both("+15551234567"),
+    "FS023": both("1234567e8"),
+    "FS024": both("true"),
+    "FS025": both("null"),
+    "FS026": both("NaN"),
+    "FS027": both('"word"'),
+    "FS028": both("1,2"),
+    "FS029": both('{"a": true}'),
+    "FS030": both("pa$HOME"),
+    "FS031": both("pa${x}ss"),
+    "FS032": both("~/x"),
+    "FS033": (env(rf"{VARIABLE}NAME=C:\new"),),
+    "FS034": (env(f"{VARIABLE}NAME=café"),),
+    "FS035": both("{'a': 1}"),
+    "FS036": (toml(r'NAME = "value\n"'),),
+    "FS040": (env(f"{VARIABLE}NAME=$V", "V=$W", "W=42"),),
+    "FS041": (env(f"{VARIABLE}NAME=$V", "V=x$V"),),
+    "FS042": (env(f"{VARIABLE}NAME=value\\"),),
+    "FS043": (env(rf"{VARIABLE}NAME=b'\xff'"),),
+    "FS050": ({"job.yaml": f"{CONTAINER}value: true\n"},),
+    "FS051": ({"job.yaml": f"{CONTAINER}valueFrom: {{secretKeyRef: {{name: My_Secret, key: token}}}}\n"},),
+    "FS052": (env("GITHUB_ACCESS_TOKEN=value"), env("AWS_CREDENTIALS=value")),
+    "FS053": ({"run.sh": "prefect agent local start --env PREFECT__CLOUD__USE_LOCAL_SECRETS=true\n"},),
+}
+
+
+def page() -> str:
+    """Write the page."""
+    found = {rule: [(files, _find(rule, files)) for files in examples] for rule, examples in EXAMPLES.items()}
+    return "\n".join([HEAD, *_overview(found), *(_section(rule, examples) for rule, examples in found.items())])
+
+
+def _find(rule: str, files: Dict[str, str]) -> Finding:
+    """Give a finding as the newest release has it that has it at all."""
+    for _, version in reversed(SPANS):
+        for finding in _all(files, version):
+            if finding.id == rule:
+                return finding
+    raise LookupError(f"{rule} is not found in its example")
+
+
+def _all(files: Dict[str, str], version: str) -> Iterator[Finding]:
+    dialect = dialect_for(version)
+    checker = Checker([dialect], MACHINE, legacy_parser())
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            path = os.path.join(folder, name)
+            Path(path).write_text(text, "utf-8")
+            yield from checker.check(path, kind_of(path))
+    if len(files) > 1:
+        environ = {item.name: str(item.value) for item in env_items(files[".env"])}
+        yield from findings(resolve([read_layer(files["config.toml"])], environ, dialect, machine=MACHINE))
+
+
+Found = List[Tuple[Dict[str, str], Finding]]
+
+
+def _overview(found: Dict[str, Found]) -> Iterator[str]:
+    yield "| finding | severity | what happens |\n|---|---|---|"
+    for rule, examples in found.items():
+        first = examples[0][1]
+        yield f"| [{rule}](#{rule.lower()}) | {first.severity} | {_markdown(first.message)} |"
+    yield ""
+
+
+def _section(rule: str, examples: Found) -> str:
+    parts = [f"## {rule}\n"]
+    for files, finding in examples:
+        for name, text in files.items():
+            parts.append(f"```text\n# {name}\n{text.lstrip(chr(0xFEFF))}```\n")
+        versions = f" (Prefect {finding.versions})" if finding.versions else ""
+        parts.append(f"- {finding.severity.capitalize()}{versions}: {_markdown(finding.message)}.")
+        parts.append(f"- Right: {_markdown(finding.advice)}.\n")
+    return "\n".join(parts)
+
+
+def _markdown(text: str) -> str:
+    """Escape what Markdown would take for its own."""
+    for character in "\\*_[]<>$|`":
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")

@@ -1,0 +1,1 @@
+"""The parts of :mod:`pytest_flowsecrets.strategies`."""

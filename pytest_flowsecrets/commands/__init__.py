@@ -1,0 +1,1 @@
+"""Bodies of the commands; each module has ``run(arguments) -> exit code``."""

@@ -1,0 +1,201 @@
+"""``flowsecrets check``: findings in files, like a linter's."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple
+
+from pytest_flowsecrets.commands import output
+from pytest_flowsecrets.commands.machine import (
+    Unreadable,
+    dialects_of,
+    legacy_parser,
+    machine_of,
+    read_bytes,
+    read_text,
+)
+from pytest_flowsecrets.commands.sources import Item, env_items, shell_items, yaml_items
+from pytest_flowsecrets.resolution.advice import Finding, findings
+from pytest_flowsecrets.resolution.file_rules import file_findings
+from pytest_flowsecrets.resolution.layers import Layer, Origin
+from pytest_flowsecrets.resolution.resolve import Machine, resolve
+from pytest_flowsecrets.resolution.toml import Parser, read_layer
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.dialects import Dialect
+
+_IGNORE = re.compile(r"#\s*flowsecrets:\s*ignore(?:\[([A-Z0-9, ]*)\])?")
+_BARE = "PREFECT__CONTEXT__SECRETS__"
+# Default secrets by their bare names, and who reads a variable of that name all the same.
+_READERS = {
+    "GITHUB_ACCESS_TOKEN": "GitHub storage (0.12.1+)",
+    "GITLAB_ACCESS_TOKEN": "GitLab storage (0.13.11+)",
+    "BITBUCKET_ACCESS_TOKEN": "Bitbucket storage (0.13.19+)",
+    "AZURE_STORAGE_CONNECTION_STRING": "Azure storage and AzureResult",
+    "AWS_CREDENTIALS": "",
+    "GCP_CREDENTIALS": "",
+    "SLACK_WEBHOOK_URL": "",
+    "EMAIL_USERNAME": "",
+    "EMAIL_PASSWORD": "",
+    "AZ_CREDENTIALS": "",
+    "REDIS_PASSWORD": "",
+    "KUBERNETES_API_KEY": "",
+}
+
+
+def run(arguments: Any) -> int:
+    """Check files.
+
+    Args:
+        arguments: parsed arguments.
+
+    Returns:
+        0 without findings, 1 with some, 2 if a file could not be read.
+    """
+    checker = Checker(dialects_of(arguments), machine_of(arguments), legacy_parser())
+    found: List[Finding] = []
+    unreadable = False
+    for path in arguments.files:
+        try:
+            found += checker.check(path, arguments.kind or kind_of(path))
+        except Unreadable as error:  # noqa: PERF203 (the other files are checked all the same)
+            unreadable = True
+            print(error, file=sys.stderr)
+    if arguments.no_notes:
+        found = [finding for finding in found if finding.severity != "note"]
+    output.write(found, arguments.format)
+    return 2 if unreadable else int(bool(found))
+
+
+def kind_of(path: str) -> str:
+    """Tell what a file is by its name.
+
+    Args:
+        path: the file.
+
+    Raises:
+        Unreadable: the name does not tell.
+    """
+    name = os.path.basename(path)
+    if name.endswith(".toml"):
+        return "toml"
+    if name.endswith((".yaml", ".yml", ".json")):
+        return "yaml"
+    if name.endswith(".env") or name.startswith(".env") or name == "env":
+        return "env"
+    if name.endswith((".sh", ".bash", ".zsh")):
+        return "shell"
+    if os.path.isfile(path):
+        raise Unreadable(path, "say what it is: --as toml, env, yaml or shell")
+    return "shell"  # reading it will tell what is wrong with it
+
+
+class Checker:
+    """Checks files against some releases.
+
+    Args:
+        dialects: the releases.
+        machine: Python and homes.
+        legacy: Prefect's TOML parser, if it is installed.
+    """
+
+    def __init__(self, dialects: List[Dialect], machine: Machine, legacy: Optional[Parser]) -> None:
+        self.dialects, self.machine, self.legacy = dialects, machine, legacy
+
+    def check(self, path: str, kind: str) -> List[Finding]:
+        """Check one file.
+
+        Args:
+            path: the file.
+            kind: ``toml``, ``env``, ``yaml`` or ``shell``.
+
+        Raises:
+            Unreadable: it cannot be.
+        """
+        if kind == "toml":
+            source = read_bytes(path)
+            found, text = self.toml(path, source), source.decode("utf-8", "replace")
+        else:
+            text = read_text(path)
+            found = self.items(path, list(_items(kind, text, path)))
+        return [finding for finding in _unique(found) if not _ignored(finding, text.split("\n"))]
+
+    def toml(self, path: str, source: bytes) -> List[Finding]:
+        """Check a configuration file.
+
+        Args:
+            path: its name.
+            source: its bytes.
+        """
+        found = file_findings(source, path, self.legacy)
+        kind = "backend" if os.path.basename(path).startswith("backend") else "user"
+        layer = read_layer(source, kind, path, self.legacy)
+        return found + (self._resolved([layer], {}) if layer.failure is None else [])
+
+    def items(self, path: str, items: List[Item]) -> List[Finding]:
+        """Check variables.
+
+        Args:
+            path: the file that they stand in.
+            items: the variables.
+        """
+        environ = {item.name: item.value for item in items if item.value is not None}
+        places = {item.name: Origin("env", path, item.line, item.column) for item in reversed(items)}
+        found = [replace(finding, origin=places[finding.origin.place]) for finding in self._resolved([], environ)]
+        return found + [finding for item in items for finding in _written(item, path)]
+
+    def _resolved(self, layers: List[Layer], environ: Dict[str, str]) -> List[Finding]:
+        found: List[Finding] = []
+        for dialect in self.dialects:
+            found += findings(resolve(layers, environ, dialect, machine=self.machine))
+        return found
+
+
+def _items(kind: str, text: str, path: str) -> Iterable[Item]:
+    if kind == "yaml":
+        return yaml_items(text, path)
+    return env_items(text) if kind == "env" else shell_items(text)
+
+
+def _written(item: Item, path: str) -> Iterator[Finding]:
+    """Findings about how a variable is written, whatever its value."""
+    origin = Origin("env", path, item.line, item.column)
+    if item.problem is not None:
+        rule, message, advice = item.problem
+        yield Finding(rule, "error", item.name, origin, message, advice=advice)
+    elif item.name in _READERS:
+        reader = _READERS[item.name]
+        seen = f"only {reader} looks there when the secret is missing" if reader else "nothing in Prefect looks there"
+        message = f"without {_BARE} it is no secret: {seen}"
+        yield Finding("FS052", "warning", item.name, origin, message, "0.5.0-1.4.1", f"name it {_BARE}{item.name}")
+    if item.forced and item.name.upper() == "PREFECT__CLOUD__USE_LOCAL_SECRETS":
+        message = "agents set this to false for every flow run, whatever is written here"
+        advice = "leave it out: secrets in the environment are found anyway, from 0.7.0"
+        yield Finding("FS053", "warning", item.name, origin, message, "0.13.12-1.4.1", advice)
+
+
+def _unique(found: List[Finding]) -> List[Finding]:
+    known: Dict[Tuple[Any, ...], Finding] = {}
+    for finding in found:
+        place = (finding.origin.line, finding.origin.column, finding.name.lower())  # its case differs by release
+        known.setdefault((finding.id, place, finding.message), finding)
+    return sorted(known.values(), key=_order)
+
+
+def _order(finding: Finding) -> Tuple[int, int, str]:
+    return finding.origin.line or 0, finding.origin.column or 0, finding.id
+
+
+def _ignored(finding: Finding, lines: List[str]) -> bool:
+    """A comment on the same line, or on a line of its own above."""
+    number = finding.origin.line or 0
+    here = lines[number - 1 : number]
+    above = [line for line in lines[max(number - 2, 0) : max(number - 1, 0)] if line.lstrip().startswith("#")]
+    for line in here + above:
+        found = _IGNORE.search(line)
+        if found and (found.group(1) is None or finding.id in re.split(r"[ ,]+", found.group(1))):
+            return True
+    return False

@@ -1,0 +1,99 @@
+"""``flowsecrets explain``."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+
+from pytest_flowsecrets.commands.machine import dialects_of, environment_of, legacy_parser, machine_of, read_bytes
+from pytest_flowsecrets.resolution.advice import Finding, findings
+from pytest_flowsecrets.resolution.explain import Explanation, Mask, explain, summary
+from pytest_flowsecrets.resolution.resolve import Resolution, resolve
+from pytest_flowsecrets.resolution.toml import read_layer
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.layers import Layer
+
+_PATHS = {
+    "user": ("PREFECT__USER_CONFIG_PATH", "~/.prefect/config.toml"),
+    "backend": ("PREFECT__BACKEND_CONFIG_PATH", "~/.prefect/backend.toml"),
+}
+
+
+def run(arguments: Any) -> int:
+    """Explain secrets.
+
+    Args:
+        arguments: parsed arguments.
+
+    Returns:
+        0 if there is nothing to say against them, else 1.
+    """
+    environ = environment_of(arguments.env_file)
+    layers = _layers(arguments, environ)
+    machine, mask = machine_of(arguments), Mask(arguments.show_values)
+    resolutions = [resolve(layers, environ, dialect, machine=machine) for dialect in dialects_of(arguments)]
+    explained = [_explained(resolution, arguments.names) for resolution in resolutions]
+    if arguments.json:
+        print(json.dumps([_as_dict(*pair, mask) for pair in zip(resolutions, explained)], indent=2))
+    else:
+        _print(resolutions, explained, mask, in_short=arguments.all_versions)
+    surprised = any(one.findings or one.outcome.error for several in explained for one in several)
+    return int(surprised or any(resolution.failure for resolution in resolutions))
+
+
+def _layers(arguments: Any, environ: Mapping[str, str]) -> List[Layer]:
+    given = {"user": arguments.config, "backend": arguments.backend}
+    own = not any(given.values()) and not arguments.env_file
+    legacy, layers = legacy_parser(), []
+    for kind, path in given.items():
+        found: Optional[str] = path or (_own_file(kind, environ) if own else None)
+        if found:
+            layers.append(read_layer(read_bytes(found), kind, found, legacy))
+    return layers
+
+
+def _own_file(kind: str, environ: Mapping[str, str]) -> Optional[str]:
+    """The file that Prefect on this machine would read: none, where the variable names none that exists."""
+    variable, default = _PATHS[kind]
+    path = os.path.expanduser(os.path.expandvars(environ.get(variable, default)))
+    return path if os.path.isfile(path) else None
+
+
+def _explained(resolution: Resolution, names: List[str]) -> List[Explanation]:
+    found = findings(resolution)
+    wanted = names or resolution.names or sorted({finding.name for finding in found if finding.name})
+    about = _by_name(found)
+    return [explain(resolution, name, about.get("", []) + about.get(name, [])) for name in wanted]
+
+
+def _by_name(found: List[Finding]) -> Dict[str, List[Finding]]:
+    """Findings by secret: one about ``db.user`` is about ``db``, too."""
+    index: Dict[str, List[Finding]] = {}
+    for finding in found:
+        parts = finding.name.split(".")
+        for name in {".".join(parts[: number + 1]) for number in range(len(parts))}:
+            index.setdefault(name, []).append(finding)
+    return index
+
+
+def _print(resolutions: List[Resolution], explained: List[List[Explanation]], mask: Mask, *, in_short: bool) -> None:
+    for resolution, several in zip(resolutions, explained):
+        if resolution.failure is not None:
+            print(f"Prefect {resolution.dialect.version}: import prefect fails: {mask.failure(resolution.failure)}")
+        if not several and resolution.failure is None:
+            print(f"Prefect {resolution.dialect.version}: no secrets")
+        for one in several:
+            short = f"{one.name} (Prefect {one.version}): {summary(one.outcome, mask)}"
+            print(short if in_short else one.text(mask))
+
+
+def _as_dict(resolution: Resolution, explained: List[Explanation], mask: Mask) -> Dict[str, Any]:
+    failure = resolution.failure
+    return {
+        "prefect_version": resolution.dialect.version,
+        "dialect": resolution.dialect.id,
+        "import_error": mask.failure(failure) if failure is not None else None,
+        "secrets": [one.as_dict(mask) for one in explained],
+    }

@@ -1,0 +1,170 @@
+"""The outer ring of the command line: files, this machine's homes, what is installed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
+
+from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
+from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
+from pytest_flowsecrets.resolution.resolve import Machine
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.toml import Parser
+
+LARGEST = 2 * 2**20
+NEWEST = "1.4.1"
+
+
+class Unreadable(UsageError):  # noqa: N818
+    """A file that cannot be checked."""
+
+    def __init__(self, path: str, reason: str, line: Optional[int] = None, column: Optional[int] = None) -> None:
+        super().__init__(path, reason, line, column)
+        self.path, self.reason, self.line, self.column = path, reason, line, column
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+        return f"{place}: {self.reason}"
+
+
+def read_bytes(path: str) -> bytes:
+    """Read a file that a person wrote.
+
+    Args:
+        path: the file.
+
+    Raises:
+        Unreadable: missing, a directory, not allowed, binary, or larger than anyone writes.
+    """
+    try:
+        with open(path, "rb") as file:
+            source = file.read(LARGEST + 1)
+    except OSError as error:
+        raise Unreadable(path, (error.strerror or type(error).__name__).lower()) from None
+    if len(source) > LARGEST:
+        raise Unreadable(path, f"larger than {LARGEST // 2**20} MB")
+    if b"\0" in source:
+        line, column = position(source, source.index(b"\0"))
+        raise Unreadable(path, "a binary file", line, column)
+    return source
+
+
+def read_text(path: str) -> str:
+    """Read a file as UTF-8.
+
+    Args:
+        path: the file.
+
+    Raises:
+        Unreadable: as :func:`read_bytes`, or not UTF-8.
+    """
+    source = read_bytes(path)
+    try:
+        return source.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unreadable(path, "not UTF-8", *position(source, error.start)) from None
+
+
+def position(source: bytes, at: int) -> tuple[int, int]:
+    """Turn an offset into 1-based line and column.
+
+    Args:
+        source: the file's bytes.
+        at: an offset.
+    """
+    start = source.rfind(b"\n", 0, at) + 1
+    return source.count(b"\n", 0, at) + 1, at - start + 1
+
+
+def legacy_parser() -> Optional[Parser]:
+    """Give Prefect's own TOML parser, if it is installed."""
+    try:
+        import toml
+    except ImportError:
+        return None
+    loads: Parser = toml.loads
+    return loads
+
+
+def installed_version() -> str:
+    """Tell the release of Prefect that is installed, without importing it; the newest known one if none of ours is."""
+    from importlib.util import find_spec
+
+    if find_spec("prefect") is None:
+        return NEWEST
+    from importlib import metadata
+
+    try:
+        version = metadata.version("prefect")
+        dialect_for(version)
+    except (metadata.PackageNotFoundError, UnknownPrefectVersion):
+        return NEWEST
+    return version
+
+
+def dialects_of(arguments: Any) -> List[Dialect]:
+    """Read the options about versions.
+
+    Args:
+        arguments: parsed arguments.
+
+    Raises:
+        UnknownPrefectVersion: no such release.
+    """
+    if arguments.all_versions:
+        return [dialect_for(last) for _, last in SPANS]
+    return [dialect_for(arguments.prefect_version or installed_version())]
+
+
+def machine_of(arguments: Any) -> Machine:
+    """Describe this machine, or one with another Python.
+
+    Args:
+        arguments: parsed arguments.
+
+    Raises:
+        UsageError: the version of Python is none.
+    """
+    python = (sys.version_info[0], sys.version_info[1])
+    if arguments.python_version:
+        major, dot, minor = arguments.python_version.partition(".")
+        if not (major == "3" and dot and minor.isdigit()):
+            raise UsageError(f"--python-version {arguments.python_version!r}: write it like 3.8")
+        python = (3, int(minor))
+    return Machine(os.path.expanduser("~"), Homes(), python)
+
+
+class Homes(Mapping[str, str]):
+    """Homes of other users, looked up when they are asked for."""
+
+    def __getitem__(self, name: str) -> str:
+        import pwd
+
+        return pwd.getpwnam(name).pw_dir
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def environment_of(files: Optional[List[str]]) -> Dict[str, str]:
+    """Give the environment: this process's, or what the files say and a home.
+
+    Args:
+        files: names of ``.env`` files, or None.
+
+    Raises:
+        Unreadable: one of them cannot be read.
+    """
+    if not files:
+        return dict(os.environ)
+    from pytest_flowsecrets.commands.sources import env_items
+
+    environ = {"HOME": os.path.expanduser("~")}
+    for path in files:
+        environ.update((item.name, item.value) for item in env_items(read_text(path)) if item.value is not None)
+    return environ

@@ -1,0 +1,252 @@
+"""Where a secret comes from, whom it beat, and each step on its way, as text and as JSON.
+
+The steps are those that the resolution took: nothing is computed a second time here. Values are shown by type, length
+and a fingerprint, which is keyed, so that it tells equal values apart from different ones within one output and nothing
+more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Sized, Tuple
+
+from pytest_flowsecrets.resolution.advice import Finding, findings
+from pytest_flowsecrets.resolution.layers import Failure, Origin, Slot, type_name
+from pytest_flowsecrets.resolution.names import SECRETS
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.lookup import Outcome
+    from pytest_flowsecrets.resolution.resolve import Resolution
+
+
+@dataclass(frozen=True)
+class Mask:
+    """How values are shown.
+
+    Attributes:
+        show_values: show them as they are.
+        key: key of the fingerprints; random by default.
+    """
+
+    show_values: bool = False
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(16), repr=False)
+
+    def fingerprint(self, value: Any) -> str:
+        """Give eight characters that are equal for equal values under the same key.
+
+        Args:
+            value: any value.
+        """
+        data = f"{type_name(value)}:{_plain(value)!r}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(data, key=self.key, digest_size=4).hexdigest()
+
+    def shown(self, value: Any) -> Dict[str, Any]:
+        """Describe a value.
+
+        Args:
+            value: any value.
+        """
+        described: Dict[str, Any] = {"type": type_name(value)}
+        if isinstance(value, Sized):
+            described["length"] = len(value)
+        described["fingerprint"] = self.fingerprint(value)
+        if self.show_values:
+            described["value"] = repr(_plain(value))
+        return described
+
+    def text(self, value: Any) -> str:
+        """Describe a value in a few words.
+
+        Args:
+            value: any value.
+        """
+        described = self.shown(value)
+        length = f" of length {described['length']}" if "length" in described else ""
+        shown = f" {described['value']}" if self.show_values else ""
+        return f"{described['type']}{length} #{described['fingerprint']}{shown}"
+
+    def failure(self, failure: Failure) -> str:
+        """Describe an error.
+
+        Args:
+            failure: an error of Prefect's.
+        """
+        where = f" ({failure.where})" if failure.where else ""
+        return f"{failure.type}: {failure.message if self.show_values else failure.safe_message}{where}"
+
+
+@dataclass(frozen=True, repr=False)
+class Step:
+    """One change on the way from what was written to what a flow gets.
+
+    Attributes:
+        what: what happened.
+        value: the value after it; for the last step, what the flow gets.
+        failure: the error, where the way ends in one.
+    """
+
+    what: str
+    value: Any = None
+    failure: Optional[Failure] = None
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """Everything about one secret in one release.
+
+    Attributes:
+        name: the secret.
+        version: release of Prefect.
+        outcome: what ``Secret(name).get()`` gives.
+        origins: where the winning value was written; several places for a table.
+        losers: where values that were beaten or dropped were written, in the order in which they were beaten.
+        steps: every change of name and value, in order; the last one ends in the outcome.
+        findings: surprises about this secret.
+    """
+
+    name: str
+    version: str
+    outcome: Outcome
+    origins: Sequence[Origin]
+    losers: Sequence[Origin]
+    steps: Sequence[Step]
+    findings: Sequence[Finding]
+
+    def as_dict(self, mask: Mask) -> Dict[str, Any]:
+        """Give it as plain data, for JSON.
+
+        Args:
+            mask: how values are shown.
+        """
+        return {
+            "name": self.name,
+            "prefect_version": self.version,
+            "result": _result(self.outcome, mask),
+            "origins": [_place(origin) for origin in self.origins],
+            "losers": [_place(origin) for origin in self.losers],
+            "steps": [_step(step, mask) for step in self.steps],
+            "findings": [{"id": found.id, "message": found.message, "advice": found.advice} for found in self.findings],
+        }
+
+    def text(self, mask: Mask) -> str:
+        """Give it as a few lines.
+
+        Args:
+            mask: how values are shown.
+        """
+        lines = [f"{self.name} (Prefect {self.version}): {summary(self.outcome, mask)}"]
+        lines += [f"  from    {origin.kind} {origin}" for origin in self.origins]
+        lines += [f"  beats   {origin.kind} {origin}" for origin in self.losers]
+        lines += [f"  step    {_step_text(step, mask)}" for step in self.steps]
+        lines += [f"  {found.id}   {found.message}; {found.advice}" for found in self.findings]
+        return "\n".join(lines)
+
+
+def explain(resolution: Resolution, name: str, found: Optional[Sequence[Finding]] = None) -> Explanation:
+    """Explain one secret.
+
+    Args:
+        resolution: a resolution.
+        name: name of the secret, existing or not.
+        found: its findings, where they are known already.
+    """
+    outcome = resolution.get(name)
+    slots = _winners(resolution, name)
+    losers = [loser for slot in slots for loser in slot.beaten]
+    losers += [slot for slot in resolution.slots(name) if slot not in slots and slot not in losers]
+    own = [finding for finding in (findings(resolution) if found is None else found) if _about(finding, name)]
+    origins = [slot.origin for slot in slots]
+    steps = _steps(resolution, name, slots, outcome)
+    version = resolution.dialect.version
+    return Explanation(name, version, outcome, origins, [slot.origin for slot in losers], steps, own)
+
+
+def summary(outcome: Outcome, mask: Mask) -> str:
+    """Say in a few words what a flow gets.
+
+    Args:
+        outcome: what ``Secret(name).get()`` gives.
+        mask: how values are shown.
+    """
+    if outcome.error is not None:
+        return mask.failure(outcome.error)
+    return "asked of the Prefect Cloud API" if outcome.kind == "cloud" else mask.text(outcome.value)
+
+
+def _winners(resolution: Resolution, name: str) -> List[Slot]:
+    if resolution.get(name).kind != "value":
+        return []
+    slots = [slot for slot in resolution.slots(name) if slot not in resolution.lost]
+    context = [slot for slot in slots if slot.kind == "context"]
+    if context:
+        return context
+    own = [slot for slot in slots if len(slot.key) > len(SECRETS)]
+    return own or slots
+
+
+def _steps(resolution: Resolution, name: str, slots: Sequence[Slot], outcome: Outcome) -> List[Step]:
+    steps: List[Step] = []
+    for slot in slots:
+        below = ".".join(str(part) for part in slot.key[3:])
+        prefix = f"{below}: " if below else ""
+        steps.append(Step(f"{prefix}written in {slot.kind} {slot.origin}", slot.written))
+        steps += [Step(f"{prefix}{what}", value) for what, value in _name_steps(slot)]
+        steps += [Step(f"{prefix}{what}", after) for what, _, after in slot.steps]
+    if outcome.error is not None:
+        what = "import prefect fails" if resolution.failure is not None else f"Secret({name!r}).get() fails"
+        return [*steps, Step(what, failure=outcome.error)]
+    return steps + _last_steps(name, steps, outcome)
+
+
+def _name_steps(slot: Slot) -> List[Tuple[str, Any]]:
+    if slot.kind != "env":
+        return []
+    return [(f"the variable's name becomes the key {'.'.join(slot.key)}", slot.written)]
+
+
+def _last_steps(name: str, steps: Sequence[Step], outcome: Outcome) -> List[Step]:
+    if outcome.kind == "cloud":
+        return [Step(f"Secret({name!r}).get() asks the Prefect Cloud API")]
+    last: List[Step] = []
+    before = steps[-1].value if steps else None
+    if type_name(before) != type_name(outcome.stored) and steps:
+        last.append(Step(f"stored as {type_name(outcome.stored)}", outcome.stored))
+    decoded = type_name(outcome.stored) != type_name(outcome.value) or outcome.stored != outcome.value
+    what = "decodes it as JSON" if decoded and steps else "returns it"
+    return [*last, Step(f"Secret({name!r}).get() {what}", outcome.value)]
+
+
+def _about(finding: Finding, name: str) -> bool:
+    return finding.name == name or finding.name.startswith(f"{name}.") or finding.name == ""
+
+
+def _place(origin: Origin) -> Dict[str, Any]:
+    place: Dict[str, Any] = {"layer": origin.kind, "place": origin.place}
+    if origin.line is not None:
+        place.update(line=origin.line, column=origin.column)
+    return place
+
+
+def _result(outcome: Outcome, mask: Mask) -> Dict[str, Any]:
+    if outcome.error is not None:
+        message = outcome.error.message if mask.show_values else outcome.error.safe_message
+        return {"kind": "error", "error": outcome.error.type, "message": message}
+    return {"kind": outcome.kind, **(mask.shown(outcome.value) if outcome.kind == "value" else {})}
+
+
+def _step(step: Step, mask: Mask) -> Dict[str, Any]:
+    if step.failure is not None:
+        return {"what": step.what, "error": step.failure.type}
+    return {"what": step.what, "value": mask.shown(step.value)}
+
+
+def _step_text(step: Step, mask: Mask) -> str:
+    return f"{step.what}: {mask.failure(step.failure) if step.failure is not None else mask.text(step.value)}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value

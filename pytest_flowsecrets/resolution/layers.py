@@ -1,0 +1,178 @@
+"""Where a secret may be defined, and the values that come out.
+
+Every value travels with its :class:`Origin`. Nothing here shows a value in its ``repr``: layers, tables and lists of a
+resolution print names, types and lengths only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.positions import Position
+
+#: Weakest first. A layer of a later kind beats one of an earlier kind.
+KINDS = ("defaults", "user", "backend", "env", "context")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value was written.
+
+    Attributes:
+        kind: one of :data:`KINDS`.
+        place: file, or name of the variable, or ``prefect.context``.
+        line: 1-based line in the file, or None.
+        column: 1-based column in the file, or None.
+        key: the configuration key that was written.
+    """
+
+    kind: str
+    place: str
+    line: Optional[int] = None
+    column: Optional[int] = None
+    key: Tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.place, self.line, self.column) if part is not None)
+
+
+@dataclass(frozen=True, repr=False)
+class Layer:
+    """One file's worth of configuration.
+
+    Attributes:
+        kind: ``defaults``, ``user`` or ``backend``.
+        data: nested mappings, as the TOML parser gives them.
+        place: the file, for messages.
+        failure: what Prefect's TOML parser raises for this text, if it does.
+        find: gives line and column of a key; asked only when a position is to be shown.
+    """
+
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    place: str = ""
+    failure: Optional[Failure] = None
+    find: Optional[Callable[[Tuple[str, ...]], Optional[Position]]] = None
+
+    def origin(self, key: Tuple[str, ...]) -> Origin:
+        """Tell where a key of this layer was written.
+
+        Args:
+            key: parts of the key.
+        """
+        position = self.find(key) if self.find else None
+        line, column = (position.line, position.column) if position else (None, None)
+        return Origin(self.kind, self.place or self.kind, line, column, key)
+
+    def __repr__(self) -> str:
+        return f"<Layer {self.kind} {self.place}>"
+
+
+@dataclass(frozen=True, repr=False)
+class Failure:
+    """An error that Prefect raises, as a value.
+
+    Attributes:
+        type: name of the exception's class.
+        message: its text, which can hold a value; shown only when values may be shown.
+        where: the variable, file or key that caused it, as far as known.
+        reveals: the text holds something of a value.
+    """
+
+    type: str
+    message: str
+    where: str = ""
+    reveals: bool = False
+
+    @property
+    def safe_message(self) -> str:
+        """The text, or a note in its place if it would show a value."""
+        return "(text hidden: it holds a part of a value)" if self.reveals else self.message
+
+    def __repr__(self) -> str:
+        return f"<Failure {self.type}: {self.safe_message}>"
+
+
+class Refused(Exception):  # noqa: N818 (carries a Failure between our own modules)
+    """Prefect raises an error here."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+class Table(Dict[Any, Any]):
+    """A table of the resolved configuration: Prefect's ``Config``."""
+
+    def __repr__(self) -> str:
+        return f"<Config: {', '.join(sorted(str(key) for key in self))}>"
+
+    __str__ = __repr__
+
+
+class Items(List[Any]):
+    """A list of the resolved configuration from 0.6.6 on: python-box's ``BoxList``."""
+
+    def __repr__(self) -> str:
+        return f"<BoxList of {len(self)}>"
+
+    __str__ = __repr__
+
+
+def type_name(value: Any) -> str:
+    """Name the type that a value has in a flow.
+
+    Args:
+        value: any value of a resolution.
+    """
+    if isinstance(value, Table):
+        return "Config"
+    return "BoxList" if isinstance(value, Items) else type(value).__name__
+
+
+def object_name(value: Any) -> str:
+    """Name the type of a value as Python's own errors do, which give those of ``datetime`` with their module.
+
+    Args:
+        value: any value of a resolution.
+    """
+    module = "datetime." if type(value).__module__ == "datetime" else ""
+    return module + type_name(value)
+
+
+class Slot:
+    """A configuration key's value on its way through the steps, with its origin and those that it beat."""
+
+    __slots__ = ("beaten", "key", "source", "steps", "value", "written")
+
+    def __init__(self, value: Any, source: Union[Layer, Origin], key: Tuple[str, ...]) -> None:
+        self.value = self.written = value
+        self.source = source  # a Layer's position of this key is looked up only when it is asked for
+        self.key = key
+        self.steps: List[Tuple[str, Any, Any]] = []
+        self.beaten: List[Slot] = []
+
+    @property
+    def origin(self) -> Origin:
+        """Where the value was written."""
+        return self.source.origin(self.key) if isinstance(self.source, Layer) else self.source
+
+    @property
+    def kind(self) -> str:
+        """Kind of the layer that the value was written in."""
+        return self.source.kind
+
+    def become(self, step: str, value: Any) -> None:
+        """Take a new value, and keep what happened.
+
+        Args:
+            step: what changed the value.
+            value: the new value.
+        """
+        self.steps.append((step, self.value, value))
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"<Slot {'.'.join(str(part) for part in self.key)} from {self.kind}>"

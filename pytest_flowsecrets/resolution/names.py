@@ -1,0 +1,64 @@
+"""A variable's name and the configuration key that it sets, per dialect.
+
+What is odd: up to 0.6.6 every name is lower-cased; from 0.6.7 a secret's own name keeps its case, but "its name" is
+whatever follows the last ``__``; from 0.15.0 only the literal text ``CONTEXT__SECRETS`` is lower-cased, so that
+``Context__SECRETS`` is a section of its own that nobody reads. ``__`` always splits: no variable can set ``A__B``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional, Tuple
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.dialects import Dialect
+
+Key = Tuple[str, ...]
+
+PREFIX = "PREFECT__"
+SECRETS: Key = ("context", "secrets")
+
+
+def key_of(variable: str, dialect: Dialect) -> Optional[Key]:
+    """Tell the configuration key that a variable sets.
+
+    Args:
+        variable: name of an environment variable.
+        dialect: the rules.
+
+    Returns:
+        The parts of the key, or None where Prefect does not look at this variable.
+    """
+    if not variable.startswith(PREFIX):
+        return None
+    option = variable[len(PREFIX) :]
+    if dialect.env_names == "lower" or not option.upper().startswith("CONTEXT__SECRETS"):
+        return tuple(option.lower().split("__"))
+    if dialect.env_names == "keep_last":
+        parts = option.split("__")
+        return (*(part.lower() for part in parts[:-1]), parts[-1])
+    return tuple(option.replace("CONTEXT__SECRETS", "context__secrets").split("__"))
+
+
+def variable_for(name: str, dialect: Dialect) -> Optional[str]:
+    """Tell the variable that sets a secret, in the usual spelling.
+
+    Args:
+        name: the name that a flow asks for.
+        dialect: the rules.
+
+    Returns:
+        A name, or None where no variable can set this secret (``A__B``; upper case up to 0.6.6).
+    """
+    variable = f"{PREFIX}CONTEXT__SECRETS__{name.upper() if dialect.env_names == 'lower' else name}"
+    if "=" in variable or "\0" in variable or key_of(variable, dialect) != (*SECRETS, name):
+        return None
+    return variable
+
+
+def is_secret(key: Key) -> bool:
+    """Whether a key lies in the table of secrets.
+
+    Args:
+        key: parts of a configuration key.
+    """
+    return key[:2] == SECRETS

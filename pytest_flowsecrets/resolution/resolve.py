@@ -1,0 +1,262 @@
+"""Layers -> :class:`Resolution`: what ``prefect.config.context.secrets`` holds, and what ``Secret(name).get()`` gives.
+
+The model, in the order of Prefect's own loader (``load_configuration`` of 0.5.4 to 1.4.1):
+
+1. packaged defaults <- user's ``config.toml`` <- ``backend.toml`` (0.10.0): tables are merged, anything else replaces;
+2. the result is flattened: ``{("context", "secrets", "A"): value}``; empty tables are gone;
+3. variables that start with ``PREFECT__`` are put in, in the order of the environment: escapes decoded (up to 0.13.14),
+   expanded, typed;
+4. all texts are expanded, and from 0.11.2 typed (a variable's for the second time);
+5. ``${a.b}`` is filled in, at most ten rounds;
+6. tables are nested again, names are checked, and ``prefect.context`` takes over ``context``.
+
+Releases up to 0.5.3 do 2 to 5 for the defaults and for the user's file apart, and merge then.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Sequence
+
+from pytest_flowsecrets.resolution import lookup
+from pytest_flowsecrets.resolution.build import build, context_of, validate
+from pytest_flowsecrets.resolution.defaults import packaged_defaults
+from pytest_flowsecrets.resolution.dialects import Dialect, default_box, dialect_for
+from pytest_flowsecrets.resolution.forbidden import forbidden_names
+from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, Refused, Slot, Table, object_name
+from pytest_flowsecrets.resolution.merge import flattened, merge, merge_flat, merge_tables, slots_of
+from pytest_flowsecrets.resolution.names import SECRETS, Key, key_of
+from pytest_flowsecrets.resolution.values import (
+    Surroundings,
+    has_references,
+    read_variable,
+    settle,
+    substitute,
+)
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.literals import Python
+
+Flat = Dict[Key, Slot]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the result depends on besides layers and environment.
+
+    Attributes:
+        home: home of the user, for ``~`` where ``HOME`` is not set.
+        users: homes of other users, for ``~name``.
+        python: version of Python, which decides what is a literal.
+        box: version of python-box, which decides what names are refused; None for the one that pip would choose.
+    """
+
+    home: str = "~"
+    users: Mapping[str, str] = field(default_factory=dict)
+    python: Python = (sys.version_info[0], sys.version_info[1])
+    box: Optional[str] = None
+
+
+@dataclass(repr=False)
+class Resolution:
+    """What a configuration comes to.
+
+    Attributes:
+        dialect: the rules that were applied.
+        machine: what else was assumed.
+        layers: the files.
+        environ: the environment.
+        failure: the error with which ``import prefect`` fails, or None.
+        config: the configuration (empty after a failure).
+        context: ``prefect.context``, as far as the configuration fills it.
+        flat: every key with its origin and steps.
+        lost: values that were dropped together with their table.
+        unsettled: keys whose value depends on PYTHONHASHSEED, with the value that the opposite order gives.
+    """
+
+    dialect: Dialect
+    machine: Machine
+    layers: Sequence[Layer] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    failure: Optional[Failure] = None
+    config: Table = field(default_factory=Table)
+    context: Dict[Any, Any] = field(default_factory=dict)
+    flat: Flat = field(default_factory=dict)
+    lost: List[Slot] = field(default_factory=list)
+    unsettled: Dict[Key, Any] = field(default_factory=dict)
+
+    def get(self, name: str, *, building: bool = False) -> lookup.Outcome:
+        """Tell what ``Secret(name).get()`` gives.
+
+        Args:
+            name: the name that the flow asks for.
+            building: as if called inside of ``with Flow(...)``.
+        """
+        if self.failure is not None:
+            return lookup.Outcome("error", error=self.failure)
+        flags = lookup.Flags(self._use_local(), self.config.get("backend"), building)
+        return lookup.get(name, self.context, self.dialect.lookup, flags, self.machine.python)
+
+    @property
+    def secrets(self) -> Any:
+        """The table of secrets in the context: mostly a mapping, but a configuration can make it anything."""
+        return self.context.get("secrets")
+
+    @property
+    def names(self) -> List[str]:
+        """Names of all secrets, in the order in which they were written."""
+        return [name for name in self.secrets if isinstance(name, str)] if isinstance(self.secrets, dict) else []
+
+    def slots(self, name: str) -> List[Slot]:
+        """List what was written for a secret: under its own key, below it, or for the table as a whole.
+
+        Args:
+            name: name of the secret.
+        """
+        whole = [self.flat[key] for key in (("context",), SECRETS) if key in self.flat]
+        return whole + self._index.get(name, [])
+
+    @cached_property
+    def _index(self) -> Dict[str, List[Slot]]:
+        return _by_name(self.flat)
+
+    def _use_local(self) -> Any:
+        own = self.context.get("config") if self.dialect.lookup.context_flag else None
+        for tables in (own, self.config):
+            if isinstance(tables, dict) and "cloud" in tables:
+                cloud = tables["cloud"]
+                if not isinstance(cloud, dict):
+                    message = f"'{object_name(cloud)}' object has no attribute 'use_local_secrets'"
+                    return Failure("AttributeError", message)
+                if "use_local_secrets" in cloud:
+                    return cloud["use_local_secrets"]
+        return None
+
+    def __repr__(self) -> str:
+        state = repr(self.failure) if self.failure else f"{len(self.names)} secrets"
+        return f"<Resolution {self.dialect.id} {self.dialect.version}: {state}>"
+
+
+def resolve(
+    layers: Iterable[Layer],
+    environ: Mapping[str, str],
+    dialect: Dialect | str,
+    *,
+    context: Optional[Mapping[str, Any]] = None,
+    machine: Optional[Machine] = None,
+) -> Resolution:
+    """Resolve a configuration as a release of Prefect does.
+
+    Args:
+        layers: the files that exist, in any order; the packaged defaults are added where no layer has that kind.
+        environ: the whole environment, in its order.
+        dialect: the rules, or a release (``"0.14.22"``).
+        context: a table of secrets that replaces the configuration's in ``prefect.context``.
+        machine: homes, Python and python-box; by default the running Python's.
+
+    Returns:
+        What it comes to; errors that Prefect raises are in it, and are not raised.
+
+    Raises:
+        UnknownPrefectVersion: no such release.
+    """
+    rules = dialect if isinstance(dialect, Dialect) else dialect_for(dialect)
+    result = Resolution(rules, machine or Machine(), _ordered(layers, rules), environ)
+    try:
+        _load(result)
+    except Refused as refused:
+        result.failure, result.config, result.context = refused.failure, Table(), {}
+    if context is not None and result.failure is None:
+        _put_context(result, context)
+    return result
+
+
+def _ordered(layers: Iterable[Layer], dialect: Dialect) -> List[Layer]:
+    given = [layer for layer in layers if layer.kind != "backend" or dialect.backend_file]
+    if not any(layer.kind == "defaults" for layer in given):
+        given.append(Layer("defaults", packaged_defaults(dialect), "prefect/config.toml"))
+    return sorted(given, key=lambda layer: ("defaults", "user", "backend").index(layer.kind))
+
+
+def _load(result: Resolution) -> None:
+    dialect, machine = result.dialect, result.machine
+    around = Surroundings(dialect, result.environ, machine.home, machine.users, machine.python)
+    parts = [[layer] for layer in result.layers] if dialect.per_file else [result.layers]
+    for part in parts:
+        for layer in part:
+            if layer.failure is not None:
+                raise Refused(layer.failure)
+        flat = _resolved_flat(part, around, result)
+        config, lost = build(flat, dialect)
+        result.flat = merge_flat(result.flat, flat)
+        result.config = merge_tables(result.config, config) if result.config else config
+        result.lost += lost
+    box = default_box(dialect, machine.python) if machine.box is None else machine.box
+    validate(result.config, dialect, forbidden_names(dialect, machine.python, box if dialect.box else ""))
+    result.context = context_of(result.config, dialect)
+
+
+def _resolved_flat(layers: Sequence[Layer], around: Surroundings, result: Resolution) -> Flat:
+    tables: Dict[str, Any] = {}
+    for layer in layers:
+        tables = merge(tables, slots_of(layer, around.dialect))
+    flat = dict(flattened(tables))
+    _apply_environ(flat, around)
+    for slot in flat.values():
+        if isinstance(slot.value, str) and slot.value:
+            settle(slot, around)
+    _substitute(flat, result)
+    return flat
+
+
+def _apply_environ(flat: Flat, around: Surroundings) -> None:
+    for variable, text in around.environ.items():
+        key = key_of(variable, around.dialect)
+        if key is None:
+            continue
+        slot = Slot(text, Origin("env", variable, key=key), key)
+        old = flat.get(key)
+        if old is not None:
+            slot.beaten += [old, *old.beaten]
+        read_variable(slot, around)
+        flat[key] = slot
+
+
+def _substitute(flat: Flat, result: Resolution) -> None:
+    referring = has_references(flat.values())
+    if not referring:
+        return
+    before = {slot.key: (slot, slot.value, list(slot.steps)) for slot in referring}
+    substitute(flat, backwards=True)
+    other = {key: slot.value for key, (slot, _, _) in before.items()}
+    for slot, value, steps in before.values():
+        slot.value, slot.steps = value, steps
+    substitute(flat)
+    result.unsettled.update(
+        (key, other[key]) for key, (slot, _, _) in before.items() if not _equal(slot.value, other[key])
+    )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return one is other or (type(one) is type(other) and one == other)
+
+
+def _put_context(result: Resolution, context: Mapping[str, Any]) -> None:
+    result.context["secrets"] = dict(context)
+    for name, value in context.items():
+        key = (*SECRETS, name)
+        slot = Slot(value, Origin("context", "prefect.context", key=key), key)
+        old = result.flat.get(key)
+        if old is not None:
+            slot.beaten += [old, *old.beaten]
+        result.flat[key] = slot
+
+
+def _by_name(flat: Flat) -> Dict[str, List[Slot]]:
+    index: Dict[str, List[Slot]] = {}
+    for key, slot in flat.items():
+        if key[:2] == SECRETS and len(key) > 2:  # noqa: PLR2004 (context, secrets, name)
+            index.setdefault(key[2], []).append(slot)
+    return index

@@ -1,0 +1,221 @@
+"""Rules about names and shape: a small function each over a whole resolution."""
+
+# ruff: noqa: ARG001  (all rules take the same arguments)
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterator, List, Tuple
+
+from pytest_flowsecrets.resolution.advice import Finding, where, written
+from pytest_flowsecrets.resolution.dialects import default_box
+from pytest_flowsecrets.resolution.forbidden import forbidden_names
+from pytest_flowsecrets.resolution.layers import Origin, Slot
+from pytest_flowsecrets.resolution.names import PREFIX, SECRETS, key_of, variable_for
+from pytest_flowsecrets.resolution.resolve import Resolution
+
+ShapeRule = Callable[[Resolution, List[Slot]], Iterator[Finding]]
+_ALL = "0.5.0-1.4.1"
+_USUAL = f"{PREFIX}CONTEXT__SECRETS__"
+
+
+def shape_findings(resolution: Resolution) -> Iterator[Finding]:
+    """Apply all rules about names and shape.
+
+    Args:
+        resolution: a resolution, failed or not.
+    """
+    slots = written(resolution)
+    for rule in SHAPE_RULES:
+        yield from rule(resolution, slots)
+
+
+def forbidden(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS005: a key that is an attribute of ``Config``."""
+    dialect, python = resolution.dialect, resolution.machine.python
+    box = resolution.machine.box or default_box(dialect, python)
+    names = forbidden_names(dialect, python, box)
+    for slot in slots:
+        bad = [part for part in (*slot.key, *_inner(resolution, slot)) if part in names]
+        if bad:
+            message = f'the key "{bad[0]}" is a method or attribute of Prefect\'s Config: import prefect fails'
+            versions = _forbidding(bad[0], python)
+            advice = "write it in upper case (as a variable: from 0.6.7)" if bad[0].islower() else "rename it"
+            yield _finding("FS005", "error", slot, message, versions, advice)
+
+
+def nested_name(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS006: ``__`` in a variable's secret name makes a table."""
+    for slot in slots:
+        if slot.kind == "env" and slot.key[:2] == SECRETS and len(slot.key) > len(SECRETS) + 1:
+            path = " -> ".join(repr(part) for part in slot.key[2:])
+            message = f"__ in the name: sets {path} in a table, not a secret of that name"
+            yield _finding("FS006", "warning", slot, message, _ALL, "a name with __ can be set in config.toml only")
+
+
+def lost_name(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS007: ``PREFECT__Context__Secrets__X`` and the like, which set no secret."""
+    for slot in slots:
+        if slot.kind == "env" and slot.key[:2] != SECRETS and _meant(slot.origin.place):
+            message = f"sets the key {'.'.join(slot.key)}, which is no secret"
+            versions = _losing(slot.origin.place)
+            yield _finding("FS007", "error", slot, message, versions, f"write {_USUAL}NAME exactly")
+
+
+def prefix_missed(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS007 too: a variable that Prefect does not even look at."""
+    for variable in resolution.environ:
+        if not variable.startswith(PREFIX) and variable.upper().startswith(("PREFECT_CONTEXT", "PREFECT__CONTEXT")):
+            origin = Origin("env", variable)
+            advice = f"write {_USUAL}NAME exactly"
+            yield Finding("FS007", "error", variable, origin, "Prefect does not read this variable", _ALL, advice)
+
+
+def lower_cased(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS008: up to 0.6.6 every name out of a variable is lower case."""
+    if resolution.dialect.env_names != "lower":
+        return
+    for slot in slots:
+        name = slot.origin.place.rpartition("__")[2]
+        if (
+            slot.kind == "env"
+            and slot.key[:2] == SECRETS
+            and len(slot.key) == len(SECRETS) + 1
+            and name != name.lower()
+        ):
+            message = f"the name is lower-cased: Secret({slot.key[2]!r}) finds it, Secret({name!r}) does not"
+            versions = where(lambda row: row.env_names == "lower")
+            yield _finding("FS008", "error", slot, message, versions, "use lower-case names in flows, or config.toml")
+
+
+def whole_table(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS009: a variable for the whole table of secrets, or of the context."""
+    effects = {
+        "lower": "breaks every secret",
+        "keep_last": "is ignored",
+        "replace": "replaces the table of config.toml",
+    }
+    for slot in slots:
+        if slot.kind != "env" or slot.origin.place.upper() not in (f"{PREFIX}CONTEXT", f"{PREFIX}CONTEXT__SECRETS"):
+            continue
+        message = f"a variable for a whole table: it {effects[resolution.dialect.env_names]}, depending on the order"
+        yield _finding("FS009", "error", slot, message, _ALL, f"one variable for each secret: {_USUAL}NAME")
+
+
+def dotted(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS010: ``a.b = ...`` in TOML is a table ``a``."""
+    for slot in slots:
+        if slot.kind != "env" and slot.key[:2] == SECRETS and _is_dotted(slot):
+            message = f"a dotted key is a table: the secret is {slot.key[2]!r}, not {'.'.join(slot.key[2:])!r}"
+            yield _finding("FS010", "warning", slot, message, _ALL, "quote the key")
+
+
+def misspelt_table(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS011: ``[Context.Secrets]`` in TOML."""
+    seen: Dict[Tuple[Any, ...], bool] = {}
+    for slot in slots:
+        table = slot.key[:2]
+        spelt = tuple(str(part).lower() for part in table)
+        if slot.kind == "env" or table == SECRETS or spelt != SECRETS or table in seen:
+            continue
+        seen[table] = True
+        message = f"[{'.'.join(table)}] is not [context.secrets]: nothing in it is a secret"
+        yield _finding("FS011", "error", slot, message, _misspelling(table), "write [context.secrets]")
+
+
+def twice(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS012: the same secret by two variables, where their order decides."""
+    variables: Dict[Any, List[str]] = {}
+    for slot in slots:
+        if slot.kind == "env" and slot.key[:2] == SECRETS:
+            variables.setdefault(slot.key, []).append(slot.origin.place)
+    for slot in slots:
+        same = variables.get(slot.key, []) if slot.kind == "env" else []
+        if len(same) > 1:
+            message = "another variable sets the same secret; the later one of the environment wins"
+            yield _finding("FS012", "warning", slot, message, _colliding(same), "keep one of them")
+
+
+def circle(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS013: references in a circle."""
+    for key in resolution.unsettled:
+        slot = resolution.flat[key]
+        message = "its ${...} lead in a circle: the value depends on PYTHONHASHSEED"
+        yield _finding("FS013", "error", slot, message, _ALL, "give the value itself")
+
+
+def unreachable_by_variable(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS014: a TOML name that no variable can override, with a variable that seems to."""
+    tables = {slot.key[2] for slot in slots if slot.kind != "env" and slot.key[:2] == SECRETS and len(slot.key) > 2}  # noqa: PLR2004
+    for slot in slots:
+        plain = slot.origin.place.partition(_USUAL)[2] if slot.kind == "env" else ""
+        if plain in tables and variable_for(plain, resolution.dialect) is None and "__" not in plain:
+            message = f"does not override {plain!r} of config.toml, which is another secret here"
+            versions = _unreachable(plain)
+            yield _finding("FS014", "error", slot, message, versions, "name it in lower case in config.toml")
+
+
+SHAPE_RULES: Tuple[ShapeRule, ...] = (
+    forbidden,
+    nested_name,
+    lost_name,
+    prefix_missed,
+    lower_cased,
+    whole_table,
+    dotted,
+    misspelt_table,
+    twice,
+    circle,
+    unreachable_by_variable,
+)
+
+
+def _finding(  # noqa: PLR0913, PLR0917 (the columns of a finding)
+    rule: str, severity: str, slot: Slot, message: str, versions: str, advice: str
+) -> Finding:
+    return Finding(rule, severity, ".".join(str(part) for part in slot.key[2:]), slot.origin, message, versions, advice)
+
+
+def _forbidding(name: Any, python: Tuple[int, int]) -> str:
+    return where(lambda row: name in forbidden_names(row, python, default_box(row, python)))
+
+
+def _unreachable(name: str) -> str:
+    return where(lambda row: variable_for(name, row) is None)
+
+
+def _losing(variable: str) -> str:
+    return where(lambda row: (key_of(variable, row) or ())[:2] != SECRETS)
+
+
+def _colliding(variables: List[str]) -> str:
+    return where(lambda row: len({key_of(variable, row) for variable in variables}) < len(variables))
+
+
+def _misspelling(table: Tuple[Any, ...]) -> str:
+    return where(lambda row: not row.lower_top or table[1] != SECRETS[1])
+
+
+def _meant(variable: str) -> bool:
+    """Whether the variable looks as if a secret was meant."""
+    letters = variable[len(PREFIX) :].upper()
+    return letters.startswith(("CONTEXT__SECRET", "SECRETS__", "CONTEXT_SECRETS")) and letters != "CONTEXT__SECRETS"
+
+
+def _inner(resolution: Resolution, slot: Slot) -> List[Any]:
+    """Keys of the table that a text becomes."""
+    done = resolution.flat.get(slot.key)
+    value = done.value if done is not None else slot.written
+    found: List[Any] = []
+    waiting = [value] if isinstance(value, dict) else []
+    while waiting:
+        table = waiting.pop()
+        found += table
+        waiting += [item for item in table.values() if isinstance(item, dict)]
+    return found
+
+
+def _is_dotted(slot: Slot) -> bool:
+    if len(slot.key) <= len(SECRETS) + 1:
+        return False
+    find = getattr(slot.source, "find", None)
+    position = find(slot.key) if find else None
+    return bool(position and position.dotted)

@@ -1,0 +1,267 @@
+"""``flowsecrets check``."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+S = "PREFECT__CONTEXT__SECRETS__"
+V = ("--prefect-version", "1.4.1")
+CLEAN = "[context.secrets]\nTOKEN = 'ghp_abcdefgh'\n"
+PIN = "[context.secrets]\nPIN = '0000'\n"
+
+
+def test_clean(run, write):
+    """Nothing found: no output, exit 0."""
+    assert run("check", *V, write("config.toml", CLEAN)) == (0, "", "")
+
+
+def test_toml(run, write):
+    """A finding is one line with file, line, column and id; exit 1."""
+    done = run("check", *V, write("config.toml", PIN))
+    assert done.code == 1
+    assert done.out.startswith("config.toml:2:1: FS021 PIN: ")
+    assert "0000" not in done.out
+
+
+def test_env_file(run, write):
+    """Quotes, export, comments and blanks of .env files are understood; the place is the name's."""
+    text = f"# c\nexport {S}A='0000'\n{S}B=ghp_abc # 0000\n\nnonsense\n{S}C=\"true\"\n"
+    done = run("check", *V, write("prod.env", text))
+    assert [line.split(" ")[0] for line in done.out.splitlines()] == ["prod.env:2:8:", "prod.env:6:1:"]
+    assert done.ids == ["FS021", "FS024"]
+
+
+def test_variables_of_the_same_file_count(run, write):
+    """``$NAME`` of the same file is known to be set."""
+    done = run("check", *V, write(".env", f"OTHER=x\n{S}A=a$OTHER\n"))
+    assert "which is set" in done.out
+
+
+MANIFEST = f"""apiVersion: v1
+kind: Pod
+spec:
+  containers:
+    - env: &shared
+        - name: {S}PIN
+          value: 0000
+        - {{name: PREFECT__CLOUD__USE_LOCAL_SECRETS, value: "true"}}
+        - {{name: {S}EMPTY, value: null}}
+        - name: GITHUB_ACCESS_TOKEN
+          valueFrom: {{secretKeyRef: {{name: My_Secret, key: a b}}}}
+        - name: {S}OK
+          valueFrom:
+            secretKeyRef: {{name: my-secret.x, key: TOKEN_1}}
+    - env: *shared
+---
+kind: Secret
+stringData:
+  {S}FLAG: "true"
+---
+env:
+  {S}N: '1e5'
+  {S}T: '{{{{ .Values.token }}}}'
+"""
+
+
+def test_manifest(run, write):
+    """Kubernetes manifests, several documents, anchors: each problem once, at its own place."""
+    pytest.importorskip("yaml")
+    done = run("check", *V, write("job.yaml", MANIFEST))
+    found = [(line.split(" ")[0], identity) for line, identity in zip(done.out.splitlines(), done.ids)]
+    assert found == [
+        ("job.yaml:7:18:", "FS021"),
+        ("job.yaml:7:18:", "FS050"),
+        ("job.yaml:8:18:", "FS053"),
+        ("job.yaml:10:17:", "FS052"),
+        ("job.yaml:11:44:", "FS051"),
+        ("job.yaml:11:60:", "FS051"),
+        ("job.yaml:19:3:", "FS024"),
+        ("job.yaml:22:3:", "FS023"),
+    ]
+    assert "GitHub storage" in done.out
+
+
+def test_other_manifests(run, write):
+    """ECS task definitions in JSON, and Docker Compose in its two forms."""
+    pytest.importorskip("yaml")
+    ecs = {"containerDefinitions": [{"environment": [{"name": f"{S}A", "value": "0000"}, {"value": "x"}]}]}
+    assert run("check", *V, write("task.json", json.dumps(ecs))).ids == ["FS021"]
+    compose = f"environment:\n  - {S}A=0000\n  - '=x'\nother:\n  environment:\n    {S}B: true\n"
+    done = run("check", *V, write("compose.yml", compose))
+    assert [line.split(" ")[0] for line in done.out.splitlines()] == ["compose.yml:2:5:", "compose.yml:6:5:"]
+
+
+def test_yaml_that_is_a_loop(run, write):
+    """An anchor that contains itself ends."""
+    pytest.importorskip("yaml")
+    assert run("check", *V, write("a.yaml", "a: &x\n  b: *x\n  c: [*x]\n")).code == 0
+    bomb = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
+    assert run("check", *V, write("b.yaml", bomb)).code == 0
+
+
+def test_shell(run, write):
+    """Assignments and agents' options, over several lines; what the shell fills in is not judged."""
+    text = (
+        f"prefect agent local start --env {S}A=1e5 \\\n  -e PREFECT__CLOUD__USE_LOCAL_SECRETS=true\n"
+        f"export {S}B=\"$TOKEN\" {S}C='a$TOKEN'\necho 'it\nPREFECT__CLOUD__USE_LOCAL_SECRETS=true prefect run\n"
+    )
+    done = run("check", *V, write("start.sh", text))
+    assert [line.split(" ")[0] for line in done.out.splitlines()] == [
+        "start.sh:1:33:",
+        "start.sh:2:6:",
+        "start.sh:3:46:",
+    ]
+    assert done.ids == ["FS023", "FS053", "FS030"]
+
+
+@pytest.mark.parametrize(
+    ("comment", "code"),
+    [
+        ("# flowsecrets: ignore", 0),
+        ("# flowsecrets: ignore[FS021]", 0),
+        ("# flowsecrets: ignore[FS020, FS021]", 0),
+        ("# flowsecrets: ignore[FS020]", 1),
+        ("# ignore", 1),
+    ],
+)
+def test_ignore(run, write, comment, code):
+    """A comment on the line, or alone on the line above, silences all or some rules."""
+    assert run("check", *V, write("config.toml", PIN.replace("'\n", f"' {comment}\n"))).code == code
+    assert run("check", *V, write("config.toml", PIN.replace("PIN", f"{comment}\nPIN"))).code == code
+
+
+def test_all_versions(run, write):
+    """Over all releases, findings of old ones turn up, and each once."""
+    done = run("check", "--all-versions", write(".env", f"{S}A=a\\\\nb\n"))
+    assert done.ids.count("FS033") == 1
+    assert "FS008" in done.ids
+    assert run("check", *V, ".env").code == 0
+
+
+def test_notes(run, write):
+    """Notes can be left out."""
+    write("config.toml", "[context.secrets]\nA = '{\"a\": true}'\n")
+    assert run("check", *V, "config.toml").ids == ["FS029"]
+    assert run("check", *V, "--no-notes", "config.toml").code == 0
+
+
+def test_json(run, write):
+    """JSON has the parts of a finding."""
+    (finding,) = json.loads(run("check", *V, "--json", write("config.toml", PIN)).out)
+    assert {key: finding[key] for key in ("id", "severity", "name", "file", "line", "column", "versions")} == {
+        "id": "FS021",
+        "severity": "error",
+        "name": "PIN",
+        "file": "config.toml",
+        "line": 2,
+        "column": 1,
+        "versions": "0.11.2-1.4.1",
+    }
+
+
+def test_github(run, write):
+    """GitHub's annotations, with their escapes."""
+    done = run("check", *V, "--format", "github", write("config.toml", PIN))
+    assert done.out.startswith("::error file=config.toml,line=2,col=1,title=FS021::PIN: all zeros")
+
+
+def test_sarif(run, write):
+    """SARIF 2.1.0, also for findings without a line."""
+    pytest.importorskip("toml")
+    write("a.toml", "a = [1, 'x']\n")
+    log = json.loads(run("check", *V, "--format", "sarif", write("config.toml", PIN), "a.toml").out)
+    results = log["runs"][0]["results"]
+    assert [result["ruleId"] for result in results] == ["FS021", "FS002"]
+    assert results[0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 2, "startColumn": 1}
+    assert "region" not in results[1]["locations"][0]["physicalLocation"]
+
+
+BAD = [
+    ("missing.toml", None, "missing.toml: no such file or directory"),
+    ("binary.env", b"A=1\nB=\0\n", "binary.env:2:3: a binary file"),
+    ("latin.env", b"A=1\nB=\xe9\n", "latin.env:2:3: not UTF-8"),
+    ("big.toml", b"#" * (2 * 2**20 + 1), "big.toml: larger than 2 MB"),
+    ("broken.yaml", b"a: 'hunter2\n", "broken.yaml:2:1: no YAML"),
+    ("helm.yaml", b"a: 1\nb: {{ .Values.hunter2 }}\n", "helm.yaml:2:5: no YAML but a template: render it first"),
+    ("jinja.yaml", b"{% if hunter2 %}\na: 1\n", "jinja.yaml:1:2: no YAML but a template: render it first"),
+    ("deep.yaml", b"[" * 30_000, "deep.yaml: nested too deeply"),
+    ("data.bin", b"x", "data.bin: say what it is: --as toml, env, yaml or shell"),
+]
+
+
+@pytest.mark.parametrize(("name", "source", "line"), BAD)
+def test_bad_input(run, write, name, source, line):
+    """One line for what cannot be checked, exit 2, the other files are checked all the same."""
+    if name.endswith("yaml"):
+        pytest.importorskip("yaml")
+    if source is not None:
+        write(name, source)
+    done = run("check", *V, name, write("config.toml", PIN))
+    assert (done.code, done.ids) == (2, ["FS021"])
+    assert done.err == line + "\n"
+    assert "hunter2" not in done.err
+
+
+def test_unknown_name_that_is_missing(run):
+    """A missing file is missing, whatever its name."""
+    assert run("check", "nowhere").err == "nowhere: no such file or directory\n"
+
+
+def test_github_without_a_line(run, write):
+    """A finding about a whole file has no line."""
+    pytest.importorskip("toml")
+    done = run("check", *V, "--format", "github", write("a.toml", "a = [1, 'x']\n"))
+    assert done.out.startswith("::error file=a.toml,title=FS002::")
+
+
+def test_shallow_or_deep_yaml(run, write):
+    """A YAML file of many lists is read in the slow but safe way."""
+    pytest.importorskip("yaml")
+    assert run("check", *V, write("long.yaml", "- [x]\n" * 2_000)).code == 0
+
+
+def test_folder(run, tmp_path):
+    """A folder is no file."""
+    (tmp_path / "d.toml").mkdir()
+    assert run("check", "d.toml").err == "d.toml: is a directory\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable(run, write, tmp_path):
+    """A file that may not be read is told in one line."""
+    write("secret.env", "A=1")
+    (tmp_path / "secret.env").chmod(0)
+    assert run("check", "secret.env").err == "secret.env: permission denied\n"
+
+
+def test_deep_toml(run, write):
+    """Nesting beyond any use is a finding, no traceback."""
+    done = run("check", *V, write("deep.toml", "a = " + "[" * 20_000 + "]" * 20_000))
+    assert (done.code, done.ids, done.err) == (1, ["FS001"], "")
+
+
+def test_tags(run, write):
+    """Tags of other tools, such as CloudFormation's, are no obstacle."""
+    pytest.importorskip("yaml")
+    assert (
+        run("check", *V, write("cf.yaml", f"env:\n  - name: {S}A\n    value: !Ref Token\n  - 5\n  - {{x: 1}}\n")).code
+        == 1
+    )
+
+
+def test_usage(run):
+    """Wrong arguments exit with 2."""
+    assert run("check").code == 2
+    assert run("check", "--format", "xml", "x").code == 2
+    assert run().code == 2
+
+
+@pytest.mark.parametrize("arguments", [("--prefect-version", "2.0"), ("--python-version", "x")])
+def test_versions(run, write, arguments):
+    """A version that is none: one line, exit 2."""
+    done = run("check", *arguments, write("config.toml", CLEAN))
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1

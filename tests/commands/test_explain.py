@@ -1,0 +1,109 @@
+"""``flowsecrets explain``."""
+
+from __future__ import annotations
+
+import json
+
+S = "PREFECT__CONTEXT__SECRETS__"
+V = ("--prefect-version", "1.4.1")
+CONFIG = "[context.secrets]\nA = 'hunter2'\nB = '0000'\n"
+
+
+def test_given_files(run, write):
+    """Given files are explained, hermetically, with masked values."""
+    write("b.toml", "[context.secrets]\nA = 'backend'\n")
+    done = run("explain", *V, "--config", write("c.toml", CONFIG), "--backend", "b.toml", "A")
+    assert done.code == 0
+    assert "from    backend b.toml:2:1" in done.out
+    assert "beats   user c.toml:2:1" in done.out
+    assert "hunter2" not in done.out
+
+
+def test_findings_count(run, write):
+    """Without names all secrets are explained; findings make it exit 1."""
+    done = run("explain", *V, "--config", write("c.toml", CONFIG))
+    assert done.code == 1
+    assert "FS021" in done.out
+
+
+def test_this_machine(run, write, monkeypatch):
+    """Without files it is this machine's own: the home's config.toml, the variables, the path variables."""
+    write(".prefect/config.toml", CONFIG)
+    monkeypatch.setenv(S + "C", "from-env")
+    assert "C (Prefect 1.4.1): str of length 8" in run("explain", *V, "C").out
+    assert run("explain", *V, "A").code == 0
+    monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", "/nowhere")
+    assert 'Local Secret "A" was not found' in run("explain", *V, "A").out
+    monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", "~/other.toml")
+    write("other.toml", "[context.secrets]\nD = 'ddd'\n")
+    assert run("explain", *V, "D").code == 0
+
+
+def test_env_file(run, write, monkeypatch):
+    """The environment can come out of files instead."""
+    monkeypatch.setenv(S + "A", "mine")
+    done = run("explain", *V, "--env-file", write("x.env", f"{S}B=bbbb\n"), "A", "B")
+    assert 'Local Secret "A" was not found' in done.out
+    assert "B (Prefect 1.4.1): str of length 4" in done.out
+
+
+def test_all_versions(run, write):
+    """Every span of releases has its line."""
+    done = run("explain", "--all-versions", "--config", write("c.toml", CONFIG), "B")
+    lines = done.out.splitlines()
+    assert len(lines) == 16
+    assert "str of length 4" in lines[0]
+    assert "int" in lines[-1]
+
+
+def test_json(run, write):
+    """JSON is valid and masked; --show-values shows."""
+    write("c.toml", CONFIG)
+    (plain,) = json.loads(run("explain", *V, "--json", "--config", "c.toml", "A").out)
+    (shown,) = json.loads(run("explain", *V, "--json", "--show-values", "--config", "c.toml", "A").out)
+    assert plain["secrets"][0]["result"]["length"] == 7
+    assert "value" not in plain["secrets"][0]["result"]
+    assert shown["secrets"][0]["result"]["value"] == "'hunter2'"
+
+
+def test_import_fails(run, write):
+    """A configuration that Prefect cannot load is said to be that, without a value."""
+    done = run("explain", *V, "--config", write("c.toml", "[context.secrets]\nA = hunter2\n"))
+    assert done.code == 1
+    assert "import prefect fails: TomlDecodeError" in done.out
+    assert "hunter2" not in done.out
+
+
+def test_tables_have_the_findings_of_their_parts(run, write):
+    """What is wrong inside of a table is told with the table; where a failure comes from is told, too."""
+    done = run("explain", *V, "--config", write("c.toml", "[context.secrets.db]\npin = '0000'\n"), "db")
+    assert "FS021" in done.out
+    done = run("explain", *V, "--env-file", write("x.env", f"V=$W\nW=5\n{S}A=$V\n"), "A")
+    assert f"AttributeError: 'int' object has no attribute 'upper' ({S}A)" in done.out
+
+
+def test_nothing(run, write):
+    """No secrets at all is said."""
+    assert run("explain", *V, "--config", write("c.toml", "")) == (0, "Prefect 1.4.1: no secrets\n", "")
+
+
+def test_python_version(run, write):
+    """The flow's Python decides what is a literal."""
+    write("c.toml", "[context.secrets]\nA = ' 5x'\nB = 'set()'\n")
+    assert "str" in run("explain", *V, "--python-version", "3.8", "--config", "c.toml", "B").out
+    assert "set" in run("explain", *V, "--python-version", "3.9", "--config", "c.toml", "B").out
+
+
+def test_missing_file(run):
+    """A file that was named has to be there."""
+    assert run("explain", "--config", "no.toml") == (2, "", "flowsecrets: no.toml: no such file or directory\n")
+
+
+def test_other_homes(run, write):
+    """``~user`` is looked up on this machine."""
+    import pwd
+
+    write("c.toml", "[context.secrets]\nA = '~root'\nB = '~nosuchuser9'\n")
+    out = run("explain", *V, "--show-values", "--config", "c.toml").out
+    assert pwd.getpwnam("root").pw_dir in out
+    assert "~nosuchuser9" in out

@@ -1,0 +1,58 @@
+"""What the command line finds on this machine."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+
+import pytest
+
+from pytest_flowsecrets.commands import machine
+from pytest_flowsecrets.errors import UsageError
+
+
+@pytest.mark.parametrize(("installed", "expected"), [("0.14.22", "0.14.22"), ("2.8.0", "1.4.1"), (None, "1.4.1")])
+def test_installed_version(monkeypatch, installed, expected):
+    """The installed release, without importing it, if it is one of ours."""
+
+    def version(name):
+        if installed is None:
+            raise metadata.PackageNotFoundError(name)
+        return installed
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr(metadata, "version", version)
+    assert machine.installed_version() == expected
+
+
+def test_no_prefect(monkeypatch):
+    """Without Prefect it is the newest known one."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert machine.installed_version() == "1.4.1"
+
+
+def test_no_toml(monkeypatch):
+    """Prefect's own TOML parser is used only where it is installed."""
+    monkeypatch.setitem(sys.modules, "toml", None)
+    assert machine.legacy_parser() is None
+
+
+def test_no_yaml(monkeypatch, run, write):
+    """Without PyYAML the command says what to install."""
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    done = run("check", write("a.yaml", "a: 1"))
+    assert (done.code, "pip install" in done.err) == (2, True)
+
+
+def test_homes():
+    """Homes are looked up, not listed."""
+    homes = machine.Homes()
+    assert homes.get("no-such-user-9") is None
+    assert (len(homes), list(homes)) == (0, [])
+
+
+def test_unreadable_is_a_usage_error():
+    """A file's problem is told with its place."""
+    error = machine.Unreadable("f", "why", 1, 2)
+    assert isinstance(error, UsageError)
+    assert str(error) == "f:1:2: why"

@@ -1,0 +1,293 @@
+"""The model against the real Prefect's own loader, on generated files and environments.
+
+The loader is called in place, with ``os.environ`` and the files exchanged: a fresh process for each example would take a
+second. ``test_fresh_process`` spot-checks that this makes no difference.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import pwd
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("hypothesis")
+pytest.importorskip("prefect", reason="the model is compared with the real Prefect")
+
+import toml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pytest_flowsecrets import strategies as fs
+from pytest_flowsecrets.resolution.dialects import dialect_for
+from pytest_flowsecrets.resolution.layers import Items, type_name
+from pytest_flowsecrets.resolution.resolve import Machine, resolve
+from pytest_flowsecrets.resolution.toml import read_layer
+
+HOME = "/home/someone"
+REFERRED = fs.env_texts().filter(lambda text: text.count("$") <= 1)  # or ten rounds of expansion fill the memory
+USERS = {entry.pw_name: entry.pw_dir for entry in pwd.getpwall()}
+
+
+def box_version():
+    try:
+        import box
+    except ImportError:
+        return ""
+    return box.__version__
+
+
+def shape(value):  # noqa: PLR0911
+    """A value with its types, all the way down; nan equals nan here."""
+    if type(value).__name__ in ("Config", "Table", "Context", "DotDict"):
+        entries = value.items() if isinstance(value, dict) else vars(value).items()
+        return "Config", [(key, shape(item)) for key, item in entries]
+    if isinstance(value, (Items, list)):
+        return type_name(value), [shape(item) for item in value]
+    if isinstance(value, dict):
+        return type_name(value), [(key, shape(item)) for key, item in value.items()]
+    if isinstance(value, tuple):
+        return "tuple", [shape(item) for item in value]
+    if isinstance(value, float) and math.isnan(value):
+        return "float", "nan"
+    if isinstance(value, (dt.datetime, dt.time)):
+        return type_name(value), str(value)
+    return type_name(value), value
+
+
+def names_in(secrets):
+    if isinstance(secrets, dict):
+        return [name for name in secrets if isinstance(name, str)]
+    return list(vars(secrets)) if hasattr(secrets, "__dict__") else []
+
+
+def real_answer(real, user, backend, environ):
+    real.write(user, backend)
+    try:
+        loaded = real.load(environ)
+    except Exception as error:  # noqa: BLE001
+        return {"import": (type(error).__name__, str(error))}
+    table = vars(loaded[1]).get("secrets")
+    names = dict.fromkeys([*names_in(table), "A", "a", "B", "missing"])
+    answers = {}
+    for name in names:
+        try:
+            answers[name] = shape(real.get(name, loaded))
+        except Exception as error:  # noqa: BLE001, PERF203
+            answers[name] = type(error).__name__, str(error)
+    return {"secrets": shape(table), "get": answers}
+
+
+def modelled(real, user, backend, environ):
+    texts = {"user": user, "backend": backend}
+    layers = [read_layer(text, kind, kind, toml.loads) for kind, text in texts.items() if text is not None]
+    machine = Machine(HOME, USERS, sys.version_info[:2], box_version())
+    return resolve(layers, environ, dialect_for(real.version), machine=machine)
+
+
+def model_answer(resolution, names):
+    if resolution.failure is not None:
+        return {"import": (resolution.failure.type, resolution.failure.message)}
+    answers = {}
+    for name in names:
+        outcome = resolution.get(name)
+        error = outcome.error
+        answers[name] = (error.type, error.message) if error else shape(outcome.value)
+    return {"secrets": shape(resolution.secrets), "get": answers}
+
+
+def check(real, user, backend, environ):
+    environ = {"HOME": HOME, **environ}
+    expected = real_answer(real, user, backend, environ)
+    resolution = modelled(real, user, backend, environ)
+    if resolution.unsettled:
+        return  # depends on PYTHONHASHSEED
+    assert model_answer(resolution, expected.get("get", ())) == expected
+
+
+def variable(name="A"):
+    return f"PREFECT__CONTEXT__SECRETS__{name}"
+
+
+@given(text=fs.env_texts(surrogates=True), others=st.fixed_dictionaries({}, optional={"V": REFERRED, "W": REFERRED}))
+def test_env_text(real, text, others):
+    """A variable's text becomes the value that the real Prefect makes of it, or the same error."""
+    check(real, None, None, {**others, variable(): text})
+
+
+@given(
+    environ=fs.environments(
+        texts=st.sampled_from(["v", "7", "{'A': 1}", '{"B": {"k": "v"}}', "abc", "[1]", "(1,)", ""])
+    )
+)
+@example({"PREFECT__CONTEXT__SECRETS": "[1]", variable(): "1"})
+@example({"PREFECT__CONTEXT": "[('secrets', {'A': 'x'})]"})
+@example({"PREFECT__CONTEXT": "[1]"})
+@example({"PREFECT__CONTEXT": ""})
+@example({"PREFECT__CONTEXT__CONFIG": "abc"})
+def test_env_names_and_order(real, environ):
+    """Names and order of variables give the same tables, whole tables and sub-keys included."""
+    check(real, None, None, environ)
+
+
+@given(text=fs.config_tomls())
+def test_toml(real, text):
+    """TOML keys and values give what the real parser and loader give."""
+    check(real, text, None, {})
+
+
+@given(written=fs.layers())
+def test_layers(real, written):
+    """User's file, backend's file and environment meet in the same way."""
+    check(real, *written)
+
+
+@given(
+    written=fs.layers(),
+    flag=st.sampled_from(["true", "0", "no", "1", '"x"']),
+    where=st.sampled_from(["env", "toml", "context"]),
+)
+def test_flags(real, written, flag, where):
+    """``use_local_secrets`` that is neither true nor false decides in the same way."""
+    user, environ = written.config_toml or "", dict(written.environ)
+    if where == "env":
+        environ["PREFECT__CLOUD__USE_LOCAL_SECRETS"] = flag
+    else:
+        table = "[cloud]" if where == "toml" else "[context.config.cloud]"
+        user += f"{table}\nuse_local_secrets = {fs.toml_string(flag) if flag[0] != '0' else 0}\n"
+    resolution = modelled(real, user, written.backend_toml, {"HOME": HOME, **environ})
+    if resolution.failure is None and any(resolution.get(name).kind == "cloud" for name in ("A", "a", "B", "missing")):
+        return  # the real one would call its backend
+    check(real, user, written.backend_toml, environ)
+
+
+LINES = st.sampled_from(
+    [
+        "context = 'x'",
+        "context = 5",
+        "context = []",
+        "context = ''",
+        "[context]\nsecrets = 'x'",
+        "[context]\nsecrets = 5",
+        "[context]\nsecrets = ['a']",
+        "[context]\nsecrets = 2020-01-02",
+        '[context]\nsecrets = \'{"A": "007"}\'',
+        "[context]\nkeys = 'x'",
+        "[context]\nmro = 'x'",
+        "[context]\nget = 'x'",
+        "[context]\nconfig = 'x'",
+        "[context]\nFoo = 'x'",
+        "[Context.secrets]\nA = 'x'",
+        "[context.Secrets]\nA = 'x'",
+        "[CONTEXT]\nsecrets = {A = 'x'}",
+        "[Foo]\nBar = 'x'",
+        "[context.secrets]\n",
+        "[context.secrets.A]\n",
+        "[context.secrets]\nA = {}",
+        "[context.secrets.A]\nitems = 1",
+        "[context.secrets]\nsetdefault = 'x'",
+        "[context.secrets.A]\nsetdefault = 5\nk = {x = 1}",
+        "items = 1",
+        "[foo]\nitems = 1",
+        "[context.config.cloud]\nuse_local_secrets = true",
+        "[[context.secrets]]\nA = 'x'",
+        "[[context.secrets.A]]\nk = '1'",
+        "[context.secrets]\n_box_config = 'x'\n__class__ = 'y'",
+        "[context.secrets]\n_box_config = 'x'",
+        "é = 'x'",
+    ]
+)
+WHOLE = st.sampled_from(
+    [
+        "v",
+        "7",
+        "",
+        "[]",
+        "[1]",
+        "['A']",
+        "(1, 2)",
+        "None",
+        "true",
+        "{}",
+        "{'A': 1}",
+        "{'A': {'k': 1}}",
+        '{"A": "x", "B": {"k": "$HOME"}}',
+        "{'secrets': {'A': 'c'}}",
+        "{'secrets': 'x'}",
+        "[('secrets', {'A': 'x'})]",
+        "['ab']",
+        "{1: 2}",
+        "{'config': 1}",
+        "{'items': 1}",
+        "{'A': [{'items': 1}]}",
+        "{'A': ({'k': 1},)}",
+        "{'a': {'B': {'C': '5'}}}",
+        "b'x'",
+        "set()",
+        "1j",
+        "...",
+    ]
+)
+VARIABLES = st.sampled_from(
+    [
+        "PREFECT__CONTEXT",
+        "PREFECT__context",
+        "PREFECT__CONTEXT__SECRETS",
+        "PREFECT__context__secrets",
+        "PREFECT__",
+        "PREFECT__A",
+        *map(
+            variable, ("A", "a", "A__k", "A__K", "A__k__j", "a__B__C", "items", "ITEMS", "setdefault", "get", "", "__")
+        ),
+        "PREFECT__CONTEXT__CONFIG",
+        "PREFECT__CONTEXT__CONFIG__CLOUD",
+        "PREFECT__CONTEXT__FLOW",
+        "PREFECT__FOO__ITEMS",
+        "PREFECT__Foo",
+    ]
+)
+
+
+@given(
+    user=st.none() | LINES,
+    backend=st.none() | LINES,
+    environ=st.lists(st.tuples(VARIABLES, WHOLE), max_size=4, unique_by=lambda pair: pair[0]).map(dict),
+)
+def test_shapes(real, user, backend, environ):
+    """Tables where values belong, values where tables belong, forbidden and hidden names, in any combination."""
+    check(real, user, backend, environ)
+
+
+SPOTS = [
+    {variable(): "1e5"},
+    {variable(): "$V", "V": "$W", "W": "42"},
+    {variable("items"): "x"},
+    {variable(): '"007"', "PREFECT__CONTEXT__SECRETS": "{'B': 1}"},
+]
+
+
+@pytest.mark.parametrize("environ", SPOTS, ids=str)
+def test_fresh_process(real, environ, tmp_path):
+    """A fresh process gives what the loader gives in place."""
+    code = (
+        "import json\n"
+        "try:\n    import prefect\n"
+        "except Exception as error:\n    print(json.dumps([type(error).__name__, str(error)]))\n"
+        "else:\n"
+        "    from prefect.client.secrets import Secret\n"
+        "    table = prefect.context.get('secrets', {})\n"
+        "    names = [] if isinstance(table, str) else list(table)\n"
+        "    print(json.dumps({name: repr(Secret(name).get()) for name in names}))\n"
+    )
+    environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", **environ}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    resolution = modelled(real, None, None, environ)
+    fresh = json.loads(done.stdout.splitlines()[-1])
+    if resolution.failure is not None:
+        assert fresh == [resolution.failure.type, resolution.failure.message]
+    else:
+        assert fresh == {name: repr(resolution.get(name).value) for name in resolution.names}

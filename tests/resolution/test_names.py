@@ -1,0 +1,63 @@
+"""Names of variables and the keys that they set."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets.resolution.dialects import DIALECTS, dialect_for
+from pytest_flowsecrets.resolution.names import SECRETS, is_secret, key_of, variable_for
+
+OLD, MIDDLE, NEW = (dialect_for(version) for version in ("0.6.6", "0.14.22", "1.4.1"))
+TABLE = [
+    ("CONTEXT__SECRETS__MY_KEY", "context secrets my_key", "context secrets MY_KEY", "context secrets MY_KEY"),
+    ("CONTEXT__SECRETS__My_Key", "context secrets my_key", "context secrets My_Key", "context secrets My_Key"),
+    ("context__secrets__MY_KEY", "context secrets my_key", "context secrets MY_KEY", "context secrets MY_KEY"),
+    ("CONTEXT__Secrets__K", "context secrets k", "context secrets K", "CONTEXT Secrets K"),
+    ("CONTEXT__SECRETS__A__B", "context secrets a b", "context secrets a B", "context secrets A B"),
+    ("CONTEXT__SECRETS___K", "context secrets _k", "context secrets _K", "context secrets _K"),
+    ("CONTEXT__SECRETS_K", "context secrets_k", "context SECRETS_K", "context secrets_K"),
+    ("CONTEXT__SECRETSX__K", "context secretsx k", "context secretsx K", "context secretsX K"),
+    ("CONTEXT__SECRETS", "context secrets", "context SECRETS", "context secrets"),
+    ("SECRETS__K", "secrets k", "secrets k", "secrets k"),
+    (
+        "CONTEXT__SECRETS__X_CONTEXT__SECRETS",
+        *("context secrets " + rest for rest in ("x_context secrets", "x_context SECRETS", "X_context secrets")),
+    ),
+]
+
+
+@pytest.mark.parametrize(("option", "old", "middle", "new"), TABLE)
+def test_key_of(option, old, middle, new):
+    """Each generation of releases cases and splits a name by its own rule."""
+    keys = [" ".join(key_of(f"PREFECT__{option}", dialect)) for dialect in (OLD, MIDDLE, NEW)]
+    assert keys == [old, middle, new]
+
+
+@pytest.mark.parametrize("variable", ["prefect__CONTEXT__SECRETS__A", "PREFECT_CONTEXT__SECRETS__A", "HOME", ""])
+def test_not_ours(variable):
+    """Only an exact ``PREFECT__`` begins a variable that Prefect looks at."""
+    assert key_of(variable, NEW) is None
+
+
+def test_empty_parts():
+    """Underscores at the end and fourfold ones make empty names."""
+    assert key_of("PREFECT__CONTEXT__SECRETS__", NEW) == (*SECRETS, "")
+    assert key_of("PREFECT__CONTEXT__SECRETS____K", NEW) == (*SECRETS, "", "K")
+    assert key_of("PREFECT__CONTEXT__SECRETS__K__", NEW) == (*SECRETS, "K", "")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda row: row.id)
+@pytest.mark.parametrize("name", ["a", "A", "A__B", "my key", "a=b", "a\0b", "", "_A", "É"])
+def test_variable_for(dialect, name):
+    """The variable that is given sets exactly that secret; where none is given, the usual one does not."""
+    variable = variable_for(name, dialect)
+    if variable is not None:
+        assert key_of(variable, dialect) == (*SECRETS, name)
+    else:
+        assert "__" in name or "=" in name or "\0" in name or (name != name.lower() and dialect.env_names == "lower")
+
+
+def test_is_secret():
+    """The table itself and what lies in it are secrets."""
+    assert is_secret(("context", "secrets", "A"))
+    assert not is_secret(("context", "SECRETS", "A"))

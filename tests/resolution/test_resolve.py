@@ -1,0 +1,169 @@
+"""Laws of the resolution as a whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets.resolution.dialects import DIALECTS, dialect_for
+from pytest_flowsecrets.resolution.layers import Items, Layer, Table, type_name
+from pytest_flowsecrets.resolution.resolve import Machine, resolve
+from pytest_flowsecrets.resolution.toml import read_layer
+
+SECRET = "hunter2-do-not-show"
+
+
+def layer(kind, **secrets):
+    return Layer(kind, {"context": {"secrets": secrets}}, kind)
+
+
+def variable(name):
+    return f"PREFECT__CONTEXT__SECRETS__{name}"
+
+
+@pytest.mark.parametrize("row", DIALECTS, ids=lambda row: row.id)
+def test_strongest_layer_wins(row):
+    """Defaults < user < backend (where there is one) < variable < context, whatever the order of the arguments."""
+    dialect = dialect_for(row.id)
+    given = [layer("backend", a="backend"), layer("user", a="user")]
+    files = resolve(given, {}, dialect)
+    assert files.get("a").value == ("backend" if row.backend_file else "user")
+    assert resolve(given, {variable("a"): "env"}, dialect).get("a").value == "env"
+    assert resolve(given, {variable("a"): "env"}, dialect, context={"a": "context"}).get("a").value == "context"
+
+
+def test_context_replaces_the_table():
+    """A table in the context hides all secrets of the configuration."""
+    resolution = resolve([layer("user", a="1x", b="2x")], {}, "1.4.1", context={"a": "c"})
+    assert resolution.names == ["a"]
+    assert resolution.get("b").error.message == 'Local Secret "b" was not found.'
+    assert [slot.beaten for slot in resolve([], {}, "1.4.1", context={"new": 1}).slots("new")] == [[]]
+
+
+def test_losers_are_kept():
+    """The winner knows whom it beat, the latest first."""
+    given = [layer("backend", A="b"), layer("user", A="u")]
+    (slot,) = resolve(given, {variable("A"): "e"}, "1.4.1").slots("A")
+    assert [slot.kind, *(loser.kind for loser in slot.beaten)] == ["env", "backend", "user"]
+
+
+def test_dropped_values_are_kept():
+    """A variable for the whole table drops the file's secrets, which are not forgotten."""
+    resolution = resolve([layer("user", T="t")], {"PREFECT__CONTEXT__SECRETS": "{'J': 'j'}"}, "1.4.1")
+    assert resolution.names == ["J"]
+    assert [slot.key[-1] for slot in resolution.lost] == ["T"]
+
+
+def test_nothing_shows_a_value():
+    """No repr of what a resolution is made of holds a value."""
+    resolution = resolve([layer("user", A=SECRET, B={"k": [SECRET]})], {variable("C"): SECRET}, "1.4.1")
+    parts = [resolution, resolution.config, resolution.secrets, resolution.get("A"), resolution.get("B")]
+    parts += [*resolution.flat.values(), resolution.layers, resolution.get("B").value, resolution.get("B").value["k"]]
+    assert repr(resolution.get("nope")).startswith("<Outcome <Failure ValueError")
+    assert SECRET not in "".join(repr(part) + str(part) for part in parts)
+
+
+def test_containers():
+    """Tables and lists are of the types that a flow gets, by dialect."""
+    old, new = (resolve([layer("user", A=[{"a": 1}])], {}, version).get("A").value for version in ("0.6.5", "0.6.6"))
+    assert [type_name(part) for part in (old, old[0], new, new[0])] == ["list", "dict", "BoxList", "Config"]
+    assert isinstance(new, Items)
+    assert isinstance(new[0], Table)
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "message"),
+    [
+        ("0.5.0", "AttributeError", "'int' object has no attribute 'get'"),
+        ("0.5.5", "TypeError", "'int' object is not subscriptable"),
+        ("1.4.1", "TypeError", "'int' object is not subscriptable"),
+    ],
+)
+def test_secrets_that_are_no_table(version, kind, message):
+    """A number in the place of the table makes every ``get`` fail, each release in its own words."""
+    error = resolve([Layer("user", {"context": {"secrets": 5}})], {}, version).get("A").error
+    assert (error.type, error.message) == (kind, message)
+
+
+@pytest.mark.parametrize("version", ["0.5.5", "0.6.7", "0.10.7", "0.14.22", "1.4.1"])
+def test_flags(version):
+    """With ``use_local_secrets`` false, old releases never look in the context, newer ones only after it."""
+    resolution = resolve([layer("user", a="x")], {"PREFECT__CLOUD__USE_LOCAL_SECRETS": "false"}, version)
+    old = not dialect_for(version).lookup.context_first
+    assert resolution.get("a").kind == ("cloud" if old else "value")
+    assert resolution.get("missing").kind == "cloud"
+    assert repr(resolution.get("missing")) == "<Outcome cloud>"
+
+
+def test_server_is_never_asked():
+    """From 0.14.5 a backend that is not cloud gives the local error; before, its API was asked."""
+    environ = {"PREFECT__CLOUD__USE_LOCAL_SECRETS": "false", "PREFECT__BACKEND": "server"}
+    assert resolve([], environ, "0.14.4").get("A").kind == "cloud"
+    assert resolve([], environ, "0.14.5").get("A").error.type == "ValueError"
+
+
+def test_flag_in_the_context():
+    """From 0.6.4 the flag of ``[context.config]`` counts for ``get``."""
+    given = [Layer("user", {"context": {"config": {"cloud": {"use_local_secrets": False}}}})]
+    assert resolve(given, {}, "0.6.3").get("A").kind == "error"
+    assert resolve(given, {}, "0.6.4").get("A").kind == "cloud"
+
+
+def test_while_building_a_flow():
+    """From 0.5.2 nothing is given while a flow is being built."""
+    given = [layer("user", a="x")]
+    assert resolve(given, {}, "0.5.1").get("a", building=True).value == "x"
+    assert "while building a Flow" in resolve(given, {}, "0.5.2").get("a", building=True).error.message
+
+
+def test_json_errors():
+    """``json.loads`` fails with more than what Prefect catches."""
+    given = [layer("user", a="[" + "9" * 5000 + "]", b="[" * 100_000)]
+    resolution = resolve(given, {}, "0.10.7")
+    assert resolution.get("a").error.type == "ValueError"
+    assert resolution.get("b").error.type == "RecursionError"
+
+
+def test_environ_order():
+    """The order of the environment decides between a whole table and one secret."""
+    whole, one = ("PREFECT__CONTEXT__SECRETS", "{'A': 'j', 'B': 'j'}"), (variable("A"), "e")
+    first, last = (resolve([], dict(order), "1.4.1") for order in ((whole, one), (one, whole)))
+    assert (first.get("A").value, last.get("A").value) == ("e", "j")
+
+
+def test_circles_are_unsettled():
+    """References in a circle are marked, with the other value that they may have."""
+    resolution = resolve(
+        [layer("user", A="a${context.secrets.B}", B="b${context.secrets.A}", C="${context.secrets.D}")], {}, "1.4.1"
+    )
+    assert set(resolution.unsettled) == {("context", "secrets", "A"), ("context", "secrets", "B")}
+
+
+def test_origin_of_a_file_value():
+    """A value out of a file has its line and column."""
+    read = read_layer('[context.secrets]\n  A = "x"\n', place="config.toml")
+    assert str(resolve([read], {}, "1.4.1").slots("A")[0].origin) == "config.toml:2:3"
+
+
+def test_failing_layer():
+    """A file that Prefect cannot read makes everything fail with that error."""
+    resolution = resolve([read_layer("[a", place="f")], {}, "1.4.1")
+    assert resolution.get("A").error is resolution.failure
+    assert resolution.names == []
+    assert "TomlDecodeError" in repr(resolution)
+
+
+def test_machine():
+    """Homes, Python and python-box are arguments, and decide."""
+    machine = Machine("/pw", {"bob": "/bobs"}, (3, 7), "5.1.0")
+    given = [layer("user", A="~", B="~bob/x", C="set()")]
+    resolution = resolve(given, {}, "1.4.1", machine=machine)
+    assert [resolution.get(name).value for name in "ABC"] == ["/pw", "/bobs/x", "set()"]
+    assert resolve([layer("user", to_toon="x")], {}, "1.4.1", machine=machine).failure is None
+    assert resolve([layer("user", to_toon="x")], {}, "1.4.1", machine=Machine(python=(3, 9))).failure is not None
+
+
+def test_linear():
+    """Ten thousand secrets resolve, each with its own slots."""
+    environ = {variable(f"N{number}"): f"t{number}x" for number in range(10_000)}
+    resolution = resolve([], environ, "1.4.1")
+    assert all(resolution.slots(name)[0].value == f"t{name[1:]}x" for name in resolution.names)

@@ -1,0 +1,141 @@
+"""Findings about values: each rule has a text that triggers it and one that does not; suggestions are right."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets.resolution.advice import findings
+from pytest_flowsecrets.resolution.dialects import DIALECTS, dialect_for
+from pytest_flowsecrets.resolution.layers import Layer
+from pytest_flowsecrets.resolution.resolve import resolve
+from pytest_flowsecrets.resolution.rules import VALUE_RULES
+
+ENVIRON = {"HOME": "/home/x", "V": "$W", "W": "42", "L": "x$L", "T": "true"}
+
+
+def found_in(text, where="env", version="1.4.1", environ=ENVIRON):
+    if where == "env":
+        resolution = resolve([], {**environ, "PREFECT__CONTEXT__SECRETS__A": text}, version)
+    else:
+        resolution = resolve([Layer("user", {"context": {"secrets": {"A": text}}}, "f")], environ, version)
+    return [finding for finding in findings(resolution) if finding.id >= "FS020"]
+
+
+# rule, a text that triggers it, one that does not, where, release
+EXAMPLES = [
+    ("FS040", "$V", "$W", "env", "1.4.1"),
+    ("FS041", "$L", "$T", "env", "1.4.1"),
+    ("FS041", "$L", "$T", "toml", "1.4.1"),
+    ("FS042", "abc\\", "abc/", "env", "0.13.14"),
+    ("FS042", "a\\xzz", "a\\\\xzz", "env", "0.5.5"),
+    ("FS043", "b'\\xff'", "b'\\x31'", "env", "1.4.1"),
+    ("FS030", "pa$wordx", "pa$$", "env", "1.4.1"),
+    ("FS030", "pa$HOME", "pa$5", "toml", "1.4.1"),
+    ("FS031", "pa${x}ss", "pa${}ss", "toml", "1.4.1"),
+    ("FS031", "{'p': 'pa${x}ss'}", "{'p': 'pa{x}ss'}", "env", "1.4.1"),
+    ("FS032", "~/x", "a~/x", "toml", "0.10.7"),
+    ("FS033", "C:\\new", "C:/new", "env", "0.13.14"),
+    ("FS034", "café", "cafe", "env", "0.13.14"),
+    ("FS021", "0000", "0001", "env", "1.4.1"),
+    ("FS022", "+15551234567", "0015551234567", "env", "1.4.1"),
+    ("FS023", "1234567e8", "1234567f8", "toml", "1.4.1"),
+    ("FS024", "true", "yes", "toml", "1.4.1"),
+    ("FS025", "null", "NULL", "toml", "1.4.1"),
+    ("FS025", "None", "none", "env", "1.4.1"),
+    ("FS026", "NaN", "Nan", "toml", "1.4.1"),
+    ("FS026", "inf", "Inf", "env", "0.6.7"),
+    ("FS020", "1.10", "1.10.0", "toml", "1.4.1"),
+    ("FS020", "1_000", "1_000_", "env", "0.11.0"),
+    ("FS027", '"word"', 'wo"rd', "toml", "1.4.1"),
+    ("FS028", "1,2", "1;2", "env", "1.4.1"),
+    ("FS029", '{"a": true}', '{"a": 1}', "env", "1.4.1"),
+    ("FS035", "{'a': 1}", '{"a": 1}', "env", "1.4.1"),
+    ("FS036", "abc\n", "abc", "env", "1.4.1"),
+]
+
+
+@pytest.mark.parametrize(("rule", "bad", "good", "where", "version"), EXAMPLES)
+def test_examples(rule, bad, good, where, version):
+    """A rule speaks up for its own case and not for a harmless neighbour."""
+    assert rule in [finding.id for finding in found_in(bad, where, version)]
+    assert rule not in [finding.id for finding in found_in(good, where, version)]
+
+
+def test_every_rule_has_an_example():
+    """No rule without one, and ids are given once."""
+    ids = [rule.id for rule in VALUE_RULES]
+    assert {row[0] for row in EXAMPLES} == set(ids)
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize(("rule", "bad", "good", "where", "version"), EXAMPLES)
+def test_spelling_gives_the_text(rule, bad, good, where, version):
+    """What is suggested resolves to exactly the text that was written, in that release, as a string."""
+    for finding in found_in(bad, where, version):
+        if finding.spelling is None:
+            continue
+        given = {**ENVIRON, "wordx": "set", "x": "set"}
+        if where == "env":
+            resolution = resolve([], {**given, "PREFECT__CONTEXT__SECRETS__A": finding.spelling}, version)
+        else:
+            resolution = resolve([Layer("user", {"context": {"secrets": {"A": finding.spelling}}})], given, version)
+        name = "a" if dialect_for(version).env_names == "lower" and where == "env" else "A"
+        value = resolution.get(name).value
+        assert (type(value), value) == (str, bad)
+
+
+def test_no_spelling():
+    """Where nothing helps, a finding says so: 0.5.0 decodes no JSON."""
+    (finding,) = found_in("123", "env", "0.5.0")
+    assert finding.spelling is None
+    assert "no other spelling" in finding.advice
+
+
+def test_versions():
+    """The releases in which it happens are told as ranges, by trying each."""
+    (finding,) = found_in("0000", "toml", "1.4.1")
+    assert finding.versions == "0.11.2-1.4.1"
+    (finding,) = found_in("café", "env", "0.6.7")
+    assert finding.versions == "0.5.0-0.13.14"
+
+
+hypothesis = pytest.importorskip("hypothesis")
+from pytest_flowsecrets.strategies import env_texts  # noqa: E402
+
+PLAIN = hypothesis.strategies.from_regex(r"[G-Zg-z][A-Za-z0-9_.\-]{7,40}", fullmatch=True).filter(
+    lambda text: text.lower() != "infinity"
+)
+
+
+@hypothesis.given(text=PLAIN)
+def test_silent_on_plain_tokens(text):
+    """No false alarm over plain tokens, in any dialect, in files and in variables."""
+    for row in DIALECTS:
+        assert found_in(text, "toml", row.id) == []
+        assert found_in(text, "env", row.id, {}) == []
+
+
+@hypothesis.given(text=env_texts(), where=hypothesis.strategies.sampled_from(["env", "toml"]))
+def test_silence_means_the_text_itself(text, where):
+    """Without a finding the flow gets the text itself, or what JSON says it is."""
+    import json
+
+    for version in ("0.5.5", "0.10.7", "0.13.14", "1.4.1"):
+        found = found_in(text, where, version)
+        name = "a" if version == "0.5.5" and where == "env" else "A"
+        given = {**ENVIRON, "PREFECT__CONTEXT__SECRETS__A": text} if where == "env" else ENVIRON
+        layers = [Layer("user", {"context": {"secrets": {"A": text}}})] if where == "toml" else []
+        resolution = resolve(layers, given, version)
+        if found or resolution.failure is not None:
+            continue
+        value = resolution.get(name).value
+        assert value == text or value == json.loads(text)
+
+
+@hypothesis.given(text=env_texts(), where=hypothesis.strategies.sampled_from(["env", "toml"]))
+def test_messages_hide_values(text, where):
+    """No message or advice holds the value."""
+    secret = "hunter2value"
+    for version in ("0.6.6", "0.13.14", "1.4.1"):
+        for finding in found_in(secret + text, where, version) + found_in(text + secret, where, version):
+            assert secret not in repr(finding) + str(finding)

@@ -1,0 +1,77 @@
+"""Findings about names and shape: each rule has a configuration that triggers it and one that does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets.resolution.advice import findings
+from pytest_flowsecrets.resolution.resolve import resolve
+from pytest_flowsecrets.resolution.toml import read_layer
+
+S = "PREFECT__CONTEXT__SECRETS__"
+T = "[context.secrets]\n"
+
+# rule, (TOML, environment) that trigger it, (TOML, environment) that do not, release
+EXAMPLES = [
+    ("FS005", (T + "items = 'x'", {}), (T + "ITEMS = 'x'", {}), "1.4.1"),
+    ("FS005", ("", {S + "ITEMS": "x"}), ("", {S + "ITEM": "x"}), "0.6.6"),
+    ("FS005", (T + "A = \"{'keys': 1}\"", {}), (T + "A = \"{'KEYS': 1}\"", {}), "1.4.1"),
+    ("FS006", ("", {S + "A__B": "x"}), (T + "A__B = 'x'", {}), "1.4.1"),
+    ("FS007", ("", {"PREFECT__CONTEXT__Secrets__A": "x"}), ("", {S + "A": "x"}), "1.4.1"),
+    ("FS007", ("", {"PREFECT__SECRETS__A": "x"}), ("", {"PREFECT__CLOUD__API": "x"}), "1.4.1"),
+    ("FS007", ("", {"PREFECT_CONTEXT__SECRETS__A": "x"}), ("", {"PREFECT_HOME": "x"}), "1.4.1"),
+    ("FS008", ("", {S + "A": "x"}), ("", {S + "a": "x"}), "0.6.6"),
+    ("FS009", ("", {"PREFECT__CONTEXT__SECRETS": "{}"}), ("", {S + "A": "x"}), "1.4.1"),
+    ("FS010", (T + "a.b = 'x'", {}), (T + "'a.b' = 'x'\nI = {k = 'x'}\n[context.secrets.db]\nk = 'x'", {}), "1.4.1"),
+    ("FS011", ("[Context.secrets]\nA = 'x'", {}), (T + "A = 'x'\n[Other.secrets]\nB = 'x'", {}), "1.4.1"),
+    ("FS012", ("", {S + "A": "x", S + "a": "x"}), ("", {S + "A": "x", S + "b": "x"}), "0.6.6"),
+    (
+        "FS013",
+        (T + "A = 'a${context.secrets.A2}'\nA2 = 'b${context.secrets.A}'", {}),
+        (T + "A = '${context.secrets.B}'", {}),
+        "1.4.1",
+    ),
+    ("FS014", (T + "A = 'x'", {S + "A": "y"}), (T + "a = 'x'", {S + "A": "y"}), "0.6.6"),
+]
+
+
+def found_in(given, version):
+    toml, environ = given
+    resolution = resolve([read_layer(toml, place="f.toml")], environ, version)
+    return [finding.id for finding in findings(resolution)]
+
+
+@pytest.mark.parametrize(("rule", "bad", "good", "version"), EXAMPLES)
+def test_examples(rule, bad, good, version):
+    """A rule speaks up for its own case and not for a harmless neighbour."""
+    assert rule in found_in(bad, version)
+    assert rule not in found_in(good, version)
+
+
+def test_nothing_to_say():
+    """An ordinary configuration has no findings."""
+    ordinary = (T + "TOKEN = 'ghp_abcdefgh'\n[cloud]\napi = 'x'", {S + "OTHER": "s3cr3t-token", "HOME": "/h"})
+    assert found_in(ordinary, "1.4.1") == []
+
+
+def test_places():
+    """A finding about a file has line and column, one about a variable its name."""
+    resolution = resolve([read_layer(T + "\nitems = 'x'", place="f.toml")], {S + "keys": "x"}, "1.4.1")
+    assert [str(finding.origin) for finding in findings(resolution)] == ["f.toml:3:1", S + "keys"]
+    assert findings(resolution)[0].versions == "0.6.0-1.4.1"
+
+
+@pytest.mark.parametrize(
+    ("toml", "environ", "version", "versions"),
+    [
+        ("", {"PREFECT__CONTEXT__Secrets__A": "x"}, "1.4.1", "0.15.0-1.4.1"),
+        ("[Context.secrets]\nA = 'x'", {}, "1.4.1", "0.6.0-1.4.1"),
+        ("[Context.Secrets]\nA = 'x'", {}, "1.4.1", "0.5.0-1.4.1"),
+        ("", {S + "a": "x", S + "A": "x"}, "0.6.6", "0.5.0-0.6.6"),
+        ("", {S + "A": "x", "PREFECT__Context__secrets__A": "x"}, "0.14.0", "0.5.0-0.14.22"),
+    ],
+)
+def test_versions(toml, environ, version, versions):
+    """The releases that are told are those in which it happens."""
+    found = findings(resolve([read_layer(toml, place="f.toml")], environ, version))
+    assert versions in {finding.versions for finding in found}

@@ -1,0 +1,166 @@
+"""TOML texts into layers, and where Prefect's parser differs from the standard."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets.resolution.positions import positions_of
+from pytest_flowsecrets.resolution.toml import decode, differences, read_layer, syntax_fault
+
+TEXT = """# c A = 1
+top = "A"  # A
+[context.secrets] # A
+A = "A" # B
+"my key" = \"\"\"x
+y\"\"\" # t
+B.c.d = 1
+  B.c."e" = 2
+I = {a = 1, b = {c = 2}}
+L = [
+  1, # one
+]
+
+[context.secrets.db]
+user = "u"
+[[arr]]
+x = 1
+[[arr]]
+y = 2
+["a.b" . c]
+'z' = 1
+"""
+
+
+def test_positions():
+    """Each key has the line and column of its own spelling, and dotted ones are known as such."""
+    found = positions_of(TEXT)
+    expected = {
+        ("top",): (2, 1, False),
+        ("context", "secrets"): (3, 2, False),
+        ("context", "secrets", "A"): (4, 1, False),
+        ("context", "secrets", "my key"): (5, 1, False),
+        ("context", "secrets", "B", "c", "d"): (7, 5, True),
+        ("context", "secrets", "B", "c", "e"): (8, 7, True),
+        ("context", "secrets", "I", "a"): (9, 6, False),
+        ("context", "secrets", "I", "b", "c"): (9, 18, False),
+        ("context", "secrets", "L"): (10, 1, False),
+        ("context", "secrets", "db", "user"): (15, 1, False),
+        ("arr", "x"): (17, 1, False),
+        ("arr", "y"): (19, 1, False),
+        ("a.b", "c", "z"): (21, 1, False),
+    }
+    assert {key: tuple(found[key]) for key in expected} == expected
+
+
+def test_positions_of_what_cannot_be_read():
+    """Without a tree there are no positions, and no error."""
+    assert positions_of("[a\n") == {}
+
+
+# The kinds of keys of TOML 1.0's own test-suite (valid/key/*): bare, quoted, dotted, empty, unicode, escapes.
+KEYS = [
+    ("answer = 1", ("answer",)),
+    ("1234 = 1", ("1234",)),
+    ("-bare_key- = 1", ("-bare_key-",)),
+    ('"" = 1', ("",)),
+    ("'' = 1", ("",)),
+    ('"a b" = 1', ("a b",)),
+    ('"~!@$^&*()_+-`1234567890[]|/?><.,;:\'=" = 1', ("~!@$^&*()_+-`1234567890[]|/?><.,;:'=",)),
+    ('"\\u00c0" = 1', ("À",)),
+    ('"ʎǝʞ" = 1', ("ʎǝʞ",)),
+    ('"\\n" = 1', ("\n",)),
+    ("'\\n' = 1", ("\\n",)),
+    ('fruit . "flavor" = 1', ("fruit", "flavor")),
+    ('a."b.c".d = 1', ("a", "b.c", "d")),
+    ("1.2 = 1", ("1", "2")),
+    ("true = 1", ("true",)),
+    ("[ a . b ]\nc = 1", ("a", "b", "c")),
+    ('["a.b"]\nc = 1', ("a.b", "c")),
+    ("[a.'b.c']\nd = 1", ("a", "b.c", "d")),
+]
+
+
+@pytest.mark.parametrize(("text", "key"), KEYS)
+def test_standard_keys(text, key):
+    """Every kind of key of the standard is read, and has a position."""
+    layer = read_layer(text, place="f")
+    node = layer.data
+    for part in key:
+        node = node[part]
+    assert node == 1
+    assert layer.origin(key).line == text.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ("[a", 1, 3),
+        ("a = b\n", 1, 5),
+        ('a = "secret', 1, 12),
+        ("a = 1\na = 2", 2, 6),
+        ("x = 'a\n", 2, 1),
+        ("é = 1", 1, 1),
+    ],
+)
+def test_syntax_fault(text, line, column):
+    """A fault has its place, and tells nothing of the text."""
+    fault = syntax_fault(text)
+    assert (fault.line, fault.column) == (line, column)
+    assert "secret" not in fault.reason
+
+
+def test_no_fault():
+    """Valid TOML has none; nesting beyond any use is one without a place."""
+    assert syntax_fault(TEXT) is None
+    assert syntax_fault("a = " + "[" * 20_000 + "]" * 20_000).reason == "nested too deeply"
+    assert syntax_fault("a = '" + "[" * 20_000 + "'") is None
+    assert syntax_fault("[[a]]\n" * 20_000) is None
+    assert read_layer("a = " + "[" * 20_000).failure.type == "RecursionError"
+
+
+def test_layer_after_a_fault():
+    """A layer that cannot be read holds Prefect's failure and no data, and shows neither in its repr."""
+    layer = read_layer("[context.secrets]\nA = hunter2", place="f")
+    assert (layer.failure.type, dict(layer.data)) == ("TomlDecodeError", {})
+    assert "hunter2" not in repr(layer) + repr(layer.failure)
+    assert read_layer(b"a = '\xe9'").failure.type == "UnicodeDecodeError"
+
+
+def test_line_ends():
+    """Line ends are translated as Prefect's parser opens a file."""
+    assert decode(b"a\r\nb\rc\n") == "a\nb\nc\n"
+
+
+toml = pytest.importorskip("toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("a = 1\nb = 'x'", []),
+        ("a = nan", []),
+        ("b = '\"\"'\nc = 1", []),
+        ('b = "\\"\\""', [("b",)]),
+        ("a = [1, 'x']", [()]),
+        ('"x\\u00e9.y" = 1', [("xé.y",), ("x\\u00e9.y",)]),
+    ],
+)
+def test_differences(text, keys):
+    """Only keys that the two parsers read differently are told; a failure is a difference of the whole."""
+    assert [difference.key for difference in differences(text, toml.loads)] == keys
+
+
+hypothesis = pytest.importorskip("hypothesis")
+from pytest_flowsecrets.strategies import config_tomls  # noqa: E402
+
+
+@hypothesis.given(text=config_tomls())
+def test_both_parsers(text):
+    """Where no difference is told, tomli's reading is that of Prefect's parser; a fault of one is a fault or a difference."""
+    hypothesis.assume("nan" not in text)
+    if syntax_fault(text) is not None:
+        assert read_layer(text).failure is not None
+    elif not differences(text, toml.loads):
+        standard, legacy = read_layer(text), read_layer(text, legacy=toml.loads)
+        assert (standard.failure, legacy.failure) == (None, None)
+        assert standard.data == legacy.data

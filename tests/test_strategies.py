@@ -1,0 +1,93 @@
+"""The strategies themselves: what they promise, and that bad arguments are refused when they are built."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("hypothesis")
+
+import tomli
+from hypothesis import HealthCheck, find, given, settings
+from hypothesis import strategies as st
+
+from pytest_flowsecrets import strategies as fs
+from pytest_flowsecrets.errors import UsageError
+
+settings.register_profile("quick", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings.get_profile("quick")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: fs.secret_names(kinds=()),
+        lambda: fs.secret_names(kinds="plain"),
+        lambda: fs.secret_names(kinds=("plain", "nonsense")),
+        lambda: fs.toml_keys(kinds=("nonsense",)),
+        lambda: fs.env_texts(max_fragments=0),
+        lambda: fs.env_texts(max_fragments="3"),
+        lambda: fs.config_tomls(max_secrets=-1),
+        lambda: fs.environments(max_secrets=True),
+        lambda: fs.layers(max_secrets=None),
+    ],
+)
+def test_bad_arguments(build):
+    """They are refused at once, not at the first example."""
+    with pytest.raises(UsageError, match="must be"):
+        build()
+
+
+@given(name=fs.secret_names(kinds=("plain",)))
+@QUICK
+def test_plain_names(name):
+    """Plain names are what a variable can set."""
+    assert name == name.upper()
+    assert "__" not in name
+
+
+@given(text=fs.env_texts())
+@QUICK
+def test_env_texts(text):
+    """Texts can stand in a variable."""
+    assert "\0" not in text
+    text.encode()
+
+
+@given(
+    key=fs.toml_keys(), kind=st.sampled_from(["bare", "quoted", "dotted", "empty", "unicode", "whitespace", "method"])
+)
+@QUICK
+def test_toml_keys(key, kind):
+    """Each key is valid TOML."""
+    assert tomli.loads(f"{key} = 1")
+
+
+@given(text=fs.env_texts())
+@QUICK
+def test_toml_string(text):
+    """A spelled text is read back as itself."""
+    assert tomli.loads("a = " + fs.toml_string(text))["a"] == text
+
+
+@given(
+    text=fs.config_tomls(keys=st.just("A"), max_secrets=1),
+    environ=fs.environments(),
+    value=fs.secret_values(),
+    written=fs.layers(),
+)
+@QUICK
+def test_the_rest(text, environ, value, written):
+    """Files are TOML, environments are mappings of text that an environment can hold."""
+    tomli.loads(text)
+    for name, content in [*environ.items(), *written.environ.items()]:
+        assert "=" not in name
+        assert "\0" not in name + content
+    assert isinstance(written, fs.Written)
+
+
+def test_shrinking():
+    """A failure shrinks to something that can be read."""
+    smallest = find(
+        fs.env_texts(), lambda text: "$" in text, settings=settings(QUICK, max_examples=2_000, database=None)
+    )
+    assert len(smallest) <= len("$HOME")
