@@ -518,3 +518,27 @@ def test_while_a_flow_is_built_secrets_can_be_given_but_not_read(local_secrets):
         with pytest.raises(ValueError, match="while building a Flow"):
             local_secrets["PIN"]
     assert "PIN" in local_secrets
+
+
+def test_explain_tells_where_a_secret_comes_from(local_secrets):
+    """Its road and its steps, and no value."""
+    name = variable_secret("TOKEN")
+    local_secrets.write_config({"context": {"secrets": {name: "hunter2 of the file", "OTHER": "x"}}})
+    local_secrets.setenv("TOKEN", "hunter2 of the variable")
+    told = local_secrets.explain(name)
+    assert "PREFECT__CONTEXT__SECRETS__TOKEN" in told
+    assert "config.toml" in told
+    assert "hunter2" not in told
+    assert "OTHER" not in told
+
+
+def test_the_model_agrees_with_the_real_prefect(local_secrets):
+    """In this isolation as it is: by variables and by files."""
+    local_secrets.update({"my secret": 42, "A__B": "by file", "T": "true", "D": {"a": [1, None]}, "lower": "1.10"})
+    local_secrets.setenv("NUMBER", "5")
+    from pytest_flowsecrets.isolation import modelled
+
+    model = local_secrets._isolation.model()
+    assert sorted(modelled.secrets_in(model)) == sorted(local_secrets)
+    for name in local_secrets:
+        assert json.dumps(modelled.read_in(model, name)) == json.dumps(local_secrets[name], default=dict)

@@ -74,7 +74,7 @@ NONE = pytest.mark.skipif(VERSION is not None, reason="a Prefect is installed")
 
 @NONE
 def test_without_prefect_the_marker_and_local_secrets_still_work(run_tests):
-    """Files, environment and mapping are set; reading gives what was written."""
+    """Files, environment and mapping are set; reading gives what Prefect 1.4.1 would, by the model."""
     result = run_tests(
         """
 import os, subprocess, sys
@@ -82,7 +82,7 @@ import pytest
 
 @pytest.mark.secrets({"my secret": 42, "A__B": "by file"}, TOKEN="x")
 def test_it(local_secrets, prefect_home):
-    assert dict(local_secrets) == {"A__B": "by file", "my secret": "42", "TOKEN": "x"}
+    assert dict(local_secrets) == {"A__B": "by file", "my secret": 42, "TOKEN": "x"}
     assert os.environ["PREFECT__CONTEXT__SECRETS__TOKEN"] == "x"
     local_secrets["Y"] = "y"
     local_secrets.setenv("Z", "z")
@@ -110,6 +110,50 @@ def test_after():
         "no:randomly",
     )
     result.assert_outcomes(passed=2)
+
+
+@NONE
+def test_without_prefect_the_model_types_warns_and_refuses(run_tests):
+    """As the real one would; what it would ask Cloud for cannot be read."""
+    result = run_tests(
+        """
+import pytest
+from pytest_flowsecrets import PrefectNotInstalled, SecretChangedWarning, SecretRejected
+
+def test_it(local_secrets):
+    with pytest.warns(SecretChangedWarning, match="gives int; to get it unchanged, give repr"):
+        local_secrets["PIN"] = "0000"
+    assert local_secrets["PIN"] == 0
+    with pytest.raises(SecretRejected, match="'items'"):
+        local_secrets["items"] = "x"
+    assert dict(local_secrets) == {"PIN": 0}
+    local_secrets.write_config("[cloud]\\nuse_local_secrets = false\\n")
+    assert local_secrets.use_local_secrets is False
+    assert "PIN" in local_secrets.explain("PIN")
+    local_secrets["BIG"] = "9" * 5000
+    with pytest.raises((ValueError, OverflowError)):
+        local_secrets["BIG"]
+
+@pytest.mark.filterwarnings("error")
+def test_plain_values(local_secrets):
+    local_secrets.update(A="x", B=1, C=[1, {"a": None}], D={"k": True})
+    assert dict(local_secrets) == {"A": "x", "B": 1, "C": [1, {"a": None}], "D": {"k": True}}
+""",
+        "-p",
+        "no:randomly",
+    )
+    result.assert_outcomes(passed=2)
+    old = """
+import pytest
+from pytest_flowsecrets import PrefectNotInstalled
+
+def test_it(local_secrets):
+    local_secrets["a"] = "x"
+    local_secrets.use_local_secrets = False
+    with pytest.raises(PrefectNotInstalled, match="from Prefect Cloud"):
+        local_secrets["a"]
+"""
+    run_tests(old, "--flowsecrets-prefect-version=0.6.7").assert_outcomes(passed=1)
 
 
 @NONE

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, MutableMapping, Sequence
 
 from pytest_flowsecrets.errors import IsolationEnded
+from pytest_flowsecrets.isolation import modelled
 from pytest_flowsecrets.isolation.delivery import checked
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX, visible
 from pytest_flowsecrets.isolation.notify import warn_user
@@ -29,7 +30,7 @@ class LocalSecrets(MutableMapping[str, Any]):
     threads and by child processes that start from now on.
 
     Values are text, taken as the operator would write it, or JSON data, written as JSON. Where Prefect turns a value
-    into another, one SecretChangedWarning for each name says so. Without Prefect, reading gives what was written.
+    into another, one SecretChangedWarning for each name says so. Without Prefect, its model takes its place.
     """
 
     def __init__(self, isolation: Isolation) -> None:
@@ -148,6 +149,14 @@ class LocalSecrets(MutableMapping[str, Any]):
         For variables that were set behind our back: ``monkeypatch.setenv("PREFECT__…")``, ``load_dotenv()``.
         """
         self._isolation.reload()
+
+    def explain(self, name: str) -> str:
+        """Where a secret comes from and what has changed it on the way, in words; values are masked.
+
+        By the model of ``flowsecrets explain``, from the files and variables of this test; what the test has put into
+        ``prefect.context`` by hand is not in it.
+        """
+        return modelled.told(self._isolation.model(), name)
 
     # -- warnings -----------------------------------------------------------------------------------------------------
 

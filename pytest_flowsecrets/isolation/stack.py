@@ -12,19 +12,21 @@ from contextlib import ContextDecorator, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded, PrefectNotInstalled, SecretRejected, UsageError
+from pytest_flowsecrets.isolation import modelled
 from pytest_flowsecrets.isolation.captured import Captured
 from pytest_flowsecrets.isolation.delivery import Delivery
 from pytest_flowsecrets.isolation.environ import PREFIX, Environment
 from pytest_flowsecrets.isolation.home import ConfigText, PrefectHome, homes, write_private
 from pytest_flowsecrets.isolation.legacy import LegacyPrefect, find_prefect
 from pytest_flowsecrets.isolation.network import NOWHERE, CloudGuard
-from pytest_flowsecrets.isolation.secrets import FLAG, LocalSecrets
+from pytest_flowsecrets.isolation.secrets import LocalSecrets
 from pytest_flowsecrets.isolation.shield import shielded
 from pytest_flowsecrets.isolation.tables import Tree
-from pytest_flowsecrets.isolation.written import written_secrets
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pytest_flowsecrets.resolution.resolve import Resolution
 
 DEFAULT_VERSION = "1.4.1"
 
@@ -226,11 +228,18 @@ class Isolation:
 
     def _refresh(self, names: Sequence[str], *, blamed: str = "", strict: bool = True) -> None:
         self.delivery.sync()
-        if self.legacy:
-            tree = self._load(self.legacy, blamed or _told(names), strict=strict)
-            self._check(tree, names)
-            self.legacy.alter(self._tree, tree, *names)
-            self._tree = tree
+        if self.legacy is None:
+            self._refuse_as_modelled(blamed or _told(names))
+            return
+        tree = self._load(self.legacy, blamed or _told(names), strict=strict)
+        self._check(tree, names)
+        self.legacy.alter(self._tree, tree, *names)
+        self._tree = tree
+
+    def _refuse_as_modelled(self, blamed: str) -> None:
+        failure = self.model().failure
+        if failure is not None:
+            raise SecretRejected(blamed, self.version, failure.type)
 
     def _check(self, tree: Tree, names: Sequence[str]) -> None:
         """A variable for a whole table can hide what is given, and keep what is taken away."""
@@ -247,9 +256,11 @@ class Isolation:
         """Load and put in place everything; ``names`` are the secrets to be blamed if Prefect refuses."""
         self.require_current()
         self.delivery.sync()
-        if self.legacy:
-            self._tree = self._load(self.legacy, _told(names))
-            self.legacy.put(self._tree)
+        if self.legacy is None:
+            self._refuse_as_modelled(_told(names))
+            return
+        self._tree = self._load(self.legacy, _told(names))
+        self.legacy.put(self._tree)
 
     def _load(self, legacy: LegacyPrefect, blamed: str, *, strict: bool = True) -> Tree:
         try:
@@ -276,17 +287,26 @@ class Isolation:
     def view(self) -> Dict[str, Any]:
         """Names and raw values of the secrets that this thread sees."""
         self.require_current()
-        return self.legacy.context_secrets() if self.legacy else written_secrets(self.version)
+        return self.legacy.context_secrets() if self.legacy else modelled.secrets_in(self.model())
 
     def read(self, name: str) -> Any:
         """What ``Secret(name).get()`` gives."""
-        return self.legacy.get(name) if self.legacy else self.view()[name]
+        return self.legacy.get(name) if self.legacy else modelled.read_in(self.model(), name)
+
+    def read_as_given(self, name: str) -> Any:
+        """What ``Secret(name).get()`` would give, whatever flags and flow say."""
+        return self.legacy.decoded(name, self.view()[name]) if self.legacy else self.read(name)
+
+    def model(self) -> Resolution:
+        """What files and variables come to by the model of ``resolution``."""
+        self.require_current()
+        return modelled.modelled(self.version, self.legacy.loader.parse if self.legacy else None)
 
     def use_local_secrets(self) -> bool:
         """The flag as ``Secret.get`` reads it."""
         self.require_current()
         if self.legacy is None:
-            return os.environ.get(FLAG, "true").lower() == "true"
+            return bool(self.model().config["cloud"]["use_local_secrets"])
         return bool(self.legacy.flag("cloud", "use_local_secrets"))
 
     def require_prefect(self, wanted_by: str) -> LegacyPrefect:
@@ -305,12 +325,13 @@ class Isolation:
         Raises:
             Exception: whatever Prefect raises for it.
         """
-        legacy = self.require_prefect("trying out a way of writing")
         undo = self.delivery.saved()
         try:
             self.delivery.give({name: text}, in_file=in_file)
             self.delivery.sync()
-            return legacy.decoded(name, self._load(legacy, "", strict=False)["context"]["secrets"][name])
+            if self.legacy is None:
+                return self.read(name)
+            return self.legacy.decoded(name, self._load(self.legacy, "", strict=False)["context"]["secrets"][name])
         finally:
             undo()
 

@@ -46,7 +46,7 @@ class Surprises:
         """One warning for each of ``names`` that the flow gets differently, if it was not told before."""
         found = []
         for name in names:
-            if self._isolation.legacy and name in self._given and name not in self._told:
+            if name in self._given and name not in self._told:
                 message = self._difference(name, self._given[name])
                 if message:
                     self._told.add(name)
@@ -62,7 +62,7 @@ class Surprises:
         if name not in view:
             return "there is no secret of that name, this version changes names in variables"
         try:
-            got = self._isolation.require_prefect("a comparison").decoded(name, view[name])
+            got = self._isolation.read_as_given(name)
         except Exception:  # noqa: BLE001 - not readable here (in a `with Flow` block, or from Cloud only)
             return None
         meant = given.lenient and spelling.is_document(given.value) and not isinstance(got, str)

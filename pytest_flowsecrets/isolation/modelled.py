@@ -1,0 +1,67 @@
+"""What the files and variables of an isolation come to by the model of ``resolution``.
+
+For explanations, and for reading where no Prefect is installed. Where one is, it is the truth, and this is not asked.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Optional
+
+from pytest_flowsecrets.errors import PrefectNotInstalled
+from pytest_flowsecrets.isolation.environ import PREFIX
+from pytest_flowsecrets.isolation.spelling import plain
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.isolation.config_text import Parser
+    from pytest_flowsecrets.resolution.resolve import Resolution
+
+_FILES = {
+    "user": (f"{PREFIX}USER_CONFIG_PATH", "~/.prefect/config.toml"),
+    "backend": (f"{PREFIX}BACKEND_CONFIG_PATH", "~/.prefect/backend.toml"),
+}
+
+
+def modelled(version: str, parse: Optional[Parser]) -> Resolution:
+    """The resolution of ``os.environ`` and of the files that Prefect would read now, under a version's rules."""
+    from pytest_flowsecrets.resolution.resolve import Machine, resolve
+    from pytest_flowsecrets.resolution.toml import read_layer
+
+    layers = []
+    for kind, (variable, default) in _FILES.items():
+        path = Path(os.path.expandvars(os.path.expanduser(os.environ.get(variable, default))))
+        if path.is_file():
+            layers.append(read_layer(path.read_bytes(), kind, str(path), parse))
+    return resolve(layers, dict(os.environ), version, machine=Machine(os.path.expanduser("~")))
+
+
+def secrets_in(resolution: Resolution) -> Dict[str, Any]:
+    """Names and raw values, as they stand in the context."""
+    return {name: plain(resolution.secrets[name]) for name in resolution.names}
+
+
+def read_in(resolution: Resolution, name: str) -> Any:
+    """What ``Secret(name).get()`` would give.
+
+    Raises:
+        Exception: of the type that Prefect would raise.
+        PrefectNotInstalled: Prefect would ask Cloud.
+    """
+    outcome = resolution.get(name)
+    if outcome.error is not None:
+        kind = getattr(builtins, outcome.error.type, ValueError)
+        raise kind(outcome.error.safe_message)
+    if outcome.kind == "cloud":
+        raise PrefectNotInstalled(f"reading {name!r} from Prefect Cloud")
+    return plain(outcome.value)
+
+
+def told(resolution: Resolution, name: str) -> str:
+    """The explanation of a secret in words, its values masked."""
+    from pytest_flowsecrets.resolution.advice import findings
+    from pytest_flowsecrets.resolution.explain import Mask, explain
+
+    about = [found for found in findings(resolution) if found.name in ("", name) or found.name.startswith(f"{name}.")]
+    return explain(resolution, name, about).text(Mask())
