@@ -67,10 +67,10 @@ class ConfigSyntaxError(FlowSecretsError):
 
 
 class SecretRejected(FlowSecretsError):  # noqa: N818
-    """The real Prefect refuses to load with a secret written like this (its own error is the ``__cause__``).
+    """The real Prefect refuses to load with a secret written like this.
 
     Args:
-        names: the secrets that were being set.
+        names: the secrets, or the file, that were being set.
         prefect_version: the installed version.
         reason: type of Prefect's own error, without its text, which may hold the value.
     """
@@ -84,6 +84,10 @@ class SecretRejected(FlowSecretsError):  # noqa: N818
             f"Prefect {self.prefect_version} cannot load its configuration with {self.names}: {self.reason}; "
             "in production `import prefect` would fail. Rename the secret or write its value in another way"
         )
+
+
+class IsolationEnded(FlowSecretsError):  # noqa: N818
+    """Secrets or home of an isolation are used that has ended, or that another one covers."""
 
 
 class CloudUnreachable(FlowSecretsError, ConnectionError):  # noqa: N818

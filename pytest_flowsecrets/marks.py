@@ -69,3 +69,24 @@ def _order_in_classes(node: Any) -> Dict[int, int]:
         own = owner.__dict__.get("pytestmark", [])
         marks.extend(own if isinstance(own, list) else [own])
     return {id(getattr(mark, "mark", mark)): place for place, mark in enumerate(marks)}
+
+
+def fault_of(item: Any) -> Optional[str]:
+    """What is wrong with the marks of a test, None if nothing is."""
+    try:
+        secrets_of(item)
+    except UsageError as error:
+        return str(error)
+    return None
+
+
+def names_in_env_ini(config: Any) -> List[str]:
+    """The variables that pytest-env sets by its ini key ``env``: they are declared, even if a shell says the same.
+
+    Its lines are ``NAME=value`` with flags in front: ``D:NAME=value``.
+    """
+    try:
+        lines = config.getini("env")
+    except (KeyError, ValueError):  # no such plugin
+        return []
+    return [str(line).partition("=")[0].split(":")[-1].strip() for line in lines]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping
 import pytest
 
 from pytest_flowsecrets import marks
-from pytest_flowsecrets.errors import FlowSecretsError, PrefectNotInstalled, UsageError
+from pytest_flowsecrets.errors import FlowSecretsError, PrefectNotInstalled, SecretChangedWarning, UsageError
 from pytest_flowsecrets.isolation import environ
 from pytest_flowsecrets.options import OPTIONS, Setting, resolve_all
 
@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, read the settings, and remember which variables were there before the run."""
     config.addinivalue_line("markers", marks.HELP)
     environ.forget_ambient(getattr(config, "workerinput", {}).get("flowsecrets_declared", ()))
+    environ.forget_ambient(marks.names_in_env_ini(config))
     config.stash[_depth] = _entered()
     try:
         config.stash[_settings] = resolve_all(config.getoption, config.getini)
@@ -85,22 +86,24 @@ def _entered() -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """Check every marker, and give the isolation to the tests that ask for it."""
-    everything = config.stash[_settings]["isolation"].value == "all"
-    wrong: List[str] = []
-    for item in items:
-        names: List[str] = getattr(item, "fixturenames", [])
-        try:
-            marked = marks.secrets_of(item) is not None
-        except UsageError as error:
-            marked = True
-            wrong.append(str(error))
-        if everything or marked or not FIXTURES.isdisjoint(names):
-            item.stash[_asks] = True
-            if ISOLATION not in names:
-                names.append(ISOLATION)
+    """Refuse wrong markers before anything runs."""
+    wrong = [fault for fault in map(marks.fault_of, items) if fault]
     if wrong and not hasattr(config, "workerinput"):  # an xdist worker could not tell; there, the test itself fails
         raise pytest.UsageError("\n".join(wrong))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give the isolation to a test that asks for it, by a marker or a fixture; ``all`` asks for every test."""
+    names: List[str] = getattr(item, "fixturenames", [])
+    everything = item.config.stash[_settings]["isolation"].value == "all"
+    if everything or item.get_closest_marker("secrets") or not FIXTURES.isdisjoint(names):
+        item.stash[_asks] = True
+        if hasattr(item, "fixturenames"):
+            item.fixturenames = [
+                *(name for name in names if name != ISOLATION),
+                ISOLATION,
+            ]  # not shared with other items
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -113,22 +116,25 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> No
         request.getfixturevalue(ISOLATION)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Isolate what has no fixtures (doctests of older pytest), where every test is to be isolated."""
-    if item.stash.get(_asks, False) and not hasattr(item, "fixturenames"):
-        isolation = _enter(item)
-        item.addfinalizer(isolation.exit)
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Isolate what has no fixtures (doctests of older pytest), and refuse a marker that came too late."""
+    if _isolation in item.stash:
+        return
+    if item.stash.get(_asks, False):
+        item.addfinalizer(_enter(item).exit)
+    elif item.get_closest_marker("secrets"):
+        pytest.fail(f"{item.nodeid}: the secrets mark was added after the setup of this test had begun", pytrace=False)
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """Once all fixtures are gone, make sure that nothing has put a variable of ours back."""
+    """Once all fixtures are gone, take away what one of them has put back of ours."""
     yield
     isolation = item.stash.get(_isolation, None)
     if isolation is not None:
         isolation.exit()
-        isolation.repair_environment()
+        isolation.sweep()
         del item.stash[_isolation]
 
 
@@ -139,17 +145,20 @@ def _enter(item: Any) -> Isolation:
     from pytest_flowsecrets.isolation.stack import DEFAULT_VERSION, Isolation
 
     isolation = Isolation(item.config.stash[_settings]["prefect-version"].value or DEFAULT_VERSION)
-    item.stash[_isolation] = isolation
     try:
         secrets: Dict[str, Any] = marks.secrets_of(item) or {}
         isolation.enter(secrets)
+        item.stash[_isolation] = isolation
+        for warning in isolation.secrets.surprises.among(secrets):
+            _warn(item, warning)
     except UsageError as error:
-        pytest.fail(str(error), pytrace=False)
-    except FlowSecretsError as error:
-        pytest.fail(f"{item.nodeid}: {error}", pytrace=False)
-    for warning in isolation.secrets.surprises.among(secrets):
-        _warn(item, warning)
-    return isolation
+        told = str(error)
+    except (FlowSecretsError, SecretChangedWarning) as error:
+        told = f"{item.nodeid}: {error}"
+    else:
+        return isolation
+    isolation.exit()
+    pytest.fail(told, pytrace=False)
 
 
 def _warn(item: Any, warning: Warning) -> None:

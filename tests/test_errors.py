@@ -16,6 +16,7 @@ ALL = [
     errors.ConfigSyntaxError("config.toml", 3, 7, "Invalid value", "    3 | A = •••"),
     errors.ConfigSyntaxError("config.toml", None, None, "Invalid value"),
     errors.SecretRejected("secret 'items'", "1.4.1", "ValueError"),
+    errors.IsolationEnded("told"),
     errors.CloudUnreachable("told"),
     errors.SecretChangedWarning("told"),
     errors.TomlDialectWarning("told"),

@@ -57,6 +57,8 @@ def old_cluster():
 
 def test_tasks_in_a_cluster_that_is_older_than_the_test_get_the_secrets(old_cluster):
     """Prefect sends the context of the submitting thread along."""
+    if (0, 6, 0) <= VERSION <= (0, 6, 6):
+        pytest.skip("these versions give a client of Dask 2 options that it refuses")
     assert _result(_flow(), executors().DaskExecutor(address=old_cluster)) == ("from-the-test", 8080)
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pytest_flowsecrets import isolated_prefect
+from pytest_flowsecrets import IsolationEnded, isolated_prefect
 from pytest_flowsecrets.isolation import stack
 from tests.compat import VERSION, needs_prefect
 
@@ -141,10 +141,47 @@ def test_nested(outside):
         with isolated_prefect({"X": "inner"}, config="[context.secrets]\nF = 'f'\n") as inner:
             assert dict(inner) == {"X": "inner", "F": "f"}
             assert pool.submit(get, "X").result() == "inner"
+            with pytest.raises(IsolationEnded, match="another isolation has been entered since"):
+                outer["X"] = "covered"
         assert dict(outer) == {"X": "outer", "ONLY": "outer"}
         assert pool.submit(get, "X").result() == "outer"
         outer["NEW"] = "n"
         assert get("NEW") == "n"
+
+
+def test_what_is_used_after_its_isolation(outside):
+    """Every way of use says that it has ended, and changes nothing."""
+    with isolated_prefect({"X": "x"}) as secrets:
+        isolation = secrets._isolation
+    for use in (
+        lambda: secrets["X"],
+        lambda: secrets.update(X="y"),
+        lambda: secrets.pop("X"),
+        lambda: list(secrets),
+        lambda: "X" in secrets,
+        lambda: secrets.setenv("X", "y"),
+        lambda: secrets.write_config(""),
+        lambda: isolation.home.write_backend(""),
+        lambda: secrets.use_local_secrets,
+        lambda: secrets.environ,
+        lambda: secrets.reload(),
+    ):
+        with pytest.raises(IsolationEnded, match="this isolation has ended"):
+            use()
+    assert repr(secrets) == "<LocalSecrets of an isolation that does not count now>"
+
+
+def test_as_a_decorator(outside):
+    """Also of a function that calls itself; and the repr shows names only."""
+    isolated = isolated_prefect({"X": "hunter2"})
+
+    @isolated
+    def ask(again):
+        return [get("X"), *(ask(again=False) if again else [])]
+
+    assert ask(again=True) == ["hunter2", "hunter2"]
+    assert get("X") is None
+    assert repr(isolated) == "<isolated_prefect ['X']>"
 
 
 def test_left_in_the_wrong_order(outside):

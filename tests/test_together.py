@@ -449,7 +449,7 @@ def test_nor_by_a_child(local_secrets):
     assert "use-the-fixture-prefect_cloud" in child.stderr.splitlines()[-1]
 
 
-def test_an_api_of_the_test_can_be_reached(local_secrets, monkeypatch):
+def test_an_api_of_the_test_can_be_reached(local_secrets, monkeypatch, tmp_path):
     """In a file or a variable; and mocks of HTTP stand in front of the guard."""
     import prefect
     import requests
@@ -457,6 +457,11 @@ def test_an_api_of_the_test_can_be_reached(local_secrets, monkeypatch):
     local_secrets.write_config("[cloud]\nendpoint = 'http://127.0.0.1:1/x'\napi = 'http://127.0.0.1:1/x'\n")
     assert prefect.config.cloud.api == "http://127.0.0.1:1/x"
     assert "PREFECT__CLOUD__ENDPOINT" not in local_secrets.environ
+    own = tmp_path / "own.toml"
+    own.write_text("[cloud]\nendpoint = 'http://127.0.0.1:3/x'\napi = 'http://127.0.0.1:3/x'\n")
+    monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(own))
+    local_secrets.reload()
+    assert prefect.config.cloud.api == "http://127.0.0.1:3/x"
     monkeypatch.setenv("PREFECT__CLOUD__API", "http://127.0.0.1:2/x")
     local_secrets.reload()
     assert prefect.config.cloud.api == "http://127.0.0.1:2/x"

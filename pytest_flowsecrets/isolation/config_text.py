@@ -16,7 +16,8 @@ from pytest_flowsecrets.isolation.notify import warn_user
 Parser = Callable[[str], Dict[str, Any]]
 _POSITION = re.compile(r"\s*\((?:at line (\d+), column (\d+)|at end of document)\)$")
 _HEADER = re.compile(r"\s*\[\[?\s*[A-Za-z_][\w.-]*\s*\]?\]?\s*$")
-_KEY = re.compile(r"(\s*[\w.\"' -]{1,80}?=)(?=\s*[^\s=])")
+_PART = r"(?:[\w-]{1,80}|\"[^\"]{0,80}\"|'[^']{0,80}')"
+_KEY = re.compile(rf"\s*{_PART}(?:\s*\.\s*{_PART})*\s*=(?=\s*[^\s=])")
 _SYNTAX = frozenset(" \t\"'[]{},#")
 
 
@@ -103,32 +104,38 @@ def _position_of(error: Exception) -> Tuple[Optional[int], Optional[int], str]:
 
 
 def _key_on(text: str, line: Optional[int]) -> str:
-    lines = text.splitlines()
-    match = _KEY.match(lines[line - 1]) if line and line <= len(lines) else None
-    return f"the key {match.group(1).rstrip('=').strip()}" if match else "this line"
+    key = _key_of(text.split("\n"), line) if line else None
+    return f"the key {key.rstrip('=').strip()}" if key else "this line"
 
 
 def _excerpt(text: str, line: Optional[int], column: Optional[int]) -> str:
     """The faulty line with its neighbours, without any value: what is no syntax and no key becomes a dot."""
     if line is None:
         return ""
+    lines = text.replace("\r\n", "\n").split("\n")
     shown: List[str] = []
-    inside = False
-    for number, content in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
-        if abs(number - line) <= 1:
-            shown.append(f"{number:>5} | {_mask(content, inside_string=inside)}")
-            if number == line and column is not None:
-                shown.append(f"      | {' ' * (column - 1)}^")
-        inside ^= (content.count('"""') + content.count("'''")) % 2 == 1
+    for number in range(max(1, line - 1), min(line + 1, len(lines)) + 1):
+        content = lines[number - 1]
+        key = _key_of(lines, number) if number <= line else None
+        if number == line and (column is None or column <= len(key or "")):
+            key = None  # the fault is in what looks like the key
+        shown.append(f"{number:>5} | {_mask(content, key or '')}")
+        if number == line and column is not None:
+            shown.append(f"      | {' ' * (column - 1)}^")
     return "\n".join(shown)
 
 
-def _mask(line: str, *, inside_string: bool) -> str:
-    if not inside_string and _HEADER.match(line):
-        return line
-    key = None if inside_string else _KEY.match(line)
-    kept = key.group(1) if key else ""
-    return kept + "".join(char if char in _SYNTAX else "•" for char in line[len(kept) :])
+def _key_of(lines: List[str], number: int) -> Optional[str]:
+    """The key (or the table's header) with which a line begins, if a statement begins there at all.
+
+    It does if the lines above are whole TOML; inside a text or a list of several lines they are not.
+    """
+    found = _KEY.match(lines[number - 1]) or _HEADER.match(lines[number - 1])
+    return found.group() if found and _standard("\n".join(lines[: number - 1]))[1] is None else None
+
+
+def _mask(line: str, key: str) -> str:
+    return key + "".join(char if char in _SYNTAX else "•" for char in line[len(key) :])
 
 
 def _differences(one: Any, other: Any, at: str = "") -> Iterator[str]:

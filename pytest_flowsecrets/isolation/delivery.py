@@ -3,72 +3,79 @@
 By the strongest road that an operator has, the variable ``PREFECT__CONTEXT__SECRETS__NAME``. Where no variable can
 give a secret of exactly that name (any upper case up to 0.6.6, ``__`` in every version), by ``[context.secrets]`` of a
 config file, which keeps names as they are: a copy of the user's own with the secret put in, to which
-``PREFECT__USER_CONFIG_PATH`` points.
+``PREFECT__USER_CONFIG_PATH`` points. A secret that the test takes away is left out of copies of both files.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping, Optional, Set
 
 from pytest_flowsecrets.errors import ConfigSyntaxError, UsageError
 from pytest_flowsecrets.isolation import config_text
-from pytest_flowsecrets.isolation.environ import PREFIX, secret_of, variable_for
-from pytest_flowsecrets.isolation.home import write_private
+from pytest_flowsecrets.isolation.environ import PREFIX, put_back, secret_of, variable_for, visible
+from pytest_flowsecrets.isolation.home import EFFECTIVE_BACKEND, EFFECTIVE_CONFIG, write_private
 from pytest_flowsecrets.isolation.spelling import as_text
 
-CONFIG_PATH = f"{PREFIX}USER_CONFIG_PATH"
+if TYPE_CHECKING:
+    from pytest_flowsecrets.isolation.config_text import Parser
+
+Content = Dict[str, Any]
 
 
 class Delivery:
-    """The variables and the file by which an isolation's secrets travel.
+    """The variables and files by which an isolation's secrets travel.
 
     Args:
         root: the private home directory.
         version: the Prefect version whose rules say which names a variable can carry.
         parse: Prefect's own TOML parser, None without Prefect.
+
+    Attributes:
+        variables: what was set in ``os.environ``, by name.
     """
 
-    def __init__(self, root: Path, version: str, parse: Optional[Callable[[str], Dict[str, Any]]]) -> None:
-        self._root = root
+    def __init__(self, root: Path, version: str, parse: Optional[Parser]) -> None:
         self._version = version
-        self._parse = parse
-        self._in_file: Dict[str, Any] = {}
-        self._not_in_file: Set[str] = set()
-        self._declared_config = os.environ.get(CONFIG_PATH)
+        self._in_files: Dict[str, Any] = {}
+        self._left_out: Set[str] = set()
         self.variables: Dict[str, str] = {}
+        self._config = ConfigFile(f"{PREFIX}USER_CONFIG_PATH", "config.toml", root / EFFECTIVE_CONFIG, parse)
+        self._backend = ConfigFile(f"{PREFIX}BACKEND_CONFIG_PATH", "backend.toml", root / EFFECTIVE_BACKEND, parse)
 
-    # -- what an isolation does ---------------------------------------------------------------------------------------
-
-    def give(self, name: str, value: Any, *, in_file: bool = False) -> None:
-        """Set a secret, by a variable where one can carry it, unless it is to be ``in_file``.
+    def give(self, values: Mapping[str, Any], *, in_file: bool = False) -> None:
+        """Set secrets, by variables where these can carry them, unless they are to be ``in_file``.
 
         Raises:
-            UsageError: the name is no text, or the value neither text nor JSON data.
+            UsageError: a name is no text, or a value neither text nor JSON data.
         """
-        text = as_text(self.checked(name), value)
-        variable = None if in_file else variable_for(name, text, self._version)
-        self.take(name)
-        if variable:
-            self.set_variable(variable, text)
-        else:
-            self._in_file[name] = _toml_value(value, text)
-        self._not_in_file.discard(name)
+        texts = {checked(name): as_text(name, value) for name, value in values.items()}
+        self.take(texts)
+        for name, text in texts.items():
+            variable = None if in_file else variable_for(name, text, self._version)
+            if variable:
+                self.set_variable(variable, text)
+            else:
+                self._in_files[name] = _toml_value(values[name], text)
+        self._left_out.difference_update(texts)
 
-    @staticmethod
-    def checked(name: object) -> str:
-        """The name of a secret, if it can be one."""
-        if not isinstance(name, str):
-            raise UsageError(f"the name of a secret is text, not {type(name).__name__}")
-        return name
+    def take(self, names: Iterable[str]) -> None:
+        """Remove secrets wherever they are defined by their own name."""
+        gone = set(names)
+        self._left_out |= gone
+        for name in gone:
+            self._in_files.pop(name, None)
+        for variable in [known for known in os.environ if secret_of(known, self._version) in gone]:
+            self.unset_variable(variable)
 
-    def take(self, name: str) -> None:
-        """Remove a secret wherever it is defined."""
-        self._in_file.pop(name, None)
-        self._not_in_file.add(name)
-        for variable in [known for known in os.environ if secret_of(known, self._version) == name]:
-            del os.environ[variable]
+    def gives(self, name: str) -> bool:
+        """Whether a secret is given by a variable or put into the file."""
+        return name in self._in_files or self.by_variable(name)
+
+    def by_variable(self, name: str) -> bool:
+        """Whether a variable defines a secret, so that no file counts."""
+        return any(secret_of(variable, self._version) == name for variable in os.environ)
 
     def set_variable(self, variable: str, text: str) -> None:
         """Set a variable of the environment.
@@ -85,60 +92,128 @@ class Delivery:
             ) from None
         self.variables[variable] = text
 
-    def use_written_config(self) -> None:
-        """Let the private ``config.toml`` count, whatever file the run had declared."""
-        self._declared_config = None
-        os.environ.pop(CONFIG_PATH, None)
+    def unset_variable(self, variable: str) -> None:
+        """Remove a variable from the environment."""
+        os.environ.pop(variable, None)
+        self.variables.pop(variable, None)
 
-    # -- what a load needs --------------------------------------------------------------------------------------------
+    def use_written(self, name: str) -> None:
+        """Let the private file ``name`` count as it was written now, whatever file the run had declared."""
+        (self._config if name == "config.toml" else self._backend).declare(None)
+        self._left_out.clear()
 
     def sync(self) -> None:
-        """Bring the config file that Prefect reads up to date."""
-        effective = str(self._root / "effective-config.toml")
-        if os.environ.get(CONFIG_PATH) not in (effective, None):
-            self._declared_config = os.environ[CONFIG_PATH]  # the test has set the variable itself
-        content = self._content() if self._in_file or self._not_in_file else None
-        if content is not None:
-            write_private(Path(effective), config_text.to_text(content))
-            self.set_variable(CONFIG_PATH, effective)
-        elif self._declared_config is not None:
-            os.environ[CONFIG_PATH] = self._declared_config
+        """Bring the files that Prefect reads up to date.
+
+        Raises:
+            ConfigSyntaxError: the file into which a secret has to be put is no TOML.
+            UsageError: its secrets are no table.
+        """
+        self._variable_of(self._config, self._in_files, self._left_out)
+        self._variable_of(self._backend, {}, self._left_out | set(self._in_files))
+
+    def _variable_of(self, file: ConfigFile, put: Mapping[str, Any], drop: Set[str]) -> None:
+        path = file.path(put, drop)
+        if path is None:
+            self.unset_variable(file.variable)
+        elif path == file.declared:
+            os.environ[file.variable] = path
         else:
-            os.environ.pop(CONFIG_PATH, None)
-
-    def _content(self) -> Optional[Dict[str, Any]]:
-        """The user's config file with our secrets in and those taken out; None where it can stay as it is."""
-        source = Path(os.path.expandvars(os.path.expanduser(self._declared_config or "~/.prefect/config.toml")))
-        try:
-            content = config_text.read(source.read_text("utf-8"), self._parse) if source.is_file() else {}
-        except Exception:  # noqa: BLE001 - parsers raise many kinds, and their texts may hold values
-            raise ConfigSyntaxError(str(source), None, None, "the file is no TOML that Prefect reads") from None
-        context = content.setdefault("context", {})
-        secrets = context.setdefault("secrets", {}) if isinstance(context, dict) else None
-        if not isinstance(secrets, dict):
-            return None
-        present = {name for name in self._not_in_file if name in secrets}
-        if not present and not self._in_file:
-            return None
-        for name in present:
-            del secrets[name]
-        secrets.update(self._in_file)
-        return content
-
-    # -- undoing a refused change -------------------------------------------------------------------------------------
+            self.set_variable(file.variable, path)
 
     def saved(self) -> Callable[[], None]:
         """Remember everything; calling the result brings it back."""
-        held = (dict(self._in_file), set(self._not_in_file), self._declared_config, dict(self.variables))
-        environ = {name: text for name, text in os.environ.items() if name.startswith(PREFIX)}
+        held = dict(self._in_files), set(self._left_out), dict(self.variables)
+        declared = self._config.declared, self._backend.declared
+        environ = visible()
 
         def undo() -> None:
-            self._in_file, self._not_in_file, self._declared_config, self.variables = held
-            for name in [name for name in os.environ if name.startswith(PREFIX) and name not in environ]:
-                del os.environ[name]
-            os.environ.update(environ)
+            self._in_files, self._left_out, self.variables = held
+            put_back(environ)
+            self._config.declare(declared[0])
+            self._backend.declare(declared[1])
+            self.sync()
 
         return undo
+
+
+class ConfigFile:
+    """One of Prefect's files: the private one or the one that the run has declared, or a copy with our changes.
+
+    Args:
+        variable: the variable that says where Prefect finds it.
+        name: its name in ``~/.prefect``.
+        copy: where a copy may be written.
+        parse: Prefect's own TOML parser, None without Prefect.
+
+    Attributes:
+        declared: what the run, or the test itself, has set the variable to; None where it has not.
+    """
+
+    def __init__(self, variable: str, name: str, copy: Path, parse: Optional[Parser]) -> None:
+        self.variable = variable
+        self._private = copy.parent / ".prefect" / name
+        self._copy = copy
+        self._parse = parse
+        self._last = self.declared = os.environ.get(variable)
+
+    def declare(self, path: Optional[str]) -> None:
+        """Let another file count, None being the private one, whatever the variable holds."""
+        self.declared = path
+        self._last = os.environ.get(self.variable)
+
+    def path(self, put: Mapping[str, Any], drop: Set[str]) -> Optional[str]:
+        """What the variable has to hold so that Prefect reads the file with ``put`` in and ``drop`` left out."""
+        held = os.environ.get(self.variable)
+        if held != self._last:
+            self.declared = held  # the test itself has set or removed the variable
+        self._last = self._path(put, drop)
+        return self._last
+
+    def _path(self, put: Mapping[str, Any], drop: Set[str]) -> Optional[str]:
+        content = self._read() if put or drop else {}
+        if _edit(content, put, drop):
+            write_private(self._copy, config_text.to_text(content))
+            return str(self._copy)
+        moved = os.path.expanduser(f"~/.prefect/{self._private.name}") != str(self._private)  # the test has moved HOME
+        return str(self._private) if self.declared is None and moved and self._private.exists() else self.declared
+
+    def _read(self) -> Content:
+        source = Path(os.path.expandvars(os.path.expanduser(self.declared or str(self._private))))
+        try:
+            return config_text.read(source.read_text("utf-8"), self._parse) if source.is_file() else {}
+        except Exception:  # noqa: BLE001 - parsers raise many kinds, and their texts may hold values
+            raise ConfigSyntaxError(str(source), None, None, "the file is no TOML that Prefect reads") from None
+
+
+def _edit(content: Content, put: Mapping[str, Any], drop: Set[str]) -> bool:
+    """Put secrets into the content of a file and leave some out; whether that changes anything."""
+    context = content.setdefault("context", {}) if put else content.get("context", {})
+    secrets = context.setdefault("secrets", {}) if put and isinstance(context, dict) else _secrets_of(context)
+    if not isinstance(secrets, dict):
+        if put:
+            raise UsageError(f"[context.secrets] of the config file is no table, so {sorted(put)} cannot be put there")
+        return False
+    dropped = [name for name in drop if name in secrets]
+    for name in dropped:
+        del secrets[name]
+    secrets.update(put)
+    return bool(put or dropped)
+
+
+def _secrets_of(context: Any) -> Any:
+    return context.get("secrets", {}) if isinstance(context, dict) else None
+
+
+def checked(name: object) -> str:
+    """The name of a secret, if it can be one.
+
+    Raises:
+        UsageError: it is no text.
+    """
+    if not isinstance(name, str):
+        raise UsageError(f"the name of a secret is text, not {type(name).__name__}")
+    return name
 
 
 def _toml_value(value: Any, text: str) -> Any:

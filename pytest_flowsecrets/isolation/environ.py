@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import site
-from typing import Dict, Iterable, List, Mapping, Optional
+from functools import lru_cache
+from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
 PREFIX = "PREFECT__"
 SECRETS_PREFIX = "PREFECT__CONTEXT__SECRETS__"
 HOME_NAMES = ("HOME", "USERPROFILE") if os.name == "nt" else ("HOME",)  # what `~` follows
 _USER_BASE = "PYTHONUSERBASE"
+_LONGEST = 100_000  # bytes; Linux refuses to start a process with a variable of 128 KiB
 
 ambient: Dict[str, str] = {name: text for name, text in os.environ.items() if name.startswith(PREFIX)}
 
@@ -33,19 +35,18 @@ def forget_ambient(names: Iterable[str]) -> None:
 def variable_for(name: str, text: str, version: str) -> Optional[str]:
     """The variable that gives a secret of exactly this name and text, or None where no variable can.
 
-    Prefect changes some names (``secret_of``), and the operating system allows neither NUL nor, in names, ``=``.
+    Prefect changes some names (``secret_of``), and the operating system allows neither NUL nor, in names, ``=``, nor
+    very long texts.
     """
     if "=" in name or "\0" in name + text or secret_of(SECRETS_PREFIX + name, version) != name:
         return None
-    if os.name == "nt" and name != name.upper():
-        return None
     try:
-        os.fsencode(name + text)
+        return SECRETS_PREFIX + name if len(os.fsencode(name + text)) < _LONGEST else None
     except UnicodeEncodeError:
         return None
-    return SECRETS_PREFIX + name
 
 
+@lru_cache(maxsize=4096)
 def secret_of(variable: str, version: str) -> Optional[str]:
     """The secret that a variable defines, wholly or (``A__B``) a part of; None if it is not about secrets.
 
@@ -64,7 +65,7 @@ def secret_of(variable: str, version: str) -> Optional[str]:
     return first.lower() if release < (0, 6, 7) or (rest and release < (0, 15)) else first
 
 
-def _release(version: str) -> tuple[int, ...]:
+def _release(version: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
 
 
@@ -73,36 +74,51 @@ class Environment:
 
     def __init__(self) -> None:
         self._saved: Dict[str, str] = {}
-        self._names: frozenset[str] = frozenset()
+        self._hidden: Dict[str, str] = {}
+        self._home = ""
 
-    def enter(self, home: str, hidden: Mapping[str, str]) -> None:
-        """Hide the ambient variables and those in ``hidden``, and move the home directory to ``home``."""
-        self._saved = _taken()
-        for name, text in [*ambient.items(), *hidden.items()]:
+    def enter(self, home: str, of_outer: Mapping[str, str]) -> None:
+        """Hide the ambient variables and those of outer isolations, and move the home directory to ``home``."""
+        self._saved, self._home = visible(), home
+        self._hidden = {name: text for name, text in ambient.items() if os.environ.get(name) == text}
+        for name, text in of_outer.items():
             if os.environ.get(name) == text:
                 del os.environ[name]
+        for name in self._hidden:
+            os.environ.pop(name, None)
         if _USER_BASE not in os.environ and site.ENABLE_USER_SITE:
             # Python looks for packages of `pip install --user` below HOME; a child process must still find them.
             os.environ[_USER_BASE] = site.getuserbase()
         for name in HOME_NAMES:
             os.environ[name] = home
 
-    def keep_home(self, home: str) -> None:
+    def keep_home(self) -> None:
         """Set the home directory again if the test has removed it, so that ``~`` never means the developer's own."""
         for name in HOME_NAMES:
-            os.environ.setdefault(name, home)
+            os.environ.setdefault(name, self._home)
 
     def exit(self) -> None:
         """Make everything that belongs to Prefect as it was, whatever the test did to it."""
-        for name in _taken():
-            if name not in self._saved:
+        put_back(self._saved)
+
+    def sweep(self, ours: Mapping[str, str]) -> None:
+        """After ``exit``: take away what something older than the isolation (a ``monkeypatch``) has put back since.
+
+        Whoever changes variables around an isolation undoes that by itself; only what the isolation itself had set
+        (``ours``) or hidden is looked after.
+        """
+        for name, text in ours.items():
+            if os.environ.get(name) == text and self._saved.get(name) != text:
                 del os.environ[name]
-        for name, text in self._saved.items():
-            if os.environ.get(name) != text:
-                os.environ[name] = text
+        for name, text in self._hidden.items():
+            os.environ.setdefault(name, text)
+        for name in HOME_NAMES:
+            if os.environ.get(name) == self._home:
+                _set(name, self._saved.get(name))
 
 
-def _taken() -> Dict[str, str]:
+def visible() -> Dict[str, str]:
+    """What a child process needs to see the same: the home directory and every ``PREFECT__`` variable, in order."""
     return {
         name: text
         for name, text in os.environ.items()
@@ -110,6 +126,23 @@ def _taken() -> Dict[str, str]:
     }
 
 
-def visible() -> Dict[str, str]:
-    """What a child process needs to see the same: the home directory and every ``PREFECT__`` variable."""
-    return _taken()
+def _set(name: str, text: Optional[str]) -> None:
+    if text is None:
+        del os.environ[name]
+    else:
+        os.environ[name] = text
+
+
+def put_back(saved: Mapping[str, str]) -> None:
+    """Make Prefect's part of ``os.environ`` what ``visible`` had said, order included: Prefect reads it in order."""
+    for name in visible():
+        if name not in saved:
+            del os.environ[name]
+    for name, text in saved.items():
+        if os.environ.get(name) != text:
+            os.environ[name] = text
+    wanted = [name for name in saved if name.startswith(PREFIX)]
+    if wanted != [name for name in os.environ if name.startswith(PREFIX)]:
+        for name in wanted:
+            del os.environ[name]
+            os.environ[name] = saved[name]

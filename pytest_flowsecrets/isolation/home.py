@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, ContextManager, Dict, List, Mapping, Optional, Union
 
 from pytest_flowsecrets.errors import PrefectNotInstalled
 from pytest_flowsecrets.isolation import config_text
+from pytest_flowsecrets.isolation.shield import shielded
 
+EFFECTIVE_CONFIG, EFFECTIVE_BACKEND = "effective-config.toml", "effective-backend.toml"  # copies with our changes
+_OURS = (".prefect/config.toml", ".prefect/backend.toml", EFFECTIVE_CONFIG, EFFECTIVE_BACKEND)
+# Around a write: the file, what Prefect will read in it, and whether a refusal undoes it.
+Writing = Callable[[Path, Dict[str, Any], bool], ContextManager[None]]
 ConfigText = Union[str, Mapping[str, Any]]
 
 
@@ -22,16 +28,15 @@ class PrefectHome:
         path: the private ``.prefect`` folder, what ``~/.prefect`` means inside the isolation.
     """
 
-    def __init__(
-        self, root: Path, changed: Callable[[bool], None], parser: Optional[config_text.Parser] = None
-    ) -> None:
+    def __init__(self, root: Path, writing: Writing, parser: Optional[config_text.Parser] = None) -> None:
         self.path = root / ".prefect"
-        self._changed = changed
+        self._writing = writing
         self._parser = parser
 
     def __repr__(self) -> str:
         return f"<PrefectHome {str(self.path)!r}>"
 
+    @shielded
     def write_config(self, text_or_mapping: ConfigText, *, strict: bool = True) -> Path:
         """Write ``config.toml`` and let Prefect see it at once.
 
@@ -48,35 +53,22 @@ class PrefectHome:
             SecretRejected: Prefect refuses to load with it; the former file is back.
             PrefectNotInstalled: not ``strict``, and there is no Prefect that could read it.
         """
-        return self.write("config.toml", text_or_mapping, strict=strict)[0]
+        return self._write("config.toml", text_or_mapping, strict=strict)
 
+    @shielded
     def write_backend(self, text_or_mapping: ConfigText, *, strict: bool = True) -> Path:
         """Write ``backend.toml``: read from Prefect 0.10.0 on, stronger than ``config.toml``; as ``write_config``."""
-        return self.write("backend.toml", text_or_mapping, strict=strict)[0]
+        return self._write("backend.toml", text_or_mapping, strict=strict)
 
-    def write(self, name: str, text_or_mapping: ConfigText, *, strict: bool) -> Tuple[Path, Dict[str, Any]]:
-        """Write the file ``name``; its path and what Prefect reads in it (nothing where not ``strict``)."""
+    def _write(self, name: str, text_or_mapping: ConfigText, *, strict: bool) -> Path:
         if not strict and self._parser is None:
             raise PrefectNotInstalled("strict=False")
         target = self.path / name
         text = config_text.to_text(text_or_mapping)
         found = config_text.check(text, str(target), self._parser) if strict else {}
-        former = target.read_bytes() if target.exists() else None
-        write_private(target, text)
-        try:
-            self._changed(strict)
-        except Exception:
-            if strict:
-                _put_back(target, former)
-            raise
-        return target, found
-
-
-def _put_back(target: Path, former: Union[bytes, None]) -> None:
-    if former is None:
-        target.unlink()
-    else:
-        write_private(target, former)
+        with self._writing(target, found, strict):
+            write_private(target, text)
+        return target
 
 
 def write_private(target: Path, text: Union[str, bytes]) -> None:
@@ -108,7 +100,7 @@ class HomePool:
             self._free, self._all, self._owner, self._forked = [], [], os.getpid(), True
         while self._free:
             root = self._free.pop()
-            if (root / ".prefect").is_dir():
+            if _is_empty(root):
                 return root
         root = Path(tempfile.mkdtemp(prefix="flowsecrets-"))
         (root / ".prefect").mkdir(mode=0o700)
@@ -119,12 +111,16 @@ class HomePool:
         """Take a home directory back and remove whatever the test left in it."""
         if os.getpid() != self._owner:
             return
-        if [str(path.relative_to(root)) for path in root.rglob("*")] != [".prefect"]:
+        for name in _OURS:  # the usual case, cheaper than to remove whatever there may be
+            with contextlib.suppress(OSError):
+                (root / name).unlink()
+        if not _is_empty(root):
             shutil.rmtree(root, ignore_errors=True)
             if root.exists():  # something in it cannot be removed, or is being written: never hand it out again
                 return
-            (root / ".prefect").mkdir(mode=0o700, parents=True)
-            root.chmod(0o700)
+            (root / ".prefect").mkdir(parents=True)
+        root.chmod(0o700)
+        (root / ".prefect").chmod(0o700)
         if self._forked:  # it may end by `os._exit`, without a chance to clean up
             shutil.rmtree(root)
         else:
@@ -137,6 +133,14 @@ class HomePool:
                 shutil.rmtree(root, ignore_errors=True)
             self._free.clear()
             self._all.clear()
+
+
+def _is_empty(root: Path) -> bool:
+    try:
+        names = os.listdir(root) + os.listdir(root / ".prefect")
+    except OSError:
+        return False
+    return names == [".prefect"] and not (root / ".prefect").is_symlink()
 
 
 homes = HomePool()

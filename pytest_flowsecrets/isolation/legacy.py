@@ -11,21 +11,21 @@ What Prefect freezes at import is not reloaded: log level and handlers, defaults
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional
 
-from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX
+from pytest_flowsecrets.isolation.loading import Loader
 from pytest_flowsecrets.isolation.tables import (
     MISSING,
+    Path,
     Tree,
     change,
     changes,
-    freeze,
+    fill,
     items_of,
     leaves,
+    prune,
     thaw,
 )
 from pytest_flowsecrets.isolation.threads import thread_states
@@ -34,7 +34,6 @@ from pytest_flowsecrets.isolation.version import installed_version, require_supp
 if TYPE_CHECKING:
     from types import ModuleType
 
-CLOUD_ADDRESS = "https://api.prefect.io"
 SECRETS = ("context", "secrets")
 State = Dict[str, Any]
 
@@ -55,9 +54,8 @@ def find_prefect() -> Optional[LegacyPrefect]:
         else:
             require_supported(version)
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore"
-                )  # Prefect's own imports are full of deprecations; `-W error` is not for them
+                # Prefect's own imports are full of deprecations; `-W error` is not for them.
+                warnings.simplefilter("ignore")
                 import prefect
 
             _found.append(LegacyPrefect(prefect, version))
@@ -79,20 +77,9 @@ class LegacyPrefect:
         self.context_module: Any = sys.modules["prefect.utilities.context"]
         self.table: type = self.configuration.Config
         self.context: Any = self.context_module.context
-        self._bases: Dict[Any, Tree] = {}
-        with open(self.configuration.DEFAULT_CONFIG, encoding="utf-8") as packaged:
-            text = packaged.read()
-        # Where Prefect's own defaults depend on more than HOME, loaded configurations cannot be kept for later.
-        self._defaults_are_plain = not re.search(r"\$\w|^\[context", text, re.MULTILINE)
-        # `cloud.endpoint` exists from 0.10.0; before, the address stands in `cloud.api` itself.
-        self.cloud_key = "endpoint" if "endpoint" in self.parse(text)["cloud"] else "api"
+        self.loader = Loader(self.configuration)
 
     # -- reading ------------------------------------------------------------------------------------------------------
-
-    def parse(self, text: str) -> Dict[str, Any]:
-        """Read TOML with the parser that Prefect reads with."""
-        parsed: Dict[str, Any] = self.configuration.toml.loads(text)
-        return parsed
 
     def get(self, name: str) -> Any:
         """What ``Secret(name).get()`` gives, or raises, in this thread."""
@@ -100,105 +87,35 @@ class LegacyPrefect:
 
         return Secret(name).get()
 
-    def context_secrets(self) -> Any:
-        """``prefect.context.secrets`` of this thread; an empty dict where there are none."""
-        return self.package.context.get("secrets", {})
+    def context_secrets(self) -> Dict[str, Any]:
+        """``prefect.context.secrets`` of this thread, copied; empty where it is no table."""
+        secrets = self.package.context.get("secrets", {})
+        if isinstance(secrets, (dict, self.table)):
+            return dict.copy(items_of(secrets))  # in one step: another thread may be changing it
+        return dict(secrets) if hasattr(secrets, "keys") else {}
 
     def decoded(self, name: str, value: Any) -> Any:
         """What ``Secret(name).get()`` would give if the context held ``value``."""
         state = self.package.context.__dict__
         # Not `with prefect.context(…)`: up to 0.14.1 leaving it overwrites secrets that the test put into the context.
-        held = state.get("secrets", MISSING)
+        before = dict(state)
         state["secrets"] = {name: value}
         try:
             return self.get(name)
         finally:
-            state["secrets"] = held
-            if held is MISSING:
-                del state["secrets"]
+            fill(state, before)
 
     def flag(self, section: str, key: str) -> Any:
         """A configuration value as ``Secret.get`` reads it: from the context from 0.6.4 on, else from the config."""
         config = self.package.context.get("config") or self.package.config
         return config[section][key]
 
-    # -- loading ------------------------------------------------------------------------------------------------------
-
-    def load(self) -> Tree:
-        """What a fresh process with this ``os.environ`` would load, by Prefect's own loader.
-
-        Raises:
-            Exception: whatever ``import prefect`` would raise.
-        """
-        self.configuration.USER_CONFIG = os.environ.get(f"{PREFIX}USER_CONFIG_PATH", "~/.prefect/config.toml")
-        if self._has_backend_file:
-            path = os.environ.get(f"{PREFIX}BACKEND_CONFIG_PATH", "~/.prefect/backend.toml")
-            self.configuration.BACKEND_CONFIG = path
-        with warnings.catch_warnings():
-            # literal_eval warns of "\d"; under `-W error` that would change the value, in production it does not
-            warnings.simplefilter("ignore")
-            tree = self._load_quickly() if self._is_plain() else self._load_all()
-        {}.update(tree.get("context", {}))  # as `prefect.context` is made at import, which fails unless it is a table
-        return tree
-
-    def config_files(self) -> List[str]:
-        """The files that ``load`` reads besides Prefect's own, those that exist."""
-        paths = [self.configuration.USER_CONFIG]
-        if self._has_backend_file:
-            paths.append(self.configuration.BACKEND_CONFIG)
-        expanded = [str(self.configuration.interpolate_env_vars(path)) for path in paths]
-        return [path for path in expanded if os.path.isfile(path)]
-
-    def files_set(self, section: str, key: str) -> bool:
-        """Whether one of the files that ``load`` reads sets a key."""
-        tables = [self.configuration.load_toml(path).get(section) for path in self.config_files()]
-        return any(isinstance(table, dict) and key in table for table in tables)
-
-    @property
-    def _has_backend_file(self) -> bool:
-        return "backend_config_path" in self.configuration.load_configuration.__annotations__
-
-    def _load_all(self) -> Tree:
-        configuration = self.configuration
-        if hasattr(configuration, "load_default_config"):  # 0.15.0
-            return freeze(configuration.load_default_config(), self.table)
-        arguments = {
-            "path": configuration.DEFAULT_CONFIG,
-            "user_config_path": configuration.USER_CONFIG,
-            "env_var_prefix": configuration.ENV_VAR_PREFIX,
-        }
-        if self._has_backend_file:
-            arguments["backend_config_path"] = configuration.BACKEND_CONFIG
-        loaded = configuration.process_task_defaults(configuration.load_configuration(**arguments))
-        return freeze(loaded, self.table)
-
-    def _is_plain(self) -> bool:
-        """Whether no value can refer to another, so that the variables alone make ``context``."""
-        if not self._defaults_are_plain or self.config_files():
-            return False
-        return not any("$" in text for name, text in os.environ.items() if name.startswith(PREFIX))
-
-    def _load_quickly(self) -> Tree:
-        """As ``_load_all``, the part that depends on no secret being kept: 0.1 ms instead of 3."""
-        home = os.path.expanduser("~")
-        kept = [pair for pair in os.environ.items() if pair[0].startswith(PREFIX) and SECRETS_PREFIX not in pair[0]]
-        base = self._bases.get((home, *kept))
-        if base is None:
-            if len(self._bases) > 50:  # noqa: PLR2004 - homes and declared variables hardly vary in a run
-                self._bases.clear()
-            base = self._bases[(home, *kept)] = self._load_all()
-        variables = self.configuration.interpolate_config({}, env_var_prefix=self.configuration.ENV_VAR_PREFIX)
-        self.configuration.validate_config(variables)
-        tree = Tree(base)
-        tree.pop("context", None)
-        tree.update((key, value) for key, value in freeze(variables, self.table).items() if key == "context")
-        return tree
-
     # -- putting in place ---------------------------------------------------------------------------------------------
 
     def roots(self) -> List[Any]:
         """The configuration objects; one, unless somebody has put another in place of ``prefect.config``."""
-        roots = [self.context_module.config, self.configuration.config, self.package.config]
+        modules = (self.context_module, self.configuration, self.package)
+        roots = [getattr(module, "config", None) for module in modules]
         return list({id(root): root for root in roots if isinstance(root, self.table)}.values())
 
     def put(self, tree: Tree) -> None:
@@ -218,15 +135,14 @@ class LegacyPrefect:
 
         What the test itself changed meanwhile (``set_temporary_config``, ``with prefect.context(…)``) stays.
         """
-        forced = {(*SECRETS, name) for name in names}
-        altered = dict.fromkeys(forced, MISSING)  # first away, then anew: a table may have become a value
-        altered.update(changes(old, new))
-        altered.update((path, value) for path, value in leaves(new) if path[:3] in forced)
+        altered = self._altered(old, new, names)
         roots = self.roots()
         former = self.context_items(roots)
         for config in [*roots, *self._copies(roots)]:
             for path, value in altered.items():
                 change(config, path, value, self.table)
+                if value is MISSING and path[:2] != SECRETS:
+                    prune(config, path, self.table)
         present = self.context_items(roots[:1])
         touched = {path[2] for path in altered if path[:2] == SECRETS and len(path) > len(SECRETS)}
         for state in thread_states(self.context):
@@ -236,6 +152,14 @@ class LegacyPrefect:
                     _set(state, key, present.get(key, MISSING))
                 elif key == "secrets" and hasattr(held, "keys"):
                     state[key] = self._merged(held, present.get(key), touched)
+
+    @staticmethod
+    def _altered(old: Tree, new: Tree, names: Iterable[str]) -> Dict[Path, Any]:
+        """What differs, the secrets ``names`` being taken away and set anew even if they look the same."""
+        forced = {(*SECRETS, name) for name in names}
+        found = changes(old, new)
+        anew = {path: value for path, value in leaves(new) if path[:3] in forced}
+        return {**dict.fromkeys(forced - set(anew), MISSING), **found, **anew}
 
     def _merged(self, own: Any, ours: Any, names: Iterable[str]) -> State:
         """A table that the test itself put into the context, with our changes; the test's object stays as it is."""

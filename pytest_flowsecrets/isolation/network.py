@@ -1,17 +1,17 @@
 """The default address of Prefect Cloud, out of reach from inside an isolation.
 
-In this process the transport of every Prefect client, ``requests``, refuses it at the last moment, so that a test
-which mocks HTTP (``responses``, ``requests-mock``) still gets its mock. A child process is given an address that leads
-nowhere.
+The configuration says an address that leads nowhere, and so do child processes, workers of Dask and agents, to which
+Prefect hands it on. In this process ``requests``, the transport of every Prefect client, tells what to do instead; it
+also refuses the default address itself, at the last moment, so that mocks of HTTP still stand in front of it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, List, Tuple
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.errors import CloudUnreachable
-from pytest_flowsecrets.isolation.legacy import CLOUD_ADDRESS
+from pytest_flowsecrets.isolation.loading import CLOUD_ADDRESS
 
 # `requests` knows no such scheme and says so at once, with the address; a refused connection it would retry for 63 s.
 NOWHERE = "unreachable://from-an-isolated-test--use-the-fixture-prefect_cloud-or-prefect_server"
@@ -24,39 +24,35 @@ class CloudGuard:
 
     def __init__(self) -> None:
         self._active = False
-        self._original: Callable[..., Any] = _unset
-        self._guard: Callable[..., Any] = _unset
+        self._patches: List[Tuple[Any, str, Any, Any]] = []
 
     def enter(self) -> None:
         """Put the guard in place."""
-        adapters = _adapters()
-        original = adapters.send
+        from requests import Session
+        from requests.adapters import HTTPAdapter
 
-        def send(adapter: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._active and urlsplit(request.url).hostname == _HOST:
+        self._active = True
+        self._patch(Session, "get_adapter", lambda url: url.startswith(NOWHERE))
+        self._patch(HTTPAdapter, "send", lambda request: urlsplit(request.url).hostname == _HOST)
+
+    def _patch(self, owner: Any, name: str, refused: Callable[[Any], bool]) -> None:
+        original = getattr(owner, name)
+
+        def guard(this: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._active and refused([*args, *kwargs.values()][0]):
                 raise CloudUnreachable(
                     f"{CLOUD_ADDRESS} cannot be reached from an isolated test: use the fixture prefect_cloud "
                     "(or prefect_server), or set PREFECT__CLOUD__API in the test to an API of your own"
                 )
-            return original(adapter, request, *args, **kwargs)
+            return original(this, *args, **kwargs)
 
-        self._active, self._original, self._guard = True, original, send
-        adapters.send = send
+        setattr(owner, name, guard)
+        self._patches.append((owner, name, original, guard))
 
     def exit(self) -> None:
         """Let everything through again."""
-        if not self._active:  # never entered: there is no Prefect, and maybe no `requests` either
-            return
         self._active = False
-        if _adapters().send is self._guard:  # otherwise a mock stands on top of it, and brings it back later
-            _adapters().send = self._original
-
-
-def _adapters() -> Any:
-    from requests.adapters import HTTPAdapter
-
-    return HTTPAdapter
-
-
-def _unset(*_: Any, **__: Any) -> None:
-    raise AssertionError("the guard was not entered")
+        for owner, name, original, guard in self._patches:
+            if getattr(owner, name) is guard:  # otherwise a mock stands on top of it, and brings it back later
+                setattr(owner, name, original)
+        self._patches.clear()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, MutableMapping, Sequence
 
+from pytest_flowsecrets.errors import IsolationEnded
+from pytest_flowsecrets.isolation.delivery import checked
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX, visible
 from pytest_flowsecrets.isolation.notify import warn_user
+from pytest_flowsecrets.isolation.shield import shielded
 from pytest_flowsecrets.isolation.surprises import Surprises
 
 if TYPE_CHECKING:
@@ -34,7 +37,10 @@ class LocalSecrets(MutableMapping[str, Any]):
         self.surprises = Surprises(isolation)
 
     def __repr__(self) -> str:
-        return f"<LocalSecrets {sorted(map(str, self))}>"
+        try:
+            return f"<LocalSecrets {sorted(map(str, self))}>"
+        except IsolationEnded:
+            return "<LocalSecrets of an isolation that does not count now>"
 
     # -- the mapping --------------------------------------------------------------------------------------------------
 
@@ -44,19 +50,19 @@ class LocalSecrets(MutableMapping[str, Any]):
             raise KeyError(name)
         return self._isolation.read(name)
 
+    @shielded
     def __setitem__(self, name: str, value: Any) -> None:
-        self._set({name: value})
+        self._give({name: value})
 
+    @shielded
     def __delitem__(self, name: str) -> None:
         __tracebackhide__ = True
         if name not in self._isolation.view():
             raise KeyError(name)
-        with self._isolation.changing(name) as delivery:
-            delivery.take(name)
-        self.surprises.forget(name)
+        self._take([name])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self._isolation.view()))
+        return iter(self._isolation.view())
 
     def __len__(self) -> int:
         return len(self._isolation.view())
@@ -64,24 +70,30 @@ class LocalSecrets(MutableMapping[str, Any]):
     def __contains__(self, name: object) -> bool:
         return name in self._isolation.view()
 
+    @shielded
     def update(self, *args: Any, **values: Any) -> None:
         """Set several secrets in one go; arguments as for ``dict.update``."""
-        self._set(dict(*args, **values))
+        self._give(dict(*args, **values))
 
+    @shielded
     def clear(self) -> None:
         """Remove every secret."""
-        for name in list(self):
-            del self[name]
+        self._take(list(self))
 
-    def _set(self, values: Mapping[str, Any]) -> None:
+    def _give(self, values: Mapping[str, Any]) -> None:
         with self._isolation.changing(*values) as delivery:
-            for name, value in values.items():
-                delivery.give(name, value)
+            delivery.give(values)
         self.surprises.note(values)
-        self._warn_of(values)
+        self.warn_of(values)
+
+    def _take(self, names: Sequence[str]) -> None:
+        with self._isolation.changing(*names) as delivery:
+            delivery.take(names)
+        self.surprises.forget(names)
 
     # -- the roads ----------------------------------------------------------------------------------------------------
 
+    @shielded
     def setenv(self, name: str, text: str) -> None:
         """Set the variable ``PREFECT__CONTEXT__SECRETS__<name>``; which secret it gives depends on the Prefect version.
 
@@ -92,31 +104,26 @@ class LocalSecrets(MutableMapping[str, Any]):
             SecretRejected: Prefect cannot load with it; nothing has changed.
         """
         with self._isolation.changing() as delivery:
-            delivery.set_variable(f"{SECRETS_PREFIX}{delivery.checked(name)}", text)
+            delivery.set_variable(f"{SECRETS_PREFIX}{checked(name)}", text)
         self.surprises.note({name: text}, lenient=True)
-        self._warn_of([name])
+        self.warn_of([name])
 
+    @shielded
     def unsetenv(self, name: str) -> None:
         """Remove the variable ``PREFECT__CONTEXT__SECRETS__<name>``.
 
         Raises:
             KeyError: there is no such variable.
         """
-        if SECRETS_PREFIX + name not in os.environ:
+        if f"{SECRETS_PREFIX}{name}" not in os.environ:
             raise KeyError(name)
         with self._isolation.changing() as delivery:
-            del os.environ[SECRETS_PREFIX + name]
-            delivery.variables.pop(SECRETS_PREFIX + name, None)
+            delivery.unset_variable(f"{SECRETS_PREFIX}{name}")
 
+    @shielded
     def write_config(self, text_or_mapping: ConfigText, *, strict: bool = True) -> Path:
         """Write the private ``config.toml``: as ``prefect_home.write_config``."""
-        path, parsed = self._isolation.home.write("config.toml", text_or_mapping, strict=strict)
-        context = parsed.get("context")
-        secrets = context.get("secrets") if isinstance(context, dict) else None
-        texts = {name: text for name, text in (secrets or {}).items() if isinstance(text, str)}
-        self.surprises.note(texts, in_file=True, lenient=True)
-        self._warn_of(texts)
-        return path
+        return self._isolation.home.write_config(text_or_mapping, strict=strict)
 
     @property
     def use_local_secrets(self) -> bool:
@@ -130,9 +137,11 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     @property
     def environ(self) -> Dict[str, str]:
-        """A copy of the variables that a child process needs to see the same, for ``env={**os.environ, **…}``."""
+        """Copy of the variables that a child process needs to see the same, for ``env={**os.environ, **…}``."""
+        self._isolation.require_current()
         return visible()
 
+    @shielded
     def reload(self) -> None:
         """Load everything anew from the files and from ``os.environ`` as they are now, as a fresh process would.
 
@@ -140,6 +149,19 @@ class LocalSecrets(MutableMapping[str, Any]):
         """
         self._isolation.reload()
 
-    def _warn_of(self, names: Iterable[str]) -> None:
+    # -- warnings -----------------------------------------------------------------------------------------------------
+
+    def written(self, content: Mapping[str, Any]) -> None:
+        """A config file with this content was written: compare its texts with what the flow gets."""
+        context = content.get("context")
+        secrets = context.get("secrets") if isinstance(context, dict) else None
+        texts = (
+            {name: text for name, text in secrets.items() if isinstance(text, str)} if isinstance(secrets, dict) else {}
+        )
+        self.surprises.note(texts, in_file=True, lenient=True)
+        self.warn_of(texts)
+
+    def warn_of(self, names: Iterable[str]) -> None:
+        """Warn of each of ``names`` that the flow gets differently from what the test gave."""
         for warning in self.surprises.among(names):
             warn_user(warning)

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from contextlib import ContextDecorator, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from pytest_flowsecrets.errors import FlowSecretsError, PrefectNotInstalled, SecretRejected
+from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded, PrefectNotInstalled, SecretRejected, UsageError
 from pytest_flowsecrets.isolation.captured import Captured
 from pytest_flowsecrets.isolation.delivery import Delivery
 from pytest_flowsecrets.isolation.environ import PREFIX, Environment
-from pytest_flowsecrets.isolation.home import ConfigText, PrefectHome, homes
+from pytest_flowsecrets.isolation.home import ConfigText, PrefectHome, homes, write_private
 from pytest_flowsecrets.isolation.legacy import LegacyPrefect, find_prefect
 from pytest_flowsecrets.isolation.network import NOWHERE, CloudGuard
-from pytest_flowsecrets.isolation.notify import warn_user
 from pytest_flowsecrets.isolation.secrets import FLAG, LocalSecrets
+from pytest_flowsecrets.isolation.shield import shielded
 from pytest_flowsecrets.isolation.tables import Tree
 from pytest_flowsecrets.isolation.written import written_secrets
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT_VERSION = "1.4.1"
 
@@ -29,41 +32,55 @@ _lock = threading.RLock()
 _entered: List[Isolation] = []
 
 
-@contextmanager
-def isolated_prefect(
-    secrets: Optional[Mapping[str, Any]] = None,
-    *,
-    config: Optional[ConfigText] = None,
-    backend: Optional[ConfigText] = None,
-) -> Iterator[LocalSecrets]:
+class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
     """Give the real Prefect these secrets and no others, in this process and its children; afterwards all is as before.
+
+    A context manager, whose value are the secrets as a mapping (``local_secrets`` in tests), and a decorator.
 
     Args:
         secrets: names and values, as for ``@pytest.mark.secrets``.
         config: text or mapping of a private ``config.toml``.
         backend: text or mapping of a private ``backend.toml``.
 
-    Yields:
-        The secrets as a mapping, ``local_secrets`` in tests.
-
     Raises:
-        UsageError: a name or value cannot be a secret.
+        UsageError: on entering, as the following: a name or value cannot be a secret.
         UnsupportedPrefect: the installed Prefect is not of the 0.5.5 to 1.4.1 line.
         ConfigSyntaxError: ``config`` or ``backend`` is no TOML.
         SecretRejected: Prefect cannot load with these secrets.
     """
-    isolation = Isolation()
-    isolation.enter(secrets or {})
-    try:
-        if config is not None:
-            isolation.secrets.write_config(config)
-        if backend is not None:
-            isolation.home.write_backend(backend)
-        for warning in isolation.secrets.surprises.among(secrets or {}):
-            warn_user(warning)
-        yield isolation.secrets
-    finally:
-        isolation.exit()
+
+    def __init__(
+        self,
+        secrets: Optional[Mapping[str, Any]] = None,
+        *,
+        config: Optional[ConfigText] = None,
+        backend: Optional[ConfigText] = None,
+    ) -> None:
+        self._given = dict(secrets or {}), config, backend
+        self._isolations: List[Isolation] = []
+
+    def __repr__(self) -> str:
+        return f"<isolated_prefect {sorted(map(str, self._given[0]))}>"
+
+    @shielded
+    def __enter__(self) -> LocalSecrets:
+        secrets, config, backend = self._given
+        isolation = Isolation()
+        isolation.enter(secrets)
+        try:
+            if config is not None:
+                isolation.home.write_config(config)
+            if backend is not None:
+                isolation.home.write_backend(backend)
+            isolation.secrets.warn_of(secrets)
+        except BaseException:
+            isolation.exit()
+            raise
+        self._isolations.append(isolation)
+        return isolation.secrets
+
+    def __exit__(self, *_: object) -> None:
+        self._isolations.pop().exit()
 
 
 def depth() -> int:
@@ -108,6 +125,7 @@ class Isolation:
                 hidden.update(outer.delivery.variables)
             self._root = homes.acquire()
             self._environment.enter(str(self._root), hidden)
+            self.delivery = Delivery(self._root, self.version, None)
             _entered.append(self)
             try:
                 self._enter(secrets)
@@ -131,12 +149,11 @@ class Isolation:
             self.version = self.legacy.version
             self._captured = Captured(self.legacy)
             self._guard.enter()
-            parse = self.legacy.parse
+            parse = self.legacy.loader.parse
         self.delivery = Delivery(self._root, self.version, parse)
-        self.home = PrefectHome(self._root, self._home_changed, parse)
+        self.home = PrefectHome(self._root, self.writing, parse)
         self.secrets = LocalSecrets(self)
-        for name, value in secrets.items():
-            self.delivery.give(name, value)
+        self.delivery.give(secrets)
         self.secrets.surprises.note(secrets)
         self.reload(*secrets)
 
@@ -147,15 +164,29 @@ class Isolation:
                 return
             unwind(_entered.index(self) + 1)
             _entered.pop()
-            self._guard.exit()
-            if self._captured:
-                self._captured.restore()
-            self._environment.exit()
-            homes.release(self._root)
+            with ExitStack() as steps:  # each of them, whatever the test has done to the one before
+                steps.callback(homes.release, self._root)
+                steps.callback(self._environment.exit)
+                if self._captured:
+                    steps.callback(self._captured.restore)
+                steps.callback(self._guard.exit)
 
-    def repair_environment(self) -> None:
-        """Once more after ``exit``, where something (an older ``monkeypatch``) may have put our variables back."""
-        self._environment.exit()
+    def sweep(self) -> None:
+        """After ``exit`` and after everything that is older: see ``Environment.sweep``."""
+        self._environment.sweep(self.delivery.variables)
+
+    def require_current(self) -> None:
+        """Check that this is the isolation that counts now.
+
+        Raises:
+            IsolationEnded: it has been left, or another one was entered since.
+        """
+        if self not in _entered:
+            raise IsolationEnded(
+                "this isolation has ended: use local_secrets and prefect_home within their own test only"
+            )
+        if _entered[-1] is not self:
+            raise IsolationEnded("another isolation has been entered since: use its own secrets, or leave it first")
 
     # -- changes ------------------------------------------------------------------------------------------------------
 
@@ -163,70 +194,89 @@ class Isolation:
     def changing(self, *names: str) -> Iterator[Delivery]:
         """Change the delivery of the secrets ``names``, then let Prefect see it; a refused change is undone."""
         with _lock:
+            self.require_current()
             undo = self.delivery.saved()
             try:
                 yield self.delivery
-                self._refresh(*names)
+                self._refresh(names)
             except BaseException:
                 undo()
-                self.delivery.sync()
                 raise
 
-    def _home_changed(self, strict: bool) -> None:  # noqa: FBT001
-        undo = self.delivery.saved()
-        self.delivery.use_written_config()
-        try:
-            self._refresh(strict=strict)
-        except Exception:
-            if strict:
-                undo()
-            raise
+    @contextmanager
+    def writing(self, target: Path, content: Dict[str, Any], strict: bool) -> Iterator[None]:  # noqa: FBT001
+        """Around the write of a config file: let Prefect see it; if it refuses and that is ``strict``, undo it."""
+        with _lock:
+            self.require_current()
+            former = target.read_bytes() if target.exists() else None
+            undo = self.delivery.saved()
+            try:
+                yield
+                self.delivery.use_written(target.name)
+                self._refresh((), blamed=str(target), strict=strict)
+            except BaseException:
+                if strict:
+                    if former is None:
+                        target.unlink()
+                    else:
+                        write_private(target, former)
+                    undo()
+                raise
+            self.secrets.written(content)
 
-    def _refresh(self, *names: str, strict: bool = True) -> None:
+    def _refresh(self, names: Sequence[str], *, blamed: str = "", strict: bool = True) -> None:
         self.delivery.sync()
         if self.legacy:
-            tree = self._load(self.legacy, names, strict=strict)
+            tree = self._load(self.legacy, blamed or _told(names), strict=strict)
+            self._check(tree, names)
             self.legacy.alter(self._tree, tree, *names)
             self._tree = tree
 
+    def _check(self, tree: Tree, names: Sequence[str]) -> None:
+        """A variable for a whole table can hide what is given, and keep what is taken away."""
+        secrets = tree["context"].get("secrets") if isinstance(tree["context"], Tree) else None
+        present = secrets if isinstance(secrets, Tree) else {}
+        wrong = [name for name in names if (name in present) != self.delivery.gives(name)]
+        if wrong:
+            raise UsageError(
+                f"secret {', '.join(map(repr, wrong))}: a variable or key for the whole table of secrets decides "
+                "(PREFECT__CONTEXT__SECRETS, PREFECT__CONTEXT); set that one anew"
+            )
+
     def reload(self, *names: str) -> None:
         """Load and put in place everything; ``names`` are the secrets to be blamed if Prefect refuses."""
+        self.require_current()
         self.delivery.sync()
         if self.legacy:
-            self._tree = self._load(self.legacy, names)
+            self._tree = self._load(self.legacy, _told(names))
             self.legacy.put(self._tree)
 
-    def _load(self, legacy: LegacyPrefect, names: Sequence[str], *, strict: bool = True) -> Tree:
+    def _load(self, legacy: LegacyPrefect, blamed: str, *, strict: bool = True) -> Tree:
         try:
-            return self._load_here(legacy)
+            self._set_address(legacy)
+            return legacy.loader.load()
         except Exception as error:  # `import prefect` raises ValueError, TypeError, UnicodeError, …
             if not strict:
                 raise
-            what = "secret " + ", ".join(map(repr, names)) if names else "what is set now"
             # Of Prefect's own texts only this one holds no value; the names in it are those of dict's methods.
             told = f": {error}" if str(error).startswith("Invalid config key") else ""
-            raise SecretRejected(what, self.version, type(error).__name__ + told) from None
+            raise SecretRejected(blamed, self.version, type(error).__name__ + told) from None
 
-    def _load_here(self, legacy: LegacyPrefect) -> Tree:
-        """Load without the address that leads nowhere, which is meant for child processes, then set or drop that."""
-        self._environment.keep_home(str(self._root))
-        variable = f"{PREFIX}CLOUD__{legacy.cloud_key.upper()}"
-        if os.environ.get(variable) == NOWHERE:
-            del os.environ[variable]
-        try:
-            return legacy.load()
-        finally:
-            if variable not in os.environ and not legacy.files_set("cloud", legacy.cloud_key):
+    def _set_address(self, legacy: LegacyPrefect) -> None:
+        """Let the default address of Cloud lead nowhere, unless the test or its files say another one."""
+        self._environment.keep_home()
+        variable = f"{PREFIX}CLOUD__{legacy.loader.cloud_key.upper()}"
+        if os.environ.get(variable, NOWHERE) == NOWHERE:
+            os.environ.pop(variable, None)
+            if not legacy.loader.files_set("cloud", legacy.loader.cloud_key):
                 self.delivery.set_variable(variable, NOWHERE)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def view(self) -> Any:
-        """Names (and raw values) of the secrets that this thread sees."""
-        if self.legacy is None:
-            return written_secrets(self.version)
-        secrets = self.legacy.context_secrets()
-        return secrets if hasattr(secrets, "keys") else {}
+    def view(self) -> Dict[str, Any]:
+        """Names and raw values of the secrets that this thread sees."""
+        self.require_current()
+        return self.legacy.context_secrets() if self.legacy else written_secrets(self.version)
 
     def read(self, name: str) -> Any:
         """What ``Secret(name).get()`` gives."""
@@ -234,6 +284,7 @@ class Isolation:
 
     def use_local_secrets(self) -> bool:
         """The flag as ``Secret.get`` reads it."""
+        self.require_current()
         if self.legacy is None:
             return os.environ.get(FLAG, "true").lower() == "true"
         return bool(self.legacy.flag("cloud", "use_local_secrets"))
@@ -257,9 +308,12 @@ class Isolation:
         legacy = self.require_prefect("trying out a way of writing")
         undo = self.delivery.saved()
         try:
-            self.delivery.give(name, text, in_file=in_file)
+            self.delivery.give({name: text}, in_file=in_file)
             self.delivery.sync()
-            return legacy.decoded(name, self._load_here(legacy)["context"]["secrets"][name])
+            return legacy.decoded(name, self._load(legacy, "", strict=False)["context"]["secrets"][name])
         finally:
             undo()
-            self.delivery.sync()
+
+
+def _told(names: Sequence[str]) -> str:
+    return "secret " + ", ".join(map(repr, names)) if names else "what is set now"

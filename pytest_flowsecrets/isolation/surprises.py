@@ -37,9 +37,10 @@ class Surprises:
         """Remember what the test gave."""
         self._given.update((name, Given(value, in_file, lenient)) for name, value in values.items())
 
-    def forget(self, name: str) -> None:
-        """The test has taken it away."""
-        self._given.pop(name, None)
+    def forget(self, names: Iterable[str]) -> None:
+        """The test has taken them away."""
+        for name in names:
+            self._given.pop(name, None)
 
     def among(self, names: Iterable[str]) -> List[SecretChangedWarning]:
         """One warning for each of ``names`` that the flow gets differently, if it was not told before."""
@@ -56,6 +57,8 @@ class Surprises:
 
     def _difference(self, name: str, given: Given) -> Optional[str]:
         view = self._isolation.view()
+        if given.in_file and (name not in view or self._isolation.delivery.gives(name)):
+            return None  # it is not the file that counts
         if name not in view:
             return "there is no secret of that name, this version changes names in variables"
         try:

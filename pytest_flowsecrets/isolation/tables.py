@@ -66,9 +66,9 @@ def thaw(table: Any, tree: Tree, kind: type) -> None:
 
 
 def changes(old: Tree, new: Tree) -> Dict[Path, Any]:
-    """The leaves in which two trees differ, by path: their new value, or MISSING."""
+    """The leaves in which two trees differ, by path: MISSING for those that go, which come first, then new values."""
     before, after = dict(leaves(old)), dict(leaves(new))
-    found = {path: MISSING for path in before if path not in after}
+    found = {path: MISSING for path in before if path not in after and not isinstance(at(new, path), Tree)}
     for path, value in after.items():
         held = before.get(path, MISSING)
         if type(held) is not type(value) or held != value:
@@ -76,33 +76,58 @@ def changes(old: Tree, new: Tree) -> Dict[Path, Any]:
     return found
 
 
-def leaves(tree: Tree, at: Path = ()) -> Iterator[Tuple[Path, Any]]:
+def at(tree: Tree, path: Path) -> Any:
+    """What stands at a path; MISSING where nothing does."""
+    found: Any = tree
+    for key in path:
+        if not isinstance(found, Tree) or key not in found:
+            return MISSING
+        found = found[key]
+    return found
+
+
+def leaves(tree: Tree, above: Path = ()) -> Iterator[Tuple[Path, Any]]:
     """Path and value of every leaf of a tree; an empty table is one."""
     for key, value in tree.items():
         if isinstance(value, Tree) and value:
-            yield from leaves(value, (*at, key))
+            yield from leaves(value, (*above, key))
         else:
-            yield (*at, key), value
+            yield (*above, key), value
 
 
 def change(table: Any, path: Path, value: Any, kind: type) -> None:
-    """Set or remove (``MISSING``) one leaf below a table, in place. Tables are made as needed and go when empty."""
+    """Set or remove (``MISSING``) one leaf below a table, in place; tables are made as needed.
+
+    An empty tree is a leaf that asks for a table to be there, whatever is in it.
+    """
     key, *below = path
     held = items_of(table)
-    if not below and value is MISSING:
-        dict.pop(held, key, None)
-    elif not below:
-        dict.__setitem__(held, key, kind() if isinstance(value, Tree) else deepcopy(value))
-    else:
-        child = dict.get(held, key)
-        if not isinstance(child, kind):
-            if value is MISSING:
-                return
-            child = kind()
-            dict.__setitem__(held, key, child)
+    child = dict.get(held, key)
+    if below and value is MISSING and not isinstance(child, kind):
+        return
+    if (below or isinstance(value, Tree)) and not isinstance(child, kind):
+        child = kind()
+        dict.__setitem__(held, key, child)
+    if below:
         change(child, tuple(below), value, kind)
-        if value is MISSING and not items_of(child):  # Prefect's loader makes no empty table, flattening drops them
-            dict.pop(held, key)
+    elif value is MISSING:
+        dict.pop(held, key, None)
+    elif not isinstance(value, Tree):
+        dict.__setitem__(held, key, deepcopy(value))
+
+
+def prune(table: Any, path: Path, kind: type) -> None:
+    """Remove the tables above a removed leaf that are empty now; Prefect's loader makes none."""
+    for length in range(len(path) - 1, 0, -1):
+        above = table
+        for key in path[: length - 1]:
+            above = dict.get(items_of(above), key)
+            if not isinstance(above, kind):
+                return
+        child = dict.get(items_of(above), path[length - 1])
+        if not isinstance(child, kind) or items_of(child):
+            return
+        dict.pop(items_of(above), path[length - 1])
 
 
 class Snapshot:

@@ -37,6 +37,11 @@ def test_the_place_of_a_fault(text, line, column):
 
 
 HIDDEN = [
+    'TOKEN "hunter2="\n',
+    "TOKEN hunter2=abc",
+    'A = "abc\nhunter2 = 5"',
+    'PW = ["a",\nhunter2=5\n]',
+    'A = """\nhunter2 = \x01x\n"""',
     'token = "hunter2',
     "token = hunter2",
     "[context.secrets]\nfirst = 'hunter2'\ntoken = hunter2\nlast = 'hunter2'\n",
@@ -66,7 +71,7 @@ def test_what_is_shown():
         "    1 | [context.secrets]",
         "    2 | 'my key' = \"••\" •",
         "      |                 ^",
-        "    3 | plain = '•'",
+        "    3 | ••••• • '•'",
     ]
 
 

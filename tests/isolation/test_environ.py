@@ -134,3 +134,17 @@ def test_visible_is_the_part_that_decides(monkeypatch):
     monkeypatch.setenv("OTHER", "x")
     assert environ.visible()["PREFECT__A"] == "a"
     assert "OTHER" not in environ.visible()
+
+
+def test_sweep_after_an_environment_without_home(monkeypatch, tmp_path):
+    """What an older fixture puts back is the isolation's home, and there was none before."""
+    monkeypatch.delenv("HOME")
+    environment = Environment()
+    environment.enter(str(tmp_path), {})
+    environment.exit()
+    assert "HOME" not in os.environ
+    os.environ["HOME"] = str(tmp_path)
+    os.environ["PREFECT__OURS"] = "put back"
+    environment.sweep({"PREFECT__OURS": "put back", "PREFECT__GONE": "x"})
+    assert "HOME" not in os.environ
+    assert "PREFECT__OURS" not in os.environ

@@ -88,6 +88,23 @@ def test_a_home_that_was_removed_inside_is_made_again():
     pool.close()
 
 
+def test_in_a_fork_nothing_of_the_parents_is_touched(monkeypatch):
+    """And its own homes are removed at once: it may end without a chance to clean up."""
+    pool = HomePool()
+    of_parent = pool.acquire()
+    monkeypatch.setattr(home.os, "getpid", lambda: -1)
+    pool.release(of_parent)
+    pool.close()
+    assert of_parent.exists()
+    own = pool.acquire()
+    assert own != of_parent
+    pool.release(own)
+    assert not own.exists()
+    monkeypatch.undo()
+    of_parent.joinpath(".prefect").rmdir()
+    of_parent.rmdir()
+
+
 def test_a_fork_has_its_own_homes_and_leaves_the_parents(tmp_path):
     """``os.fork`` in a test (a LocalDaskExecutor of processes forks too)."""
     code = """

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flowsecrets.isolation.tables import MISSING, Snapshot, Tree, change, changes, fill, freeze, items_of, thaw
+from pytest_flowsecrets.isolation.tables import (
+    MISSING,
+    Snapshot,
+    Tree,
+    change,
+    changes,
+    fill,
+    freeze,
+    items_of,
+    prune,
+    thaw,
+)
 
 
 class DotTable:
@@ -70,7 +81,6 @@ def test_changes_name_every_leaf_that_differs():
         ("table", "b"): 3,
         ("becomes", "a"): MISSING,
         ("becomes",): 5,
-        ("other",): MISSING,
         ("other", "x"): 1,
         ("added",): None,
         ("empty",): {},
@@ -87,6 +97,8 @@ def test_change_makes_one_tree_the_other(kind):
     kept = item(table, "table")
     for path, value in changes(old, new).items():
         change(table, path, value, kind)
+        if value is MISSING:
+            prune(table, path, kind)
     assert freeze(table, kind) == new
     assert item(table, "table") is kept
 
@@ -98,11 +110,32 @@ def test_change_makes_missing_tables_and_removes_nothing_from_them(kind):
     assert freeze(table, kind) == {}
     change(table, ("a", "b"), 1, kind)
     assert freeze(table, kind) == {"a": {"b": 1}}
-    change(table, ("a", "c"), 2, kind)
     change(table, ("a", "b"), MISSING, kind)
-    assert freeze(table, kind) == {"a": {"c": 2}}
-    change(table, ("a", "c"), MISSING, kind)
-    assert freeze(table, kind) == {}
+    assert freeze(table, kind) == {"a": {}}
+
+
+def test_prune_takes_the_tables_that_a_removal_has_emptied(kind):
+    """From the leaf upwards, as far as they are empty, and nothing where there is no table."""
+    table = kind()
+    thaw(table, Tree(a=Tree(b=Tree(c=Tree())), kept=Tree(x=1, y=Tree())), kind)
+    prune(table, ("a", "b", "c", "leaf"), kind)
+    prune(table, ("kept", "y", "leaf"), kind)
+    prune(table, ("kept", "leaf"), kind)
+    prune(table, ("nothing", "here", "leaf"), kind)
+    prune(table, ("kept", "x", "y", "leaf"), kind)
+    assert freeze(table, kind) == {"kept": {"x": 1}}
+
+
+def test_an_empty_table_asks_for_a_table_and_keeps_what_is_in_it(kind):
+    """So that whoever holds the table keeps it."""
+    table = kind()
+    thaw(table, Tree(a=Tree(b=1)), kind)
+    kept = item(table, "a")
+    change(table, ("a",), Tree(), kind)
+    assert item(table, "a") is kept
+    assert freeze(kept, kind) == {"b": 1}
+    assert changes(Tree(a=Tree()), Tree(a=Tree(b=1))) == {("a", "b"): 1}
+    assert changes(Tree(a=Tree(b=1)), Tree(a=Tree())) == {("a", "b"): MISSING, ("a",): {}}
 
 
 def test_a_snapshot_brings_objects_and_contents_back(kind):

@@ -1,0 +1,116 @@
+"""Prefect's configuration, loaded anew by Prefect's own loader, as a fresh process would.
+
+What is kept for speed is only what cannot have changed; what the secrets become is worked out by Prefect every time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from typing import Any, Dict, List
+
+from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX
+from pytest_flowsecrets.isolation.tables import Tree, freeze
+
+CLOUD_ADDRESS = "https://api.prefect.io"
+
+
+class Loader:
+    """Loads configurations.
+
+    Args:
+        configuration: Prefect's module ``prefect.configuration``.
+
+    Attributes:
+        cloud_key: the key below ``[cloud]`` that holds the address of Cloud: ``endpoint`` from 0.10.0, ``api`` before.
+    """
+
+    def __init__(self, configuration: Any) -> None:
+        self._configuration = configuration
+        self._table: type = configuration.Config
+        self._has_backend_file = "backend_config_path" in configuration.load_configuration.__annotations__  # 0.10.0
+        self._bases: Dict[Any, Tree] = {}
+        with open(configuration.DEFAULT_CONFIG, encoding="utf-8") as packaged:
+            text = packaged.read()
+        # Where Prefect's own defaults depend on more than HOME, loaded configurations cannot be kept for later.
+        self._defaults_are_plain = not re.search(r"\$\w|^\[context", text, re.MULTILINE)
+        self.cloud_key = "endpoint" if "endpoint" in self.parse(text)["cloud"] else "api"
+
+    def parse(self, text: str) -> Dict[str, Any]:
+        """Read TOML with the parser that Prefect reads with."""
+        parsed: Dict[str, Any] = self._configuration.toml.loads(text)
+        return parsed
+
+    def load(self) -> Tree:
+        """What a fresh process with this ``os.environ`` would load, by Prefect's own loader.
+
+        Raises:
+            Exception: whatever ``import prefect`` would raise.
+        """
+        with warnings.catch_warnings():
+            # literal_eval warns of "\d"; under `-W error` that would change the value, in production it does not
+            warnings.simplefilter("ignore")
+            tree = self._load_quickly() if self._is_plain() else self._load_all()
+        context = tree.setdefault("context", Tree())
+        {}.update(context)  # as `prefect.context` is made at import, which fails unless it is a table
+        if isinstance(context, Tree):
+            # Always the same table, if need be an empty one: whoever has entered a `with prefect.context(…)` block, a
+            # flow run among them, brings back at its end what was there at its beginning.
+            context.setdefault("secrets", Tree())
+        return tree
+
+    def config_files(self) -> List[str]:
+        """The files that ``load`` reads besides Prefect's own, those that exist."""
+        paths = self._set_paths()
+        expanded = [str(self._configuration.interpolate_env_vars(path)) for path in paths]
+        return [path for path in expanded if os.path.isfile(path)]
+
+    def files_set(self, section: str, key: str) -> bool:
+        """Whether one of the files that ``load`` reads sets a key."""
+        tables = [self._configuration.load_toml(path).get(section) for path in self.config_files()]
+        return any(isinstance(table, dict) and key in table for table in tables)
+
+    def _set_paths(self) -> List[str]:
+        """Point Prefect, which reads these variables once when it is imported, at its files."""
+        paths = [os.environ.get(f"{PREFIX}USER_CONFIG_PATH", "~/.prefect/config.toml")]
+        self._configuration.USER_CONFIG = paths[0]
+        if self._has_backend_file:
+            paths.append(os.environ.get(f"{PREFIX}BACKEND_CONFIG_PATH", "~/.prefect/backend.toml"))
+            self._configuration.BACKEND_CONFIG = paths[1]
+        return paths
+
+    def _load_all(self) -> Tree:
+        configuration = self._configuration
+        if hasattr(configuration, "load_default_config"):  # 0.15.0
+            return freeze(configuration.load_default_config(), self._table)
+        arguments = {
+            "path": configuration.DEFAULT_CONFIG,
+            "user_config_path": configuration.USER_CONFIG,
+            "env_var_prefix": configuration.ENV_VAR_PREFIX,
+        }
+        if self._has_backend_file:
+            arguments["backend_config_path"] = configuration.BACKEND_CONFIG
+        loaded = configuration.process_task_defaults(configuration.load_configuration(**arguments))
+        return freeze(loaded, self._table)
+
+    def _is_plain(self) -> bool:
+        """Whether no value can refer to another, so that the variables alone make ``context``."""
+        if self.config_files() or not self._defaults_are_plain:
+            return False
+        return not any("$" in text for name, text in os.environ.items() if name.startswith(PREFIX))
+
+    def _load_quickly(self) -> Tree:
+        """As ``_load_all``, the part that depends on no secret being kept: 0.1 ms instead of 3."""
+        home = os.path.expanduser("~")
+        kept = [pair for pair in os.environ.items() if pair[0].startswith(PREFIX) and SECRETS_PREFIX not in pair[0]]
+        base = self._bases.get((home, *kept))
+        if base is None:
+            if len(self._bases) > 50:  # noqa: PLR2004 - homes and declared variables hardly vary in a run
+                self._bases.clear()
+            base = self._bases[(home, *kept)] = self._load_all()
+        variables = self._configuration.interpolate_config({}, env_var_prefix=self._configuration.ENV_VAR_PREFIX)
+        self._configuration.validate_config(variables)
+        tree = Tree((key, value) for key, value in base.items() if key != "context")
+        tree.update((key, value) for key, value in freeze(variables, self._table).items() if key == "context")
+        return tree
