@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
 
 from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
+from pytest_flowsecrets.resolution.positions import position
 from pytest_flowsecrets.resolution.resolve import Machine
 
 if TYPE_CHECKING:
@@ -65,17 +66,6 @@ def read_text(path: str) -> str:
         return source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unreadable(path, "not UTF-8", *position(source, error.start)) from None
-
-
-def position(source: bytes, at: int) -> tuple[int, int]:
-    """Turn an offset into 1-based line and column.
-
-    Args:
-        source: the file's bytes.
-        at: an offset.
-    """
-    start = source.rfind(b"\n", 0, at) + 1
-    return source.count(b"\n", 0, at) + 1, at - start + 1
 
 
 def legacy_parser() -> Optional[Parser]:

@@ -6,7 +6,7 @@ from typing import List, Optional
 
 from pytest_flowsecrets.resolution.advice import Finding
 from pytest_flowsecrets.resolution.layers import Origin
-from pytest_flowsecrets.resolution.positions import positions_of
+from pytest_flowsecrets.resolution.positions import position, positions_of
 from pytest_flowsecrets.resolution.toml import Parser, decode, differences, refuse_deep, syntax_fault
 
 _ALL = "0.5.0-1.4.1"
@@ -24,7 +24,7 @@ def file_findings(source: bytes, place: str, legacy: Optional[Parser] = None) ->
     try:
         text = decode(source)
     except UnicodeDecodeError as error:
-        line, column = _at(source[: error.start])
+        line, column = position(source, error.start)
         return [_finding("FS001", place, line, column, "not UTF-8: import prefect fails", "save it as UTF-8")]
     if text.startswith(_BOM):
         return [
@@ -86,8 +86,3 @@ def _finding(  # noqa: PLR0913, PLR0917 (the columns of a finding)
     rule: str, place: str, line: Optional[int], column: Optional[int], message: str, advice: str
 ) -> Finding:
     return Finding(rule, "error", "", Origin("user", place, line, column), message, _ALL, advice)
-
-
-def _at(before: bytes) -> tuple[int, int]:
-    line = before.count(b"\n") + 1
-    return line, len(before) - (before.rfind(b"\n") + 1) + 1

@@ -40,6 +40,17 @@ def positions_of(text: str) -> Dict[Key, Position]:
     return walk.found
 
 
+def position(source: bytes, at: int) -> Tuple[int, int]:
+    """Turn an offset into a file's bytes into 1-based line and column.
+
+    Args:
+        source: the file's bytes.
+        at: an offset.
+    """
+    start = source.rfind(b"\n", 0, at) + 1
+    return source.count(b"\n", 0, at) + 1, at - start + 1
+
+
 class _Walk:
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0

@@ -198,11 +198,10 @@ def python_only(reading: Reading) -> Optional[str]:
 
 def json_text(reading: Reading) -> Optional[str]:
     """JSON with true, false or null is no Python literal: the raw context holds a text, ``Secret.get`` a dict."""
+    dialect = reading.around.dialect
     structured = isinstance(reading.value, (dict, list)) and isinstance(reading.outcome.stored, str)
-    literal = reading.around.dialect.typing == "literal" and reading.took("typed")
-    if not structured or literal or (not reading.around.dialect.types_files and reading.from_file):
-        return None
-    if reading.around.dialect.typing != "literal":
+    would_be_typed = dialect.typing == "literal" and (dialect.types_files or not reading.from_file)
+    if not structured or not would_be_typed or reading.took("typed"):
         return None
     return "JSON with true, false or null: Secret.get() decodes it, but who reads prefect.context.secrets gets a text"
 
