@@ -42,8 +42,8 @@ def box_version():
 
 
 def shape(value):  # noqa: PLR0911
-    """A value with its types, all the way down; nan equals nan here."""
-    if type(value).__name__ in ("Config", "Table", "Context", "DotDict"):
+    """A value with its types, all the way down; nan equals nan here, and python-box 4's plain Box a Config."""
+    if type(value).__name__ in ("Config", "Table", "Context", "DotDict", "Box"):
         entries = value.items() if isinstance(value, dict) else vars(value).items()
         return "Config", [(key, shape(item)) for key, item in entries]
     if isinstance(value, (Items, list)):
