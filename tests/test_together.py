@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from pytest_flowsecrets import CloudUnreachable, isolated_prefect
-from tests.compat import VERSION, needs_prefect
+from tests.compat import needs_prefect
 
 pytestmark = needs_prefect
 
@@ -432,7 +433,7 @@ def test_the_default_cloud_address_cannot_be_reached(local_secrets):
 
     started = time.monotonic()
     clients = [prefect.Client()]
-    if VERSION >= (0, 6, 0):
+    if "api_server" in inspect.signature(prefect.Client).parameters:
         clients.append(prefect.Client(api_server="https://api.prefect.io"))
     for client in clients:
         client.token = client._api_token = "token"
