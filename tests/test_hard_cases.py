@@ -380,6 +380,36 @@ def f():
     assert "000000" not in result.stdout.str().replace("secrets(PIN", "")
 
 
+def test_an_item_that_is_no_python_is_isolated_with_all(run_tests, pytester, monkeypatch):
+    """A collector of somebody's own; its items have no fixtures."""
+    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__own", "own")
+    pytester.makeconftest(
+        """
+import os
+import pytest
+
+class Item(pytest.Item):
+    def runtest(self):
+        assert "PREFECT__CONTEXT__SECRETS__own" not in os.environ
+
+class File(pytest.File):
+    def collect(self):
+        yield Item.from_parent(self, name="first")
+        yield Item.from_parent(self, name="second")
+
+def pytest_collect_file(file_path, parent):
+    if file_path.suffix == ".own":
+        return File.from_parent(parent, path=file_path)
+
+def pytest_sessionfinish():
+    assert os.environ["PREFECT__CONTEXT__SECRETS__own"] == "own"
+"""
+    )
+    pytester.makefile(".own", items="")
+    run_tests(None, "--flowsecrets-isolation=all").assert_outcomes(passed=2)
+    run_tests(None).assert_outcomes(failed=2)
+
+
 def test_a_declared_variable_that_a_shell_had_set_to_the_same(run_tests, monkeypatch):
     """The result of a run must not depend on what the developer has exported."""
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__ini", "ini")

@@ -238,3 +238,13 @@ def test_wrong_settings(run_tests, arguments, ini, told):
 def test_an_empty_setting_in_the_ini_is_none(run_tests):
     """As pytest gives it for a key without a value."""
     run_tests("def test_it(): pass\n", ini="[pytest]\nflowsecrets_isolation =\n").assert_outcomes(passed=1)
+
+
+@pytest.mark.skipif(VERSION is None, reason="no Prefect in this environment")
+def test_real_prefect_is_the_package_itself(real_prefect, local_secrets):
+    """Isolated as the test is."""
+    import prefect
+
+    assert real_prefect is prefect
+    local_secrets["X"] = "x"
+    assert real_prefect.context.secrets["X"] == "x"
