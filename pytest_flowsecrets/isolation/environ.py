@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import site
 from functools import lru_cache
-from typing import Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional
 
 PREFIX = "PREFECT__"
 SECRETS_PREFIX = "PREFECT__CONTEXT__SECRETS__"
@@ -53,20 +53,11 @@ def secret_of(variable: str, version: str) -> Optional[str]:
     Up to 0.6.6 the whole name is lower-cased, up to 0.14.22 all but the last part, from 0.15.0 nothing, but then the
     prefix counts only in upper case or in lower case throughout.
     """
-    prefix, name = variable[: len(SECRETS_PREFIX)], variable[len(SECRETS_PREFIX) :]
-    release = _release(version)
-    if release >= (0, 15):
-        prefix = prefix.replace("CONTEXT__SECRETS", "context__secrets")
-    elif prefix.startswith(PREFIX):
-        prefix = PREFIX + prefix[len(PREFIX) :].lower()
-    if prefix != f"{PREFIX}context__secrets__":
-        return None
-    first, *rest = name.split("__")
-    return first.lower() if release < (0, 6, 7) or (rest and release < (0, 15)) else first
+    from pytest_flowsecrets.resolution.dialects import dialect_for
+    from pytest_flowsecrets.resolution.names import is_secret, key_of
 
-
-def _release(version: str) -> Tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+    key = key_of(variable, dialect_for(version))
+    return key[2] if key is not None and is_secret(key) and len(key) > 2 else None  # noqa: PLR2004 - (context, secrets)
 
 
 class Environment:
