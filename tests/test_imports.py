@@ -34,8 +34,13 @@ ONLY_IN = {
 }
 # Imported inside functions only; not hypothesis, which its own room needs at the top, for decorators and annotations.
 LAZY = {"prefect", "graphql", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"}
-# Except where a class derives from it; such a module is itself imported inside functions only.
-AT_TOP = {"backend/server": {"http"}}
+# Except where a class derives from it or all is about it; such a module is itself imported inside functions only.
+AT_TOP = {
+    "backend/server": {"http"},
+    "backend/execution": {"graphql"},
+    "backend/schema": {"graphql"},
+    "backend/validation": {"graphql"},
+}
 
 
 def imports(path):
