@@ -264,3 +264,10 @@ def write_fault(request: Optional[Request], fault: HttpFault) -> Response:
 @lru_cache(maxsize=4)
 def _content_type(media: Media) -> Headers:
     return (("Content-Type", f"{media.type}; charset=utf-8"),)
+
+
+def write_error(request: Request, message: str, code: str) -> Response:
+    """The response of an operation that gives nothing but one error, at HTTP 200 as resolvers' errors have it."""
+    media = negotiate(request.headers.get("accept")) or _BY_DEFAULT
+    errors = [{"message": message, "extensions": {"code": code}}]
+    return Response(200, _content_type(media), _encode({"errors": errors, "data": None}).encode())
