@@ -32,8 +32,10 @@ def _run(operation: Operation, world: World, caller: Caller) -> Answer:
     faults = validate(built, document)
     if faults:
         return Answer(errors=[_error(fault) for fault in faults], status=400)
-    call = Call(world, caller, operation.variables)
     definition = _definition(document, operation.name)
+    if caller.refusal is not None:
+        return _refused(caller.refusal, definition)
+    call = Call(world, caller, operation.variables)
     with world.store.lock:
         result = execute(
             built,
@@ -45,6 +47,13 @@ def _run(operation: Operation, world: World, caller: Caller) -> Answer:
     errors = [_error(error) for error in result.errors or ()]
     status = 400 if errors and all("path" not in error for error in errors) else 200
     return Answer(result.data, errors, status, definition.operation.value, _root_fields(definition))
+
+
+def _refused(refusal: ApiError, definition: OperationDefinitionNode) -> Answer:
+    """What the real API says to a key that is not good: status 200, no data, ``UNAUTHENTICATED``."""
+    fields = _root_fields(definition)
+    error = {"message": str(refusal), "path": list(fields[:1]), "extensions": refusal.extensions}
+    return Answer(None, [error], 200, definition.operation.value, fields)
 
 
 def _definition(document: DocumentNode, name: Optional[str]) -> OperationDefinitionNode:

@@ -12,9 +12,9 @@ import secrets
 import threading
 import uuid
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from pytest_flowsecrets.backend.errors import Unauthenticated
+from pytest_flowsecrets.backend.errors import ApiError, Unauthenticated
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,6 +34,7 @@ class Caller:
         user_id: to whom the key belongs; a RUNNER key belongs to a service account.
         agent_id: the agent that says it sent this.
         tenant_ids: every tenant for which the key is good.
+        refusal: why nothing that this caller asks for is carried out; None where its key is good.
     """
 
     tenant_id: Optional[str] = None
@@ -42,6 +43,26 @@ class Caller:
     user_id: Optional[str] = None
     agent_id: Optional[str] = None
     tenant_ids: Tuple[str, ...] = ()
+    refusal: Optional[ApiError] = None
+
+    def require_user(self) -> None:
+        """Check that the key is not that of an agent.
+
+        Raises:
+            Unauthenticated: it is.
+        """
+        if self.scope == RUNNER:
+            raise Unauthenticated("AuthenticationError: Forbidden: a key of scope RUNNER may not do this")
+
+
+class Issued(NamedTuple):
+    """A new key, told this once."""
+
+    id: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"<Issued {self.id}>"
 
 
 @dataclass(frozen=True)
@@ -56,7 +77,7 @@ class Key:
     created: datetime
     expires_at: Optional[datetime]
     digest: bytes
-    kind: str = "key"  # or "access" and "refresh": what `switch_tenant` gives to clients up to 0.15.13
+    kind: str = "key"  # or "access": what `switch_tenant` gives to clients up to 0.15.13
 
 
 class Keyring:
@@ -81,7 +102,7 @@ class Keyring:
         name: str = "",
         expires_at: Optional[datetime] = None,
         kind: str = "key",
-    ) -> str:
+    ) -> Issued:
         """Make a key; this is the only time that it is told. The first of its tenants is its default."""
         text = secrets.token_urlsafe(16)
         key = Key(
@@ -89,17 +110,12 @@ class Keyring:
         )
         with self._lock:
             self._keys[key.id] = key
-        return text
+        return Issued(key.id, text)
 
     def revoke(self, key_id: str) -> bool:
         """Let a key be good for nothing from now on; whether there was one."""
         with self._lock:
             return self._keys.pop(key_id, None) is not None
-
-    def revoke_text(self, text: str) -> bool:
-        """As ``revoke``, by the key itself."""
-        key = self._find(text)
-        return key is not None and self.revoke(key.id)
 
     def admit(self, user_id: str, tenant_id: str) -> None:
         """Let the USER keys of a user be good for one tenant more."""
@@ -107,8 +123,8 @@ class Keyring:
             for key in [key for key in self._keys.values() if key.user_id == user_id and key.scope == USER]:
                 self._keys[key.id] = replace(key, tenant_ids=(*key.tenant_ids, tenant_id))
 
-    def rows(self, caller: Caller) -> List[Dict[str, Any]]:
-        """What a caller can query of keys: those of its tenant, without the keys themselves."""
+    def rows(self, tenant_id: str) -> List[Dict[str, Any]]:
+        """The keys of a tenant, without the keys themselves."""
         with self._lock:
             keys = list(self._keys.values())
         return [
@@ -122,7 +138,7 @@ class Keyring:
                 "expires_at": key.expires_at,
             }
             for key in keys
-            if key.kind == "key" and caller.tenant_id in key.tenant_ids
+            if key.kind == "key" and tenant_id in key.tenant_ids
         ]
 
     def caller(self, headers: Mapping[str, str]) -> Caller:

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any, Callable, Dict, Tuple
 
 Resolver = Callable[..., Any]
-_MODULES: Tuple[str, ...] = ("plain", "projects")
+_MODULES: Tuple[str, ...] = ("keys", "plain", "projects", "secrets")
 _QUERIES: Dict[str, Resolver] = {}
 _MUTATIONS: Dict[str, Resolver] = {}
 
