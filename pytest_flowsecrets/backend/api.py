@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Callable, NoReturn, Optional, Sequence
 
 from pytest_flowsecrets.backend import engine, wire
 from pytest_flowsecrets.backend.errors import ApiError, Unauthenticated
+from pytest_flowsecrets.backend.faults import Faults
+from pytest_flowsecrets.backend.journal import Journal
 from pytest_flowsecrets.backend.keys import Caller, Keyring
 from pytest_flowsecrets.backend.store import Store
 from pytest_flowsecrets.backend.vault import Vault
@@ -34,6 +37,8 @@ class World:
         self.store = Store(self.now)
         self.keyring = Keyring(self.now, open_to_all=backend == "server")
         self.vault = Vault(self.now, self._readers)
+        self.journal = Journal()
+        self.faults = Faults()
 
     def __repr__(self) -> str:
         return f"<World {self.backend}>"
@@ -43,11 +48,35 @@ class World:
 
     def answer(self, request: wire.Request) -> wire.Response:
         """The response to a request; never raises."""
+        at, began = self.now(), _seconds()
         try:
             operation = wire.read_operation(request)
         except wire.HttpFault as fault:
+            self.journal.record(request, at=at, seconds=_seconds() - began, status=fault.status)
             return wire.write_fault(request, fault)
-        return wire.write_answer(request, engine.execute(operation, self, self.caller(request.headers)))
+        caller = self.caller(request.headers)
+        fault, outline = self.faults.take(operation, caller)
+        answer = engine.Answer(kind=outline.kind, fields=outline.fields)
+
+        def carry_out() -> wire.Response:
+            nonlocal answer
+            answer = engine.execute(operation, self, caller)
+            return wire.write_answer(request, answer)
+
+        response = fault.answer(request, carry_out) if fault else carry_out()
+        self.journal.record(
+            request,
+            at=at,
+            seconds=_seconds() - began,
+            status=response.status,
+            operation=operation,
+            caller=caller,
+            kind=answer.kind,
+            fields=answer.fields,
+            codes=tuple(error["extensions"]["code"] for error in answer.errors if "extensions" in error),
+            fault=str(fault or ""),
+        )
+        return response
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
         """Who sent a request; one whose key is not good is somebody, too, but gets nothing."""
@@ -70,3 +99,8 @@ class World:
                 "AuthenticationError: Forbidden: a secret's value can be read while a flow run is Running only"
             )
         return running
+
+
+def _seconds() -> float:
+    """A clock for durations that nothing freezes."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
