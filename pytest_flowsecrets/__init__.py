@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.clock import FlowClock, frozen_clock
     from pytest_flowsecrets.errors import (
         CloudUnreachable,
         ConfigSyntaxError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CloudUnreachable",
     "ConfigSyntaxError",
+    "FlowClock",
     "FlowSecretsError",
     "IsolationEnded",
     "LocalSecrets",
@@ -37,10 +39,13 @@ __all__ = [
     "TomlDialectWarning",
     "UnsupportedPrefect",
     "UsageError",
+    "frozen_clock",
     "isolated_prefect",
 ]
 
 _HOMES = {
+    "FlowClock": "pytest_flowsecrets.clock",
+    "frozen_clock": "pytest_flowsecrets.clock",
     "LocalSecrets": "pytest_flowsecrets.isolation.secrets",
     "PrefectHome": "pytest_flowsecrets.isolation.home",
     "isolated_prefect": "pytest_flowsecrets.isolation.stack",

@@ -16,11 +16,13 @@ from pytest_flowsecrets.isolation import environ
 from pytest_flowsecrets.options import OPTIONS, Setting, resolve_all
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.clock import FlowClock
     from pytest_flowsecrets.isolation.home import PrefectHome
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
 
 ISOLATION = "flowsecrets_isolation"
+CLOCK = "flow_clock"
 FIXTURES = frozenset({ISOLATION, "local_secrets", "prefect_home", "real_prefect"})
 
 _settings = pytest.StashKey[Mapping[str, Setting]]()
@@ -112,8 +114,11 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> No
 
     So a user's ``monkeypatch`` is undone inside it, and what a session fixture declares is there when it begins.
     """
-    if fixturedef.scope == "function" and fixturedef.argname != ISOLATION and request.node.stash.get(_asks, False):
-        request.getfixturevalue(ISOLATION)
+    if fixturedef.scope == "function" and fixturedef.argname != ISOLATION:
+        if request.node.stash.get(_asks, False):
+            request.getfixturevalue(ISOLATION)
+        if fixturedef.argname != CLOCK and CLOCK in request.fixturenames:  # so that `monkeypatch` is undone inside it
+            request.getfixturevalue(CLOCK)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -205,3 +210,15 @@ def real_prefect(flowsecrets_isolation: Isolation) -> Any:
 def prefect_home(flowsecrets_isolation: Isolation) -> PrefectHome:
     """A private ``~/.prefect``: ``.path``, ``.write_config()``, ``.write_backend()``."""
     return flowsecrets_isolation.home
+
+
+@pytest.fixture
+def flow_clock() -> Iterator[FlowClock]:
+    """Time that stands still until the test moves it, for Prefect and the fake API alike.
+
+    ``.now``, ``.tick()``, ``.move_to()``.
+    """
+    from pytest_flowsecrets.clock import frozen_clock
+
+    with frozen_clock() as clock:
+        yield clock
