@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Callable, NoReturn, Optional, Sequence
 
 from pytest_flowsecrets.backend import engine, wire
@@ -13,14 +12,11 @@ from pytest_flowsecrets.backend.journal import Journal
 from pytest_flowsecrets.backend.keys import Caller, Keyring
 from pytest_flowsecrets.backend.store import Store
 from pytest_flowsecrets.backend.vault import Vault
+from pytest_flowsecrets.clock import now as utc_now
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from typing import Mapping
-
-
-def utc_now() -> datetime:
-    """The present moment, aware, in UTC; a frozen one while ``flow_clock`` or freezegun freezes it."""
-    return datetime.now(timezone.utc)
 
 
 class World:
