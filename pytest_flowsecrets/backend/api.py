@@ -47,9 +47,9 @@ class World:
         at, began = self.now(), _seconds()
         try:
             operation = wire.read_operation(request)
-        except wire.HttpFault as fault:
-            self.journal.record(request, at=at, seconds=_seconds() - began, status=fault.status)
-            return wire.write_fault(request, fault)
+        except wire.HttpFault as refused:
+            self.journal.record(request, at=at, seconds=_seconds() - began, status=refused.status)
+            return wire.write_fault(request, refused)
         caller = self.caller(request.headers)
         fault, outline = self.faults.take(operation, caller)
         answer = engine.Answer(kind=outline.kind, fields=outline.fields)
