@@ -16,6 +16,7 @@ from pytest_flowsecrets.isolation import environ
 from pytest_flowsecrets.options import OPTIONS, Setting, resolve_all
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.cloud import FakeCloud, FakeServer
     from pytest_flowsecrets.clock import FlowClock
     from pytest_flowsecrets.isolation.home import PrefectHome
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 ISOLATION = "flowsecrets_isolation"
 CLOCK = "flow_clock"
-FIXTURES = frozenset({ISOLATION, "local_secrets", "prefect_home", "real_prefect"})
+FIXTURES = frozenset({ISOLATION, "local_secrets", "prefect_home", "real_prefect", "prefect_cloud", "prefect_server"})
 
 _settings = pytest.StashKey[Mapping[str, Setting]]()
 _depth = pytest.StashKey[int]()
@@ -222,3 +223,27 @@ def flow_clock() -> Iterator[FlowClock]:
 
     with frozen_clock() as clock:
         yield clock
+
+
+@pytest.fixture
+def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[FakeCloud]:  # noqa: ARG001 - it joins this one
+    """A fake Prefect Cloud of this test's own, to which Prefect talks: ``.secrets``, ``.client``, ``.executing()``, ….
+
+    ``.url``, ``.add_tenant()``, ``.requests``, ``.faults``, ``.assert_never_received()``.
+    """
+    from pytest_flowsecrets.backend.cloud import FakeCloud
+
+    with FakeCloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def prefect_server(flowsecrets_isolation: Isolation) -> Iterator[FakeServer]:  # noqa: ARG001 - it joins this one
+    """A fake Prefect Server of this test's own, to which Prefect talks: ``.url``, ``.client``, ``.requests``, ….
+
+    It has no secrets: those of ``local_secrets`` and the marker count.
+    """
+    from pytest_flowsecrets.backend.cloud import FakeServer
+
+    with FakeServer() as server:
+        yield server

@@ -39,7 +39,7 @@ class CloudSecrets:
             UsageError: the name is empty or no text, or the value no JSON data.
         """
         try:
-            self._vault.put(self._tenant_id, checked(name), value, expires_at=_utc(expires_at))
+            self._vault.put(self._tenant_id, checked(name), value, expires_at=as_utc(expires_at))
         except BadInput as error:
             raise UsageError(str(error)) from None
 
@@ -51,7 +51,7 @@ class CloudSecrets:
             UsageError: there is no such secret, or the value is no JSON data.
         """
         try:
-            self._vault.rotate(self._tenant_id, checked(name), value, at=_utc(at))
+            self._vault.rotate(self._tenant_id, checked(name), value, at=as_utc(at))
         except BadInput as error:
             raise UsageError(str(error)) from None
 
@@ -107,7 +107,7 @@ class CloudSecrets:
         self.delete(name)
 
 
-def _utc(moment: Optional[datetime]) -> Optional[datetime]:
+def as_utc(moment: Optional[datetime]) -> Optional[datetime]:
     """A time as the API's clock tells it.
 
     Raises:

@@ -25,6 +25,11 @@ def finder(forms: List[str]) -> Callable[[str], bool]:
     return lambda text: text in short or any(form in text for form in long)
 
 
+def any_of(finders: List[Callable[[str], bool]]) -> Callable[[str], bool]:
+    """Whether one of several finds something in a text."""
+    return lambda text: any(finds(text) for finds in finders)
+
+
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value

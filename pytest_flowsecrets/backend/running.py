@@ -8,14 +8,14 @@ ids of run and flow in the context.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Tuple
 
 from pytest_flowsecrets.backend.engine import Operation, execute
+from pytest_flowsecrets.backend.keys import Caller
 from pytest_flowsecrets.isolation.environ import PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.api import World
-    from pytest_flowsecrets.backend.keys import Caller
 
 PROJECT = FLOW = "pytest-flowsecrets"
 _FLOW = {"name": FLOW, "type": "prefect.core.flow.Flow", "tasks": [], "edges": [], "parameters": []}
@@ -26,24 +26,27 @@ class Runs:
 
     Args:
         world: the API.
-        caller: in whose name.
+        tenant_id: whose runs.
     """
 
-    def __init__(self, world: World, caller: Caller) -> None:
-        self._world, self._caller = world, caller
+    def __init__(self, world: World, tenant_id: str) -> None:
+        self._world, self._caller = world, Caller(tenant_id, tenant_ids=(tenant_id,))
         self._flow_id = ""
 
     @contextmanager
-    def running(self) -> Iterator[Dict[str, str]]:
-        """A flow run that is Running inside, and Success or Failed afterwards; the variables that are about it."""
+    def running(self) -> Iterator[Tuple[str, Dict[str, str]]]:
+        """A flow run that is Running inside, and Success or Failed afterwards: its id and its variables."""
         run_id = self._ask("create_flow_run", flow_id=self._flow())["id"]
         self._set(run_id, "Running")
         try:
-            yield {
-                f"{PREFIX}CONTEXT__FLOW_RUN_ID": run_id,
-                f"{PREFIX}CONTEXT__FLOW_ID": self._flow_id,
-                f"{PREFIX}CLOUD__USE_LOCAL_SECRETS": "false",
-            }
+            yield (
+                run_id,
+                {
+                    f"{PREFIX}CONTEXT__FLOW_RUN_ID": run_id,
+                    f"{PREFIX}CONTEXT__FLOW_ID": self._flow_id,
+                    f"{PREFIX}CLOUD__USE_LOCAL_SECRETS": "false",
+                },
+            )
         except BaseException:
             self._set(run_id, "Failed")
             raise
@@ -56,8 +59,8 @@ class Runs:
         return self._flow_id
 
     def _set(self, run_id: str, state: str) -> None:
-        version = self._world.store.get("flow_run", run_id)["version"]
-        given = {"flow_run_id": run_id, "version": version, "state": {"type": state}}
+        row = self._world.store.get("flow_run", run_id) or {}  # or the test has deleted it
+        given = {"flow_run_id": run_id, "version": row.get("version"), "state": {"type": state}}
         self._ask("set_flow_run_states", answer="states { status }", states=[given])
 
     def _ask(self, mutation: str, *, answer: str = "id", **given: Any) -> Mapping[str, Any]:

@@ -272,6 +272,10 @@ def _locksmith(admit: Admit) -> Locks:
         found = [form for one in sealed for form in forms_of(unseal(tenant_id, one))]
         forms = seal(tenant_id, json.dumps(found).encode())
         del found
-        return lambda text: finder(unseal(tenant_id, forms))(text)
+
+        def finds(text: str) -> bool:
+            return finder(unseal(tenant_id, forms))(text)
+
+        return finds
 
     return Locks(digest, seal, reveal, spot)
