@@ -130,15 +130,15 @@ class Server(ThreadingMixIn, TCPServer):
             self.worlds.pop(path, None)
 
     def world_at(self, path: str) -> World:
-        """The world at a path, to which clients may have appended ``/graphql``.
+        """The world at a path, to which clients may have appended ``/graphql`` (up to 0.10.7 ``/graphql/alpha``).
 
         Raises:
             HttpFault: 404.
         """
         path = path.rstrip("/")
         world = self.worlds.get(path)
-        if world is None and path.endswith("/graphql"):
-            world = self.worlds.get(path[: -len("/graphql")])
+        if world is None:
+            world = self.worlds.get(re.sub(r"/graphql(/alpha)?\Z", "", path))
         if world is None:
             raise HttpFault(404, "no API is here, or its test has ended: take the URL from prefect_cloud.url")
         return world
