@@ -115,18 +115,19 @@ class Vault:
             entry.versions, entry.expires_at = [fresh], expires_at
 
     def rotate(self, tenant_id: str, name: str, value: Any, *, at: Optional[datetime] = None) -> None:
-        """Let a secret that exists have another value, at once or from a later time on.
+        """Let a secret that exists have another value, at once or from a later time on; several can be planned.
 
         Raises:
             UsageError: there is no such secret.
             BadInput: the value is not JSON data.
         """
-        fresh = self._version(tenant_id, name, value, at or self._now())
+        now = self._now()
+        fresh = self._version(tenant_id, name, value, max(at or now, now))
         with self._lock:
             if self._current(tenant_id, name) is None:
                 raise UsageError(f"there is no secret {name!r} to rotate: set it first")
             entry = self._tenants[tenant_id][name]
-            entry.versions = [version for version in entry.versions if version.since < fresh.since] + [fresh]
+            entry.versions = sorted([*entry.versions, fresh], key=lambda version: version.since)  # the last one counts
 
     def delete(self, tenant_id: str, name: str) -> bool:
         """Remove a secret; whether there was one."""
