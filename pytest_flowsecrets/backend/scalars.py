@@ -1,4 +1,4 @@
-"""The scalars of both halves of the API: uuid, timestamptz and jsonb of the tables; UUID, DateTime and JSON of the rest.
+"""The scalars of both halves of the API: uuid, timestamptz, jsonb of the tables; UUID, DateTime, JSON of the rest.
 
 No error here says what the value was.
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional
 
 from pytest_flowsecrets.backend.tables import TABLES
 
@@ -17,15 +17,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Row = Dict[str, Any]
-_LINKS: Mapping[str, List[str]] = {
-    name: ["tenant_id"]
-    + sorted(
-        {column for table in TABLES.values() for target, column in table.many.values() if target == name}
-        - {"tenant_id"}
-    )
-    for name in TABLES
-}
+_MORE = {"task_run": ["slot"]}  # not of the schema: see `states.slot`
 _SURVIVES = {("agent", "flow_runs")}  # a run outlives the agent that ran it; all other children go with their parent
+
+
+def _links(name: str) -> List[str]:
+    """The columns of a table by which rows are looked up."""
+    found = {column for table in TABLES.values() for target, column in table.many.values() if target == name}
+    return sorted(found | {"tenant_id"}) + _MORE.get(name, [])
 
 
 def slugify(name: str) -> str:
@@ -45,9 +44,14 @@ class Store:
         self._now = now
         self._rows: Dict[str, Dict[str, Row]] = {name: {} for name in TABLES}
         self._index: Dict[str, Dict[str, Dict[Any, Dict[str, None]]]] = {
-            name: {column: {} for column in columns} for name, columns in _LINKS.items()
+            name: {column: {} for column in _links(name)} for name in TABLES
         }
         self._undo: Optional[List[Callable[[], object]]] = None
+
+    @property
+    def now(self) -> datetime:
+        """The present moment."""
+        return self._now()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -66,7 +70,7 @@ class Store:
 
     def add(self, table: str, **values: Any) -> Row:
         """A new row; columns that are not given are null."""
-        now = self._now()
+        now = self.now
         row: Row = dict.fromkeys(TABLES[table].columns)
         row.update({"id": str(uuid.uuid4()), "created": now, "updated": now})
         row.update(values)
@@ -77,7 +81,7 @@ class Store:
     def change(self, table: str, row_id: str, **values: Any) -> Row:
         """The row with other values, which replaces it."""
         old = self._rows[table][row_id]
-        row = {**old, "updated": self._now(), **values}
+        row = {**old, "updated": self.now, **values}
         self._replace(table, old, row)
         self._remember(lambda: self._replace(table, row, old))
         return row
@@ -106,6 +110,10 @@ class Store:
         """The rows whose link column holds this id, oldest first."""
         rows = self._rows[table]
         return [rows[row_id] for row_id in self._index[table][column].get(value, ())]
+
+    def indexes(self, table: str, column: str) -> bool:
+        """Whether ``linked`` knows this column."""
+        return column in self._index[table]
 
     def all(self, table: str) -> List[Row]:
         """Every row of a table, of all tenants."""
