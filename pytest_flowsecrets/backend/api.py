@@ -32,7 +32,7 @@ class World:
         self.now = now or utc_now
         self.store = Store(self.now)
         self.keyring = Keyring(self.now, open_to_all=backend == "server")
-        self.vault = Vault(self.now, self._readers)
+        self.vault: Vault = Vault(self.now, self._readers)
         self.journal = Journal()
         self.faults = Faults()
 

@@ -103,7 +103,6 @@ class Call:
         """Whether ``linked`` knows this column of a table."""
         return table not in _ODD and self.store.indexes(table, column)
 
-
     def users(self) -> List[Row]:
         """The caller's own."""
         user = self.store.get("user", self.caller.user_id)

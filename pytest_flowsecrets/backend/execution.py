@@ -110,10 +110,11 @@ def _may_be_kept(document: DocumentNode) -> bool:
     return (
         len(document.definitions) == 1
         and all(
-            isinstance(node, FieldNode) and all(isinstance(argument.value, VariableNode) for argument in node.arguments)
+            isinstance(node, FieldNode)
+            and all(isinstance(argument.value, VariableNode) for argument in node.arguments or ())
             for node in operations[0].selection_set.selections
         )
-        and not any(definition.default_value for definition in operations[0].variable_definitions)
+        and not any(definition.default_value for definition in operations[0].variable_definitions or ())
     )
 
 

@@ -13,7 +13,6 @@ from graphql import (
     GraphQLField,
     GraphQLInputObjectType,
     GraphQLObjectType,
-    GraphQLScalarType,
     GraphQLSchema,
     build_schema,
     value_from_ast_untyped,
@@ -55,10 +54,8 @@ def _file(name: str) -> str:
 
 def _give_scalars(built: GraphQLSchema) -> None:
     for name, (read, write) in scalars.CODECS.items():
-        scalar = built.type_map[name]
-        if isinstance(scalar, GraphQLScalarType):
-            scalar.parse_value = read
-            scalar.serialize = write
+        scalar: Any = built.type_map[name]
+        scalar.parse_value, scalar.serialize = read, write
 
 
 def _fields(built: GraphQLSchema, name: str) -> Dict[str, GraphQLField]:
@@ -73,7 +70,7 @@ def _resolve_table(built: GraphQLSchema, table: tables.Table) -> None:
     for relation, (target, column) in table.one.items():
         fields[relation].resolve = partial(_one, target, column)
     for relation, link in table.many.items():
-        _resolve_list(fields, relation, link[0], lambda call, row, _, link=link: call.linked(link, row["id"]))
+        _resolve_list(fields, relation, link[0], partial(_linked, link))
     for column, scalar in table.columns.items():
         if scalar == "jsonb":
             fields[column].resolve = partial(_json, column)
@@ -91,6 +88,10 @@ def _resolve_list(fields: Dict[str, GraphQLField], name: str, table: str, rows: 
 
     fields[name].resolve = resolve
     fields[f"{name}_aggregate"].resolve = lambda row, info, **given: aggregate(resolve(row, info, **given))
+
+
+def _linked(link: tables.Link, call: Call, row: Mapping[str, Any], _: Arguments) -> List[Any]:
+    return call.linked(link, row["id"])
 
 
 def _one(target: str, column: str, row: Mapping[str, Any], info: Any) -> Any:

@@ -8,7 +8,7 @@ where it matters, for Submitted and Running.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Set
 
 from pytest_flowsecrets.backend.errors import ApiError, BadInput
 from pytest_flowsecrets.backend.scalars import read_time
@@ -155,17 +155,18 @@ def due(store: Store, flow_runs: Iterable[Row], before: datetime, labels: Iterab
     return [run for _, run in sorted(found, key=lambda pair: pair[0])]
 
 
-def _fits(wanted: set, own: set) -> bool:  # type: ignore[type-arg]
+def _fits(wanted: Set[str], own: Set[str]) -> bool:
     return wanted <= own if wanted else not own
 
 
 def _start(store: Store, run: Row) -> Optional[datetime]:
     """When a run should be taken; None if it should not."""
     if run["state"] in ("Scheduled", "Resume", "Retrying", "Queued"):
-        return run["state_start_time"] or run["scheduled_start_time"]
+        start: Optional[datetime] = run["state_start_time"] or run["scheduled_start_time"]
+        return start
     if run["state"] != "Running":
         return None
-    retries = [
+    retries: List[datetime] = [
         task_run["state_start_time"]
         for task_run in store.linked("task_run", "flow_run_id", run["id"])
         if task_run["state_start_time"] is not None and is_a(task_run["state"], "Scheduled")

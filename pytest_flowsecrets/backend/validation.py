@@ -17,6 +17,7 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
     VariableDefinitionNode,
@@ -134,7 +135,7 @@ def _measure(
                 sizes[name] = _Size()  # so that a circle ends; validation refuses it
                 sizes[name] = _measure(fragments[name].selection_set, fragments, sizes, aliases)
             inner = sizes.get(name, inner)
-        else:
+        elif isinstance(node, (FieldNode, InlineFragmentNode)):
             own = int(isinstance(node, FieldNode))
             if isinstance(node, FieldNode) and node.alias:
                 aliases.append(node)

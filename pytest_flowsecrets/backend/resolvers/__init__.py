@@ -17,7 +17,8 @@ from typing import Any, Callable, Dict, Tuple
 
 Resolver = Callable[..., Any]
 SUCCESS = {"success": True}
-_MODULES = "agents artifacts cloud flow_runs flows keys logs plain projects secrets task_runs".split()
+_MODULES: Tuple[str, ...] = ("agents", "artifacts", "cloud", "flow_runs", "flows", "keys", "logs")
+_MODULES += ("plain", "projects", "secrets", "task_runs")
 _QUERIES: Dict[str, Resolver] = {}
 _MUTATIONS: Dict[str, Resolver] = {}
 

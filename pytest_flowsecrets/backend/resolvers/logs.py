@@ -15,7 +15,7 @@ def write_run_logs(call: Call, given: Mapping[str, Any]) -> Any:
     """A batch. What belongs to no run that the caller may see is dropped: the real API takes logs in later."""
     for log in given["logs"]:
         task_run = call.row("task_run", log.get("task_run_id"))
-        flow_run = call.row("flow_run", log.get("flow_run_id") or (task_run and task_run["flow_run_id"]))
+        flow_run = call.row("flow_run", log.get("flow_run_id") or (task_run["flow_run_id"] if task_run else None))
         if flow_run is not None:
             call.store.add(
                 "log",
