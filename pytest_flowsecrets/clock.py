@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Union, cast
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Union, cast
 
 from pytest_flowsecrets.errors import UsageError
 
@@ -32,6 +32,7 @@ _NAPPERS = ("prefect.core.", "prefect.engine.")
 _real_sleep = time.sleep
 
 _clocks: List[FlowClock] = []  # the innermost is the last
+when_moved: List[Callable[[], object]] = []  # whoever waits for a time is called after each move of a clock
 
 
 def now() -> dt.datetime:
@@ -52,7 +53,7 @@ def frozen_clock(at: Optional[When] = None) -> Iterator[FlowClock]:
     from freezegun import freeze_time
 
     _import_prefect()
-    start = now() if at is None else _moment(at)
+    start = now() if at is None else as_moment(at)
     freezing = freeze_time(start.replace(tzinfo=None), real_asyncio=True)
     clock = FlowClock(freezing.start(), time.sleep)
     if not _clocks:
@@ -93,9 +94,10 @@ class FlowClock:
         Raises:
             UsageError: it is no time.
         """
-        moment = _moment(when)
+        moment = as_moment(when)
         with self._lock:
             self._factory.move_to(moment.replace(tzinfo=None))
+        _tell()
         return moment
 
     def tick(self, delta: Delta = 1.0) -> dt.datetime:
@@ -110,7 +112,8 @@ class FlowClock:
         passed = _passed(delta)
         with self._lock:
             self._factory.tick(passed)
-            return now()
+        _tell()
+        return now()
 
 
 def _import_prefect() -> None:
@@ -129,7 +132,17 @@ def _sleep(seconds: float) -> None:
         (_clocks[0].sleep if _clocks else _real_sleep)(seconds)  # a module that took it while time stood still keeps it
 
 
-def _moment(when: When) -> dt.datetime:
+def _tell() -> None:
+    for waiting in tuple(when_moved):
+        waiting()
+
+
+def as_moment(when: When) -> dt.datetime:
+    """A time as ``now`` tells it; see ``FlowClock.move_to``.
+
+    Raises:
+        UsageError: it is no time.
+    """
     if isinstance(when, str):
         try:
             when = dt.datetime.fromisoformat(when.replace("Z", "+00:00"))

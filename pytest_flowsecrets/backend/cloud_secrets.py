@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Iterator, List, NoReturn, Optional, Tuple
 
 from pytest_flowsecrets.backend.errors import BadInput
+from pytest_flowsecrets.clock import as_moment
 from pytest_flowsecrets.errors import UsageError, WriteOnlySecret
 from pytest_flowsecrets.isolation.delivery import checked
 from pytest_flowsecrets.isolation.shield import shielded
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pytest_flowsecrets.backend.vault import Read, Vault
+    from pytest_flowsecrets.clock import When
 
 
 class CloudSecrets:
@@ -27,31 +30,32 @@ class CloudSecrets:
         return f"<CloudSecrets {sorted(self)}>"
 
     @shielded
-    def set(self, name: str, value: Any, *, expires_at: Optional[datetime] = None) -> None:
+    def set(self, name: str, value: Any, *, expires_at: Optional[When] = None) -> None:
         """Set a secret, or overwrite it with all that was planned for it, as ``Client.set_secret`` does.
 
         Args:
             name: as it is, case and spaces included.
             value: any JSON value.
-            expires_at: from then on, by the API's clock, there is no such secret; without a time zone it is UTC.
+            expires_at: from then on, by the API's clock, there is no such secret: a datetime, a date or a text in the
+                ISO format; what says no time zone is in UTC.
 
         Raises:
-            UsageError: the name is empty or no text, or the value no JSON data.
+            UsageError: the name is empty or no text, the value no JSON data, or ``expires_at`` no time.
         """
         try:
-            self._vault.put(self._tenant_id, checked(name), value, expires_at=as_utc(expires_at))
+            self._vault.put(self._tenant_id, checked(name), value, expires_at=_moment(expires_at))
         except BadInput as error:
             raise UsageError(str(error)) from None
 
     @shielded
-    def rotate(self, name: str, value: Any, *, at: Optional[datetime] = None) -> None:
-        """Give a secret another value, at once or from a later time on (UTC where it has no time zone).
+    def rotate(self, name: str, value: Any, *, at: Optional[When] = None) -> None:
+        """Give a secret another value, at once or from a later time on (``at``, written as ``expires_at`` of ``set``).
 
         Raises:
-            UsageError: there is no such secret, or the value is no JSON data.
+            UsageError: there is no such secret, the value is no JSON data, or ``at`` no time.
         """
         try:
-            self._vault.rotate(self._tenant_id, checked(name), value, at=as_utc(at))
+            self._vault.rotate(self._tenant_id, checked(name), value, at=_moment(at))
         except BadInput as error:
             raise UsageError(str(error)) from None
 
@@ -107,14 +111,5 @@ class CloudSecrets:
         self.delete(name)
 
 
-def as_utc(moment: Optional[datetime]) -> Optional[datetime]:
-    """A time as the API's clock tells it.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if moment is None:
-        return None
-    if not isinstance(moment, datetime):
-        raise UsageError(f"a time is a datetime, not {type(moment).__name__}")
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+def _moment(when: Optional[When]) -> Optional[datetime]:
+    return None if when is None else as_moment(when)

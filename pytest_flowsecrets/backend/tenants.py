@@ -6,16 +6,16 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Iterator, Optional
 
-from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets, as_utc
+from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
 from pytest_flowsecrets.backend.keys import RUNNER, USER
 from pytest_flowsecrets.backend.running import Runs
 from pytest_flowsecrets.backend.store import slugify
+from pytest_flowsecrets.clock import as_moment
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from pytest_flowsecrets.backend.cloud import FakeCloud
+    from pytest_flowsecrets.clock import When
 
 
 class Tenant:
@@ -65,24 +65,22 @@ class Tenant:
         """
         return self._cloud.client_for(self.user_key, self.id)
 
-    def create_key(self, scope: str = USER, *, name: str = "", expires_at: Optional[datetime] = None) -> str:
+    def create_key(self, scope: str = USER, *, name: str = "", expires_at: Optional[When] = None) -> str:
         """A new key of this tenant.
 
         Args:
             scope: ``USER`` or ``RUNNER``.
             name: what ``prefect auth list-keys`` shows.
-            expires_at: from then on it is good for nothing; without a time zone it is UTC.
+            expires_at: from then on it is good for nothing; a time as for ``CloudSecrets.set``.
 
         Raises:
-            UsageError: there is no such scope.
+            UsageError: there is no such scope, or ``expires_at`` is no time.
         """
         if scope not in (USER, RUNNER):
             raise UsageError(f"scope={scope!r}: the scope of a key is {USER!r} or {RUNNER!r}")
         owner = self.user_id if scope == USER else str(uuid.uuid4())
-        issued = self._cloud.world.keyring.issue(
-            (self.id,), scope, user_id=owner, name=name, expires_at=as_utc(expires_at)
-        )
-        return issued.key
+        until = None if expires_at is None else as_moment(expires_at)
+        return self._cloud.world.keyring.issue((self.id,), scope, user_id=owner, name=name, expires_at=until).key
 
     def revoke(self, key: str) -> None:
         """Let a key be good for nothing from now on.

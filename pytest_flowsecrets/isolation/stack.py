@@ -20,6 +20,7 @@ from pytest_flowsecrets.isolation.environ import PREFIX, Environment
 from pytest_flowsecrets.isolation.home import ConfigText, PrefectHome, homes, write_private
 from pytest_flowsecrets.isolation.legacy import LegacyPrefect, find_prefect
 from pytest_flowsecrets.isolation.network import NOWHERE, CloudGuard
+from pytest_flowsecrets.isolation.rotation import Rotations
 from pytest_flowsecrets.isolation.secrets import LocalSecrets
 from pytest_flowsecrets.isolation.shield import shielded
 from pytest_flowsecrets.isolation.tables import Tree
@@ -122,6 +123,7 @@ class Isolation:
         self._captured: Optional[Captured] = None
         self._tree = Tree()
         self._covers = Covers()
+        self.rotations = Rotations(_lock, self._rotate)
 
     # -- in and out ---------------------------------------------------------------------------------------------------
 
@@ -179,6 +181,7 @@ class Isolation:
                 if self._captured:
                     steps.callback(self._captured.restore)
                 steps.callback(self._guard.exit)
+                steps.callback(self.rotations.end)
 
     def sweep(self) -> None:
         """After ``exit`` and after everything that is older: see ``Environment.sweep``."""
@@ -305,6 +308,12 @@ class Isolation:
             os.environ.pop(variable, None)
             if not legacy.loader.files_set("cloud", legacy.loader.cloud_key):
                 self.delivery.set_variable(variable, NOWHERE)
+
+    def _rotate(self, name: str, value: Any) -> bool:
+        if current() is not self:
+            return False  # it is covered; its turn comes when it counts again
+        self.secrets[name] = value
+        return True
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
