@@ -3,8 +3,8 @@
 Freezing is freezegun's work: it makes ``datetime``, ``time.time`` and what is built on them (pendulum 2 and 3, so
 Prefect's states, schedules and ``prefect.context`` dates) tell one moment in all threads of this process. On top of it:
 
-- Prefect naps until a retry or a schedule is due. While time stands still that would be for ever, so ``time.sleep``,
-  where Prefect's own ``core`` and ``engine`` call it, moves the clock instead of waiting. For everybody else it waits.
+- Prefect naps until a retry or a schedule is due, and while time stands still that would be for ever. So where Prefect
+  calls ``time.sleep``, or its HTTP client between two tries, the clock moves instead. For everybody else it waits.
 - Event loops keep the real time, so that Dask, asyncio and time-outs of sockets go on.
 
 Child processes have a clock of their own: the real one.
@@ -13,23 +13,23 @@ Child processes have a clock of their own: the real one.
 from __future__ import annotations
 
 import datetime as dt
-import sys
 import threading
-import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Union, cast
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Union
 
+from pytest_flowsecrets import naps
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from freezegun.api import FrozenDateTimeFactory
 
 When = Union[str, dt.date, dt.datetime]
 Delta = Union[float, dt.timedelta]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
-_NAPPERS = ("prefect.core.", "prefect.engine.")
-_real_sleep = time.sleep
+_NAPPERS = ("prefect.core.", "prefect.engine.", "prefect.client.", "urllib3.util.retry")
 
 _clocks: List[FlowClock] = []  # the innermost is the last
 when_moved: List[Callable[[], object]] = []  # whoever waits for a time is called after each move of a clock
@@ -55,25 +55,26 @@ def frozen_clock(at: Optional[When] = None) -> Iterator[FlowClock]:
     _import_prefect()
     start = now() if at is None else as_moment(at)
     freezing = freeze_time(start.replace(tzinfo=None), real_asyncio=True)
-    clock = FlowClock(freezing.start(), time.sleep)
-    if not _clocks:
-        time.sleep = cast("Any", _sleep)
-    _clocks.append(clock)
+    clock = FlowClock(freezing.start())
     try:
-        yield clock
+        with naps.handled(clock.pass_nap):
+            _clocks.append(clock)
+            yield clock
     finally:
         _clocks.remove(clock)
-        if not _clocks and time.sleep is _sleep:
-            time.sleep = clock.sleep
         freezing.stop()
+
+
+def is_frozen() -> bool:
+    """Whether a ``frozen_clock`` is entered."""
+    return bool(_clocks)
 
 
 class FlowClock:
     """Time that stands still until it is moved. Made by ``frozen_clock``."""
 
-    def __init__(self, factory: Any, sleep: Any) -> None:
+    def __init__(self, factory: Any) -> None:
         self._factory: FrozenDateTimeFactory = factory
-        self.sleep = sleep
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -115,6 +116,13 @@ class FlowClock:
         _tell()
         return now()
 
+    def pass_nap(self, caller: FrameType, seconds: float) -> bool:
+        """Let the time pass that Prefect would sleep; whether it is Prefect that wants to."""
+        if self is not _clocks[-1] or not naps.module_of(caller).startswith(_NAPPERS):
+            return False
+        self.tick(max(0.0, seconds))
+        return True
+
 
 def _import_prefect() -> None:
     """Before time is frozen: classes that are made while it is would keep a frozen ``datetime`` among their bases."""
@@ -122,14 +130,6 @@ def _import_prefect() -> None:
 
     with suppress(Exception):  # there may be none, or a broken configuration; whoever needs it will see
         find_prefect()
-
-
-def _sleep(seconds: float) -> None:
-    """What ``time.sleep`` is while a clock stands still."""
-    if _clocks and str(sys._getframe(1).f_globals.get("__name__")).startswith(_NAPPERS):  # noqa: SLF001 - who naps
-        _clocks[-1].tick(max(0.0, seconds))
-    else:
-        (_clocks[0].sleep if _clocks else _real_sleep)(seconds)  # a module that took it while time stood still keeps it
 
 
 def _tell() -> None:

@@ -18,7 +18,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "demo_project" not in
 ROOMS = [
     {"plugin", "cli", "demo", "commands"},
     {"marks"},
-    {"isolation", "routes", "backend", "leaks", "clock", "strategies", "_strategies"},
+    {"isolation", "routes", "backend", "leaks", "clock", "naps", "strategies", "_strategies"},
     {"resolution", "options"},
     {"errors"},
 ]

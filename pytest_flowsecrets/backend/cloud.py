@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional
+from urllib.parse import urlsplit
 
 from pytest_flowsecrets.backend.api import World
 from pytest_flowsecrets.backend.client import make_client
 from pytest_flowsecrets.backend.forms import any_of, finder, forms_of
+from pytest_flowsecrets.backend.patience import impatient
 from pytest_flowsecrets.backend.server import LOOPBACK, mount, unmount
 from pytest_flowsecrets.backend.tenants import Tenant
 from pytest_flowsecrets.errors import SecretReceived, UsageError
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 _HAS_KEYS, _HAS_SERVER = (0, 15), (0, 10)  # the Prefect from which on there are API keys, and there is Server
 # After 429 the client of 1.x sleeps for three minutes and more, unless it is told to do otherwise. There is no such
-# setting for the waits between its retries after 5xx.
+# setting for its other waits: see `patience`, which works in this process; these go to children, too.
 _IMPATIENT = {
     f"{PREFIX}CLOUD__RATE_LIMITING__BACKOFF_S": "0",
     f"{PREFIX}CLOUD__RATE_LIMITING__BACKOFF_MULTIPLIER": "0",
@@ -69,6 +71,7 @@ class FakeApi:
             self._url = mount(self.world)
             steps.callback(unmount, self.world)
             steps.enter_context(_without_proxy())
+            steps.enter_context(impatient(urlsplit(self._url).path))
             steps.enter_context(isolation.covered(self._variables()))
             self._steps = steps.pop_all()
         return self
