@@ -88,8 +88,8 @@ class World:
             Unauthenticated: anybody else, or not now.
         """
         self.keyring.require_runner(caller, tenant_id)
-        runs = self.store.linked("flow_run", "tenant_id", tenant_id)
-        running = [row["id"] for row in runs if row["state"] == "Running"]
+        found = self.store.linked("flow_run", "state", "Running")
+        running = [row["id"] for row in found if row["tenant_id"] == tenant_id]
         if not running:
             raise Unauthenticated(
                 "AuthenticationError: Forbidden: a secret's value can be read while a flow run is Running only"

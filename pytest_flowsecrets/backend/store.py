@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Row = Dict[str, Any]
-_MORE = {"task_run": ["slot"]}  # not of the schema: see `states.slot`
+# What rows are looked up by besides: `states.slot`, which is not of the schema, and which runs are Running.
+_MORE = {"task_run": ["slot"], "flow_run": ["state"]}
 _SURVIVES = {("agent", "flow_runs")}  # a run outlives the agent that ran it; all other children go with their parent
 
 
@@ -125,19 +126,26 @@ class Store:
 
     def _put(self, table: str, row: Row) -> None:
         self._rows[table][row["id"]] = row
-        for column, rows in self._index[table].items():
-            rows.setdefault(row[column], {})[row["id"]] = None
+        for column in self._index[table]:
+            self._link(table, column, row)
 
     def _drop(self, table: str, row: Row) -> None:
         del self._rows[table][row["id"]]
-        for column, rows in self._index[table].items():
-            del rows[row[column]][row["id"]]
-            if not rows[row[column]]:
-                del rows[row[column]]
+        for column in self._index[table]:
+            self._unlink(table, column, row)
 
     def _replace(self, table: str, old: Row, new: Row) -> None:
-        if any(old[column] != new[column] for column in self._index[table]):
-            self._drop(table, old)
-            self._put(table, new)
-        else:
-            self._rows[table][new["id"]] = new  # in its old place, so that lists keep their order
+        self._rows[table][new["id"]] = new  # in its old place, so that lists keep their order
+        for column in self._index[table]:
+            if old[column] != new[column]:
+                self._unlink(table, column, old)
+                self._link(table, column, new)
+
+    def _link(self, table: str, column: str, row: Row) -> None:
+        self._index[table][column].setdefault(row[column], {})[row["id"]] = None
+
+    def _unlink(self, table: str, column: str, row: Row) -> None:
+        rows = self._index[table][column]
+        del rows[row[column]][row["id"]]
+        if not rows[row[column]]:
+            del rows[row[column]]
