@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from threading import Lock
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from graphql import (
@@ -36,14 +37,16 @@ def run(operation: Operation, world: World, caller: Caller) -> Answer:
         seen = (definition.operation.value, _root_fields(definition))
         if operation.get and seen[0] != "query":
             return Answer(None, [{"message": "By GET only queries can be sent: POST this one"}], 405, *seen)
-        check_variables(schema(world.backend), definition, operation.variables)
+        variables = check_variables(schema(world.backend), definition, operation.variables)
         if caller.refusal is not None:
             return _refused(caller.refusal, *seen)
-        return Answer(*_resolved(document, operation, Call(world, caller, operation.variables)), 200, *seen)
+        return Answer(*_resolved(document, operation, Call(world, caller, variables)), 200, *seen)
     except Refused as refused:
         errors = [_written(error) for error in refused.errors]
     except RecursionError:
         errors = [{"message": "The operation is nested too deeply"}]
+    except Exception as error:  # noqa: BLE001 - a client that meets a bug gets an answer, too
+        errors = [{"message": _internal(error)}]
     return Answer(None, errors, 400, *seen)
 
 
@@ -126,6 +129,8 @@ def _chosen(document: DocumentNode, name: Optional[str]) -> OperationDefinitionN
         raise Refused(GraphQLError("Must provide an operation." if name is None else "There is no such operation."))
     if len(found) > 1:
         raise Refused(GraphQLError("Must provide operation name if query contains multiple operations."))
+    if found[0].operation.value == "subscription":
+        raise Refused(GraphQLError("This API has no subscriptions.", found[0]))
     return found[0]
 
 
@@ -141,7 +146,13 @@ def _written(error: GraphQLError) -> Dict[str, Any]:
     written: Dict[str, Any] = dict(error.formatted)
     cause = error.original_error
     if cause is not None and not isinstance(cause, (ApiError, GraphQLError)):
-        written["message"] = f"Internal error: {type(cause).__name__}"
+        written["message"] = _internal(cause)
     elif not isinstance(cause, ApiError):
         written["message"] = re.sub(r"( cannot represent| has invalid value) .*", r"\1", error.message, flags=re.DOTALL)
     return written
+
+
+def _internal(error: BaseException) -> str:
+    """Its text may hold a value, so it is told of by type and place."""
+    steps = extract_tb(error.__traceback__)
+    return f"Internal error: {type(error).__name__}" + (f" at {steps[-1].name}:{steps[-1].lineno}" if steps else "")

@@ -31,6 +31,7 @@ from graphql import (
     specified_rules,
     type_from_ast,
     validate,
+    value_from_ast_untyped,
 )
 from graphql.execution import get_variable_values
 from graphql.validation import ValuesOfCorrectTypeRule
@@ -70,15 +71,15 @@ def read(text: str, schema: GraphQLSchema) -> DocumentNode:
 def check_variables(
     schema: GraphQLSchema, operation: OperationDefinitionNode, given: Mapping[str, Any]
 ) -> Dict[str, Any]:
-    """The variables, coerced.
+    """The variables as they were sent, with the defaults as they were written.
 
     Raises:
         Refused: one is missing or of another type.
     """
     definitions = operation.variable_definitions or ()
-    coerced = get_variable_values(schema, definitions, dict(given))
-    if isinstance(coerced, dict):
-        return coerced
+    if isinstance(get_variable_values(schema, definitions, dict(given)), dict):
+        defaults = {node.variable.name.value: node.default_value for node in definitions if node.default_value}
+        return {**{name: value_from_ast_untyped(node) for name, node in defaults.items()}, **given}
     raise Refused(*(fault for definition in definitions for fault in _faults(schema, definition, given)))
 
 
