@@ -126,7 +126,7 @@ def _chosen(document: DocumentNode, name: Optional[str]) -> OperationDefinitionN
     if name is not None:
         found = [node for node in found if node.name and node.name.value == name]
     if not found:
-        raise Refused(GraphQLError("Must provide an operation." if name is None else "There is no such operation."))
+        raise Refused(GraphQLError("There is no such operation."))
     if len(found) > 1:
         raise Refused(GraphQLError("Must provide operation name if query contains multiple operations."))
     if found[0].operation.value == "subscription":

@@ -37,7 +37,7 @@ from graphql.execution import get_variable_values
 from graphql.validation import ValuesOfCorrectTypeRule
 
 # Prefect's own operations stay below a tenth of these, but for the tokens: an agent lists the ids of all due runs.
-MAX_TOKENS = 50_000
+MAX_TOKENS = 20_000
 MAX_DEPTH = 20
 MAX_ALIASES = 100
 MAX_FIELDS = 500
