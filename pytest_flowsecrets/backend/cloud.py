@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.backend.api import World
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
     from pytest_flowsecrets.backend.faults import Faults
-    from pytest_flowsecrets.backend.journal import Requests
+    from pytest_flowsecrets.backend.journal import Place, Requests
     from pytest_flowsecrets.isolation.covers import Variables
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
@@ -152,7 +152,7 @@ class FakeApi:
                 raise UsageError(f"there is no secret {name!r}, in the API or locally: nothing could be looked for")
             places = self.world.journal.search(any_of(finders))
             if places:
-                raise SecretReceived(name, [f"{', '.join(found.request.fields)}: {found.where}" for found in places])
+                raise SecretReceived(name, _told(places))
 
     def _finders(self, name: str) -> List[Callable[[str], bool]]:
         local = self.isolation.secrets
@@ -272,6 +272,19 @@ class FakeServer(FakeApi):
             PrefectNotInstalled: there is none.
         """
         return self.client_for(None, None)
+
+
+def _told(places: Sequence[Place]) -> List[str]:
+    """Each place with its operation; not the texts in which a more exact place lies (JSON in a text, a packed flow)."""
+    exact = [
+        place
+        for place in {(id(place.request), place.where): place for place in places}.values()
+        if not any(
+            other.request is place.request and other.where.startswith((f"{place.where}.", f"{place.where}["))
+            for other in places
+        )
+    ]
+    return [f"{', '.join(place.request.fields) or 'no operation'}: {place.where}" for place in exact]
 
 
 def _release(version: str) -> tuple[int, ...]:

@@ -135,6 +135,14 @@ def test_the_clock_of_cloud_and_the_local_one(prefect_cloud, local_secrets, flow
         secrets["X"] = "a"
         secrets.rotate("X", "b", at=at)
     prefect_cloud.secrets.set("Y", "y", expires_at=at)
-    assert (prefect_cloud.secrets.holds("X", "a"), local_secrets["X"], "Y" in prefect_cloud.secrets) == (True, "a", True)
+    assert (prefect_cloud.secrets.holds("X", "a"), local_secrets["X"], "Y" in prefect_cloud.secrets) == (
+        True,
+        "a",
+        True,
+    )
     flow_clock.move_to(at)
-    assert (prefect_cloud.secrets.holds("X", "b"), local_secrets["X"], "Y" in prefect_cloud.secrets) == (True, "b", False)
+    assert (prefect_cloud.secrets.holds("X", "b"), local_secrets["X"], "Y" in prefect_cloud.secrets) == (
+        True,
+        "b",
+        False,
+    )
