@@ -26,7 +26,7 @@ OLD_SET = "mutation($input: setSecretInput!) { setSecret(input: $input) { succes
 DELETE = "mutation($input: delete_secret_input!) { delete_secret(input: $input) { success } }"
 VALUE = "query($name: String!) { secret_value(name: $name) }"
 
-names = st.sampled_from(["A", "a", "my secret", " a", "A__B", "a.b", "ß", "😀"])
+names = st.sampled_from(["a", " a", "A", "A__B", "😀"])  # few, so that they meet again
 texts = st.text(max_size=5).map(CANARY.__add__)
 values = st.one_of(
     texts,
@@ -84,6 +84,15 @@ class Secrets(RuleBasedStateMachine):
         answer = self.ask(self.tenants[team].user_key, DELETE, input={"name": name})
         assert answer["data"]["delete_secret"]["success"] is (name in self.model[team])
         self.model[team].pop(name, None)
+
+    @rule(team=teams, agent=st.booleans())
+    def list_names(self, team, agent):
+        tenant = self.tenants[team]
+        query = "{ secret_names secret { name } secret_aggregate { aggregate { count } } }"
+        answer = self.ask(tenant.runner_key if agent else tenant.user_key, query)["data"]
+        wanted = sorted(self.model[team])
+        assert sorted(answer["secret_names"]) == sorted(row["name"] for row in answer["secret"]) == wanted
+        assert answer["secret_aggregate"]["aggregate"]["count"] == len(wanted)
 
     @rule(team=teams, name=names, value=values)
     def agents_set_nothing(self, team, name, value):
@@ -168,9 +177,7 @@ class Secrets(RuleBasedStateMachine):
     @invariant()
     def names_are_exact(self):
         for tenant, model in zip(self.tenants, self.model):
-            answer = self.ask(tenant.user_key, "{ secret_names secret { name } }")["data"]
-            assert sorted(answer["secret_names"]) == sorted(model)
-            assert sorted(row["name"] for row in answer["secret"]) == sorted(model) == sorted(tenant.secrets)
+            assert sorted(tenant.secrets) == sorted(model)
 
     @invariant()
     def nothing_is_lost(self):
@@ -187,4 +194,4 @@ class Secrets(RuleBasedStateMachine):
 
 
 TestSecrets = Secrets.TestCase
-TestSecrets.settings = settings(max_examples=max(10, settings().max_examples // 10), stateful_step_count=30)
+TestSecrets.settings = settings(max_examples=max(20, settings().max_examples // 5), stateful_step_count=50)
