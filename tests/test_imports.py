@@ -36,7 +36,7 @@ ONLY_IN = {
 LAZY = {"prefect", "graphql", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"}
 # Except where a class derives from it or all is about it; such a module is itself imported inside functions only.
 AT_TOP = {
-    "backend/server": {"http"},
+    "backend/connection": {"http"},
     "backend/execution": {"graphql"},
     "backend/schema": {"graphql"},
     "backend/validation": {"graphql"},
