@@ -16,7 +16,7 @@ NOW = datetime(2022, 1, 31, 12, tzinfo=timezone.utc)
 has_views = pytest.mark.skipif((VERSION or ()) < (0, 15), reason="the views came with Prefect 0.15")
 
 # Methods that ask nothing of the API, are tested with keys and tenants, or are of REST, which the API has none of.
-ELSEWHERE = set(
+ELSEWHERE = frozenset(
     [
         "get",
         "post",
@@ -28,6 +28,7 @@ ELSEWHERE = set(
         "save_auth_to_disk",
         "save_api_token",
         "get_auth_token",
+        "refresh_token",
         "active_tenant_id",
         "login",
         "logout",

@@ -74,7 +74,7 @@ def test_ids(text):
 @pytest.mark.parametrize("value", ["", "835db11c", 5, None, [], {}])
 def test_what_is_no_id(value):
     """Is refused without being quoted."""
-    with pytest.raises(ValueError, match="^expected 32 hexadecimal digits$"):
+    with pytest.raises(ValueError, match="expected 32 hexadecimal digits"):
         read_uuid(value)
 
 
@@ -102,5 +102,5 @@ def test_lengths_of_time(value, length, text):
 @pytest.mark.parametrize("value", ["", "1 day", None, [], "00:99"])
 def test_what_is_no_length_of_time(value):
     """Is refused without being quoted."""
-    with pytest.raises(ValueError, match="^expected a length of time"):
+    with pytest.raises(ValueError, match="expected a length of time"):
         read_interval(value)

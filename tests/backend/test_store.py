@@ -35,7 +35,7 @@ def copy(store):
     return ({table: dict(of_table) for table, of_table in rows.items()}, index)
 
 
-class Stop(Exception):
+class Stop(Exception):  # noqa: N818
     pass
 
 
