@@ -117,7 +117,7 @@ class FakeApi:
 
     @property
     def requests(self) -> Requests:
-        """Every request that the API was sent, oldest first: kind, fields, key, tenant, duration; values are masked."""
+        """Every request that the API was sent, oldest first, with kind, fields, key, tenant, duration; values are masked."""
         return self.world.journal.requests
 
     @property
