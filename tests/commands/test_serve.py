@@ -30,8 +30,15 @@ class Served:
     def stop(self, number=signal.SIGINT):
         """(status, rest of stdout, stderr)"""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=20)
-        return self.process.returncode, out, err
+        out, err = self.process.stdout.read(), self.process.stderr.read()  # until it ends
+        return self.process.wait(timeout=20), out, err
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
 
 
 @pytest.fixture
@@ -44,9 +51,7 @@ def serve():
 
     yield serve
     for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.communicate()
+        one.end()
 
 
 def test_json(serve):
