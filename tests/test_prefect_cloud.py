@@ -390,6 +390,15 @@ def test_a_proxy_does_not_stand_between(monkeypatch, name, before):
     assert os.environ.get("no_proxy") == os.environ.get("NO_PROXY") == before
 
 
+def test_what_the_test_says_of_proxies_stays(monkeypatch):
+    """If it is said inside."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with FakeCloud():
+        monkeypatch.setenv("no_proxy", "mine")
+    assert (os.environ["no_proxy"], os.environ.get("NO_PROXY")) == ("mine", None)
+
+
 # -- what the API was sent ---------------------------------------------------------------------------------------------
 
 

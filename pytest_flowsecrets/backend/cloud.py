@@ -7,6 +7,7 @@ their own, and give it the variables that an operator would set: backend, addres
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 from urllib.parse import urlsplit
@@ -42,7 +43,7 @@ _IMPATIENT = {
 }
 
 
-class FakeApi:
+class FakeApi(ABC):
     """What ``FakeCloud`` and ``FakeServer`` have in common."""
 
     backend = ""
@@ -85,8 +86,9 @@ class FakeApi:
     def _require_backend(self, isolation: Isolation) -> None:
         """Check that the installed Prefect can talk to it."""
 
+    @abstractmethod
     def _variables(self) -> Variables:
-        raise NotImplementedError
+        """The variables by which Prefect talks to it."""
 
     @property
     def url(self) -> str:
@@ -117,7 +119,7 @@ class FakeApi:
 
     @property
     def requests(self) -> Requests:
-        """Every request that the API was sent, oldest first, with kind, fields, key, tenant, duration; values are masked."""
+        """Every request that the API was sent, oldest first, with kind, fields, key, tenant, duration; values masked."""
         return self.world.journal.requests
 
     @property
