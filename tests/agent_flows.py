@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import time
 
@@ -30,7 +30,7 @@ def total(numbers):
     return sum(numbers)
 
 
-@task(max_retries=1, retry_delay=datetime.timedelta(seconds=0))
+@task(max_retries=1, retry_delay=dt.timedelta(seconds=0))
 def flaky():
     if prefect.context.task_run_count == 1:
         raise ValueError("the first time")
