@@ -92,8 +92,7 @@ class Store:
         for relation, (child, column) in TABLES[table].many.items():
             if (table, relation) not in _SURVIVES:
                 for row in self.linked(child, column, row_id):
-                    if row["id"] in self._rows[child]:
-                        self.remove(child, row["id"])
+                    self.remove(child, row["id"])
         old = self._rows[table][row_id]
         self._drop(table, old)
         self._remember(lambda: self._put(table, old))
