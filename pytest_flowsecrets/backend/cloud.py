@@ -142,7 +142,7 @@ class FakeApi(ABC):
 
         Raises:
             SecretReceived: the API was; with the places.
-            UsageError: there is no such secret.
+            UsageError: there is no such secret, or so much was sent that the first of it is no longer kept.
         """
         for name in names:
             finders = self._finders(name)
@@ -151,6 +151,11 @@ class FakeApi(ABC):
             places = self.world.journal.search(any_of(finders))
             if places:
                 raise SecretReceived(name, _told(places))
+        if self.requests.forgotten:
+            raise UsageError(
+                f"what the first {self.requests.forgotten} requests sent is no longer kept, so that nothing can be said of "
+                "it: assert earlier, and call requests.clear() then"
+            )
 
     def _finders(self, name: str) -> List[Callable[[str], bool]]:
         local = self.isolation.secrets
