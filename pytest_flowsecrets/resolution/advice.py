@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, 
 
 from pytest_flowsecrets.resolution import lookup
 from pytest_flowsecrets.resolution.build import stored
-from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
+from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, default_box, dialect_for
 from pytest_flowsecrets.resolution.layers import Layer, Origin, Refused, Slot
 from pytest_flowsecrets.resolution.merge import flattened, slots_of
 from pytest_flowsecrets.resolution.names import SECRETS, key_of
@@ -178,7 +178,7 @@ def alone(
 
 
 def _outcome(slot: Slot, around: Surroundings) -> lookup.Outcome:
-    value = stored(slot.value) if around.dialect.box else slot.value
+    value = stored(slot.value, default_box(around.dialect, around.python))
     inside_a_table = len(slot.key) > len(SECRETS) + 1  # Secret.get() gives the table, and decodes nothing in it
     if around.dialect.lookup.decodes and not inside_a_table:
         return lookup.decoded(value)
