@@ -46,7 +46,8 @@ def shape(value):  # noqa: PLR0911
     if isinstance(value, str):
         return value
     if isinstance(value, (dict, MutableMapping)):
-        return kind(value), [(key, shape(item)) for key, item in value.items()]
+        entries = value if isinstance(value, dict) else vars(value)  # a key of a DotDict can hide its methods
+        return kind(value), [(key, shape(item)) for key, item in entries.items()]
     if isinstance(value, (list, tuple)):
         return kind(value), [shape(item) for item in value]
     if isinstance(value, float) and math.isnan(value):
