@@ -18,6 +18,7 @@ import tempfile
 import warnings
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 SHOWN = 20
@@ -48,7 +49,7 @@ def draw(arguments: argparse.Namespace) -> int:
     told = Told(module)
     with arguments.file.open("w", encoding="ascii") as file:
 
-        def check(real, *drawn):
+        def check(real: Any, *drawn: Any) -> bool:
             file.write(json.dumps(drawn) + "\n")
             return told.compare(real, drawn)
 
@@ -69,13 +70,13 @@ def replay(arguments: argparse.Namespace) -> int:
 class Told:
     """Compares, counts and tells."""
 
-    def __init__(self, module):
+    def __init__(self, module: Any) -> None:
         self.check = module.check
         self.real = importlib.import_module("tests.resolution.conftest").Real(Path(tempfile.mkdtemp()))
         self.compared = self.aside = 0
         self.different = []
 
-    def compare(self, real, drawn):
+    def compare(self, real: Any, drawn: Any) -> bool:
         """Compare model and Prefect; a difference is kept, not raised, so that all others are found too."""
         try:
             compared = self.check(real, *drawn)
@@ -84,8 +85,9 @@ class Told:
             compared = True
         self.compared += compared
         self.aside += not compared
+        return compared
 
-    def tell(self, name, **more):
+    def tell(self, name: str, **more: Any) -> int:
         """Print what came of it."""
         what = {"property": name, "prefect": self.real.version, "python": platform.python_version(), **more}
         counts = {"compared": self.compared, "aside": self.aside, "different": len(self.different)}
@@ -93,7 +95,7 @@ class Told:
         return int(bool(self.different))
 
 
-def _module(examples):
+def _module(examples: int) -> Any:
     from hypothesis import settings
 
     importlib.import_module("tests.conftest")

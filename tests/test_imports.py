@@ -22,14 +22,14 @@ ROOMS = [
     {"resolution", "options"},
     {"errors"},
 ]
-# Foreign packages that only certain modules may import. Where Prefect runs, `toml` is taken from its own module.
+# Foreign packages that only certain modules may import.
 ONLY_IN = {
     "pytest": {"plugin"},
     "prefect": {"isolation/legacy", "routes/agents", "backend/runs"},
     "graphql": {"backend"},
     "hypothesis": {"strategies", "_strategies"},
     "freezegun": {"clock"},
-    "toml": {"commands/machine"},
+    "toml": {"resolution/toml"},
     "yaml": {"commands/sources"},
 }
 # Imported inside functions only; not hypothesis, which its own room needs at the top, for decorators and annotations.

@@ -6,13 +6,12 @@ import os
 import re
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Tuple
 
 from pytest_flowsecrets.commands import output
 from pytest_flowsecrets.commands.machine import (
     Unreadable,
     dialects_of,
-    legacy_parser,
     machine_of,
     read_bytes,
     read_text,
@@ -22,7 +21,7 @@ from pytest_flowsecrets.resolution.advice import Finding, findings
 from pytest_flowsecrets.resolution.file_rules import file_findings
 from pytest_flowsecrets.resolution.layers import Layer, Origin
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
-from pytest_flowsecrets.resolution.toml import Parser, read_layer
+from pytest_flowsecrets.resolution.toml import read_layer
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect
@@ -55,7 +54,7 @@ def run(arguments: Any) -> int:
     Returns:
         0 without findings, 1 with some, 2 if a file could not be read.
     """
-    checker = Checker(dialects_of(arguments), machine_of(arguments), legacy_parser())
+    checker = Checker(dialects_of(arguments), machine_of(arguments))
     found: List[Finding] = []
     unreadable = False
     for path in arguments.files:
@@ -99,11 +98,10 @@ class Checker:
     Args:
         dialects: the releases.
         machine: Python and homes.
-        legacy: Prefect's TOML parser, if it is installed.
     """
 
-    def __init__(self, dialects: List[Dialect], machine: Machine, legacy: Optional[Parser]) -> None:
-        self.dialects, self.machine, self.legacy = dialects, machine, legacy
+    def __init__(self, dialects: List[Dialect], machine: Machine) -> None:
+        self.dialects, self.machine = dialects, machine
 
     def check(self, path: str, kind: str) -> List[Finding]:
         """Check one file.
@@ -130,9 +128,9 @@ class Checker:
             path: its name.
             source: its bytes.
         """
-        found = file_findings(source, path, self.legacy)
+        found = file_findings(source, path)
         kind = "backend" if os.path.basename(path).startswith("backend") else "user"
-        layer = read_layer(source, kind, path, self.legacy)
+        layer = read_layer(source, kind, path)
         return found + (self._resolved([layer], {}) if layer.failure is None else [])
 
     def items(self, path: str, items: List[Item]) -> List[Finding]:

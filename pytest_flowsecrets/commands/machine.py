@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
+from pytest_flowsecrets.isolation.version import DEFAULT_VERSION, installed_version
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
 from pytest_flowsecrets.resolution.positions import position
 from pytest_flowsecrets.resolution.resolve import Machine
 
-if TYPE_CHECKING:
-    from pytest_flowsecrets.resolution.toml import Parser
-
 LARGEST = 2 * 2**20
-NEWEST = "1.4.1"
 
 
 class Unreadable(UsageError):  # noqa: N818
@@ -68,29 +65,13 @@ def read_text(path: str) -> str:
         raise Unreadable(path, "not UTF-8", *position(source, error.start)) from None
 
 
-def legacy_parser() -> Optional[Parser]:
-    """Give Prefect's own TOML parser, if it is installed."""
+def assumed_version() -> str:
+    """Tell the release that is meant where none is said: the installed one, or the newest if none of ours is."""
+    version = installed_version() or DEFAULT_VERSION
     try:
-        import toml
-    except ImportError:
-        return None
-    loads: Parser = toml.loads
-    return loads
-
-
-def installed_version() -> str:
-    """Tell the release of Prefect that is installed, without importing it; the newest known one if none of ours is."""
-    from importlib.util import find_spec
-
-    if find_spec("prefect") is None:
-        return NEWEST
-    from importlib import metadata
-
-    try:
-        version = metadata.version("prefect")
         dialect_for(version)
-    except (metadata.PackageNotFoundError, UnknownPrefectVersion):
-        return NEWEST
+    except UnknownPrefectVersion:
+        return DEFAULT_VERSION
     return version
 
 
@@ -105,7 +86,7 @@ def dialects_of(arguments: Any) -> List[Dialect]:
     """
     if arguments.all_versions:
         return [dialect_for(last) for _, last in SPANS]
-    return [dialect_for(arguments.prefect_version or installed_version())]
+    return [dialect_for(arguments.prefect_version or assumed_version())]
 
 
 def machine_of(arguments: Any) -> Machine:

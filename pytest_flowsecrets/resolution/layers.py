@@ -113,7 +113,7 @@ class Table(Dict[Any, Any]):
 
 
 class PlainBox(Table):
-    """A dict inside a list of lists under python-box 3 and 4 (Prefect 0.6.6 to 0.13.7): no ``Config``, a bare ``Box``."""
+    """A dict inside a list of lists under python-box 3 and 4 (Prefect 0.6.6 to 0.13.7): a bare ``Box``."""
 
 
 class Items(List[Any]):

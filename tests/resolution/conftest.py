@@ -48,24 +48,6 @@ def pruned(defaults):
     }
 
 
-@lru_cache(maxsize=16)
-def _parsed(text):
-    import toml
-
-    try:
-        return toml.loads(text), None
-    except Exception as error:  # noqa: BLE001 (whatever it is, Prefect sees it too)
-        return None, error
-
-
-def parsed(text):
-    """What Prefect's parser says to a text; one that was parsed for the real one is not parsed again for the model."""
-    data, error = _parsed(text)
-    if error is not None:
-        raise error.with_traceback(None)
-    return deepcopy(data)
-
-
 class Real:
     """What Prefect makes of files and an environment."""
 
@@ -76,6 +58,7 @@ class Real:
         self.secrets = importlib.import_module("prefect.client.secrets")
         self.default = self.configuration.DEFAULT_CONFIG
         self.defaults = pruned(self.configuration.toml.load(self.default))
+        self.loads = self.configuration.toml.loads
         self.toml = SimpleNamespace(load=self.parse)
         self.paths = {"user": str(folder / "config.toml"), "backend": str(folder / "backend.toml")}
         self.texts = {}
@@ -90,7 +73,7 @@ class Real:
         """In the place of ``toml.load``, which reads a file with universal newlines."""
         if path == self.default:
             return deepcopy(self.defaults)
-        return parsed(io.StringIO(self.texts[path], newline=None).read())
+        return self.loads(io.StringIO(self.texts[path], newline=None).read())
 
     @contextmanager
     def loaded(self, user, backend, environ):

@@ -30,7 +30,7 @@ from pytest_flowsecrets.resolution.dialects import dialect_for
 from pytest_flowsecrets.resolution.layers import Layer, type_name
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
 from pytest_flowsecrets.resolution.toml import read_layer
-from tests.resolution.conftest import parsed, pruned
+from tests.resolution.conftest import pruned
 
 HOME = "/home/someone"
 REFERRED = fs.env_texts().filter(lambda text: text.count("$") <= 1)  # or ten rounds of expansion fill the memory
@@ -41,7 +41,7 @@ except metadata.PackageNotFoundError:
     BOX = ""
 
 
-def shape(value):  # noqa: PLR0911
+def shape(value):
     """A value with its types, all the way down; nan equals nan here."""
     if isinstance(value, str):
         return value
@@ -91,7 +91,7 @@ def defaults_of(dialect):
 def modelled(real, user, backend, environ):
     dialect = dialect_for(real.version)
     texts = {"user": user, "backend": backend}
-    layers = [read_layer(text, kind, kind, parsed) for kind, text in texts.items() if text is not None]
+    layers = [read_layer(text, kind, kind) for kind, text in texts.items() if text is not None]
     machine = Machine(HOME, USERS, sys.version_info[:2], BOX)
     return resolve([defaults_of(dialect), *layers], environ, dialect, machine=machine)
 
