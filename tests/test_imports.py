@@ -30,7 +30,7 @@ ONLY_IN = {
     "hypothesis": {"strategies", "_strategies"},
     "freezegun": {"clock"},
     "toml": {"resolution/toml"},
-    "yaml": {"commands/sources"},
+    "yaml": {"commands/manifests"},
 }
 # Imported inside functions only; not hypothesis, which its own room needs at the top, for decorators and annotations.
 LAZY = {"prefect", "graphql", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"}

@@ -16,7 +16,7 @@ from pytest_flowsecrets.commands.machine import (
     read_bytes,
     read_text,
 )
-from pytest_flowsecrets.commands.sources import Item, env_items, shell_items, yaml_items
+from pytest_flowsecrets.commands.sources import Item, env_items, shell_items
 from pytest_flowsecrets.resolution.advice import Finding, findings
 from pytest_flowsecrets.resolution.file_rules import file_findings
 from pytest_flowsecrets.resolution.layers import Layer, Origin
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _IGNORE = re.compile(r"#\s*flowsecrets:\s*ignore(?:\[([A-Z0-9, ]*)\])?")
 _BARE = "PREFECT__CONTEXT__SECRETS__"
+_UNKNOWN = (
+    "unknown"  # in the place of a value that the file does not tell: a plain token, about which no rule complains
+)
 # Default secrets by their bare names, and who reads a variable of that name all the same.
 _READERS = {
     "GITHUB_ACCESS_TOKEN": "GitHub storage (0.12.1+)",
@@ -140,9 +143,11 @@ class Checker:
             path: the file that they stand in.
             items: the variables.
         """
-        environ = {item.name: item.value for item in items if item.value is not None}
-        places = {item.name: Origin("env", path, item.line, item.column) for item in reversed(items)}
-        found = [replace(finding, origin=places[finding.origin.place]) for finding in self._resolved([], environ)]
+        found: List[Finding] = []
+        for round_of_items in _rounds(items):
+            environ = {item.name: _UNKNOWN if item.value is None else item.value for item in round_of_items}
+            places = {item.name: Origin("env", path, item.line, item.column) for item in round_of_items}
+            found += [replace(finding, origin=places[finding.origin.place]) for finding in self._resolved([], environ)]
         return found + [finding for item in items for finding in _written(item, path)]
 
     def _resolved(self, layers: List[Layer], environ: Dict[str, str]) -> List[Finding]:
@@ -152,8 +157,21 @@ class Checker:
         return found
 
 
+def _rounds(items: List[Item]) -> Iterator[List[Item]]:
+    """Sets of variables without a name twice: containers of a manifest, or lines of a script, may set the same one."""
+    waiting: Dict[str, List[Item]] = {}
+    for item in items:
+        if item.problem is None or item.value is not None:  # else it tells of no variable
+            waiting.setdefault(item.name, []).append(item)
+    while waiting:
+        yield [several[0] for several in waiting.values()]
+        waiting = {name: several[1:] for name, several in waiting.items() if several[1:]}
+
+
 def _items(kind: str, text: str, path: str) -> Iterable[Item]:
     if kind == "yaml":
+        from pytest_flowsecrets.commands.manifests import yaml_items
+
         return yaml_items(text, path)
     return env_items(text) if kind == "env" else shell_items(text)
 
@@ -164,7 +182,7 @@ def _written(item: Item, path: str) -> Iterator[Finding]:
     if item.problem is not None:
         rule, message, advice = item.problem
         yield Finding(rule, "error", item.name, origin, message, advice=advice)
-    elif item.name in _READERS:
+    elif item.name in _READERS and not item.stored:
         reader = _READERS[item.name]
         seen = f"only {reader} looks there when the secret is missing" if reader else "nothing in Prefect looks there"
         message = f"without {_BARE} it is no secret: {seen}"

@@ -50,8 +50,6 @@ def read_in(resolution: Resolution, name: str) -> Any:
 
 def told(resolution: Resolution, name: str) -> str:
     """The explanation of a secret in words, its values masked."""
-    from pytest_flowsecrets.resolution.advice import findings
     from pytest_flowsecrets.resolution.explain import Mask, explain
 
-    about = [found for found in findings(resolution) if found.name in ("", name) or found.name.startswith(f"{name}.")]
-    return explain(resolution, name, about).text(Mask())
+    return explain(resolution, name).text(Mask())

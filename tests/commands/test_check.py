@@ -84,6 +84,58 @@ def test_manifest(run, write):
     assert "GitHub storage" in done.out
 
 
+STORED = f"""kind: List
+items:
+- kind: Secret
+  stringData: {{{S}A: '0000', GITHUB_ACCESS_TOKEN: x}}
+  data: {{{S}B: KzE1NTUxMjM0NTY3, {S}C: '?', {S}D: /w==}}
+- kind: ConfigMap
+  data: {{{S}A: '0000', other: true}}
+- kind: CronJob
+  spec:
+    initContainers:
+    - env: [{{name: {S}A, value: "1e5"}}]
+      envFrom: [{{secretRef: {{name: Bad_Name}}}}, {{configMapRef: {{name: ok}}}}]
+    containers:
+    - env:
+      - {{name: {S}A, value: ghp_abc}}
+      - {{name: {S}items, valueFrom: {{secretKeyRef: {{name: "{{{{ x }}}}", key: {"k" * 254}}}}}}}
+"""
+
+
+def test_secrets_and_config_maps(run, write):
+    """Their data count, base64 or not, and so does each container, though all of them set the same variable."""
+    pytest.importorskip("yaml")
+    done = run("check", *V, write("list.yaml", STORED))
+    found = [(line.split(":")[1], identity) for line, identity in zip(done.out.splitlines(), done.ids)]
+    assert found == [
+        ("4", "FS021"),
+        ("5", "FS022"),
+        ("7", "FS021"),
+        ("7", "FS050"),
+        ("11", "FS023"),
+        ("12", "FS051"),
+        ("16", "FS005"),
+        ("16", "FS051"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        *(("true", "bool"), ("yes", "bool"), ("y", "bool"), ("5", "int"), ("0o17", "int"), ("0x1F", "int")),
+        *(("1.20", "float"), ("1e5", "float"), ("1234567e8", "float"), ("[1]", "list"), ("{a: 1}", "mapping")),
+        *(("'5'", None), ("1:30", None), ("2020-01-01", None), ("v1.2", None), ("~", None), ("!x 5", None)),
+    ],
+)
+def test_values_that_are_no_text(run, write, value, kind):
+    """Kubernetes refuses what its own YAML does not read as text: 1e5 is a number there, dates and 1:30 are none."""
+    pytest.importorskip("yaml")
+    done = run("check", *V, write("a.yaml", f"env:\n- {{name: X, value: {value}}}\n"))
+    assert done.ids == (["FS050"] if kind else [])
+    assert not kind or f"a YAML {kind}" in done.out
+
+
 def test_other_manifests(run, write):
     """ECS task definitions in JSON, and Docker Compose in its two forms."""
     pytest.importorskip("yaml")
@@ -115,6 +167,44 @@ def test_shell(run, write):
         "start.sh:3:46:",
     ]
     assert done.ids == ["FS023", "FS053", "FS030"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"export {S}A=0000; {S}B=1e5&", ["1:8 FS021", "1:43 FS023"]),
+        (f"{S}A=0000#x\n# it's {S}B=0000\n{S}C=0000 # it's\n", ["1:1 FS020", "3:1 FS021"]),
+        (f"X='two\nlines' {S}A=0000\n{S}B=0000", ["2:8 FS021", "3:1 FS021"]),
+        (f"cat <<EOF > .env\nit's\n{S}A=0000\nEOF\n{S}B='0000'\n", ["3:1 FS021", "5:1 FS021"]),
+        (f"{S}A=0000\nexec prefect agent local start -e {S}A=0000 # flowsecrets: ignore\n", ["1:1 FS021"]),
+        (f"{S}A=ghp_abc\n{S}A='0000'\n", ["2:1 FS021"]),
+        (f'-e "{S}J={{\\"a\\": true}}" \\\n  -e{S}Z=00 --env={S}Q=0x1', ["1:5 FS029", "2:5 FS021", "2:43 FS020"]),
+        (f"{S}items=$X", ["1:1 FS005"]),
+        ("echo \"it's", []),
+    ],
+)
+def test_shell_syntax(run, write, text, found):
+    """Commands on one line, comments, quotes over lines, here-documents, the same variable again."""
+    done = run("check", *V, write("start.sh", text))
+    places = [":".join(line.split(":")[1:3]) for line in done.out.splitlines()]
+    assert [f"{place} {identity}" for place, identity in zip(places, done.ids)] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"{S}A='0000' # c\n{S}B=\"0000\"\t#c\r\n{S}C=0000\r\n", ["1 FS021", "2 FS021", "3 FS021"]),
+        (f'{S}A="-----BEGIN\nMIIE=\n-----END"\n{S}B=0000\n', ["4 FS021"]),
+        (f"{S}A='0000\n{S}B='0000'\n", ["2 FS021"]),
+        (f'{S}A="{{\\"a\\": true}}"\n{S}B=#0000\n{S}C=', ["1 FS029"]),
+        (f"{S}A=0000\n{S}A=ghp_abc\n{S}A=1e5\n", ["1 FS021", "3 FS023"]),
+    ],
+)
+def test_env_syntax(run, write, text, found):
+    """Comments after quotes, values of several lines, escapes, the same variable again."""
+    done = run("check", *V, write(".env", text))
+    lines = [line.split(":")[1] for line in done.out.splitlines()]
+    assert [f"{line} {identity}" for line, identity in zip(lines, done.ids)] == found
 
 
 @pytest.mark.parametrize(
@@ -246,12 +336,12 @@ def test_deep_toml(run, write):
 
 
 def test_tags(run, write):
-    """Tags of other tools, such as CloudFormation's, are no obstacle."""
+    """What a tag of another tool stands for, such as CloudFormation's, is not known; the name is looked at all the same."""
     pytest.importorskip("yaml")
-    assert (
-        run("check", *V, write("cf.yaml", f"env:\n  - name: {S}A\n    value: !Ref Token\n  - 5\n  - {{x: 1}}\n")).code
-        == 1
+    text = (
+        f"env:\n  - name: {S}A\n    value: !Ref Token\n  - name: {S}items\n    value: !Ref 0000\n  - 5\n  - {{x: 1}}\n"
     )
+    assert run("check", *V, write("cf.yaml", text)).ids == ["FS005"]
 
 
 def test_usage(run):
