@@ -17,7 +17,8 @@ from pytest_flowsecrets.commands.machine import (
     read_text,
 )
 from pytest_flowsecrets.commands.sources import Item, env_items, shell_items
-from pytest_flowsecrets.resolution.advice import Finding, findings
+from pytest_flowsecrets.resolution.advice import Finding, findings, where
+from pytest_flowsecrets.resolution.dialects import SPANS
 from pytest_flowsecrets.resolution.file_rules import file_findings
 from pytest_flowsecrets.resolution.layers import Layer, Origin
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _IGNORE = re.compile(r"#\s*flowsecrets:\s*ignore(?:\[([A-Z0-9, ]*)\])?")
 _BARE = "PREFECT__CONTEXT__SECRETS__"
+_LAST = dict(SPANS)
 _UNKNOWN = (
     "unknown"  # in the place of a value that the file does not tell: a plain token, about which no rule complains
 )
@@ -151,10 +153,25 @@ class Checker:
         return found + [finding for item in items for finding in _written(item, path)]
 
     def _resolved(self, layers: List[Layer], environ: Dict[str, str]) -> List[Finding]:
-        found: List[Finding] = []
+        found: Dict[Tuple[Any, ...], Finding] = {}
+        advice: Dict[Tuple[Any, ...], Dict[str, List[str]]] = {}
         for dialect in self.dialects:
-            found += findings(resolve(layers, environ, dialect, machine=self.machine))
-        return found
+            for finding in findings(resolve(layers, environ, dialect, machine=self.machine)):
+                key = (finding.id, finding.origin, finding.name.lower(), finding.message)
+                found[key] = finding
+                advice.setdefault(key, {}).setdefault(finding.advice, []).append(dialect.version)
+        return [replace(finding, advice=_for_versions(advice[key])) for key, finding in found.items()]
+
+
+def _for_versions(advice: Dict[str, List[str]]) -> str:
+    """What to write, per release where it is not the same in all."""
+    if len(advice) == 1:
+        return next(iter(advice))
+    return "; ".join(f"in Prefect {_span(versions)}, {text}" for text, versions in advice.items())
+
+
+def _span(versions: List[str]) -> str:
+    return where(lambda row: _LAST[row.version] in versions)
 
 
 def _rounds(items: List[Item]) -> Iterator[List[Item]]:

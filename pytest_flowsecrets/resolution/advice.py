@@ -235,6 +235,9 @@ def _in(reading: Reading, dialect: Dialect) -> Reading:
 
 
 def _spellings(reading: Reading) -> Iterator[Tuple[str, str]]:
+    if not reading.from_file:
+        yield "the same with each backslash doubled", _doubled(reading.text)
+        yield "the same with backslashes doubled, and \\u escapes beyond ASCII", ascii(reading.text)[1:-1]
     quoted = json.dumps(reading.text)
     for character in "$~":
         quoted = quoted.replace(character, f"\\u{ord(character):04x}")

@@ -231,6 +231,15 @@ def test_all_versions(run, write):
     assert run("check", *V, ".env").code == 0
 
 
+def test_all_versions_advice(run, write):
+    """Where the right spelling is not the same in all releases, each is told with its own."""
+    done = run("check", "--all-versions", write("config.toml", "[context.secrets]\nA = '\"word\"'\n"))
+    assert "in Prefect 0.5.1-0.11.1, for the text as it stands, make the TOML string's text a JSON string: " in done.out
+    assert (
+        "; in Prefect 0.11.2-1.4.1, for the text as it stands, make the TOML string's text a JSON string in" in done.out
+    )
+
+
 def test_notes(run, write):
     """Notes can be left out."""
     write("config.toml", "[context.secrets]\nA = '{\"a\": true}'\n")
