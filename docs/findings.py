@@ -69,6 +69,7 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS012": (env(f"{VARIABLE}NAME=value", f"{VARIABLE}name=other"),),
     "FS013": (toml("A = 'a${context.secrets.B}'\nB = 'b${context.secrets.A}'"),),
     "FS014": ({**toml("NAME = 'value'"), **env(f"{VARIABLE}NAME=other")},),
+    "FS015": ({"config.toml": "[context]\nsecrets = 'value'\n"}, {"config.toml": "context = 'value'\n"}),
     "FS020": both("1.10"),
     "FS021": both("0000"),
     "FS022": both("+15551234567"),

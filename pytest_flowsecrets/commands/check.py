@@ -13,8 +13,8 @@ from pytest_flowsecrets.commands.machine import (
     Unreadable,
     dialects_of,
     machine_of,
-    read_bytes,
     read_text,
+    read_toml,
 )
 from pytest_flowsecrets.commands.sources import Item, env_items, shell_items
 from pytest_flowsecrets.resolution.advice import Finding, findings, where
@@ -119,8 +119,8 @@ class Checker:
             Unreadable: it cannot be.
         """
         if kind == "toml":
-            source = read_bytes(path)
-            found, text = self.toml(path, source), source.decode("utf-8", "replace")
+            source = read_toml(path)
+            found, text = self.toml(path, source), source.decode()
         else:
             text = read_text(path)
             found = self.items(path, list(_items(kind, text, path)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Dict, List
 
-from pytest_flowsecrets.commands.machine import dialects_of, environment_of, machine_of, read_bytes
+from pytest_flowsecrets.commands.machine import dialects_of, environment_of, machine_of, read_toml
 from pytest_flowsecrets.isolation.files import config_files
 from pytest_flowsecrets.resolution.advice import Finding, findings
 from pytest_flowsecrets.resolution.explain import Explanation, Mask, explain, summary
@@ -42,7 +42,7 @@ def _layers(arguments: Any) -> List[Layer]:
     given = {"user": arguments.config, "backend": arguments.backend}
     own = not any(given.values()) and not arguments.env_file
     paths = config_files() if own else given.items()
-    return [read_layer(read_bytes(path), kind, path) for kind, path in paths if path]
+    return [read_layer(read_toml(path), kind, path) for kind, path in paths if path]
 
 
 def _explained(resolution: Resolution, names: List[str]) -> List[Explanation]:

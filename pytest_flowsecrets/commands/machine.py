@@ -11,6 +11,7 @@ from pytest_flowsecrets.isolation.version import DEFAULT_VERSION, installed_vers
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
 from pytest_flowsecrets.resolution.positions import position
 from pytest_flowsecrets.resolution.resolve import Machine
+from pytest_flowsecrets.resolution.toml import deep_place
 
 LARGEST = 2 * 2**20
 
@@ -58,9 +59,28 @@ def read_text(path: str) -> str:
     Raises:
         Unreadable: as :func:`read_bytes`, or not UTF-8.
     """
+    return _decoded(path, read_bytes(path)).lstrip("\ufeff")
+
+
+def read_toml(path: str) -> bytes:
+    """Read a configuration file that can be looked into.
+
+    Args:
+        path: the file.
+
+    Raises:
+        Unreadable: as :func:`read_text`, or nested too deeply for any parser.
+    """
     source = read_bytes(path)
+    place = deep_place(_decoded(path, source))
+    if place is not None:
+        raise Unreadable(path, "nested too deeply", *place)
+    return source
+
+
+def _decoded(path: str, source: bytes) -> str:
     try:
-        return source.decode("utf-8-sig")
+        return source.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Unreadable(path, "not UTF-8", *position(source, error.start)) from None
 

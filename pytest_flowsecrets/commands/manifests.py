@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Any, Dict, Iterator, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
 
 from pytest_flowsecrets.commands.machine import Unreadable
 from pytest_flowsecrets.commands.sources import ASSIGNMENT, Item
@@ -21,7 +21,8 @@ _REFERENCES = ("secretKeyRef", "configMapKeyRef")
 _WHOLE_REFERENCES = ("secretRef", "configMapRef")
 _BRACES = re.compile(r"\{\{|\{%")
 _TEMPLATE = "no YAML but a template: render it first"
-_DEEPEST = 2_000
+_DEEPEST = 150  # what PyYAML's recursion surely bears
+_MANY = 2_000
 _LISTS = ("env", "environment", "secrets")  # of Kubernetes and run configs; of ECS and Docker Compose; of ECS
 _TABLES = ("env", "environment")
 _TAG = "tag:yaml.org,2002:"
@@ -48,14 +49,14 @@ def yaml_items(text: str, path: str) -> Iterator[Item]:
     yaml = _yaml()
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if _is_shallow(text) else yaml.SafeLoader
     try:
+        if loader is yaml.SafeLoader:
+            _refuse_deep(yaml.scan(text, Loader=loader), path)
         documents = list(yaml.compose_all(text, Loader=loader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = _TEMPLATE if _BRACES.search(text) else "no YAML"
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)
         raise Unreadable(path, reason, *place) from None
-    except RecursionError:
-        raise Unreadable(path, "nested too deeply") from None
     seen: Set[int] = set()
     for document in documents:
         yield from _walk(document, seen, path)
@@ -72,7 +73,17 @@ def _yaml() -> Any:
 def _is_shallow(text: str) -> bool:
     """Whether nothing can be nested so deeply that libyaml's own recursion ends the process."""
     openings = sum(text.count(mark) for mark in ("[", "{", "- ", "? "))
-    return openings < _DEEPEST and max(map(len, re.findall(r"^ +", text, re.MULTILINE)), default=0) < _DEEPEST
+    return openings < _MANY and max(map(len, re.findall(r"^ +", text, re.MULTILINE)), default=0) < _MANY
+
+
+def _refuse_deep(tokens: Iterable[Any], path: str) -> None:
+    depth = 0
+    for token in tokens:
+        name = type(token).__name__
+        depth += name.endswith(("SequenceStartToken", "MappingStartToken"))
+        depth -= name in ("BlockEndToken", "FlowSequenceEndToken", "FlowMappingEndToken")
+        if depth > _DEEPEST:
+            raise Unreadable(path, "nested too deeply", *_place(token))
 
 
 def _walk(top: Any, seen: Set[int], path: str) -> Iterator[Item]:

@@ -102,11 +102,13 @@ def findings(resolution: Resolution) -> List[Finding]:
     """
     from pytest_flowsecrets.resolution.rules import value_findings
     from pytest_flowsecrets.resolution.shape_rules import shape_findings
+    from pytest_flowsecrets.resolution.whole_rules import whole_findings
 
     found = list(shape_findings(resolution))
     for reading in readings(resolution):
         found += value_findings(reading)
-    return found
+    explained = any(finding.severity == "error" for finding in found)
+    return found if explained else [*found, *whole_findings(resolution)]
 
 
 def readings(resolution: Resolution) -> Iterator[Reading]:

@@ -176,6 +176,9 @@ def resolve(
         _load(result)
     except Refused as refused:
         result.failure, result.config, result.context = refused.failure, Table(), {}
+    except RecursionError as error:  # a name of a thousand parts ends Prefect's own recursion, too
+        failure = Failure("RecursionError", str(error))
+        result.failure, result.config, result.context = failure, Table(), {}
     if context is not None and result.failure is None:
         _put_context(result, context)
     return result

@@ -17,7 +17,9 @@ from pytest_flowsecrets.resolution.positions import Position, positions_of
 Key = Tuple[str, ...]
 
 DEEPEST = 200
-_STRING = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'")
+_BRACKETS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|[\[\]{}]")  # and strings, which are stepped over
+_PART = r"(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*\.[ \t]*"
+_MANY_PARTS = re.compile(rf"(?:^|[{{,\[])[ \t]*(?:{_PART}){{{DEEPEST}}}", re.MULTILINE)
 
 
 class SyntaxFault(NamedTuple):
@@ -46,7 +48,9 @@ def read_layer(source: Union[str, bytes], kind: str = "user", place: str = "") -
     try:
         data = loads(text)
     except Exception as error:  # noqa: BLE001 (toml 0.10.2 also raises IndexError, TypeError and others)
-        return Layer(kind, {}, place, Failure(type(error).__name__, str(error), place, reveals=True))
+        fault = syntax_fault(text) or _fault_in(error)
+        where = ":".join(str(part) for part in (place, fault.line, fault.column) if part is not None)
+        return Layer(kind, {}, place, Failure(type(error).__name__, str(error), where, reveals=True))
     return Layer(kind, data, place, find=lru_cache(maxsize=None)(_finder(text)))
 
 
@@ -92,7 +96,8 @@ def syntax_fault(text: str) -> Optional[SyntaxFault]:
     try:
         _standard(text)
     except RecursionError:
-        return SyntaxFault(None, None, "nested too deeply")
+        line, column = deep_place(text) or (None, None)
+        return SyntaxFault(line, column, "nested too deeply")
     except ValueError as error:
         found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         reason = _without_values(str(error))
@@ -112,9 +117,13 @@ def legacy_fault(text: str) -> Optional[SyntaxFault]:
     try:
         loads(text)
     except Exception as error:  # noqa: BLE001 (toml 0.10.2 also raises IndexError, TypeError and others)
-        line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
-        return SyntaxFault(line, column, "TOML 1.0 allows this, but the parser of Prefect (toml 0.10.2) does not")
+        return _fault_in(error)
     return None
+
+
+def _fault_in(error: Exception) -> SyntaxFault:
+    line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
+    return SyntaxFault(line, column, "TOML 1.0 allows this, but the parser of Prefect (toml 0.10.2) does not")
 
 
 def differences(text: str) -> List[Key]:
@@ -137,27 +146,50 @@ def _standard(text: str) -> Dict[str, Any]:
 
 
 def refuse_deep(text: str) -> None:
-    """Refuse what would end the process: tomli's compiled form, or on Python 3.8 any parser, runs out of stack.
+    """Refuse what would end the process: parsers, Prefect and this model run out of stack.
 
     Args:
         text: TOML.
 
     Raises:
-        RecursionError: brackets are nested beyond any use.
+        RecursionError: brackets, or the parts of a dotted key, are nested beyond any use.
     """
-    if _depth(text) > DEEPEST:
+    if deep_place(text) is not None:
         raise RecursionError("nested too deeply")
 
 
-def _depth(text: str) -> int:
-    """How deeply brackets are nested outside of strings; cheap where there are few."""
+def deep_place(text: str) -> Optional[Tuple[int, int]]:
+    """Find where a text is nested beyond any use.
+
+    Args:
+        text: TOML.
+
+    Returns:
+        1-based line and column, or None; cheap where there are few brackets and dots.
+    """
+    at = _deep_bracket(text)
+    if at is None and text.count(".") > DEEPEST:
+        dotted = _MANY_PARTS.search(text)
+        at = dotted.start() if dotted else None
+    if at is None:
+        return None
+    return text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1
+
+
+def _deep_bracket(text: str) -> Optional[int]:
+    """Where brackets outside of strings open for the two hundred and first time."""
     if text.count("[") + text.count("{") <= DEEPEST:
-        return 0
-    depth = deepest = 0
-    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+        return None
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        bracket = found.group()
+        if bracket in "[{":
+            depth += 1
+        elif bracket in "]}":
+            depth -= 1
+        if depth > DEEPEST:
+            return found.start()
+    return None
 
 
 def _finder(text: str) -> Callable[[Key], Optional[Position]]:

@@ -289,7 +289,10 @@ BAD = [
     ("broken.yaml", b"a: 'hunter2\n", "broken.yaml:2:1: no YAML"),
     ("helm.yaml", b"a: 1\nb: {{ .Values.hunter2 }}\n", "helm.yaml:2:5: no YAML but a template: render it first"),
     ("jinja.yaml", b"{% if hunter2 %}\na: 1\n", "jinja.yaml:1:2: no YAML but a template: render it first"),
-    ("deep.yaml", b"[" * 30_000, "deep.yaml: nested too deeply"),
+    ("deep.yaml", b"[" * 30_000, "deep.yaml:1:151: nested too deeply"),
+    ("deep.toml", b"a = 1\nb = " + b"[" * 30_000, "deep.toml:2:205: nested too deeply"),
+    ("dotted.toml", b"x = 1\n[" + b"'a' . " * 300 + b"a]", "dotted.toml:2:1: nested too deeply"),
+    ("latin.toml", b"A=1\nB='\xe9'\n", "latin.toml:2:4: not UTF-8"),
     ("data.bin", b"x", "data.bin: say what it is: --as toml, env, yaml or shell"),
 ]
 
@@ -338,10 +341,12 @@ def test_unreadable(run, write, tmp_path):
     assert run("check", "secret.env").err == "secret.env: permission denied\n"
 
 
-def test_deep_toml(run, write):
-    """Nesting beyond any use is a finding, no traceback."""
-    done = run("check", *V, write("deep.toml", "a = " + "[" * 20_000 + "]" * 20_000))
-    assert (done.code, done.ids, done.err) == (1, ["FS001"], "")
+def test_deep_names(run, write):
+    """A variable's name of thousands of parts breaks Prefect, not the checker; its dots and brackets break nothing."""
+    done = run("check", *V, write(".env", f"{S}{'A__' * 20_000}=x\n"))
+    assert (done.code, done.ids, done.err) == (1, ["FS006", "FS015"], "")
+    dots = "[context.secrets]\nA = 'ghp" + "." * 300 + "'\nB = '" + "[x." * 300 + "'\n"
+    assert run("check", *V, write("config.toml", dots)) == (0, "", "")
 
 
 def test_tags(run, write):
