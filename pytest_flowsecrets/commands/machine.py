@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
+from pytest_flowsecrets.isolation.files import this_machine
 from pytest_flowsecrets.isolation.version import DEFAULT_VERSION, installed_version
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
 from pytest_flowsecrets.resolution.positions import position
-from pytest_flowsecrets.resolution.resolve import Machine
 from pytest_flowsecrets.resolution.toml import deep_place
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.resolve import Machine
 
 LARGEST = 2 * 2**20
 
@@ -118,28 +121,13 @@ def machine_of(arguments: Any) -> Machine:
     Raises:
         UsageError: the version of Python is none.
     """
-    python = (sys.version_info[0], sys.version_info[1])
-    if arguments.python_version:
-        major, dot, minor = arguments.python_version.partition(".")
-        if not (major == "3" and dot and minor.isdigit()):
-            raise UsageError(f"--python-version {arguments.python_version!r}: write it like 3.8")
-        python = (3, int(minor))
-    return Machine(os.path.expanduser("~"), Homes(), python)
-
-
-class Homes(Mapping[str, str]):
-    """Homes of other users, looked up when they are asked for."""
-
-    def __getitem__(self, name: str) -> str:
-        import pwd
-
-        return pwd.getpwnam(name).pw_dir
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
+    here = this_machine()
+    if not arguments.python_version:
+        return here
+    major, dot, minor = arguments.python_version.partition(".")
+    if not (major == "3" and dot and minor.isdigit()):
+        raise UsageError(f"--python-version {arguments.python_version!r}: write it like 3.8")
+    return replace(here, python=(3, int(minor)))
 
 
 def environment_of(files: Optional[List[str]]) -> Dict[str, str]:

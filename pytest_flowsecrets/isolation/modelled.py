@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict
 
 from pytest_flowsecrets.errors import PrefectNotInstalled
-from pytest_flowsecrets.isolation.files import config_files
+from pytest_flowsecrets.isolation.files import config_files, this_machine
 from pytest_flowsecrets.isolation.spelling import plain
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 def modelled(version: str) -> Resolution:
     """The resolution of ``os.environ`` and of the files that Prefect would read now, under a version's rules."""
-    from pytest_flowsecrets.resolution.resolve import Machine, resolve
+    from pytest_flowsecrets.resolution.resolve import resolve
     from pytest_flowsecrets.resolution.toml import read_layer
 
     layers = [read_layer(Path(path).read_bytes(), kind, path) for kind, path in config_files()]
-    return resolve(layers, dict(os.environ), version, machine=Machine(os.path.expanduser("~")))
+    return resolve(layers, dict(os.environ), version, machine=this_machine())
 
 
 def secrets_in(resolution: Resolution) -> Dict[str, Any]:

@@ -274,10 +274,11 @@ NO_LINE = 'a = ["""x,\ny"""]'
 def test_sarif(run, write):
     """SARIF 2.1.0, also for findings without a line."""
     write("a.toml", NO_LINE)
-    log = json.loads(run("check", *V, "--format", "sarif", write("config.toml", PIN), "a.toml").out)
+    log = json.loads(run("check", *V, "--format", "sarif", write("my config.toml", PIN), "a.toml").out)
     results = log["runs"][0]["results"]
     assert [result["ruleId"] for result in results] == ["FS021", "FS002"]
     assert results[0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 2, "startColumn": 1}
+    assert results[0]["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "my%20config.toml"}
     assert "region" not in results[1]["locations"][0]["physicalLocation"]
 
 

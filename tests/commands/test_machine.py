@@ -9,6 +9,7 @@ import pytest
 
 from pytest_flowsecrets.commands import machine
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.isolation import files
 
 
 @pytest.mark.parametrize(("installed", "expected"), [("0.14.22", "0.14.22"), ("2.8.0", "1.4.1"), (None, "1.4.1")])
@@ -40,7 +41,7 @@ def test_no_yaml(monkeypatch, run, write):
 
 def test_homes():
     """Homes are looked up, not listed."""
-    homes = machine.Homes()
+    homes = files.Homes()
     assert homes.get("no-such-user-9") is None
     assert (len(homes), list(homes)) == (0, [])
 
