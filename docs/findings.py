@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
 from pytest_flowsecrets.commands.check import Checker, kind_of
-from pytest_flowsecrets.commands.machine import legacy_parser
 from pytest_flowsecrets.commands.sources import env_items
 from pytest_flowsecrets.resolution.advice import Finding, findings
 from pytest_flowsecrets.resolution.dialects import SPANS, dialect_for
@@ -70,6 +69,7 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS012": (env(f"{VARIABLE}NAME=value", f"{VARIABLE}name=other"),),
     "FS013": (toml("A = 'a${context.secrets.B}'\nB = 'b${context.secrets.A}'"),),
     "FS014": ({**toml("NAME = 'value'"), **env(f"{VARIABLE}NAME=other")},),
+    "FS015": ({"config.toml": "[context]\nsecrets = 'value'\n"}, {"config.toml": "context = 'value'\n"}),
     "FS020": both("1.10"),
     "FS021": both("0000"),
     "FS022": both("+15551234567"),
@@ -115,7 +115,7 @@ def _find(rule: str, files: Dict[str, str]) -> Finding:
 
 def _all(files: Dict[str, str], version: str) -> Iterator[Finding]:
     dialect = dialect_for(version)
-    checker = Checker([dialect], MACHINE, legacy_parser())
+    checker = Checker([dialect], MACHINE)
     with tempfile.TemporaryDirectory() as folder:
         for name, text in files.items():
             path = os.path.join(folder, name)

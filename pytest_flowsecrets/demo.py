@@ -10,6 +10,7 @@ import ast
 import os
 import re
 import shutil
+import site
 import subprocess
 import sys
 import tempfile
@@ -77,7 +78,8 @@ def _test(folder: Path) -> bool:
     claims = _claims(folder)
     print("\n2. Its tests, run by pytest\n")
     last = ""
-    with (folder / LOG).open("w", encoding="utf-8") as log, _pytest(folder) as run:
+    home = tempfile.TemporaryDirectory(prefix="flowsecrets-home-")
+    with home, (folder / LOG).open("w", encoding="utf-8") as log, _pytest(folder, home.name) as run:
         output: TextIO = run.stdout  # type: ignore[assignment]
         for line in output:
             log.write(line)
@@ -87,16 +89,27 @@ def _test(folder: Path) -> bool:
     return run.returncode == 0
 
 
-def _pytest(folder: Path) -> subprocess.Popen[str]:
+def _environ(home: str) -> Dict[str, str]:
+    """The shell's, without what the demo must not depend on: with a broken config `import prefect` fails."""
+    dropped = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONWARNINGS")
+    kept = {name: text for name, text in os.environ.items() if name not in dropped and not name.startswith("PREFECT__")}
+    return {
+        **kept,
+        **EXPORTED,
+        "HOME": home,
+        "PYTHONUSERBASE": site.getuserbase(),  # what is installed in the real home is still found
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # the demo is about this plugin, whatever else is installed
+        "COLUMNS": "200",
+        "PYTHONIOENCODING": "utf-8",
+    }
+
+
+def _pytest(folder: Path, home: str) -> subprocess.Popen[str]:
     plugin = ["-p", "pytest_flowsecrets.plugin", "-p", "no:cacheprovider"]
-    environ: Dict[str, str] = {**os.environ, **EXPORTED, "COLUMNS": "200", "PYTHONIOENCODING": "utf-8"}
-    environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the demo is about this plugin, whatever else is installed
-    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONWARNINGS"):
-        environ.pop(name, None)
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", *plugin, "-v", "--color=no", "--tb=short"],
         cwd=folder,
-        env=environ,
+        env=_environ(home),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

@@ -148,7 +148,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 
 def _enter(item: Any) -> Isolation:
-    from pytest_flowsecrets.isolation.stack import DEFAULT_VERSION, Isolation
+    from pytest_flowsecrets.isolation.stack import Isolation
+    from pytest_flowsecrets.isolation.version import DEFAULT_VERSION
 
     isolation = Isolation(item.config.stash[_settings]["prefect-version"].value or DEFAULT_VERSION)
     try:

@@ -41,11 +41,14 @@ def flowsecrets(*arguments: str, **environ: str) -> subprocess.CompletedProcess[
 
 @pytest.fixture(scope="module")
 def in_a_hostile_shell(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """``flowsecrets demo`` where the user has exported a lot; and its folder for temporary files."""
-    folder = tmp_path_factory.mktemp("temporary")
-    secret = "PREFECT__CONTEXT__SECRETS__GITHUB_ACCESS_TOKEN"
+    """``flowsecrets demo`` where the user has exported and configured a lot; and its folder for temporary files."""
+    folder, home = tmp_path_factory.mktemp("temporary"), tmp_path_factory.mktemp("home")
+    (home / ".prefect").mkdir()
+    (home / ".prefect" / "config.toml").write_text("[context.secrets\nwith this `import prefect` fails\n")
     environ = {
-        secret: "do-not-show",
+        "HOME": str(home),
+        "PREFECT__CONTEXT__SECRETS__GITHUB_ACCESS_TOKEN": "do-not-show",
+        "PREFECT__CONTEXT__SECRETS__items": "with this, too",
         "PYTEST_ADDOPTS": "-k nothing",
         "PYTEST_PLUGINS": "nowhere",
         "PYTHONWARNINGS": "error",
@@ -69,7 +72,7 @@ def test_the_demo_passes_and_tells_what_each_test_showed(tmp_path: Path) -> None
 
 @needs_prefect
 def test_the_demo_passes_whatever_the_shell_carries(in_a_hostile_shell: Any) -> None:
-    """Secrets, options, plugins and warnings of the user's shell, and ini files above, do not count, and are not shown."""
+    """Secrets, options, plugins, warnings of the user's shell, a broken config, and ini files above do not count."""
     done, _ = in_a_hostile_shell
     assert (done.returncode, done.stderr) == (0, "")
     assert "do-not-show" not in done.stdout

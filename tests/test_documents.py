@@ -118,7 +118,6 @@ def test_sessions_in_the_readme(tmp_path: Path, name: str, text: str, session: s
 
 def test_the_page_of_findings_is_up_to_date() -> None:
     """It is what docs/findings.py writes, and holds every finding of the code."""
-    pytest.importorskip("toml")
     pytest.importorskip("yaml")
     written = runpy.run_path(str(ROOT / "docs" / "findings.py"))
     assert written["PAGE"].read_text("utf-8") == written["page"](), "run: python docs/findings.py"

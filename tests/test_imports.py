@@ -22,15 +22,15 @@ ROOMS = [
     {"resolution", "options"},
     {"errors"},
 ]
-# Foreign packages that only certain modules may import. Where Prefect runs, `toml` is taken from its own module.
+# Foreign packages that only certain modules may import.
 ONLY_IN = {
     "pytest": {"plugin"},
     "prefect": {"isolation/legacy", "routes/agents", "backend/runs", "backend/client", "backend/scheduling"},
     "graphql": {"backend"},
     "hypothesis": {"strategies", "_strategies"},
     "freezegun": {"clock"},
-    "toml": {"commands/machine"},
-    "yaml": {"commands/sources"},
+    "toml": {"resolution/toml"},
+    "yaml": {"commands/manifests"},
 }
 # Imported inside functions only; not hypothesis, which its own room needs at the top, for decorators and annotations.
 LAZY = {"prefect", "graphql", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"}

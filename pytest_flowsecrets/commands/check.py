@@ -6,29 +6,33 @@ import os
 import re
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Tuple
 
 from pytest_flowsecrets.commands import output
 from pytest_flowsecrets.commands.machine import (
     Unreadable,
     dialects_of,
-    legacy_parser,
     machine_of,
-    read_bytes,
     read_text,
+    read_toml,
 )
-from pytest_flowsecrets.commands.sources import Item, env_items, shell_items, yaml_items
-from pytest_flowsecrets.resolution.advice import Finding, findings
+from pytest_flowsecrets.commands.sources import Item, env_items, shell_items
+from pytest_flowsecrets.resolution.advice import Finding, findings, where
+from pytest_flowsecrets.resolution.dialects import SPANS
 from pytest_flowsecrets.resolution.file_rules import file_findings
 from pytest_flowsecrets.resolution.layers import Layer, Origin
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
-from pytest_flowsecrets.resolution.toml import Parser, read_layer
+from pytest_flowsecrets.resolution.toml import read_layer
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect
 
 _IGNORE = re.compile(r"#\s*flowsecrets:\s*ignore(?:\[([A-Z0-9, ]*)\])?")
 _BARE = "PREFECT__CONTEXT__SECRETS__"
+_LAST = dict(SPANS)
+_UNKNOWN = (
+    "unknown"  # in the place of a value that the file does not tell: a plain token, about which no rule complains
+)
 # Default secrets by their bare names, and who reads a variable of that name all the same.
 _READERS = {
     "GITHUB_ACCESS_TOKEN": "GitHub storage (0.12.1+)",
@@ -55,7 +59,7 @@ def run(arguments: Any) -> int:
     Returns:
         0 without findings, 1 with some, 2 if a file could not be read.
     """
-    checker = Checker(dialects_of(arguments), machine_of(arguments), legacy_parser())
+    checker = Checker(dialects_of(arguments), machine_of(arguments))
     found: List[Finding] = []
     unreadable = False
     for path in arguments.files:
@@ -99,11 +103,10 @@ class Checker:
     Args:
         dialects: the releases.
         machine: Python and homes.
-        legacy: Prefect's TOML parser, if it is installed.
     """
 
-    def __init__(self, dialects: List[Dialect], machine: Machine, legacy: Optional[Parser]) -> None:
-        self.dialects, self.machine, self.legacy = dialects, machine, legacy
+    def __init__(self, dialects: List[Dialect], machine: Machine) -> None:
+        self.dialects, self.machine = dialects, machine
 
     def check(self, path: str, kind: str) -> List[Finding]:
         """Check one file.
@@ -116,8 +119,8 @@ class Checker:
             Unreadable: it cannot be.
         """
         if kind == "toml":
-            source = read_bytes(path)
-            found, text = self.toml(path, source), source.decode("utf-8", "replace")
+            source = read_toml(path)
+            found, text = self.toml(path, source), source.decode()
         else:
             text = read_text(path)
             found = self.items(path, list(_items(kind, text, path)))
@@ -130,9 +133,9 @@ class Checker:
             path: its name.
             source: its bytes.
         """
-        found = file_findings(source, path, self.legacy)
+        found = file_findings(source, path)
         kind = "backend" if os.path.basename(path).startswith("backend") else "user"
-        layer = read_layer(source, kind, path, self.legacy)
+        layer = read_layer(source, kind, path)
         return found + (self._resolved([layer], {}) if layer.failure is None else [])
 
     def items(self, path: str, items: List[Item]) -> List[Finding]:
@@ -142,20 +145,50 @@ class Checker:
             path: the file that they stand in.
             items: the variables.
         """
-        environ = {item.name: item.value for item in items if item.value is not None}
-        places = {item.name: Origin("env", path, item.line, item.column) for item in reversed(items)}
-        found = [replace(finding, origin=places[finding.origin.place]) for finding in self._resolved([], environ)]
+        found: List[Finding] = []
+        for round_of_items in _rounds(items):
+            environ = {item.name: _UNKNOWN if item.value is None else item.value for item in round_of_items}
+            places = {item.name: Origin("env", path, item.line, item.column) for item in round_of_items}
+            found += [replace(finding, origin=places[finding.origin.place]) for finding in self._resolved([], environ)]
         return found + [finding for item in items for finding in _written(item, path)]
 
     def _resolved(self, layers: List[Layer], environ: Dict[str, str]) -> List[Finding]:
-        found: List[Finding] = []
+        found: Dict[Tuple[Any, ...], Finding] = {}
+        advice: Dict[Tuple[Any, ...], Dict[str, List[str]]] = {}
         for dialect in self.dialects:
-            found += findings(resolve(layers, environ, dialect, machine=self.machine))
-        return found
+            for finding in findings(resolve(layers, environ, dialect, machine=self.machine)):
+                key = (finding.id, finding.origin, finding.name.lower(), finding.message)
+                found[key] = finding
+                advice.setdefault(key, {}).setdefault(finding.advice, []).append(dialect.version)
+        return [replace(finding, advice=_for_versions(advice[key])) for key, finding in found.items()]
+
+
+def _for_versions(advice: Dict[str, List[str]]) -> str:
+    """What to write, per release where it is not the same in all."""
+    if len(advice) == 1:
+        return next(iter(advice))
+    return "; ".join(f"in Prefect {_span(versions)}, {text}" for text, versions in advice.items())
+
+
+def _span(versions: List[str]) -> str:
+    return where(lambda row: _LAST[row.version] in versions)
+
+
+def _rounds(items: List[Item]) -> Iterator[List[Item]]:
+    """Sets of variables without a name twice: containers of a manifest, or lines of a script, may set the same one."""
+    waiting: Dict[str, List[Item]] = {}
+    for item in items:
+        if item.problem is None or item.value is not None:  # else it tells of no variable
+            waiting.setdefault(item.name, []).append(item)
+    while waiting:
+        yield [several[0] for several in waiting.values()]
+        waiting = {name: several[1:] for name, several in waiting.items() if several[1:]}
 
 
 def _items(kind: str, text: str, path: str) -> Iterable[Item]:
     if kind == "yaml":
+        from pytest_flowsecrets.commands.manifests import yaml_items
+
         return yaml_items(text, path)
     return env_items(text) if kind == "env" else shell_items(text)
 
@@ -166,7 +199,7 @@ def _written(item: Item, path: str) -> Iterator[Finding]:
     if item.problem is not None:
         rule, message, advice = item.problem
         yield Finding(rule, "error", item.name, origin, message, advice=advice)
-    elif item.name in _READERS:
+    elif item.name in _READERS and not item.stored:
         reader = _READERS[item.name]
         seen = f"only {reader} looks there when the secret is missing" if reader else "nothing in Prefect looks there"
         message = f"without {_BARE} it is no secret: {seen}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List
 
-from pytest_flowsecrets.commands.machine import dialects_of, environment_of, legacy_parser, machine_of, read_bytes
+from pytest_flowsecrets.commands.machine import dialects_of, environment_of, machine_of, read_toml
+from pytest_flowsecrets.isolation.files import config_files
 from pytest_flowsecrets.resolution.advice import Finding, findings
 from pytest_flowsecrets.resolution.explain import Explanation, Mask, explain, summary
 from pytest_flowsecrets.resolution.resolve import Resolution, resolve
@@ -14,11 +14,6 @@ from pytest_flowsecrets.resolution.toml import read_layer
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.layers import Layer
-
-_PATHS = {
-    "user": ("PREFECT__USER_CONFIG_PATH", "~/.prefect/config.toml"),
-    "backend": ("PREFECT__BACKEND_CONFIG_PATH", "~/.prefect/backend.toml"),
-}
 
 
 def run(arguments: Any) -> int:
@@ -31,7 +26,7 @@ def run(arguments: Any) -> int:
         0 if there is nothing to say against them, else 1.
     """
     environ = environment_of(arguments.env_file)
-    layers = _layers(arguments, environ)
+    layers = _layers(arguments)
     machine, mask = machine_of(arguments), Mask(arguments.show_values)
     resolutions = [resolve(layers, environ, dialect, machine=machine) for dialect in dialects_of(arguments)]
     explained = [_explained(resolution, arguments.names) for resolution in resolutions]
@@ -43,22 +38,11 @@ def run(arguments: Any) -> int:
     return int(surprised or any(resolution.failure for resolution in resolutions))
 
 
-def _layers(arguments: Any, environ: Mapping[str, str]) -> List[Layer]:
+def _layers(arguments: Any) -> List[Layer]:
     given = {"user": arguments.config, "backend": arguments.backend}
     own = not any(given.values()) and not arguments.env_file
-    legacy, layers = legacy_parser(), []
-    for kind, path in given.items():
-        found: Optional[str] = path or (_own_file(kind, environ) if own else None)
-        if found:
-            layers.append(read_layer(read_bytes(found), kind, found, legacy))
-    return layers
-
-
-def _own_file(kind: str, environ: Mapping[str, str]) -> Optional[str]:
-    """The file that Prefect on this machine would read: none, where the variable names none that exists."""
-    variable, default = _PATHS[kind]
-    path = os.path.expanduser(os.path.expandvars(environ.get(variable, default)))
-    return path if os.path.isfile(path) else None
+    paths = config_files() if own else given.items()
+    return [read_layer(read_toml(path), kind, path) for kind, path in paths if path]
 
 
 def _explained(resolution: Resolution, names: List[str]) -> List[Explanation]:

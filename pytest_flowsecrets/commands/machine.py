@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
+from pytest_flowsecrets.isolation.files import this_machine
+from pytest_flowsecrets.isolation.version import DEFAULT_VERSION, installed_version
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
 from pytest_flowsecrets.resolution.positions import position
-from pytest_flowsecrets.resolution.resolve import Machine
+from pytest_flowsecrets.resolution.toml import deep_place
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.resolution.toml import Parser
+    from pytest_flowsecrets.resolution.resolve import Machine
 
 LARGEST = 2 * 2**20
-NEWEST = "1.4.1"
 
 
 class Unreadable(UsageError):  # noqa: N818
@@ -61,36 +62,39 @@ def read_text(path: str) -> str:
     Raises:
         Unreadable: as :func:`read_bytes`, or not UTF-8.
     """
+    return _decoded(path, read_bytes(path)).lstrip("\ufeff")
+
+
+def read_toml(path: str) -> bytes:
+    """Read a configuration file that can be looked into.
+
+    Args:
+        path: the file.
+
+    Raises:
+        Unreadable: as :func:`read_text`, or nested too deeply for any parser.
+    """
     source = read_bytes(path)
+    place = deep_place(_decoded(path, source))
+    if place is not None:
+        raise Unreadable(path, "nested too deeply", *place)
+    return source
+
+
+def _decoded(path: str, source: bytes) -> str:
     try:
-        return source.decode("utf-8-sig")
+        return source.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Unreadable(path, "not UTF-8", *position(source, error.start)) from None
 
 
-def legacy_parser() -> Optional[Parser]:
-    """Give Prefect's own TOML parser, if it is installed."""
+def assumed_version() -> str:
+    """Tell the release that is meant where none is said: the installed one, or the newest if none of ours is."""
+    version = installed_version() or DEFAULT_VERSION
     try:
-        import toml
-    except ImportError:
-        return None
-    loads: Parser = toml.loads
-    return loads
-
-
-def installed_version() -> str:
-    """Tell the release of Prefect that is installed, without importing it; the newest known one if none of ours is."""
-    from importlib.util import find_spec
-
-    if find_spec("prefect") is None:
-        return NEWEST
-    from importlib import metadata
-
-    try:
-        version = metadata.version("prefect")
         dialect_for(version)
-    except (metadata.PackageNotFoundError, UnknownPrefectVersion):
-        return NEWEST
+    except UnknownPrefectVersion:
+        return DEFAULT_VERSION
     return version
 
 
@@ -105,7 +109,7 @@ def dialects_of(arguments: Any) -> List[Dialect]:
     """
     if arguments.all_versions:
         return [dialect_for(last) for _, last in SPANS]
-    return [dialect_for(arguments.prefect_version or installed_version())]
+    return [dialect_for(arguments.prefect_version or assumed_version())]
 
 
 def machine_of(arguments: Any) -> Machine:
@@ -117,28 +121,13 @@ def machine_of(arguments: Any) -> Machine:
     Raises:
         UsageError: the version of Python is none.
     """
-    python = (sys.version_info[0], sys.version_info[1])
-    if arguments.python_version:
-        major, dot, minor = arguments.python_version.partition(".")
-        if not (major == "3" and dot and minor.isdigit()):
-            raise UsageError(f"--python-version {arguments.python_version!r}: write it like 3.8")
-        python = (3, int(minor))
-    return Machine(os.path.expanduser("~"), Homes(), python)
-
-
-class Homes(Mapping[str, str]):
-    """Homes of other users, looked up when they are asked for."""
-
-    def __getitem__(self, name: str) -> str:
-        import pwd
-
-        return pwd.getpwnam(name).pw_dir
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
+    here = this_machine()
+    if not arguments.python_version:
+        return here
+    major, dot, minor = arguments.python_version.partition(".")
+    if not (major == "3" and dot and minor.isdigit()):
+        raise UsageError(f"--python-version {arguments.python_version!r}: write it like 3.8")
+    return replace(here, python=(3, int(minor)))
 
 
 def environment_of(files: Optional[List[str]]) -> Dict[str, str]:

@@ -71,7 +71,9 @@ def sarif(found: List[Finding]) -> Dict[str, Any]:
 
 
 def _sarif_result(finding: Finding) -> Dict[str, Any]:
-    place: Dict[str, Any] = {"artifactLocation": {"uri": finding.origin.place}}
+    from urllib.parse import quote
+
+    place: Dict[str, Any] = {"artifactLocation": {"uri": quote(finding.origin.place)}}
     if finding.origin.line is not None:
         place["region"] = {"startLine": finding.origin.line, "startColumn": finding.origin.column or 1}
     message = f"{finding.name}: {finding.message}" if finding.name else finding.message

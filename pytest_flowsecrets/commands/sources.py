@@ -1,28 +1,21 @@
-"""Variables out of ``.env`` files, YAML and shell lines, each with its line and column."""
+"""Variables out of ``.env`` files and shell scripts, each with its line and column."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from typing import Any, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Iterator, List, Match, NamedTuple, Optional, Tuple
 
-from pytest_flowsecrets.commands.machine import Unreadable
-from pytest_flowsecrets.errors import UsageError
-
-_ENV_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.\-]*)\s*=(.*)", re.ASCII | re.DOTALL)
-_ASSIGNMENT = re.compile(r"(?:--env=|-e=?)?([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
-_KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
-_KUBERNETES_KEY = re.compile(r"[-._a-zA-Z0-9]+")
-_ALLOWED = {
-    "name": (_KUBERNETES_NAME, "lower-case letters, digits, - and ., not - or . at an end"),
-    "key": (_KUBERNETES_KEY, "letters, digits, -, _ and ."),
-}
-_BRACES = re.compile(r"\{\{|\{%")
-_TEMPLATE = "no YAML but a template: render it first"
-_DEEPEST = 2_000
-_LISTS = ("env", "environment")  # of Kubernetes and run configs; of ECS and Docker Compose
-_NULL = "tag:yaml.org,2002:null"
-_TAKEN = ("tag:yaml.org,2002:str", _NULL)  # Kubernetes reads null as an empty text
+_ENV_LINE = re.compile(
+    r"[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w.\-]*)[ \t]*=[ \t]*"
+    r"(?:(?P<quoted>'[^']*'|\"(?:\\.|[^\"\\])*\")[ \t\r]*(?:#[^\n]*)?(?=\n|\Z)|(?P<bare>[^\n]*))",
+    re.ASCII | re.DOTALL,
+)
+ASSIGNMENT = re.compile(r"(?:--env=|-e=?)?([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
+_HERE_DOCUMENT = re.compile(r"<<-?\s*['\"\\]?(\w+)")
+# Up to where a comment starts, or a quote that this line does not close.
+_CODE = re.compile(r"(?:'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|(?<=[^\s;|&()])#|[^'\"\\#])*", re.DOTALL)
+_LONGEST_QUOTE = 200
 
 
 class Item(NamedTuple):
@@ -35,6 +28,7 @@ class Item(NamedTuple):
         column: 1-based.
         problem: what is wrong with how it is written, as id, message and advice.
         forced: an agent or a job template gives it to flow runs.
+        stored: a datum of a Secret or a ConfigMap, which containers may take under another name.
     """
 
     name: str
@@ -43,6 +37,7 @@ class Item(NamedTuple):
     column: int
     problem: Optional[Tuple[str, str, str]] = None
     forced: bool = False
+    stored: bool = False
 
 
 def env_items(text: str) -> Iterator[Item]:
@@ -51,27 +46,35 @@ def env_items(text: str) -> Iterator[Item]:
     Args:
         text: the file's text.
     """
-    for number, line in enumerate(text.split("\n"), 1):
-        found = _ENV_LINE.match(line)
-        if found and not line.lstrip().startswith("#"):
-            yield Item(found.group(1), _unquoted(found.group(2).strip()), number, found.start(1) + 1)
+    at, number = 0, 1
+    while at < len(text):
+        found = _ENV_LINE.match(text, at)
+        end = text.find("\n", found.end() if found else at) + 1 or len(text)
+        if found is not None:  # else a comment, or nothing that anyone reads
+            yield Item(found.group("name"), _env_value(found), number, found.start("name") - at + 1)
+        number += text.count("\n", at, end)
+        at = end
+
+
+def _env_value(found: Match[str]) -> str:
+    quoted = found.group("quoted")
+    if quoted is None:
+        return re.split(r"(?:^|\s+)#", found.group("bare"), maxsplit=1)[0].strip()
+    return re.sub(r'\\(["\\])', r"\1", quoted[1:-1]) if quoted.startswith('"') else quoted[1:-1]
 
 
 def shell_items(text: str) -> Iterator[Item]:
-    """Read assignments and ``--env`` options out of a script.
+    """Read assignments and ``--env`` options out of a script, and out of what it writes as here-documents.
 
     Args:
         text: the script.
     """
     for number, line in _logical_lines(text):
-        try:
-            words = shlex.split(line, comments=True)
-        except ValueError:
-            continue  # a quote that goes on in the next line, a here-document
+        words = _words(line)
         agent = "agent" in words and any(word.endswith("prefect") for word in words)
         at = 0
         for word in words:
-            found = _ASSIGNMENT.fullmatch(word)
+            found = ASSIGNMENT.fullmatch(word)
             if found:
                 at = max(line.find(found.group(1) + "=", at), 0)
                 value = None if _expanded_by_shell(line, at, *found.groups()) else found.group(2)
@@ -81,132 +84,39 @@ def shell_items(text: str) -> Iterator[Item]:
                 at += len(found.group(1))
 
 
-def yaml_items(text: str, path: str) -> Iterator[Item]:
-    """Read the environment of containers, and the data of Secrets and ConfigMaps, out of YAML.
-
-    Args:
-        text: one or several documents.
-        path: the file's name, for errors.
-
-    Raises:
-        Unreadable: no YAML, or PyYAML is not installed.
-    """
-    yaml = _yaml()
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if _is_shallow(text) else yaml.SafeLoader
-    try:
-        documents = list(yaml.compose_all(text, Loader=loader))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = _TEMPLATE if _BRACES.search(text) else "no YAML"
-        place = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        raise Unreadable(path, reason, *place) from None
-    except RecursionError:
-        raise Unreadable(path, "nested too deeply") from None
-    seen: Set[int] = set()
-    for document in documents:
-        yield from _walk(document, seen, path)
-
-
-def _yaml() -> Any:
-    try:
-        import yaml
-    except ImportError:
-        raise UsageError("checking YAML needs PyYAML: pip install 'pytest-flowsecrets[check]'") from None
-    return yaml
-
-
-def _is_shallow(text: str) -> bool:
-    """Whether nothing can be nested so deeply that libyaml's own recursion ends the process."""
-    openings = sum(text.count(mark) for mark in ("[", "{", "- ", "? "))
-    return openings < _DEEPEST and max(map(len, re.findall(r"^ +", text, re.MULTILINE)), default=0) < _DEEPEST
-
-
-def _walk(top: Any, seen: Set[int], path: str) -> Iterator[Item]:
-    """Walk over all nodes once; aliases make a document a graph, and a loop possible."""
-    waiting = [top]
-    while waiting:
-        node = waiting.pop()
-        if node is None or id(node) in seen or isinstance(node.value, str):
-            continue
-        seen.add(id(node))
-        if node.id == "sequence":
-            waiting += reversed(node.value)
-            continue
-        for key, value in node.value:
-            if not isinstance(key.value, str):  # {{ braces }} are YAML too: a mapping as a key
-                raise Unreadable(path, _TEMPLATE, *_place(key))
-            yield from _entry(key, value)
-        waiting += [value for _, value in reversed(node.value)]
-
-
-def _entry(key: Any, value: Any) -> Iterator[Item]:
-    if key.value in _LISTS and value.id == "sequence":
-        for entry in value.value:
-            yield from _container_variable(entry)
-    elif key.value in (*_LISTS, "stringData") and value.id == "mapping":
-        for name, inner in value.value:
-            yield _variable(name, inner, forced=key.value in _LISTS)
-
-
-def _container_variable(entry: Any) -> Iterator[Item]:
-    fields = {key.value: value for key, value in entry.value} if entry.id == "mapping" else {}
-    pair = _ASSIGNMENT.fullmatch(entry.value) if entry.id == "scalar" else None
-    if pair:
-        yield Item(pair.group(1), pair.group(2), *_place(entry), forced=True)
-    name = fields.get("name")
-    if name is None or not isinstance(name.value, str):
-        return
-    if "value" in fields:
-        item = _variable(name, fields["value"], forced=True)
-        if item.problem is None and fields["value"].id == "scalar" and fields["value"].tag not in _TAKEN:
-            kind = fields["value"].tag.rpartition(":")[2]
-            problem = "FS050", f"the value is a YAML {kind}, which Kubernetes refuses", "put it in quotes"
-            line, column = _place(fields["value"])
-            item = item._replace(problem=problem, line=line, column=column)
-        yield item
-    else:
-        yield Item(name.value, None, *_place(name), forced=True)
-    yield from _secret_reference(name.value, fields.get("valueFrom"))
-
-
-def _secret_reference(name: str, source: Any) -> Iterator[Item]:
-    reference = _child(source, "secretKeyRef")
-    for field, (pattern, allowed) in _ALLOWED.items():
-        node = _child(reference, field)
-        if node is not None and not (isinstance(node.value, str) and pattern.fullmatch(node.value)):
-            message = f"the {field} of this secretKeyRef is not one that Kubernetes allows"
-            yield Item(name, None, *_place(node), problem=("FS051", message, f"use {allowed}"))
-
-
-def _child(node: Any, name: str) -> Any:
-    if node is None or node.id != "mapping":
-        return None
-    return next((value for key, value in node.value if key.value == name), None)
-
-
-def _variable(name: Any, value: Any, *, forced: bool) -> Item:
-    text = value.value if value.id == "scalar" and not _BRACES.search(value.value) else None
-    text = "" if value.tag == _NULL else text
-    return Item(str(name.value), text, *_place(name), forced=forced)
-
-
-def _place(node: Any) -> Tuple[int, int]:
-    return node.start_mark.line + 1, node.start_mark.column + 1
-
-
-def _unquoted(text: str) -> str:
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        return text[1:-1]
-    return re.split(r"\s+#", text, maxsplit=1)[0]
+def _words(line: str) -> List[str]:
+    code = _CODE.match(line)
+    lexer = shlex.shlex(line[: code.end()] if code else "", posix=True, punctuation_chars=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    return list(lexer)
 
 
 def _logical_lines(text: str) -> Iterator[Tuple[int, str]]:
-    parts: List[str] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        parts.append(line)
-        if not line.endswith("\\"):
-            yield number - len(parts) + 1, "\n".join(parts)
-            parts = []
+    """Lines as the shell sees them, with the number of the first: continued ones, and quotes over several, are one."""
+    lines, at, here = text.split("\n"), 0, ""
+    while at < len(lines):
+        last = at + 1 if here else _end_of(lines, at)
+        line = "\n".join(lines[at:last])
+        yield at + 1, line
+        if here:
+            here = "" if line.strip() == here else here
+        else:
+            found = _HERE_DOCUMENT.search(line)
+            here = found.group(1) if found else ""
+        at = last
+
+
+def _end_of(lines: List[str], first: int) -> int:
+    """The line after the last that belongs to the one at ``first``."""
+    last = first + 1
+    while last < len(lines) and lines[last - 1].endswith("\\"):
+        last += 1
+    for end in range(last, min(last + _LONGEST_QUOTE, len(lines) + 1)):
+        line = "\n".join(lines[first:end])
+        code = _CODE.match(line)
+        if code is None or line[code.end() : code.end() + 1] not in ("'", '"', "\\"):
+            return end
+    return last
 
 
 def _expanded_by_shell(line: str, at: int, name: str, value: str) -> bool:

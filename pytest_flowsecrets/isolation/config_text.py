@@ -6,15 +6,13 @@ takes some things that are no TOML, refuses some that are, and reads a few diffe
 
 from __future__ import annotations
 
-import io
 import re
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 from pytest_flowsecrets.errors import ConfigSyntaxError, TomlDialectWarning, UsageError
 from pytest_flowsecrets.isolation.notify import warn_user
+from pytest_flowsecrets.resolution.toml import decode, differences, legacy_fault, loads, syntax_fault
 
-Parser = Callable[[str], Dict[str, Any]]
-_POSITION = re.compile(r"\s*\((?:at line (\d+), column (\d+)|at end of document)\)$")
 _HEADER = re.compile(r"\s*\[\[?\s*[A-Za-z_][\w.-]*\s*\]?\]?\s*$")
 _PART = r"(?:[\w-]{1,80}|\"[^\"]{0,80}\"|'[^']{0,80}')"
 _KEY = re.compile(rf"\s*{_PART}(?:\s*\.\s*{_PART})*\s*=(?=\s*[^\s=])")
@@ -43,30 +41,21 @@ def to_text(text_or_mapping: object) -> str:
         ) from None
 
 
-def read(text: str, prefect_parser: Optional[Parser]) -> Dict[str, Any]:
-    """Parse as Prefect does; without Prefect, as TOML 1.0 says."""
-    if prefect_parser is None:
-        import tomli
-
-        return tomli.loads(text)
-    return prefect_parser(io.StringIO(text, newline=None).read())  # a file is opened with universal newlines
+def read(source: Union[str, bytes]) -> Dict[str, Any]:
+    """Parse as Prefect does."""
+    return loads(decode(source))
 
 
-def check(text: str, path: str, prefect_parser: Optional[Parser] = None) -> Dict[str, Any]:
+def check(text: str, path: str) -> Dict[str, Any]:
     """What Prefect reads in a text; refuse one that it could not read, warn of keys that it reads unlike TOML 1.0.
 
     Raises:
         ConfigSyntaxError: with file, line, column and the lines around it, values masked.
     """
-    standard, fault = _standard(text)
-    if prefect_parser is None:
-        if fault:
-            raise ConfigSyntaxError(path, *fault, excerpt=_excerpt(text, fault[0], fault[1])) from None
-        return standard
-    try:
-        found = read(text, prefect_parser)
-    except Exception as error:  # noqa: BLE001 - toml raises IndexError and more, and its texts may hold values
-        line, column, reason = fault or _position_of(error)
+    text = decode(text)
+    fault, refused = syntax_fault(text), legacy_fault(text)
+    if refused:
+        line, column, reason = fault or refused
         raise ConfigSyntaxError(path, line, column, reason, excerpt=_excerpt(text, line, column)) from None
     if fault:
         line, column, reason = fault
@@ -76,31 +65,14 @@ def check(text: str, path: str, prefect_parser: Optional[Parser] = None) -> Dict
                 f"{path}:{line}:{column}: {key} is no TOML 1.0 ({reason}), but Prefect's parser reads it, so it counts"
             )
         )
-    for key in sorted(_differences(standard, found)) if not fault else ():
+    for key_parts in differences(text) if not fault else ():
+        key = ".".join(key_parts)
         warn_user(
             TomlDialectWarning(
                 f"{path}: Prefect's parser reads the key {key} differently from TOML 1.0; its reading counts"
             )
         )
-    return found
-
-
-def _standard(text: str) -> Tuple[Dict[str, Any], Optional[Tuple[Optional[int], Optional[int], str]]]:
-    import tomli
-
-    try:
-        return tomli.loads(text), None
-    except tomli.TOMLDecodeError as error:
-        place = _POSITION.search(str(error))
-        reason = _POSITION.sub("", str(error))
-        if place and place.group(1):
-            return {}, (int(place.group(1)), int(place.group(2)), reason)
-        return {}, (text.count("\n") + 1, len(text) - text.rfind("\n"), reason)
-
-
-def _position_of(error: Exception) -> Tuple[Optional[int], Optional[int], str]:
-    line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
-    return line, column, "TOML 1.0 allows this, but the parser of Prefect (toml 0.10.2) does not"
+    return loads(text)
 
 
 def _key_on(text: str, line: Optional[int]) -> str:
@@ -131,29 +103,8 @@ def _key_of(lines: List[str], number: int) -> Optional[str]:
     It does if the lines above are whole TOML; inside a text or a list of several lines they are not.
     """
     found = _KEY.match(lines[number - 1]) or _HEADER.match(lines[number - 1])
-    return found.group() if found and _standard("\n".join(lines[: number - 1]))[1] is None else None
+    return found.group() if found and syntax_fault("\n".join(lines[: number - 1])) is None else None
 
 
 def _mask(line: str, key: str) -> str:
     return key + "".join(char if char in _SYNTAX else "•" for char in line[len(key) :])
-
-
-def _differences(one: Any, other: Any, at: str = "") -> Iterator[str]:
-    """Dotted keys at which two readings of the same text differ, in type or in value."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        for key in {**one, **other}:
-            below = f"{at}.{key}" if at else str(key)
-            if key in one and key in other:
-                yield from _differences(one[key], other[key], below)
-            else:
-                yield below
-    elif not _same(one, other):
-        yield at
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(not list(_differences(a, b)) for a, b in zip(one, other))
-    if type(one) is not type(other):
-        return False
-    return bool(one == other) or (one != one and other != other)  # noqa: PLR0124 - nan is nan

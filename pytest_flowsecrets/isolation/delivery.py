@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping, Optional, Set
+from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Set
 
 from pytest_flowsecrets.errors import ConfigSyntaxError, UsageError
 from pytest_flowsecrets.isolation import config_text
 from pytest_flowsecrets.isolation.environ import PREFIX, put_back, secret_of, variable_for, visible
 from pytest_flowsecrets.isolation.home import EFFECTIVE_BACKEND, EFFECTIVE_CONFIG, write_private
 from pytest_flowsecrets.isolation.spelling import as_text
-
-if TYPE_CHECKING:
-    from pytest_flowsecrets.isolation.config_text import Parser
 
 Content = Dict[str, Any]
 
@@ -30,19 +27,18 @@ class Delivery:
     Args:
         root: the private home directory.
         version: the Prefect version whose rules say which names a variable can carry.
-        parse: Prefect's own TOML parser, None without Prefect.
 
     Attributes:
         variables: what was set in ``os.environ``, by name.
     """
 
-    def __init__(self, root: Path, version: str, parse: Optional[Parser]) -> None:
+    def __init__(self, root: Path, version: str) -> None:
         self._version = version
         self._in_files: Dict[str, Any] = {}
         self._left_out: Set[str] = set()
         self.variables: Dict[str, str] = {}
-        self._config = ConfigFile(f"{PREFIX}USER_CONFIG_PATH", "config.toml", root / EFFECTIVE_CONFIG, parse)
-        self._backend = ConfigFile(f"{PREFIX}BACKEND_CONFIG_PATH", "backend.toml", root / EFFECTIVE_BACKEND, parse)
+        self._config = ConfigFile(f"{PREFIX}USER_CONFIG_PATH", "config.toml", root / EFFECTIVE_CONFIG)
+        self._backend = ConfigFile(f"{PREFIX}BACKEND_CONFIG_PATH", "backend.toml", root / EFFECTIVE_BACKEND)
 
     def give(self, values: Mapping[str, Any], *, in_file: bool = False) -> None:
         """Set secrets, by variables where these can carry them, unless they are to be ``in_file``.
@@ -144,17 +140,15 @@ class ConfigFile:
         variable: the variable that says where Prefect finds it.
         name: its name in ``~/.prefect``.
         copy: where a copy may be written.
-        parse: Prefect's own TOML parser, None without Prefect.
 
     Attributes:
         declared: what the run, or the test itself, has set the variable to; None where it has not.
     """
 
-    def __init__(self, variable: str, name: str, copy: Path, parse: Optional[Parser]) -> None:
+    def __init__(self, variable: str, name: str, copy: Path) -> None:
         self.variable = variable
         self._private = copy.parent / ".prefect" / name
         self._copy = copy
-        self._parse = parse
         self._last = self.declared = os.environ.get(variable)
 
     def declare(self, path: Optional[str]) -> None:
@@ -181,7 +175,7 @@ class ConfigFile:
     def _read(self) -> Content:
         source = Path(os.path.expandvars(os.path.expanduser(self.declared or str(self._private))))
         try:
-            return config_text.read(source.read_text("utf-8"), self._parse) if source.is_file() else {}
+            return config_text.read(source.read_bytes()) if source.is_file() else {}
         except Exception:  # noqa: BLE001 - parsers raise many kinds, and their texts may hold values
             raise ConfigSyntaxError(str(source), None, None, "the file is no TOML that Prefect reads") from None
 

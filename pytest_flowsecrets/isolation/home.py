@@ -8,9 +8,8 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, ContextManager, Dict, List, Mapping, Optional, Union
+from typing import Any, Callable, ContextManager, Dict, List, Mapping, Union
 
-from pytest_flowsecrets.errors import PrefectNotInstalled
 from pytest_flowsecrets.isolation import config_text
 from pytest_flowsecrets.isolation.shield import shielded
 
@@ -28,10 +27,9 @@ class PrefectHome:
         path: the private ``.prefect`` folder, what ``~/.prefect`` means inside the isolation.
     """
 
-    def __init__(self, root: Path, writing: Writing, parser: Optional[config_text.Parser] = None) -> None:
+    def __init__(self, root: Path, writing: Writing) -> None:
         self.path = root / ".prefect"
         self._writing = writing
-        self._parser = parser
 
     def __repr__(self) -> str:
         return f"<PrefectHome {str(self.path)!r}>"
@@ -61,11 +59,9 @@ class PrefectHome:
         return self._write("backend.toml", text_or_mapping, strict=strict)
 
     def _write(self, name: str, text_or_mapping: ConfigText, *, strict: bool) -> Path:
-        if not strict and self._parser is None:
-            raise PrefectNotInstalled("strict=False")
         target = self.path / name
         text = config_text.to_text(text_or_mapping)
-        found = config_text.check(text, str(target), self._parser) if strict else {}
+        found = config_text.check(text, str(target)) if strict else {}
         with self._writing(target, found, strict):
             write_private(target, text)
         return target

@@ -11,6 +11,7 @@ import warnings
 from typing import Any, Dict, List
 
 from pytest_flowsecrets.isolation.environ import PREFIX
+from pytest_flowsecrets.isolation.files import said_path
 from pytest_flowsecrets.isolation.tables import Tree, freeze
 
 CLOUD_ADDRESS = "https://api.prefect.io"
@@ -41,12 +42,7 @@ class Loader:
             text = packaged.read()
         # Where Prefect's own defaults depend on more than HOME, loaded configurations cannot be kept for later.
         self._defaults_are_plain = not re.search(r"\$\w|^\[context", text, re.MULTILINE)
-        self.cloud_key = "endpoint" if "endpoint" in self.parse(text)["cloud"] else "api"
-
-    def parse(self, text: str) -> Dict[str, Any]:
-        """Read TOML with the parser that Prefect reads with."""
-        parsed: Dict[str, Any] = self._configuration.toml.loads(text)
-        return parsed
+        self.cloud_key = "endpoint" if "endpoint" in configuration.toml.loads(text)["cloud"] else "api"
 
     def load(self) -> Tree:
         """What a fresh process with this ``os.environ`` would load, by Prefect's own loader.
@@ -79,10 +75,10 @@ class Loader:
 
     def _set_paths(self) -> List[str]:
         """Point Prefect, which reads these variables once when it is imported, at its files."""
-        paths = [os.environ.get(f"{PREFIX}USER_CONFIG_PATH", "~/.prefect/config.toml")]
+        paths = [said_path("user")]
         self._configuration.USER_CONFIG = paths[0]
         if self._has_backend_file:
-            paths.append(os.environ.get(f"{PREFIX}BACKEND_CONFIG_PATH", "~/.prefect/backend.toml"))
+            paths.append(said_path("backend"))
             self._configuration.BACKEND_CONFIG = paths[1]
         return paths
 

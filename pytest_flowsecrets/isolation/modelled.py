@@ -8,33 +8,23 @@ from __future__ import annotations
 import builtins
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict
 
 from pytest_flowsecrets.errors import PrefectNotInstalled
-from pytest_flowsecrets.isolation.environ import PREFIX
+from pytest_flowsecrets.isolation.files import config_files, this_machine
 from pytest_flowsecrets.isolation.spelling import plain
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.isolation.config_text import Parser
     from pytest_flowsecrets.resolution.resolve import Resolution
 
-_FILES = {
-    "user": (f"{PREFIX}USER_CONFIG_PATH", "~/.prefect/config.toml"),
-    "backend": (f"{PREFIX}BACKEND_CONFIG_PATH", "~/.prefect/backend.toml"),
-}
 
-
-def modelled(version: str, parse: Optional[Parser]) -> Resolution:
+def modelled(version: str) -> Resolution:
     """The resolution of ``os.environ`` and of the files that Prefect would read now, under a version's rules."""
-    from pytest_flowsecrets.resolution.resolve import Machine, resolve
+    from pytest_flowsecrets.resolution.resolve import resolve
     from pytest_flowsecrets.resolution.toml import read_layer
 
-    layers = []
-    for kind, (variable, default) in _FILES.items():
-        path = Path(os.path.expandvars(os.path.expanduser(os.environ.get(variable, default))))
-        if path.is_file():
-            layers.append(read_layer(path.read_bytes(), kind, str(path), parse))
-    return resolve(layers, dict(os.environ), version, machine=Machine(os.path.expanduser("~")))
+    layers = [read_layer(Path(path).read_bytes(), kind, path) for kind, path in config_files()]
+    return resolve(layers, dict(os.environ), version, machine=this_machine())
 
 
 def secrets_in(resolution: Resolution) -> Dict[str, Any]:
@@ -60,8 +50,6 @@ def read_in(resolution: Resolution, name: str) -> Any:
 
 def told(resolution: Resolution, name: str) -> str:
     """The explanation of a secret in words, its values masked."""
-    from pytest_flowsecrets.resolution.advice import findings
     from pytest_flowsecrets.resolution.explain import Mask, explain
 
-    about = [found for found in findings(resolution) if found.name in ("", name) or found.name.startswith(f"{name}.")]
-    return explain(resolution, name, about).text(Mask())
+    return explain(resolution, name).text(Mask())

@@ -24,13 +24,13 @@ from pytest_flowsecrets.isolation.rotation import Rotations
 from pytest_flowsecrets.isolation.secrets import LocalSecrets
 from pytest_flowsecrets.isolation.shield import shielded
 from pytest_flowsecrets.isolation.tables import Tree
+from pytest_flowsecrets.isolation.version import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_flowsecrets.resolution.resolve import Resolution
 
-DEFAULT_VERSION = "1.4.1"
 
 _lock = threading.RLock()
 _entered: List[Isolation] = []
@@ -136,7 +136,7 @@ class Isolation:
                 hidden.update(outer.delivery.variables)
             self._root = homes.acquire()
             self._environment.enter(str(self._root), hidden)
-            self.delivery = Delivery(self._root, self.version, None)
+            self.delivery = Delivery(self._root, self.version)
             _entered.append(self)
             try:
                 self._enter(secrets)
@@ -155,14 +155,12 @@ class Isolation:
 
     def _enter(self, secrets: Mapping[str, Any]) -> None:
         self.legacy = find_prefect()
-        parse = None
         if self.legacy:
             self.version = self.legacy.version
             self._captured = Captured(self.legacy)
             self._guard.enter()
-            parse = self.legacy.loader.parse
-        self.delivery = Delivery(self._root, self.version, parse)
-        self.home = PrefectHome(self._root, self.writing, parse)
+        self.delivery = Delivery(self._root, self.version)
+        self.home = PrefectHome(self._root, self.writing)
         self.secrets = LocalSecrets(self)
         self.delivery.give(secrets)
         self.secrets.surprises.note(secrets)
@@ -237,6 +235,8 @@ class Isolation:
         """Around the write of a config file: let Prefect see it; if it refuses and that is ``strict``, undo it."""
         with _lock:
             self.require_current()
+            if not strict:
+                self.require_prefect("strict=False")
             former = target.read_bytes() if target.exists() else None
             undo = self.delivery.saved()
             try:
@@ -333,7 +333,7 @@ class Isolation:
     def model(self) -> Resolution:
         """What files and variables come to by the model of ``resolution``."""
         self.require_current()
-        return modelled.modelled(self.version, self.legacy.loader.parse if self.legacy else None)
+        return modelled.modelled(self.version)
 
     def use_local_secrets(self) -> bool:
         """The flag as ``Secret.get`` reads it."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, 
 
 from pytest_flowsecrets.resolution import lookup
 from pytest_flowsecrets.resolution.build import stored
-from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
+from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, default_box, dialect_for
 from pytest_flowsecrets.resolution.layers import Layer, Origin, Refused, Slot
 from pytest_flowsecrets.resolution.merge import flattened, slots_of
 from pytest_flowsecrets.resolution.names import SECRETS, key_of
@@ -102,11 +102,13 @@ def findings(resolution: Resolution) -> List[Finding]:
     """
     from pytest_flowsecrets.resolution.rules import value_findings
     from pytest_flowsecrets.resolution.shape_rules import shape_findings
+    from pytest_flowsecrets.resolution.whole_rules import whole_findings
 
     found = list(shape_findings(resolution))
     for reading in readings(resolution):
         found += value_findings(reading)
-    return found
+    explained = any(finding.severity == "error" for finding in found)
+    return found if explained else [*found, *whole_findings(resolution)]
 
 
 def readings(resolution: Resolution) -> Iterator[Reading]:
@@ -178,7 +180,7 @@ def alone(
 
 
 def _outcome(slot: Slot, around: Surroundings) -> lookup.Outcome:
-    value = stored(slot.value) if around.dialect.box else slot.value
+    value = stored(slot.value, default_box(around.dialect, around.python))
     inside_a_table = len(slot.key) > len(SECRETS) + 1  # Secret.get() gives the table, and decodes nothing in it
     if around.dialect.lookup.decodes and not inside_a_table:
         return lookup.decoded(value)
@@ -235,6 +237,9 @@ def _in(reading: Reading, dialect: Dialect) -> Reading:
 
 
 def _spellings(reading: Reading) -> Iterator[Tuple[str, str]]:
+    if not reading.from_file:
+        yield "the same with each backslash doubled", _doubled(reading.text)
+        yield "the same with backslashes doubled, and \\u escapes beyond ASCII", ascii(reading.text)[1:-1]
     quoted = json.dumps(reading.text)
     for character in "$~":
         quoted = quoted.replace(character, f"\\u{ord(character):04x}")

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Tuple
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Tuple, Type
 
-from pytest_flowsecrets.resolution.layers import Failure, Items, Refused, Slot, Table, object_name
+from pytest_flowsecrets.resolution.layers import Failure, Items, PlainBox, Refused, Slot, Table, object_name
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect
 
 Key = Tuple[str, ...]
 
+_REMEMBERS = 5  # from this python-box on, a list of lists knows the class of the dicts in it
 
-def build(flat: Dict[Key, Slot], dialect: Dialect) -> Tuple[Table, List[Slot]]:
+
+def build(flat: Dict[Key, Slot], dialect: Dialect, box: str) -> Tuple[Table, List[Slot]]:
     """Nest the flat configuration.
 
     Args:
         flat: keys with their values, in order.
         dialect: the rules.
+        box: version of python-box, or ``""``.
 
     Returns:
         The configuration, and the values that a later one dropped together with their table.
@@ -39,20 +42,28 @@ def build(flat: Dict[Key, Slot], dialect: Dialect) -> Tuple[Table, List[Slot]]:
             node = _descend(node, part, slot, dialect)
         if isinstance(node, Table) and isinstance(node.get(key[-1]), Table):
             lost += _drop(flat, slot)
-        _assign(node, key[-1], stored(slot.value) if dialect.box else slot.value, slot)
+        _assign(node, key[-1], stored(slot.value, box), slot)
     return root, lost
 
 
-def stored(value: Any) -> Any:
+def stored(value: Any, box: str) -> Any:
     """Turn a value into what python-box keeps: dicts become tables and lists box lists, inside lists too.
 
     Args:
         value: any value.
+        box: version of python-box; without one (``""``) values stay as they are.
     """
+    if not box:
+        return value
+    forgets = int(box.partition(".")[0]) < _REMEMBERS
+    return _boxed(value, Table, PlainBox if forgets else Table)
+
+
+def _boxed(value: Any, kind: Type[Table], inner: Type[Table]) -> Any:
     if isinstance(value, dict):
-        return Table((key, stored(item)) for key, item in value.items())
+        return kind((key, _boxed(item, kind, inner)) for key, item in value.items())
     if isinstance(value, list):
-        return Items(stored(item) for item in value)
+        return Items(_boxed(item, inner if isinstance(item, list) else kind, inner) for item in value)
     return value
 
 

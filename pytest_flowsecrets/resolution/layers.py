@@ -112,6 +112,10 @@ class Table(Dict[Any, Any]):
     __str__ = __repr__
 
 
+class PlainBox(Table):
+    """A dict inside a list of lists under python-box 3 and 4 (Prefect 0.6.6 to 0.13.7): a bare ``Box``."""
+
+
 class Items(List[Any]):
     """A list of the resolved configuration from 0.6.6 on: python-box's ``BoxList``."""
 
@@ -128,7 +132,7 @@ def type_name(value: Any) -> str:
         value: any value of a resolution.
     """
     if isinstance(value, Table):
-        return "Config"
+        return "Box" if isinstance(value, PlainBox) else "Config"
     return "BoxList" if isinstance(value, Items) else type(value).__name__
 
 

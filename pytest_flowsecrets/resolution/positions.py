@@ -89,6 +89,7 @@ class _Walk:
         self.skip(item.trivia.comment)
 
     def note(self, path: Key, spelling: str, *, dotted: bool = False) -> None:
+        spelling = spelling.strip()  # tomlkit takes the blanks around a dot for a part of the key
         self.at = self.text.index(spelling, self.at)
         line = bisect_right(self.starts, self.at)
         self.found.setdefault(path, Position(line, self.at - self.starts[line - 1] + 1, dotted))

@@ -58,6 +58,14 @@ class Machine:
     python: Python = (sys.version_info[0], sys.version_info[1])
     box: Optional[str] = None
 
+    def box_of(self, dialect: Dialect) -> str:
+        """The version of python-box that a release runs with here; ``""`` for those without.
+
+        Args:
+            dialect: the rules, with their release.
+        """
+        return default_box(dialect, self.python) if self.box is None or not dialect.box else self.box
+
 
 @dataclass(repr=False)
 class Resolution:
@@ -168,6 +176,9 @@ def resolve(
         _load(result)
     except Refused as refused:
         result.failure, result.config, result.context = refused.failure, Table(), {}
+    except RecursionError as error:  # a name of a thousand parts ends Prefect's own recursion, too
+        failure = Failure("RecursionError", str(error))
+        result.failure, result.config, result.context = failure, Table(), {}
     if context is not None and result.failure is None:
         _put_context(result, context)
     return result
@@ -183,18 +194,18 @@ def _ordered(layers: Iterable[Layer], dialect: Dialect) -> List[Layer]:
 def _load(result: Resolution) -> None:
     dialect, machine = result.dialect, result.machine
     around = Surroundings(dialect, result.environ, machine.home, machine.users, machine.python)
+    box = machine.box_of(dialect)
     parts = [[layer] for layer in result.layers] if dialect.per_file else [result.layers]
     for part in parts:
         for layer in part:
             if layer.failure is not None:
                 raise Refused(layer.failure)
         flat = _resolved_flat(part, around, result)
-        config, lost = build(flat, dialect)
+        config, lost = build(flat, dialect, box)
         result.flat = merge_flat(result.flat, flat)
         result.config = merge_tables(result.config, config) if result.config else config
         result.lost += lost
-    box = default_box(dialect, machine.python) if machine.box is None else machine.box
-    validate(result.config, dialect, forbidden_names(dialect, machine.python, box if dialect.box else ""))
+    validate(result.config, dialect, forbidden_names(dialect, machine.python, box))
     result.context = context_of(result.config, dialect)
 
 

@@ -31,8 +31,7 @@ def shape_findings(resolution: Resolution) -> Iterator[Finding]:
 def forbidden(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
     """FS005: a key that is an attribute of ``Config``."""
     dialect, python = resolution.dialect, resolution.machine.python
-    box = resolution.machine.box or default_box(dialect, python)
-    names = forbidden_names(dialect, python, box)
+    names = forbidden_names(dialect, python, resolution.machine.box_of(dialect))
     for slot in slots:
         bad = [part for part in (*slot.key, *_inner(resolution, slot)) if part in names]
         if bad:

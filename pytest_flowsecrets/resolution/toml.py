@@ -1,53 +1,42 @@
 """TOML text -> :class:`~pytest_flowsecrets.resolution.layers.Layer`, with lines and columns.
 
 Three parsers, each for what it is good at. ``toml`` 0.10.2 is the one that every Prefect of this line uses, so its
-reading, with its errors, is what a flow gets; it is handed in by the caller where it is installed (any Prefect brings
-it). ``tomli`` says whether a text is TOML 1.0, and where it is not. ``tomlkit`` is asked for positions only. Where the
-first two disagree, that is a finding (:func:`differences`); without the first, tomli's reading stands in for it.
+reading, with its errors, is what a flow gets. ``tomli`` says whether a text is TOML 1.0, and where it is not.
+``tomlkit`` is asked for positions only. Where the first two disagree, that is a finding (:func:`differences`).
 """
 
 from __future__ import annotations
 
-import math
 import re
 from functools import lru_cache
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from pytest_flowsecrets.resolution.layers import Failure, Layer
 from pytest_flowsecrets.resolution.positions import Position, positions_of
 
-Parser = Callable[[str], Mapping[str, Any]]
 Key = Tuple[str, ...]
 
 DEEPEST = 200
-_STRING = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'")
+_BRACKETS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|[\[\]{}]")  # and strings, which are stepped over
+_PART = r"(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*\.[ \t]*"
+_MANY_PARTS = re.compile(rf"(?:^|[{{,\[])[ \t]*(?:{_PART}){{{DEEPEST}}}", re.MULTILINE)
 
 
 class SyntaxFault(NamedTuple):
-    """Why a text is no TOML 1.0, and where."""
+    """Why a parser does not take a text, and where."""
 
     line: Optional[int]
     column: Optional[int]
     reason: str
 
 
-class Difference(NamedTuple):
-    """A key that Prefect's parser reads in another way than TOML 1.0 says; ``only`` names the reader that knows it."""
-
-    key: Key
-    only: str
-
-
-def read_layer(
-    source: Union[str, bytes], kind: str = "user", place: str = "", legacy: Optional[Parser] = None
-) -> Layer:
+def read_layer(source: Union[str, bytes], kind: str = "user", place: str = "") -> Layer:
     """Read one file's text the way Prefect would.
 
     Args:
         source: the file's bytes, or its text.
         kind: ``user``, ``backend`` or ``defaults``.
         place: the file's name, for messages.
-        legacy: ``toml.loads`` where it is installed.
 
     Returns:
         A layer; where Prefect's parser would fail, its ``failure`` says how, and its data is empty.
@@ -57,12 +46,29 @@ def read_layer(
     except UnicodeDecodeError as error:
         return Layer(kind, {}, place, Failure("UnicodeDecodeError", str(error), place))
     try:
-        refuse_deep(text)
-        data = (legacy or _standard)(text)
+        data = loads(text)
     except Exception as error:  # noqa: BLE001 (toml 0.10.2 also raises IndexError, TypeError and others)
-        kind_of_error = type(error).__name__.replace("TOMLDecodeError", "TomlDecodeError")
-        return Layer(kind, {}, place, Failure(kind_of_error, str(error), place, reveals=True))
+        fault = syntax_fault(text) or _fault_in(error)
+        where = ":".join(str(part) for part in (place, fault.line, fault.column) if part is not None)
+        return Layer(kind, {}, place, Failure(type(error).__name__, str(error), where, reveals=True))
     return Layer(kind, data, place, find=lru_cache(maxsize=None)(_finder(text)))
+
+
+def loads(text: str) -> Dict[str, Any]:
+    """Read a text with the parser that Prefect reads with, ``toml`` 0.10.2.
+
+    Args:
+        text: the file's text, as :func:`decode` gives it.
+
+    Raises:
+        Exception: ``TomlDecodeError``, and several others that this parser does not catch; RecursionError where
+            brackets are nested beyond any use.
+    """
+    import toml
+
+    refuse_deep(text)
+    data: Dict[str, Any] = toml.loads(text)
+    return data
 
 
 def decode(source: Union[str, bytes]) -> str:
@@ -90,7 +96,8 @@ def syntax_fault(text: str) -> Optional[SyntaxFault]:
     try:
         _standard(text)
     except RecursionError:
-        return SyntaxFault(None, None, "nested too deeply")
+        line, column = deep_place(text) or (None, None)
+        return SyntaxFault(line, column, "nested too deeply")
     except ValueError as error:
         found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         reason = _without_values(str(error))
@@ -98,31 +105,40 @@ def syntax_fault(text: str) -> Optional[SyntaxFault]:
     return None
 
 
-def differences(text: str, legacy: Parser) -> List[Difference]:
+def legacy_fault(text: str) -> Optional[SyntaxFault]:
+    """Tell whether Prefect's parser refuses a text.
+
+    Args:
+        text: the file's text.
+
+    Returns:
+        Where it stumbles, as far as it says so; None where it reads the text.
+    """
+    try:
+        loads(text)
+    except Exception as error:  # noqa: BLE001 (toml 0.10.2 also raises IndexError, TypeError and others)
+        return _fault_in(error)
+    return None
+
+
+def _fault_in(error: Exception) -> SyntaxFault:
+    line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
+    return SyntaxFault(line, column, "TOML 1.0 allows this, but the parser of Prefect (toml 0.10.2) does not")
+
+
+def differences(text: str) -> List[Key]:
     """Compare Prefect's reading of a text with TOML 1.0's.
 
     Args:
-        text: valid TOML 1.0.
-        legacy: ``toml.loads``.
+        text: valid TOML 1.0 that Prefect's parser takes, too.
 
     Returns:
-        The keys that differ; one difference with an empty key where Prefect's parser fails altogether.
+        The keys that only one of them knows, or whose values differ.
     """
-    standard = dict(_leaves(_standard(text)))
-    try:
-        actual = dict(_leaves(legacy(text)))
-    except Exception:  # noqa: BLE001 (whatever it raises, Prefect does not start)
-        return [Difference((), "standard")]
-    missing = [
-        Difference(key, "standard") for key, value in standard.items() if not _same(value, actual.get(key, _NONE))
-    ]
-    return missing + [Difference(key, "legacy") for key in actual if key not in standard]
+    return list(_different(_standard(text), loads(text), ()))
 
 
-_NONE = object()
-
-
-def _standard(text: str) -> Mapping[str, Any]:
+def _standard(text: str) -> Dict[str, Any]:
     import tomli
 
     refuse_deep(text)
@@ -130,27 +146,50 @@ def _standard(text: str) -> Mapping[str, Any]:
 
 
 def refuse_deep(text: str) -> None:
-    """Refuse what would end the process: tomli's compiled form, or on Python 3.8 any parser, runs out of stack.
+    """Refuse what would end the process: parsers, Prefect and this model run out of stack.
 
     Args:
         text: TOML.
 
     Raises:
-        RecursionError: brackets are nested beyond any use.
+        RecursionError: brackets, or the parts of a dotted key, are nested beyond any use.
     """
-    if _depth(text) > DEEPEST:
+    if deep_place(text) is not None:
         raise RecursionError("nested too deeply")
 
 
-def _depth(text: str) -> int:
-    """How deeply brackets are nested outside of strings; cheap where there are few."""
+def deep_place(text: str) -> Optional[Tuple[int, int]]:
+    """Find where a text is nested beyond any use.
+
+    Args:
+        text: TOML.
+
+    Returns:
+        1-based line and column, or None; cheap where there are few brackets and dots.
+    """
+    at = _deep_bracket(text)
+    if at is None and text.count(".") > DEEPEST:
+        dotted = _MANY_PARTS.search(text)
+        at = dotted.start() if dotted else None
+    if at is None:
+        return None
+    return text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1
+
+
+def _deep_bracket(text: str) -> Optional[int]:
+    """Where brackets outside of strings open for the two hundred and first time."""
     if text.count("[") + text.count("{") <= DEEPEST:
-        return 0
-    depth = deepest = 0
-    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+        return None
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        bracket = found.group()
+        if bracket in "[{":
+            depth += 1
+        elif bracket in "]}":
+            depth -= 1
+        if depth > DEEPEST:
+            return found.start()
+    return None
 
 
 def _finder(text: str) -> Callable[[Key], Optional[Position]]:
@@ -174,15 +213,19 @@ def _at_end(text: str, reason: str) -> SyntaxFault:
     return SyntaxFault(len(lines), len(lines[-1]) + 1, reason)
 
 
-def _leaves(tables: Mapping[str, Any], parent: Key = ()) -> Iterator[Tuple[Key, Any]]:
-    for name, value in tables.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, (*parent, name))
-        else:
-            yield (*parent, name), value
+def _different(one: Any, other: Any, key: Key) -> Iterator[Key]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in {**one, **other}:
+            if name in one and name in other:
+                yield from _different(one[name], other[name], (*key, name))
+            else:
+                yield (*key, name)
+    elif not _same(one, other):
+        yield key
 
 
 def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
-        return math.isnan(other)
-    return bool(type(one) is type(other) and one == other)
+    """Of one type and equal, inside lists too; both may be nan."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and not any(list(_different(*pair, ())) for pair in zip(one, other))
+    return type(one) is type(other) and (bool(one == other) or (one != one and other != other))  # noqa: PLR0124

@@ -9,10 +9,11 @@ import pytest
 
 from pytest_flowsecrets.commands import machine
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.isolation import files
 
 
 @pytest.mark.parametrize(("installed", "expected"), [("0.14.22", "0.14.22"), ("2.8.0", "1.4.1"), (None, "1.4.1")])
-def test_installed_version(monkeypatch, installed, expected):
+def test_assumed_version(monkeypatch, installed, expected):
     """The installed release, without importing it, if it is one of ours."""
 
     def version(name):
@@ -22,19 +23,13 @@ def test_installed_version(monkeypatch, installed, expected):
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     monkeypatch.setattr(metadata, "version", version)
-    assert machine.installed_version() == expected
+    assert machine.assumed_version() == expected
 
 
 def test_no_prefect(monkeypatch):
     """Without Prefect it is the newest known one."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert machine.installed_version() == "1.4.1"
-
-
-def test_no_toml(monkeypatch):
-    """Prefect's own TOML parser is used only where it is installed."""
-    monkeypatch.setitem(sys.modules, "toml", None)
-    assert machine.legacy_parser() is None
+    assert machine.assumed_version() == "1.4.1"
 
 
 def test_no_yaml(monkeypatch, run, write):
@@ -46,7 +41,7 @@ def test_no_yaml(monkeypatch, run, write):
 
 def test_homes():
     """Homes are looked up, not listed."""
-    homes = machine.Homes()
+    homes = files.Homes()
     assert homes.get("no-such-user-9") is None
     assert (len(homes), list(homes)) == (0, [])
 

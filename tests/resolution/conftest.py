@@ -1,88 +1,116 @@
-"""The real Prefect's loader, run in place."""
+"""The real Prefect's loader, run in place.
+
+It is called some hundred thousand times, so what costs time without being compared is left out: files are handed over
+as texts, which Prefect's own parser reads, and of the packaged defaults only those keys stay that a generated text can
+refer to. ``test_fresh_process`` checks that this makes no difference.
+"""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import io
 import os
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import lru_cache
-from pathlib import Path
-from unittest import mock
+from types import SimpleNamespace
 
 import pytest
 
+#: The packaged defaults that generated texts refer to, by way of others too, and that ``Secret`` looks at.
+NEEDED = {
+    "cloud": ("api", "endpoint", "heartbeat_interval", "use_local_secrets"),
+    "server": ("endpoint", "host", "port"),
+}
+
 
 @contextmanager
-def environment(environ):
-    saved = dict(os.environ)
-    os.environ.clear()
+def exchanged(*changes):
+    """Set attributes, and set them back; ``mock.patch`` takes as long as the loader itself."""
+    saved = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
     try:
-        os.environ.update(environ)
+        for owner, name, value in changes:
+            setattr(owner, name, value)
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(saved)
+        for owner, name, value in saved:
+            setattr(owner, name, value)
+
+
+def pruned(defaults):
+    """The part of the packaged defaults that matters to generated input."""
+    plain = {name: defaults[name] for name in ("backend", "debug") if name in defaults}
+    tables = {name: defaults[name] for name in NEEDED if name in defaults}
+    return {
+        **plain,
+        **{name: {key: table[key] for key in NEEDED[name] if key in table} for name, table in tables.items()},
+    }
 
 
 class Real:
-    """One folder for the files, and what Prefect makes of them."""
+    """What Prefect makes of files and an environment."""
 
     def __init__(self, folder):
-        self.folder = Path(folder)
         self.prefect = importlib.import_module("prefect")
         self.configuration = importlib.import_module("prefect.configuration")
         self.context = importlib.import_module("prefect.utilities.context")
         self.secrets = importlib.import_module("prefect.client.secrets")
-        self.read, self.read_once = self.configuration.load_toml, lru_cache(self.configuration.load_toml)
-        self.paths = {"user": str(self.folder / "config.toml"), "backend": str(self.folder / "backend.toml")}
+        self.default = self.configuration.DEFAULT_CONFIG
+        self.defaults = pruned(self.configuration.toml.load(self.default))
+        self.loads = self.configuration.toml.loads
+        self.toml = SimpleNamespace(load=self.parse)
+        self.paths = {"user": str(folder / "config.toml"), "backend": str(folder / "backend.toml")}
+        self.texts = {}
+        for path in self.paths.values():  # Prefect asks whether they are there, and reads the texts
+            open(path, "w").close()
 
     @property
     def version(self):
         return self.prefect.__version__.partition("+")[0]
 
-    def write(self, user, backend):
-        for path, text in ((self.paths["user"], user), (self.paths["backend"], backend)):
-            if text is None:
-                Path(path).unlink(missing_ok=True)
-            else:
-                Path(path).write_bytes(text.encode())
+    def parse(self, path):
+        """In the place of ``toml.load``, which reads a file with universal newlines."""
+        if path == self.default:
+            return deepcopy(self.defaults)
+        return self.loads(io.StringIO(self.texts[path], newline=None).read())
 
-    def load(self, environ):
-        """What ``prefect.configuration`` and ``prefect.utilities.context`` do when they are imported."""
-        with environment(environ), mock.patch.object(self.configuration, "load_toml", self.load_toml):
-            config = self.apart() if self.loads_apart() else self.together()
-            with mock.patch.object(self.context, "config", config):
-                return config, self.context.Context()
+    @contextmanager
+    def loaded(self, user, backend, environ):
+        """Do what ``prefect.configuration`` and ``prefect.utilities.context`` do when they are imported."""
+        self.texts = {self.paths["user"]: user, self.paths["backend"]: backend}
+        with exchanged((os, "environ", environ), (self.configuration, "toml", self.toml)):
+            config = self.apart() if self.loads_apart else self.together()
+            with exchanged((self.context, "config", config)):
+                context = self.context.Context()
+        with exchanged((self.prefect, "config", config), (self.prefect, "context", context)):
+            yield context
 
-    def load_toml(self, path):
-        """Prefect's own; the packaged defaults, which never change, are parsed once."""
-        return deepcopy(self.read_once(path)) if path == self.configuration.DEFAULT_CONFIG else self.read(path)
-
+    @property
     def loads_apart(self):
-        return "merge_into_config" in inspect.signature(self.configuration.load_configuration).parameters
+        return "merge_into_config" in self.parameters
+
+    @property
+    def parameters(self):
+        return _parameters(self.configuration.load_configuration)
 
     def apart(self):
         """Up to 0.5.3: the defaults first, then the user's file, merged into them."""
-        load, default = self.configuration.load_configuration, self.configuration.DEFAULT_CONFIG
-        config = load(config_path=default, env_var_prefix="PREFECT")
-        if Path(self.paths["user"]).is_file():
-            config = load(config_path=self.paths["user"], env_var_prefix="PREFECT", merge_into_config=config)
+        load, path = self.configuration.load_configuration, self.paths["user"]
+        config = load(config_path=self.default, env_var_prefix="PREFECT")
+        if self.texts[path] is not None:
+            config = load(config_path=path, env_var_prefix="PREFECT", merge_into_config=config)
         return config
 
     def together(self):
-        known = inspect.signature(self.configuration.load_configuration).parameters
-        arguments = {"path": self.configuration.DEFAULT_CONFIG, "user_config_path": self.paths["user"]}
-        if "backend_config_path" in known:
-            arguments["backend_config_path"] = self.paths["backend"]
+        given = {kind: path if self.texts[path] is not None else None for kind, path in self.paths.items()}
+        arguments = {"path": self.default, "user_config_path": given["user"]}
+        if "backend_config_path" in self.parameters:
+            arguments["backend_config_path"] = given["backend"]
         return self.configuration.load_configuration(env_var_prefix="PREFECT", **arguments)
 
-    def get(self, name, loaded):
-        """``Secret(name).get()`` with that configuration and context."""
-        config, context = loaded
-        with mock.patch.object(self.prefect, "config", config), mock.patch.object(self.prefect, "context", context):
-            return self.secrets.Secret(name).get()
+
+_parameters = lru_cache(maxsize=1)(lambda function: inspect.signature(function).parameters)
 
 
 @pytest.fixture(scope="session")

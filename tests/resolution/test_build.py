@@ -7,10 +7,33 @@ import datetime as dt
 import pytest
 
 from pytest_flowsecrets.resolution.dialects import dialect_for
-from pytest_flowsecrets.resolution.layers import Failure, Layer
+from pytest_flowsecrets.resolution.layers import Failure, Layer, type_name
 from pytest_flowsecrets.resolution.resolve import resolve
 
 S = "PREFECT__CONTEXT__SECRETS__"
+
+
+def names_of(value):
+    if isinstance(value, dict):
+        return type_name(value), [names_of(item) for item in value.values()]
+    return type_name(value), [names_of(item) for item in value] if isinstance(value, (list, tuple)) else []
+
+
+@pytest.mark.parametrize(
+    ("version", "outer", "inner", "items"),
+    [
+        ("0.6.5", "dict", "dict", "list"),
+        ("0.6.6", "Config", "Box", "BoxList"),
+        ("0.13.7", "Config", "Box", "BoxList"),
+        ("0.13.8", "Config", "Config", "BoxList"),
+    ],
+)
+def test_dicts_in_lists(version, outer, inner, items):
+    """Up to python-box 4 a list of lists forgets the class: the dicts in it, and all below them, are plain ``Box``es."""
+    value = [{"k": 1}, [{"k": [{}]}], ({},)]
+    stored = resolve([Layer("user", {"context": {"secrets": {"A": value}}})], {}, version).secrets["A"]
+    below = (inner, [(items, [(inner, [])])])
+    assert names_of(stored) == (items, [(outer, [("int", [])]), (items, [below]), ("tuple", [("dict", [])])])
 
 
 def failure(tables, environ, version):

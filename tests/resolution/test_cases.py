@@ -14,8 +14,6 @@ from pytest_flowsecrets.resolution.layers import type_name
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
 from pytest_flowsecrets.resolution.toml import read_layer
 
-toml = pytest.importorskip("toml", reason="the cases were recorded with Prefect's own TOML parser")
-
 HERE = Path(__file__).parent / "cases"
 CASES = json.loads((HERE / "resolution.json").read_text("utf-8"))
 BOXES = {key: row["python-box"] for key, row in json.loads((HERE / "forbidden-keys.json").read_text("utf-8")).items()}
@@ -55,7 +53,7 @@ def files_of(case, environ):
     for kind, path in paths.items():
         text = disk.get(path.replace("~/", f"{HOME}/").replace("$HOME", HOME))
         if text is not None:
-            yield read_layer(text, kind, path, toml.loads)
+            yield read_layer(text, kind, path)
 
 
 def environ_of(case):

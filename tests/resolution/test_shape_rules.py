@@ -32,6 +32,11 @@ EXAMPLES = [
         "1.4.1",
     ),
     ("FS014", (T + "A = 'x'", {S + "A": "y"}), (T + "a = 'x'", {S + "A": "y"}), "0.6.6"),
+    ("FS015", ("[context]\nsecrets = 'x'", {}), (T + "secrets = 'x'", {}), "1.4.1"),
+    ("FS015", ("context = 'x'", {}), ("context = {}", {}), "1.4.1"),
+    ("FS015", ("[context]\nget = 'x'", {}), ("[context]\ngot = 'x'", {}), "0.5.5"),
+    ("FS015", ("", {S + "__".join("A" * 2000): "x"}), ("", {S + "A": "x"}), "1.4.1"),
+    ("FS015", ("", {S + "A": "x", S + "A__B": "x"}), ("", {S + "A__C": "x", S + "A__B": "x"}), "1.4.1"),
 ]
 
 
@@ -59,6 +64,22 @@ def test_places():
     resolution = resolve([read_layer(T + "\nitems = 'x'", place="f.toml")], {S + "keys": "x"}, "1.4.1")
     assert [str(finding.origin) for finding in findings(resolution)] == ["f.toml:3:1", S + "keys"]
     assert findings(resolution)[0].versions == "0.6.0-1.4.1"
+
+
+@pytest.mark.parametrize(
+    ("toml", "environ", "place", "versions"),
+    [
+        ("[context]\nsecrets = 'x'", {}, "f.toml:2:1", "0.5.0-1.4.1"),
+        ("a = 1\ncontext = 'x'", {}, "f.toml:2:1", "0.14.5-1.4.1"),
+        ("", {S + "A": "x", S + "A__B": "x"}, S + "A__B", "0.5.0-0.6.6, 0.15.0-1.4.1"),
+        ("items = 'x'\n[context]\nconfig = 'x'", {}, "f.toml:1:1", "0.6.0-1.4.1"),
+    ],
+)
+def test_nothing_works(toml, environ, place, versions):
+    """What breaks all secrets is an error at its own place, in its own releases; it is told once."""
+    found = findings(resolve([read_layer(toml, place="f.toml")], environ, "1.4.1"))
+    errors = [finding for finding in found if finding.severity == "error"]
+    assert [(str(finding.origin), finding.versions) for finding in errors] == [(place, versions)]
 
 
 @pytest.mark.parametrize(

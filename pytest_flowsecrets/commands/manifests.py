@@ -1,0 +1,195 @@
+"""Variables out of YAML: Kubernetes manifests, job templates, ECS task definitions, Docker Compose."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
+
+from pytest_flowsecrets.commands.machine import Unreadable
+from pytest_flowsecrets.commands.sources import ASSIGNMENT, Item
+from pytest_flowsecrets.errors import UsageError
+
+_KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+_KUBERNETES_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_LONGEST = 253
+_ALLOWED = {
+    "name": (_KUBERNETES_NAME, "lower-case letters, digits, - and ., not - or . at an end"),
+    "key": (_KUBERNETES_KEY, "letters, digits, -, _ and ."),
+}
+_REFERENCES = ("secretKeyRef", "configMapKeyRef")
+_WHOLE_REFERENCES = ("secretRef", "configMapRef")
+_BRACES = re.compile(r"\{\{|\{%")
+_TEMPLATE = "no YAML but a template: render it first"
+_DEEPEST = 150  # what PyYAML's recursion surely bears
+_MANY = 2_000
+_LISTS = ("env", "environment", "secrets")  # of Kubernetes and run configs; of ECS and Docker Compose; of ECS
+_TABLES = ("env", "environment")
+_TAG = "tag:yaml.org,2002:"
+# What is no text to Kubernetes, whose YAML differs a little from PyYAML's: 1e5 is a number, 1:30 and dates are texts.
+_NO_TEXT = {
+    "bool": re.compile(r"(?:y|yes|n|no|true|false|on|off)", re.IGNORECASE),
+    "int": re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)"),
+    "float": re.compile(
+        r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", re.IGNORECASE
+    ),
+}
+
+
+def yaml_items(text: str, path: str) -> Iterator[Item]:
+    """Read the environment of containers, and the data of Secrets and ConfigMaps, out of YAML.
+
+    Args:
+        text: one or several documents.
+        path: the file's name, for errors.
+
+    Raises:
+        Unreadable: no YAML, or PyYAML is not installed.
+    """
+    yaml = _yaml()
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if _is_shallow(text) else yaml.SafeLoader
+    try:
+        if loader is yaml.SafeLoader:
+            _refuse_deep(yaml.scan(text, Loader=loader), path)
+        documents = list(yaml.compose_all(text, Loader=loader))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = _TEMPLATE if _BRACES.search(text) else "no YAML"
+        place = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        raise Unreadable(path, reason, *place) from None
+    seen: Set[int] = set()
+    for document in documents:
+        yield from _walk(document, seen, path)
+
+
+def _yaml() -> Any:
+    try:
+        import yaml
+    except ImportError:
+        raise UsageError("checking YAML needs PyYAML: pip install 'pytest-flowsecrets[check]'") from None
+    return yaml
+
+
+def _is_shallow(text: str) -> bool:
+    """Whether nothing can be nested so deeply that libyaml's own recursion ends the process."""
+    openings = sum(text.count(mark) for mark in ("[", "{", "- ", "? "))
+    return openings < _MANY and max(map(len, re.findall(r"^ +", text, re.MULTILINE)), default=0) < _MANY
+
+
+def _refuse_deep(tokens: Iterable[Any], path: str) -> None:
+    depth = 0
+    for token in tokens:
+        name = type(token).__name__
+        depth += name.endswith(("SequenceStartToken", "MappingStartToken"))
+        depth -= name in ("BlockEndToken", "FlowSequenceEndToken", "FlowMappingEndToken")
+        if depth > _DEEPEST:
+            raise Unreadable(path, "nested too deeply", *_place(token))
+
+
+def _walk(top: Any, seen: Set[int], path: str) -> Iterator[Item]:
+    """Walk over all nodes once; aliases make a document a graph, and a loop possible."""
+    waiting = [top]
+    while waiting:
+        node = waiting.pop()
+        if node is None or id(node) in seen or isinstance(node.value, str):
+            continue
+        seen.add(id(node))
+        if node.id == "sequence":
+            waiting += reversed(node.value)
+            continue
+        for key, _ in node.value:
+            if not isinstance(key.value, str):  # {{ braces }} are YAML too: a mapping as a key
+                raise Unreadable(path, _TEMPLATE, *_place(key))
+        kind = _child(node, "kind")
+        for key, value in node.value:
+            yield from _entry(key, value, kind.value if kind is not None else "")
+        waiting += [value for _, value in reversed(node.value)]
+
+
+def _entry(key: Any, value: Any, kind: Any) -> Iterator[Item]:
+    if key.value in _LISTS and value.id == "sequence":
+        for entry in value.value:
+            yield from _container_variable(entry)
+    elif key.value == "envFrom" and value.id == "sequence":
+        for entry in value.value:
+            yield from _bad_reference("", entry, _WHOLE_REFERENCES)
+    elif key.value in _TABLES and value.id == "mapping":
+        for name, inner in value.value:
+            yield _variable(name, inner, forced=True)
+    elif kind in ("Secret", "ConfigMap") and key.value in ("data", "stringData") and value.id == "mapping":
+        for name, inner in value.value:
+            yield _datum(name, inner, encoded=(kind, key.value) == ("Secret", "data"))
+
+
+def _datum(name: Any, value: Any, *, encoded: bool) -> Item:
+    """An entry of a Secret or a ConfigMap, which is a variable where containers take all of them (``envFrom``)."""
+    item = _refused_as_no_text(_variable(name, value, forced=False), value)._replace(stored=True)
+    if not encoded or item.value is None:
+        return item
+    try:
+        return item._replace(value=base64.b64decode("".join(item.value.split()), validate=True).decode())
+    except ValueError:  # no base64, or no text
+        return item._replace(value=None)
+
+
+def _container_variable(entry: Any) -> Iterator[Item]:
+    fields: Dict[str, Any] = {key.value: value for key, value in entry.value} if entry.id == "mapping" else {}
+    pair = ASSIGNMENT.fullmatch(entry.value) if entry.id == "scalar" else None
+    if pair:
+        yield Item(pair.group(1), pair.group(2), *_place(entry), forced=True)
+    name = fields.get("name")
+    if name is None or not isinstance(name.value, str):
+        return
+    if "value" in fields:
+        yield _refused_as_no_text(_variable(name, fields["value"], forced=True), fields["value"])
+    else:
+        yield Item(name.value, None, *_place(name), forced=True)
+    yield from _bad_reference(name.value, fields.get("valueFrom"), _REFERENCES)
+
+
+def _refused_as_no_text(item: Item, value: Any) -> Item:
+    kind = _no_text(value)
+    if kind is None:
+        return item
+    line, column = _place(value)
+    problem = "FS050", f"the value is a YAML {kind}, which Kubernetes refuses", "put it in quotes"
+    return item._replace(problem=problem, line=line, column=column)
+
+
+def _no_text(value: Any) -> Optional[str]:
+    """What a value is to Kubernetes that is no text; tags of a tool's own are its own business."""
+    if value.id != "scalar":
+        return "list" if value.id == "sequence" else "mapping"
+    if value.style:  # quoted, or a block
+        return None
+    kinds = _NO_TEXT.items() if value.tag.startswith(_TAG) else ()
+    return next((kind for kind, pattern in kinds if pattern.fullmatch(value.value)), None)
+
+
+def _bad_reference(name: str, source: Any, references: Tuple[str, ...]) -> Iterator[Item]:
+    for kind in references:
+        reference = _child(source, kind)
+        for field, (pattern, allowed) in _ALLOWED.items():
+            node = _child(reference, field)
+            if node is None or _BRACES.search(str(node.value)):
+                continue
+            if not isinstance(node.value, str) or len(node.value) > _LONGEST or not pattern.fullmatch(node.value):
+                message = f"the {field} of this {kind} is not one that Kubernetes allows"
+                yield Item(name, None, *_place(node), problem=("FS051", message, f"use {allowed}"))
+
+
+def _child(node: Any, name: str) -> Any:
+    if node is None or node.id != "mapping":
+        return None
+    return next((value for key, value in node.value if key.value == name), None)
+
+
+def _variable(name: Any, value: Any, *, forced: bool) -> Item:
+    known = value.id == "scalar" and value.tag.startswith(_TAG) and not _BRACES.search(value.value)
+    text = value.value if known else None
+    text = "" if value.tag == f"{_TAG}null" else text
+    return Item(str(name.value), text, *_place(name), forced=forced)
+
+
+def _place(node: Any) -> Tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
