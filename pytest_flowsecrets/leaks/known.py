@@ -25,6 +25,7 @@ class Known:
         self._names: Dict[str, List[str]] = {}
         self._listeners = 0
         self.version = 0
+        self.told = False  # whether short values are looked for too
 
     def __len__(self) -> int:
         return len(self._names)
@@ -41,6 +42,7 @@ class Known:
         self._listeners -= 1
         if not self._listeners:
             self._names.clear()
+            self.told = False
             self.version += 1
 
     def register(self, name: str, value: Any, *, told: bool = False) -> None:
@@ -55,6 +57,7 @@ class Known:
             return
         for text in texts_of(value):
             if text and (told or not is_common(text)):
+                self.told = self.told or len(text) < SHORTEST
                 self._add(str(name), text)
 
     def _add(self, name: str, text: str) -> None:
