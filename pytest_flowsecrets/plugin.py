@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
 
+pytest_plugins = ["pytest_flowsecrets.leak_hooks"]
+
 ISOLATION = "flowsecrets_isolation"
 FIXTURES = frozenset({ISOLATION, "local_secrets", "prefect_home", "real_prefect"})
 

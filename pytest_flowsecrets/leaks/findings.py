@@ -69,10 +69,10 @@ def as_json(findings: Sequence[Finding]) -> List[Dict[str, str]]:
     return [{field: getattr(finding, field) for field in fields} for finding in findings]
 
 
-def as_sarif(findings: Sequence[Finding], version: str) -> Dict[str, Any]:
+def as_sarif(findings: Sequence[Finding]) -> Dict[str, Any]:
     """The findings as a SARIF 2.1.0 log, with the plain data beside them in its properties."""
     rule = {"id": "secret-leak", "shortDescription": {"text": "A known secret at a place where it does not belong"}}
-    driver = {"name": "pytest-flowsecrets", "version": version, "rules": [rule]}
+    driver = {"name": "pytest-flowsecrets", "rules": [rule]}
     run = {
         "tool": {"driver": driver},
         "results": [_result(finding) for finding in findings],
@@ -91,3 +91,14 @@ def _result(finding: Finding) -> Dict[str, Any]:
             place["logicalLocations"] = [{"fullyQualifiedName": finding.test}]
         result["locations"] = [place]
     return result
+
+
+def write_report(path: str, findings: Sequence[Finding]) -> None:
+    """Write SARIF to ``path`` and plain JSON beside it; a path that ends in ``.json`` is that of the latter."""
+    import json
+    from pathlib import Path
+
+    sarif = Path(path).with_suffix(".sarif") if path.endswith(".json") else Path(path)
+    sarif.parent.mkdir(parents=True, exist_ok=True)
+    for target, content in ((sarif, as_sarif(findings)), (sarif.with_suffix(".json"), as_json(findings))):
+        target.write_text(json.dumps(content, indent=2) + "\n", "utf-8")

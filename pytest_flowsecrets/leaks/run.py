@@ -6,19 +6,21 @@ Light: as long as no secret is known, texts pass through it untouched and nothin
 from __future__ import annotations
 
 import os
-import sys
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
+from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, mask_names
 from pytest_flowsecrets.leaks.known import SHORTEST, known
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.findings import Finding
     from pytest_flowsecrets.leaks.redact import Masked, Redactor
+    from pytest_flowsecrets.leaks.written import WrittenFiles
 
 Allowed = Tuple[str, Tuple[str, ...]]  # a secret's name, or *, and the places where it may be; none means everywhere
 _PREFIX = "PREFECT__CONTEXT__SECRETS__"
 _AROUND = 40  # characters of an excerpt on either side of the mask
+_USUAL = 12  # attributes of a report of pytest itself, without those of plugins
 WITHHELD = "[withheld: it could not be masked]"
 
 
@@ -27,10 +29,16 @@ class Run:
 
     Args:
         mode: ``fail``, ``warn``, ``mask`` or ``off``.
+        patterns: names of environment variables, or globs, whose values are secrets.
     """
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, patterns: Iterable[str] = ()) -> None:
         self.mode = mode
+        self.watching = mode != "off"
+        self._patterns = list(patterns)
+        self._files: Optional[WrittenFiles] = None
+        self._quiet: Tuple[int, str] = -1, ""
+        self._judged: Set[Tuple[str, ...]] = set()
         self.test = ""
         self.allowed: Dict[str, List[Allowed]] = {}
         self.findings: List[Finding] = []
@@ -38,10 +46,12 @@ class Run:
         self._version = -1
         self._undo: List[Callable[[], None]] = []
 
-    def begin(self, patterns: Iterable[str]) -> None:
+    def begin(self) -> None:
         """Learn what the environment says, and mask the standard streams from now on."""
+        if not self.watching:
+            return
         known.listen()
-        self.learn_environment(patterns)
+        self.learn_environment()
         from pytest_flowsecrets.leaks.streams import wrap_standard_streams
 
         self._undo = [known.forget, wrap_standard_streams(self.clean_live)]
@@ -50,15 +60,32 @@ class Run:
         """Forget the secrets, leave the streams as they were."""
         while self._undo:
             self._undo.pop()()
+        self._redactor, self._version, self.watching = None, -1, False
 
-    def learn_environment(self, patterns: Iterable[str]) -> None:
-        """The secrets of Prefect's variables, and those of variables whose names match one of ``patterns``."""
-        wanted = list(patterns)
-        for name, text in os.environ.items():
+    def learn_environment(self) -> None:
+        """The secrets of Prefect's variables, and those of variables whose names match a pattern."""
+        for name, text in os.environ.items() if self.watching else ():
             if name.upper().startswith(_PREFIX):
                 known.register(name[len(_PREFIX) :], text)
-            elif any(fnmatchcase(name, pattern) for pattern in wanted):
+            elif any(fnmatchcase(name, pattern) for pattern in self._patterns):
                 known.register(name, text)
+
+    def learn_tests(self, items: Iterable[Any]) -> None:
+        """The secrets of tests' marks; and mask the tests' names."""
+        if not self.watching:
+            return
+        items = list(items)
+        for item in items:
+            learn_marks(item)
+        if self.redactor is not None:
+            mask_names(items, lambda text: self.clean(text, "id", ""))
+
+    def begin_test(self, item: Any) -> None:
+        """Say whose findings the next ones are, and what may leak in it."""
+        self.test = item.nodeid
+        allowed = allowed_by(item) if self.watching else ()
+        if allowed:
+            self.allowed[item.nodeid] = list(allowed)
 
     # -- texts --------------------------------------------------------------------------------------------------------
 
@@ -116,6 +143,89 @@ class Run:
             (name == "*" or name in names) and (not places or any(part in place for part in places))
             for name, places in self.allowed.get(test, ())
         )
+
+    # -- objects ------------------------------------------------------------------------------------------------------
+
+    def mask_report(self, report: Any) -> None:
+        """Mask a report, in place."""
+        if self.redactor is None or self._is_quiet(report):
+            return
+        from pytest_flowsecrets.leaks.reports import mask_report
+
+        test = report.nodeid if isinstance(report.nodeid, str) else ""
+        mask_report(report, lambda text, place: self.clean(text, place, test), WITHHELD)
+
+    def _is_quiet(self, report: Any) -> bool:
+        """Whether it says nothing but the name of a test, which is clean: the usual case, to be quick."""
+        if report.longrepr or report.sections or len(vars(report)) > _USUAL or getattr(report, "user_properties", None):
+            return False
+        seen = self._version, report.nodeid
+        if seen != self._quiet:
+            names = "\n".join([report.nodeid, *map(str, getattr(report, "keywords", ()))])
+            if self.redactor is None or self.redactor.find(names):
+                return False
+            self._quiet = seen
+        return True
+
+    def mask_object(self, thing: Any, place: str) -> None:
+        """Mask the parts of an object of pytest's, in place."""
+        if self.redactor is not None:
+            from pytest_flowsecrets.leaks.reports import mask_data
+
+            mask_data(thing, lambda text: self.clean(text, place))
+
+    def mask_warning(self, recorded: Any, test: str) -> None:
+        """Mask a recorded warning, in place."""
+        if self.redactor is not None:
+            from pytest_flowsecrets.leaks.reports import mask_warning
+
+            mask_warning(recorded, lambda text: self.clean(text, "warning", test))
+
+    # -- findings -----------------------------------------------------------------------------------------------------
+
+    def judge(self, report: Any) -> None:
+        """In the mode ``fail``: fail a test for what it has leaked since it was last looked at."""
+        if self.mode != "fail" or not self.findings:
+            return
+        fresh = [finding for finding in self.of_test(report.nodeid) if finding[:4] not in self._judged]
+        self._judged.update(finding[:4] for finding in fresh)
+        if fresh:
+            from pytest_flowsecrets.leaks.findings import section
+
+            report.sections.append(("Leaked secrets", section(fresh)))
+            if report.outcome != "failed":
+                report.outcome, report.longrepr = "failed", f"{len(fresh)} leaks of secrets:\n{section(fresh)}"
+                vars(report).pop("wasxfail", None)
+
+    def take_over(self, findings: Iterable[Sequence[Any]]) -> None:
+        """Findings of an xdist worker."""
+        from pytest_flowsecrets.leaks.findings import Finding
+
+        self.findings += [Finding(*finding) for finding in findings]
+
+    def summary(self) -> List[str]:
+        """Counts for each secret and place."""
+        from pytest_flowsecrets.leaks.findings import summary
+
+        return summary(self.findings)
+
+    def write_report(self, path: str) -> None:
+        """Write the findings as SARIF and as JSON."""
+        from pytest_flowsecrets.leaks.findings import write_report
+
+        write_report(path, self.findings)
+
+    def watch_files(self, config: Any) -> None:
+        """Mask the log file as it is written, and remember what else the run writes."""
+        if self.watching:
+            from pytest_flowsecrets.leaks.written import WrittenFiles
+
+            self._files = WrittenFiles(config, self)
+
+    def look_through_files(self) -> None:
+        """Mask what reporters have written past the reports."""
+        if self._files is not None and self.redactor is not None:
+            self._files.mask()
 
     def of_test(self, test: str) -> List[Finding]:
         """The findings of one test."""
