@@ -13,6 +13,7 @@ from typing import Any, Callable, ContextManager, Dict, List, Mapping, Optional,
 from pytest_flowsecrets.errors import PrefectNotInstalled
 from pytest_flowsecrets.isolation import config_text
 from pytest_flowsecrets.isolation.shield import shielded
+from pytest_flowsecrets.leaks.known import known
 
 EFFECTIVE_CONFIG, EFFECTIVE_BACKEND = "effective-config.toml", "effective-backend.toml"  # copies with our changes
 _OURS = (".prefect/config.toml", ".prefect/backend.toml", EFFECTIVE_CONFIG, EFFECTIVE_BACKEND)
@@ -66,6 +67,7 @@ class PrefectHome:
         target = self.path / name
         text = config_text.to_text(text_or_mapping)
         found = config_text.check(text, str(target), self._parser) if strict else {}
+        known.register_settings(found)
         with self._writing(target, found, strict):
             write_private(target, text)
         return target

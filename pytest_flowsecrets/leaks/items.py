@@ -65,4 +65,15 @@ def mask_names(items: Iterable[Any], clean: Callable[[str], str]) -> None:
         count = taken[nodeid] = taken.get(nodeid, 0) + 1
         suffix = f"-{count}" if count > 1 else ""
         item.extra_keyword_matches.add(item.name)
-        item.name, item._nodeid = name + suffix, nodeid + suffix  # noqa: SLF001 - pytest has no public way
+        item.name = name + suffix
+        set_nodeid(item, nodeid + suffix)
+
+
+def set_nodeid(owner: Any, nodeid: str) -> None:
+    """Give a test or a report another node id; pytest has no public way that serves all of its versions."""
+    if hasattr(owner, "_id"):  # a structure, from pytest 9.1 on
+        owner._id = type(owner._id).parse(nodeid)  # noqa: SLF001
+    elif hasattr(owner, "_nodeid"):
+        owner._nodeid = nodeid  # noqa: SLF001
+    else:
+        owner.nodeid = nodeid

@@ -6,16 +6,17 @@ that isolations, the fake API and the routes may tell every value they see.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 SHORTEST = 6  # characters; anything shorter stands in too many texts by chance
-COMMON = frozenset(
-    """
-    changeme default development disabled enabled example false github google localhost master missing nothing
-    password postgres prefect private production public pytest python secret secrets staging string testing
-    undefined unknown username 127.0.0.1 0.0.0.0
-    """.split()
+COMMON = re.compile(
+    "changeme|default|development|disabled|enabled|example|false|github|google|localhost|master|missing|nothing|"
+    "password|postgres|prefect|private|production|public|pytest|python|secrets?|staging|string|testing|undefined|"
+    r"unknown|username|127\.0\.0\.1|0\.0\.0\.0",
+    re.IGNORECASE,
 )
+_TOKENS = frozenset({"api_key", "auth_token", "_tenant_token"})
 
 
 class Known:
@@ -59,6 +60,17 @@ class Known:
             if text and (told or not is_common(text)):
                 self.told = self.told or len(text) < SHORTEST
                 self._add(str(name), text)
+
+    def register_settings(self, settings: Mapping[str, Any]) -> None:
+        """Make known what a Prefect configuration holds: its secrets, and the tokens for its API."""
+        context, cloud = settings.get("context"), settings.get("cloud")
+        secrets = context.get("secrets") if isinstance(context, Mapping) else None
+        for name, value in secrets.items() if isinstance(secrets, Mapping) else ():
+            self.register(name, value)
+        for key, value in cloud.items() if isinstance(cloud, Mapping) else ():
+            for name, token in [(key, value), *(value.items() if isinstance(value, Mapping) else ())]:
+                if name in _TOKENS and isinstance(token, str):
+                    self.register(f"cloud {name}", token)
 
     def _add(self, name: str, text: str) -> None:
         names = self._names.get(text)
@@ -117,7 +129,7 @@ def _json_leaves(text: str) -> Iterator[str]:
 
 def is_common(text: str) -> bool:
     """Whether a text is so short or so common that finding it says nothing."""
-    return len(text.strip()) < SHORTEST or text.strip().lower() in COMMON
+    return len(text.strip()) < SHORTEST or COMMON.fullmatch(text.strip()) is not None
 
 
 known = Known()

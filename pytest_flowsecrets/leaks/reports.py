@@ -9,17 +9,18 @@ from __future__ import annotations
 from dataclasses import is_dataclass
 from typing import Any, Callable, Dict, List, Mapping, Set
 
+from pytest_flowsecrets.leaks.items import set_nodeid
+
 Clean = Callable[[Any], Any]
 _PLACES = {
     "longrepr": "failure",
     "wasxfail": "reason",
-    "nodeid": "id",
     "location": "id",
     "keywords": "id",
     "user_properties": "property",
 }
 
-_LIVE = frozenset({"call", "result", "item"})  # not shown: what the reporters use is in the other attributes
+_LIVE = frozenset({"call", "result", "item", "_id", "nodeid"})  # not shown: what the reporters use is in the other attributes
 
 
 def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str) -> None:
@@ -30,6 +31,9 @@ def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str) ->
         clean: masks a text, told the place at which it stands.
         withheld: what is put in the place of something that raises.
     """
+    nodeid = clean(report.nodeid, "id")
+    if nodeid is not report.nodeid:
+        set_nodeid(report, nodeid)
     for name, value in list(vars(report).items()):
         if name in _LIVE:
             continue

@@ -35,7 +35,7 @@ class WrittenFiles:
         plugin = config.pluginmanager.get_plugin("logging-plugin")
         handler = getattr(plugin, "log_file_handler", None)
         if handler is not None:
-            handler.setFormatter(_MaskedFormatter(handler.formatter, run))
+            handler.setFormatter(_MaskedFormatter(handler, run))
 
     def mask(self) -> None:
         """Mask every file that was written since."""
@@ -80,13 +80,14 @@ def _below(root: Path, path: Any) -> Iterator[Path]:
 
 
 class _MaskedFormatter:
-    """A ``logging.Formatter`` around another one."""
+    """A ``logging.Formatter`` around that of a handler, which writes to nowhere as long as there is no log file."""
 
-    def __init__(self, formatter: Any, run: Run) -> None:
-        self._formatter, self._run = formatter, run
+    def __init__(self, handler: Any, run: Run) -> None:
+        self._handler, self._formatter, self._run = handler, handler.formatter, run
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._formatter, name)
 
     def format(self, record: logging.LogRecord) -> Any:
-        return self._run.clean(self._formatter.format(record), "log file")
+        text = self._formatter.format(record)
+        return text if self._handler.baseFilename == os.devnull else self._run.clean(text, "log file")
