@@ -8,6 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.cloud import FakeCloud, FakeServer
+    from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
+    from pytest_flowsecrets.backend.tenants import Tenant
+    from pytest_flowsecrets.clock import FlowClock, frozen_clock
     from pytest_flowsecrets.errors import (
         CloudUnreachable,
         ConfigSyntaxError,
@@ -15,32 +19,48 @@ if TYPE_CHECKING:
         IsolationEnded,
         PrefectNotInstalled,
         SecretChangedWarning,
+        SecretReceived,
         SecretRejected,
         TomlDialectWarning,
         UnsupportedPrefect,
         UsageError,
+        WriteOnlySecret,
     )
     from pytest_flowsecrets.isolation.home import PrefectHome
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import isolated_prefect
 
 __all__ = [
+    "CloudSecrets",
     "CloudUnreachable",
     "ConfigSyntaxError",
+    "FakeCloud",
+    "FakeServer",
+    "FlowClock",
     "FlowSecretsError",
     "IsolationEnded",
     "LocalSecrets",
     "PrefectHome",
     "PrefectNotInstalled",
     "SecretChangedWarning",
+    "SecretReceived",
     "SecretRejected",
+    "Tenant",
     "TomlDialectWarning",
     "UnsupportedPrefect",
     "UsageError",
+    "WriteOnlySecret",
+    "frozen_clock",
     "isolated_prefect",
 ]
 
 _HOMES = {
+    "CloudSecrets": "pytest_flowsecrets.backend.cloud_secrets",
+    "FakeCloud": "pytest_flowsecrets.backend.cloud",
+    "FakeServer": "pytest_flowsecrets.backend.cloud",
+    "Tenant": "pytest_flowsecrets.backend.tenants",
+    "FlowClock": "pytest_flowsecrets.clock",
+    "frozen_clock": "pytest_flowsecrets.clock",
     "LocalSecrets": "pytest_flowsecrets.isolation.secrets",
     "PrefectHome": "pytest_flowsecrets.isolation.home",
     "isolated_prefect": "pytest_flowsecrets.isolation.stack",

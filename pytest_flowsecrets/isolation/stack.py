@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded, PrefectNotInstalled, SecretRejected, UsageError
 from pytest_flowsecrets.isolation import modelled
 from pytest_flowsecrets.isolation.captured import Captured
+from pytest_flowsecrets.isolation.covers import Covers, Variables
 from pytest_flowsecrets.isolation.delivery import Delivery
 from pytest_flowsecrets.isolation.environ import PREFIX, Environment
 from pytest_flowsecrets.isolation.home import ConfigText, PrefectHome, homes, write_private
 from pytest_flowsecrets.isolation.legacy import LegacyPrefect, find_prefect
 from pytest_flowsecrets.isolation.network import NOWHERE, CloudGuard
+from pytest_flowsecrets.isolation.rotation import Rotations
 from pytest_flowsecrets.isolation.secrets import LocalSecrets
 from pytest_flowsecrets.isolation.shield import shielded
 from pytest_flowsecrets.isolation.tables import Tree
@@ -91,6 +93,11 @@ def depth() -> int:
     return len(_entered)
 
 
+def current() -> Optional[Isolation]:
+    """The isolation that counts now; None outside of every one."""
+    return _entered[-1] if _entered else None
+
+
 def unwind(to: int = 0) -> None:
     """Leave isolations until only ``to`` are entered: the last net under a run."""
     with _lock:
@@ -116,6 +123,8 @@ class Isolation:
         self._guard = CloudGuard()
         self._captured: Optional[Captured] = None
         self._tree = Tree()
+        self._covers = Covers()
+        self.rotations = Rotations(_lock, self._rotate)
 
     # -- in and out ---------------------------------------------------------------------------------------------------
 
@@ -173,6 +182,7 @@ class Isolation:
                 if self._captured:
                     steps.callback(self._captured.restore)
                 steps.callback(self._guard.exit)
+                steps.callback(self.rotations.end)
 
     def sweep(self) -> None:
         """After ``exit`` and after everything that is older: see ``Environment.sweep``."""
@@ -205,6 +215,23 @@ class Isolation:
             except BaseException:
                 undo()
                 raise
+
+    @contextmanager
+    def covered(self, variables: Variables) -> Iterator[None]:
+        """Have these variables (None: have them not) for a while; such times may overlap in any way.
+
+        At the end, isolations that were entered since are left first; nothing happens if this one has ended.
+        """
+        with self.changing() as delivery:
+            cover = self._covers.lay(delivery, variables)
+        try:
+            yield
+        finally:
+            with _lock:
+                if self in _entered:
+                    unwind(_entered.index(self) + 1)
+                    self._covers.lift(self.delivery, cover)
+                    self._refresh(())
 
     @contextmanager
     def writing(self, target: Path, content: Dict[str, Any], strict: bool) -> Iterator[None]:  # noqa: FBT001
@@ -284,6 +311,12 @@ class Isolation:
             os.environ.pop(variable, None)
             if not legacy.loader.files_set("cloud", legacy.loader.cloud_key):
                 self.delivery.set_variable(variable, NOWHERE)
+
+    def _rotate(self, name: str, value: Any) -> bool:
+        if current() is not self:
+            return False  # it is covered; its turn comes when it counts again
+        self.secrets[name] = value
+        return True
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
