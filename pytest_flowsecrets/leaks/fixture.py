@@ -57,6 +57,8 @@ class SecretLeaks:
         """What has leaked so far: in reports, warnings, captured output, log, watched files, and where one has searched."""
         self.look_at_watched()
         self._look_at_capture()
+        for search in known.outlets:
+            self._run.look_at_api(search)
         return self._run.of_test(self._item.nodeid)
 
     def assert_none(self) -> None:

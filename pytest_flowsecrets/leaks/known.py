@@ -7,7 +7,11 @@ that isolations, the fake API and the routes may tell every value they see.
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterator, List, Mapping, Tuple
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
+
+# Asked whether a text holds something; gives the places where one does, with `where` and `request.fields`.
+Search = Callable[[Callable[[str], bool]], List[Any]]
 
 SHORTEST = 6  # characters; anything shorter stands in too many texts by chance
 COMMON = re.compile(
@@ -25,6 +29,8 @@ class Known:
     def __init__(self) -> None:
         self._names: Dict[str, List[str]] = {}
         self._listeners = 0
+        self.outlets: List[Search] = []
+        self.watchers: List[Callable[[Search], None]] = []
         self.version = 0
         self.told = False  # whether short values are looked for too
 
@@ -33,6 +39,17 @@ class Known:
 
     def __repr__(self) -> str:
         return f"<Known {len(self)} values>"
+
+    @contextmanager
+    def outlet(self, search: Search) -> Iterator[None]:
+        """While values may leave by an API that remembers what it was sent: how that can be searched."""
+        self.outlets.append(search)
+        try:
+            yield
+            for watcher in self.watchers:
+                watcher(search)
+        finally:
+            self.outlets.remove(search)
 
     def listen(self) -> None:
         """Remember what is registered from now on; each call needs its ``forget``."""

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, mask_names
-from pytest_flowsecrets.leaks.known import SHORTEST, known
+from pytest_flowsecrets.leaks.known import SHORTEST, Search, known
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.findings import Finding
@@ -55,6 +55,9 @@ class Run:
         from pytest_flowsecrets.leaks.streams import wrap_standard_streams
 
         self._undo = [known.forget, wrap_standard_streams(self.clean_live)]
+        if self.mode in ("fail", "warn"):
+            known.watchers.append(self.look_at_api)
+            self._undo.append(lambda: known.watchers.remove(self.look_at_api))
 
     def end(self) -> None:
         """Forget the secrets, leave the streams as they were."""
@@ -182,6 +185,23 @@ class Run:
             mask_warning(recorded, lambda text: self.clean(text, "warning", test))
 
     # -- findings -----------------------------------------------------------------------------------------------------
+
+    def look_at_api(self, search: Search) -> None:
+        """Look for secrets in what an API was sent."""
+        redactor = self.redactor
+        if redactor is None:
+            return
+        texts: List[str] = []
+
+        def finds(text: str) -> bool:
+            found = bool(redactor.find(text))
+            if found:
+                texts.append(text)
+            return found
+
+        for place in search(finds):
+            where = f"api {', '.join(place.request.fields)} {self.clean(place.where, 'api')}".replace("variables.", "")
+            self.clean(texts.pop(0), where)
 
     def judge(self, report: Any) -> None:
         """In the mode ``fail``: fail a test for what it has leaked since it was last looked at."""
