@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from os.path import commonprefix
-from typing import List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
-_COLOUR = rb"\x1b\[[0-9;]*m"
-_LINE = rb"(?:%b|[ \t])*,?b?['\"]?\\?[ \t]*\r?\n" % _COLOUR
-_INDENT = rb"(?:%b|[ \t]+|[E>|+?-](?=[ \t\x1b]))*b?['\"]?" % _COLOUR
-BREAK = re.compile(rb"(?:%b|(?:\\+[nr])+[ \t]*|(?:%b)+%b)+" % (_COLOUR, _LINE, _INDENT))
-_BREAK_BEFORE = re.compile(rb"(?:%b)\Z" % BREAK.pattern)
-JOINT = re.compile(rb"\n|\\[\\]*[nr]|%b" % _COLOUR)  # what every break holds
+JOINT = re.compile(rb"\n|\\[\\]*[nr]|\x1b\[[0-9;]*m")  # what every break holds
+# What a break can consist of: joints, blanks, the markers of tracebacks and diffs, the quotes and commas of pprint. One
+# loop over tokens that begin differently, so that no text makes it slow.
+_GAP = re.compile(rb"(?:\x1b\[[0-9;]*m|\\[\\]*[nr]?|[ \t\r\n'\",bE>|+?-])*")
+_GAP_BYTES = b" \t\r\n'\",bE>|+?-\\"
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m\Z")
 _BLANK = b" \t\r\n"
 _REACH = 200  # bytes; no break is longer
 _SURE = 3  # bytes that have to go on after a break
@@ -65,25 +65,15 @@ def _over_break(data: bytes, at: int, text: bytes, place: int) -> Optional[Tuple
     """Where data and form go on after a break at ``at``; blanks of the form may be lost in it."""
     while place and at and data[at - 1] in _BLANK and text[place - 1] in _BLANK:
         at, place = at - 1, place - 1
-    found = BREAK.match(data, at)
-    if not found:
+    gap = _GAP.match(data, at, at + _REACH)
+    joint = JOINT.search(data, at, gap.end()) if gap else None
+    if not gap or not joint:
         return None
     while place < len(text) and text[place] in _BLANK:
         place += 1
     wanted = text[place : place + _SURE]
-    for goal in _goals(data, found.start(), found.end()):
-        if wanted and data.startswith(wanted, goal):
-            return goal, place
-    return None
-
-
-def _goals(data: bytes, start: int, end: int) -> List[int]:
-    """The places at which a text can go on after a break: a marker or a quote at its end may belong to the text."""
-    goals = [end]
-    while end > start + 1 and data[end - 1] not in b"\nm":
-        end -= 1
-        goals.append(end)
-    return goals
+    goal = data.find(wanted, joint.end(), gap.end() + len(wanted))
+    return (goal, place) if wanted and goal >= 0 else None
 
 
 def _left(data: bytes, at: int, text: bytes, place: int) -> Tuple[int, int, bool]:
@@ -103,17 +93,31 @@ def _left(data: bytes, at: int, text: bytes, place: int) -> Tuple[int, int, bool
 def _back_over_break(data: bytes, at: int, text: bytes, place: int) -> Optional[Tuple[int, int]]:
     while place < len(text) and at < len(data) and data[at] in _BLANK and text[place] in _BLANK:
         at, place = at + 1, place + 1
-    found = _BREAK_BEFORE.search(data, max(0, at - _REACH), at)
-    if not found:
+    begin = _gap_before(data, at)
+    joint = JOINT.search(data, begin, at)
+    if not joint:
         return None
     while place and text[place - 1] in _BLANK:
         place -= 1
     wanted = text[max(0, place - _SURE) : place]
-    goals = range(found.start(), min(found.start() + _SURE, found.end()))  # a quote or a comma may belong to the text
-    for goal in goals:
-        if wanted and data.endswith(wanted, 0, goal):
-            return goal, place
-    return None
+    goal = data.find(wanted, max(0, begin - len(wanted)), joint.start())
+    return (goal + len(wanted), place) if wanted and goal >= 0 else None
+
+
+def _gap_before(data: bytes, at: int) -> int:
+    """Where the gap begins that ends at ``at``."""
+    lowest = max(0, at - _REACH)
+    while at > lowest:
+        if data[at - 1] in _GAP_BYTES:
+            at -= 1
+        elif data[at - 1] in b"nr" and data[at - 2 : at - 1] == b"\\":
+            at -= 2
+        else:
+            colour = _COLOUR.search(data, max(lowest, at - 12), at) if data[at - 1] in b"m" else None
+            if not colour:
+                break
+            at = colour.start()
+    return at
 
 
 def _common(one: bytes, other: bytes) -> int:
