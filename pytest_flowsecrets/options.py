@@ -58,6 +58,13 @@ OPTIONS: Dict[str, Option] = {
             "the Prefect version whose rules count where Prefect is not installed (default: 1.4.1)",
             pattern=r"\d+\.\d+\.\d+",
         ),
+        Option(
+            "leaks",
+            "mask",
+            "where a known secret leaks: mask it; also tell it at the end (warn), also fail the test (fail), or nothing (off)",
+            ("fail", "warn", "mask", "off"),
+        ),
+        Option("report", None, "write what leaked to this file, as SARIF, and as JSON beside it"),
     )
 }
 

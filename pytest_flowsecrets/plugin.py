@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
 
+pytest_plugins = ["pytest_flowsecrets.leak_hooks"]
+
 ISOLATION = "flowsecrets_isolation"
 CLOCK = "flow_clock"
 FIXTURES = frozenset({ISOLATION, "local_secrets", "prefect_home", "real_prefect", "prefect_cloud", "prefect_server"})

@@ -22,6 +22,7 @@ from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation import stack
 from pytest_flowsecrets.isolation.environ import PREFIX
 from pytest_flowsecrets.isolation.shield import shielded
+from pytest_flowsecrets.leaks.known import known
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -70,6 +71,7 @@ class FakeApi(ABC):
             steps.callback(self._forget)
             self._url = mount(self.world)
             steps.callback(unmount, self.world)
+            steps.enter_context(known.outlet(self.world.journal.search))
             steps.enter_context(_without_proxy())
             steps.enter_context(impatient(urlsplit(self._url).path))
             steps.enter_context(isolation.covered(self._variables()))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, NamedTuple, 
 from pytest_flowsecrets.backend.errors import ApiError, BadInput
 from pytest_flowsecrets.backend.forms import finder, forms_of
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.leaks.known import known
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -140,6 +141,7 @@ class Vault:
 
     def _version(self, tenant_id: str, name: str, value: Any, since: datetime) -> Version:
         text, canonical = _texts(name, value)
+        known.register(name, value)
         return Version(since, self._seal(tenant_id, text), self._digest(canonical))
 
     # -- looking, without values ---------------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Set
 
 from pytest_flowsecrets.errors import ConfigSyntaxError, UsageError
 from pytest_flowsecrets.isolation import config_text
-from pytest_flowsecrets.isolation.environ import PREFIX, put_back, secret_of, variable_for, visible
+from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX, put_back, secret_of, variable_for, visible
 from pytest_flowsecrets.isolation.home import EFFECTIVE_BACKEND, EFFECTIVE_CONFIG, write_private
 from pytest_flowsecrets.isolation.spelling import as_text
+from pytest_flowsecrets.leaks.known import known
 
 Content = Dict[str, Any]
 
@@ -47,6 +48,9 @@ class Delivery:
             UsageError: a name is no text, or a value neither text nor JSON data.
         """
         texts = {checked(name): as_text(name, value) for name, value in values.items()}
+        for name, text in texts.items():
+            known.register(name, text)
+            known.register(name, values[name])
         self.take(texts)
         for name, text in texts.items():
             variable = None if in_file else variable_for(name, text, self._version)
@@ -87,6 +91,8 @@ class Delivery:
                 "hold NUL, the name no '=', and both must be text"
             ) from None
         self.variables[variable] = text
+        if variable.startswith(SECRETS_PREFIX):
+            known.register(variable[len(SECRETS_PREFIX) :], text)
 
     def unset_variable(self, variable: str) -> None:
         """Remove a variable from the environment."""

@@ -12,6 +12,7 @@ from typing import Any, Callable, ContextManager, Dict, List, Mapping, Union
 
 from pytest_flowsecrets.isolation import config_text
 from pytest_flowsecrets.isolation.shield import shielded
+from pytest_flowsecrets.leaks.known import known
 
 EFFECTIVE_CONFIG, EFFECTIVE_BACKEND = "effective-config.toml", "effective-backend.toml"  # copies with our changes
 _OURS = (".prefect/config.toml", ".prefect/backend.toml", EFFECTIVE_CONFIG, EFFECTIVE_BACKEND)
@@ -62,6 +63,7 @@ class PrefectHome:
         target = self.path / name
         text = config_text.to_text(text_or_mapping)
         found = config_text.check(text, str(target)) if strict else {}
+        known.register_settings(found)
         with self._writing(target, found, strict):
             write_private(target, text)
         return target

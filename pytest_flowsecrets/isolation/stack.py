@@ -25,6 +25,7 @@ from pytest_flowsecrets.isolation.secrets import LocalSecrets
 from pytest_flowsecrets.isolation.shield import shielded
 from pytest_flowsecrets.isolation.tables import Tree
 from pytest_flowsecrets.isolation.version import DEFAULT_VERSION
+from pytest_flowsecrets.leaks.known import known
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -292,13 +293,15 @@ class Isolation:
     def _load(self, legacy: LegacyPrefect, blamed: str, *, strict: bool = True) -> Tree:
         try:
             self._set_address(legacy)
-            return legacy.loader.load()
+            tree = legacy.loader.load()
         except Exception as error:  # `import prefect` raises ValueError, TypeError, UnicodeError, …
             if not strict:
                 raise
             # Of Prefect's own texts only this one holds no value; the names in it are those of dict's methods.
             told = f": {error}" if str(error).startswith("Invalid config key") else ""
             raise SecretRejected(blamed, self.version, type(error).__name__ + told) from None
+        known.register_settings(tree)
+        return tree
 
     def _set_address(self, legacy: LegacyPrefect) -> None:
         """Let the default address of Cloud lead nowhere, unless the test or its files say another one."""

@@ -1,0 +1,211 @@
+"""The second part of the pytest plugin: its hooks against leaks. ``plugin.py`` registers it.
+
+Texts are masked as early as they can be: names of tests when they are collected, reports when they are made and again
+before anybody hears of them (an xdist worker masks before it sends), warnings when they are recorded, what is written to
+the terminal and to log files when it is written. At the end the files that the run has written are looked through.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Iterator, List
+
+import pytest
+
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.leaks import items as tests
+from pytest_flowsecrets.leaks.known import known
+from pytest_flowsecrets.leaks.run import Run
+from pytest_flowsecrets.options import resolve
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.leaks.fixture import SecretLeaks
+
+RUN = pytest.StashKey[Run]()
+
+
+def run_of(config: pytest.Config) -> Run:
+    """The watch over a run; it begins when it is first asked for."""
+    if RUN not in config.stash:
+        given = getattr(config.known_args_namespace, "flowsecrets_leaks", None)
+        try:
+            mode = resolve("leaks", command_line=given, ini=config.getini("flowsecrets_leaks") or None).value
+        except UsageError:
+            mode = "off"  # the run ends with this error
+        config.stash[RUN] = Run(mode or "off", config.getini("flowsecrets_known"))
+        config.stash[RUN].begin()
+        config.pluginmanager.register(LastLook(config.stash[RUN]), "flowsecrets-last-look")
+        config.add_cleanup(lambda: _end(config))
+    return config.stash[RUN]
+
+
+def _end(config: pytest.Config) -> None:
+    """The last thing that happens, unless the run ends with an error that is still to be printed."""
+    run = config.stash[RUN]
+    run.look_through_files()
+    if sys.exc_info()[1] is None:
+        run.end()
+
+
+# -- the beginning and the end of a run --------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the ini key that has no option."""
+    told = "names of environment variables, or globs, whose values are secrets"
+    parser.addini("flowsecrets_known", told, type="args", default=[])
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
+    """Wrap the standard streams before pytest begins to capture them."""
+    run_of(early_config)
+    yield
+    run_of(early_config).learn_environment()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker; learn what plugins have declared since."""
+    config.addinivalue_line(
+        "markers", "allow_leaks(*names, where=()): these secrets may leak in this test, at these places or anywhere"
+    )
+    run_of(config).learn_environment()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Mask what goes to a log file, and remember which files the run will write."""
+    run_of(session.config).watch_files(session.config)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> List[str]:
+    """How many secrets are known, never which."""
+    count = len(known) if run_of(config).watching else 0
+    return [f"flowsecrets: {count} secret{'s'[: count != 1]} known"] if count else []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Mask the reasons for stopping; an xdist worker sends them, and what it has found."""
+    run = run_of(session.config)
+    for name in ("shouldstop", "shouldfail"):
+        reason = getattr(session, name)
+        if isinstance(reason, str):
+            setattr(session, name, run.clean(reason, "reason"))
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["flowsecrets_findings"] = [list(finding) for finding in run.findings]
+    elif run.mode == "fail" and run.findings and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what an xdist worker has found."""
+    found = getattr(node, "workeroutput", {}).get("flowsecrets_findings", ())
+    run_of(node.config).take_over(found)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Counts for each secret and place; and write the report file."""
+    run = run_of(config)
+    path = config.getoption("--flowsecrets-report")
+    if path:
+        run.write_report(path)
+    if run.findings and run.mode in ("fail", "warn"):
+        terminalreporter.section("leaked secrets")
+        for line in run.summary():
+            terminalreporter.write_line(line)
+
+
+# -- collection --------------------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector) -> Iterator[None]:
+    """Learn the marks of a test and mask its parameters' ids before anything is made of them."""
+    outcome: Any = yield
+    made = outcome.get_result()
+    run = run_of(collector.config)
+    if made is not None and run.watching:
+        found = [item for item in (made if isinstance(made, list) else [made]) if isinstance(item, pytest.Item)]
+        run.learn_tests(found)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    """Once all secrets are known, mask the names of tests that were collected before theirs was."""
+    run_of(config).learn_tests(items)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """Mask what a broken module says."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    run = run_of(collector.config)
+    call = getattr(report, "call", None)
+    if call is not None and call.excinfo is not None and run.watching:
+        tests.learn_broken_module(call.excinfo.value)
+    run.mask_report(report)
+
+
+# -- reports and warnings ----------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Say whose findings the next ones are."""
+    run = run_of(item.config)
+    run.begin_test(item)
+    yield
+    run.test = ""
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Mask a report after all other plugins have had their part in it; in the mode ``fail``, fail a leaking test."""
+    outcome: Any = yield
+    run = run_of(item.config)
+    run.mask_report(outcome.get_result())
+    run.judge(outcome.get_result())
+
+
+class LastLook:
+    """The hooks that are not told the ``config``: what is reported is masked before any other plugin hears of it."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Subtests' reports too, and what plugins have added since the report was made."""
+        self._run.mask_report(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """The same for collectors."""
+        self._run.mask_report(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: Any, nodeid: str) -> None:
+        """Mask a warning, and the line of source that the summary shows of it."""
+        self._run.mask_warning(warning_message, nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        """Mask the traceback of a plugin's fault; an xdist worker sends it as text."""
+        self._run.mask_object(excrepr, "failure")
+
+
+# -- the fixture -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secret_leaks(request: pytest.FixtureRequest) -> Iterator[SecretLeaks]:
+    """What leaked in this test: ``.found``, ``.assert_none()``, ``.watch(path)``, ``.search(thing)``, ``.add(value)``."""
+    from pytest_flowsecrets.leaks.fixture import SecretLeaks
+
+    leaks = SecretLeaks(run_of(request.config), request.node)
+    yield leaks
+    leaks.look_at_watched()

@@ -1,0 +1,96 @@
+"""``secret_leaks``: what leaked in a test, and an assertion that nothing did."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, List
+
+from pytest_flowsecrets.leaks.known import known
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.leaks.findings import Finding
+    from pytest_flowsecrets.leaks.run import Run
+
+
+class SecretLeaks:
+    """The leaks of one test."""
+
+    def __init__(self, run: Run, item: Any) -> None:
+        self._run, self._item = run, item
+        self._watched: List[Path] = []
+        self._added = 0
+
+    def __repr__(self) -> str:
+        return f"<SecretLeaks of {self._item.nodeid}>"
+
+    def add(self, value: Any, name: str = "") -> None:
+        """Make a value known as a secret, even a short or common one.
+
+        Args:
+            value: text, bytes, or data with texts in it.
+            name: what masks and findings call it; ``added 1`` and so on without one.
+        """
+        self._added += 1
+        known.register(name or f"added {self._added}", value, told=True)
+
+    def watch(self, path: Any) -> None:
+        """Look through a file, or all files below a folder, when findings are asked for and when the test is over."""
+        self._watched.append(Path(os.fspath(path)))
+
+    def search(self, thing: Any, place: str = "searched") -> List[Finding]:
+        """Look for secrets in a thing: text, bytes, data, a state, a flow, a run config, an environment.
+
+        Returns:
+            The findings in it, which ``found`` has too.
+        """
+        from pytest_flowsecrets.leaks.things import texts_in
+
+        before = len(self._run.findings)
+        for text, where in texts_in(thing, place):
+            self._run.clean(text, where, self._item.nodeid)
+        return self._run.findings[before:]
+
+    @property
+    def found(self) -> List[Finding]:
+        """What has leaked so far: in reports, warnings, captured output, log, watched files, and where one has searched."""
+        self.look_at_watched()
+        self._look_at_capture()
+        for search in known.outlets:
+            self._run.look_at_api(search)
+        return self._run.of_test(self._item.nodeid)
+
+    def assert_none(self) -> None:
+        """Assert that nothing leaked.
+
+        Raises:
+            AssertionError: it says what leaked, in which form, where, and how to prevent it; it shows no value.
+        """
+        __tracebackhide__ = True
+        found = self.found
+        if found:
+            from pytest_flowsecrets.leaks.findings import section
+
+            raise AssertionError(f"{len(found)} leak{'s'[: len(found) != 1]} of secrets:\n{section(found)}")
+
+    def look_at_watched(self) -> None:
+        """Look through the watched files as they are now."""
+        for path in self._watched:
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                if file.is_file():
+                    self._run.clean(file.read_bytes(), f"file {self._shown(file)}", self._item.nodeid)
+
+    def _shown(self, file: Path) -> str:
+        return str(self._run.clean(file.name, "file name", self._item.nodeid))
+
+    def _look_at_capture(self) -> None:
+        """What pytest has captured since this phase of the test began, left as it is."""
+        manager: Any = self._item.config.pluginmanager.get_plugin("capturemanager")
+        if manager is not None and manager.is_globally_capturing():
+            for text, stream in zip(manager.read_global_capture(), (sys.stdout, sys.stderr)):
+                self._run.clean(text, f"captured {'stdout' if stream is sys.stdout else 'stderr'}", self._item.nodeid)
+                stream.write(text)
+        handler = getattr(self._item.config.pluginmanager.get_plugin("logging-plugin"), "report_handler", None)
+        if handler is not None:
+            self._run.clean(handler.stream.getvalue(), "captured log", self._item.nodeid)

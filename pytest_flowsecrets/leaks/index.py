@@ -1,0 +1,222 @@
+"""Finding known values, in any of their forms, in one pass over some bytes whatever the number of values.
+
+A form that stands in a text, whole or cut, brings its first or its last few bytes, its *windows*. A window of seven
+bytes or more holds, wherever it stands, four bytes whose place is a multiple of four. So the bytes are read as an array
+of 32-bit numbers, and numbers that are in no window, no *anchors*, are passed over by C code at a few nanoseconds each.
+Only where an anchor is found the windows are looked up, and only where a window is found the form is compared.
+
+Breaks are looked at apart, since they tear windows: the four bytes before or after one are anchors then.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from array import array
+from itertools import accumulate, compress, count, repeat
+from operator import itemgetter
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
+
+from pytest_flowsecrets.leaks.extend import JOINT, Span, extend
+from pytest_flowsecrets.leaks.forms import Form, forms_of
+
+Place = Tuple[Form, int]  # a place in a form
+Places = Dict[bytes, List[Place]]
+
+_WORD = 4
+_SEVEN = 7  # bytes; the shortest window that is sure to hold a whole aligned word
+_CHUNK = 1 << 16  # bytes, a multiple of the word
+_BEYOND = 3  # bytes that are looked at on the other side of a break
+_EDGE = b" \t\r'\"\\,"  # what stands between a text and the end of its line
+_MARGIN = b" \t>|E+?-'\"b"  # what stands between the beginning of a line and a text
+_ELLIPSES = b"...", "…".encode()
+_DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+_NEWLINE = re.compile(b"\n")
+_last_four, _first_four = itemgetter(slice(-_WORD, None)), itemgetter(slice(_WORD))
+
+
+def _numbers_of(things: Iterable[Any], wanted: Mapping[Any, Any]) -> List[int]:
+    """The numbers of those things that are wanted, found by C code alone."""
+    return [*compress(count(), map(wanted.__contains__, things))]
+
+
+class Hit(NamedTuple):
+    """A value found in some bytes, from ``start`` to ``end``.
+
+    ``value`` is its number in the order of adding, ``note`` says ``cut``, ``over lines``, both or nothing.
+    """
+
+    start: int
+    end: int
+    value: int
+    kind: str
+    note: str
+
+
+class Index:
+    """The values that were added, in all their forms."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.longest = 0
+        self._owner: Dict[bytes, int] = {}
+        self._windows: Places = {}
+        self._anchors: Dict[int, Set[Tuple[int, int]]] = {}
+        self._second: Dict[int, Set[Tuple[int, int]]] = {}
+        self._tiny: Dict[bytes, Form] = {}
+        self._tiny_pattern: Optional[re.Pattern[bytes]] = None
+        self._line_ends: Dict[bytes, List[Tuple[Form, int, bytes]]] = {}
+        self._line_starts: Dict[bytes, List[Tuple[Form, int, bytes]]] = {}
+        self._before_ellipsis: Places = {}
+        self._after_ellipsis: Places = {}
+        self._halves: Set[int] = set()
+
+    # -- adding -------------------------------------------------------------------------------------------------------
+
+    def add(self, value: str) -> None:
+        """Look for one more value."""
+        for form in forms_of(value):
+            if form.text not in self._owner:
+                self._owner[form.text] = self.count
+                self.longest = max(self.longest, len(form.text))
+                self._add(form)
+        self.count += 1
+
+    def _add(self, form: Form) -> None:
+        if len(form.text) <= _WORD + 1:
+            self._tiny[form.text] = form
+            ordered = sorted(self._tiny, key=len, reverse=True)
+            self._tiny_pattern = re.compile(b"|".join(map(re.escape, ordered)))
+            return
+        begin, end = form.head, len(form.text) - form.tail
+        for start, stop in {(begin, begin + form.first), (end - form.last, end)}:
+            places = self._windows.setdefault(form.text[start:stop], [])
+            places.append((form, start))
+            if len(places) == 1:
+                self._add_anchors(form.text[start:stop])
+            self._add_breaks(form, start, stop)
+        self._halves.update(range(form.half_first, form.first), range(form.half_last, form.last))
+        for size in range(form.half_first, form.first):
+            self._before_ellipsis.setdefault(form.text[begin : begin + size], []).append((form, begin + size))
+        for size in range(form.half_last, form.last):
+            self._after_ellipsis.setdefault(form.text[end - size : end], []).append((form, end - size))
+
+    def _add_anchors(self, window: bytes) -> None:
+        """Words of a window, so many that one of them is aligned (in the text, or two bytes later), wherever it is."""
+        where, count = (self._anchors, _WORD) if len(window) >= _SEVEN else (self._second, 2)
+        for offset in range(min(count, len(window) - _WORD + 1)):
+            number = int.from_bytes(window[offset : offset + _WORD], sys.byteorder)
+            where.setdefault(number, set()).add((offset, len(window)))
+
+    def _add_breaks(self, form: Form, start: int, stop: int) -> None:
+        """For each place where a window can be broken, the word before it or after it."""
+        for place in range(start + 1, stop):
+            before, after = form.text[:place].rstrip(_EDGE), form.text[place:].lstrip(_MARGIN)
+            if place - start >= _WORD:
+                self._line_ends.setdefault(before[-_WORD:], []).append((form, len(before), after[:_BEYOND]))
+            elif stop - place >= _WORD:
+                at = len(form.text) - len(after)
+                self._line_starts.setdefault(after[:_WORD], []).append((form, at, before[-_BEYOND:]))
+
+    # -- finding ------------------------------------------------------------------------------------------------------
+
+    def find(self, data: bytes) -> List[Hit]:
+        """Every hit, in the order of their beginnings, the longest first; some lie inside others, some overlap."""
+        return sorted(set(self._hits(data)), key=lambda hit: (hit.start, -hit.end, hit.value))
+
+    def _hits(self, data: bytes) -> Iterator[Hit]:
+        for match in self._tiny_pattern.finditer(data) if self._tiny_pattern else ():
+            yield Hit(*match.span(), self._owner[match.group()], self._tiny[match.group()].kind, "")
+        for at, (form, place) in self._candidates(data):
+            hit = self._judged(data, form, extend(data, at, form.text, place))
+            if hit:
+                yield hit
+        yield from self._beside_ellipses(data)
+
+    def _judged(self, data: bytes, form: Form, span: Span) -> Optional[Hit]:
+        """A hit, if so much of the form is there that it is a leak."""
+        end = len(form.text) - form.tail
+        whole = span.first <= form.head and span.last >= end
+        if not whole:
+            is_first = span.first <= form.head and span.last >= form.head + form.first
+            is_last = span.last >= end and span.first <= end - form.last
+            trailing = is_first and data.startswith(_ELLIPSES, span.end)
+            leading = is_last and data.endswith(_ELLIPSES, max(0, span.start - _WORD), span.start)
+            if not (((is_first or is_last) and form.bare) or trailing or leading):
+                return None
+        notes = [note for note, is_so in (("cut", not whole), ("over lines", span.broken)) if is_so]
+        start, stop = _with_neighbours(data, span, form) if whole else (span.start, span.end)
+        return Hit(start, stop, self._owner[form.text], form.kind, ", ".join(notes))
+
+    def _candidates(self, data: bytes) -> Iterator[Tuple[int, Place]]:
+        if self._anchors:
+            yield from self._scan(data, self._anchors, 0)
+            yield from self._at_breaks(data)
+        for shift in (0, 2) if self._second else ():
+            yield from self._scan(data, self._second, shift)
+
+    def _scan(self, data: bytes, anchors: Dict[int, Set[Tuple[int, int]]], shift: int) -> Iterator[Tuple[int, Place]]:
+        for at in range(shift, len(data) - _WORD + 1, _CHUNK):
+            words = array("I", data[at : at + (min(_CHUNK, len(data) - at) & -_WORD)])
+            for number in _numbers_of(words, anchors):
+                yield from self._look_up(data, at + number * _WORD, anchors[words[number]])
+
+    def _look_up(self, data: bytes, at: int, offsets: Iterable[Tuple[int, int]]) -> Iterator[Tuple[int, Place]]:
+        for offset, size in offsets:
+            start = at - offset
+            for place in self._windows.get(data[start : start + size], ()) if start >= 0 else ():
+                yield start, place
+
+    def _at_breaks(self, data: bytes) -> Iterator[Tuple[int, Place]]:
+        """For each line, its last and its first word, without what may stand around a text there."""
+        joint = JOINT if any(mark in data for mark in (b"\x1b[", b"\\n", b"\\r")) else _NEWLINE
+        lines = joint.split(data)
+        lefts = [*map(bytes.rstrip, lines, repeat(_EDGE))]
+        rights = [*map(bytes.lstrip, lines, repeat(_MARGIN))]
+        ending = _numbers_of(map(_last_four, lefts), self._line_ends)
+        starting = _numbers_of(map(_first_four, rights), self._line_starts)
+        if not (ending or starting):
+            return
+        begins = [0, *accumulate(map((1).__add__, map(len, lines)))]
+        if joint is JOINT:
+            begins = [0, *(found.end() for found in joint.finditer(data))]
+        for number in ending:
+            rest = rights[number + 1] if number + 1 < len(lines) else b""
+            for form, place, beyond in self._line_ends[lefts[number][-_WORD:]]:
+                if rest.startswith(beyond):
+                    yield begins[number] + len(lefts[number]), (form, place)
+        for number in starting:
+            rest = lefts[number - 1] if number else b""
+            for form, place, beyond in self._line_starts[rights[number][:_WORD]]:
+                if rest.endswith(beyond):
+                    yield begins[number] + len(lines[number]) - len(rights[number]), (form, place)
+
+    def _beside_ellipses(self, data: bytes) -> Iterator[Hit]:
+        """Cuts that are too short to be told from other texts, but for the ellipsis."""
+        for ellipsis in _ELLIPSES if self._halves else ():
+            at = data.find(ellipsis)
+            while at >= 0:
+                yield from self._beside(data, at, at + len(ellipsis))
+                at = data.find(ellipsis, at + 1)
+
+    def _beside(self, data: bytes, start: int, end: int) -> Iterator[Hit]:
+        for size in self._halves:
+            for form, place in self._before_ellipsis.get(data[max(0, start - size) : start], ()):
+                span = extend(data, start, form.text[:place], place)
+                yield Hit(span.start, start, self._owner[form.text], form.kind, "cut")
+            for form, place in self._after_ellipsis.get(data[end : end + size], ()):
+                rest = form.text[place:]
+                span = extend(data, end, rest, 0)
+                yield Hit(end, span.end, self._owner[form.text], form.kind, "cut")
+
+
+def _with_neighbours(data: bytes, span: Span, form: Form) -> Tuple[int, int]:
+    """With the digits that a value shares with what is encoded before and after it, and the padding."""
+    start, end = span.start, span.end
+    if form.before and start and data[start - 1] in _DIGITS:
+        start -= 1
+    if form.after and end < len(data) and data[end] in _DIGITS:
+        end += 1
+    while form.after and end < len(data) and data[end] in b"=":
+        end += 1
+    return start, end

@@ -1,0 +1,79 @@
+"""What the tests themselves tell before they run: the secrets of their marks, and names made of parameters."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
+
+from pytest_flowsecrets.leaks.known import known
+
+
+def learn_marks(node: Any) -> None:
+    """Make the values of a test's ``secrets`` marks known; wrong marks are somebody else's business."""
+    for mark in node.iter_markers("secrets"):
+        _learn(mark)
+
+
+def _learn(mark: Any) -> None:
+    given = [values for values in (*mark.args, mark.kwargs) if isinstance(values, dict)]
+    for name, value in (pair for values in given for pair in values.items()):
+        known.register(str(name), value)
+
+
+def learn_broken_module(error: BaseException) -> None:
+    """Make the marks of a module known that could not be imported: they are in the globals of the traceback."""
+    seen: List[BaseException] = []
+    link: Any = error
+    while link is not None and link not in seen:
+        seen.append(link)
+        traceback = link.__traceback__
+        while traceback is not None:
+            for mark in _marks_in(traceback.tb_frame.f_globals):
+                _learn(mark)
+            traceback = traceback.tb_next
+        link = link.__cause__ or link.__context__
+
+
+def _marks_in(names: Dict[str, Any]) -> Iterator[Any]:
+    owners = [names.get("pytestmark")]
+    owners += [vars(thing).get("pytestmark") for thing in list(names.values()) if hasattr(thing, "__dict__")]
+    for marks in owners:
+        for mark in marks if isinstance(marks, list) else [marks]:
+            mark = getattr(mark, "mark", mark)
+            if getattr(mark, "name", "") == "secrets" and hasattr(mark, "kwargs"):
+                yield mark
+
+
+def allowed_by(node: Any) -> List[Tuple[str, Tuple[str, ...]]]:
+    """What the ``allow_leaks`` marks of a test allow: names, ``*`` for all, and places, none for all."""
+    return [_allowed(name, mark.kwargs.get("where", ())) for mark in node.iter_markers("allow_leaks") for name in mark.args or "*"]
+
+
+def _allowed(name: str, where: Any) -> Tuple[str, Tuple[str, ...]]:
+    return name, (where,) if isinstance(where, str) else tuple(where)
+
+
+def mask_names(items: Iterable[Any], clean: Callable[[str], str]) -> None:
+    """Mask names and ids of tests, each as early as its secret is known, so that all that is made of them is masked.
+
+    Names stay different from each other. The old name can still be selected with ``-k``; it is shown nowhere.
+    """
+    taken: Dict[str, int] = {}
+    for item in items:
+        name, nodeid = clean(item.name), clean(item.nodeid)
+        if nodeid is item.nodeid and name is item.name:
+            continue
+        count = taken[nodeid] = taken.get(nodeid, 0) + 1
+        suffix = f"-{count}" if count > 1 else ""
+        item.extra_keyword_matches.add(item.name)
+        item.name = name + suffix
+        set_nodeid(item, nodeid + suffix)
+
+
+def set_nodeid(owner: Any, nodeid: str) -> None:
+    """Give a test or a report another node id; pytest has no public way that serves all of its versions."""
+    if hasattr(owner, "_id"):  # a structure, from pytest 9.1 on
+        owner._id = type(owner._id).parse(nodeid)  # noqa: SLF001
+    elif hasattr(owner, "_nodeid"):
+        owner._nodeid = nodeid  # noqa: SLF001
+    else:
+        owner.nodeid = nodeid

@@ -1,0 +1,153 @@
+"""Which values must not leave: ``register`` tells it, everything else in this room asks it.
+
+Imports next to nothing and does nothing unless somebody listens (the pytest plugin does, for the length of a run), so
+that isolations, the fake API and the routes may tell every value they see.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
+
+# Asked whether a text holds something; gives the places where one does, with `where` and `request.fields`.
+Search = Callable[[Callable[[str], bool]], List[Any]]
+
+SHORTEST = 6  # characters; anything shorter stands in too many texts by chance
+COMMON = re.compile(
+    "changeme|default|development|disabled|enabled|example|false|github|google|localhost|master|missing|nothing|"
+    "password|postgres|prefect|private|production|public|pytest|python|secrets?|staging|string|testing|undefined|"
+    r"unknown|username|127\.0\.0\.1|0\.0\.0\.0",
+    re.IGNORECASE,
+)
+_TOKENS = frozenset({"api_key", "auth_token", "_tenant_token"})
+
+
+class Known:
+    """The values that are looked for, by their text, with the names that they have."""
+
+    def __init__(self) -> None:
+        self._names: Dict[str, List[str]] = {}
+        self._listeners = 0
+        self.outlets: List[Search] = []
+        self.watchers: List[Callable[[Search], None]] = []
+        self.version = 0
+        self.told = False  # whether short values are looked for too
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"<Known {len(self)} values>"
+
+    @contextmanager
+    def outlet(self, search: Search) -> Iterator[None]:
+        """While values may leave by an API that remembers what it was sent: how that can be searched."""
+        self.outlets.append(search)
+        try:
+            yield
+            for watcher in self.watchers:
+                watcher(search)
+        finally:
+            self.outlets.remove(search)
+
+    def listen(self) -> None:
+        """Remember what is registered from now on; each call needs its ``forget``."""
+        self._listeners += 1
+
+    def forget(self) -> None:
+        """Stop listening; the last one who does makes everything forgotten."""
+        self._listeners -= 1
+        if not self._listeners:
+            self._names.clear()
+            self.told = False
+            self.version += 1
+
+    def register(self, name: str, value: Any, *, told: bool = False) -> None:
+        """Make a secret known, with the texts inside a structured one.
+
+        Args:
+            name: what a mask shows.
+            value: text, bytes, or anything that JSON can say.
+            told: look for it even if it is short or a common word.
+        """
+        if not self._listeners:
+            return
+        for text in texts_of(value):
+            if text and (told or not is_common(text)):
+                self.told = self.told or len(text) < SHORTEST
+                self._add(str(name), text)
+
+    def register_settings(self, settings: Mapping[str, Any]) -> None:
+        """Make known what a Prefect configuration holds: its secrets, and the tokens for its API."""
+        context, cloud = settings.get("context"), settings.get("cloud")
+        secrets = context.get("secrets") if isinstance(context, Mapping) else None
+        for name, value in secrets.items() if isinstance(secrets, Mapping) else ():
+            self.register(name, value)
+        for key, value in cloud.items() if isinstance(cloud, Mapping) else ():
+            for name, token in [(key, value), *(value.items() if isinstance(value, Mapping) else ())]:
+                if name in _TOKENS and isinstance(token, str):
+                    self.register(f"cloud {name}", token)
+
+    def _add(self, name: str, text: str) -> None:
+        names = self._names.get(text)
+        if names is None:
+            self._names[text] = [name]
+            self.version += 1
+        elif name not in names:
+            names.append(name)
+
+    def values(self) -> Mapping[str, Tuple[str, ...]]:
+        """Copy of the texts, each with its names, the first registered first."""
+        return {text: tuple(names) for text, names in list(self._names.items())}
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """A value as text, and each text inside it: leaves of mappings and lists, of JSON text too, and long lines."""
+    if isinstance(value, str):
+        yield value
+        yield from _lines(value)
+        yield from _json_leaves(value)
+    elif isinstance(value, (bytes, bytearray)):
+        yield bytes(value).decode("utf-8", "surrogateescape")
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _texts_inside(part)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for part in value:
+            yield from _texts_inside(part)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield str(value)
+
+
+def _texts_inside(part: Any) -> Iterator[str]:
+    if not isinstance(part, (int, float)):
+        yield from texts_of(part)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a key in PEM form, say, which may be printed one by one."""
+    lines = text.split("\n") if "\n" in text else ()
+    return (line for line in map(str.strip, lines) if len(line) >= 2 * SHORTEST and not line.startswith("-----"))
+
+
+def _json_leaves(text: str) -> Iterator[str]:
+    if text.lstrip()[:1] not in ("{", "[", '"'):
+        return
+    import json
+
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    if parsed != text:
+        yield from _texts_inside(parsed)
+
+
+def is_common(text: str) -> bool:
+    """Whether a text is so short or so common that finding it says nothing."""
+    return len(text.strip()) < SHORTEST or COMMON.fullmatch(text.strip()) is not None
+
+
+known = Known()
+register = known.register

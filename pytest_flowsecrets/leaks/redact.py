@@ -1,0 +1,100 @@
+"""Putting a mask, ``[secret NAME]``, in the place of every known secret in a text."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+
+from pytest_flowsecrets.leaks.find import Finder, Match
+
+_ROUNDS = 5  # a mask and its neighbours can make another secret, so what came out is looked through again
+_LONGEST_NAME = 80
+WITHHELD = "[withheld]"
+
+
+class Masked(NamedTuple):
+    """A secret that was masked, the form in which it stood there, and where its mask begins."""
+
+    names: Tuple[str, ...]
+    form: str
+    start: int
+
+
+class Redactor:
+    """Masks values.
+
+    Args:
+        values: texts, each with its names, the first of which is shown.
+    """
+
+    def __init__(self, values: Mapping[str, Tuple[str, ...]]) -> None:
+        self._finder = Finder({})
+        self._masks: Dict[str, str] = {}
+        self.update(values)
+
+    def __repr__(self) -> str:
+        return f"<Redactor {self._finder!r}>"
+
+    def update(self, values: Mapping[str, Tuple[str, ...]]) -> None:
+        """Mask more values, or show other names."""
+        self._finder.update(values)
+        self._masks.clear()
+
+    def find(self, text: str) -> List[Match]:
+        """Every known secret in a text; see ``Finder.find``."""
+        return self._finder.find(text)
+
+    def find_in_bytes(self, data: bytes) -> List[Match]:
+        """Every known secret in some bytes; see ``Finder.find_in_bytes``."""
+        return self._finder.find_in_bytes(data)
+
+    def redact(self, text: str, masked: Optional[List[Masked]] = None) -> str:
+        """The text with every known secret masked; the same object if there is none in it.
+
+        Args:
+            text: any text.
+            masked: if given, a list to which what was masked is added.
+        """
+        for _ in range(_ROUNDS):
+            matches = self._finder.find(text)
+            if not matches:
+                return text
+            text, done = self._replace(text, matches)
+            if masked is not None:
+                masked += done
+        return WITHHELD if not self._finder.find(WITHHELD) else ""
+
+    def redact_bytes(self, data: bytes, masked: Optional[List[Masked]] = None) -> bytes:
+        """The same for bytes, whatever they are."""
+        for _ in range(_ROUNDS):
+            matches = self._finder.find_in_bytes(data)
+            if not matches:
+                return data
+            # Latin-1 gives each byte a character, so places are the same; a mask is ASCII.
+            text, done = self._replace(data.decode("latin-1"), matches)
+            data = text.encode("latin-1")
+            if masked is not None:
+                masked += done
+        return b""
+
+    def _replace(self, text: str, matches: Iterable[Match]) -> Tuple[str, List[Masked]]:
+        pieces: List[str] = []
+        masked: List[Masked] = []
+        done = length = 0
+        for match in matches:
+            if match.end <= done:
+                continue  # inside another secret
+            pieces += [text[done : match.start], self.mask(match.names[0])]
+            length += len(pieces[-2])
+            masked.append(Masked(match.names, match.form, length))
+            length += len(pieces[-1])
+            done = match.end
+        return "".join([*pieces, text[done:]]), masked
+
+    def mask(self, name: str) -> str:
+        """What stands in the place of a secret: its name, but where that would show a secret."""
+        if name not in self._masks:
+            shown = name.encode("unicode_escape").decode()[:_LONGEST_NAME]
+            number = len(self._masks) + 1
+            choices = (f"[secret {shown}]", f"[secret #{number}]", f"[hidden {number}]", "[...]", "***", "")
+            self._masks[name] = next(mask for mask in choices if not self._finder.find(mask))
+        return self._masks[name]

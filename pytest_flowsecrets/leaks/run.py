@@ -1,0 +1,252 @@
+"""A test run that is watched: what is known, what leaked, and the one function through which every text goes.
+
+Light: as long as no secret is known, texts pass through it untouched and nothing is imported.
+"""
+
+from __future__ import annotations
+
+import os
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+
+from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, mask_names
+from pytest_flowsecrets.leaks.known import SHORTEST, Search, known
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.leaks.findings import Finding
+    from pytest_flowsecrets.leaks.redact import Masked, Redactor
+    from pytest_flowsecrets.leaks.written import WrittenFiles
+
+Allowed = Tuple[str, Tuple[str, ...]]  # a secret's name, or *, and the places where it may be; none means everywhere
+_PREFIX = "PREFECT__CONTEXT__SECRETS__"
+_AROUND = 40  # characters of an excerpt on either side of the mask
+_USUAL = 12  # attributes of a report of pytest itself, without those of plugins
+WITHHELD = "[withheld: it could not be masked]"
+
+
+class Run:
+    """Watches one run.
+
+    Args:
+        mode: ``fail``, ``warn``, ``mask`` or ``off``.
+        patterns: names of environment variables, or globs, whose values are secrets.
+    """
+
+    def __init__(self, mode: str, patterns: Iterable[str] = ()) -> None:
+        self.mode = mode
+        self.watching = mode != "off"
+        self._patterns = list(patterns)
+        self._files: Optional[WrittenFiles] = None
+        self._quiet: Tuple[int, str] = -1, ""
+        self._judged: Set[Tuple[str, ...]] = set()
+        self.test = ""
+        self.allowed: Dict[str, List[Allowed]] = {}
+        self.findings: List[Finding] = []
+        self._redactor: Optional[Redactor] = None
+        self._version = -1
+        self._undo: List[Callable[[], None]] = []
+
+    def begin(self) -> None:
+        """Learn what the environment says, and mask the standard streams from now on."""
+        if not self.watching:
+            return
+        known.listen()
+        self.learn_environment()
+        from pytest_flowsecrets.leaks.streams import wrap_standard_streams
+
+        self._undo = [known.forget, wrap_standard_streams(self.clean_live)]
+        if self.mode in ("fail", "warn"):
+            known.watchers.append(self.look_at_api)
+            self._undo.append(lambda: known.watchers.remove(self.look_at_api))
+
+    def end(self) -> None:
+        """Forget the secrets, leave the streams as they were."""
+        while self._undo:
+            self._undo.pop()()
+        self._redactor, self._version, self.watching = None, -1, False
+
+    def learn_environment(self) -> None:
+        """The secrets of Prefect's variables, and those of variables whose names match a pattern."""
+        for name, text in os.environ.items() if self.watching else ():
+            if name.upper().startswith(_PREFIX):
+                known.register(name[len(_PREFIX) :], text)
+            elif any(fnmatchcase(name, pattern) for pattern in self._patterns):
+                known.register(name, text)
+
+    def learn_tests(self, items: Iterable[Any]) -> None:
+        """The secrets of tests' marks; and mask the tests' names."""
+        if not self.watching:
+            return
+        items = list(items)
+        for item in items:
+            learn_marks(item)
+        if self.redactor is not None:
+            mask_names(items, lambda text: self.clean(text, "id", ""))
+
+    def begin_test(self, item: Any) -> None:
+        """Say whose findings the next ones are, and what may leak in it."""
+        self.test = item.nodeid
+        allowed = allowed_by(item) if self.watching else ()
+        if allowed:
+            self.allowed[item.nodeid] = list(allowed)
+
+    # -- texts --------------------------------------------------------------------------------------------------------
+
+    @property
+    def redactor(self) -> Optional[Redactor]:
+        """What masks all that is known by now; None as long as nothing is."""
+        if self._version != known.version:
+            self._version = known.version
+            if self._redactor is None and len(known):
+                from pytest_flowsecrets.leaks.redact import Redactor
+
+                self._redactor = Redactor({})
+            if self._redactor is not None:
+                self._redactor.update(known.values())
+        return self._redactor
+
+    def clean(self, text: Any, place: str, test: Optional[str] = None) -> Any:
+        """A text, or bytes, masked; the same object if there is nothing to mask. What was found is remembered."""
+        redactor = self.redactor
+        if redactor is None or not text:
+            return text
+        masked: List[Masked] = []
+        if isinstance(text, str):
+            result: Any = redactor.redact(text, masked)
+        else:
+            result = redactor.redact_bytes(bytes(text), masked)
+        if masked:
+            shown = result if isinstance(result, str) else result.decode("latin-1")
+            self.remember(masked, shown, place, self.test if test is None else test)
+        return result
+
+    def clean_live(self, text: Any) -> Any:
+        """Masked for a stream: never an error, and nothing to do for the shortest texts."""
+        if len(text) < SHORTEST and not known.told:
+            return text
+        try:
+            return self.clean(text, "live output")
+        except Exception:  # noqa: BLE001 - a run does not break because of a mask
+            return WITHHELD if isinstance(text, str) else WITHHELD.encode()
+
+    def remember(self, masked: Iterable[Masked], shown: str, place: str, test: str) -> None:
+        """Add findings, each secret, form, place and test once, but those that are allowed."""
+        from pytest_flowsecrets.leaks.findings import Finding
+
+        for each in masked:
+            if self._is_allowed(each.names, place, test):
+                continue
+            around = shown[max(0, each.start - _AROUND) : each.start + 2 * _AROUND]
+            finding = Finding(each.names[0], each.form, place, test, " ".join(around.split()), each.names)
+            if not any(finding[:4] == other[:4] for other in self.findings):
+                self.findings.append(finding)
+
+    def _is_allowed(self, names: Iterable[str], place: str, test: str) -> bool:
+        return any(
+            (name == "*" or name in names) and (not places or any(part in place for part in places))
+            for name, places in self.allowed.get(test, ())
+        )
+
+    # -- objects ------------------------------------------------------------------------------------------------------
+
+    def mask_report(self, report: Any) -> None:
+        """Mask a report, in place."""
+        if self.redactor is None or self._is_quiet(report):
+            return
+        from pytest_flowsecrets.leaks.reports import mask_report
+
+        test = report.nodeid if isinstance(report.nodeid, str) else ""
+        mask_report(report, lambda text, place: self.clean(text, place, test), WITHHELD)
+
+    def _is_quiet(self, report: Any) -> bool:
+        """Whether it says nothing but the name of a test, which is clean: the usual case, to be quick."""
+        if report.longrepr or report.sections or len(vars(report)) > _USUAL or getattr(report, "user_properties", None):
+            return False
+        seen = self._version, report.nodeid
+        if seen != self._quiet:
+            names = "\n".join([report.nodeid, *map(str, getattr(report, "keywords", ()))])
+            if self.redactor is None or self.redactor.find(names):
+                return False
+            self._quiet = seen
+        return True
+
+    def mask_object(self, thing: Any, place: str) -> None:
+        """Mask the parts of an object of pytest's, in place."""
+        if self.redactor is not None:
+            from pytest_flowsecrets.leaks.reports import mask_data
+
+            mask_data(thing, lambda text: self.clean(text, place))
+
+    def mask_warning(self, recorded: Any, test: str) -> None:
+        """Mask a recorded warning, in place."""
+        if self.redactor is not None:
+            from pytest_flowsecrets.leaks.reports import mask_warning
+
+            mask_warning(recorded, lambda text: self.clean(text, "warning", test))
+
+    # -- findings -----------------------------------------------------------------------------------------------------
+
+    def look_at_api(self, search: Search) -> None:
+        """Look for secrets in what an API was sent."""
+        redactor = self.redactor
+        if redactor is None:
+            return
+        texts: List[str] = []
+
+        def finds(text: str) -> bool:
+            found = bool(redactor.find(text))
+            if found:
+                texts.append(text)
+            return found
+
+        for place in search(finds):
+            where = f"api {', '.join(place.request.fields)} {self.clean(place.where, 'api')}".replace("variables.", "")
+            self.clean(texts.pop(0), where)
+
+    def judge(self, report: Any) -> None:
+        """In the mode ``fail``: fail a test for what it has leaked since it was last looked at."""
+        if self.mode != "fail" or not self.findings:
+            return
+        fresh = [finding for finding in self.of_test(report.nodeid) if finding[:4] not in self._judged]
+        self._judged.update(finding[:4] for finding in fresh)
+        if fresh:
+            from pytest_flowsecrets.leaks.findings import section
+
+            report.sections.append(("Leaked secrets", section(fresh)))
+            if report.outcome != "failed":
+                report.outcome, report.longrepr = "failed", f"{len(fresh)} leaks of secrets:\n{section(fresh)}"
+                vars(report).pop("wasxfail", None)
+
+    def take_over(self, findings: Iterable[Sequence[Any]]) -> None:
+        """Findings of an xdist worker."""
+        from pytest_flowsecrets.leaks.findings import Finding
+
+        self.findings += [Finding(*finding) for finding in findings]
+
+    def summary(self) -> List[str]:
+        """Counts for each secret and place."""
+        from pytest_flowsecrets.leaks.findings import summary
+
+        return summary(self.findings)
+
+    def write_report(self, path: str) -> None:
+        """Write the findings as SARIF and as JSON."""
+        from pytest_flowsecrets.leaks.findings import write_report
+
+        write_report(path, self.findings)
+
+    def watch_files(self, config: Any) -> None:
+        """Mask the log file as it is written, and remember what else the run writes."""
+        if self.watching:
+            from pytest_flowsecrets.leaks.written import WrittenFiles
+
+            self._files = WrittenFiles(config, self)
+
+    def look_through_files(self) -> None:
+        """Mask what reporters have written past the reports."""
+        if self._files is not None and self.redactor is not None:
+            self._files.mask()
+
+    def of_test(self, test: str) -> List[Finding]:
+        """The findings of one test."""
+        return [finding for finding in self.findings if finding.test == test]

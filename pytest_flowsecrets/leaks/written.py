@@ -1,0 +1,93 @@
+"""The files that a run writes: the log file is masked as it is written, the others once the run is over.
+
+Reporters write what they were told by reports, which are masked; but some are also told by fixtures directly
+(``record_testsuite_property``), by variables of the environment (pytest-metadata) or by the trace of ``--debug``. Where a
+file of text still holds a secret, it is written anew; an example in Hypothesis' database, which is binary, is removed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Iterator
+
+if TYPE_CHECKING:
+    import logging
+
+    from pytest_flowsecrets.leaks.run import Run
+
+_OPTIONS = "xmlpath", "htmlpath", "json_report_file", "report_log", "log_file", "debug", "allure_report_dir"
+_LARGEST = 200_000_000  # bytes; a larger file is not looked through
+
+
+class WrittenFiles:
+    """What pytest's reporters write in a run.
+
+    Args:
+        config: of pytest.
+        run: masks.
+    """
+
+    def __init__(self, config: Any, run: Run) -> None:
+        self._config, self._run = config, run
+        self._began = time.time() - 2  # file systems round
+        plugin = config.pluginmanager.get_plugin("logging-plugin")
+        handler = getattr(plugin, "log_file_handler", None)
+        if handler is not None:
+            handler.setFormatter(_MaskedFormatter(handler, run))
+
+    def mask(self) -> None:
+        """Mask every file that was written since."""
+        for path in self._paths():
+            try:
+                if path.is_file() and path.stat().st_mtime >= self._began and path.stat().st_size <= _LARGEST:
+                    self._mask_file(path)
+            except OSError:  # it is gone, or not ours
+                continue
+
+    def _paths(self) -> Iterator[Path]:
+        option = self._config.option
+        for name in _OPTIONS:
+            path = getattr(option, name, None) or (self._ini(name) if name == "log_file" else None)
+            if isinstance(path, (str, os.PathLike)):
+                yield from _below(self._config.rootpath, path)
+        cache = getattr(self._config, "cache", None)
+        if cache is not None:
+            yield from _below(self._config.rootpath, str(cache.mkdir("flowsecrets").parent.parent))
+        yield from _below(Path.cwd(), os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis"))
+
+    def _ini(self, name: str) -> Any:
+        return self._config.getini(name)
+
+    def _mask_file(self, path: Path) -> None:
+        data = path.read_bytes()
+        masked = self._run.clean(data, f"file {path.name}", "")
+        if masked is data:
+            return
+        if "examples" in path.parts and ".hypothesis" in path.parts:
+            path.unlink()  # an example that is kept for the next run; Hypothesis finds another one
+            return
+        temporary = path.with_name(f".{path.name}.masked")
+        temporary.write_bytes(masked)
+        temporary.chmod(path.stat().st_mode & 0o777)
+        os.replace(temporary, path)
+
+
+def _below(root: Path, path: Any) -> Iterator[Path]:
+    found = root / os.path.expanduser(path)
+    yield from found.rglob("*") if found.is_dir() else [found]
+
+
+class _MaskedFormatter:
+    """A ``logging.Formatter`` around that of a handler, which writes to nowhere as long as there is no log file."""
+
+    def __init__(self, handler: Any, run: Run) -> None:
+        self._handler, self._formatter, self._run = handler, handler.formatter, run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._formatter, name)
+
+    def format(self, record: logging.LogRecord) -> Any:
+        text = self._formatter.format(record)
+        return text if self._handler.baseFilename == os.devnull else self._run.clean(text, "log file")

@@ -1,0 +1,115 @@
+"""Each place where pytest writes text × each form of a secret: nothing that a run has written holds a trace of it.
+
+The project in ``places/`` is run by a real pytest; every byte it wrote is searched: terminal, JUnit, HTML, JSON, the
+report log, the log file, the cache, the names of temporary files. A cell of tox runs all forms, the others a few.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from . import disguises
+from .disguises import FEW, FORMS, name_of, traces_of, value_of
+
+HERE = Path(__file__).parent
+WHOLE = os.environ.get("FLOWSECRETS_TORTURE") == "all"
+CHOSEN = list(FORMS) if WHOLE else FEW
+PLACES = re.findall(r"^def test_(\w+)\((?:told|fails_in_setup|fails_in_teardown|prints_around)", (HERE / "places" / "test_places.py").read_text(), re.M)
+REPORTERS = {
+    "pytest_html.plugin": ["-p", "pytest_metadata.plugin", "--html=report.html", "--self-contained-html"],
+    "pytest_jsonreport.plugin": ["-p", "pytest_metadata.plugin", "--json-report", "--json-report-file=report.json"],
+    "pytest_reportlog.plugin": ["--report-log=log.json"],
+    "pytest_subtests.plugin": [],
+}
+USUAL = ["-v", "-rA", "-l", "--durations=0", "-vv", "--setup-show", "--junit-xml=junit.xml", "--log-file=log.txt", "-o", "junit_logging=all"]
+
+
+def _there(module):
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+class Written:
+    """What a run wrote, every byte of it."""
+
+    def __init__(self, folder, output):
+        self.output = output
+        inputs = {path.name for path in (HERE / "places").glob("*.py")} | {"disguises.py"}
+        files = [path for path in folder.rglob("*") if path.name not in inputs and "__pycache__" not in path.parts]
+        names = "\n".join(str(path.relative_to(folder)) for path in files).encode()
+        self.bytes = b"\n".join([output, names, *(path.read_bytes() for path in files if path.is_file())])
+
+    def holds(self, text):
+        return text.encode() in self.bytes
+
+
+def run_places(folder, *arguments, forms=tuple(CHOSEN), header="", reporters=True):
+    for path in [*(HERE / "places").glob("*.py"), HERE / "disguises.py"]:
+        shutil.copy(path, folder)
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    slow\n")
+    loaded = [part for name in REPORTERS if reporters and _there(name) for part in ("-p", name, *REPORTERS[name])]
+    environ = {
+        **{name: text for name, text in os.environ.items() if not name.startswith("COV")},
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "TORTURE_FORMS": ",".join(forms),
+        "TORTURE_HEADER": header,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "COLUMNS": "80",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "pytest_flowsecrets.plugin", f"--basetemp={folder / 'temporary'}", *loaded, *arguments],
+        cwd=folder,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        timeout=600,
+    )
+    return Written(folder, done.stdout)
+
+
+RUNS = {
+    "usual": [*USUAL],
+    "xdist": ["-p", "xdist", "-n2", *USUAL],
+}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """What the runs wrote, each run once."""
+    done = {}
+
+    def of(run):
+        if run not in done:
+            if run == "xdist" and not _there("xdist"):
+                pytest.skip("no xdist")
+            done[run] = None
+            done[run] = run_places(tmp_path_factory.mktemp(run), *RUNS[run])
+        assert done[run] is not None, "the run has failed"
+        return done[run]
+
+    return of
+
+
+def check(written, place, form):
+    found = [trace for trace in traces_of(place, form) if len(trace) > 5 and written.holds(trace)]
+    assert not found, f"{len(found)} traces"
+    assert written.holds(f"[secret {name_of(place, form)}]"), "no mask"
+
+
+@pytest.mark.parametrize("form", CHOSEN)
+@pytest.mark.parametrize("place", [*PLACES, "id", "fixture_param"])
+@pytest.mark.parametrize("run", RUNS)
+def test_no_trace(written, run, place, form):
+    """And the mask stands where it did, so the place was reached."""
+    check(written(run), place, form)
