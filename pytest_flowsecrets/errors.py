@@ -111,3 +111,37 @@ class UnknownPrefectVersion(UsageError):  # noqa: N818
 
     def __str__(self) -> str:
         return f"{self.version!r} is no release of Prefect 0.5.0 to 1.4.1 (such as 0.14.22), and no dialect (D1 to D11)"
+
+
+class RouteUnavailable(FlowSecretsError):  # noqa: N818
+    """A road that secrets take in production, and that cannot be taken here: this Prefect has none, or a package lacks.
+
+    Tests that are marked with ``secret_routes`` skip with its text.
+    """
+
+
+class CreateContainerConfigError(FlowSecretsError):
+    """A container that Kubernetes cannot start, because a Secret or ConfigMap, or a key of one, is missing.
+
+    Named after the pod's own status. The flow run of such a pod stays Submitted.
+
+    Args:
+        kind: ``Secret`` or ``ConfigMap``.
+        name: its name.
+        key: the missing key; None where the whole object is missing.
+        namespace: where the pod looks.
+        wanted: the key that was wanted of a missing object, if it was one.
+    """
+
+    def __init__(self, kind: str, name: str, key: Optional[str], namespace: str, wanted: str = "") -> None:
+        super().__init__(kind, name, key, namespace, wanted)
+        self.kind, self.name, self.key, self.namespace, self.wanted = kind, name, key, namespace, wanted
+
+    def __str__(self) -> str:
+        if self.key is not None:
+            told, wanted = f"couldn't find key {self.key} in {self.kind} {self.namespace}/{self.name}", self.key
+        else:
+            told, wanted = f'{self.kind.lower()} "{self.name}" not found', self.wanted
+        which = "cluster_secrets" if self.kind == "Secret" else "cluster_secrets.config_maps"
+        entry = f"{{{wanted!r}: ...}}" if wanted else "{...}"
+        return f"CreateContainerConfigError: {told}; set {which}[{self.name!r}] = {entry}, or say optional: true"

@@ -1,0 +1,377 @@
+"""The environment of a flow run as the real agents of the installed Prefect make it.
+
+Each agent is the real class, made by its real constructor, and deploys a flow run by its real ``deploy_flow``; only what
+lies outside Prefect is not there: a LocalAgent's ``Popen`` is recorded instead of called, and Docker, Kubernetes and ECS
+are small servers on loopback (``endpoints``). Nothing is started, and no address but 127.0.0.1 is asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from pytest_flowsecrets.errors import RouteUnavailable, UsageError
+from pytest_flowsecrets.routes import agent_rules, endpoints, kubernetes, model
+from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment, Lost, merged
+from pytest_flowsecrets.routes.model import Written
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.routes.cluster import ClusterSecrets
+
+_NAME = "flowsecrets"  # of the agent, and so of its logger
+_RUN_CONFIGS = {"local": "LocalRun", "docker": "DockerRun", "kubernetes": "KubernetesRun", "ecs": "ECSRun"}
+_CLASSES = {"local": "LocalAgent", "docker": "DockerAgent", "kubernetes": "KubernetesAgent", "ecs": "ECSAgent"}
+_NEEDS = {"kubernetes": ("kubernetes",), "docker": ("docker",), "ecs": ("boto3",)}
+_OLDEST_BOTO = (1, 28)  # the first that is told an address of ECS by AWS_ENDPOINT_URL; older ones would ask Amazon
+
+
+def require(agent: str, version: str) -> None:
+    """Check that the real agent can run here.
+
+    Raises:
+        UsageError: there is no such agent.
+        RouteUnavailable: the installed Prefect is older than its rules that are known here, or a package is missing.
+    """
+    if agent not in agent_rules.AGENTS:
+        raise UsageError(f"{agent!r} is no agent: choose one of {', '.join(agent_rules.AGENTS)}")
+    if agent_rules.release(version) < agent_rules.OLDEST[agent]:
+        oldest = ".".join(map(str, agent_rules.OLDEST[agent]))
+        raise RouteUnavailable(f"the {agent} agent is driven from Prefect {oldest} on, and {version} is installed")
+    missing = [package for package in _NEEDS.get(agent, ()) if find_spec(package) is None]
+    if agent == "ecs" and not missing and _boto_version() < _OLDEST_BOTO:
+        missing = ["boto3>=1.28"]
+    if missing:
+        raise RouteUnavailable(
+            f"the {agent} agent needs {', '.join(missing)}, which is not installed here: "
+            "pip install 'pytest-flowsecrets[agents]'"
+        )
+
+
+def _boto_version() -> Tuple[int, ...]:
+    from importlib import metadata
+
+    return agent_rules.release(metadata.version("boto3"))
+
+
+def real(agent: str, version: str, written: Written, run_config: Any, secrets: Optional[ClusterSecrets]) -> FlowEnvironment:
+    """What a flow run of the real agent sees.
+
+    Args:
+        agent: one of ``agent_rules.AGENTS``.
+        version: the installed release.
+        written: what stands where; its ``facts`` are those of the real agent afterwards.
+        run_config: a run config of Prefect's, or None.
+        secrets: the Secrets of the cluster; without, what they hold is not known.
+
+    Raises:
+        RouteUnavailable: this agent cannot run here.
+        UsageError: the agent, or Kubernetes, refuses what is written; its own reason, never a value.
+        CreateContainerConfigError: the pod needs a Secret that the cluster does not have.
+    """
+    require(agent, version)
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        drive: _Drive = stack.enter_context(_DRIVES[agent](written))
+        made = drive.make()
+        run = _flow_run(version, run_config)
+        with _refusals(agent):
+            made.deploy_flow(run)
+        entries, env_from = drive.entries()
+        written = replace(written, facts=_facts(made, run, entries))
+    entries, lost = _with_origins(agent, version, written, entries)
+    if agent == "kubernetes":
+        env = kubernetes.in_pod(version, entries, lost, env_from, secrets)
+        return FlowEnvironment(agent, version, env.variables.values(), env.lost, env.notes, real=True)
+    return FlowEnvironment(agent, version, entries, lost, real=True)
+
+
+def _with_origins(
+    agent: str, version: str, written: Written, entries: List[Entry]
+) -> Tuple[List[Entry], List[Lost]]:
+    """What the agent made, with the origins that the model tells."""
+    expected, lost = model.entries(agent, version, written)
+    known = {(entry.name, entry.value, str(entry.source)): entry for entry in expected}
+    return [known.get((entry.name, entry.value, str(entry.source)), entry) for entry in entries], lost
+
+
+# -- one driver for each agent -----------------------------------------------------------------------------------------
+
+
+class _Drive:
+    """How one kind of agent is made, and how what it sends is read."""
+
+    def __init__(self, make: Callable[[], Any], entries: Callable[[], Tuple[List[Entry], Any]]) -> None:
+        self.make, self.entries = make, entries
+
+
+@contextmanager
+def _local(written: Written) -> Iterator[_Drive]:
+    from prefect.agent.local import agent as module
+
+    started: List[Mapping[str, str]] = []
+
+    class Process:
+        pid = 0
+
+        def __init__(self, *_: Any, env: Mapping[str, str], **__: Any) -> None:
+            started.append(env)
+
+    with _set(module, "Popen", Process):
+        yield _Drive(lambda: _agent("local", written), lambda: (_as_entries(started[-1]), ()))
+
+
+@contextmanager
+def _docker(written: Written) -> Iterator[_Drive]:
+    with endpoints.serving(endpoints.Docker()) as endpoint, _loopback():
+        url = f"tcp://127.0.0.1:{endpoint.port}"
+
+        def entries() -> Tuple[List[Entry], Any]:
+            pairs = [line.partition("=") for line in endpoint.body("create")["Env"]]
+            return _as_entries({name: text for name, _, text in pairs}), ()
+
+        yield _Drive(lambda: _agent("docker", written, base_url=url, no_pull=True), entries)
+
+
+@contextmanager
+def _kubernetes(written: Written) -> Iterator[_Drive]:
+    import tempfile
+
+    from kubernetes.client import Configuration
+    from kubernetes.config import kube_config
+
+    with ExitStack() as stack:
+        endpoint = stack.enter_context(endpoints.serving(endpoints.Kubernetes()))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="flowsecrets-"))
+        path = os.path.join(folder, "config")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(_KUBE_CONFIG.format(port=endpoint.port))
+        stack.enter_context(_loopback(KUBERNETES_SERVICE_HOST=None, KUBECONFIG=path))
+        stack.enter_context(_set(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", path))
+        stack.enter_context(_set(Configuration, "_default", None))
+
+        def entries() -> Tuple[List[Entry], Any]:
+            container = kubernetes.container_of(endpoint.body("job"))
+            return [kubernetes.entry_of(each, "forced") for each in container["env"]], container.get("envFrom") or ()
+
+        yield _Drive(lambda: _agent("kubernetes", written), entries)
+
+
+@contextmanager
+def _ecs(written: Written) -> Iterator[_Drive]:
+    import boto3
+
+    with ExitStack() as stack:
+        endpoint = stack.enter_context(endpoints.serving(endpoints.Ecs()))
+        url = f"http://127.0.0.1:{endpoint.port}"
+        stack.enter_context(_loopback(AWS_ENDPOINT_URL=url, **_NOT_OURS))
+        if not _session:
+            _session.append(boto3.session.Session())
+        stack.enter_context(_set(boto3, "DEFAULT_SESSION", _session[0]))
+        key = {"aws_access_key_id": "none", "aws_secret_access_key": "none", "region_name": "eu-west-1"}
+
+        def entries() -> Tuple[List[Entry], Any]:
+            definition = endpoint.body("RegisterTaskDefinition")["containerDefinitions"]
+            overrides = endpoint.body("RunTask")["overrides"]["containerOverrides"]
+            sent = model.task_entries(definition, overrides)
+            return merged([replace(entry, origin="forced") for entry in sent])[0], ()
+
+        yield _Drive(lambda: _agent("ecs", written, launch_type="EC2", **key), entries)
+
+
+_session: List[Any] = []  # one of boto3 for all; making one takes longer than all the rest
+_NOT_OURS = {
+    "AWS_PROFILE": None,
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": None,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+_DRIVES = {"local": _local, "docker": _docker, "kubernetes": _kubernetes, "ecs": _ecs}
+
+_KUBE_CONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: flowsecrets
+clusters: [{{name: flowsecrets, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
+contexts: [{{name: flowsecrets, context: {{cluster: flowsecrets, user: flowsecrets}}}}]
+users: [{{name: flowsecrets, user: {{}}}}]
+"""
+
+
+def _agent(kind: str, written: Written, **more: Any) -> Any:
+    from importlib import import_module
+
+    made = getattr(import_module(f"prefect.agent.{kind}"), _CLASSES[kind])
+    return made(name=_NAME, env_vars=dict(written.agent_env) or None, **more)
+
+
+# -- what an agent is given --------------------------------------------------------------------------------------------
+
+
+def _flow_run(version: str, run_config: Any) -> Any:
+    """A flow run as the API tells an agent of it."""
+    from prefect.utilities.graphql import GraphQLResult
+
+    facts = agent_rules.Facts()
+    flow = {
+        "id": facts.flow_id,
+        "name": "flow",
+        "version": 1,
+        "core_version": version,
+        "environment": None,
+        "storage": _storage(),
+    }
+    run: Dict[str, Any] = {"id": facts.flow_run_id, "name": "flow-run", "flow": GraphQLResult(flow)}
+    run["run_config"] = run_config.serialize() if run_config is not None else None
+    return GraphQLResult(run)
+
+
+def _storage() -> Any:
+    try:
+        from prefect.storage import Local
+    except ImportError:  # before 0.14
+        from prefect.environments.storage import Local
+    return Local(directory=os.path.abspath(os.sep), validate=False).serialize()
+
+
+def run_config_of(agent: str, env: Mapping[str, str], template: Optional[Mapping[str, Any]], version: str) -> Any:
+    """The run config that carries variables and a template: a UniversalRun where there is no template.
+
+    Raises:
+        RouteUnavailable: the installed Prefect has no run configs for this agent.
+    """
+    if agent_rules.release(version) < agent_rules.RUN_CONFIGS:
+        raise RouteUnavailable(f"Prefect {version} has no run configs: they came with 0.13.12")
+    from prefect import run_configs
+
+    if agent == "kubernetes" and template is not None:
+        return run_configs.KubernetesRun(env=dict(env), job_template=dict(template))
+    if agent == "ecs" and template is not None:
+        return run_configs.ECSRun(env=dict(env), task_definition=dict(template))
+    return getattr(run_configs, "UniversalRun", run_configs.LocalRun)(env=dict(env))
+
+
+def require_run_config(agent: str, run_config: Any) -> None:
+    """Check that an agent takes a run config.
+
+    Raises:
+        UsageError: it is no run config, or one for another agent.
+    """
+    from prefect.run_configs import RunConfig
+
+    kind = type(run_config).__name__
+    if not isinstance(run_config, RunConfig):
+        raise UsageError(f"a run config is a mapping of variables or one of prefect.run_configs, not a {kind}")
+    if kind not in ("UniversalRun", _RUN_CONFIGS[agent]):
+        raise UsageError(f"a {kind} is for another agent: the {agent} agent takes {_RUN_CONFIGS[agent]} or UniversalRun")
+
+
+def _facts(made: Any, run: Any, entries: List[Entry]) -> agent_rules.Facts:
+    """What the real agent knows, for the model to tell origins by."""
+    import prefect
+
+    config = prefect.config
+    key = getattr(made, "flow_run_api_key", None)
+    sent = {entry.name: entry.value for entry in entries}
+    return agent_rules.Facts(
+        backend=config.get("backend", "cloud"),
+        api=config.cloud.api,
+        api_key=key,
+        tenant_id=made.client.tenant_id if key else None,
+        agent_labels=tuple(made.labels),
+        log_to_cloud=made.log_to_cloud,
+        level=config.logging.level,
+        flow_run_id=run.id,
+        flow_id=run.flow.id,
+        image=sent.get("PREFECT__CONTEXT__IMAGE") or "",
+        folder=os.getcwd(),
+        auth_token=config.cloud.agent.get("auth_token") or getattr(made.client, "_api_token", None),
+    )
+
+
+def _as_entries(texts: Mapping[str, str]) -> List[Entry]:
+    return [Entry(name, text, "forced") for name, text in texts.items()]
+
+
+# -- the surroundings --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _refusals(agent: str) -> Iterator[None]:
+    """Tell what infrastructure or agent refuse in one line, without the body of the request, which holds values."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - each client has its own kinds
+        told = _reason(error)
+        if told is None:
+            raise
+    else:
+        return
+    raise UsageError(f"the {agent} agent cannot deploy the flow run: {told}") from None
+
+
+def _reason(error: Exception) -> Optional[str]:
+    body = getattr(error, "body", None)  # of kubernetes.client.ApiException
+    if isinstance(body, str):
+        import json
+
+        return str(json.loads(body)["message"])
+    response = getattr(error, "response", None)  # of botocore's ClientError
+    if isinstance(response, dict):
+        return str(response["Error"]["Message"])
+    if type(error).__name__ == "ParamValidationError":
+        return "a value is no text"
+    return None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Agents log on handlers of their own, and warn where they look for a cluster."""
+    agent, cluster = logging.getLogger(_NAME), logging.getLogger("prefect.kubernetes")
+    before, level = list(agent.handlers), cluster.level
+    agent.addHandler(logging.NullHandler())
+    stream = logging.StreamHandler(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - closed below
+    agent.addHandler(stream)  # an agent adds one of its own only where there is none
+    cluster.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        agent.handlers[:] = before
+        stream.stream.close()
+        cluster.setLevel(level)
+
+
+@contextmanager
+def _loopback(**variables: Optional[str]) -> Iterator[None]:
+    """Let the clients of this block ask 127.0.0.1 directly, with these variables set, those of None removed."""
+    direct = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **variables}
+    before = {name: os.environ.get(name) for name in direct}
+    _environ(direct)
+    try:
+        yield
+    finally:
+        _environ(before)
+
+
+def _environ(variables: Mapping[str, Optional[str]]) -> None:
+    for name, text in variables.items():
+        if text is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = text
+
+
+@contextmanager
+def _set(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)

@@ -1,0 +1,131 @@
+"""``flow_environment``: asked for by tests, scripts and the command line; by the real agent, or by the model."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Union
+
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.routes import agent_rules, kubernetes, manifests, model
+from pytest_flowsecrets.routes.model import Written
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.routes.cluster import ClusterSecrets
+    from pytest_flowsecrets.routes.environment import FlowEnvironment
+
+Template = Union[str, "os.PathLike[str]", Mapping[str, Any]]
+
+
+def flow_environment(
+    agent: str = "local",
+    *,
+    run_config: Any = None,
+    agent_env: Optional[Mapping[str, str]] = None,
+    job_template: Optional[Template] = None,
+    task_definition: Optional[Template] = None,
+    cluster_secrets: Optional[ClusterSecrets] = None,
+    prefect_version: Optional[str] = None,
+) -> FlowEnvironment:
+    """The environment that a flow run would get, each variable with its origin.
+
+    Made by the installed Prefect's own agent; without Prefect, or for another version, by the model. Outside of a test
+    of ours it is made in an isolation of its own, so that nothing of the developer's gets in.
+
+    Args:
+        agent: ``local``, ``docker``, ``kubernetes`` or ``ecs``.
+        run_config: a run config of Prefect's, or a mapping of variables, which stands for ``UniversalRun(env=…)``.
+        agent_env: variables of ``prefect agent … start --env NAME=value``.
+        job_template: of a Kubernetes job, as a mapping or the path of a YAML file.
+        task_definition: of an ECS task, likewise.
+        cluster_secrets: what ``secretKeyRef`` and ``envFrom`` refer to; without, those are ``unresolved``.
+        prefect_version: the release; default: the installed one, else 1.4.1.
+
+    Raises:
+        UsageError: an argument is wrong; names, never values.
+        RouteUnavailable: the agent of the installed Prefect cannot run here.
+        CreateContainerConfigError: the pod needs a Secret or key that ``cluster_secrets`` does not have.
+    """
+    if agent not in agent_rules.AGENTS:
+        raise UsageError(f"{agent!r} is no agent: choose one of {', '.join(agent_rules.AGENTS)}")
+    template = _template(agent, job_template, task_definition)
+    given = _texts("agent_env", agent_env)
+    from pytest_flowsecrets.isolation.version import installed_version
+
+    installed = installed_version()
+    if installed is None or prefect_version not in (None, installed):
+        written = Written(dict(os.environ), given, _run_env(run_config), template or {})
+        return model.modelled(agent, prefect_version or installed or "1.4.1", written, cluster_secrets)
+    with ExitStack() as stack:
+        _isolate(stack)
+        return _real(agent, installed, given, run_config, template, cluster_secrets)
+
+
+def _isolate(stack: ExitStack) -> None:
+    from pytest_flowsecrets.isolation.stack import depth, isolated_prefect
+
+    if not depth():
+        stack.enter_context(isolated_prefect())
+
+
+def _real(
+    agent: str,
+    version: str,
+    agent_env: Mapping[str, str],
+    run_config: Any,
+    template: Optional[Mapping[str, Any]],
+    secrets: Optional[ClusterSecrets],
+) -> FlowEnvironment:
+    from pytest_flowsecrets.routes import agents
+
+    agents.require(agent, version)
+    env: Mapping[str, str] = {}
+    overrides: Mapping[str, Any] = {}
+    if run_config is not None and not isinstance(run_config, Mapping):
+        agents.require_run_config(agent, run_config)
+        env, overrides = run_config.env or {}, getattr(run_config, "run_task_kwargs", None) or {}
+        template = _template_of(agent, run_config, template)
+    elif run_config is not None or template is not None:
+        env = _texts("run_config", run_config)
+        run_config = agents.run_config_of(agent, env, template, version)
+    folder = getattr(run_config, "working_dir", None)
+    written = Written(dict(os.environ), agent_env, env, template or {}, overrides, folder)
+    return agents.real(agent, version, written, run_config, secrets)
+
+
+def _template(agent: str, job: Optional[Template], task: Optional[Template]) -> Optional[Dict[str, Any]]:
+    for wanted, source, what in (("kubernetes", job, "job template"), ("ecs", task, "task definition")):
+        if source is not None:
+            if agent != wanted:
+                raise UsageError(f"a {what} is for the {wanted} agent, not for the {agent} agent")
+            template = manifests.load_one(source, what)
+            if agent == "kubernetes":
+                kubernetes.require_accepted(kubernetes.container_of(template))
+            return template
+    return None
+
+
+def _template_of(agent: str, run_config: Any, template: Optional[Mapping[str, Any]]) -> Optional[Mapping[str, Any]]:
+    """The template that counts: that of the run config itself, if it has one."""
+    name = {"kubernetes": "job_template", "ecs": "task_definition"}.get(agent, "")
+    own = getattr(run_config, name, None) or getattr(run_config, f"{name}_path", None)
+    if own is not None:
+        return manifests.load_one(own, name.replace("_", " "))
+    if template is not None:
+        setattr(run_config, name, dict(template))
+    return template
+
+
+def _run_env(run_config: Any) -> Mapping[str, str]:
+    if run_config is not None and not isinstance(run_config, Mapping):
+        raise UsageError("without this Prefect a run config is given as a mapping of its variables")
+    return _texts("run_config", run_config)
+
+
+def _texts(what: str, texts: Optional[Mapping[str, str]]) -> Mapping[str, str]:
+    if not isinstance(texts, (Mapping, type(None))):
+        raise UsageError(f"{what} is a mapping of names to texts, not {type(texts).__name__}")
+    for name, text in (texts or {}).items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise UsageError(f"{what}: {name!r} is a {type(text).__name__}, and a variable is text: put it in quotes")
+    return dict(texts or {})
