@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded, PrefectNotInstalled, SecretRejected, UsageError
 from pytest_flowsecrets.isolation import modelled
 from pytest_flowsecrets.isolation.captured import Captured
+from pytest_flowsecrets.isolation.covers import Covers, Variables
 from pytest_flowsecrets.isolation.delivery import Delivery
 from pytest_flowsecrets.isolation.environ import PREFIX, Environment
 from pytest_flowsecrets.isolation.home import ConfigText, PrefectHome, homes, write_private
@@ -90,6 +91,11 @@ def depth() -> int:
     return len(_entered)
 
 
+def current() -> Optional[Isolation]:
+    """The isolation that counts now; None outside of every one."""
+    return _entered[-1] if _entered else None
+
+
 def unwind(to: int = 0) -> None:
     """Leave isolations until only ``to`` are entered: the last net under a run."""
     with _lock:
@@ -115,6 +121,7 @@ class Isolation:
         self._guard = CloudGuard()
         self._captured: Optional[Captured] = None
         self._tree = Tree()
+        self._covers = Covers()
 
     # -- in and out ---------------------------------------------------------------------------------------------------
 
@@ -204,6 +211,23 @@ class Isolation:
             except BaseException:
                 undo()
                 raise
+
+    @contextmanager
+    def covered(self, variables: Variables) -> Iterator[None]:
+        """Have these variables (None: have them not) for a while; such times may overlap in any way.
+
+        At the end, isolations that were entered since are left first; nothing happens if this one has ended.
+        """
+        with self.changing() as delivery:
+            cover = self._covers.lay(delivery, variables)
+        try:
+            yield
+        finally:
+            with _lock:
+                if self in _entered:
+                    unwind(_entered.index(self) + 1)
+                    self._covers.lift(self.delivery, cover)
+                    self._refresh(())
 
     @contextmanager
     def writing(self, target: Path, content: Dict[str, Any], strict: bool) -> Iterator[None]:  # noqa: FBT001

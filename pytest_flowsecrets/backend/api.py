@@ -1,0 +1,106 @@
+"""A World: one fake API with its own rows, keys, secrets and clock. A request in, a response out; no sockets."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Callable, NoReturn, Optional, Sequence
+
+from pytest_flowsecrets.backend import engine, wire
+from pytest_flowsecrets.backend.errors import ApiError, Unauthenticated
+from pytest_flowsecrets.backend.faults import Faults
+from pytest_flowsecrets.backend.journal import Journal
+from pytest_flowsecrets.backend.keys import Caller, Keyring
+from pytest_flowsecrets.backend.store import Store
+from pytest_flowsecrets.backend.vault import Vault
+
+if TYPE_CHECKING:
+    from typing import Mapping
+
+
+def utc_now() -> datetime:
+    """The present moment, aware, in UTC; a frozen one while ``flow_clock`` or freezegun freezes it."""
+    return datetime.now(timezone.utc)
+
+
+class World:
+    """One fake API: Prefect Cloud or Prefect Server.
+
+    Args:
+        backend: ``cloud`` or ``server``, as Prefect's configuration calls them.
+        now: the clock from which every timestamp comes; aware, in UTC.
+    """
+
+    def __init__(self, backend: str = "cloud", now: Optional[Callable[[], datetime]] = None) -> None:
+        self.backend = backend
+        self.now = now or utc_now
+        self.store = Store(self.now)
+        self.keyring = Keyring(self.now, open_to_all=backend == "server")
+        self.vault = Vault(self.now, self._readers)
+        self.journal = Journal()
+        self.faults = Faults()
+
+    def __repr__(self) -> str:
+        return f"<World {self.backend}>"
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        raise TypeError("a fake API can neither be pickled nor copied: its secrets are write-only")
+
+    def answer(self, request: wire.Request) -> wire.Response:
+        """The response to a request; never raises."""
+        at, began = self.now(), _seconds()
+        try:
+            operation = wire.read_operation(request)
+        except wire.HttpFault as fault:
+            self.journal.record(request, at=at, seconds=_seconds() - began, status=fault.status)
+            return wire.write_fault(request, fault)
+        caller = self.caller(request.headers)
+        fault, outline = self.faults.take(operation, caller)
+        answer = engine.Answer(kind=outline.kind, fields=outline.fields)
+
+        def carry_out() -> wire.Response:
+            nonlocal answer
+            answer = engine.execute(operation, self, caller)
+            return wire.write_answer(request, answer)
+
+        response = fault.answer(request, carry_out) if fault else carry_out()
+        self.journal.record(
+            request,
+            at=at,
+            seconds=_seconds() - began,
+            status=response.status,
+            operation=operation,
+            caller=caller,
+            kind=answer.kind,
+            fields=answer.fields,
+            codes=tuple(error["extensions"]["code"] for error in answer.errors if "extensions" in error),
+            fault=str(fault or ""),
+        )
+        return response
+
+    def caller(self, headers: Mapping[str, str]) -> Caller:
+        """Who sent a request; one whose key is not good is somebody, too, but gets nothing."""
+        try:
+            return self.keyring.caller(headers)
+        except ApiError as refusal:
+            return Caller(refusal=refusal)
+
+    def _readers(self, tenant_id: str, caller: Caller) -> Sequence[str]:
+        """Who may read secrets: an agent's key, while a flow run of its tenant is Running.
+
+        Raises:
+            Unauthenticated: anybody else, or not now.
+        """
+        self.keyring.require_runner(caller, tenant_id)
+        runs = self.store.linked("flow_run", "tenant_id", tenant_id)
+        running = [row["id"] for row in runs if row["state"] == "Running"]
+        if not running:
+            raise Unauthenticated(
+                "AuthenticationError: Forbidden: a secret's value can be read while a flow run is Running only"
+            )
+        return running
+
+
+def _seconds() -> float:
+    """A clock for durations that nothing freezes."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)

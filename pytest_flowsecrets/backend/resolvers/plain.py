@@ -1,0 +1,16 @@
+"""Queries that need no table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_flowsecrets.backend.resolvers import query
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.call import Call
+
+
+@query
+def hello(call: Call) -> str:  # noqa: ARG001
+    """The agent's test of the connection."""
+    return "👋"

@@ -1,0 +1,88 @@
+"""The scalars of both halves of the API: uuid, timestamptz and jsonb of the tables; UUID, DateTime and JSON of the rest.
+
+No error here says what the value was.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, Mapping, Optional, Tuple
+
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s?(Z|[+-]\d\d:?(?:\d\d)?)?",
+    re.IGNORECASE,
+)
+
+
+def read_uuid(value: Any) -> str:
+    """An id in the usual spelling."""
+    if not isinstance(value, str):
+        raise ValueError("expected the text of an id")
+    try:
+        return str(uuid.UUID(value))
+    except ValueError:
+        raise ValueError("expected 32 hexadecimal digits") from None
+
+
+def read_time(value: Any) -> datetime:
+    """A moment in UTC. Without an offset it is meant in UTC, as the real database takes it."""
+    found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not found:
+        raise ValueError("expected a time such as 2022-01-31T12:00:00+00:00")
+    *parts, fraction, offset = found.groups()
+    try:
+        moment = datetime(
+            *(int(part or 0) for part in parts), int((fraction or "0").ljust(6, "0")[:6]), _offset(offset)
+        )  # type: ignore[misc,arg-type]
+        return moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise ValueError("there is no such time") from None
+
+
+def _offset(text: Optional[str]) -> timezone:
+    if not text or text in "Zz":
+        return timezone.utc
+    digits = text[1:].replace(":", "").ljust(4, "0")
+    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return timezone(-offset if text[0] == "-" else offset)
+
+
+def read_interval(value: Any) -> timedelta:
+    """A length of time: ``HH:MM:SS``, or a number of seconds."""
+    if isinstance(value, (int, float)):
+        return timedelta(seconds=value)
+    found = re.fullmatch(r"(-?)(\d+):(\d\d):(\d\d(?:\.\d+)?)", value) if isinstance(value, str) else None
+    if not found:
+        raise ValueError("expected a length of time such as 00:01:30")
+    length = timedelta(hours=int(found[2]), minutes=int(found[3]), seconds=float(found[4]))
+    return -length if found[1] else length
+
+
+def read_json(value: Any) -> Any:
+    """Anything."""
+    return value
+
+
+def write_interval(value: timedelta) -> str:
+    """``HH:MM:SS``, with a fraction only where there is one."""
+    seconds, rest = divmod(abs(value), timedelta(seconds=1))
+    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    fraction = f".{rest.microseconds:06}".rstrip("0") if rest else ""
+    return ("-" if value < timedelta(0) else "") + text + fraction
+
+
+Codec = Tuple[Callable[[Any], Any], Callable[[Any], Any]]
+_TIMES: Codec = (read_time, datetime.isoformat)
+_IDS: Codec = (read_uuid, str)
+_ANY: Codec = (read_json, read_json)
+CODECS: Mapping[str, Codec] = {
+    "uuid": _IDS,
+    "UUID": _IDS,
+    "timestamptz": _TIMES,
+    "DateTime": _TIMES,
+    "jsonb": _ANY,
+    "JSON": _ANY,
+    "interval": (read_interval, write_interval),
+}

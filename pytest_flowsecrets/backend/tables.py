@@ -1,0 +1,157 @@
+"""The rows that can be queried: one table each, from which the query types are generated (``sdl``).
+
+Columns are written ``name:scalar``, relations to one row ``name`` or ``name:table.own_column``, relations to many rows
+``name:table.their_column``. Every row also has an id, two timestamps and the tenant that it belongs to. There is
+nothing here for a secret's value: that is what makes secrets write-only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Dict, Mapping, Tuple
+
+Link = Tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A kind of row."""
+
+    name: str
+    columns: Mapping[str, str]
+    """Column to scalar of the schema."""
+    one: Mapping[str, Link] = field(default_factory=dict)
+    """Relation to (table, own column that holds its id)."""
+    many: Mapping[str, Link] = field(default_factory=dict)
+    """Relation to (table, its column that holds our id)."""
+    cloud: bool = False
+    """Prefect Server has no such table."""
+
+
+def _table(name: str, columns: str, *, one: str = "", many: str = "", cloud: bool = False) -> Table:
+    base = "id:uuid created:timestamptz updated:timestamptz tenant_id:uuid "
+    return Table(name, dict(_pair(text) for text in (base + columns).split()), _ones(one), _many(many), cloud)
+
+
+def _ones(text: str) -> Dict[str, Link]:
+    return {
+        name: _link(link) if link else (name, f"{name}_id")
+        for name, _, link in (t.partition(":") for t in text.split())
+    }
+
+
+def _many(text: str) -> Dict[str, Link]:
+    return {name: _link(link) for name, link in map(_pair, text.split())}
+
+
+def _pair(text: str) -> Tuple[str, str]:
+    left, _, right = text.partition(":")
+    return left, right
+
+
+def _link(text: str) -> Link:
+    table, _, column = text.partition(".")
+    return table, column
+
+
+_STATE = "timestamp:timestamptz state:String message:String result:jsonb start_time:timestamptz serialized_state:jsonb version:Int "
+_RUN = (
+    "name:String version:Int heartbeat:timestamptz state:String state_id:uuid state_timestamp:timestamptz "
+    "state_message:String state_result:jsonb state_start_time:timestamptz serialized_state:jsonb "
+    "start_time:timestamptz end_time:timestamptz duration:interval times_resurrected:Int "
+)
+
+TABLES: Mapping[str, Table] = {
+    table.name: table
+    for table in (
+        _table(
+            "tenant",
+            "name:String slug:String info:jsonb settings:jsonb",
+            many="projects:project.tenant_id flows:flow.tenant_id agents:agent.tenant_id",
+        ),
+        _table(
+            "project",
+            "name:String description:String",
+            one="tenant",
+            many="flows:flow.project_id",
+        ),
+        _table(
+            "flow_group",
+            "name:String labels:jsonb settings:jsonb schedule:jsonb default_parameters:jsonb run_config:jsonb description:String",
+            one="tenant",
+            many="flows:flow.flow_group_id",
+        ),
+        _table(
+            "flow",
+            "project_id:uuid flow_group_id:uuid version_group_id:String name:String version:Int archived:Boolean "
+            "core_version:String description:String environment:jsonb parameters:jsonb schedule:jsonb "
+            "is_schedule_active:Boolean schedule_is_active:Boolean serialized_flow:jsonb settings:jsonb storage:jsonb run_config:jsonb",
+            one="tenant project flow_group",
+            many="tasks:task.flow_id edges:edge.flow_id flow_runs:flow_run.flow_id",
+        ),
+        _table(
+            "task",
+            "flow_id:uuid name:String slug:String type:String description:String tags:jsonb mapped:Boolean "
+            "max_retries:Int retry_delay:interval trigger:String cache_key:String auto_generated:Boolean "
+            "is_root_task:Boolean is_terminal_task:Boolean is_reference_task:Boolean",
+            one="flow",
+            many="task_runs:task_run.task_id upstream_edges:edge.downstream_task_id downstream_edges:edge.upstream_task_id",
+        ),
+        _table(
+            "edge",
+            "flow_id:uuid upstream_task_id:uuid downstream_task_id:uuid key:String mapped:Boolean",
+            one="flow upstream_task:task.upstream_task_id downstream_task:task.downstream_task_id",
+        ),
+        _table(
+            "flow_run",
+            _RUN + "flow_id:uuid agent_id:uuid parameters:jsonb context:jsonb labels:jsonb run_config:jsonb "
+            "scheduled_start_time:timestamptz auto_scheduled:Boolean idempotency_key:String created_by_user_id:uuid",
+            one="tenant flow agent current_state:flow_run_state.state_id",
+            many="task_runs:task_run.flow_run_id states:flow_run_state.flow_run_id logs:log.flow_run_id",
+        ),
+        _table("flow_run_state", _STATE + "flow_run_id:uuid", one="flow_run"),
+        _table(
+            "task_run",
+            _RUN + "flow_run_id:uuid task_id:uuid map_index:Int cache_key:String run_count:Int",
+            one="tenant task flow_run current_state:task_run_state.state_id",
+            many="states:task_run_state.task_run_id logs:log.task_run_id artifacts:task_run_artifact.task_run_id",
+        ),
+        _table("task_run_state", _STATE + "task_run_id:uuid", one="task_run"),
+        _table("task_run_artifact", "task_run_id:uuid kind:String data:jsonb", one="task_run"),
+        _table(
+            "log",
+            "flow_run_id:uuid task_run_id:uuid timestamp:timestamptz name:String level:String message:String info:jsonb",
+            one="flow_run task_run",
+        ),
+        _table(
+            "agent",
+            "name:String type:String labels:jsonb core_version:String last_queried:timestamptz agent_config_id:uuid",
+            one="agent_config",
+            many="flow_runs:flow_run.agent_id",
+        ),
+        _table("agent_config", "name:String settings:jsonb", cloud=True),
+        _table("key_value", "key:String value:jsonb", cloud=True),
+        _table("task_tag_limit", "tag:String limit:Int", cloud=True),
+        _table("secret", "name:String", cloud=True),
+        _table("api_token", "name:String scope:String", cloud=True),
+        _table(
+            "user",
+            "username:String email:String first_name:String last_name:String default_membership_id:uuid",
+            one="default_membership:membership.default_membership_id",
+            many="memberships:membership.user_id",
+            cloud=True,
+        ),
+        _table("membership", "user_id:uuid", one="tenant user", cloud=True),
+    )
+}
+
+
+def tables(backend: str) -> Dict[str, Table]:
+    """Those of a backend, ``cloud`` or ``server``; relations to tables that it does not have are left out."""
+    kept = {name: table for name, table in TABLES.items() if backend == "cloud" or not table.cloud}
+    return {name: _without_links(table, kept) for name, table in kept.items()}
+
+
+def _without_links(table: Table, kept: Mapping[str, Table]) -> Table:
+    one, many = ({name: link for name, link in links.items() if link[0] in kept} for links in (table.one, table.many))
+    return Table(table.name, table.columns, one, many, table.cloud)
