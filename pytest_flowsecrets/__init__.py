@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.errors import (
         CloudUnreachable,
         ConfigSyntaxError,
+        CreateContainerConfigError,
         FlowSecretsError,
         IsolationEnded,
         PrefectNotInstalled,
+        RouteUnavailable,
         SecretChangedWarning,
         SecretRejected,
         TomlDialectWarning,
@@ -23,20 +25,28 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.home import PrefectHome
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import isolated_prefect
+    from pytest_flowsecrets.routes.cluster import ClusterSecrets
+    from pytest_flowsecrets.routes.environment import FlowEnvironment
+    from pytest_flowsecrets.routes.request import flow_environment
 
 __all__ = [
     "CloudUnreachable",
+    "ClusterSecrets",
     "ConfigSyntaxError",
+    "CreateContainerConfigError",
+    "FlowEnvironment",
     "FlowSecretsError",
     "IsolationEnded",
     "LocalSecrets",
     "PrefectHome",
     "PrefectNotInstalled",
+    "RouteUnavailable",
     "SecretChangedWarning",
     "SecretRejected",
     "TomlDialectWarning",
     "UnsupportedPrefect",
     "UsageError",
+    "flow_environment",
     "isolated_prefect",
 ]
 
@@ -44,6 +54,9 @@ _HOMES = {
     "LocalSecrets": "pytest_flowsecrets.isolation.secrets",
     "PrefectHome": "pytest_flowsecrets.isolation.home",
     "isolated_prefect": "pytest_flowsecrets.isolation.stack",
+    "ClusterSecrets": "pytest_flowsecrets.routes.cluster",
+    "FlowEnvironment": "pytest_flowsecrets.routes.environment",
+    "flow_environment": "pytest_flowsecrets.routes.request",
 }
 
 

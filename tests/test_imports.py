@@ -30,7 +30,7 @@ ONLY_IN = {
     "hypothesis": {"strategies", "_strategies"},
     "freezegun": {"clock"},
     "toml": {"commands/machine"},
-    "yaml": {"commands/sources"},
+    "yaml": {"commands/sources", "routes/manifests"},
 }
 # Imported inside functions only; not hypothesis, which its own room needs at the top, for decorators and annotations.
 LAZY = {"prefect", "graphql", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"}

@@ -122,6 +122,7 @@ class Isolation:
         self._captured: Optional[Captured] = None
         self._tree = Tree()
         self._covers = Covers()
+        self.holding = ExitStack()  # what lives as long as the isolation and ends just before it
 
     # -- in and out ---------------------------------------------------------------------------------------------------
 
@@ -172,13 +173,14 @@ class Isolation:
             if self not in _entered:
                 return
             unwind(_entered.index(self) + 1)
-            _entered.pop()
             with ExitStack() as steps:  # each of them, whatever the test has done to the one before
                 steps.callback(homes.release, self._root)
                 steps.callback(self._environment.exit)
                 if self._captured:
                     steps.callback(self._captured.restore)
                 steps.callback(self._guard.exit)
+                steps.callback(_entered.remove, self)
+                steps.callback(self.holding.close)
 
     def sweep(self) -> None:
         """After ``exit`` and after everything that is older: see ``Environment.sweep``."""

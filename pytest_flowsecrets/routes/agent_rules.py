@@ -24,6 +24,8 @@ AGENTS = ("local", "docker", "kubernetes", "ecs")
 OLDEST: Dict[str, Release] = {"local": (0, 10, 0), "docker": (0, 15, 0), "kubernetes": (0, 15, 0), "ecs": (0, 15, 0)}
 #: The first release whose LocalAgent knows run configs and lets nothing win over what it forces.
 RUN_CONFIGS: Release = (0, 13, 12)
+#: The first release with a run config for any agent.
+UNIVERSAL: Release = (0, 14, 0)
 #: The first release in which a flow run may switch its logs off.
 LOGS_BY_CHOICE: Release = (1, 4, 0)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _NAME = "flowsecrets"  # of the agent, and so of its logger
 _RUN_CONFIGS = {"local": "LocalRun", "docker": "DockerRun", "kubernetes": "KubernetesRun", "ecs": "ECSRun"}
+_TEMPLATES = {"kubernetes": "job_template", "ecs": "task_definition"}
 _CLASSES = {"local": "LocalAgent", "docker": "DockerAgent", "kubernetes": "KubernetesAgent", "ecs": "ECSAgent"}
 _NEEDS = {"kubernetes": ("kubernetes",), "docker": ("docker",), "ecs": ("boto3",)}
 _OLDEST_BOTO = (1, 28)  # the first that is told an address of ECS by AWS_ENDPOINT_URL; older ones would ask Amazon
@@ -121,7 +122,11 @@ def _local(written: Written) -> Iterator[_Drive]:
         def __init__(self, *_: Any, env: Mapping[str, str], **__: Any) -> None:
             started.append(env)
 
-    with _set(module, "Popen", Process):
+    with ExitStack() as stack:
+        stack.enter_context(_set(module, "Popen", Process))
+        for question in ("_verify_token", "_register_agent"):  # which agents of before 0.13.12 ask as they are made
+            if hasattr(module.Agent, question):
+                stack.enter_context(_set(module.Agent, question, lambda *_: ""))
         yield _Drive(lambda: _agent("local", written), lambda: (_as_entries(started[-1]), ()))
 
 
@@ -226,7 +231,8 @@ def _flow_run(version: str, run_config: Any) -> Any:
         "storage": _storage(),
     }
     run: Dict[str, Any] = {"id": facts.flow_run_id, "name": "flow-run", "flow": GraphQLResult(flow)}
-    run["run_config"] = run_config.serialize() if run_config is not None else None
+    # Before 0.14 it stood at the flow.
+    run["run_config"] = run["flow"]["run_config"] = run_config.serialize() if run_config is not None else None
     return GraphQLResult(run)
 
 
@@ -238,21 +244,29 @@ def _storage() -> Any:
     return Local(directory=os.path.abspath(os.sep), validate=False).serialize()
 
 
-def run_config_of(agent: str, env: Mapping[str, str], template: Optional[Mapping[str, Any]], version: str) -> Any:
-    """The run config that carries variables and a template: a UniversalRun where there is no template.
+def run_config_of(
+    agent: str,
+    env: Mapping[str, str],
+    template: Optional[Mapping[str, Any]] = None,
+    *,
+    version: str,
+    universal: bool = True,
+) -> Any:
+    """A run config that carries variables: a UniversalRun, or the agent's own kind, which alone can carry a template.
 
     Raises:
-        RouteUnavailable: the installed Prefect has no run configs for this agent.
+        RouteUnavailable: the installed Prefect has no run configs, or none of this kind.
     """
     if agent_rules.release(version) < agent_rules.RUN_CONFIGS:
         raise RouteUnavailable(f"Prefect {version} has no run configs: they came with 0.13.12")
     from prefect import run_configs
 
-    if agent == "kubernetes" and template is not None:
-        return run_configs.KubernetesRun(env=dict(env), job_template=dict(template))
-    if agent == "ecs" and template is not None:
-        return run_configs.ECSRun(env=dict(env), task_definition=dict(template))
-    return getattr(run_configs, "UniversalRun", run_configs.LocalRun)(env=dict(env))
+    if template is None and universal:
+        if not hasattr(run_configs, "UniversalRun"):
+            raise RouteUnavailable(f"Prefect {version} has no UniversalRun: it came with 0.14.0")
+        return run_configs.UniversalRun(env=dict(env))
+    more = {_TEMPLATES[agent]: dict(template)} if template is not None else {}
+    return getattr(run_configs, _RUN_CONFIGS[agent])(env=dict(env), **more)
 
 
 def require_run_config(agent: str, run_config: Any) -> None:

@@ -87,7 +87,8 @@ def _real(
         template = _template_of(agent, run_config, template)
     elif run_config is not None or template is not None:
         env = _texts("run_config", run_config)
-        run_config = agents.run_config_of(agent, env, template, version)
+        universal = agent_rules.release(version) >= agent_rules.UNIVERSAL
+        run_config = agents.run_config_of(agent, env, template, version=version, universal=universal)
     folder = getattr(run_config, "working_dir", None)
     written = Written(dict(os.environ), agent_env, env, template or {}, overrides, folder)
     return agents.real(agent, version, written, run_config, secrets)
