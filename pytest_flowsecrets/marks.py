@@ -1,4 +1,7 @@
-"""What ``@pytest.mark.secrets`` and ``@pytest.mark.secret_routes`` say about a test. Nothing of pytest is imported: items and marks are only read."""
+"""What ``@pytest.mark.secrets`` and ``@pytest.mark.secret_routes`` say about a test.
+
+Nothing of pytest is imported: items and marks are only read.
+"""
 
 from __future__ import annotations
 
@@ -98,9 +101,7 @@ def routes_of(definition: Any) -> List[str]:
     from pytest_flowsecrets.routes.roads import checked
 
     try:
-        if mark.kwargs:
-            raise UsageError(f"the secret_routes mark takes names of routes, not {next(iter(mark.kwargs))}=")
-        return checked(mark.args)
+        return checked([*mark.args, *(f"{name}=" for name in mark.kwargs)])
     except UsageError as error:
         raise UsageError(f"{definition.nodeid}: {error}") from None
 

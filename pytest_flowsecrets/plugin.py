@@ -197,7 +197,8 @@ def _enter(item: Any) -> Isolation:
 def _cluster_of(item: Any) -> ClusterSecrets:
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
 
-    return item.stash.setdefault(_cluster, ClusterSecrets())
+    cluster: ClusterSecrets = item.stash.setdefault(_cluster, ClusterSecrets())
+    return cluster
 
 
 def _warn(item: Any, warning: Warning) -> None:

@@ -1,32 +1,27 @@
 """The environment of a flow run as the real agents of the installed Prefect make it.
 
-Each agent is the real class, made by its real constructor, and deploys a flow run by its real ``deploy_flow``; only what
-lies outside Prefect is not there: a LocalAgent's ``Popen`` is recorded instead of called, and Docker, Kubernetes and ECS
-are small servers on loopback (``endpoints``). Nothing is started, and no address but 127.0.0.1 is asked.
+Each agent is the real class, made by its real constructor, and deploys a flow run by its real ``deploy_flow``; only
+what lies outside Prefect is not there (``drivers``). Nothing is started, and no address but 127.0.0.1 is asked.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.errors import RouteUnavailable, UsageError
-from pytest_flowsecrets.routes import agent_rules, endpoints, kubernetes, model
-from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment, Lost, merged
-from pytest_flowsecrets.routes.model import Written
+from pytest_flowsecrets.routes import agent_rules, drivers, kubernetes, model
+from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment, Lost
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
+    from pytest_flowsecrets.routes.model import Written
 
-_NAME = "flowsecrets"  # of the agent, and so of its logger
 _RUN_CONFIGS = {"local": "LocalRun", "docker": "DockerRun", "kubernetes": "KubernetesRun", "ecs": "ECSRun"}
 _TEMPLATES = {"kubernetes": "job_template", "ecs": "task_definition"}
-_CLASSES = {"local": "LocalAgent", "docker": "DockerAgent", "kubernetes": "KubernetesAgent", "ecs": "ECSAgent"}
 _NEEDS = {"kubernetes": ("kubernetes",), "docker": ("docker",), "ecs": ("boto3",)}
 _OLDEST_BOTO = (1, 28)  # the first that is told an address of ECS by AWS_ENDPOINT_URL; older ones would ask Amazon
 
@@ -59,7 +54,9 @@ def _boto_version() -> Tuple[int, ...]:
     return agent_rules.release(metadata.version("boto3"))
 
 
-def real(agent: str, version: str, written: Written, run_config: Any, secrets: Optional[ClusterSecrets]) -> FlowEnvironment:
+def real(
+    agent: str, version: str, written: Written, run_config: Any, secrets: Optional[ClusterSecrets]
+) -> FlowEnvironment:
     """What a flow run of the real agent sees.
 
     Args:
@@ -76,13 +73,13 @@ def real(agent: str, version: str, written: Written, run_config: Any, secrets: O
     """
     require(agent, version)
     with ExitStack() as stack:
-        stack.enter_context(_quiet())
-        drive: _Drive = stack.enter_context(_DRIVES[agent](written))
-        made = drive.make()
+        stack.enter_context(drivers.quiet())
+        driver = stack.enter_context(drivers.DRIVERS[agent](written))
+        made = driver.make()
         run = _flow_run(version, run_config)
         with _refusals(agent):
             made.deploy_flow(run)
-        entries, env_from = drive.entries()
+        entries, env_from = driver.entries()
         written = replace(written, facts=_facts(made, run, entries))
     entries, lost = _with_origins(agent, version, written, entries)
     if agent == "kubernetes":
@@ -91,127 +88,11 @@ def real(agent: str, version: str, written: Written, run_config: Any, secrets: O
     return FlowEnvironment(agent, version, entries, lost, real=True)
 
 
-def _with_origins(
-    agent: str, version: str, written: Written, entries: List[Entry]
-) -> Tuple[List[Entry], List[Lost]]:
+def _with_origins(agent: str, version: str, written: Written, entries: List[Entry]) -> Tuple[List[Entry], List[Lost]]:
     """What the agent made, with the origins that the model tells."""
     expected, lost = model.entries(agent, version, written)
     known = {(entry.name, entry.value, str(entry.source)): entry for entry in expected}
     return [known.get((entry.name, entry.value, str(entry.source)), entry) for entry in entries], lost
-
-
-# -- one driver for each agent -----------------------------------------------------------------------------------------
-
-
-class _Drive:
-    """How one kind of agent is made, and how what it sends is read."""
-
-    def __init__(self, make: Callable[[], Any], entries: Callable[[], Tuple[List[Entry], Any]]) -> None:
-        self.make, self.entries = make, entries
-
-
-@contextmanager
-def _local(written: Written) -> Iterator[_Drive]:
-    from prefect.agent.local import agent as module
-
-    started: List[Mapping[str, str]] = []
-
-    class Process:
-        pid = 0
-
-        def __init__(self, *_: Any, env: Mapping[str, str], **__: Any) -> None:
-            started.append(env)
-
-    with ExitStack() as stack:
-        stack.enter_context(_set(module, "Popen", Process))
-        for question in ("_verify_token", "_register_agent"):  # which agents of before 0.13.12 ask as they are made
-            if hasattr(module.Agent, question):
-                stack.enter_context(_set(module.Agent, question, lambda *_: ""))
-        yield _Drive(lambda: _agent("local", written), lambda: (_as_entries(started[-1]), ()))
-
-
-@contextmanager
-def _docker(written: Written) -> Iterator[_Drive]:
-    with endpoints.serving(endpoints.Docker()) as endpoint, _loopback():
-        url = f"tcp://127.0.0.1:{endpoint.port}"
-
-        def entries() -> Tuple[List[Entry], Any]:
-            pairs = [line.partition("=") for line in endpoint.body("create")["Env"]]
-            return _as_entries({name: text for name, _, text in pairs}), ()
-
-        yield _Drive(lambda: _agent("docker", written, base_url=url, no_pull=True), entries)
-
-
-@contextmanager
-def _kubernetes(written: Written) -> Iterator[_Drive]:
-    import tempfile
-
-    from kubernetes.client import Configuration
-    from kubernetes.config import kube_config
-
-    with ExitStack() as stack:
-        endpoint = stack.enter_context(endpoints.serving(endpoints.Kubernetes()))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="flowsecrets-"))
-        path = os.path.join(folder, "config")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(_KUBE_CONFIG.format(port=endpoint.port))
-        stack.enter_context(_loopback(KUBERNETES_SERVICE_HOST=None, KUBECONFIG=path))
-        stack.enter_context(_set(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", path))
-        stack.enter_context(_set(Configuration, "_default", None))
-
-        def entries() -> Tuple[List[Entry], Any]:
-            container = kubernetes.container_of(endpoint.body("job"))
-            return [kubernetes.entry_of(each, "forced") for each in container["env"]], container.get("envFrom") or ()
-
-        yield _Drive(lambda: _agent("kubernetes", written), entries)
-
-
-@contextmanager
-def _ecs(written: Written) -> Iterator[_Drive]:
-    import boto3
-
-    with ExitStack() as stack:
-        endpoint = stack.enter_context(endpoints.serving(endpoints.Ecs()))
-        url = f"http://127.0.0.1:{endpoint.port}"
-        stack.enter_context(_loopback(AWS_ENDPOINT_URL=url, **_NOT_OURS))
-        if not _session:
-            _session.append(boto3.session.Session())
-        stack.enter_context(_set(boto3, "DEFAULT_SESSION", _session[0]))
-        key = {"aws_access_key_id": "none", "aws_secret_access_key": "none", "region_name": "eu-west-1"}
-
-        def entries() -> Tuple[List[Entry], Any]:
-            definition = endpoint.body("RegisterTaskDefinition")["containerDefinitions"]
-            overrides = endpoint.body("RunTask")["overrides"]["containerOverrides"]
-            sent = model.task_entries(definition, overrides)
-            return merged([replace(entry, origin="forced") for entry in sent])[0], ()
-
-        yield _Drive(lambda: _agent("ecs", written, launch_type="EC2", **key), entries)
-
-
-_session: List[Any] = []  # one of boto3 for all; making one takes longer than all the rest
-_NOT_OURS = {
-    "AWS_PROFILE": None,
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": None,
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-}
-_DRIVES = {"local": _local, "docker": _docker, "kubernetes": _kubernetes, "ecs": _ecs}
-
-_KUBE_CONFIG = """\
-apiVersion: v1
-kind: Config
-current-context: flowsecrets
-clusters: [{{name: flowsecrets, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
-contexts: [{{name: flowsecrets, context: {{cluster: flowsecrets, user: flowsecrets}}}}]
-users: [{{name: flowsecrets, user: {{}}}}]
-"""
-
-
-def _agent(kind: str, written: Written, **more: Any) -> Any:
-    from importlib import import_module
-
-    made = getattr(import_module(f"prefect.agent.{kind}"), _CLASSES[kind])
-    return made(name=_NAME, env_vars=dict(written.agent_env) or None, **more)
 
 
 # -- what an agent is given --------------------------------------------------------------------------------------------
@@ -247,7 +128,7 @@ def _storage() -> Any:
 def run_config_of(
     agent: str,
     env: Mapping[str, str],
-    template: Optional[Mapping[str, Any]] = None,
+    template: Mapping[str, Any],
     *,
     version: str,
     universal: bool = True,
@@ -261,11 +142,11 @@ def run_config_of(
         raise RouteUnavailable(f"Prefect {version} has no run configs: they came with 0.13.12")
     from prefect import run_configs
 
-    if template is None and universal:
+    if not template and universal:
         if not hasattr(run_configs, "UniversalRun"):
             raise RouteUnavailable(f"Prefect {version} has no UniversalRun: it came with 0.14.0")
         return run_configs.UniversalRun(env=dict(env))
-    more = {_TEMPLATES[agent]: dict(template)} if template is not None else {}
+    more = {_TEMPLATES[agent]: dict(template)} if template else {}
     return getattr(run_configs, _RUN_CONFIGS[agent])(env=dict(env), **more)
 
 
@@ -281,7 +162,9 @@ def require_run_config(agent: str, run_config: Any) -> None:
     if not isinstance(run_config, RunConfig):
         raise UsageError(f"a run config is a mapping of variables or one of prefect.run_configs, not a {kind}")
     if kind not in ("UniversalRun", _RUN_CONFIGS[agent]):
-        raise UsageError(f"a {kind} is for another agent: the {agent} agent takes {_RUN_CONFIGS[agent]} or UniversalRun")
+        raise UsageError(
+            f"a {kind} is for another agent: the {agent} agent takes {_RUN_CONFIGS[agent]} or UniversalRun"
+        )
 
 
 def _facts(made: Any, run: Any, entries: List[Entry]) -> agent_rules.Facts:
@@ -307,11 +190,7 @@ def _facts(made: Any, run: Any, entries: List[Entry]) -> agent_rules.Facts:
     )
 
 
-def _as_entries(texts: Mapping[str, str]) -> List[Entry]:
-    return [Entry(name, text, "forced") for name, text in texts.items()]
-
-
-# -- the surroundings --------------------------------------------------------------------------------------------------
+# -- what refuses ------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -319,7 +198,7 @@ def _refusals(agent: str) -> Iterator[None]:
     """Tell what infrastructure or agent refuse in one line, without the body of the request, which holds values."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - each client has its own kinds
+    except Exception as error:
         told = _reason(error)
         if told is None:
             raise
@@ -340,52 +219,3 @@ def _reason(error: Exception) -> Optional[str]:
     if type(error).__name__ == "ParamValidationError":
         return "a value is no text"
     return None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Agents log on handlers of their own, and warn where they look for a cluster."""
-    agent, cluster = logging.getLogger(_NAME), logging.getLogger("prefect.kubernetes")
-    before, level = list(agent.handlers), cluster.level
-    agent.addHandler(logging.NullHandler())
-    stream = logging.StreamHandler(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - closed below
-    agent.addHandler(stream)  # an agent adds one of its own only where there is none
-    cluster.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        agent.handlers[:] = before
-        stream.stream.close()
-        cluster.setLevel(level)
-
-
-@contextmanager
-def _loopback(**variables: Optional[str]) -> Iterator[None]:
-    """Let the clients of this block ask 127.0.0.1 directly, with these variables set, those of None removed."""
-    direct = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **variables}
-    before = {name: os.environ.get(name) for name in direct}
-    _environ(direct)
-    try:
-        yield
-    finally:
-        _environ(before)
-
-
-def _environ(variables: Mapping[str, Optional[str]]) -> None:
-    for name, text in variables.items():
-        if text is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = text
-
-
-@contextmanager
-def _set(owner: Any, name: str, value: Any) -> Iterator[None]:
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, MutableMapping, Optional, Tuple, Union
@@ -117,9 +116,12 @@ def _decoded(manifest: Mapping[str, Any], kind: str) -> Dict[str, Any]:
     found = dict(manifest.get("data") or {}) if kind == "ConfigMap" else {}
     encoded = manifest.get("binaryData" if kind == "ConfigMap" else "data") or {}
     name = (manifest.get("metadata") or {}).get("name")
-    for key, text in encoded.items():
-        try:
-            found[key] = base64.b64decode(re.sub(r"[\r\n]", "", text), validate=True)
-        except (TypeError, ValueError, binascii.Error):
-            raise UsageError(f"{kind} {name}: {key} of data is no base64; give plain text in stringData") from None
+    found.update((key, _from_base64(f"{kind} {name}: {key}", text)) for key, text in encoded.items())
     return found
+
+
+def _from_base64(what: str, text: Any) -> bytes:
+    try:
+        return base64.b64decode(re.sub(r"[\r\n]", "", text), validate=True)
+    except (TypeError, ValueError):
+        raise UsageError(f"{what} of data is no base64; give plain text in stringData") from None

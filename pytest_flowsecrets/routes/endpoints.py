@@ -1,4 +1,4 @@
-"""Just enough of Docker, Kubernetes and ECS for the real agents: small HTTP servers on loopback that keep what they get.
+"""Just enough of Docker, Kubernetes and ECS for the real agents: small servers on loopback that keep what they get.
 
 They answer what the agents' own clients ask (``docker``, ``kubernetes``, ``boto3``), start nothing, and refuse what the
 real ones refuse of a container's environment. Each lives for one ``with`` block.

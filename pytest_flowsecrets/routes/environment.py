@@ -82,7 +82,7 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
         real: whether the agent's own code made it, not the model.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of
         self,
         agent: str,
         version: str,
@@ -122,7 +122,7 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
 
     @property
     def dropped(self) -> Tuple[Lost, ...]:
-        """References (``secretKeyRef``) that the agent dropped without a word, because the name is set elsewhere too."""
+        """References (``secretKeyRef``) that the agent dropped without a word: the name is set elsewhere, too."""
         return tuple(one for one in self.lost if one.entry.source is not None)
 
     @property

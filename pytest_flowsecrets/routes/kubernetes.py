@@ -1,19 +1,21 @@
 """Kubernetes without a cluster: Secret objects, and the environment that a kubelet makes for a container.
 
-The kubelet's order, from its ``makeEnvironment``: first ``envFrom``, a later source over an earlier one; then ``env`` in
-order, a later entry over an earlier one of the same name, where ``$(NAME)`` in a ``value`` stands for what is known of
-``NAME`` by then (unknown names stay as they are, ``$$`` is a dollar). What a Secret holds is never expanded. A Secret or
-a key that is missing keeps the container from starting, unless the reference says ``optional: true``.
+The kubelet's order, from its ``makeEnvironment``: first ``envFrom``, a later source over an earlier one; then ``env``
+in order, a later entry over an earlier one of the same name, where ``$(NAME)`` in a ``value`` stands for what is known
+of ``NAME`` by then (unknown names stay as they are, ``$$`` is a dollar). What a Secret holds is never expanded. A
+Secret or a key that is missing keeps the container from starting, unless the reference says ``optional: true``.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.errors import CreateContainerConfigError, UsageError
-from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment, Lost
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.routes.cluster import ClusterSecrets
 
 _REFERENCE = re.compile(r"\$(?:\((?P<name>[^)]*)\)|(?P<other>.))", re.DOTALL)
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
@@ -132,7 +134,9 @@ class _Pod:
         assert self._secrets is not None  # noqa: S101 - asked for by the callers
         found = self._secrets.texts(_kind(kind), reference.get("name", ""))
         if found is None and not reference.get("optional"):
-            raise CreateContainerConfigError(_kind(kind), reference.get("name", ""), None, self._namespace(), wanted=key)
+            raise CreateContainerConfigError(
+                _kind(kind), reference.get("name", ""), None, self._namespace(), wanted=key
+            )
         return found or {}
 
     def _namespace(self) -> str:

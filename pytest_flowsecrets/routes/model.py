@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.routes import agent_rules, kubernetes
 from pytest_flowsecrets.routes.agent_rules import Facts
 from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment, Lost, merged
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.routes.cluster import ClusterSecrets
 
 Texts = Mapping[str, Optional[str]]
 
@@ -40,9 +43,7 @@ class Written:
     facts: Facts = field(default_factory=Facts)
 
 
-def modelled(
-    agent: str, version: str, written: Written, secrets: Optional[kubernetes.ClusterSecrets] = None
-) -> FlowEnvironment:
+def modelled(agent: str, version: str, written: Written, secrets: Optional[ClusterSecrets] = None) -> FlowEnvironment:
     """What a flow run of this agent sees.
 
     Args:
@@ -106,9 +107,7 @@ def _ecs(version: str, written: Written) -> Tuple[List[Entry], List[Lost]]:
     overrides = (written.overrides.get("overrides") or {}).get("containerOverrides")
     image = _entries("default", {"PREFECT__CONTEXT__IMAGE": written.facts.image})
     in_definition = task_entries(definition, [])
-    return merged(
-        in_definition + image + task_entries([], overrides) + _set_by_agent("ecs", version, written)
-    )
+    return merged(in_definition + image + task_entries([], overrides) + _set_by_agent("ecs", version, written))
 
 
 def task_entries(definition: Any, overrides: Any) -> List[Entry]:

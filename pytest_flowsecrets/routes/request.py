@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Union
 
 from pytest_flowsecrets.errors import UsageError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Template = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
 
-def flow_environment(
+def flow_environment(  # noqa: PLR0913 - what is written where
     agent: str = "local",
     *,
     run_config: Any = None,
@@ -48,17 +49,17 @@ def flow_environment(
     """
     if agent not in agent_rules.AGENTS:
         raise UsageError(f"{agent!r} is no agent: choose one of {', '.join(agent_rules.AGENTS)}")
-    template = _template(agent, job_template, task_definition)
-    given = _texts("agent_env", agent_env)
     from pytest_flowsecrets.isolation.version import installed_version
 
+    template = _template(agent, job_template, task_definition) or {}
+    written = Written(dict(os.environ), _texts("agent_env", agent_env), template=template)
     installed = installed_version()
     if installed is None or prefect_version not in (None, installed):
-        written = Written(dict(os.environ), given, _run_env(run_config), template or {})
+        written = replace(written, run_env=_run_env(run_config))
         return model.modelled(agent, prefect_version or installed or "1.4.1", written, cluster_secrets)
     with ExitStack() as stack:
         _isolate(stack)
-        return _real(agent, installed, given, run_config, template, cluster_secrets)
+        return _real(agent, installed, replace(written, host=dict(os.environ)), run_config, cluster_secrets)
 
 
 def _isolate(stack: ExitStack) -> None:
@@ -69,28 +70,26 @@ def _isolate(stack: ExitStack) -> None:
 
 
 def _real(
-    agent: str,
-    version: str,
-    agent_env: Mapping[str, str],
-    run_config: Any,
-    template: Optional[Mapping[str, Any]],
-    secrets: Optional[ClusterSecrets],
+    agent: str, version: str, written: Written, run_config: Any, secrets: Optional[ClusterSecrets]
 ) -> FlowEnvironment:
     from pytest_flowsecrets.routes import agents
 
     agents.require(agent, version)
-    env: Mapping[str, str] = {}
-    overrides: Mapping[str, Any] = {}
     if run_config is not None and not isinstance(run_config, Mapping):
         agents.require_run_config(agent, run_config)
-        env, overrides = run_config.env or {}, getattr(run_config, "run_task_kwargs", None) or {}
-        template = _template_of(agent, run_config, template)
-    elif run_config is not None or template is not None:
-        env = _texts("run_config", run_config)
+        written = replace(
+            written,
+            run_env=run_config.env or {},
+            template=_template_of(agent, run_config, written.template),
+            overrides=getattr(run_config, "run_task_kwargs", None) or {},
+            working_dir=getattr(run_config, "working_dir", None),
+        )
+    elif run_config is not None or written.template:
+        written = replace(written, run_env=_texts("run_config", run_config))
         universal = agent_rules.release(version) >= agent_rules.UNIVERSAL
-        run_config = agents.run_config_of(agent, env, template, version=version, universal=universal)
-    folder = getattr(run_config, "working_dir", None)
-    written = Written(dict(os.environ), agent_env, env, template or {}, overrides, folder)
+        run_config = agents.run_config_of(
+            agent, written.run_env, written.template, version=version, universal=universal
+        )
     return agents.real(agent, version, written, run_config, secrets)
 
 
@@ -106,13 +105,13 @@ def _template(agent: str, job: Optional[Template], task: Optional[Template]) -> 
     return None
 
 
-def _template_of(agent: str, run_config: Any, template: Optional[Mapping[str, Any]]) -> Optional[Mapping[str, Any]]:
+def _template_of(agent: str, run_config: Any, template: Mapping[str, Any]) -> Mapping[str, Any]:
     """The template that counts: that of the run config itself, if it has one."""
     name = {"kubernetes": "job_template", "ecs": "task_definition"}.get(agent, "")
     own = getattr(run_config, name, None) or getattr(run_config, f"{name}_path", None)
     if own is not None:
         return manifests.load_one(own, name.replace("_", " "))
-    if template is not None:
+    if template:
         setattr(run_config, name, dict(template))
     return template
 

@@ -36,7 +36,7 @@ _OF_THE_RUN = (
     "PREFECT__CLOUD__SEND_FLOW_RUN_LOGS",
     "PREFECT__LOGGING__LOG_TO_CLOUD",
 )
-_SECRET = "flowsecrets"  # the Kubernetes Secret that the job template refers to
+_OBJECT = "flowsecrets"  # the Kubernetes Secret that the job template refers to
 
 Texts = Dict[str, str]
 
@@ -137,7 +137,7 @@ def _run_config(variant: str, secrets: Mapping[str, Any], isolation: Isolation, 
 
     agent = "local" if variant == "universal" else variant
     agents.require(agent, version)
-    made = agents.run_config_of(agent, _variables(secrets), version=version, universal=variant == "universal")
+    made = agents.run_config_of(agent, _variables(secrets), {}, version=version, universal=variant == "universal")
     _apply(flow_environment(agent, run_config=made), isolation)
 
 
@@ -146,14 +146,14 @@ def _job_template(variant: str, secrets: Mapping[str, Any], isolation: Isolation
     isolation.require_prefect("the route job_template")
     variables = _variables(secrets)
     if variant == "envFrom":
-        cluster[_SECRET] = _written(secrets)
-        container: Dict[str, Any] = {"envFrom": [{"prefix": SECRETS_PREFIX, "secretRef": {"name": _SECRET}}]}
+        cluster[_OBJECT] = _written(secrets)
+        container: Dict[str, Any] = {"envFrom": [{"prefix": SECRETS_PREFIX, "secretRef": {"name": _OBJECT}}]}
     elif variant == "value":
         container = {"env": [{"name": name, "value": text} for name, text in variables.items()]}
     else:
         keys = {name: f"secret-{number}" for number, name in enumerate(variables, 1)}
-        cluster[_SECRET] = {keys[name]: text for name, text in variables.items()}
-        references = {name: {"secretKeyRef": {"name": _SECRET, "key": key}} for name, key in keys.items()}
+        cluster[_OBJECT] = {keys[name]: text for name, text in variables.items()}
+        references = {name: {"secretKeyRef": {"name": _OBJECT, "key": key}} for name, key in keys.items()}
         container = {"env": [{"name": name, "valueFrom": reference} for name, reference in references.items()]}
     template = {"spec": {"template": {"spec": {"containers": [{"name": "flow", **container}]}}}}
     _apply(flow_environment("kubernetes", job_template=template, cluster_secrets=cluster), isolation)
