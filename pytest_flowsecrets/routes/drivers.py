@@ -11,7 +11,7 @@ import os
 import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.routes import endpoints, kubernetes, model
 from pytest_flowsecrets.routes.environment import Entry, merged
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "flowsecrets"  # of the agent, and so of its logger
 _CLASSES = {"local": "LocalAgent", "docker": "DockerAgent", "kubernetes": "KubernetesAgent", "ecs": "ECSAgent"}
+_PROXIES = [name for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper())]
 Sent = Tuple[List[Entry], Any]  # the variables in order, and ``envFrom``
 
 
@@ -164,7 +165,7 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def _loopback(**variables: Optional[str]) -> Iterator[None]:
     """Let the clients of this block ask 127.0.0.1 directly, with these variables set, those of None removed."""
-    direct = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **variables}
+    direct: Dict[str, Optional[str]] = {**dict.fromkeys(_PROXIES), **variables}
     before = {name: os.environ.get(name) for name in direct}
     _environ(direct)
     try:

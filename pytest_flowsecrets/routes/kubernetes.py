@@ -143,6 +143,8 @@ class _Pod:
         return self._secrets.namespace if self._secrets is not None else "default"
 
     def _set(self, entry: Entry) -> None:
+        if "\0" in (entry.value or ""):
+            raise UsageError(f"{entry.name} holds NUL, which no variable can")
         former = self.variables.pop(entry.name, None)
         if former is not None:
             self.lost.append(Lost(former, entry))
@@ -177,7 +179,9 @@ def _told(source: Source) -> str:
 
 
 def refused(container: Mapping[str, Any]) -> Iterator[str]:
-    """What the API server of Kubernetes says against the variables of a container; names only."""
+    """What the API server of Kubernetes says against a container and its variables; names only."""
+    if not container.get("name"):
+        yield "its first container is missing or has no name: write containers: [{name: flow}]"
     names: Sequence[Any] = container.get("env") or ()
     for variable in names:
         name = variable.get("name")

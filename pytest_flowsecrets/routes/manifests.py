@@ -25,7 +25,7 @@ def load_all(path: Path) -> List[Any]:
         place = f"{os.fspath(path)}:{mark.line + 1}:{mark.column + 1}" if mark else os.fspath(path)
         raise UsageError(f"{place}: no YAML; a template with {{{{ }}}} has to be rendered first") from None
     except (OSError, UnicodeDecodeError) as error:
-        reason = (getattr(error, "strerror", None) or "not UTF-8").lower()
+        reason = str(error.strerror).lower() if isinstance(error, OSError) else "not UTF-8"
         raise UsageError(f"{os.fspath(path)}: {reason}") from None
     except RecursionError:
         raise UsageError(f"{os.fspath(path)}: nested too deeply") from None

@@ -74,19 +74,15 @@ def entries(agent: str, version: str, written: Written) -> Tuple[List[Entry], Li
 
 def _local(version: str, written: Written) -> Tuple[List[Entry], List[Lost]]:
     facts = written.facts
-    forced = agent_rules.forced("local", version, facts)
     if agent_rules.release(version) < agent_rules.RUN_CONFIGS:
+        forced = agent_rules.forced("local", version, facts)
         given = {name: text for name, text in forced.items() if text is not None}
         host = _entries("host", written.host) + _entries("forced", given) + _entries("agent", written.agent_env)
         left = {entry.name: entry.value for entry in merged(host)[0]}
         return merged(host + _entries("default", {"PYTHONPATH": _path(left.get("PYTHONPATH"), facts.folder)}))
     path = _path(written.working_dir or facts.folder, written.host.get("PYTHONPATH"))
-    return merged(
-        _entries("default", agent_rules.log_default(version, facts))
-        + _entries("host", written.host)
-        + _entries("default", {**agent_rules.defaults("local", version, facts), "PYTHONPATH": path})
-        + _above(written, forced)
-    )
+    defaults = _entries("default", {**agent_rules.defaults("local", version, facts), "PYTHONPATH": path})
+    return merged([*_entries("host", written.host), *defaults, *_above("local", version, written)])
 
 
 def _docker(version: str, written: Written) -> Tuple[List[Entry], List[Lost]]:
@@ -121,15 +117,17 @@ def task_entries(definition: Any, overrides: Any) -> List[Entry]:
 
 
 def _set_by_agent(agent: str, version: str, written: Written) -> List[Entry]:
-    logs = agent_rules.log_default(version, written.facts)
     defaults = agent_rules.defaults(agent, version, written.facts)
-    return _entries("default", {**logs, **defaults}) + _above(
-        written, agent_rules.forced(agent, version, written.facts)
-    )
+    return [*_entries("default", defaults), *_above(agent, version, written)]
 
 
-def _above(written: Written, forced: Texts) -> List[Entry]:
-    return _entries("agent", written.agent_env) + _entries("run_config", written.run_env) + _entries("forced", forced)
+def _above(agent: str, version: str, written: Written) -> List[Entry]:
+    """From ``--env`` on; a flow run may switch its logs off, by any variable that the agent knows by then."""
+    user = _entries("agent", written.agent_env) + _entries("run_config", written.run_env)
+    known = {entry.name for entry in user} | (set(written.host) if agent == "local" else set())
+    logs = agent_rules.log_default(version, written.facts)
+    default = _entries("default", {name: text for name, text in logs.items() if name not in known})
+    return user + default + _entries("forced", agent_rules.forced(agent, version, written.facts))
 
 
 def _entries(origin: str, texts: Texts) -> List[Entry]:
