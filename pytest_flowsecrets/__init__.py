@@ -8,6 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.cloud import FakeCloud, FakeServer
+    from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
+    from pytest_flowsecrets.backend.tenants import Tenant
+    from pytest_flowsecrets.clock import FlowClock, frozen_clock
     from pytest_flowsecrets.errors import (
         CloudUnreachable,
         ConfigSyntaxError,
@@ -17,10 +21,12 @@ if TYPE_CHECKING:
         PrefectNotInstalled,
         RouteUnavailable,
         SecretChangedWarning,
+        SecretReceived,
         SecretRejected,
         TomlDialectWarning,
         UnsupportedPrefect,
         UsageError,
+        WriteOnlySecret,
     )
     from pytest_flowsecrets.isolation.home import PrefectHome
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
@@ -30,10 +36,14 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.routes.request import flow_environment
 
 __all__ = [
+    "CloudSecrets",
     "CloudUnreachable",
     "ClusterSecrets",
     "ConfigSyntaxError",
     "CreateContainerConfigError",
+    "FakeCloud",
+    "FakeServer",
+    "FlowClock",
     "FlowEnvironment",
     "FlowSecretsError",
     "IsolationEnded",
@@ -42,15 +52,25 @@ __all__ = [
     "PrefectNotInstalled",
     "RouteUnavailable",
     "SecretChangedWarning",
+    "SecretReceived",
     "SecretRejected",
+    "Tenant",
     "TomlDialectWarning",
     "UnsupportedPrefect",
     "UsageError",
+    "WriteOnlySecret",
     "flow_environment",
+    "frozen_clock",
     "isolated_prefect",
 ]
 
 _HOMES = {
+    "CloudSecrets": "pytest_flowsecrets.backend.cloud_secrets",
+    "FakeCloud": "pytest_flowsecrets.backend.cloud",
+    "FakeServer": "pytest_flowsecrets.backend.cloud",
+    "Tenant": "pytest_flowsecrets.backend.tenants",
+    "FlowClock": "pytest_flowsecrets.clock",
+    "frozen_clock": "pytest_flowsecrets.clock",
     "LocalSecrets": "pytest_flowsecrets.isolation.secrets",
     "PrefectHome": "pytest_flowsecrets.isolation.home",
     "isolated_prefect": "pytest_flowsecrets.isolation.stack",

@@ -6,7 +6,7 @@ pickles, because pytest-xdist sends them from its workers to the terminal.
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Sequence
 
 
 class FlowSecretsError(Exception):
@@ -92,6 +92,42 @@ class IsolationEnded(FlowSecretsError):  # noqa: N818
 
 class CloudUnreachable(FlowSecretsError, ConnectionError):  # noqa: N818
     """Something asked the default address of Prefect Cloud from inside an isolation."""
+
+
+class WriteOnlySecret(FlowSecretsError):  # noqa: N818
+    """The value of a secret of the fake Prefect Cloud was asked for; as in Prefect Cloud, it cannot be had.
+
+    Args:
+        name: of the secret.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"secret {self.name!r} can be set, not read, as in Prefect Cloud: compare it with "
+            f"prefect_cloud.secrets.holds({self.name!r}, value), or read it as a flow run does, with "
+            f"Secret({self.name!r}).get() inside `with prefect_cloud.executing():`"
+        )
+
+
+class SecretReceived(FlowSecretsError, AssertionError):  # noqa: N818
+    """The API was sent the value of a secret, by something else than the mutation that sets it.
+
+    Args:
+        name: of the secret.
+        places: where its value stood: root fields of the operation, and the way to the value in what was sent.
+    """
+
+    def __init__(self, name: str, places: Sequence[str]) -> None:
+        super().__init__(name, tuple(places))
+        self.name, self.places = name, tuple(places)
+
+    def __str__(self) -> str:
+        shown = "".join(f"\n  {place}" for place in self.places)
+        return f"the API was sent the value of the secret {self.name!r}:{shown}"
 
 
 class SecretChangedWarning(UserWarning):

@@ -22,13 +22,27 @@ from pytest_flowsecrets.isolation import environ
 from pytest_flowsecrets.options import OPTIONS, Setting, resolve_all
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.cloud import FakeCloud, FakeServer
+    from pytest_flowsecrets.clock import FlowClock
     from pytest_flowsecrets.isolation.home import PrefectHome
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
 
 ISOLATION = "flowsecrets_isolation"
-FIXTURES = frozenset({ISOLATION, "local_secrets", "prefect_home", "real_prefect", marks.ROUTE, "flow_environment"})
+CLOCK = "flow_clock"
+FIXTURES = frozenset(
+    {
+        ISOLATION,
+        "local_secrets",
+        "prefect_home",
+        "real_prefect",
+        "prefect_cloud",
+        "prefect_server",
+        marks.ROUTE,
+        "flow_environment",
+    }
+)
 
 _settings = pytest.StashKey[Mapping[str, Setting]]()
 _depth = pytest.StashKey[int]()
@@ -132,13 +146,16 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> No
 
     So a user's ``monkeypatch`` is undone inside it, and what a session fixture declares is there when it begins.
     """
-    if fixturedef.scope == "function" and fixturedef.argname != ISOLATION and request.node.stash.get(_asks, False):
-        try:
-            request.getfixturevalue(ISOLATION)
-        except BaseException:
-            # Newer pytest finishes only what was begun, and would find this fixture half begun in the next test.
-            fixturedef.cached_result = (None, fixturedef.cache_key(request), None)
-            raise
+    if fixturedef.scope == "function" and fixturedef.argname != ISOLATION:
+        if request.node.stash.get(_asks, False):
+            try:
+                request.getfixturevalue(ISOLATION)
+            except BaseException:
+                # Newer pytest finishes only what was begun, and would find this fixture half begun in the next test.
+                fixturedef.cached_result = (None, fixturedef.cache_key(request), None)
+                raise
+        if fixturedef.argname != CLOCK and CLOCK in request.fixturenames:  # so that `monkeypatch` is undone inside it
+            request.getfixturevalue(CLOCK)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -245,6 +262,42 @@ def real_prefect(flowsecrets_isolation: Isolation) -> Any:
 def prefect_home(flowsecrets_isolation: Isolation) -> PrefectHome:
     """A private ``~/.prefect``: ``.path``, ``.write_config()``, ``.write_backend()``."""
     return flowsecrets_isolation.home
+
+
+@pytest.fixture
+def flow_clock() -> Iterator[FlowClock]:
+    """Time that stands still until the test moves it, for Prefect and the fake API alike.
+
+    ``.now``, ``.tick()``, ``.move_to()``.
+    """
+    from pytest_flowsecrets.clock import frozen_clock
+
+    with frozen_clock() as clock:
+        yield clock
+
+
+@pytest.fixture
+def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[FakeCloud]:  # noqa: ARG001 - it joins this one
+    """A fake Prefect Cloud of this test's own, to which Prefect talks: ``.secrets``, ``.client``, ``.executing()``, ….
+
+    ``.url``, ``.add_tenant()``, ``.requests``, ``.faults``, ``.assert_never_received()``.
+    """
+    from pytest_flowsecrets.backend.cloud import FakeCloud
+
+    with FakeCloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def prefect_server(flowsecrets_isolation: Isolation) -> Iterator[FakeServer]:  # noqa: ARG001 - it joins this one
+    """A fake Prefect Server of this test's own, to which Prefect talks: ``.url``, ``.client``, ``.requests``, ….
+
+    It has no secrets: those of ``local_secrets`` and the marker count.
+    """
+    from pytest_flowsecrets.backend.cloud import FakeServer
+
+    with FakeServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -18,14 +18,14 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "demo_project" not in
 ROOMS = [
     {"plugin", "cli", "demo", "commands"},
     {"marks"},
-    {"isolation", "routes", "backend", "leaks", "clock", "strategies", "_strategies"},
+    {"isolation", "routes", "backend", "leaks", "clock", "naps", "strategies", "_strategies"},
     {"resolution", "options"},
     {"errors"},
 ]
 # Foreign packages that only certain modules may import. Where Prefect runs, `toml` is taken from its own module.
 ONLY_IN = {
     "pytest": {"plugin"},
-    "prefect": {"isolation/legacy", "routes/agents", "backend/runs"},
+    "prefect": {"isolation/legacy", "routes/agents", "routes/drivers", "backend/runs", "backend/client"},
     "graphql": {"backend"},
     "hypothesis": {"strategies", "_strategies"},
     "freezegun": {"clock"},

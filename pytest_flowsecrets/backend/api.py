@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Callable, NoReturn, Optional, Sequence
 
 from pytest_flowsecrets.backend import engine, wire
@@ -13,14 +12,11 @@ from pytest_flowsecrets.backend.journal import Journal
 from pytest_flowsecrets.backend.keys import Caller, Keyring
 from pytest_flowsecrets.backend.store import Store
 from pytest_flowsecrets.backend.vault import Vault
+from pytest_flowsecrets.clock import now as utc_now
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from typing import Mapping
-
-
-def utc_now() -> datetime:
-    """The present moment, aware, in UTC; a frozen one while ``flow_clock`` or freezegun freezes it."""
-    return datetime.now(timezone.utc)
 
 
 class World:
@@ -36,7 +32,7 @@ class World:
         self.now = now or utc_now
         self.store = Store(self.now)
         self.keyring = Keyring(self.now, open_to_all=backend == "server")
-        self.vault = Vault(self.now, self._readers)
+        self.vault: Vault = Vault(self.now, self._readers)
         self.journal = Journal()
         self.faults = Faults()
 
@@ -51,9 +47,9 @@ class World:
         at, began = self.now(), _seconds()
         try:
             operation = wire.read_operation(request)
-        except wire.HttpFault as fault:
-            self.journal.record(request, at=at, seconds=_seconds() - began, status=fault.status)
-            return wire.write_fault(request, fault)
+        except wire.HttpFault as refused:
+            self.journal.record(request, at=at, seconds=_seconds() - began, status=refused.status)
+            return wire.write_fault(request, refused)
         caller = self.caller(request.headers)
         fault, outline = self.faults.take(operation, caller)
         answer = engine.Answer(kind=outline.kind, fields=outline.fields)
@@ -92,8 +88,8 @@ class World:
             Unauthenticated: anybody else, or not now.
         """
         self.keyring.require_runner(caller, tenant_id)
-        runs = self.store.linked("flow_run", "tenant_id", tenant_id)
-        running = [row["id"] for row in runs if row["state"] == "Running"]
+        found = self.store.linked("flow_run", "state", "Running")
+        running = [row["id"] for row in found if row["tenant_id"] == tenant_id]
         if not running:
             raise Unauthenticated(
                 "AuthenticationError: Forbidden: a secret's value can be read while a flow run is Running only"

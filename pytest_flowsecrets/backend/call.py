@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional
 
 from pytest_flowsecrets.backend.errors import ApiError, Unauthenticated
 
@@ -50,21 +50,29 @@ class Call:
             return str(tenant["id"])
         raise ApiError("No tenant found")
 
+    def tenant_of(self, tenant_id: Optional[str]) -> str:
+        """The tenant that an input names, or else the caller's.
+
+        Raises:
+            ApiError: it is none of the caller's.
+        """
+        return self.tenant_id if tenant_id is None else str(self.must("tenant", tenant_id)["id"])
+
     def sees(self, row: Row) -> bool:
         """Whether the caller may know of this row. On Server everybody sees everything."""
         return self.world.backend == "server" or row["tenant_id"] == self.tenant_id
 
     def rows(self, table: str) -> List[Row]:
         """All rows of a table that the caller may see, oldest first."""
-        if table == "secret":
-            return [dict(row) for row in self.world.vault.rows(self.tenant_id)]
+        if table in _ODD:
+            return _ODD[table](self)
         if self.world.backend == "server":
             return self.store.all(table)
         return self.store.linked(table, "tenant_id", self.tenant_id)
 
     def row(self, table: str, row_id: Optional[str]) -> Optional[Row]:
         """The row of this id if the caller may see it."""
-        if table == "secret":
+        if table in _ODD:
             return next((row for row in self.rows(table) if row["id"] == row_id), None)
         row = self.store.get(table, row_id)
         return row if row is not None and self.sees(row) else None
@@ -80,6 +88,31 @@ class Call:
             raise ApiError(f"{table.replace('_', ' ').capitalize()} not found")
         return row
 
-    def linked(self, link: Link, row: Row) -> List[Row]:
-        """The rows of a table that link to this one."""
-        return [other for other in self.store.linked(link[0], link[1], row["id"]) if self.sees(other)]
+    def linked(self, link: Link, row_id: str) -> List[Row]:
+        """The rows of a table that link to this id."""
+        return [row for row in self.store.linked(link[0], link[1], row_id) if self.sees(row)]
+
+    def tenants(self) -> List[Row]:
+        """All that the key is good for, the one that the request is about first."""
+        if self.world.backend == "server":
+            return self.store.all("tenant")
+        own = dict.fromkeys((self.tenant_id, *self.caller.tenant_ids))
+        return [row for row in (self.store.get("tenant", tenant_id) for tenant_id in own) if row is not None]
+
+    def indexes(self, table: str, column: str) -> bool:
+        """Whether ``linked`` knows this column of a table."""
+        return table not in _ODD and self.store.indexes(table, column)
+
+    def users(self) -> List[Row]:
+        """The caller's own."""
+        user = self.store.get("user", self.caller.user_id)
+        return [] if user is None else [user]
+
+
+# Tables of which a caller sees something else than the rows of its tenant.
+_ODD: Mapping[str, Callable[[Call], List[Row]]] = {
+    "tenant": Call.tenants,
+    "secret": lambda call: call.world.vault.rows(call.tenant_id),
+    "user": Call.users,
+    "membership": lambda call: call.store.linked("membership", "user_id", call.caller.user_id),
+}

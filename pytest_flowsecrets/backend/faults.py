@@ -100,9 +100,13 @@ class Fault:
         left = "for ever" if self.left == math.inf else f"{self.left:.0f} left"
         return f"<{self._told} {self._match}, {len(self.hits)} used, {left}>"
 
-    def fits(self, asked: Asked) -> bool:
-        """Whether this is an operation that it is about."""
-        return self._match.fits(asked)
+    def answering(self, asked: Asked) -> Optional[Fault]:
+        """This fault, if it is about an operation; another one, if ``when`` fails."""
+        try:
+            return self if self._match.fits(asked) else None
+        except Exception as error:  # noqa: BLE001 - it is the test's own function; its text may hold a value
+            told = f"the function `when` of a fault ({self}) raised {type(error).__name__}"
+        return Fault(self._faults, "a `when` that failed", lambda request, _: write_error(request, told), Match())
 
     def answer(self, request: Request, carry_out: Callable[[], Response]) -> Response:
         """Do what it is there for."""
@@ -285,13 +289,12 @@ class Faults:
             return None, Outline("", ())
         asked = _asked(operation, caller)
         with self._lock:
-            for fault in self._faults:
-                if fault.fits(asked):
-                    fault.hits.append(asked)
-                    if fault.left <= 0:
-                        self._faults.remove(fault)
-                    return fault, Outline(asked.kind, asked.fields)
-        return None, Outline(asked.kind, asked.fields)
+            fault = next(filter(None, (fault.answering(asked) for fault in self._faults)), None)
+            if fault is not None:
+                fault.hits.append(asked)
+                if fault in self._faults and fault.left <= 0:
+                    self._faults.remove(fault)
+        return fault, Outline(asked.kind, asked.fields)
 
 
 def _asked(operation: Operation, caller: Optional[Caller]) -> Asked:

@@ -117,6 +117,11 @@ class Keyring:
         with self._lock:
             return self._keys.pop(key_id, None) is not None
 
+    def revoke_text(self, text: str) -> bool:
+        """As ``revoke``, by the key itself."""
+        key = self._find(text)
+        return key is not None and self.revoke(key.id)
+
     def admit(self, user_id: str, tenant_id: str) -> None:
         """Let the USER keys of a user be good for one tenant more."""
         with self._lock:

@@ -18,7 +18,7 @@ _LITERAL = re.compile(
 
 
 class Outline(NamedTuple):
-    """What an operation is (``query``, ``mutation``, ``subscription`` or empty) and its root fields, without aliases."""
+    """What an operation is (``query``, ``mutation``, ``subscription``, or empty) and its root fields, no aliases."""
 
     kind: str
     fields: Tuple[str, ...]

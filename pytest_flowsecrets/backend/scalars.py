@@ -1,4 +1,4 @@
-"""The scalars of both halves of the API: uuid, timestamptz and jsonb of the tables; UUID, DateTime and JSON of the rest.
+"""The scalars of both halves of the API: uuid, timestamptz, jsonb of the tables; UUID, DateTime, JSON of the rest.
 
 No error here says what the value was.
 """
@@ -18,11 +18,9 @@ _TIME = re.compile(
 
 def read_uuid(value: Any) -> str:
     """An id in the usual spelling."""
-    if not isinstance(value, str):
-        raise ValueError("expected the text of an id")
     try:
         return str(uuid.UUID(value))
-    except ValueError:
+    except (ValueError, TypeError, AttributeError):
         raise ValueError("expected 32 hexadecimal digits") from None
 
 
@@ -31,12 +29,11 @@ def read_time(value: Any) -> datetime:
     found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
     if not found:
         raise ValueError("expected a time such as 2022-01-31T12:00:00+00:00")
-    *parts, fraction, offset = found.groups()
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    micro = int((found[7] or "0").ljust(6, "0")[:6])
     try:
-        moment = datetime(
-            *(int(part or 0) for part in parts), int((fraction or "0").ljust(6, "0")[:6]), _offset(offset)
-        )  # type: ignore[misc,arg-type]
-        return moment.astimezone(timezone.utc)
+        local = datetime(year, month, day, hour, minute, second, micro, _offset(found[8]))
+        return local.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         raise ValueError("there is no such time") from None
 

@@ -1,4 +1,4 @@
-"""The schema of a backend, built once: what was written by hand, its old spelling, and the tables, with their resolvers.
+"""The schema of a backend, built once: what was written by hand, its old spelling, the tables, and their resolvers.
 
 Imports graphql-core at its top; it is itself imported when the first operation is executed.
 """
@@ -13,8 +13,6 @@ from graphql import (
     GraphQLField,
     GraphQLInputObjectType,
     GraphQLObjectType,
-    GraphQLResolveInfo,
-    GraphQLScalarType,
     GraphQLSchema,
     build_schema,
     value_from_ast_untyped,
@@ -22,7 +20,8 @@ from graphql import (
 
 from pytest_flowsecrets.backend import resolvers, scalars, sdl, spelling, tables
 from pytest_flowsecrets.backend.call import Call
-from pytest_flowsecrets.backend.filters import Arguments, aggregate, select, step_into
+from pytest_flowsecrets.backend.comparing import step_into
+from pytest_flowsecrets.backend.filters import Arguments, aggregate, candidates, select
 
 Resolve = Callable[..., Any]
 
@@ -55,10 +54,8 @@ def _file(name: str) -> str:
 
 def _give_scalars(built: GraphQLSchema) -> None:
     for name, (read, write) in scalars.CODECS.items():
-        scalar = built.type_map[name]
-        if isinstance(scalar, GraphQLScalarType):
-            scalar.parse_value = read  # type: ignore[method-assign]
-            scalar.serialize = write  # type: ignore[method-assign]
+        scalar: Any = built.type_map[name]
+        scalar.parse_value, scalar.serialize = read, write
 
 
 def _fields(built: GraphQLSchema, name: str) -> Dict[str, GraphQLField]:
@@ -67,47 +64,45 @@ def _fields(built: GraphQLSchema, name: str) -> Dict[str, GraphQLField]:
 
 
 def _resolve_table(built: GraphQLSchema, table: tables.Table) -> None:
-    name = table.name
-    query = _fields(built, "Query")
-    query[name].resolve = partial(_listed, name, lambda call, _: call.rows(name))
-    query[f"{name}_aggregate"].resolve = partial(_aggregated, name, lambda call, _: call.rows(name))
-    query[f"{name}_by_pk"].resolve = lambda _, info, id: info.context.row(name, id)
-    fields = _fields(built, name)
+    name, query, fields = table.name, _fields(built, "Query"), _fields(built, table.name)
+    _resolve_list(query, name, name, lambda call, _, given: candidates(call, name, given.get("where")))
+    query[f"{name}_by_pk"].resolve = lambda _, info, **given: info.context.row(name, given["id"])
     for relation, (target, column) in table.one.items():
         fields[relation].resolve = partial(_one, target, column)
     for relation, link in table.many.items():
-        rows = partial(_linked, link)
-        fields[relation].resolve = partial(_listed, link[0], rows)
-        fields[f"{relation}_aggregate"].resolve = partial(_aggregated, link[0], rows)
+        _resolve_list(fields, relation, link[0], partial(_linked, link))
     for column, scalar in table.columns.items():
         if scalar == "jsonb":
             fields[column].resolve = partial(_json, column)
 
 
-Rows = Callable[[Call, Any], List[Any]]
+Rows = Callable[[Call, Any, Arguments], List[Any]]
 
 
-def _linked(link: tables.Link, call: Call, row: Mapping[str, Any]) -> List[Any]:
-    return call.linked(link, row)
+def _resolve_list(fields: Dict[str, GraphQLField], name: str, table: str, rows: Rows) -> None:
+    """A field that gives rows of a table, and the one that gives their aggregate."""
+
+    def resolve(row: Any, info: Any, **given: Any) -> Any:
+        arguments = _arguments(info, given)
+        return select(info.context, table, rows(info.context, row, arguments), arguments)
+
+    fields[name].resolve = resolve
+    fields[f"{name}_aggregate"].resolve = lambda row, info, **given: aggregate(resolve(row, info, **given))
 
 
-def _listed(table: str, rows: Rows, row: Any, info: GraphQLResolveInfo, **given: Any) -> Any:
-    return select(info.context, table, partial(rows, info.context, row), _arguments(info, given))
+def _linked(link: tables.Link, call: Call, row: Mapping[str, Any], _: Arguments) -> List[Any]:
+    return call.linked(link, row["id"])
 
 
-def _aggregated(table: str, rows: Rows, row: Any, info: GraphQLResolveInfo, **given: Any) -> Any:
-    return aggregate(select(info.context, table, partial(rows, info.context, row), _arguments(info, given)))
-
-
-def _one(target: str, column: str, row: Mapping[str, Any], info: GraphQLResolveInfo) -> Any:
+def _one(target: str, column: str, row: Mapping[str, Any], info: Any) -> Any:
     return info.context.row(target, row[column])
 
 
-def _json(column: str, row: Mapping[str, Any], _: GraphQLResolveInfo, path: Any = None) -> Any:
+def _json(column: str, row: Mapping[str, Any], _: Any, path: Any = None) -> Any:
     return row[column] if path is None else step_into(row[column], path)
 
 
-def _arguments(info: GraphQLResolveInfo, given: Dict[str, Any]) -> Arguments:
+def _arguments(info: Any, given: Dict[str, Any]) -> Arguments:
     """As coerced, but ``order_by`` as it was written: coercion puts the keys of an object into the type's order."""
     if given.get("order_by"):
         node = next(node for node in info.field_nodes[0].arguments if node.name.value == "order_by")
@@ -129,7 +124,7 @@ def _query(function: resolvers.Resolver) -> Resolve:
 
 
 def _mutation(function: resolvers.Resolver) -> Resolve:
-    def resolve(_: Any, info: GraphQLResolveInfo, **given: Any) -> Any:
+    def resolve(_: Any, info: Any, **given: Any) -> Any:
         with info.context.store.transaction():
             return function(info.context, given.get("input", given))
 
@@ -144,7 +139,7 @@ def _resolve_old_names(built: GraphQLSchema, names: Mapping[str, str]) -> None:
                 field.out_name = names.get(name, name)
         elif isinstance(type_, GraphQLObjectType) and type_.name not in ("Query", "Mutation"):
             for name, answer in type_.fields.items():
-                if name in names:
+                if names.get(name, name) != name:
                     answer.resolve = partial(_by_name, names[name])
     for root in ("Query", "Mutation"):
         for field in _fields(built, root).values():
@@ -152,5 +147,5 @@ def _resolve_old_names(built: GraphQLSchema, names: Mapping[str, str]) -> None:
                 argument.out_name = names.get(name, name)
 
 
-def _by_name(name: str, row: Mapping[str, Any], _: GraphQLResolveInfo) -> Any:
+def _by_name(name: str, row: Mapping[str, Any], _: Any) -> Any:
     return row.get(name)

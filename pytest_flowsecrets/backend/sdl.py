@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Mapping
+from typing import TYPE_CHECKING, Iterator, List, Mapping
 
-from pytest_flowsecrets.backend.tables import Table
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.tables import Table
 
 COMPARED = {"String", "Int", "Boolean", "uuid", "timestamptz", "interval", "jsonb"}
 _OPERATORS = "_eq: {0} _neq: {0} _gt: {0} _gte: {0} _lt: {0} _lte: {0} _in: [{0}!] _nin: [{0}!] _is_null: Boolean"

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler
 from io import BufferedReader, RawIOBase
 from secrets import token_urlsafe
 from socketserver import TCPServer, ThreadingMixIn
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Optional, Protocol, Tuple
 
 from pytest_flowsecrets.backend.wire import HttpFault, Request, Response, write_fault
@@ -130,15 +131,15 @@ class Server(ThreadingMixIn, TCPServer):
             self.worlds.pop(path, None)
 
     def world_at(self, path: str) -> World:
-        """The world at a path, to which clients may have appended ``/graphql``.
+        """The world at a path, to which clients may have appended ``/graphql`` (up to 0.10.7 ``/graphql/alpha``).
 
         Raises:
             HttpFault: 404.
         """
         path = path.rstrip("/")
         world = self.worlds.get(path)
-        if world is None and path.endswith("/graphql"):
-            world = self.worlds.get(path[: -len("/graphql")])
+        if world is None:
+            world = self.worlds.get(re.sub(r"/graphql(/alpha)?\Z", "", path))
         if world is None:
             raise HttpFault(404, "no API is here, or its test has ended: take the URL from prefect_cloud.url")
         return world
@@ -194,13 +195,17 @@ class Connection(BaseHTTPRequestHandler):
             return None
         self._check_head()
         path, _, query = self.path.partition("?")
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        headers = self._combined()
         self._request = Request(self.command, path, headers, b"", query)
         world = self.server.world_at(path)
         body = self._body()
         self._unread = False
         self._request = Request(self.command, path, headers, body, query)
-        return world.answer(self._request)
+        try:
+            return world.answer(self._request)
+        except Exception as error:  # noqa: BLE001 - a fault of ours; its text and its frames may hold values
+            _log.error("%s while a request was answered, %s", type(error).__name__, _origin(error))
+            raise HttpFault(500, f"a fault of this API itself: {type(error).__name__}") from None
 
     # -- heads --------------------------------------------------------------------------------------------------------
 
@@ -215,15 +220,23 @@ class Connection(BaseHTTPRequestHandler):
         if name not in self.server.names:
             raise HttpFault(421, f"this server answers to {' and '.join(sorted(self.server.names))} only")
 
+    def _combined(self) -> Dict[str, str]:
+        """The headers by their names in lower case; one that comes twice counts as a list of both."""
+        headers: Dict[str, str] = {}
+        for name, value in self.headers.items():
+            key = name.lower()
+            headers[key] = f"{headers[key]}, {value}" if key in headers else value
+        if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADERS:
+            raise HttpFault(431, f"the headers of the request are longer than {MAX_HEADERS} bytes")
+        return headers
+
     def handle_expect_100(self) -> bool:
         """Not before the head has been looked at; see ``_body``."""
         return True
 
     def send_error(self, code: int, message: Optional[str] = None, explain: Optional[str] = None) -> None:  # noqa: ARG002
         """What the standard library refuses, in our shape, and without what it shows of the request."""
-        raise HttpFault(
-            code, f"{self.responses.get(code, ('malformed request',))[0]}: this is not HTTP/1.1 as we know it"
-        )
+        raise HttpFault(code, f"{_phrase(code)}: the head of the request is not one of HTTP/1.1")
 
     # -- bodies -------------------------------------------------------------------------------------------------------
 
@@ -291,6 +304,7 @@ class Connection(BaseHTTPRequestHandler):
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
         body = response.body[: int(len(response.body) * response.sent)]
         if response.sent > 0:
+            self.connection.settimeout(REQUEST_SECONDS)
             self.connection.sendall(head + (b"" if self.command == "HEAD" else body))
         if self._unread:
             self._linger()
@@ -298,9 +312,9 @@ class Connection(BaseHTTPRequestHandler):
     def _linger(self) -> None:
         """Read on for a moment: closing while data arrive would throw the response away."""
         self.connection.shutdown(socket.SHUT_WR)
-        end = time.clock_gettime(time.CLOCK_MONOTONIC) + LINGER_SECONDS
+        end = _now() + LINGER_SECONDS
         self.connection.settimeout(LINGER_SECONDS)
-        while self.connection.recv(1 << 16) and time.clock_gettime(time.CLOCK_MONOTONIC) < end:
+        while self.connection.recv(1 << 16) and _now() < end:
             pass
 
 
@@ -338,6 +352,11 @@ class Incoming(RawIOBase):
 
 def _now() -> float:
     return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+def _origin(error: Exception) -> str:
+    frame = extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
 
 
 def _phrase(status: int) -> str:

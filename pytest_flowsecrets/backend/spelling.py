@@ -1,8 +1,9 @@
 """The names of Prefect 0.5 to 0.9: each mutation, query, argument and input made by hand once more, in camelCase.
 
 ``set_secret(input: set_secret_input!): success_payload`` also gives ``setSecret(input: setSecretInput!)`` with the same
-answer, whose fields can be asked for in both spellings, because those clients mix them (``getRunsInQueue {flow_run_ids}``).
-The schema is read line by line, which its layout allows: one field a line, blocks closed by a line of their own.
+answer, whose fields can be asked for in both spellings, because those clients mix them: ``getRunsInQueue
+{flow_run_ids}``. The schema is read line by line, which its layout allows: one field a line, blocks closed by a line of
+their own.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional
 
 from pytest_flowsecrets.backend.tables import TABLES
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Row = Dict[str, Any]
-_LINKS: Mapping[str, List[str]] = {
-    name: ["tenant_id"]
-    + sorted(
-        {column for table in TABLES.values() for target, column in table.many.values() if target == name}
-        - {"tenant_id"}
-    )
-    for name in TABLES
-}
+# What rows are looked up by besides: `states.slot`, which is not of the schema, and which runs are Running.
+_MORE = {"task_run": ["slot"], "flow_run": ["state"]}
 _SURVIVES = {("agent", "flow_runs")}  # a run outlives the agent that ran it; all other children go with their parent
+
+
+def _links(name: str) -> List[str]:
+    """The columns of a table by which rows are looked up."""
+    found = {column for table in TABLES.values() for target, column in table.many.values() if target == name}
+    return sorted(found | {"tenant_id"}) + _MORE.get(name, [])
 
 
 def slugify(name: str) -> str:
@@ -45,9 +45,14 @@ class Store:
         self._now = now
         self._rows: Dict[str, Dict[str, Row]] = {name: {} for name in TABLES}
         self._index: Dict[str, Dict[str, Dict[Any, Dict[str, None]]]] = {
-            name: {column: {} for column in columns} for name, columns in _LINKS.items()
+            name: {column: {} for column in _links(name)} for name in TABLES
         }
         self._undo: Optional[List[Callable[[], object]]] = None
+
+    @property
+    def now(self) -> datetime:
+        """The present moment."""
+        return self._now()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -66,7 +71,7 @@ class Store:
 
     def add(self, table: str, **values: Any) -> Row:
         """A new row; columns that are not given are null."""
-        now = self._now()
+        now = self.now
         row: Row = dict.fromkeys(TABLES[table].columns)
         row.update({"id": str(uuid.uuid4()), "created": now, "updated": now})
         row.update(values)
@@ -77,7 +82,7 @@ class Store:
     def change(self, table: str, row_id: str, **values: Any) -> Row:
         """The row with other values, which replaces it."""
         old = self._rows[table][row_id]
-        row = {**old, "updated": self._now(), **values}
+        row = {**old, "updated": self.now, **values}
         self._replace(table, old, row)
         self._remember(lambda: self._replace(table, row, old))
         return row
@@ -107,6 +112,10 @@ class Store:
         rows = self._rows[table]
         return [rows[row_id] for row_id in self._index[table][column].get(value, ())]
 
+    def indexes(self, table: str, column: str) -> bool:
+        """Whether ``linked`` knows this column."""
+        return column in self._index[table]
+
     def all(self, table: str) -> List[Row]:
         """Every row of a table, of all tenants."""
         return list(self._rows[table].values())
@@ -117,19 +126,26 @@ class Store:
 
     def _put(self, table: str, row: Row) -> None:
         self._rows[table][row["id"]] = row
-        for column, rows in self._index[table].items():
-            rows.setdefault(row[column], {})[row["id"]] = None
+        for column in self._index[table]:
+            self._link(table, column, row)
 
     def _drop(self, table: str, row: Row) -> None:
         del self._rows[table][row["id"]]
-        for column, rows in self._index[table].items():
-            del rows[row[column]][row["id"]]
-            if not rows[row[column]]:
-                del rows[row[column]]
+        for column in self._index[table]:
+            self._unlink(table, column, row)
 
     def _replace(self, table: str, old: Row, new: Row) -> None:
-        if any(old[column] != new[column] for column in self._index[table]):
-            self._drop(table, old)
-            self._put(table, new)
-        else:
-            self._rows[table][new["id"]] = new  # in its old place, so that lists keep their order
+        self._rows[table][new["id"]] = new  # in its old place, so that lists keep their order
+        for column in self._index[table]:
+            if old[column] != new[column]:
+                self._unlink(table, column, old)
+                self._link(table, column, new)
+
+    def _link(self, table: str, column: str, row: Row) -> None:
+        self._index[table][column].setdefault(row[column], {})[row["id"]] = None
+
+    def _unlink(self, table: str, column: str, row: Row) -> None:
+        rows = self._index[table][column]
+        del rows[row[column]][row["id"]]
+        if not rows[row[column]]:
+            del rows[row[column]]

@@ -54,7 +54,10 @@ def _link(text: str) -> Link:
     return table, column
 
 
-_STATE = "timestamp:timestamptz state:String message:String result:jsonb start_time:timestamptz serialized_state:jsonb version:Int "
+_STATE = (
+    "timestamp:timestamptz state:String message:String result:jsonb start_time:timestamptz "
+    "serialized_state:jsonb version:Int "
+)
 _RUN = (
     "name:String version:Int heartbeat:timestamptz state:String state_id:uuid state_timestamp:timestamptz "
     "state_message:String state_result:jsonb state_start_time:timestamptz serialized_state:jsonb "
@@ -77,7 +80,8 @@ TABLES: Mapping[str, Table] = {
         ),
         _table(
             "flow_group",
-            "name:String labels:jsonb settings:jsonb schedule:jsonb default_parameters:jsonb run_config:jsonb description:String",
+            "name:String labels:jsonb settings:jsonb schedule:jsonb default_parameters:jsonb "
+            "run_config:jsonb description:String",
             one="tenant",
             many="flows:flow.flow_group_id",
         ),
@@ -85,17 +89,18 @@ TABLES: Mapping[str, Table] = {
             "flow",
             "project_id:uuid flow_group_id:uuid version_group_id:String name:String version:Int archived:Boolean "
             "core_version:String description:String environment:jsonb parameters:jsonb schedule:jsonb "
-            "is_schedule_active:Boolean schedule_is_active:Boolean serialized_flow:jsonb settings:jsonb storage:jsonb run_config:jsonb",
+            "is_schedule_active:Boolean schedule_is_active:Boolean serialized_flow:jsonb settings:jsonb "
+            "storage:jsonb run_config:jsonb",
             one="tenant project flow_group",
             many="tasks:task.flow_id edges:edge.flow_id flow_runs:flow_run.flow_id",
         ),
         _table(
             "task",
             "flow_id:uuid name:String slug:String type:String description:String tags:jsonb mapped:Boolean "
-            "max_retries:Int retry_delay:interval trigger:String cache_key:String auto_generated:Boolean "
-            "is_root_task:Boolean is_terminal_task:Boolean is_reference_task:Boolean",
+            "max_retries:Int retry_delay:interval trigger:String cache_key:String auto_generated:Boolean",
             one="flow",
-            many="task_runs:task_run.task_id upstream_edges:edge.downstream_task_id downstream_edges:edge.upstream_task_id",
+            many="task_runs:task_run.task_id upstream_edges:edge.downstream_task_id "
+            "downstream_edges:edge.upstream_task_id",
         ),
         _table(
             "edge",
@@ -120,7 +125,8 @@ TABLES: Mapping[str, Table] = {
         _table("task_run_artifact", "task_run_id:uuid kind:String data:jsonb", one="task_run"),
         _table(
             "log",
-            "flow_run_id:uuid task_run_id:uuid timestamp:timestamptz name:String level:String message:String info:jsonb",
+            "flow_run_id:uuid task_run_id:uuid timestamp:timestamptz name:String level:String "
+            "message:String info:jsonb",
             one="flow_run task_run",
         ),
         _table(

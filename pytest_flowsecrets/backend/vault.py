@@ -17,6 +17,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 from pytest_flowsecrets.backend.errors import ApiError, BadInput
+from pytest_flowsecrets.backend.forms import finder, forms_of
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Vault:
         self._lock = threading.RLock()
         self._tenants: Dict[str, Dict[str, Entry]] = {}
         self._reads: List[Read] = []
-        self._digest, self._seal, self._reveal = _locksmith(admit)
+        self._digest, self._seal, self._reveal, self._spot = _locksmith(admit)
 
     def __reduce_ex__(self, _: object) -> NoReturn:
         raise TypeError("a vault can neither be pickled nor copied: its secrets are write-only")
@@ -114,18 +115,19 @@ class Vault:
             entry.versions, entry.expires_at = [fresh], expires_at
 
     def rotate(self, tenant_id: str, name: str, value: Any, *, at: Optional[datetime] = None) -> None:
-        """Let a secret that exists have another value, at once or from a later time on.
+        """Let a secret that exists have another value, at once or from a later time on; several can be planned.
 
         Raises:
             UsageError: there is no such secret.
             BadInput: the value is not JSON data.
         """
-        fresh = self._version(tenant_id, name, value, at or self._now())
+        now = self._now()
+        fresh = self._version(tenant_id, name, value, max(at or now, now))
         with self._lock:
             if self._current(tenant_id, name) is None:
                 raise UsageError(f"there is no secret {name!r} to rotate: set it first")
             entry = self._tenants[tenant_id][name]
-            entry.versions = [version for version in entry.versions if version.since < fresh.since] + [fresh]
+            entry.versions = sorted([*entry.versions, fresh], key=lambda version: version.since)  # the last one counts
 
     def delete(self, tenant_id: str, name: str) -> bool:
         """Remove a secret; whether there was one."""
@@ -171,6 +173,15 @@ class Vault:
         held = version.digest if version is not None else bytes(len(given))
         return hmac.compare_digest(held, given)
 
+    def finder(self, tenant_id: str, name: str) -> Optional[Callable[[str], bool]]:
+        """A function that says whether a text holds the value, or one that it had or will have, in any form.
+
+        None where there is no such secret.
+        """
+        with self._lock:
+            entry = self._tenants.get(tenant_id, {}).get(name)
+            return self._spot(tenant_id, [version.sealed for version in entry.versions]) if entry else None
+
     @property
     def reads(self) -> Tuple[Read, ...]:
         """Every time that a flow run was given a secret, oldest first."""
@@ -202,7 +213,7 @@ class Vault:
                 self._reads.append(Read(name, self._now(), tenant_id, caller.key_id, tuple(runs)))
                 return version.sealed
 
-        return json.loads(self._reveal(tenant_id, caller, take))
+        return self._reveal(tenant_id, caller, take)
 
 
 def _checked(name: str) -> str:
@@ -228,10 +239,17 @@ def _texts(name: str, value: Any) -> Tuple[bytes, bytes]:
 Take = Callable[[Sequence[str]], bytes]
 
 
-def _locksmith(
-    admit: Admit,
-) -> Tuple[Callable[[bytes], bytes], Callable[[str, bytes], bytes], Callable[[str, Caller, Take], bytes]]:
-    """Functions that digest, seal and reveal, with keys of their own; ``reveal`` asks ``admit`` every time."""
+class Locks(NamedTuple):
+    """What can be done with values: see ``_locksmith``."""
+
+    digest: Callable[[bytes], bytes]
+    seal: Callable[[str, bytes], bytes]
+    reveal: Callable[[str, Caller, Take], Any]
+    spot: Callable[[str, Sequence[bytes]], Callable[[str], bool]]
+
+
+def _locksmith(admit: Admit) -> Locks:
+    """Functions that digest, seal, reveal and find values, with keys of their own; to reveal, ``admit`` is asked."""
     lock, stamp = secrets.token_bytes(32), secrets.token_bytes(32)
 
     def digest(data: bytes) -> bytes:
@@ -245,8 +263,20 @@ def _locksmith(
         nonce = secrets.token_bytes(16)
         return nonce + mixed(tenant_id, data, nonce)
 
-    def reveal(tenant_id: str, caller: Caller, take: Take) -> bytes:
-        sealed = take(admit(tenant_id, caller))
-        return mixed(tenant_id, sealed[16:], sealed[:16])
+    def unseal(tenant_id: str, sealed: bytes) -> Any:
+        return json.loads(mixed(tenant_id, sealed[16:], sealed[:16]))
 
-    return digest, seal, reveal
+    def reveal(tenant_id: str, caller: Caller, take: Take) -> Any:
+        return unseal(tenant_id, take(admit(tenant_id, caller)))
+
+    def spot(tenant_id: str, sealed: Sequence[bytes]) -> Callable[[str], bool]:
+        found = [form for one in sealed for form in forms_of(unseal(tenant_id, one))]
+        forms = seal(tenant_id, json.dumps(found).encode())
+        del found
+
+        def finds(text: str) -> bool:
+            return finder(unseal(tenant_id, forms))(text)
+
+        return finds
+
+    return Locks(digest, seal, reveal, spot)

@@ -266,7 +266,7 @@ def _content_type(media: Media) -> Headers:
     return (("Content-Type", f"{media.type}; charset=utf-8"),)
 
 
-def write_error(request: Request, message: str, code: str) -> Response:
+def write_error(request: Request, message: str, code: str = "INTERNAL_SERVER_ERROR") -> Response:
     """The response of an operation that gives nothing but one error, at HTTP 200 as resolvers' errors have it."""
     media = negotiate(request.headers.get("accept")) or _BY_DEFAULT
     errors = [{"message": message, "extensions": {"code": code}}]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, MutableMapping, Optional, Sequence
 
+from pytest_flowsecrets import clock
 from pytest_flowsecrets.errors import IsolationEnded
 from pytest_flowsecrets.isolation import modelled
 from pytest_flowsecrets.isolation.delivery import checked
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX, visible
 from pytest_flowsecrets.isolation.notify import warn_user
+from pytest_flowsecrets.isolation.rotation import Plan
 from pytest_flowsecrets.isolation.shield import shielded
+from pytest_flowsecrets.isolation.spelling import as_text
 from pytest_flowsecrets.isolation.surprises import Surprises
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_flowsecrets.clock import When
     from pytest_flowsecrets.isolation.home import ConfigText
     from pytest_flowsecrets.isolation.stack import Isolation
 
@@ -80,6 +84,27 @@ class LocalSecrets(MutableMapping[str, Any]):
     def clear(self) -> None:
         """Remove every secret."""
         self._take(list(self))
+
+    @shielded
+    def rotate(self, name: str, value: Any, *, at: Optional[When] = None) -> None:
+        """Give a secret another value, at once or from a later time on; several changes can be planned.
+
+        Args:
+            name: of a secret that is there.
+            value: as for setting one.
+            at: by the clock that ``flow_clock`` freezes and moves, and else the real one: a datetime, a date or a text
+                in the ISO format; what says no time zone is in UTC.
+
+        Raises:
+            KeyError: there is no such secret.
+            UsageError: the value cannot be a secret's, or ``at`` is no time.
+        """
+        __tracebackhide__ = True
+        if name not in self._isolation.view():
+            raise KeyError(name)
+        as_text(name, value)
+        moment = clock.now() if at is None else clock.as_moment(at)
+        self._isolation.rotations.plan(Plan(moment, name, value))
 
     def _give(self, values: Mapping[str, Any]) -> None:
         with self._isolation.changing(*values) as delivery:

@@ -20,6 +20,7 @@ from pytest_flowsecrets.isolation.environ import PREFIX, Environment
 from pytest_flowsecrets.isolation.home import ConfigText, PrefectHome, homes, write_private
 from pytest_flowsecrets.isolation.legacy import LegacyPrefect, find_prefect
 from pytest_flowsecrets.isolation.network import NOWHERE, CloudGuard
+from pytest_flowsecrets.isolation.rotation import Rotations
 from pytest_flowsecrets.isolation.secrets import LocalSecrets
 from pytest_flowsecrets.isolation.shield import shielded
 from pytest_flowsecrets.isolation.tables import Tree
@@ -123,6 +124,7 @@ class Isolation:
         self._tree = Tree()
         self._covers = Covers()
         self.holding = ExitStack()  # what lives as long as the isolation and ends just before it
+        self.rotations = Rotations(_lock, self._rotate)
 
     # -- in and out ---------------------------------------------------------------------------------------------------
 
@@ -179,6 +181,7 @@ class Isolation:
                 if self._captured:
                     steps.callback(self._captured.restore)
                 steps.callback(self._guard.exit)
+                steps.callback(self.rotations.end)
                 steps.callback(_entered.remove, self)
                 steps.callback(self.holding.close)
 
@@ -307,6 +310,12 @@ class Isolation:
             os.environ.pop(variable, None)
             if not legacy.loader.files_set("cloud", legacy.loader.cloud_key):
                 self.delivery.set_variable(variable, NOWHERE)
+
+    def _rotate(self, name: str, value: Any) -> bool:
+        if current() is not self:
+            return False  # it is covered; its turn comes when it counts again
+        self.secrets[name] = value
+        return True
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

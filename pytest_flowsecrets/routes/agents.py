@@ -91,8 +91,8 @@ def real(
 def _with_origins(agent: str, version: str, written: Written, entries: List[Entry]) -> Tuple[List[Entry], List[Lost]]:
     """What the agent made, with the origins that the model tells."""
     expected, lost = model.entries(agent, version, written)
-    known = {(entry.name, entry.value, str(entry.source)): entry for entry in expected}
-    return [known.get((entry.name, entry.value, str(entry.source)), entry) for entry in entries], lost
+    known = {(entry.name, entry.value, entry.detail): entry for entry in expected}
+    return [known.get((entry.name, entry.value, entry.detail), entry) for entry in entries], lost
 
 
 # -- what an agent is given --------------------------------------------------------------------------------------------

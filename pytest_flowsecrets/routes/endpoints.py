@@ -106,11 +106,8 @@ def serving(service: Infrastructure) -> Iterator[Endpoint]:
     """Let a service listen on a free port of 127.0.0.1; at the end nothing of it is left."""
     from http.server import ThreadingHTTPServer
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False  # a client that keeps its connection would keep us, too
-
-    server = Server(("127.0.0.1", 0), _handler(service))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(service))
+    server.daemon_threads = False  # so that closing waits for them
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
     thread.start()
     try:
@@ -127,6 +124,7 @@ def _handler(service: Infrastructure) -> type[BaseHTTPRequestHandler]:
     class Handler(Base):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+        timeout = 5  # seconds that a client may say nothing
 
         def _answer(self) -> None:
             size = int(self.headers.get("content-length") or 0)
@@ -137,6 +135,7 @@ def _handler(service: Infrastructure) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(written)))
+            self.send_header("connection", "close")
             self.end_headers()
             self.wfile.write(written)
 

@@ -98,11 +98,14 @@ def _template(agent: str, job: Optional[Template], task: Optional[Template]) -> 
         if source is not None:
             if agent != wanted:
                 raise UsageError(f"a {what} is for the {wanted} agent, not for the {agent} agent")
-            template = manifests.load_one(source, what)
-            if agent == "kubernetes":
-                kubernetes.require_accepted(kubernetes.container_of(template))
-            return template
+            return _accepted(agent, manifests.load_one(source, what))
     return None
+
+
+def _accepted(agent: str, template: Dict[str, Any]) -> Dict[str, Any]:
+    if agent == "kubernetes":
+        kubernetes.require_accepted(kubernetes.container_of(template))
+    return template
 
 
 def _template_of(agent: str, run_config: Any, template: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -110,7 +113,7 @@ def _template_of(agent: str, run_config: Any, template: Mapping[str, Any]) -> Ma
     name = {"kubernetes": "job_template", "ecs": "task_definition"}.get(agent, "")
     own = getattr(run_config, name, None) or getattr(run_config, f"{name}_path", None)
     if own is not None:
-        return manifests.load_one(own, name.replace("_", " "))
+        return _accepted(agent, manifests.load_one(own, name.replace("_", " ")))
     if template:
         setattr(run_config, name, dict(template))
     return template

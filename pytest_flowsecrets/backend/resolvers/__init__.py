@@ -16,7 +16,9 @@ from importlib import import_module
 from typing import Any, Callable, Dict, Tuple
 
 Resolver = Callable[..., Any]
-_MODULES: Tuple[str, ...] = ("keys", "plain", "projects", "secrets")
+SUCCESS = {"success": True}
+_MODULES: Tuple[str, ...] = ("agents", "artifacts", "cloud", "flow_runs", "flows", "keys", "logs")
+_MODULES += ("plain", "projects", "secrets", "task_runs")
 _QUERIES: Dict[str, Resolver] = {}
 _MUTATIONS: Dict[str, Resolver] = {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_flowsecrets.backend.resolvers import query
 
@@ -14,3 +14,9 @@ if TYPE_CHECKING:
 def hello(call: Call) -> str:  # noqa: ARG001
     """The agent's test of the connection."""
     return "👋"
+
+
+@query
+def api(call: Call) -> Any:
+    """Which backend this is."""
+    return {"backend": call.world.backend.upper(), "mode": "normal", "version": "pytest-flowsecrets"}

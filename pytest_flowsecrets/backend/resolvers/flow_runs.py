@@ -1,0 +1,161 @@
+"""Flow runs: creation, states, cancellation, the agents' queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+
+from pytest_flowsecrets.backend import states
+from pytest_flowsecrets.backend.errors import ApiError, BadInput
+from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
+from pytest_flowsecrets.backend.run_names import run_name
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.call import Call
+    from pytest_flowsecrets.backend.store import Row
+
+
+@mutation
+def create_flow_run(call: Call, given: Mapping[str, Any]) -> Any:
+    """A Scheduled run with a Pending task run for each task; the run that there is, if the key is the same."""
+    flow = _flow(call, given)
+    key = given.get("idempotency_key")
+    for run in call.store.linked("flow_run", "flow_id", flow["id"]) if key is not None else ():
+        if run["idempotency_key"] == key:
+            return _payload(run)
+    return _payload(_scheduled(call, flow, given))
+
+
+@mutation
+def delete_flow_run(call: Call, given: Mapping[str, Any]) -> Any:
+    """With its task runs, states and logs."""
+    call.store.remove("flow_run", call.must("flow_run", given["flow_run_id"])["id"])
+    return SUCCESS
+
+
+@mutation
+def set_flow_run_name(call: Call, given: Mapping[str, Any]) -> Any:
+    """Instead of the two words that it got."""
+    call.store.change("flow_run", call.must("flow_run", given["flow_run_id"])["id"], name=given["name"])
+    return SUCCESS
+
+
+@mutation
+def set_flow_run_labels(call: Call, given: Mapping[str, Any]) -> Any:
+    """Which agents may take it."""
+    call.store.change("flow_run", call.must("flow_run", given["flow_run_id"])["id"], labels=given["labels"])
+    return SUCCESS
+
+
+@mutation
+def set_flow_run_states(call: Call, given: Mapping[str, Any]) -> Any:
+    """All of them, or none."""
+    return {"states": [set_flow_run_state(call, entry) for entry in given["states"]]}
+
+
+@mutation
+def set_flow_run_state(call: Call, given: Mapping[str, Any]) -> Any:
+    """One, as clients up to 0.5 send it. An agent that submits a run is noted in it."""
+    run = call.must("flow_run", given["flow_run_id"])
+    run = states.set_state(call.store, "flow_run", run, given["state"], given.get("version"))
+    if run["state"] == "Submitted" and call.row("agent", call.caller.agent_id):
+        call.store.change("flow_run", run["id"], agent_id=call.caller.agent_id)
+    return {"id": run["id"], "status": "SUCCESS", "message": None}
+
+
+@mutation
+def cancel_flow_run(call: Call, given: Mapping[str, Any]) -> Any:
+    """At once, if no process runs it; else it is asked to stop, which it sees when it looks."""
+    run = call.must("flow_run", given["flow_run_id"])
+    if not states.is_a(run["state"], "Finished"):
+        kind = "Cancelling" if states.is_a(run["state"], "Running") else "Cancelled"
+        state = states.new_state(kind, "Flow run was cancelled")
+        run = states.set_state(call.store, "flow_run", run, state)
+    return {"state": run["state"]}
+
+
+@mutation
+def update_flow_run_heartbeat(call: Call, given: Mapping[str, Any]) -> Any:
+    """It is alive."""
+    call.store.change("flow_run", call.must("flow_run", given["flow_run_id"])["id"], heartbeat=call.now)
+    return SUCCESS
+
+
+@mutation
+def get_runs_in_queue(call: Call, given: Mapping[str, Any]) -> Any:
+    """What an agent should take now."""
+    tenant_id = call.tenant_of(given.get("tenant_id"))
+    runs = call.store.linked("flow_run", "tenant_id", tenant_id)
+    due = states.due(call.store, runs, given.get("before") or call.now, given.get("labels") or [])
+    if call.row("agent", call.caller.agent_id):
+        call.store.change("agent", str(call.caller.agent_id), last_queried=call.now)
+    return {"flow_run_ids": [run["id"] for run in due]}
+
+
+def _payload(run: Row) -> Dict[str, Any]:
+    return {"id": run["id"], "flow_run": run}
+
+
+def _flow(call: Call, given: Mapping[str, Any]) -> Row:
+    """The flow that is named, or the newest version of the group that is."""
+    if given.get("flow_id") is not None:
+        flow = call.must("flow", given["flow_id"])
+    else:
+        group_id = given.get("version_group_id")
+        found = [flow for flow in call.rows("flow") if flow["version_group_id"] == group_id and not flow["archived"]]
+        if group_id is None or not found:
+            raise BadInput("flow_id or the version_group_id of a flow is needed")
+        flow = max(found, key=lambda flow: int(flow["version"]))
+    if flow["archived"]:
+        raise ApiError("An archived flow does not run")
+    return flow
+
+
+def _scheduled(call: Call, flow: Row, given: Mapping[str, Any]) -> Row:
+    start = given.get("scheduled_start_time") or call.now
+    run_config = given.get("run_config") or flow["run_config"]
+    run = call.store.add(
+        "flow_run",
+        tenant_id=flow["tenant_id"],
+        flow_id=flow["id"],
+        name=given.get("flow_run_name") or run_name(),
+        version=0,
+        times_resurrected=0,
+        auto_scheduled=False,
+        idempotency_key=given.get("idempotency_key"),
+        parameters=_parameters(flow, given.get("parameters")),
+        context=_mapping(given.get("context"), "the context"),
+        labels=_labels(call, flow, given.get("labels"), run_config),
+        run_config=run_config,
+        scheduled_start_time=start,
+        created_by_user_id=call.caller.user_id,
+    )
+    for task in call.store.linked("task", "flow_id", flow["id"]):
+        states.add_task_run(call.store, run, task, -1)
+    state = states.new_state("Scheduled", "Flow run scheduled.", start_time=start.isoformat())
+    return states.set_state(call.store, "flow_run", run, state)
+
+
+def _parameters(flow: Row, given: Any) -> Dict[str, Any]:
+    """As given; those that have no default must be."""
+    parameters = _mapping(given, "parameters")
+    described = [entry for entry in flow["parameters"] if isinstance(entry, Mapping)]
+    missing = sorted(str(entry.get("name")) for entry in described if entry.get("required"))
+    missing = [name for name in missing if name not in parameters]
+    if missing:
+        raise BadInput(f"Required parameters were not supplied: {', '.join(missing)}")
+    return parameters
+
+
+def _mapping(value: Any, what: str) -> Dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise BadInput(f"{what} of a flow run: a mapping is expected")
+    return value or {}
+
+
+def _labels(call: Call, flow: Row, given: Optional[List[str]], run_config: Any) -> List[str]:
+    """Those given, else of the flow's group, of the run config, of the environment that flows had up to 0.13."""
+    group = call.store.get("flow_group", flow["flow_group_id"])
+    sources = [group["labels"] if group else None]
+    sources += [part.get("labels") for part in (run_config, flow["environment"]) if isinstance(part, Mapping)]
+    found = given if given is not None else next((labels for labels in sources if labels is not None), [])
+    return sorted({str(label) for label in found})

@@ -1,0 +1,72 @@
+"""A flow run that is Running, with the test inside it: ``prefect_cloud.executing()``.
+
+The run is a real one: project, flow, run and its states are made by the API's own operations, as clients make them. The
+test then has what an agent gives to the process of a flow run: the agent's key, ``use_local_secrets = false``, and the
+ids of run and flow in the context.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Tuple
+
+from pytest_flowsecrets.backend.engine import Operation, execute
+from pytest_flowsecrets.backend.keys import Caller
+from pytest_flowsecrets.isolation.environ import PREFIX
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.api import World
+
+PROJECT = FLOW = "pytest-flowsecrets"
+_FLOW = {"name": FLOW, "type": "prefect.core.flow.Flow", "tasks": [], "edges": [], "parameters": []}
+
+
+class Runs:
+    """Flow runs of one tenant, made without an agent.
+
+    Args:
+        world: the API.
+        tenant_id: whose runs.
+    """
+
+    def __init__(self, world: World, tenant_id: str) -> None:
+        self._world, self._caller = world, Caller(tenant_id, tenant_ids=(tenant_id,))
+        self._flow_id = ""
+
+    @contextmanager
+    def running(self) -> Iterator[Tuple[str, Dict[str, str]]]:
+        """A flow run that is Running inside, and Success or Failed afterwards: its id and its variables."""
+        run_id = self._ask("create_flow_run", flow_id=self._flow())["id"]
+        self._set(run_id, "Running")
+        try:
+            yield (
+                run_id,
+                {
+                    f"{PREFIX}CONTEXT__FLOW_RUN_ID": run_id,
+                    f"{PREFIX}CONTEXT__FLOW_ID": self._flow_id,
+                    f"{PREFIX}CLOUD__USE_LOCAL_SECRETS": "false",
+                },
+            )
+        except BaseException:
+            self._set(run_id, "Failed")
+            raise
+        self._set(run_id, "Success")
+
+    def _flow(self) -> str:
+        if not self._flow_id:
+            project = self._ask("create_project", name=PROJECT, tenant_id=self._caller.tenant_id)
+            self._flow_id = self._ask("create_flow", project_id=project["id"], serialized_flow=_FLOW)["id"]
+        return self._flow_id
+
+    def _set(self, run_id: str, state: str) -> None:
+        row = self._world.store.get("flow_run", run_id) or {}  # or the test has deleted it
+        given = {"flow_run_id": run_id, "version": row.get("version"), "state": {"type": state}}
+        self._ask("set_flow_run_states", answer="states { status }", states=[given])
+
+    def _ask(self, mutation: str, *, answer: str = "id", **given: Any) -> Mapping[str, Any]:
+        document = f"mutation($input: {mutation}_input!) {{ {mutation}(input: $input) {{ {answer} }} }}"
+        done = execute(Operation(document, {"input": given}), self._world, self._caller)
+        if done.errors:
+            raise RuntimeError(f"the fake API refused {mutation}: {done.errors[0]['message']}")
+        found: Mapping[str, Any] = done.data[mutation]
+        return found

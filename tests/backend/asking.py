@@ -1,0 +1,90 @@
+"""A fake API without HTTP: operations in, answers out, as one of its tenants."""
+
+from __future__ import annotations
+
+import uuid
+
+from pytest_flowsecrets.backend.api import World
+from pytest_flowsecrets.backend.engine import Operation, execute
+from pytest_flowsecrets.backend.keys import Caller
+from pytest_flowsecrets.backend.registration import unpacked  # noqa: F401 - tests of flows use it
+
+
+class Team:
+    """A tenant of a world with a project, and what it can ask for."""
+
+    def __init__(self, backend="cloud", world=None, **world_arguments):
+        self.world = world or World(backend, **world_arguments)
+        self.store = self.world.store
+        self.id = self.store.add_tenant(f"team {uuid.uuid4()}")["id"]
+        own = self.id if self.world.backend == "cloud" else None
+        self.user = self.store.add("user", tenant_id=self.id, username="me")["id"]
+        self.caller = Caller(own, "USER", str(uuid.uuid4()), self.user, None, (self.id,))
+        self.runner = Caller(own, "RUNNER", str(uuid.uuid4()), str(uuid.uuid4()), None, (self.id,))
+
+    def execute(self, document, variables=None, *, caller=None, **arguments):
+        return execute(Operation(document, variables or {}, **arguments), self.world, caller or self.caller)
+
+    def ask(self, document, variables=None, **arguments):
+        """The data of an operation that must succeed."""
+        answer = self.execute(document, variables, **arguments)
+        assert not answer.errors, answer.errors
+        return answer.data
+
+    def refused(self, document, variables=None, **arguments):
+        """The only error of an operation that must fail."""
+        answer = self.execute(document, variables, **arguments)
+        (error,) = answer.errors
+        return error
+
+    def do(self, mutation, answer="id", **given):
+        """A mutation with its input as a variable, as clients send it."""
+        return self.ask(_mutation(mutation, answer), {"input": given})[mutation]
+
+    def cannot(self, mutation, answer="id", **given):
+        """The error of one that must fail."""
+        return self.refused(_mutation(mutation, answer), {"input": given})
+
+    def one(self, field):
+        """The only row of a query."""
+        (rows,) = self.ask("{ %s }" % field).values()
+        (row,) = rows
+        return row
+
+    def project(self, name="p"):
+        return self.do("create_project", name=name, tenant_id=self.id)["id"]
+
+    def flow(self, project=None, *, name="f", tasks=("a", "b"), **more):
+        """Register a flow; its edges join each task with the next one."""
+        given = {key: more.pop(key) for key in ("idempotency_key", "version_group_id") if key in more}
+        return self.do(
+            "create_flow", project_id=project or self.project(), serialized_flow=flow(name, tasks, **more), **given
+        )["id"]
+
+    def run(self, flow_id=None, **given):
+        return self.do("create_flow_run", flow_id=flow_id or self.flow(), **given)["id"]
+
+    def state(self, run_id, kind, version=None, *, table="flow_run", **more):
+        state = {"type": kind, "message": f"is {kind}", **more}
+        entry = {f"{table}_id": run_id, "version": version, "state": state}
+        return self.do(f"set_{table}_states", "states { id status message }", states=[entry])["states"][0]
+
+
+def _mutation(name, answer):
+    return "mutation($input: %s_input!) { %s(input: $input) { %s } }" % (name, name, answer)
+
+
+def flow(name="f", tasks=("a", "b"), **more):
+    """A serialized flow, with what the API looks at."""
+    return {
+        "name": name,
+        "type": "prefect.core.flow.Flow",
+        "__version__": "1.4.1",
+        "parameters": [],
+        "tasks": [{"name": task, "slug": f"{task}-1", "type": "t", "tags": []} for task in tasks],
+        "edges": [
+            {"upstream_task": {"slug": f"{one}-1"}, "downstream_task": {"slug": f"{two}-1"}, "key": "x"}
+            for one, two in zip(tasks, tasks[1:])
+        ],
+        **more,
+    }

@@ -1,0 +1,374 @@
+"""Operations and answers: shapes, limits, and errors that tell no value."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from pytest_flowsecrets.backend.engine import Answer, Operation
+from pytest_flowsecrets.backend.errors import Unauthenticated
+from pytest_flowsecrets.backend.keys import Caller
+from tests.backend.asking import Team
+
+SECRET = "kei4Aiwo-the-value"
+
+
+@pytest.fixture
+def team():
+    return Team()
+
+
+def test_a_query_is_answered_with_data_kind_and_fields(team):
+    """What the journal wants to know is told, too."""
+    answer = team.execute("query Q { hello greeting: hello project { name } }")
+    assert answer == Answer(
+        {"hello": "👋", "greeting": "👋", "project": []}, [], 200, "query", ("hello", "hello", "project")
+    )
+
+
+def test_a_document_that_is_not_valid_gets_400(team):
+    """As from the real API: no resolver runs, and there is no data."""
+    answer = team.execute("mutation { create_project(input: {name: 1}) { id } }")
+    assert (answer.status, answer.data) == (400, None)
+    assert team.ask("{ project { id } }") == {"project": []}
+
+
+def test_a_resolver_that_fails_gets_200(team):
+    """And the client looks at path and code."""
+    answer = team.execute('mutation { set: delete_project(input: {project_id: "%s"}) { success } }' % team.id)
+    assert (answer.status, answer.data) == (200, {"set": None})
+    assert answer.errors == [
+        {
+            "message": "Project not found",
+            "locations": [{"line": 1, "column": 12}],
+            "path": ["set"],
+            "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+        }
+    ]
+
+
+def test_a_key_that_is_not_good_gets_nothing(team):
+    """Whatever it asks for, as long as it is valid: what is not is a mistake all the same."""
+    nobody = Caller(refusal=Unauthenticated())
+    answer = team.execute("{ hello }", caller=nobody)
+    assert (answer.status, answer.data, answer.kind, answer.fields) == (200, None, "query", ("hello",))
+    assert answer.errors[0]["extensions"] == {"code": "UNAUTHENTICATED"}
+    assert team.execute("{ nothing }", caller=nobody).status == 400
+
+
+@pytest.mark.parametrize(
+    ("document", "name", "message"),
+    [
+        (
+            "query A { hello } query B { hello }",
+            None,
+            "Must provide operation name if query contains multiple operations.",
+        ),
+        ("query A { hello } query B { hello }", "C", "There is no such operation."),
+        ("query A { hello }", "", "There is no such operation."),
+        ("{ hello }", "A", "There is no such operation."),
+        ("fragment F on Query { hello }", None, "Fragment 'F' is never used."),
+        ("", None, "Syntax Error: Unexpected <EOF>."),
+        ("subscription { hello }", None, "This API has no subscriptions."),
+        ("{ hello", None, "Syntax Error: Expected Name, found <EOF>."),
+        ("{ hello(x: 1) }", None, "Unknown argument 'x' on field 'Query.hello'."),
+        ("{ hel\0lo }", None, "Syntax Error: Unexpected character"),
+        ("type T { a: Int }", None, "The 'T' definition is not executable."),
+    ],
+)
+def test_what_cannot_be_executed(team, document, name, message):
+    """Each has its own error, at status 400."""
+    answer = team.execute(document, name=name)
+    assert answer.status == 400
+    assert answer.data is None
+    assert message in [error["message"] for error in answer.errors]
+
+
+def test_the_operation_of_that_name_is_the_one(team):
+    """Of several in one document."""
+    document = 'query A { hello } mutation B { create_project(input: {name: "p"}) { id } }'
+    assert team.execute(document, name="A").kind == "query"
+    assert team.ask("{ project { id } }") == {"project": []}
+    assert team.execute(document, name="B").kind == "mutation"
+    assert len(team.ask("{ project { id } }")["project"]) == 1
+
+
+def test_only_queries_come_by_get(team):
+    """A mutation is refused before it runs."""
+    assert team.execute("{ hello }", get=True).status == 200
+    answer = team.execute('mutation { create_project(input: {name: "p"}) { id } }', get=True)
+    assert (answer.status, answer.data, answer.kind) == (405, None, "mutation")
+    assert team.ask("{ project { id } }") == {"project": []}
+
+
+# -- limits ------------------------------------------------------------------------------------------------------------
+
+
+def nested(depth):
+    return "{ project " + "{ flows { project " * depth + "{ id }" + " } }" * depth + " }"
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (nested(11), "The depth of this operation is 24; 20 is the limit"),
+        (nested(2_000), ""),
+        (
+            "{ ...F0 } " + " ".join(f"fragment F{i} on Query {{ ...F{i + 1} }}" for i in range(1_500)),
+            "The operation is nested too deeply",
+        ),
+        ("{ " + " ".join(f"a{i}: hello" for i in range(101)) + " }", "The number of aliases of this operation is 101"),
+        ("{ " + "hello " * 501 + "}", "The number of fields, fragments included, of this operation is 501"),
+        ("{ " + "hello " * 20_000 + "}", "Syntax Error: Document contains more than 20000 tokens"),
+        ("{ project(where: " + "{_and: [" * 5_000 + "]}" * 5_000 + ") { id } }", ""),
+        ("{ hello(a: " + "[" * 100_000 + "]" * 100_000 + ") }", ""),
+    ],
+    ids=["depth", "parser", "fragments", "aliases", "fields", "tokens", "where", "list"],
+)
+def test_an_operation_that_is_too_large(team, document, message):
+    """Is refused with the number and the limit, before it costs anything."""
+    answer = team.execute(document)
+    assert (answer.status, answer.data) == (400, None)
+    assert answer.errors[0]["message"].startswith(message)
+    assert team.ask("{ hello }") == {"hello": "👋"}
+
+
+def test_fragments_count_where_they_are_used(team):
+    """So that ten of them, each used twice by the next, do not make a thousand fields."""
+    doubled = [f"fragment F{i} on Query {{ ...F{i + 1} ...F{i + 1} }}" for i in range(10)]
+    document = "{ ...F0 } " + " ".join(doubled) + " fragment F10 on Query { hello }"
+    assert "The number of fields, fragments included," in team.refused(document)["message"]
+
+
+def test_a_fragment_that_spreads_itself(team):
+    """Is measured without end in sight, and refused by GraphQL's own rule."""
+    error = team.execute("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A hello }").errors[0]
+    assert error["message"] == "Cannot spread fragment 'A' within itself via 'B'."
+
+
+def test_inline_and_unknown_fragments(team):
+    """The one is walked into, the other is GraphQL's to refuse."""
+    assert team.ask("{ ... on Query { greeting: hello } }") == {"greeting": "👋"}
+    assert team.refused("{ ...Nothing }")["message"] == "Unknown fragment 'Nothing'."
+
+
+def test_introspection_is_within_the_limits(team):
+    """The query that tools send."""
+    from graphql import build_client_schema, get_introspection_query
+
+    data = team.ask(get_introspection_query(descriptions=True, input_value_deprecation=True))
+    assert build_client_schema(data).query_type.name == "Query"
+
+
+# -- no error tells a value --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        (
+            {"name": SECRET, "labels": SECRET},
+            "Variable '$input' got an invalid value at 'input'; Field 'labels' is not",
+        ),
+        ({"name": {SECRET: 1}}, "Variable '$input' got an invalid value at 'input.name'; Expected type 'String!'."),
+        ({"name": [SECRET]}, "Variable '$input' got an invalid value at 'input.name'; Expected type 'String!'."),
+        (
+            {"value": SECRET},
+            "Variable '$input' got an invalid value at 'input'; Field 'name' of required type 'String!'",
+        ),
+        ({"name": None}, "Variable '$input' got an invalid value at 'input.name'; Expected type 'String!'."),
+        (
+            SECRET,
+            "Variable '$input' got an invalid value at 'input'; Expected type 'set_secret_input' to be a mapping.",
+        ),
+        (None, "Variable '$input' of required type 'set_secret_input!' was not provided."),
+    ],
+)
+def test_a_variable_of_the_wrong_type(team, variables, message):
+    """Is told of by its place and the type that was expected."""
+    given = {} if variables is None else {"input": variables}
+    answer = team.execute("mutation($input: set_secret_input!) { set_secret(input: $input) { success } }", given)
+    assert answer.status == 400
+    assert answer.errors[0]["message"].startswith(message)
+    assert SECRET not in str(answer.errors)
+    assert answer.errors[0]["locations"] == [{"line": 1, "column": 10}]
+    assert (answer.kind, answer.fields) == ("mutation", ("set_secret",))
+
+
+def test_a_wrong_value_deep_inside(team):
+    """The way to it goes through lists and inputs, and through the one thing that stands for a list."""
+    document = "mutation($input: write_run_logs_input!) { write_run_logs(input: $input) { success } }"
+    logs = [{"level": "INFO"}, {"level": SECRET, "flow_run_id": SECRET, "timestamp": SECRET}]
+    messages = [error["message"] for error in team.execute(document, {"input": {"logs": logs}}).errors]
+    assert messages == [
+        "Variable '$input' got an invalid value at 'input.logs[1].flow_run_id'; Expected type 'UUID'.",
+        "Variable '$input' got an invalid value at 'input.logs[1].timestamp'; Expected type 'DateTime'.",
+        "Variable '$input' got an invalid value at 'input.logs[1].level'; Expected type 'log_level'.",
+    ]
+    alone = team.refused(document, {"input": {"logs": {"level": SECRET}}})["message"]
+    assert alone == "Variable '$input' got an invalid value at 'input.logs.level'; Expected type 'log_level'."
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        'mutation { set_secret(input: {name: %s, value: "x"}) { success } }' % SECRET.replace("-", "_"),
+        'mutation { set_secret(input: {name: ["%s"], value: 1}) { success } }' % SECRET,
+        'mutation { set_secret(input: {name: {a: "%s"}, value: 1}) { success } }' % SECRET,
+        'mutation { set_secret(input: "%s") { success } }' % SECRET,
+        'mutation { set_secret(input: {name: "x", value: "%s" "%s"}) { success } }' % (SECRET, SECRET),
+        'mutation { set_secret(input: {name: "x", value: ""%s"}) { success } }' % SECRET.replace("-", "_"),
+        'mutation { set_secret(input: {name: "x", value: "\\u%s"}) { success } }' % SECRET,
+        'mutation { set_secret(input: {name: "x", value: """%s""" """%s"""}) { success } }' % (SECRET, SECRET),
+        'mutation { set_secret(input: {name: "x", value: "%s) { success } }' % SECRET,
+        'query { project(where: {id: {_eq: "%s"}}) { id } }' % SECRET,
+        'query { project(limit: "%s") { id } }' % SECRET,
+        'query { project(order_by: {name: "%s"}) { id } }' % SECRET,
+        "query { project(order_by: {name: %s}) { id } }" % SECRET.replace("-", "_"),
+        'mutation($n: String = "%s") { set_secret(input: {name: $n, value: "%s"}) { success } }' % (SECRET, SECRET),
+    ],
+)
+def test_a_literal_of_the_wrong_type(team, document):
+    """The same for values that stand in the document."""
+    answer = team.execute(document, {"n": None})
+    assert answer.errors
+    shown = str(answer.errors)
+    assert SECRET not in shown
+    assert SECRET.replace("-", "_") not in shown
+
+
+def test_a_bug_is_told_by_type_and_place(team, monkeypatch):
+    """Its text may be made of values; and the client gets an answer all the same."""
+    from pytest_flowsecrets.backend import execution
+
+    def broken(*_):
+        raise LookupError(SECRET)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(team.store, "all", broken)
+        patch.setattr(team.store, "linked", broken)
+        answer = team.execute("{ project { id } }")
+        assert answer.status == 200
+        assert answer.errors[0]["message"].startswith("Internal error: LookupError at broken:")
+    with monkeypatch.context() as patch:
+        patch.setattr(execution, "check_variables", broken)
+        answer = team.execute("{ project { id } }")
+        assert answer.status == 400
+        assert answer.errors[0]["message"].startswith("Internal error: LookupError at broken:")
+
+
+def test_a_row_of_the_wrong_type_is_not_quoted(team):
+    """graphql-core would quote it where it cannot be written."""
+    team.store.add("project", tenant_id=team.id, name={"a": SECRET})
+    error = team.refused("{ project { name } }")
+    assert error["message"] == "String cannot represent"
+    assert error["path"] == ["project", 0, "name"]
+
+
+def test_neither_operation_nor_answer_shows_values():
+    """In a traceback's local variables, for instance."""
+    assert repr(Operation(f'{{ a(b: "{SECRET}") }}', {"c": SECRET}, "N")) == "<Operation N>"
+    assert repr(Operation("{ hello }")) == "<Operation without a name>"
+    assert (
+        repr(Answer({"secret_value": SECRET}, kind="query", fields=("secret_value",)))
+        == "<Answer 200 query secret_value>"
+    )
+
+
+# -- mutations ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_mutation_that_fails_changes_nothing(team):
+    """The second of two states is none, so the first one is not set."""
+    run = team.run()
+    states = [{"flow_run_id": run, "state": {"type": "Running"}}, {"flow_run_id": run, "state": {"type": "Nonsense"}}]
+    assert "a state is a mapping" in team.cannot("set_flow_run_states", "states { id }", states=states)["message"]
+    assert team.one("flow_run { state version states { state } }") == {
+        "state": "Scheduled",
+        "version": 1,
+        "states": [{"state": "Scheduled"}],
+    }
+
+
+def test_several_mutations_run_one_after_the_other(team):
+    """Each by itself: what the first one did stays when the second one fails."""
+    answer = team.execute(
+        'mutation { one: create_project(input: {name: "p"}) { id } two: create_project(input: {name: "p"}) { id } }'
+    )
+    assert answer.data["one"]["id"]
+    assert answer.data["two"] is None
+    assert [error["message"] for error in answer.errors] == ["Uniqueness violation."]
+
+
+def test_many_callers_at_once(team):
+    """No write is lost, and each list is of one moment."""
+    project, problems = team.project(), []
+
+    def work(number):
+        for index in range(20):
+            team.flow(project, name=f"{number}-{index}")
+            answer = team.execute("{ flow { name tasks_aggregate { aggregate { count } } } }")
+            counts = {row["tasks_aggregate"]["aggregate"]["count"] for row in (answer.data or {}).get("flow", [])}
+            problems.extend(answer.errors or counts - {2})
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert team.ask("{ flow_aggregate { aggregate { count } } }") == {"flow_aggregate": {"aggregate": {"count": 80}}}
+
+
+# -- documents that are kept -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def documents(monkeypatch):
+    from pytest_flowsecrets.backend import execution
+
+    fresh = execution._Documents()
+    monkeypatch.setattr(execution, "_documents", fresh)
+    return fresh
+
+
+def test_valid_documents_are_kept(team, documents):
+    """By backend and text; the one that was not asked for longest goes first."""
+    documents.MOST = 2
+    for field in ("hello", "project { id }", "hello", "flow { id }"):
+        team.ask("{ %s }" % field)
+    assert [text for _, text in documents._kept] == ["{ hello }", "{ flow { id } }"]
+    assert Team("server").execute("{ secret_names }").status == 400
+    team.ask("{ secret_names }")
+    assert Team("server").execute("{ secret_names }").status == 400
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        'mutation { set_secret(input: {name: "x", value: "%s"}) { success } }' % SECRET,
+        'mutation($n: String!) { set_secret(input: {name: $n, value: "%s"}) { success } }' % SECRET,
+        'mutation($n: String!) { ...M } fragment M on Mutation { set_secret(input: {name: $n, value: "%s"}) { success } }'
+        % SECRET,
+        'mutation($input: set_secret_input! = {name: "x", value: "%s"}) { set_secret(input: $input) { success } }'
+        % SECRET,
+        "{ nothing }",
+        "{ hello %s }" % (" " * 10_000),
+    ],
+)
+def test_documents_that_are_not_kept(team, documents, document):
+    """Those that may hold a secret's value, are not valid, or are long."""
+    team.execute(document, {"n": "x"})
+    assert not documents._kept
+    team.execute(
+        "mutation($input: set_secret_input!) { set_secret(input: $input) { success } }", {"input": {"name": "x"}}
+    )
+    assert len(documents._kept) == 1
+
+
+def test_memory_stays_flat(team, documents):
+    """Documents that are never the same again are forgotten."""
+    for number in range(documents.MOST + 10):
+        team.execute('{ project(where: {name: {_eq: "%d"}}) { id } }' % number)
+    assert len(documents._kept) == documents.MOST

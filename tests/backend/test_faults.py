@@ -1,0 +1,375 @@
+"""Faults on demand, and what the real clients do with each."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pytest_flowsecrets import UsageError
+from pytest_flowsecrets.backend import server
+from pytest_flowsecrets.backend.api import World
+from pytest_flowsecrets.backend.cloud import FakeCloud
+from pytest_flowsecrets.backend.faults import Faults
+from pytest_flowsecrets.clock import frozen_clock
+from tests.backend.http import Line, ask
+from tests.compat import VERSION, needs_prefect
+
+HELLO = {"query": "{ hello }"}
+SET = "mutation($input: set_secret_input!) { set_secret(input: $input) { success } }"
+
+
+@pytest.fixture
+def world():
+    world = World("server")
+    yield world
+    server.unmount(world)
+
+
+@pytest.fixture
+def url(world):
+    return server.mount(world)
+
+
+@pytest.fixture
+def faults(world):
+    return world.faults
+
+
+# -- each kind, as it comes over the wire ------------------------------------------------------------------------------
+
+
+def test_graphql_error(url, faults):
+    """HTTP 200, one error with message and code, and no data."""
+    faults.graphql_error("Quota exceeded", code="API_ERROR")
+    reply = ask(url, HELLO)
+    assert reply.status == 200
+    assert reply.json == {
+        "errors": [{"message": "Quota exceeded", "extensions": {"code": "API_ERROR"}}],
+        "data": None,
+    }
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 418, 429, 500, 502, 503, 504, 599])
+def test_status(url, faults, status):
+    """Any error of HTTP, in the shape of GraphQL."""
+    faults.status(status)
+    reply = ask(url, HELLO)
+    assert reply.status == status
+    assert reply.message
+    assert "retry-after" not in reply.headers
+
+
+def test_retry_after(url, faults):
+    """In whole seconds, as HTTP has it."""
+    faults.status(429, retry_after=1.2)
+    assert ask(url, HELLO).headers["retry-after"] == "2"
+
+
+def test_bodies(url, faults):
+    """HTTP 200 with what is no JSON, and with nothing."""
+    faults.invalid_json()
+    faults.empty_body()
+    with Line(url) as line:
+        broken, empty = line.ask(HELLO), line.ask(HELLO)
+        assert line.ask(HELLO).json["data"]["hello"]
+    assert (broken.status, broken.body, broken.headers["content-type"][:16]) == (200, b'{"data": {', "application/json")
+    assert (empty.status, empty.body) == (200, b"")
+
+
+def test_delay(url, faults):
+    """The answer is right; other connections do not wait."""
+    faults.delay(0.3)
+    with Line(url) as slow:
+        start = time.monotonic()
+        slow.send(slow.request(HELLO))
+        time.sleep(0.05)
+        assert ask(url, HELLO).json["data"]["hello"]
+        assert time.monotonic() - start < 0.3
+        assert slow.reply().json["data"]["hello"]
+        assert time.monotonic() - start >= 0.3
+
+
+CREATE = {"query": 'mutation { create_tenant(input: {name: "n", slug: "s"}) { id } }'}
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+@pytest.mark.parametrize("where", ["before", "within"])
+def test_cut(url, world, faults, where, carried_out):
+    """Nothing comes, or the head with half of the body; the operation has been carried out or not, as was wished."""
+    faults.cut(where, carried_out=carried_out)
+    with Line(url) as line:
+        line.send(line.request(CREATE))
+        received = line.file.read()
+    assert (received == b"") == (where == "before")
+    assert received.count(b"HTTP/1.1 200") == (where == "within")
+    assert not received.endswith(b"}")
+    assert len(world.store.all("tenant")) == int(carried_out)
+
+
+def test_what_is_refused_is_not_carried_out(url, world, faults):
+    """With any fault but delay and cut."""
+    for add in (lambda: faults.status(500), lambda: faults.graphql_error("m"), faults.invalid_json, faults.empty_body):
+        add()
+        ask(url, CREATE)
+    assert world.store.all("tenant") == []
+    ask(url, CREATE)
+    assert len(world.store.all("tenant")) == 1
+
+
+# -- which operations --------------------------------------------------------------------------------------------------
+
+
+def statuses(url, *bodies):
+    with Line(url) as line:
+        return [line.ask(body).status for body in bodies]
+
+
+def test_times(url, faults):
+    """One by default, so many, or for ever."""
+    faults.status(500)
+    faults.status(503, times=2)
+    assert statuses(url, *[HELLO] * 4) == [500, 503, 503, 200]
+    with faults.status(404, times=None):
+        assert statuses(url, *[HELLO] * 3) == [404] * 3
+    assert statuses(url, HELLO) == [200]
+
+
+def test_on(url, faults):
+    """A root field, whatever its alias, its spelling and its company, in fragments too."""
+    faults.status(500, on="createTenant", times=None)
+    faults.status(503, on="tenant")
+    fragment = "query { ...F } fragment F on Query { ... on Query { x: tenant { id } } ...F }"
+    assert statuses(url, HELLO, CREATE, {"query": fragment}, HELLO) == [200, 500, 503, 200]
+    two = "query A { tenant { id } } query B { hello }"
+    faults.status(504, on="tenant")
+    assert statuses(url, {"query": two, "operationName": "B"}, {"query": two, "operationName": "A"}) == [200, 504]
+
+
+def test_kind(url, faults):
+    """Only queries, or only mutations."""
+    faults.status(500, kind="mutation")
+    faults.status(503, kind="query")
+    assert statuses(url, HELLO, CREATE) == [503, 500]
+
+
+def test_when(url, faults):
+    """Whatever a function says of the operation, which it sees as it was sent."""
+    asked = []
+    faults.status(500, when=lambda operation: asked.append(operation) or operation.variables["a"] == 1)
+    query = "query($a: Int) { hello }"
+    assert statuses(url, *[{"query": query, "variables": {"a": number}} for number in (0, 1, 1)]) == [400, 500, 400]
+    assert [(one.kind, one.fields, one.query, one.scope, one.tenant_id) for one in asked] == [
+        ("query", ("hello",), query, None, None)
+    ] * 2
+
+
+def test_when_does_not_see_what_a_secret_is_set_to(url, faults):
+    """Secrets are write-only here too."""
+    asked = []
+    faults.status(500, when=asked.append)
+    statuses(url, {"query": SET, "variables": {"input": {"name": "n", "value": "ghp_secret"}}})
+    assert asked[0].variables == {"input": {"name": "n", "value": None}}
+    assert "ghp" not in repr(asked[0])
+
+
+def test_when_that_fails(url, faults):
+    """The operation gets an error that says so; nothing of the exception's text, and the fault stays."""
+    fault = faults.status(500, when=lambda _: {}["ghp_secret"])
+    reply = ask(url, HELLO)
+    assert (reply.status, reply.message) == (200, "the function `when` of a fault (HTTP 500) raised KeyError")
+    assert fault.left == 1
+
+
+def test_after(url, faults):
+    """Any fault can come late."""
+    faults.status(500, after=0.1)
+    start = time.monotonic()
+    assert statuses(url, HELLO) == [500]
+    assert time.monotonic() - start >= 0.1
+
+
+def test_documents_that_are_none(url, faults):
+    """They have no kind and no fields; a fault for anything answers them all the same."""
+    faults.status(500, kind="query", times=None)
+    assert statuses(url, {"query": "{"}, {"query": "{ a }", "operationName": "B"}) == [400, 400]
+    faults.status(503)
+    assert statuses(url, {"query": "{"}) == [503]
+
+
+def test_requests_that_are_no_operations(url, faults):
+    """Faults are for operations."""
+    faults.status(500)
+    assert statuses(url, b"{", HELLO) == [400, 500]
+
+
+def test_many_at_a_time(url, faults):
+    """A fault answers as often as it was told to, whoever asks."""
+    faults.status(500, times=20)
+    found = []
+    threads = [threading.Thread(target=lambda: found.extend(statuses(url, *[HELLO] * 10))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [200] * 20 + [500] * 20
+
+
+# -- what is told of them ----------------------------------------------------------------------------------------------
+
+
+def test_hits_left_and_unused(url, faults):
+    """Each fault knows what it has answered; those that still wait can be listed."""
+    first, second, third = (
+        faults.status(500, on="hello", times=2),
+        faults.delay(0, kind="mutation"),
+        faults.cut(times=None),
+    )
+    assert (len(faults), list(faults), faults.unused) == (3, [first, second, third], [first, second, third])
+    assert statuses(url, HELLO) == [500]
+    assert (first.left, third.left) == (1, math.inf)
+    assert [asked.fields for asked in first.hits] == [("hello",)]
+    assert repr(faults) == (
+        "<faults: <HTTP 500 on hello, 1 used, 1 left>, <delay of 0 s on mutation, 0 used, 1 left>, "
+        "<connection cut before the answer on any operation, 0 used, for ever>>"
+    )
+    third.remove()
+    third.remove()
+    assert (third.left, third in faults) == (0, False)
+    assert statuses(url, HELLO, HELLO) == [500, 200]
+    assert (first.left, faults.unused) == (0, [second])
+    faults.clear()
+    assert (len(faults), repr(faults)) == (0, "<faults: none>")
+    assert repr(faults.invalid_json(when=lambda _: False)) == "<invalid JSON on that `when` picks, 0 used, 1 left>"
+
+
+def test_faults_for_ever_are_unused_until_they_answer(url, faults):
+    """Nobody can say how often they should have."""
+    faults.status(500, times=None)
+    statuses(url, HELLO)
+    assert faults.unused == []
+
+
+def test_in_the_journal(url, world):
+    """Which fault answered."""
+    world.faults.status(500, on="hello")
+    statuses(url, HELLO, HELLO)
+    assert [(request.fault, request.status, request.kind, request.fields) for request in world.journal.requests] == [
+        ("HTTP 500", 500, "query", ("hello",)),
+        ("", 200, "query", ("hello",)),
+    ]
+
+
+# -- bad arguments -----------------------------------------------------------------------------------------------------
+
+WRONG = {
+    "status='500'": lambda faults: faults.status("500"),
+    "status=200": lambda faults: faults.status(200),
+    "status=True": lambda faults: faults.status(True),
+    "retry_after=-1": lambda faults: faults.status(429, retry_after=-1),
+    "a message and a code": lambda faults: faults.graphql_error(""),
+    "both of them texts": lambda faults: faults.graphql_error("m", code=None),
+    "seconds='1'": lambda faults: faults.delay("1"),
+    "seconds=nan": lambda faults: faults.delay(math.nan),
+    "seconds=inf": lambda faults: faults.delay(math.inf),
+    "after=True": lambda faults: faults.status(500, after=True),
+    "where='after'": lambda faults: faults.cut("after"),
+    "on='set secret'": lambda faults: faults.status(500, on="set secret"),
+    "on=1": lambda faults: faults.status(500, on=1),
+    "kind='subscription'": lambda faults: faults.status(500, kind="subscription"),
+    "when has to be a function": lambda faults: faults.status(500, when="now"),
+    "times=0": lambda faults: faults.status(500, times=0),
+    "times=1.5": lambda faults: faults.status(500, times=1.5),
+    "times=True": lambda faults: faults.status(500, times=True),
+    "takes no field": lambda faults: faults.status(500, field="set_secret"),
+}
+
+
+@pytest.mark.parametrize("told", WRONG)
+def test_wrong_arguments(told):
+    """UsageError when the fault is made, in one line that says what was wrong; nothing is added."""
+    faults = Faults()
+    with pytest.raises(UsageError, match=re.escape(told)) as refusal:
+        WRONG[told](faults)
+    assert "\n" not in str(refusal.value)
+    assert len(faults) == 0
+
+
+# -- the real clients --------------------------------------------------------------------------------------------------
+
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "how-to" / "faults.md"
+ROW = re.compile(
+    r"^\| `(\w+)\((.*)\)` \| `?(\w+)`?, (\d+) requests?.* \| `?(\w+)`?, (\d+) requests?.* \|$", re.MULTILINE
+)
+ROWS = ROW.findall(DOCUMENT.read_text("utf-8")) if DOCUMENT.exists() else []
+COLUMN = {(0, 15, 13): 2, (1, 4, 1): 4}.get(VERSION)
+
+told = pytest.mark.skipif(COLUMN is None, reason="the table tells of 0.15.13 and 1.4.1")
+
+
+def outcome(cloud):
+    """(name of what set_secret raises, how many requests that takes)"""
+    before = len(cloud.requests)
+    try:
+        cloud.client.set_secret(name="TOKEN", value="x")
+    except BaseException as error:  # noqa: BLE001 - Prefect's signals are no Exceptions
+        name = type(error).__name__
+    else:
+        name = "nothing"
+    return name, len(cloud.requests) - before
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    logging.disable(logging.CRITICAL)  # of the naps
+    with FakeCloud() as cloud:
+        yield cloud
+    logging.disable(logging.NOTSET)
+
+
+@told
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]}({row[1]})")
+def test_the_table_of_the_clients(cloud, row):
+    """The real client does with each fault what the documentation says, and waits for none of them."""
+    add = eval(f"lambda **more: faults.{row[0]}({row[1]}{', ' if row[1] else ''}**more)", {"faults": cloud.faults})
+    start = time.monotonic()
+    with add(times=None):
+        assert outcome(cloud) == (row[COLUMN], int(row[COLUMN + 1]))
+    assert time.monotonic() - start < 5
+
+
+@told
+def test_the_table_is_whole():
+    """Every kind of fault is in it."""
+    kinds = {name for name, one in vars(Faults).items() if getattr(one, "__annotations__", {}).get("return") == "Fault"}
+    assert {row[0] for row in ROWS} == kinds - {"_add"}
+    assert len(ROWS) == 18
+
+
+@told
+def test_frozen_time_is_moved_by_the_tries(cloud):
+    """63 s of retries, 16 s of API_ERROR, three minutes and more after each 429."""
+    waits = {}
+    for name, add in {
+        "503": lambda: cloud.faults.status(503, times=None),
+        "API_ERROR": lambda: cloud.faults.graphql_error("m", code="API_ERROR", times=None),
+    }.items():
+        with frozen_clock() as clock, add():
+            start = clock.now
+            outcome(cloud)
+            waits[name] = round((clock.now - start).total_seconds())
+    assert waits == {"503": 0 if VERSION < (1, 0) else pytest.approx(63, abs=2), "API_ERROR": 16}
+
+
+@needs_prefect
+def test_faults_that_pass(cloud):
+    """After the last one, the client's next request is answered."""
+    cloud.faults.status(403)
+    assert outcome(cloud) == ("HTTPError", 1)
+    assert outcome(cloud) == ("nothing", 1)
+    assert cloud.secrets.holds("TOKEN", "x")

@@ -1,0 +1,122 @@
+"""Keys: which are good for what, and what the others get."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from pytest_flowsecrets.backend.errors import Unauthenticated
+from pytest_flowsecrets.backend.keys import RUNNER, USER, Caller, Keyring
+
+START = datetime(2022, 5, 1, 12, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def now():
+    return [START]
+
+
+@pytest.fixture
+def ring(now):
+    return Keyring(lambda: now[0])
+
+
+def headers(key, **others):
+    return {"authorization": f"Bearer {key}", **{f"x-prefect-{name}-id": text for name, text in others.items()}}
+
+
+def test_a_good_key(ring):
+    """Says whose it is, with which scope, and for which tenants."""
+    issued = ring.issue(("team", "other"), USER, user_id="me")
+    caller = ring.caller(headers(issued.key, agent="agent-id"))
+    assert caller == Caller("team", USER, issued.id, "me", "agent-id", ("team", "other"))
+    assert ring.caller(headers(issued.key, tenant="other")).tenant_id == "other"
+    caller.require_user()
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (None, "Unauthenticated"),
+        ("", "Malformed Authorization header"),
+        ("Bearer", "Malformed Authorization header"),
+        ("Bearer  ", "Malformed Authorization header"),
+        ("Basic abc", "Malformed Authorization header"),
+        ("Bearer wrong", "Unauthenticated"),
+        ("Bearer \ud800", "Unauthenticated"),
+    ],
+)
+def test_what_is_no_key(ring, header, told):
+    """Gets what the clients make their AuthorizationError of."""
+    ring.issue(("team",), USER, user_id="me")
+    with pytest.raises(Unauthenticated, match=f"^{told}$") as caught:
+        ring.caller({} if header is None else {"authorization": header})
+    assert caught.value.extensions == {"code": "UNAUTHENTICATED"}
+
+
+def test_a_revoked_key(ring):
+    """Is good for nothing any more, at once."""
+    issued = ring.issue(("team",), USER, user_id="me")
+    assert ring.revoke(issued.id) is True
+    assert ring.revoke(issued.id) is False
+    assert ring.revoke_text(issued.key) is False
+    with pytest.raises(Unauthenticated):
+        ring.caller(headers(issued.key))
+
+
+def test_an_expired_key(ring, now):
+    """Is good until that moment."""
+    issued = ring.issue(("team",), RUNNER, user_id="agent", expires_at=START + timedelta(hours=1))
+    caller = ring.caller(headers(issued.key))
+    ring.require_runner(caller, "team")
+    now[0] += timedelta(hours=1)
+    with pytest.raises(Unauthenticated):
+        ring.caller(headers(issued.key))
+    with pytest.raises(Unauthenticated):
+        ring.require_runner(caller, "team")
+
+
+def test_another_tenant(ring):
+    """Is not answered, as if the key were wrong."""
+    mine, _ = ring.issue(("team",), USER, user_id="me"), ring.issue(("other",), USER, user_id="you")
+    with pytest.raises(Unauthenticated):
+        ring.caller(headers(mine.key, tenant="other"))
+
+
+def test_a_tenant_more(ring):
+    """The USER keys of a user become good for it, no others."""
+    mine = ring.issue(("team",), USER, user_id="me")
+    agents = ring.issue(("team",), RUNNER, user_id="me")
+    ring.admit("me", "other")
+    assert ring.caller(headers(mine.key)).tenant_ids == ("team", "other")
+    assert ring.caller(headers(agents.key)).tenant_ids == ("team",)
+
+
+def test_scopes(ring):
+    """A RUNNER key is no user's, and a USER key none of an agent; neither is a key of another tenant, or none."""
+    user = ring.caller(headers(ring.issue(("team",), USER, user_id="me").key))
+    agent = ring.caller(headers(ring.issue(("team",), RUNNER, user_id="agent").key))
+    ring.require_runner(agent, "team")
+    with pytest.raises(Unauthenticated, match="a key of scope RUNNER may not do this"):
+        agent.require_user()
+    for caller, tenant in ((user, "team"), (agent, "other"), (Caller("team", RUNNER), "team")):
+        with pytest.raises(Unauthenticated, match="needs a key of scope RUNNER"):
+            ring.require_runner(caller, tenant)
+
+
+def test_server_asks_for_no_key():
+    """Whoever comes is answered, and is nobody; a key that is sent does not matter."""
+    ring = Keyring(lambda: START, open_to_all=True)
+    assert ring.caller({}) == Caller()
+    assert ring.caller(headers("any", agent="agent-id")) == Caller(agent_id="agent-id")
+
+
+def test_rows_tell_no_key(ring):
+    """What can be queried of the keys of a tenant; access tokens are not among them."""
+    issued = ring.issue(("team",), USER, user_id="me", name="laptop")
+    ring.issue(("team",), USER, user_id="me", kind="access")
+    ring.issue(("other",), USER, user_id="you")
+    (row,) = ring.rows("team")
+    assert (row["id"], row["name"], row["scope"], row["expires_at"]) == (issued.id, "laptop", USER, None)
+    assert issued.key not in repr((row, issued, vars(ring)))

@@ -1,0 +1,456 @@
+"""Secrets over HTTP, with and without Prefect installed: set, listed, deleted, kept per tenant, and never given away."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import re
+import traceback
+from copy import deepcopy
+
+import pytest
+
+from pytest_flowsecrets import FakeCloud, FakeServer, UsageError, WriteOnlySecret
+from tests.backend.graphql import Refused, as_agent, as_user, graphql
+from tests.backend.http import ask
+
+CANARY = "c4n4ry-9f3b7a61"
+SET = "mutation($input: set_secret_input!) { set_secret(input: $input) { success } }"
+OLD_SET = "mutation($input: setSecretInput!) { setSecret(input: $input) { success } }"
+VALUE = "query($name: String!) { secret_value(name: $name) }"
+
+
+@pytest.fixture(scope="module")
+def _cloud():
+    with FakeCloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(_cloud):
+    """One cloud for all tests here, without secrets, requests and faults of the test before."""
+    for name in _cloud.secrets.names():
+        _cloud.secrets.delete(name)
+    _cloud.requests.clear()
+    return _cloud
+
+
+# -- setting and listing -----------------------------------------------------------------------------------------------
+
+VALUES = ["x", "", "42", 42, 0, -1.5, 1e300, True, False, None, [], {}, [1, [None]], {"a": {"b": "ü"}}, "\u2028", 2**63]
+
+
+@pytest.mark.parametrize("as_text", [True, False], ids=["text", "object"])
+@pytest.mark.parametrize("mutation", [SET, OLD_SET], ids=["set_secret", "setSecret"])
+def test_any_json_value_by_variables(cloud, mutation, as_text):
+    """In both spellings; ``variables`` as a text, as Prefect's clients send it, or as an object."""
+    for value in VALUES:
+        as_user(cloud, mutation, as_text=as_text, input={"name": "my secret", "value": value})
+        assert cloud.secrets.holds("my secret", value), value
+    assert cloud.secrets.names() == ["my secret"]
+
+
+@pytest.mark.parametrize(
+    ("literal", "value"),
+    [
+        ('"x"', "x"),
+        ("42", 42),
+        ("4.0", 4.0),
+        ("true", True),
+        ("null", None),
+        ("[1, null]", [1, None]),
+        ('{a: {b: "c"}}', {"a": {"b": "c"}}),
+    ],
+)
+@pytest.mark.parametrize("field", ["set_secret", "setSecret"])
+def test_any_json_value_by_literals(cloud, field, literal, value):
+    """As people write them in the interactive API, and with variables inside."""
+    answer = as_user(cloud, f'mutation {{ {field}(input: {{name: "X", value: {literal}}}) {{ success }} }}')
+    assert answer == {field: {"success": True}}
+    assert cloud.secrets.holds("X", value)
+    as_user(cloud, f'mutation($v: JSON) {{ {field}(input: {{name: "X", value: [$v, 1]}}) {{ success }} }}', v=value)
+    assert cloud.secrets.holds("X", [value, 1])
+
+
+def test_setting_again_overwrites(cloud):
+    """By re-issuing the mutation."""
+    for value in (1, 2):
+        as_user(cloud, SET, input={"name": "X", "value": value})
+    assert cloud.secrets.holds("X", 2)
+    assert len(cloud.secrets) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"name": "X"}, "set_secret needs a value, which may be null"),
+        ({"name": "", "value": CANARY}, "the name of a secret is text that is not empty and holds no NUL"),
+        ({"name": "a\0b", "value": CANARY}, "the name of a secret is text that is not empty and holds no NUL"),
+    ],
+)
+def test_bad_input(cloud, given, told):
+    """Is refused in words without the value, and nothing is stored."""
+    with pytest.raises(Refused) as caught:
+        as_user(cloud, SET, input=given)
+    assert (caught.value.status, caught.value.messages, caught.value.codes) == (200, [told], ["BAD_USER_INPUT"])
+    assert len(cloud.secrets) == 0
+
+
+@pytest.mark.parametrize("given", [{"value": CANARY}, {"name": 1, "value": CANARY}, {"name": "X", "Value": CANARY}])
+def test_input_that_is_not_of_the_schema(cloud, given):
+    """Is refused before anything is done, and its message does not repeat the value."""
+    with pytest.raises(Refused) as caught:
+        as_user(cloud, SET, input=given)
+    assert caught.value.status == 400
+    assert CANARY not in str(caught.value)
+    assert len(cloud.secrets) == 0
+
+
+def test_a_large_value(cloud):
+    """10 MB go in, and come out where they may."""
+    value = "x" * 10_000_000
+    as_user(cloud, SET, input={"name": "X", "value": value})
+    with cloud.executing():
+        assert as_agent(cloud, VALUE, name="X") == {"secret_value": value}
+
+
+@pytest.mark.parametrize("field", ["delete_secret", "deleteSecret"])
+def test_delete(cloud, field):
+    """The mutation says whether there was one."""
+    cloud.secrets.set("X", "x")
+    query = f'mutation {{ {field}(input: {{name: "X"}}) {{ success error }} }}'
+    assert as_user(cloud, query) == {field: {"success": True, "error": None}}
+    assert as_user(cloud, query) == {field: {"success": False, "error": "There is no secret of that name"}}
+    assert cloud.secrets.names() == []
+
+
+def test_names_are_listed(cloud):
+    """By ``secret_names`` in both spellings, and as rows: where, order_by, limit, offset, aggregate, by id."""
+    for name in ("b", "a", "C", "my secret"):
+        cloud.secrets.set(name, CANARY)
+    assert as_user(cloud, "{ secret_names secretNames }") == {
+        "secret_names": ["b", "a", "C", "my secret"],
+        "secretNames": ["b", "a", "C", "my secret"],
+    }
+
+    def rows(arguments):
+        return [row["name"] for row in as_user(cloud, f"query {{ secret{arguments} {{ name }} }}")["secret"]]
+
+    assert rows("") == ["b", "a", "C", "my secret"]
+    assert rows("(order_by: {name: asc})") == ["C", "a", "b", "my secret"]
+    assert rows("(order_by: {name: desc}, limit: 2, offset: 1)") == ["b", "a"]
+    assert rows('(where: {name: {_in: ["a", "x"]}})') == ["a"]
+    assert rows('(where: {_or: [{name: {_eq: "b"}}, {name: {_like: "my%"}}]})') == ["b", "my secret"]
+    counted = as_user(cloud, "{ secret_aggregate { aggregate { count max { name } } nodes { name } } }")
+    assert counted["secret_aggregate"]["aggregate"] == {"count": 4, "max": {"name": "my secret"}}
+    (row,) = as_user(cloud, '{ secret(where: {name: {_eq: "a"}}) { id tenant_id created updated } }')["secret"]
+    assert row["tenant_id"] == cloud.tenant.id
+    assert as_user(cloud, f'{{ secret_by_pk(id: "{row["id"]}") {{ name }} }}') == {"secret_by_pk": {"name": "a"}}
+
+
+def test_an_agent_sets_no_secret(cloud):
+    """Its key reads; setting and deleting are for users."""
+    cloud.secrets.set("X", "x")
+    for query in (
+        'mutation { set_secret(input: {name: "X", value: 1}) { success } }',
+        'mutation { delete_secret(input: {name: "X"}) { success } }',
+    ):
+        with pytest.raises(Refused) as caught:
+            as_agent(cloud, query)
+        assert caught.value.codes == ["UNAUTHENTICATED"]
+    assert cloud.secrets.holds("X", "x")
+
+
+# -- tenants -----------------------------------------------------------------------------------------------------------
+
+
+def test_teams_do_not_meet(cloud):
+    """Another team sees neither names nor values, by no query, and its keys are no use here."""
+    other = cloud.add_tenant("Other team")
+    cloud.secrets.set("X", CANARY)
+    other.secrets.set("Y", "y")
+    theirs = other.user_key
+    assert graphql(cloud, "{ secret_names secret { name } }", theirs) == {
+        "secret_names": ["Y"],
+        "secret": [{"name": "Y"}],
+    }
+    assert (
+        graphql(cloud, "{ secret_aggregate { aggregate { count } } }", theirs)["secret_aggregate"]["aggregate"]["count"]
+        == 1
+    )
+    (row,) = as_user(cloud, "{ secret { id } }")["secret"]
+    assert graphql(cloud, f'{{ secret_by_pk(id: "{row["id"]}") {{ name }} }}', theirs) == {"secret_by_pk": None}
+    where = f'{{ secret(where: {{tenant_id: {{_eq: "{cloud.tenant.id}"}}}}) {{ name }} }}'
+    assert graphql(cloud, where, theirs) == {"secret": []}
+    assert as_user(cloud, "{ tenant { name } }") == {"tenant": [{"name": "flowsecrets"}]}
+    for key in (other.user_key, other.runner_key):
+        with pytest.raises(Refused) as caught:
+            graphql(cloud, "{ secret_names }", key, cloud.tenant.id)
+        assert (caught.value.status, caught.value.codes) == (200, ["UNAUTHENTICATED"])
+    with other.executing(), pytest.raises(Refused, match="UNAUTHENTICATED"):  # their run, our key
+        as_agent(cloud, VALUE, name="X")
+    with cloud.executing(), pytest.raises(Refused, match="UNAUTHENTICATED"):  # our run, their key
+        graphql(cloud, VALUE, other.runner_key, name="X")
+    with cloud.executing(), other.executing(), pytest.raises(Refused, match="No value found for the requested key"):
+        graphql(cloud, VALUE, other.runner_key, name="X")
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", ["secret_value", "secretValue"])
+def test_an_agent_reads_while_a_run_is_running(cloud, field):
+    """And gets the value as it was set, in both spellings."""
+    query = f"query($name: String!) {{ {field}(name: $name) }}"
+    with cloud.executing():
+        for value in VALUES:
+            cloud.secrets.set("X", value)
+            assert json.dumps(as_agent(cloud, query, name="X")) == json.dumps({field: value})
+
+
+def test_who_may_not_read(cloud):
+    """A user at any time, an agent without a run that is Running, nobody at all: one clear error, in Prefect's shape."""
+    cloud.secrets.set("X", CANARY)
+    cases = [
+        (True, cloud.tenant.user_key, "AuthenticationError: Forbidden: a secret's value needs a key of scope RUNNER"),
+        (
+            False,
+            cloud.tenant.runner_key,
+            "AuthenticationError: Forbidden: a secret's value can be read while a flow run is Running only",
+        ),
+        (False, cloud.tenant.user_key, "AuthenticationError: Forbidden: a secret's value needs a key of scope RUNNER"),
+        (True, None, "Unauthenticated"),
+        (True, "wrong", "Unauthenticated"),
+    ]
+    before = cloud.secrets.reads
+    for running, key, told in cases:
+        for name in ("X", "Y"):  # whether it is there is not told
+            context = cloud.executing() if running else cloud.isolation.covered({})
+            with context, pytest.raises(Refused) as caught:
+                graphql(cloud, VALUE, key, name=name)
+            assert (caught.value.status, caught.value.messages) == (200, [told])
+            assert caught.value.codes == ["UNAUTHENTICATED"]
+    assert cloud.secrets.reads == before
+
+
+STATES = ["Scheduled", "Submitted", "Running", "Cancelling", "Failed", "Success", "Cancelled", "Paused"]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_running_is_the_only_state(cloud, state):
+    """In which a run may read."""
+    cloud.secrets.set("X", "x")
+    with cloud.executing() as run_id:
+        cloud.world.store.change("flow_run", run_id, state=state)
+        if state == "Running":
+            assert as_agent(cloud, VALUE, name="X") == {"secret_value": "x"}
+        else:
+            with pytest.raises(Refused, match="while a flow run is Running only"):
+                as_agent(cloud, VALUE, name="X")
+
+
+def test_reads_are_told(cloud):
+    """Who, what, when."""
+    cloud.secrets.set("X", "x")
+    before = len(cloud.secrets.reads)
+    with cloud.executing() as run_id:
+        as_agent(cloud, VALUE, name="X")
+        with pytest.raises(Refused):
+            as_agent(cloud, VALUE, name="Y")
+    (read,) = cloud.secrets.reads[before:]
+    assert (read.name, read.tenant_id, read.flow_run_ids) == ("X", cloud.tenant.id, (run_id,))
+    assert (cloud.world.now() - read.at).total_seconds() < 60
+    keys = as_user(cloud, "{ auth_api_key { id name } }")["auth_api_key"]
+    assert [key["name"] for key in keys if key["id"] == read.key_id] == ["of the agents"]
+    assert "'x'" not in repr(read)
+
+
+# -- write-only --------------------------------------------------------------------------------------------------------
+
+
+def introspected(api, key=None):
+    return graphql(
+        api,
+        """{ __schema { types { name fields { name args { name } type { name ofType { name } } }
+             inputFields { name } enumValues { name } } } }""",
+        key,
+    )["__schema"]["types"]
+
+
+def test_the_type_secret_has_no_value(cloud):
+    """By introspection, type by type: rows, filters, orders, aggregates."""
+    types = {found["name"]: found for found in introspected(cloud, cloud.tenant.user_key)}
+    columns = {"id", "name", "tenant_id", "created", "updated"}
+    assert {field["name"] for field in types["secret"]["fields"]} == columns
+    about = [name for name in types if name.startswith("secret") and name != "secret"]
+    assert len(about) >= 4
+    for name in about:
+        kind = types[name]
+        for part in ("fields", "inputFields", "enumValues"):
+            assert "value" not in [field["name"] for field in kind[part] or []], name
+    # The only field that answers with a value is the one that asks for the right key.
+    fields = [field["name"] for field in types["Query"]["fields"] if "secret" in field["name"].lower()]
+    assert sorted(fields) == [
+        "secret",
+        "secretNames",
+        "secretValue",
+        "secret_aggregate",
+        "secret_by_pk",
+        "secret_names",
+        "secret_value",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("{ secret { value } }", "Cannot query field 'value' on type 'secret'."),
+        (
+            '{ secret(where: {value: {_eq: "c4n4ry-9f3b7a61"}}) { name } }',
+            "Field 'value' is not defined by type 'secret_bool_exp'",
+        ),
+        (
+            '{ secret(where: {_not: {value: {_like: "c%"}}}) { name } }',
+            "Field 'value' is not defined by type 'secret_bool_exp'",
+        ),
+        ("{ secret(order_by: {value: asc}) { name } }", "Field 'value' is not defined by type 'secret_order_by'"),
+        ("{ secret(distinct_on: value) { name } }", "Expected value of type '[secret_select_column!]'."),
+        ("{ secret_aggregate { aggregate { max { value } } } }", "Cannot query field 'value'"),
+        ("{ secret_aggregate { nodes { value } } }", "Cannot query field 'value' on type 'secret'."),
+        ('mutation { set_secret(input: {name: "X", value: 1}) { value } }', "Cannot query field 'value'"),
+        ("{ tenant { secrets { value } } }", "Cannot query field 'secrets' on type 'tenant'"),
+    ],
+)
+def test_no_query_gives_a_value(cloud, query, told):
+    """Each is a validation error: status 400, nothing carried out, for every key, also in a run."""
+    cloud.secrets.set("X", CANARY)
+    with cloud.executing():
+        for key in (cloud.tenant.user_key, cloud.tenant.runner_key):
+            with pytest.raises(Refused) as caught:
+                graphql(cloud, query, key)
+            assert caught.value.status == 400
+            assert any(message.startswith(told) for message in caught.value.messages), caught.value.messages
+    assert cloud.secrets.holds("X", CANARY)
+
+
+def everything_about(cloud):
+    """What Python shows of a cloud: repr and ``vars()`` of it and all that hangs on it, three levels deep."""
+    shown, level = [], [cloud]
+    for _ in range(3):
+        shown += [repr(thing) for thing in level]
+        held = [vars(thing) if hasattr(thing, "__dict__") else {} for thing in level]
+        shown += map(repr, held)
+        level = [value for items in held for value in items.values()]
+    return "\n".join(shown)
+
+
+def test_no_repr_pickle_copy_or_log_gives_a_value(cloud, caplog):
+    """Of anything that ``prefect_cloud`` gives, after setting, reading, refusing."""
+    with caplog.at_level(logging.DEBUG):
+        as_user(cloud, SET, input={"name": "X", "value": CANARY})
+        cloud.secrets.set("Y", {"a": CANARY})
+        cloud.secrets.rotate("Y", [CANARY])
+        with cloud.executing():
+            as_agent(cloud, VALUE, name="X")
+        with pytest.raises(Refused):
+            as_user(cloud, SET, input={"name": "", "value": CANARY})
+    shown = [everything_about(cloud), repr(list(cloud.requests)), repr(cloud.requests[0].query), caplog.text]
+    shown += [repr([vars(record) for record in caplog.records]), repr(cloud.secrets), repr(cloud.secrets.reads)]
+    assert "Vault" in shown[0]
+    assert not any(CANARY in text for text in shown)
+    for thing in (cloud, cloud.world, cloud.world.vault, cloud.secrets, cloud.tenant):
+        for copied in (deepcopy, pickle.dumps):
+            with pytest.raises(TypeError):
+                copied(thing)
+
+
+def test_the_view_has_no_getter(cloud):
+    """Subscription tells what to do instead; iteration, ``dict`` and ``list`` give names."""
+    cloud.secrets["X"] = CANARY
+    with pytest.raises(WriteOnlySecret) as caught:
+        cloud.secrets["X"]
+    assert str(caught.value) == (
+        "secret 'X' can be set, not read, as in Prefect Cloud: compare it with prefect_cloud.secrets.holds('X', value), "
+        "or read it as a flow run does, with Secret('X').get() inside `with prefect_cloud.executing():`"
+    )
+    assert list(cloud.secrets) == cloud.secrets.names() == ["X"]
+    assert repr(cloud.secrets) == "<CloudSecrets ['X']>"
+    with pytest.raises(ValueError):
+        dict(cloud.secrets)
+    assert not any(hasattr(cloud.secrets, name) for name in ("get", "items", "values", "pop", "copy"))
+    del cloud.secrets["X"]
+    assert "X" not in cloud.secrets
+
+
+def test_errors_of_the_view(cloud):
+    """Say what is wrong, without the value and without the frames that hold it."""
+    cases = [
+        (lambda: cloud.secrets.set("X", {CANARY}), "secret 'X': a value is JSON data .*, not set"),
+        (lambda: cloud.secrets.set("", CANARY), "the name of a secret is text that is not empty"),
+        (lambda: cloud.secrets.set(1, CANARY), "the name of a secret is text, not int"),
+        (lambda: cloud.secrets.rotate("X", CANARY), "there is no secret 'X' to rotate: set it first"),
+        (lambda: cloud.secrets.holds("X", {CANARY}), "a value is JSON data .*, not set"),
+        (lambda: cloud.secrets.set("X", CANARY, expires_at=5), "a time is a datetime, a date or a text, not int"),
+    ]
+    for call, told in cases:
+        with pytest.raises(UsageError, match=told) as caught:
+            call()
+        shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        own = [frame for frame in shown.stack if "pytest_flowsecrets" in frame.filename]
+        assert own
+        assert not any(CANARY in repr(frame.locals) for frame in own)
+        assert CANARY not in str(caught.value)
+    cloud.secrets.set("X", "x")
+    with pytest.raises(UsageError, match="a value is JSON data"):
+        cloud.secrets.rotate("X", object())
+    with pytest.raises(KeyError, match="Y"):
+        cloud.secrets.delete("Y")
+
+
+def test_a_request_of_which_nothing_is_understood(cloud):
+    """Neither its answer nor its record repeats it."""
+    for body in (f'{{"query": "{CANARY}', f'{{"query": "{{ {CANARY.replace("-", "_")} }}"}}', f'["{CANARY}"]'):
+        reply = ask(cloud.url, body.encode(), Authorization=f"Bearer {cloud.tenant.user_key}")
+        assert reply.status == 400
+    assert CANARY not in repr(cloud.requests[:])
+    assert len(cloud.requests) == 3
+
+
+def test_values_are_compared_by_digest(cloud):
+    """So that the time of ``holds`` cannot depend on the stored value: it is not touched at all."""
+    cloud.secrets.set("X", CANARY)
+    ((entry),) = cloud.world.vault._tenants[cloud.tenant.id].values()
+    entry.versions = [version._replace(sealed=None) for version in entry.versions]
+    assert cloud.secrets.holds("X", CANARY)
+    assert not cloud.secrets.holds("X", CANARY[:-1])
+    cloud.secrets.delete("X")
+
+
+# -- Server ------------------------------------------------------------------------------------------------------------
+
+
+def test_server_has_no_secrets():
+    """No mutation, no query and no type of its schema is about them."""
+    try:
+        with FakeServer() as server:
+            assert not [
+                found["name"] for found in introspected(server) if re.search("secret", found["name"], re.IGNORECASE)
+            ]
+            for query in (
+                "{ secret_names }",
+                "{ secret { name } }",
+                'query { secret_value(name: "X") }',
+                "{ auth_info { tenant_id } }",
+            ):
+                with pytest.raises(Refused, match="Cannot query field") as caught:
+                    graphql(server, query)
+                assert caught.value.status == 400
+            with pytest.raises(Refused, match="Cannot query field 'set_secret'"):
+                graphql(server, 'mutation { set_secret(input: {name: "X", value: 1}) { success } }')
+            assert graphql(server, "{ hello tenant { name slug } }", "any key")["tenant"] == [
+                {"name": "default", "slug": "default"}
+            ]
+    except UsageError as error:
+        assert "knows no Prefect Server, which came with 0.10.0" in str(error)
+        pytest.skip("no Prefect Server before 0.10.0")

@@ -1,0 +1,460 @@
+"""Sockets: what happens to bad HTTP, bad clients and bad luck, each time with a look at whether the server still lives."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from pytest_flowsecrets.backend import server
+from pytest_flowsecrets.backend.server import MAX_BODY, MAX_HEADERS, MAX_LINE, Server
+from pytest_flowsecrets.backend.wire import HttpFault, Response, write_fault
+from pytest_flowsecrets.clock import frozen_clock
+from tests.backend.http import Line, ask
+
+OK = {"query": "{ hello }"}
+
+
+class Echo:
+    """A world that says what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def answer(self, request):
+        self.asked.append(request)
+        if request.body == b"raise":
+            raise ValueError("ghp_secret")
+        told = {"method": request.method, "path": request.path, "query": request.query, "length": len(request.body)}
+        return Response(200, (("Content-Type", "application/json"),), json.dumps(told).encode())
+
+
+@pytest.fixture
+def world():
+    echo = Echo()
+    yield echo
+    server.unmount(echo)
+
+
+@pytest.fixture
+def url(world):
+    """The URL of a world, whose server still has to live when the test is over."""
+    url = server.mount(world)
+    yield url
+    assert ask(url, OK).status == 200
+
+
+# -- what works --------------------------------------------------------------------------------------------------------
+
+
+def test_requests_on_one_connection(url, world):
+    """They are kept alive, and pipelined ones answered in their order."""
+    with Line(url) as line:
+        assert line.ask(OK).json["length"] == len(json.dumps(OK))
+        line.send(line.request(b"1") + line.request(b"22") + line.request(b"333"))
+        assert [line.reply().json["length"] for _ in range(3)] == [1, 2, 3]
+    assert [request.headers["host"] for request in world.asked] == [line.host] * 4
+
+
+def test_one_segment(url):
+    """Head and body of a response come together, though Nagle's algorithm is off."""
+    with Line(url) as line:
+        line.send(line.request(OK))
+        assert line.socket.recv(65536).endswith(b"}")
+
+
+def test_close_and_http_1_0(url):
+    """``Connection: close`` closes, and so does HTTP/1.0, unless it says that it wants to go on."""
+    with Line(url) as line:
+        assert line.ask(OK, connection="close").headers["connection"] == "close"
+        assert line.closed()
+    for connection, open_ in ((None, False), ("keep-alive", True)):
+        with Line(url) as line:
+            line.send(line.request(OK, connection=connection).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+            assert line.reply().headers["connection"] == ("keep-alive" if open_ else "close")
+            assert open_ or line.closed()
+
+
+def test_paths(url):
+    """A world answers at its URL, with ``/graphql`` and with a slash at the end; the query is apart."""
+    with Line(url) as line:
+        for more in ("", "/", "/graphql", "/graphql/"):
+            assert line.ask(OK, more=f"{more}?a=%20b").json["query"] == "a=%20b"
+
+
+def test_headers_that_come_twice(url, world):
+    """They are one list, as HTTP has it."""
+    with Line(url) as line:
+        line.send(line.request(OK).replace(b"Content-Type", b"Accept: a\r\naccept: b\r\nContent-Type", 1))
+        line.reply()
+    assert world.asked[-1].headers["accept"] == "a, b"
+
+
+def test_chunks(url, world):
+    """Chunked bodies are put together; extensions and trailers are skipped."""
+    chunked = {"content_length": None, "transfer_encoding": "chunked"}
+    with Line(url) as line:
+        line.send(line.request(b"3;x=y\r\nabc\r\n2 \r\nde\r\n0\r\nTrailer: x\r\n\r\n", **chunked))
+        assert line.reply().json["length"] == 5
+        assert line.ask(OK).status == 200
+    assert world.asked[0].body == b"abcde"
+
+
+def test_expect(url):
+    """``100 Continue`` comes only once the head is good; curl waits for it."""
+    body = json.dumps(OK).encode()
+    with Line(url) as line:
+        head = line.request(expect="100-continue", content_length=str(len(body)))
+        line.send(head)
+        assert line.file.readline() == b"HTTP/1.1 100 Continue\r\n"
+        line.file.readline()
+        line.send(body)
+        assert line.reply().status == 200
+        line.send(head.replace(str(len(body)).encode(), str(MAX_BODY + 1).encode()))
+        assert line.reply().status == 413
+
+
+def test_large_bodies(url):
+    """10 MB go through."""
+    assert ask(url, b"x" * 10_000_000).json["length"] == 10_000_000
+
+
+def test_date(url):
+    """The header tells the time of the one clock."""
+    with frozen_clock("2026-01-31T08:00:00"):
+        assert ask(url, OK).headers["date"] == "Sat, 31 Jan 2026 08:00:00 GMT"
+
+
+def test_frozen_time_stops_nobody(url):
+    """While time stands still, a request that comes in parts is answered as ever."""
+    with frozen_clock(), Line(url) as line:
+        request = line.request(OK)
+        line.send(request[:20])
+        time.sleep(0.05)
+        line.send(request[20:])
+        assert line.reply().status == 200
+
+
+# -- who is meant ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:"])
+def test_hosts(url, host):
+    """These names mean this machine, whatever port a tunnel has."""
+    assert ask(url, OK, host=host).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "evil.example:80", "[::1]", "", "localhost@x"]
+)
+def test_other_hosts(url, world, host):
+    """A page that has its own name point here (DNS rebinding) gets 421 and nothing of the world."""
+    reply = ask(url, OK, host=host)
+    assert (reply.status, world.asked) == (421, [])
+    assert reply.message == "this server answers to 127.0.0.1 and localhost only"
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: localhost\r\n"])
+def test_no_host_and_two(url, hosts):
+    """Neither is HTTP/1.1."""
+    with Line(url) as line:
+        line.send(b"POST / HTTP/1.1\r\n" + hosts + b"Content-Length: 0\r\n\r\n")
+        assert line.reply().message == "the request has to have one Host header"
+        assert line.closed()
+
+
+@pytest.mark.parametrize("path", ["/", "/nobody", "/graphql", "//", "http://localhost/"])
+def test_404(url, path):
+    """No world there."""
+    reply = ask(url, OK, path=path)
+    assert reply.status == 404
+    assert "prefect_cloud.url" in reply.message
+
+
+def test_a_world_that_has_gone(world):
+    """Its URL gives 404, and the next world has another."""
+    url = server.mount(world)
+    server.unmount(world)
+    server.unmount(world)
+    assert ask(url, OK).status == 404
+    assert server.mount(world) != url
+
+
+# -- bad HTTP ----------------------------------------------------------------------------------------------------------
+
+HOST = b"Host: localhost\r\n"
+MALFORMED = {
+    "no method": (b"\x00\x01\x02\r\n\r\n", 400),
+    "no version": (b"GET\r\n\r\n", 400),
+    "HTTP/0.9": (b"GET /\r\n\r\n", 400),
+    "a version that is none": (b"GET / HTTP/x.y\r\n" + HOST + b"\r\n", 400),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    "too many words": (b"GET / x HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "a long line": (b"GET /" + b"x" * MAX_LINE + b" HTTP/1.1\r\n\r\n", 414),
+    "a long header": (b"GET / HTTP/1.1\r\nx: " + b"x" * 70_000 + b"\r\n\r\n", 431),
+    "many headers": (b"GET / HTTP/1.1\r\n" + HOST + b"x: y\r\n" * 101 + b"\r\n", 431),
+    "large headers": (
+        b"GET / HTTP/1.1\r\n" + HOST + b"".join(b"x%d: %s\r\n" % (n, b"x" * 9_000) for n in range(9)) + b"\r\n",
+        431,
+    ),
+    "a header without a colon": (b"GET / HTTP/1.1\r\n" + HOST + b"nonsense\r\n\r\n", 400),
+    "a space before the colon": (b"GET / HTTP/1.1\r\n" + HOST + b"Content-Length : 3\r\n\r\nabc", 400),
+    "two lengths": (b"POST %s HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+    "a length that is none": (b"POST %s HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n", 400),
+    "a huge length": (b"POST %s HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % (MAX_BODY + 1), 413),
+    "an endless length": (b"POST %s HTTP/1.1\r\n" + HOST + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n", 400),
+    "chunks and a length": (
+        b"POST %s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\na",
+        400,
+    ),
+    "chunks in HTTP/1.0": (b"POST %s HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    "an unknown coding": (b"POST %s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
+}
+CHUNKED = b"POST %s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+for name, chunks, status in [
+    ("a size that is none", b"x\r\n", 400),
+    ("a negative size", b"-1\r\n", 400),
+    ("a chunk that is too long", b"1\r\nab\r\n", 400),
+    ("a chunk that is too large", b"fffffff\r\n", 413),
+    ("many chunks", b"800000\r\n" + b"x" * 0x800000 + b"\r\n800001\r\n", 413),
+    ("a large trailer", b"0\r\n" + b"x: %s\r\n" % (b"x" * 9_000) * 9, 400),
+]:
+    MALFORMED[name] = (CHUNKED + chunks, status)
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_malformed(url, world, case):
+    """A GraphQL error in JSON with the right status, then the connection is closed; no world was asked."""
+    sent, status = MALFORMED[case]
+    with Line(url) as line:
+        line.send(sent.replace(b"%s", line.path.encode(), 1))
+        reply = line.reply()
+        assert (reply.status, reply.headers["content-type"]) == (status, "application/json; charset=utf-8")
+        assert len(reply.message) < 120
+        assert line.closed()
+    assert world.asked == []
+
+
+@pytest.mark.parametrize("body", [b"abc", CHUNKED])
+def test_truncated_bodies(url, world, body):
+    """A client that stops sending is told so, if it still listens; nothing was done."""
+    for sent in (
+        b"POST %s HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\nabc",
+        CHUNKED + b"3\r\nab",
+        CHUNKED + b"0\r\n",
+    ):
+        with Line(url) as line:
+            line.send(sent.replace(b"%s", line.path.encode(), 1))
+            line.socket.shutdown(socket.SHUT_WR)
+            assert line.reply().status == 400
+    assert world.asked == []
+
+
+@pytest.mark.parametrize("sent", [b"", b"PO", b"\r\n", b"POST / HTTP/1.1\r\nHo", b"POST / HTTP/1.1\r\n"])
+def test_clients_that_go_away(url, sent):
+    """At any point."""
+    with Line(url) as line:
+        line.send(sent)
+        line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # closing will be a reset
+
+
+def test_a_large_body_that_is_refused(url):
+    """The client may send all of it before it reads why it is refused."""
+    with Line(url) as line:
+        line.send(line.request(b"x" * (MAX_BODY + 1)))
+        assert line.reply().message == "the body is larger than 16 MiB"
+
+
+def test_a_fault_of_the_world(url, caplog):
+    """500 with the type of the error, and a line in the log; neither has its text, which may hold a value."""
+    with caplog.at_level(logging.ERROR, "pytest_flowsecrets"), Line(url) as line:
+        reply = line.ask(b"raise")
+        assert (reply.status, reply.message) == (500, "a fault of this API itself: ValueError")
+        assert line.ask(OK).status == 200
+    assert "ValueError while a request was answered, " in caplog.text
+    assert "ghp" not in caplog.text + reply.message
+
+
+# -- slow clients ------------------------------------------------------------------------------------------------------
+
+
+def test_slow_clients(url, monkeypatch):
+    """A request that drips in is given up after its time, a silent connection is closed, and others do not wait."""
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.3)
+    with Line(url) as slow, Line(url) as silent, Line(url) as other:
+        request = slow.request(OK)
+        slow.send(request[:40])
+        for byte in request[40:44]:
+            slow.send(bytes([byte]))
+            assert other.ask(OK).status == 200
+            time.sleep(0.1)
+        assert slow.reply().status == 408
+        assert slow.closed()
+        assert silent.closed()
+
+
+def test_clients_that_do_not_read(url, world, monkeypatch):
+    """They are given up too."""
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(world, "answer", lambda _: Response(200, (), b"x" * 50_000_000))
+    with Line(url) as line:
+        line.send(line.request(OK))
+        time.sleep(0.5)
+        assert len(line.file.read()) < 50_000_000
+    monkeypatch.undo()
+
+
+def test_a_thread_for_each_connection(url):
+    """Connections that wait do not keep others from being served; once they are closed, nothing is left of them."""
+    before = threading.active_count()
+    lines = [Line(url) for _ in range(50)]
+    assert [line.ask(OK).status for line in lines] == [200] * 50
+    for line in lines:
+        line.__exit__()
+    end = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < end:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+
+
+# -- cut connections ---------------------------------------------------------------------------------------------------
+
+
+def test_cut_connections(url, world, monkeypatch):
+    """Of a response only a part can be sent, or nothing; then the connection is closed."""
+    for sent, length in ((0.0, 0), (0.5, 5)):
+        monkeypatch.setattr(world, "answer", lambda _, sent=sent: Response(200, (), b"x" * 10, sent))
+        with Line(url) as line:
+            line.send(line.request(OK))
+            received = line.file.read()
+            assert received.count(b"x") == length
+            assert (b"Content-Length: 10" in received) == bool(length)
+    monkeypatch.undo()
+
+
+# -- the process -------------------------------------------------------------------------------------------------------
+
+
+def test_one_server_for_the_process(world):
+    """On 127.0.0.1 and a free port; it starts once, also if many ask at the same time."""
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(server.address())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(found) == {server.address()}
+    assert found[0][0] == "127.0.0.1"
+
+
+def test_servers_of_their_own():
+    """Another address, names and a path of one's choice are for `flowsecrets serve`; a port in use is an OSError."""
+    mine = Server(names=frozenset({"api.example"}))
+    mine.start()
+    try:
+        url = mine.mount(Echo(), "")
+        assert ask(url, OK, host="api.example").status == 200
+        assert ask(url, OK, path="/graphql", host="api.example:80").status == 200
+        assert ask(url, OK).status == 421
+        with pytest.raises(OSError, match="in use"):
+            Server(port=mine.address[1])
+    finally:
+        mine.shutdown()
+        mine.server_close()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_forked_children(world):
+    """A child reaches its parent's worlds by their URLs, and has a server of its own for its own."""
+    url = server.mount(world)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            server.unmount(world)  # has no business with its parent's
+            mine = server.mount(Echo())
+            told = [ask(url, OK).status, ask(mine, OK).status, mine.split("/")[2] != url.split("/")[2]]
+            os.write(write, json.dumps(told).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert json.loads(os.read(read, 100)) == [200, 200, True]
+    assert ask(url, OK).status == 200
+    os.close(read)
+    os.close(write)
+
+
+LIVES = """
+import sys, time
+from pytest_flowsecrets.backend import server
+from tests.backend.test_server import Echo
+print(server.mount(Echo()), flush=True)
+{then}
+"""
+
+
+def run(then):
+    code = LIVES.format(then=then)
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return process, process.stdout.readline().strip()
+
+
+def refuses(url):
+    try:
+        ask(url, OK)
+    except OSError:
+        return True
+    return False
+
+
+def test_it_ends_with_the_process():
+    """Also with connections open and a client in the middle of its request; nothing is said about it."""
+    process, url = run("sys.stdin.readline")
+    with Line(url) as line:
+        line.send(b"POST")
+        _, said = process.communicate(timeout=10)
+    assert (process.returncode, said) == (0, "")
+    assert refuses(url)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_process_leaves_nothing(number):
+    """Its port is free at once, though it had a forked child that lives on."""
+    process, url = run("import os; os.fork() or print(os.getpid(), flush=True); time.sleep(60)")
+    child = int(process.stdout.readline())
+    try:
+        assert ask(url, OK).status == 200
+        process.send_signal(number)
+        process.wait(timeout=10)
+        assert refuses(url)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        process.stdout.close()
+        process.stderr.close()
+
+
+def test_nothing_is_kept_of_connections(url):
+    """A thousand connections leave no object behind."""
+    ask(url, OK)
+    gc.collect()
+    count = sum(isinstance(one, server.Connection) for one in gc.get_objects())
+    for _ in range(100):
+        ask(url, OK)
+    time.sleep(0.1)
+    assert sum(isinstance(one, server.Connection) for one in gc.get_objects()) <= count + 2
+
+
+def test_faults_have_the_shape_of_graphql():
+    """One error with a message."""
+    assert json.loads(write_fault(None, HttpFault(400, "m")).body) == {"errors": [{"message": "m"}]}
+    assert MAX_HEADERS > MAX_LINE
