@@ -18,6 +18,8 @@ ALL = [
     errors.SecretRejected("secret 'items'", "1.4.1", "ValueError"),
     errors.IsolationEnded("told"),
     errors.CloudUnreachable("told"),
+    errors.WriteOnlySecret("X"),
+    errors.SecretReceived("X", ["create_flow: variables.input", "write_run_logs: variables"]),
     errors.SecretChangedWarning("told"),
     errors.TomlDialectWarning("told"),
     errors.UnknownPrefectVersion("2.0"),

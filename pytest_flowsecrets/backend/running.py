@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Tuple
 
 from pytest_flowsecrets.backend.engine import Operation, execute
 from pytest_flowsecrets.backend.keys import Caller
+from pytest_flowsecrets.backend.states import is_a
 from pytest_flowsecrets.isolation.environ import PREFIX
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class Runs:
                 },
             )
         except BaseException:
-            self._set(run_id, "Failed")
+            self._end(run_id, "Failed")
             raise
-        self._set(run_id, "Success")
+        self._end(run_id, "Success")
 
     def _flow(self) -> str:
         if not self._flow_id:
@@ -58,9 +59,14 @@ class Runs:
             self._flow_id = self._ask("create_flow", project_id=project["id"], serialized_flow=_FLOW)["id"]
         return self._flow_id
 
+    def _end(self, run_id: str, state: str) -> None:
+        """Unless somebody else has ended or deleted the run."""
+        row = self._world.store.get("flow_run", run_id)
+        if row is not None and not is_a(row["state"], "Finished"):
+            self._set(run_id, state)
+
     def _set(self, run_id: str, state: str) -> None:
-        row = self._world.store.get("flow_run", run_id) or {}  # or the test has deleted it
-        given = {"flow_run_id": run_id, "version": row.get("version"), "state": {"type": state}}
+        given = {"flow_run_id": run_id, "state": {"type": state}}
         self._ask("set_flow_run_states", answer="states { status }", states=[given])
 
     def _ask(self, mutation: str, *, answer: str = "id", **given: Any) -> Mapping[str, Any]:

@@ -1,0 +1,417 @@
+"""``prefect_cloud``: the real client, ``Secret`` and command line of the installed Prefect against a fake Cloud."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
+
+import pytest
+
+from pytest_flowsecrets import CloudUnreachable, FakeCloud, IsolationEnded, SecretReceived, UsageError, isolated_prefect
+from pytest_flowsecrets.isolation import stack
+from tests.backend.graphql import as_agent
+from tests.compat import VERSION, needs_prefect
+
+pytestmark = needs_prefect
+
+has_keys = pytest.mark.skipif((VERSION or ()) < (0, 15), reason="API keys came with Prefect 0.15.0")
+# A thread of a pool that is older than every test.
+OLD_POOL = ThreadPoolExecutor(1)
+OLD_POOL.submit(threading.get_ident).result()
+
+
+def secret(name):
+    from prefect.client import Secret
+
+    return Secret(name).get()
+
+
+def error(name):
+    """What ``Secret(name).get()`` raises."""
+    with pytest.raises(Exception) as caught:
+        secret(name)
+    return caught.value
+
+
+def python(code, environ=None):
+    """What a child process prints as JSON."""
+    code = f"import json, prefect; from prefect.client import Secret; {code}"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def is_missing(found):
+    """Whether Prefect says that Cloud has no such secret, in the words of its version."""
+    if VERSION >= (0, 11, 3):
+        return type(found) is KeyError and "The secret other was not found" in str(found)
+    return type(found).__name__ == "ClientError" and "No value found for the requested key" in str(found)
+
+
+# -- the client and Secret ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["x", 42, 4.2, True, None, ["a", {"b": None}], {"a": 1}], ids=repr)
+def test_the_client_sets_and_a_flow_run_reads(prefect_cloud, value):
+    """``client.set_secret`` and ``Secret.get`` of every version, any JSON value."""
+    prefect_cloud.client.set_secret(name="my secret", value=value)
+    assert prefect_cloud.secrets.holds("my secret", value)
+    with prefect_cloud.executing():
+        got = secret("my secret")
+    assert (got, type(got)) == (value, type(value))
+    assert [read.name for read in prefect_cloud.secrets.reads] == ["my secret"]
+
+
+def test_the_client_overwrites(prefect_cloud):
+    """By setting again, also in the middle of a run."""
+    with prefect_cloud.executing():
+        for value in ("old", "new"):
+            prefect_cloud.client.set_secret(name="X", value=value)
+            assert secret("X") == value
+    assert prefect_cloud.secrets.names() == ["X"]
+
+
+def test_a_missing_secret(prefect_cloud):
+    """Gives Prefect's own error: KeyError from 0.11.3 on."""
+    with prefect_cloud.executing():
+        assert is_missing(error("other"))
+
+
+@pytest.mark.skipif((VERSION or ()) < (0, 9), reason="Secret.exists came with Prefect 0.9.0")
+def test_exists(prefect_cloud):
+    """``Secret.exists`` asks for the names, in a run and with a user's key as well."""
+    from prefect.client import Secret
+
+    prefect_cloud.secrets.set("X", "x")
+    with prefect_cloud.executing():
+        assert (Secret("X").exists(), Secret("Y").exists()) == (True, False)
+
+
+def test_outside_of_a_run(prefect_cloud, local_secrets):
+    """Local secrets count, and a key of scope USER is told so where it asks."""
+    prefect_cloud.secrets.set("other", "x")
+    assert "was not found" in str(error("other"))
+    local_secrets.use_local_secrets = False
+    found = error("other")
+    kinds = ("AuthorizationError",) if VERSION >= (0, 6, 4) else ("ClientError",)
+    assert type(found).__name__ in kinds, repr(found)
+    assert "a secret's value needs a key of scope RUNNER" in str(found)
+    assert prefect_cloud.secrets.reads == ()
+
+
+def test_the_marker_and_local_secrets_beside_it(prefect_cloud, local_secrets):
+    """In a run a local secret wins from 0.7.0 on, and before that Cloud is always asked."""
+    prefect_cloud.secrets.set("both", "of Cloud")
+    local_secrets["both"] = "local"
+    assert secret("both") == "local"
+    with prefect_cloud.executing():
+        assert secret("both") == ("local" if VERSION >= (0, 7) else "of Cloud")
+    assert secret("both") == local_secrets["both"] == "local"
+
+
+@pytest.mark.secrets(MARKED="x")
+def test_marked(prefect_cloud):
+    """The secrets of a marker are local ones, not Cloud's."""
+    assert secret("MARKED") == "x"
+    assert "MARKED" not in prefect_cloud.secrets
+
+
+def test_the_default_address_stays_unreachable(prefect_cloud):
+    """For whoever asks it by name."""
+    import requests
+
+    with pytest.raises(CloudUnreachable):
+        requests.post("https://api.prefect.io/graphql", json={}, timeout=1)
+
+
+def test_wrong_revoked_and_missing_keys(prefect_cloud):
+    """Get what the installed client makes its AuthorizationError of."""
+    tenant = prefect_cloud.tenant
+    revoked = tenant.create_key()
+    working = prefect_cloud.client_for(revoked, tenant.id)
+    working.set_secret(name="X", value=1)
+    tenant.revoke(revoked)
+    with pytest.raises(UsageError, match="no key of this API, or it was revoked before"):
+        tenant.revoke(revoked)
+    other = prefect_cloud.add_tenant("other")
+    clients = [working, prefect_cloud.client_for("wrong", tenant.id), prefect_cloud.client_for("wrong", None)]
+    if VERSION >= (0, 15):  # a client with an API token names no tenant
+        clients.append(prefect_cloud.client_for(other.user_key, tenant.id))
+    for client in clients:
+        with pytest.raises(Exception) as caught:
+            client.set_secret(name="X", value=2)
+        assert type(caught.value).__name__ == ("AuthorizationError" if VERSION >= (0, 6, 4) else "ClientError")
+    assert prefect_cloud.secrets.holds("X", 1)
+
+
+def test_two_teams(prefect_cloud):
+    """Each with client, secrets and runs of its own."""
+    other = prefect_cloud.add_tenant("Other team")
+    assert (other.name, other.slug) == ("Other team", "other-team")
+    for tenant, value in ((prefect_cloud.tenant, "ours"), (other, "theirs")):
+        tenant.client.set_secret(name="X", value=value)
+        assert tenant.secrets.holds("X", value)
+    other.secrets.set("Y", "y")
+    with other.executing():
+        assert secret("X") == "theirs"
+        with prefect_cloud.executing():
+            assert secret("X") == "ours"
+            prefect_cloud.secrets.set("X", "changed")
+            assert secret("X") == "changed"
+        assert secret("X") == "theirs"
+    assert [len(tenant.secrets.reads) for tenant in (prefect_cloud.tenant, other)] == [2, 2]
+    assert other.user_key not in repr(other)
+
+
+@pytest.mark.skipif((VERSION or ()) < (1,), reason="rate limits came with Prefect 1.x")
+def test_rate_limits_cost_no_time(prefect_cloud):
+    """The knobs that shorten the client's three minutes of sleep are set."""
+    import prefect
+
+    prefect_cloud.faults.status(429, times=2)
+    prefect_cloud.client.set_secret(name="X", value=1)
+    assert [request.status for request in prefect_cloud.requests] == [429, 429, 200]
+    assert prefect.config.cloud.rate_limiting.backoff_s == 0
+
+
+# -- inside a run ------------------------------------------------------------------------------------------------------
+
+
+def test_executing_sets_what_an_agent_sets(prefect_cloud, local_secrets):
+    """Context, flag and key; afterwards all is as it was."""
+    import prefect
+
+    def state():
+        key = "api_key" if VERSION >= (0, 15) else "auth_token"
+        context = {name: prefect.context.get(name) for name in ("flow_run_id", "flow_id")}
+        return context, local_secrets.use_local_secrets, prefect.config.cloud.get(key)
+
+    before = state()
+    assert before == ({"flow_run_id": None, "flow_id": None}, True, prefect_cloud.tenant.user_key)
+    with prefect_cloud.executing() as run_id:
+        context, flag, key = state()
+        assert (context["flow_run_id"], flag, key) == (run_id, False, prefect_cloud.tenant.runner_key)
+        run = prefect_cloud.world.store.get("flow_run", run_id)
+        assert (run["flow_id"], run["state"]) == (context["flow_id"], "Running")
+    assert state() == before
+    assert prefect_cloud.world.store.get("flow_run", run_id)["state"] == "Success"
+
+
+def test_an_exception_in_a_run(prefect_cloud):
+    """Leaves the run as Failed, and goes on."""
+    with pytest.raises(ZeroDivisionError), prefect_cloud.executing() as run_id:
+        1 / 0
+    assert prefect_cloud.world.store.get("flow_run", run_id)["state"] == "Failed"
+
+
+def test_a_run_that_the_test_has_deleted(prefect_cloud):
+    """Is over; leaving it does not fail."""
+    with prefect_cloud.executing() as run_id:
+        prefect_cloud.world.store.remove("flow_run", run_id)
+    assert prefect_cloud.world.store.get("flow_run", run_id) is None
+
+
+def test_a_run_that_has_ended_inside(prefect_cloud):
+    """Keeps its state."""
+    with prefect_cloud.executing() as run_id:
+        state = '{flow_run_id: "%s", state: {type: "Cancelled"}}' % run_id
+        as_agent(
+            prefect_cloud, f"mutation {{ set_flow_run_states(input: {{states: [{state}]}}) {{ states {{ id }} }} }}"
+        )
+        assert "UNAUTHENTICATED" in str(error("X"))
+    assert prefect_cloud.world.store.get("flow_run", run_id)["state"] == "Cancelled"
+
+
+@pytest.mark.parametrize("order", permutations(range(3)), ids=str)
+def test_runs_are_left_in_any_order(prefect_cloud, order):
+    """The innermost that remains counts."""
+    import prefect
+
+    tenants = [prefect_cloud.tenant, prefect_cloud.add_tenant("a"), prefect_cloud.add_tenant("b")]
+    entered, ids = [], []
+    for tenant in tenants:
+        tenant.secrets.set("X", tenant.name)
+        entered.append(tenant.executing())
+        ids.append(entered[-1].__enter__())
+    remaining = list(range(3))
+    for number in order:
+        assert secret("X") == tenants[remaining[-1]].name
+        assert prefect.context.flow_run_id == ids[remaining[-1]]
+        entered[number].__exit__(None, None, None)
+        remaining.remove(number)
+    assert prefect.context.get("flow_run_id") is None
+    assert "was not found" in str(error("X"))
+
+
+def test_threads_and_children_are_inside(prefect_cloud):
+    """New threads, threads that are older than the test, and child processes."""
+    prefect_cloud.secrets.set("X", "x")
+    with prefect_cloud.executing() as run_id:
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(secret, "X").result() == "x"
+        assert OLD_POOL.submit(secret, "X").result() == "x"
+        assert python("print(json.dumps([Secret('X').get(), prefect.context.flow_run_id]))") == ["x", run_id]
+        environ = {"PATH": os.environ["PATH"], **prefect_cloud.environ}
+        assert python("print(json.dumps(Secret('X').get()))", environ) == "x"
+    assert "was not found" in str(OLD_POOL.submit(error, "X").result())
+
+
+def test_a_flow_inside(prefect_cloud):
+    """A real flow, with its tasks, in this process: each task reads from Cloud."""
+    import prefect
+
+    got = []
+
+    @prefect.task
+    def read():
+        got.append(secret("X"))
+
+    with prefect.Flow("reads") as flow:
+        read()
+    prefect_cloud.secrets.set("X", {"a": 1})
+    assert flow.run().is_failed()
+    with prefect_cloud.executing():
+        assert flow.run().is_successful()
+    assert got == [{"a": 1}]
+
+
+def test_children_outside_of_a_run(prefect_cloud):
+    """Talk to the same Cloud with the user's key."""
+    code = "c = prefect.Client(); c.set_secret(name='X', value=[1]); print(json.dumps(1))"
+    assert python(code) == 1
+    assert prefect_cloud.secrets.holds("X", [1])
+    (request,) = prefect_cloud.requests
+    assert (request.kind, request.scope, request.tenant_id) == ("mutation", "USER", prefect_cloud.tenant.id)
+
+
+# -- without pytest ----------------------------------------------------------------------------------------------------
+
+
+def test_without_a_fixture(prefect_cloud):
+    """``FakeCloud`` joins the isolation that counts, and can be entered inside another one, for a while."""
+    with FakeCloud({"X": "inner"}) as cloud:
+        assert cloud.isolation is stack.current()
+        with cloud.executing():
+            assert secret("X") == "inner"
+        cloud.client.set_secret(name="Y", value=1)
+        import prefect
+
+        prefect.Client().set_secret(name="Z", value=1)
+    assert (cloud.secrets.names(), prefect_cloud.secrets.names()) == (["X", "Y", "Z"], [])
+    prefect.Client().set_secret(name="Z", value=1)
+    assert prefect_cloud.secrets.names() == ["Z"]
+
+
+def test_left_before_the_one_inside(prefect_cloud):
+    """Two clouds, left in the order in which they were entered."""
+    import prefect
+
+    first, second = FakeCloud(), FakeCloud()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    prefect.Client().set_secret(name="X", value=1)
+    second.__exit__(None, None, None)
+    prefect.Client().set_secret(name="X", value=1)
+    assert [len(cloud.secrets) for cloud in (first, second, prefect_cloud)] == [0, 1, 1]
+
+
+def test_an_isolation_of_its_own():
+    """Outside of every isolation it makes one."""
+    assert stack.current() is None
+    with FakeCloud() as cloud:
+        assert stack.current() is cloud.isolation
+        cloud.local_secrets["LOCAL"] = "x"
+        assert secret("LOCAL") == "x"
+        url = cloud.url
+    assert stack.current() is None
+    assert repr(cloud) == "<FakeCloud at no address: it is not entered>"
+    with pytest.raises(UsageError, match="this FakeCloud is not entered: use it in a with statement"):
+        cloud.url
+    assert url.startswith("http://127.0.0.1:")
+
+
+def test_entered_twice(prefect_cloud):
+    """Is refused; one after the other works, with what it held."""
+    with pytest.raises(UsageError, match="this FakeCloud is entered already: make another one"), prefect_cloud:
+        pass
+    cloud = FakeCloud({"X": 1})
+    for _ in range(2):
+        with cloud, cloud.executing():
+            assert secret("X") == 1
+
+
+def test_an_isolation_inside_hides_it(prefect_cloud):
+    """``isolated_prefect`` begins without the cloud of the outer one, and its runs are not entered."""
+    with isolated_prefect(), pytest.raises(CloudUnreachable):
+        prefect_cloud.client_for("x", None)
+        import prefect
+
+        client = prefect.Client()
+        if VERSION < (0, 6, 4):
+            client.token = "x"
+        client.set_secret(name="X", value=1)
+    with isolated_prefect(), pytest.raises(IsolationEnded), prefect_cloud.executing():
+        pass
+    with prefect_cloud.executing():
+        prefect_cloud.secrets.set("X", "x")
+        assert secret("X") == "x"
+
+
+def test_requests_of_a_test_that_is_over():
+    """Find nothing: 404, which no client tries again."""
+    with FakeCloud() as cloud:
+        url, key = cloud.url, cloud.tenant.user_key
+    with isolated_prefect(), pytest.raises(Exception, match="404"):
+        FakeCloud().__enter__()
+        from pytest_flowsecrets.backend.client import make_client
+
+        make_client(url, key, None).set_secret(name="X", value=1)
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("before", [None, "intranet.example"])
+def test_a_proxy_does_not_stand_between(monkeypatch, name, before):
+    """The proxy that the developer's environment names is for other hosts."""
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for spelling in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(spelling, raising=False)
+        if before:
+            monkeypatch.setenv(spelling, before)
+    with FakeCloud() as cloud:
+        cloud.client.set_secret(name="X", value=1)
+        assert os.environ["no_proxy"] == ",".join(filter(None, [before, "127.0.0.1", "localhost"]))
+    assert cloud.secrets.names() == ["X"]
+    assert os.environ.get("no_proxy") == os.environ.get("NO_PROXY") == before
+
+
+# -- what the API was sent ---------------------------------------------------------------------------------------------
+
+
+def test_never_received(prefect_cloud, local_secrets):
+    """Setting a secret is no leak; a run that reads it is none."""
+    prefect_cloud.client.set_secret(name="X", value="c4n4ry-9f3b7a61")
+    local_secrets["LOCAL"] = "l0c4l-9f3b7a61"
+    with prefect_cloud.executing():
+        assert secret("X") == "c4n4ry-9f3b7a61"
+    prefect_cloud.assert_never_received("X", "LOCAL")
+    with pytest.raises(UsageError, match="there is no secret 'Y', in the API or locally"):
+        prefect_cloud.assert_never_received("Y")
+
+
+@pytest.mark.parametrize("name", ["X", "LOCAL"])
+def test_received(prefect_cloud, local_secrets, name):
+    """The error tells the operation and the place, and shows no value; it finds Cloud's secrets and local ones."""
+    prefect_cloud.client.set_secret(name="X", value="c4n4ry-9f3b7a61")
+    local_secrets["LOCAL"] = "c4n4ry-9f3b7a61"
+    prefect_cloud.client.graphql('query { project(where: {name: {_eq: "a c4n4ry-9f3b7a61"}}) { id } }')
+    with pytest.raises(SecretReceived) as caught:
+        prefect_cloud.assert_never_received(name)
+    assert isinstance(caught.value, AssertionError)
+    assert str(caught.value) == f"the API was sent the value of the secret {name!r}:\n  project: query"
