@@ -59,7 +59,7 @@ def _resolved(document: DocumentNode, operation: Operation, call: Call) -> Tuple
             variable_values=dict(operation.variables),
             operation_name=operation.name,
         )
-    return result.data, [_written(error) for error in result.errors or ()]
+    return result.data, [_without_quotes(error) for error in result.errors or ()]
 
 
 def _refused(refusal: ApiError, kind: str, fields: Tuple[str, ...]) -> Answer:
@@ -142,13 +142,16 @@ def _root_fields(definition: OperationDefinitionNode) -> Tuple[str, ...]:
 
 
 def _written(error: GraphQLError) -> Dict[str, Any]:
-    """As the client gets it. Only an `ApiError` speaks for itself; graphql-core's quotations of values are cut off."""
-    written: Dict[str, Any] = dict(error.formatted)
-    cause = error.original_error
+    return dict(error.formatted)
+
+
+def _without_quotes(error: GraphQLError) -> Dict[str, Any]:
+    """One of execution: an `ApiError` speaks for itself; graphql-core's own quote values, others are made of them."""
+    written, cause = _written(error), error.original_error
     if cause is not None and not isinstance(cause, (ApiError, GraphQLError)):
         written["message"] = _internal(cause)
     elif not isinstance(cause, ApiError):
-        written["message"] = re.sub(r"( cannot represent| has invalid value) .*", r"\1", error.message, flags=re.DOTALL)
+        written["message"] = re.sub(r"( cannot represent|invalid value) .*", r"\1", error.message, flags=re.DOTALL)
     return written
 
 

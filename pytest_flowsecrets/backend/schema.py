@@ -55,7 +55,15 @@ def _file(name: str) -> str:
 def _give_scalars(built: GraphQLSchema) -> None:
     for name, (read, write) in scalars.CODECS.items():
         scalar: Any = built.type_map[name]
-        scalar.parse_value, scalar.serialize = read, write
+        if hasattr(scalar, "coerce_input_value"):  # graphql-core 3.3
+            scalar.coerce_input_value, scalar.coerce_output_value = read, write
+            scalar.coerce_input_literal = partial(_read_literal, read)
+        else:
+            scalar.parse_value, scalar.serialize = read, write
+
+
+def _read_literal(read: Callable[[Any], Any], node: Any) -> Any:
+    return read(value_from_ast_untyped(node))
 
 
 def _fields(built: GraphQLSchema, name: str) -> Dict[str, GraphQLField]:

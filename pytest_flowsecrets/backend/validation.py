@@ -7,7 +7,7 @@ messages quote the value that is wrong, which may be a secret's: ours keep its p
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -15,25 +15,23 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLInputObjectType,
     GraphQLSchema,
     GraphQLSyntaxError,
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
-    VariableDefinitionNode,
-    coerce_input_value,
-    get_named_type,
     get_nullable_type,
     is_input_object_type,
-    is_leaf_type,
     is_list_type,
+    is_non_null_type,
+    is_required_input_field,
     parse,
     specified_rules,
     type_from_ast,
     validate,
     value_from_ast_untyped,
 )
-from graphql.execution import get_variable_values
 from graphql.validation import ValuesOfCorrectTypeRule
 
 # Prefect's own operations stay below a tenth of these, but for the tokens: an agent lists the ids of all due runs.
@@ -76,11 +74,20 @@ def check_variables(
     Raises:
         Refused: one is missing or of another type.
     """
-    definitions = operation.variable_definitions or ()
-    if isinstance(get_variable_values(schema, definitions, dict(given)), dict):
-        defaults = {node.variable.name.value: node.default_value for node in definitions if node.default_value}
-        return {**{name: value_from_ast_untyped(node) for name, node in defaults.items()}, **given}
-    raise Refused(*(fault for definition in definitions for fault in _faults(schema, definition, given)))
+    faults: List[GraphQLError] = []
+    variables = dict(given)
+    for node in operation.variable_definitions or ():
+        name, type_ = node.variable.name.value, type_from_ast(schema, node.type)
+        if name in given:
+            found = _faults(type_, given[name], name)
+            faults += [GraphQLError(f"Variable '${name}' got an invalid value at {fault}", node) for fault in found]
+        elif node.default_value is not None:
+            variables[name] = value_from_ast_untyped(node.default_value)
+        elif is_non_null_type(type_):
+            faults.append(GraphQLError(f"Variable '${name}' of required type '{type_}' was not provided.", node))
+    if faults:
+        raise Refused(*faults)
+    return variables
 
 
 # -- syntax ------------------------------------------------------------------------------------------------------------
@@ -161,28 +168,39 @@ class _ValuesUnquoted(ValuesOfCorrectTypeRule):
 _RULES = [_ValuesUnquoted if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules]
 
 
-def _faults(schema: GraphQLSchema, definition: VariableDefinitionNode, given: Mapping[str, Any]) -> List[GraphQLError]:
-    name, type_ = definition.variable.name.value, type_from_ast(schema, definition.type)
-    if name not in given:
-        missing = str(type_).endswith("!") and definition.default_value is None
-        return [GraphQLError(f"Variable '${name}' of required type '{type_}' was not provided.", definition)] * missing
-    faults: List[GraphQLError] = []
-
-    def note(path: Sequence[Union[str, int]], _: Any, error: GraphQLError) -> None:
-        expected = _type_at(type_, path)
-        leaf = expected is not None and is_leaf_type(get_named_type(expected))
-        reason = f"Expected type '{expected}'." if leaf else error.message
-        at = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-        faults.append(GraphQLError(f"Variable '${name}' got an invalid value at '{name}{at}'; {reason}", definition))
-
-    coerce_input_value(given[name], type_, note)  # type: ignore[arg-type]
-    return faults
+def _faults(type_: Any, value: Any, at: str) -> Iterator[str]:
+    """What is wrong with a value that was sent, and where."""
+    kind = get_nullable_type(type_)
+    if value is None:
+        if is_non_null_type(type_):
+            yield f"'{at}'; Expected type '{type_}', not null."
+    elif is_list_type(kind):
+        entries = value if isinstance(value, list) else None
+        for number, entry in enumerate([value] if entries is None else entries):
+            yield from _faults(kind.of_type, entry, at if entries is None else f"{at}[{number}]")
+    elif is_input_object_type(kind):
+        yield from _faults_of_fields(kind, value, at)
+    elif not _accepts(kind, value):
+        yield f"'{at}'; Expected type '{type_}'."
 
 
-def _type_at(type_: Any, path: Sequence[Union[str, int]]) -> Any:
-    for step in path:
-        inner = get_nullable_type(type_)
-        while is_list_type(inner) and isinstance(step, str):  # one thing in the place of a list
-            inner = get_nullable_type(inner.of_type)
-        type_ = inner.fields[step].type if is_input_object_type(inner) else inner.of_type
-    return type_
+def _faults_of_fields(type_: GraphQLInputObjectType, value: Any, at: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"'{at}'; Expected type '{type_}' to be a mapping."
+        return
+    for name, field in type_.fields.items():
+        if name in value:
+            yield from _faults(field.type, value[name], f"{at}.{name}")
+        elif is_required_input_field(field):
+            yield f"'{at}'; Field '{name}' of required type '{field.type}' was not provided."
+    for name in value.keys() - type_.fields.keys():
+        yield f"'{at}'; Field '{name}' is not defined by type '{type_}'."
+
+
+def _accepts(type_: Any, value: Any) -> bool:
+    read = getattr(type_, "coerce_input_value", None) or type_.parse_value  # graphql-core 3.3 or 3.2
+    try:
+        read(value)
+    except (GraphQLError, ValueError, TypeError):
+        return False
+    return True

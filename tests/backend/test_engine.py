@@ -70,7 +70,6 @@ def test_a_key_that_is_not_good_gets_nothing(team):
         ("{ hello }", "A", "There is no such operation."),
         ("fragment F on Query { hello }", None, "Fragment 'F' is never used."),
         ("", None, "Syntax Error: Unexpected <EOF>."),
-        ("subscription { hello }", None, "This API has no subscriptions."),
         ("{ hello", None, "Syntax Error: Expected Name, found <EOF>."),
         ("{ hello(x: 1) }", None, "Unknown argument 'x' on field 'Query.hello'."),
         ("{ hel\0lo }", None, "Syntax Error: Unexpected character"),
@@ -83,6 +82,13 @@ def test_what_cannot_be_executed(team, document, name, message):
     assert answer.status == 400
     assert answer.data is None
     assert message in [error["message"] for error in answer.errors]
+
+
+def test_there_are_no_subscriptions(team):
+    """Not even for those whose schema-less tools try."""
+    answer = team.execute("subscription { hello }")
+    assert (answer.status, answer.data) == (400, None)
+    assert "subscription" in answer.errors[0]["message"]
 
 
 def test_the_operation_of_that_name_is_the_one(team):
@@ -177,7 +183,7 @@ def test_introspection_is_within_the_limits(team):
             {"value": SECRET},
             "Variable '$input' got an invalid value at 'input'; Field 'name' of required type 'String!'",
         ),
-        ({"name": None}, "Variable '$input' got an invalid value at 'input.name'; Expected type 'String!'."),
+        ({"name": None}, "Variable '$input' got an invalid value at 'input.name'; Expected type 'String!', not null."),
         (
             SECRET,
             "Variable '$input' got an invalid value at 'input'; Expected type 'set_secret_input' to be a mapping.",
