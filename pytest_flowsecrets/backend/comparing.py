@@ -22,6 +22,8 @@ def comparison(name: str, operand: Any) -> Test:
     """The test of a value that an operator and its operand make."""
     if name == "_is_null":
         return lambda value: (value is None) is operand
+    if name in ("_in", "_nin") and not operand:  # which asks nothing of the value, so that null is as good as any
+        return lambda _: name == "_nin"
     test = _OPERATORS[name](operand)
     return lambda value: None if value is None else test(value)
 

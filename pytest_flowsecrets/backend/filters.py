@@ -145,7 +145,7 @@ def _orders(given: Any, way: Tuple[str, ...] = ()) -> Iterator[Order]:
         for name, value in entry.items():
             if isinstance(value, Mapping):
                 yield from _orders(value, (*way, name))
-            elif value is not None:
+            elif isinstance(value, str):  # neither null nor a variable that is not given
                 yield (*way, name), value
 
 

@@ -72,7 +72,7 @@ class Store:
     def add(self, table: str, **values: Any) -> Row:
         """A new row; columns that are not given are null."""
         now = self.now
-        row: Row = dict.fromkeys(TABLES[table].columns)
+        row: Row = dict.fromkeys([*TABLES[table].columns, *_MORE.get(table, ())])
         row.update({"id": str(uuid.uuid4()), "created": now, "updated": now})
         row.update(values)
         self._put(table, row)
