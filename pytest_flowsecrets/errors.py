@@ -6,7 +6,7 @@ pickles, because pytest-xdist sends them from its workers to the terminal.
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 
 class FlowSecretsError(Exception):
@@ -154,6 +154,51 @@ class RouteUnavailable(FlowSecretsError):  # noqa: N818
 
     Tests that are marked with ``secret_routes`` skip with its text.
     """
+
+
+class AgentFailed(FlowSecretsError):  # noqa: N818
+    """A real agent that cannot start: the API refuses its key, or answers nothing.
+
+    Args:
+        agent: ``local`` or ``kubernetes``.
+        reason: type of Prefect's own error, without its text, which may hold what was sent.
+    """
+
+    def __init__(self, agent: str, reason: str) -> None:
+        super().__init__(agent, reason)
+        self.agent, self.reason = agent, reason
+
+    def __str__(self) -> str:
+        return (
+            f"the {self.agent} agent cannot start: {self.reason}; look at the API's faults, and whether its key is "
+            "good (.requests tells what the API answered)"
+        )
+
+
+class FlowRunTimeout(FlowSecretsError):  # noqa: N818
+    """A flow run that took too long; its process has been ended.
+
+    Args:
+        seconds: that it was given.
+        state: of the flow run by then.
+        tasks: slug and state of each task run.
+
+    Attributes:
+        run: what is known of it by then, a FlowRun; lost where this error was pickled.
+    """
+
+    run: Any = None
+
+    def __init__(self, seconds: float, state: str, tasks: Sequence[str]) -> None:
+        super().__init__(seconds, state, tuple(tasks))
+        self.seconds, self.state, self.tasks = seconds, state, tuple(tasks)
+
+    def __str__(self) -> str:
+        tasks = f", its tasks {', '.join(self.tasks)}" if self.tasks else ""
+        return (
+            f"the flow run was stopped after {self.seconds:g} s: it is {self.state}{tasks}; .run has its logs; give "
+            "run(…, timeout=) more seconds if it needs them"
+        )
 
 
 class CreateContainerConfigError(FlowSecretsError):

@@ -277,13 +277,16 @@ def flow_clock() -> Iterator[FlowClock]:
 
 
 @pytest.fixture
-def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[FakeCloud]:  # noqa: ARG001 - it joins this one
+def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[FakeCloud]:
     """A fake Prefect Cloud of this test's own, to which Prefect talks: ``.secrets``, ``.client``, ``.executing()``, ….
 
     ``.url``, ``.add_tenant()``, ``.requests``, ``.faults``, ``.assert_never_received()``.
     """
     from pytest_flowsecrets.backend.cloud import FakeCloud
 
+    if flowsecrets_isolation.api is not None:  # the route cloud has made it
+        yield flowsecrets_isolation.api
+        return
     with FakeCloud() as cloud:
         yield cloud
 

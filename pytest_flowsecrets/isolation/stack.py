@@ -123,6 +123,7 @@ class Isolation:
         self._captured: Optional[Captured] = None
         self._tree = Tree()
         self._covers = Covers()
+        self.api: Any = None  # the fake API by which a route brings the secrets
         self.holding = ExitStack()  # what lives as long as the isolation and ends just before it
         self.rotations = Rotations(_lock, self._rotate)
 

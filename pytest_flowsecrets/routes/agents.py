@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 
 from pytest_flowsecrets.errors import RouteUnavailable, UsageError
 from pytest_flowsecrets.routes import agent_rules, drivers, kubernetes, model
-from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment, Lost
+from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
+    from pytest_flowsecrets.routes.drivers import Sent
     from pytest_flowsecrets.routes.model import Written
 
 _RUN_CONFIGS = {"local": "LocalRun", "docker": "DockerRun", "kubernetes": "KubernetesRun", "ecs": "ECSRun"}
@@ -79,20 +80,26 @@ def real(
         run = _flow_run(version, run_config)
         with _refusals(agent):
             made.deploy_flow(run)
-        entries, env_from = driver.entries()
-        written = replace(written, facts=_facts(made, run, entries))
-    entries, lost = _with_origins(agent, version, written, entries)
-    if agent == "kubernetes":
-        env = kubernetes.in_pod(version, entries, lost, env_from, secrets)
-        return FlowEnvironment(agent, version, env.variables.values(), env.lost, env.notes, real=True)
-    return FlowEnvironment(agent, version, entries, lost, real=True)
+        sent = driver.entries()
+        written = replace(written, facts=facts(made, run, sent[0]))
+    return with_origins(agent, version, written, sent, secrets)
 
 
-def _with_origins(agent: str, version: str, written: Written, entries: List[Entry]) -> Tuple[List[Entry], List[Lost]]:
-    """What the agent made, with the origins that the model tells."""
+def with_origins(
+    agent: str, version: str, written: Written, sent: Sent, secrets: Optional[ClusterSecrets]
+) -> FlowEnvironment:
+    """The environment that the real agent has sent, with the origins that the model tells.
+
+    Raises:
+        CreateContainerConfigError: the pod needs a Secret that the cluster does not have.
+    """
     expected, lost = model.entries(agent, version, written)
     known = {(entry.name, entry.value, entry.detail): entry for entry in expected}
-    return [known.get((entry.name, entry.value, entry.detail), entry) for entry in entries], lost
+    entries = [known.get((entry.name, entry.value, entry.detail), entry) for entry in sent[0]]
+    if agent == "kubernetes":
+        env = kubernetes.in_pod(version, entries, lost, sent[1].get("envFrom") or (), secrets)
+        return FlowEnvironment(agent, version, env.variables.values(), env.lost, env.notes, real=True)
+    return FlowEnvironment(agent, version, entries, lost, real=True)
 
 
 # -- what an agent is given --------------------------------------------------------------------------------------------
@@ -167,7 +174,7 @@ def require_run_config(agent: str, run_config: Any) -> None:
         )
 
 
-def _facts(made: Any, run: Any, entries: List[Entry]) -> agent_rules.Facts:
+def facts(made: Any, run: Any, entries: List[Entry]) -> agent_rules.Facts:
     """What the real agent knows, for the model to tell origins by."""
     import prefect
 

@@ -11,6 +11,7 @@ import os
 import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.routes import endpoints, kubernetes, model
@@ -21,19 +22,21 @@ if TYPE_CHECKING:
 
 NAME = "flowsecrets"  # of the agent, and so of its logger
 _CLASSES = {"local": "LocalAgent", "docker": "DockerAgent", "kubernetes": "KubernetesAgent", "ecs": "ECSAgent"}
+_QUESTIONS = ("_verify_token", "_register_agent")  # which agents of before 0.13.12 ask the API as they are made
 _PROXIES = [name for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper())]
-Sent = Tuple[List[Entry], Any]  # the variables in order, and ``envFrom``
+Sent = Tuple[List[Entry], Mapping[str, Any]]  # the variables in order; the container of Kubernetes
 
 
 class Driver:
     """How one kind of agent is made, and how what it sends is read."""
 
-    def __init__(self, make: Callable[[], Any], entries: Callable[[], Sent]) -> None:
+    def __init__(self, make: Callable[..., Any], entries: Callable[[], Sent]) -> None:
         self.make, self.entries = make, entries
 
 
 @contextmanager
-def _local(written: Written) -> Iterator[Driver]:
+def local(written: Written, popen: Optional[Callable[..., Any]] = None) -> Iterator[Driver]:
+    """A LocalAgent whose ``Popen`` is another one: by default one that starts nothing."""
     from prefect.agent.local import agent as module
 
     started: List[Mapping[str, str]] = []
@@ -45,11 +48,11 @@ def _local(written: Written) -> Iterator[Driver]:
             started.append(env)
 
     with ExitStack() as stack:
-        stack.enter_context(_set(module, "Popen", Process))
-        for question in ("_verify_token", "_register_agent"):  # which agents of before 0.13.12 ask as they are made
+        stack.enter_context(_set(module, "Popen", popen or Process))
+        for question in () if popen else _QUESTIONS:
             if hasattr(module.Agent, question):
                 stack.enter_context(_set(module.Agent, question, lambda *_: ""))
-        yield Driver(lambda: _agent("local", written), lambda: (_as_entries(started[-1]), ()))
+        yield Driver(partial(_agent, "local", written), lambda: (as_entries(started[-1]), {}))
 
 
 @contextmanager
@@ -59,9 +62,9 @@ def _docker(written: Written) -> Iterator[Driver]:
 
         def entries() -> Sent:
             pairs = [line.partition("=") for line in endpoint.body("create")["Env"]]
-            return _as_entries({name: text for name, _, text in pairs}), ()
+            return as_entries({name: text for name, _, text in pairs}), {}
 
-        yield Driver(lambda: _agent("docker", written, base_url=url, no_pull=True), entries)
+        yield Driver(partial(_agent, "docker", written, base_url=url, no_pull=True), entries)
 
 
 @contextmanager
@@ -83,9 +86,9 @@ def _kubernetes(written: Written) -> Iterator[Driver]:
 
         def entries() -> Sent:
             container = kubernetes.container_of(endpoint.body("job"))
-            return [kubernetes.entry_of(each, "forced") for each in container["env"]], container.get("envFrom") or ()
+            return [kubernetes.entry_of(each, "forced") for each in container["env"]], container
 
-        yield Driver(lambda: _agent("kubernetes", written), entries)
+        yield Driver(partial(_agent, "kubernetes", written), entries)
 
 
 @contextmanager
@@ -105,9 +108,9 @@ def _ecs(written: Written) -> Iterator[Driver]:
             definition = endpoint.body("RegisterTaskDefinition")["containerDefinitions"]
             overrides = endpoint.body("RunTask")["overrides"]["containerOverrides"]
             sent = model.task_entries(definition, overrides)
-            return merged([replace(entry, origin="forced") for entry in sent])[0], ()
+            return merged([replace(entry, origin="forced") for entry in sent])[0], {}
 
-        yield Driver(lambda: _agent("ecs", written, launch_type="EC2", **key), entries)
+        yield Driver(partial(_agent, "ecs", written, launch_type="EC2", **key), entries)
 
 
 _session: List[Any] = []  # one of boto3 for all; making one takes longer than all the rest
@@ -117,7 +120,7 @@ _NOT_OURS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
-DRIVERS = {"local": _local, "docker": _docker, "kubernetes": _kubernetes, "ecs": _ecs}
+DRIVERS = {"local": local, "docker": _docker, "kubernetes": _kubernetes, "ecs": _ecs}
 
 _KUBE_CONFIG = """\
 apiVersion: v1
@@ -136,7 +139,8 @@ def _agent(kind: str, written: Written, **more: Any) -> Any:
     return made(name=NAME, env_vars=dict(written.agent_env) or None, **more)
 
 
-def _as_entries(texts: Mapping[str, str]) -> List[Entry]:
+def as_entries(texts: Mapping[str, str]) -> List[Entry]:
+    """Variables that an agent has set, before it is known where they come from."""
     return [Entry(name, text, "forced") for name, text in texts.items()]
 
 

@@ -29,6 +29,7 @@ ROUTES: Dict[str, Tuple[str, ...]] = {
     "agent": ("local", "host", "docker", "kubernetes", "ecs"),
     "run_config": ("universal", "local", "docker", "kubernetes", "ecs"),
     "job_template": ("secretKeyRef", "value", "envFrom"),
+    "cloud": ("",),
 }
 _OF_THE_RUN = (
     "PREFECT__ENGINE__FLOW_RUNNER__DEFAULT_CLASS",
@@ -159,6 +160,18 @@ def _job_template(variant: str, secrets: Mapping[str, Any], isolation: Isolation
     _apply(flow_environment("kubernetes", job_template=template, cluster_secrets=cluster), isolation)
 
 
+def _cloud(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: ClusterSecrets) -> None:
+    """``client.set_secret``, read by ``secret_value`` in a flow run that is Running."""
+    from pytest_flowsecrets.backend.cloud import FakeCloud
+
+    isolation.require_prefect("the route cloud")
+    cloud = isolation.api = isolation.holding.enter_context(FakeCloud())
+    client = cloud.client
+    for name, value in secrets.items():
+        client.set_secret(name, value)
+    isolation.holding.enter_context(cloud.executing())
+
+
 def _apply(env: FlowEnvironment, isolation: Isolation) -> None:
     """Let this process have the environment of a flow run."""
     given: Dict[str, Any] = {name: env[name] for name in env if name not in (*_OF_THE_RUN, "PYTHONPATH")}
@@ -182,4 +195,5 @@ _ROADS: Dict[str, Callable[..., None]] = {
     "agent": _agent,
     "run_config": _run_config,
     "job_template": _job_template,
+    "cloud": _cloud,
 }
