@@ -165,7 +165,9 @@ def test_with_anything_that_anyone_could_write(agent, cluster):
             given = {"task_definition": {"containerDefinitions": [{"name": "flow", "environment": [*plain.values()]}]}}
         if VERSION < agent_rules.UNIVERSAL:
             run_env = {}
-        made = flow_environment(agent, run_config=run_env or None, agent_env=agent_env, cluster_secrets=cluster, **given)
+        made = flow_environment(
+            agent, run_config=run_env or None, agent_env=agent_env, cluster_secrets=cluster, **given
+        )
         template = next(iter(given.values()), {})
         written = Written(dict(os.environ), agent_env, run_env, template, facts=facts(made))
         assert_equal(made, agent, written, cluster)
@@ -191,8 +193,14 @@ def test_overrides_of_ecs():
 @here.needs_ecs
 def test_ecs_refuses_a_name_in_both():
     """Of ``environment`` and of ``secrets``; the line holds the name alone."""
-    container = {"name": "flow", "environment": [{"name": "A", "value": "hush"}], "secrets": [{"name": "A", "valueFrom": "arn"}]}
-    with pytest.raises(UsageError, match="the ecs agent cannot deploy the flow run: The secret name must be unique") as caught:
+    container = {
+        "name": "flow",
+        "environment": [{"name": "A", "value": "hush"}],
+        "secrets": [{"name": "A", "valueFrom": "arn"}],
+    }
+    with pytest.raises(
+        UsageError, match="the ecs agent cannot deploy the flow run: The secret name must be unique"
+    ) as caught:
         flow_environment("ecs", task_definition={"containerDefinitions": [container]})
     assert "hush" not in str(caught.value)
 
@@ -229,7 +237,9 @@ def test_templates_of_run_configs(tmp_path, cluster):
     from prefect.run_configs import KubernetesRun
 
     path = tmp_path / "job.yaml"
-    path.write_text("spec: {template: {spec: {containers: [{name: flow, env: [{name: ONLY_HERE, value: of the file}]}]}}}\n")
+    path.write_text(
+        "spec: {template: {spec: {containers: [{name: flow, env: [{name: ONLY_HERE, value: of the file}]}]}}}\n"
+    )
     by_path = flow_environment("kubernetes", run_config=KubernetesRun(job_template_path=str(path)))
     assert by_path["ONLY_HERE"] == "of the file"
     run_config = KubernetesRun(env={"BOTH": "of the run config"})
@@ -283,7 +293,8 @@ def test_no_other_address_is_asked(agent, monkeypatch):
 
 @here.needs_local
 @pytest.mark.parametrize(
-    ("agent", "kind"), [("local", "DockerRun"), ("docker", "KubernetesRun"), ("kubernetes", "ECSRun"), ("ecs", "LocalRun")]
+    ("agent", "kind"),
+    [("local", "DockerRun"), ("docker", "KubernetesRun"), ("kubernetes", "ECSRun"), ("ecs", "LocalRun")],
 )
 def test_a_run_config_of_another_agent(agent, kind):
     """One line says which this agent takes."""
@@ -292,9 +303,13 @@ def test_a_run_config_of_another_agent(agent, kind):
     if not here.can_run(agent):
         pytest.skip(f"the real {agent} agent cannot run here")
     run_config = getattr(import_module("prefect.run_configs"), kind)()
-    with pytest.raises(UsageError, match=f"^a {kind} is for another agent: the {agent} agent takes .*Run or UniversalRun$"):
+    with pytest.raises(
+        UsageError, match=f"^a {kind} is for another agent: the {agent} agent takes .*Run or UniversalRun$"
+    ):
         flow_environment(agent, run_config=run_config)
-    with pytest.raises(UsageError, match="^a run config is a mapping of variables or one of prefect.run_configs, not a list$"):
+    with pytest.raises(
+        UsageError, match="^a run config is a mapping of variables or one of prefect.run_configs, not a list$"
+    ):
         flow_environment(agent, run_config=[])
 
 
@@ -303,7 +318,9 @@ def test_what_an_old_prefect_lacks():
     """Agents before 0.10, run configs before 0.13.12, UniversalRun before 0.14: said in one line."""
     version = metadata.version("prefect")
     if VERSION < agent_rules.OLDEST["local"]:
-        with pytest.raises(RouteUnavailable, match=f"^the local agent is driven from Prefect 0.10.0 on, and {version} is"):
+        with pytest.raises(
+            RouteUnavailable, match=f"^the local agent is driven from Prefect 0.10.0 on, and {version} is"
+        ):
             flow_environment("local")
     elif VERSION < agent_rules.RUN_CONFIGS:
         with pytest.raises(RouteUnavailable, match="has no run configs: they came with 0.13.12$"):
@@ -318,7 +335,9 @@ def test_what_an_old_prefect_lacks():
 def test_a_missing_package(monkeypatch, agent, package):
     """The line says what to install."""
     monkeypatch.setattr(agents, "find_spec", lambda name: None)
-    with pytest.raises(RouteUnavailable, match=rf"^the {agent} agent needs {package}, .*pytest-flowsecrets\[agents\]'$"):
+    with pytest.raises(
+        RouteUnavailable, match=rf"^the {agent} agent needs {package}, .*pytest-flowsecrets\[agents\]'$"
+    ):
         agents.require(agent, "1.4.1")
 
 

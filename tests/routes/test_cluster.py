@@ -77,7 +77,10 @@ def test_another_namespace_is_another_place():
         ([], "a manifest is a mapping with apiVersion and kind, not list"),
         ({"kind": "Secret"}, "None can be no name of a Secret"),
         ({"kind": "Secret", "metadata": {"name": "My_Secret"}}, "'My_Secret' can be no name of a Secret"),
-        ({**SECRET, "data": {"token": "hush!"}}, "Secret github: token of data is no base64; give plain text in stringData"),
+        (
+            {**SECRET, "data": {"token": "hush!"}},
+            "Secret github: token of data is no base64; give plain text in stringData",
+        ),
         ({**SECRET, "data": {"token": 5}}, "Secret github: token of data is no base64; give plain text in stringData"),
         ({**SECRET, "stringData": {"token": 5}}, "Secret github: token is text, not int: put it in quotes"),
         ({**SECRET, "stringData": {"my key": "x"}}, "Secret github: 'my key' can be no key"),

@@ -81,7 +81,9 @@ def test_optional_references_may_be_missing(cluster):
 def test_env_from_takes_all_keys_with_a_prefix(cluster):
     """A key that can be no variable's name is left out, and a note says so."""
     cluster["github"] = {"token": "x", "1st": "y"}
-    env = pod(env_from=[{"secretRef": {"name": "github"}}, {"prefix": "P_", "secretRef": {"name": "github"}}], secrets=cluster)
+    env = pod(
+        env_from=[{"secretRef": {"name": "github"}}, {"prefix": "P_", "secretRef": {"name": "github"}}], secrets=cluster
+    )
     assert env == {"token": "x", "P_token": "x", "P_1st": "y"}
     assert env.notes == ("envFrom secretRef github: '1st' can be no variable, the kubelet leaves it out",)
 
@@ -162,7 +164,10 @@ def test_a_variable_cannot_hold_nul(cluster):
         ({"name": "A", "value": 5}, "env A: the value is a int, and Kubernetes takes text only: put it in quotes"),
         ({"value": "x"}, "env: None can be no name of a variable"),
         ({"name": "a=b", "value": "x"}, "env: 'a=b' can be no name of a variable"),
-        ({"name": "A", "value": "x", "valueFrom": reference("a", "b")}, "env A: value and valueFrom exclude each other"),
+        (
+            {"name": "A", "value": "x", "valueFrom": reference("a", "b")},
+            "env A: value and valueFrom exclude each other",
+        ),
     ],
 )
 def test_what_the_api_server_refuses(variable, told):
