@@ -239,9 +239,8 @@ def _told(
     store, load = api.world.store, StateSchema().load
     with store.lock:
         row = store.get("flow_run", run_id) or {}
-        tasks = [
-            (_slug(store, each), each["serialized_state"]) for each in store.linked("task_run", "flow_run_id", run_id)
-        ]
+        tasks = store.linked("task_run", "flow_run_id", run_id)
+        rows = [(_slug(store, each), each["serialized_state"]) for each in tasks]
         lines = sorted(store.linked("log", "flow_run_id", run_id), key=lambda line: line["timestamp"])
         logs = tuple(Log(line["level"], line["name"], line["message"]) for line in lines)
     states = {slug: load(state) for slug, state in rows}

@@ -199,7 +199,7 @@ def test_ecs_refuses_a_name_in_both():
         "secrets": [{"name": "A", "valueFrom": "arn"}],
     }
     with pytest.raises(
-        UsageError, match="the ecs agent cannot deploy the flow run: The secret name must be unique"
+        UsageError, match=r"the ecs agent cannot deploy the flow run: The secret name must be unique"
     ) as caught:
         flow_environment("ecs", task_definition={"containerDefinitions": [container]})
     assert "hush" not in str(caught.value)
@@ -209,7 +209,7 @@ def test_ecs_refuses_a_name_in_both():
 def test_ecs_takes_text_only():
     """boto3 would show the whole request."""
     container = {"name": "flow", "environment": [{"name": "A", "value": 424242}]}
-    with pytest.raises(UsageError, match="^the ecs agent cannot deploy the flow run: a value is no text$"):
+    with pytest.raises(UsageError, match=r"^the ecs agent cannot deploy the flow run: a value is no text$"):
         flow_environment("ecs", task_definition={"containerDefinitions": [container]})
 
 
@@ -219,7 +219,7 @@ def test_kubernetes_refuses_numbers_in_a_run_config_of_its_own():
     from prefect.run_configs import KubernetesRun
 
     job = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": [{"name": "A", "value": 424242}]}]}}}}
-    with pytest.raises(UsageError, match="env A: the value is a int") as caught:
+    with pytest.raises(UsageError, match=r"env A: the value is a int") as caught:
         flow_environment("kubernetes", run_config=KubernetesRun(job_template=job))
     assert "424242" not in str(caught.value)
 
@@ -227,7 +227,7 @@ def test_kubernetes_refuses_numbers_in_a_run_config_of_its_own():
 @here.needs_kubernetes
 def test_kubernetes_refuses_names():
     """What only the agent's own job can show is refused by the endpoint, as by the API server."""
-    with pytest.raises(UsageError, match="^the kubernetes agent cannot deploy the flow run: env: 'é' can be no name"):
+    with pytest.raises(UsageError, match=r"^the kubernetes agent cannot deploy the flow run: env: 'é' can be no name"):
         flow_environment("kubernetes", agent_env={"é": "hush"})
 
 
@@ -304,11 +304,11 @@ def test_a_run_config_of_another_agent(agent, kind):
         pytest.skip(f"the real {agent} agent cannot run here")
     run_config = getattr(import_module("prefect.run_configs"), kind)()
     with pytest.raises(
-        UsageError, match=f"^a {kind} is for another agent: the {agent} agent takes .*Run or UniversalRun$"
+        UsageError, match=rf"^a {kind} is for another agent: the {agent} agent takes .*Run or UniversalRun$"
     ):
         flow_environment(agent, run_config=run_config)
     with pytest.raises(
-        UsageError, match="^a run config is a mapping of variables or one of prefect.run_configs, not a list$"
+        UsageError, match=r"^a run config is a mapping of variables or one of prefect.run_configs, not a list$"
     ):
         flow_environment(agent, run_config=[])
 
@@ -317,16 +317,16 @@ def test_a_run_config_of_another_agent(agent, kind):
 def test_what_an_old_prefect_lacks():
     """Agents before 0.10, run configs before 0.13.12, UniversalRun before 0.14: said in one line."""
     version = metadata.version("prefect")
-    if VERSION < agent_rules.OLDEST["local"]:
+    if agent_rules.OLDEST["local"] > VERSION:
         with pytest.raises(
-            RouteUnavailable, match=f"^the local agent is driven from Prefect 0.10.0 on, and {version} is"
+            RouteUnavailable, match=rf"^the local agent is driven from Prefect 0.10.0 on, and {version} is"
         ):
             flow_environment("local")
     elif VERSION < agent_rules.RUN_CONFIGS:
-        with pytest.raises(RouteUnavailable, match="has no run configs: they came with 0.13.12$"):
+        with pytest.raises(RouteUnavailable, match=r"has no run configs: they came with 0.13.12$"):
             flow_environment("local", run_config={"A": "x"})
     elif VERSION < agent_rules.UNIVERSAL:
-        with pytest.raises(RouteUnavailable, match="has no UniversalRun: it came with 0.14.0$"):
+        with pytest.raises(RouteUnavailable, match=r"has no UniversalRun: it came with 0.14.0$"):
             agents.run_config_of("local", {"A": "x"}, {}, version=version)
         assert flow_environment("local", run_config={"A": "x"})["A"] == "x"
 
@@ -345,7 +345,7 @@ def test_an_old_boto3_would_ask_amazon(monkeypatch):
     """So it is not used."""
     monkeypatch.setattr(agents, "find_spec", lambda name: name)
     monkeypatch.setattr(metadata, "version", lambda name: "1.27.9")
-    with pytest.raises(RouteUnavailable, match="^the ecs agent needs boto3>=1.28, which is not installed here"):
+    with pytest.raises(RouteUnavailable, match=r"^the ecs agent needs boto3>=1.28, which is not installed here"):
         agents.require("ecs", "1.4.1")
     monkeypatch.setattr(metadata, "version", lambda name: "1.28.0")
     agents.require("ecs", "1.4.1")

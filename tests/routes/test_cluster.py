@@ -96,5 +96,5 @@ def test_what_kubernetes_would_refuse(manifest, told):
 
 def test_an_object_is_a_mapping():
     """Not a text."""
-    with pytest.raises(UsageError, match="^Secret github: give a mapping of keys to texts, not str$"):
+    with pytest.raises(UsageError, match=r"^Secret github: give a mapping of keys to texts, not str$"):
         ClusterSecrets()["github"] = "x"

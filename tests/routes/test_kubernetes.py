@@ -60,7 +60,7 @@ def test_a_missing_object_or_key_is_the_failure_of_the_pod(cluster, source, told
 
 def test_a_missing_object_of_env_from_is_the_failure_of_the_pod(cluster):
     """Here no key is wanted."""
-    with pytest.raises(CreateContainerConfigError, match="set cluster_secrets\\['gone'\\] = {...}"):
+    with pytest.raises(CreateContainerConfigError, match=r"set cluster_secrets\['gone'\] = {...}"):
         pod(env_from=[{"secretRef": {"name": "gone"}}], secrets=cluster)
 
 
@@ -139,7 +139,7 @@ def test_without_a_cluster_references_stay_unresolved():
     )
     assert (env.unresolved, dict(env)) == (("TOKEN", "NODE"), {"EMPTY": ""})
     assert env.notes == ("envFrom secretRef github: what it holds is known only in the cluster",)
-    with pytest.raises(KeyError, match="secretKeyRef github/token is known only where the flow runs"):
+    with pytest.raises(KeyError, match=r"secretKeyRef github/token is known only where the flow runs"):
         env["TOKEN"]
 
 
@@ -153,7 +153,7 @@ def test_what_only_a_node_knows_stays_unresolved_in_a_cluster(cluster):
 def test_a_variable_cannot_hold_nul(cluster):
     """A Secret can: then the container cannot start."""
     cluster["binary"] = {"key": b"\0"}
-    with pytest.raises(UsageError, match="^BINARY holds NUL, which no variable can$"):
+    with pytest.raises(UsageError, match=r"^BINARY holds NUL, which no variable can$"):
         pod([{"name": "BINARY", "valueFrom": reference("binary", "key")}], secrets=cluster)
 
 
@@ -172,7 +172,7 @@ def test_a_variable_cannot_hold_nul(cluster):
 )
 def test_what_the_api_server_refuses(variable, told):
     """Before any pod is made."""
-    with pytest.raises(UsageError, match="^Kubernetes refuses the job: ") as caught:
+    with pytest.raises(UsageError, match=r"^Kubernetes refuses the job: ") as caught:
         kubernetes.require_accepted({"name": "flow", "env": [{"name": "FINE", "value": "x"}, variable]})
     assert str(caught.value).endswith(told)
 
@@ -189,14 +189,14 @@ def test_what_the_api_server_refuses(variable, told):
 )
 def test_what_is_no_job_template(job, told):
     """One line says what a job template is."""
-    with pytest.raises(UsageError, match="a job template is a Job with spec.template.spec.containers$") as caught:
+    with pytest.raises(UsageError, match=r"a job template is a Job with spec.template.spec.containers$") as caught:
         kubernetes.container_of(job)
     assert str(caught.value).startswith(told)
 
 
 def test_a_container_has_a_name():
     """A template without any container gets one of Prefect, without a name, and Kubernetes refuses it."""
-    with pytest.raises(UsageError, match="its first container is missing or has no name: write containers: "):
+    with pytest.raises(UsageError, match=r"its first container is missing or has no name: write containers: "):
         kubernetes.require_accepted(kubernetes.container_of({}))
 
 

@@ -37,16 +37,16 @@ def test_what_is_no_template(tmp_path, text, told):
 
 def test_files_that_cannot_be_read(tmp_path):
     """Missing, or not UTF-8."""
-    with pytest.raises(UsageError, match="no such file or directory$"):
+    with pytest.raises(UsageError, match=r"no such file or directory$"):
         manifests.load_one(str(tmp_path / "gone.yaml"), "job template")
     (tmp_path / "latin.yaml").write_bytes(b"a: \xff")
-    with pytest.raises(UsageError, match="not UTF-8$"):
+    with pytest.raises(UsageError, match=r"not UTF-8$"):
         manifests.load_one(tmp_path / "latin.yaml", "job template")
 
 
 def test_what_is_neither_mapping_nor_path():
     """A list, say."""
-    with pytest.raises(UsageError, match="^a job template is a mapping or the path of a YAML file, not a list$"):
+    with pytest.raises(UsageError, match=r"^a job template is a mapping or the path of a YAML file, not a list$"):
         manifests.load_one([], "job template")
     assert manifests.load_one({"a": 1}, "job template") == {"a": 1}
 
