@@ -9,11 +9,13 @@ itself, and ``PYTHONPATH``. Variables of the machine that Prefect does not read 
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Tuple
 
 from pytest_flowsecrets.errors import PrefectNotInstalled, RouteUnavailable, UsageError
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX
 from pytest_flowsecrets.isolation.spelling import as_text
+from pytest_flowsecrets.isolation.surprises import Surprises
 from pytest_flowsecrets.routes.request import flow_environment
 
 if TYPE_CHECKING:
@@ -79,6 +81,9 @@ def carry(route: str, secrets: Mapping[str, Any], isolation: Isolation, cluster:
     road, _, variant = route.partition(":")
     try:
         _ROADS[road](variant or ROUTES[road][0], secrets, isolation, cluster)
+        isolation.secrets.surprises = Surprises(isolation)
+        if road != "cloud":
+            isolation.secrets.surprises.note(secrets, in_file=road == "config_file", lenient=True)
     except PrefectNotInstalled as error:
         raise RouteUnavailable(str(error)) from None
 
@@ -110,7 +115,9 @@ def _config_file(variant: str, secrets: Mapping[str, Any], isolation: Isolation,
     else:
         plain = {name: value for name, value in secrets.items() if isinstance(value, (bool, int, float))}
         texts.update(plain)  # as TOML has them
-    isolation.home.write_config({"context": {"secrets": texts}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is written; what the test gave is compared below
+        isolation.home.write_config({"context": {"secrets": texts}})
 
 
 def _env(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: ClusterSecrets) -> None:
