@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.cloud import FakeCloud, FakeServer
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
+    from pytest_flowsecrets.backend.runs import FlowRun
     from pytest_flowsecrets.backend.tenants import Tenant
     from pytest_flowsecrets.clock import FlowClock, frozen_clock
     from pytest_flowsecrets.errors import (
+        AgentFailed,
         CloudUnreachable,
         ConfigSyntaxError,
         CreateContainerConfigError,
+        FlowRunTimeout,
         FlowSecretsError,
         IsolationEnded,
         PrefectNotInstalled,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.routes.request import flow_environment
 
 __all__ = [
+    "AgentFailed",
     "CloudSecrets",
     "CloudUnreachable",
     "ClusterSecrets",
@@ -45,6 +49,8 @@ __all__ = [
     "FakeServer",
     "FlowClock",
     "FlowEnvironment",
+    "FlowRun",
+    "FlowRunTimeout",
     "FlowSecretsError",
     "IsolationEnded",
     "LocalSecrets",
@@ -75,6 +81,7 @@ _HOMES = {
     "PrefectHome": "pytest_flowsecrets.isolation.home",
     "isolated_prefect": "pytest_flowsecrets.isolation.stack",
     "ClusterSecrets": "pytest_flowsecrets.routes.cluster",
+    "FlowRun": "pytest_flowsecrets.backend.runs",
     "FlowEnvironment": "pytest_flowsecrets.routes.environment",
     "flow_environment": "pytest_flowsecrets.routes.request",
 }

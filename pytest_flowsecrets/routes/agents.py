@@ -78,7 +78,7 @@ def real(
         driver = stack.enter_context(drivers.DRIVERS[agent](written))
         made = driver.make()
         run = _flow_run(version, run_config)
-        with _refusals(agent):
+        with _refusals(agent), drivers.hosted(agent, written.host):
             made.deploy_flow(run)
         sent = driver.entries()
         written = replace(written, facts=facts(made, run, sent[0]))

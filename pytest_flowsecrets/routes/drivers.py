@@ -178,6 +178,19 @@ def _loopback(**variables: Optional[str]) -> Iterator[None]:
         _environ(before)
 
 
+@contextmanager
+def hosted(agent: str, host: Mapping[str, Optional[str]]) -> Iterator[None]:
+    """Let a LocalAgent have another environment, all of which it hands on; other agents hand nothing on."""
+    gone = {name: None for name in os.environ if name not in host}
+    before: Dict[str, Optional[str]] = {**dict.fromkeys(host), **os.environ}
+    if agent == "local" and host != os.environ:
+        _environ({**gone, **host})
+    try:
+        yield
+    finally:
+        _environ({name: text for name, text in before.items() if os.environ.get(name) != text})
+
+
 def _environ(variables: Mapping[str, Optional[str]]) -> None:
     for name, text in variables.items():
         if text is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Union
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.routes import agent_rules, kubernetes, manifests, model
+from pytest_flowsecrets.routes.agent_rules import Facts
 from pytest_flowsecrets.routes.model import Written
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ def flow_environment(  # noqa: PLR0913 - what is written where
     job_template: Optional[Template] = None,
     task_definition: Optional[Template] = None,
     cluster_secrets: Optional[ClusterSecrets] = None,
+    host_env: Optional[Mapping[str, str]] = None,
     prefect_version: Optional[str] = None,
 ) -> FlowEnvironment:
     """The environment that a flow run would get, each variable with its origin.
@@ -40,6 +43,7 @@ def flow_environment(  # noqa: PLR0913 - what is written where
         job_template: of a Kubernetes job, as a mapping or the path of a YAML file.
         task_definition: of an ECS task, likewise.
         cluster_secrets: what ``secretKeyRef`` and ``envFrom`` refer to; without, those are ``unresolved``.
+        host_env: the environment of the agent itself; default: that of this process.
         prefect_version: the release; default: the installed one, else 1.4.1.
 
     Raises:
@@ -52,21 +56,37 @@ def flow_environment(  # noqa: PLR0913 - what is written where
     from pytest_flowsecrets.isolation.version import installed_version
 
     template = _template(agent, job_template, task_definition) or {}
-    written = Written(dict(os.environ), _texts("agent_env", agent_env), template=template)
+    written = Written(_texts("host_env", host_env), _texts("agent_env", agent_env), template=template)
     installed = installed_version()
     if installed is None or prefect_version not in (None, installed):
-        written = replace(written, run_env=_run_env(run_config))
-        return model.modelled(agent, prefect_version or installed or "1.4.1", written, cluster_secrets)
+        version = prefect_version or installed or "1.4.1"
+        host = dict(os.environ) if host_env is None else written.host
+        written = replace(written, host=host, run_env=_run_env(run_config), facts=_assumed(agent, version))
+        return model.modelled(agent, version, written, cluster_secrets)
     with ExitStack() as stack:
         _isolate(stack)
-        return _real(agent, installed, replace(written, host=dict(os.environ)), run_config, cluster_secrets)
+        if host_env is None:
+            written = replace(written, host=dict(os.environ))
+        return _real(agent, installed, written, run_config, cluster_secrets)
+
+
+def _assumed(agent: str, version: str) -> Facts:
+    """What an agent would know that was started here without any option."""
+    labels = (socket.gethostname(),) if agent == "local" else ()
+    return Facts(agent_labels=labels, image=f"prefecthq/prefect:{version}", folder=os.getcwd())
 
 
 def _isolate(stack: ExitStack) -> None:
-    from pytest_flowsecrets.isolation.stack import depth, isolated_prefect
+    from pytest_flowsecrets.isolation.network import CLOUD_ADDRESS, NOWHERE
+    from pytest_flowsecrets.isolation.stack import current, depth, isolated_prefect
 
     if not depth():
         stack.enter_context(isolated_prefect())
+        isolation = current()
+        if isolation is not None:  # the address that the agent would know; nothing can be sent there
+            stack.enter_context(
+                isolation.covered({name: CLOUD_ADDRESS for name, text in os.environ.items() if text == NOWHERE})
+            )
 
 
 def _real(
