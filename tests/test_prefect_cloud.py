@@ -20,6 +20,7 @@ from tests.compat import VERSION, needs_prefect
 pytestmark = needs_prefect
 
 has_keys = pytest.mark.skipif((VERSION or ()) < (0, 15), reason="API keys came with Prefect 0.15.0")
+AUTHORIZATION = (0, 6, 6)  # from here on UNAUTHENTICATED is an AuthorizationError
 # A thread of a pool that is older than every test.
 OLD_POOL = ThreadPoolExecutor(1)
 OLD_POOL.submit(threading.get_ident).result()
@@ -99,7 +100,7 @@ def test_outside_of_a_run(prefect_cloud, local_secrets):
     assert "was not found" in str(error("other"))
     local_secrets.use_local_secrets = False
     found = error("other")
-    kinds = ("AuthorizationError",) if VERSION >= (0, 6, 4) else ("ClientError",)
+    kinds = ("AuthorizationError",) if VERSION >= AUTHORIZATION else ("ClientError",)
     assert type(found).__name__ in kinds, repr(found)
     assert "a secret's value needs a key of scope RUNNER" in str(found)
     assert prefect_cloud.secrets.reads == ()
@@ -146,7 +147,7 @@ def test_wrong_revoked_and_missing_keys(prefect_cloud):
     for client in clients:
         with pytest.raises(Exception) as caught:
             client.set_secret(name="X", value=2)
-        assert type(caught.value).__name__ == ("AuthorizationError" if VERSION >= (0, 6, 4) else "ClientError")
+        assert type(caught.value).__name__ == ("AuthorizationError" if VERSION >= AUTHORIZATION else "ClientError")
     assert prefect_cloud.secrets.holds("X", 1)
 
 
@@ -220,10 +221,8 @@ def test_a_run_that_the_test_has_deleted(prefect_cloud):
 def test_a_run_that_has_ended_inside(prefect_cloud):
     """Keeps its state."""
     with prefect_cloud.executing() as run_id:
-        state = '{flow_run_id: "%s", state: {type: "Cancelled"}}' % run_id
-        as_agent(
-            prefect_cloud, f"mutation {{ set_flow_run_states(input: {{states: [{state}]}}) {{ states {{ id }} }} }}"
-        )
+        query = "mutation($input: set_flow_run_states_input!) { set_flow_run_states(input: $input) { states { id } } }"
+        as_agent(prefect_cloud, query, input={"states": [{"flow_run_id": run_id, "state": {"type": "Cancelled"}}]})
         assert "UNAUTHENTICATED" in str(error("X"))
     assert prefect_cloud.world.store.get("flow_run", run_id)["state"] == "Cancelled"
 
@@ -389,6 +388,15 @@ def test_a_proxy_does_not_stand_between(monkeypatch, name, before):
         assert os.environ["no_proxy"] == ",".join(filter(None, [before, "127.0.0.1", "localhost"]))
     assert cloud.secrets.names() == ["X"]
     assert os.environ.get("no_proxy") == os.environ.get("NO_PROXY") == before
+
+
+def test_what_the_test_says_of_proxies_stays(monkeypatch):
+    """If it is said inside."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with FakeCloud():
+        monkeypatch.setenv("no_proxy", "mine")
+    assert (os.environ["no_proxy"], os.environ.get("NO_PROXY")) == ("mine", None)
 
 
 # -- what the API was sent ---------------------------------------------------------------------------------------------

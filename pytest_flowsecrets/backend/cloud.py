@@ -7,8 +7,9 @@ their own, and give it the variables that an operator would set: backend, addres
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.backend.api import World
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
     from pytest_flowsecrets.backend.faults import Faults
-    from pytest_flowsecrets.backend.journal import Requests
+    from pytest_flowsecrets.backend.journal import Place, Requests
     from pytest_flowsecrets.backend.runs import FlowRun
     from pytest_flowsecrets.isolation.covers import Variables
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
@@ -45,7 +46,7 @@ _IMPATIENT = {
 }
 
 
-class FakeApi:
+class FakeApi(ABC):
     """What ``FakeCloud`` and ``FakeServer`` have in common."""
 
     backend = ""
@@ -90,8 +91,9 @@ class FakeApi:
     def _require_backend(self, isolation: Isolation) -> None:
         """Check that the installed Prefect can talk to it."""
 
+    @abstractmethod
     def _variables(self) -> Variables:
-        raise NotImplementedError
+        """The variables by which Prefect talks to it."""
 
     @property
     def url(self) -> str:
@@ -122,7 +124,7 @@ class FakeApi:
 
     @property
     def requests(self) -> Requests:
-        """Every request that the API was sent, oldest first: kind, fields, key, tenant, duration; values are masked."""
+        """Every request that the API was sent, oldest first, with kind, fields, key, tenant, duration; values masked."""
         return self.world.journal.requests
 
     @property
@@ -157,7 +159,7 @@ class FakeApi:
                 raise UsageError(f"there is no secret {name!r}, in the API or locally: nothing could be looked for")
             places = self.world.journal.search(any_of(finders))
             if places:
-                raise SecretReceived(name, [f"{', '.join(found.request.fields)}: {found.where}" for found in places])
+                raise SecretReceived(name, _told(places))
 
     def agent_variables(self) -> Variables:
         """The variables by which an agent talks to this API."""
@@ -336,6 +338,19 @@ class FakeServer(FakeApi):
             PrefectNotInstalled: there is none.
         """
         return self.client_for(None, None)
+
+
+def _told(places: Sequence[Place]) -> List[str]:
+    """Each place with its operation; not the texts in which a more exact place lies (JSON in a text, a packed flow)."""
+    exact = [
+        place
+        for place in {(id(place.request), place.where): place for place in places}.values()
+        if not any(
+            other.request is place.request and other.where.startswith((f"{place.where}.", f"{place.where}["))
+            for other in places
+        )
+    ]
+    return [f"{', '.join(place.request.fields) or 'no operation'}: {place.where}" for place in exact]
 
 
 def _release(version: str) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import json
 from typing import Any, Callable, Iterator, List
 from urllib.parse import quote, quote_plus
 
-_SHORT = 4  # characters; what is shorter stands in any text, so it has to be the whole text
+_SHORT = 6  # characters; what is shorter stands in any text, so it has to be the whole text
 _LONG = 20_000  # characters; of what is longer, only the forms that a whole text has in JSON are looked for
 _LEAF = 8  # characters; a shorter text within a table or list is no secret by itself
 

@@ -100,6 +100,9 @@ class Tenant:
         see it. So ``Secret("X").get()`` reads from the API (from 0.7.0 on only where no local secret has that name;
         before, always). Such times can be nested and left in any order. The run ends as Success, or as Failed where an
         exception leaves it.
+
+        Raises:
+            UsageError: the API does not know this tenant any more.
         """
         cloud = self._cloud
         with self._runs.running() as (run_id, variables), cloud.isolation.covered(

@@ -201,6 +201,6 @@ def _accepts(type_: Any, value: Any) -> bool:
     read = getattr(type_, "coerce_input_value", None) or type_.parse_value  # graphql-core 3.3 or 3.2
     try:
         read(value)
-    except (GraphQLError, ValueError, TypeError):
+    except (GraphQLError, ValueError, TypeError, OverflowError):
         return False
     return True

@@ -172,13 +172,13 @@ def test_what_is_asked_wrongly():
         from prefect.run_configs import DockerRun
 
         flow = Flow("empty")
-        with pytest.raises(UsageError, match="^flow runs are started by the agents local, kubernetes; for docker use "):
+        with pytest.raises(UsageError, match=r"^flow runs are started by the agents local, kubernetes; for docker use "):
             cloud.run(flow, agent="docker")
-        with pytest.raises(UsageError, match="^'nomad' is no agent: choose one of "):
+        with pytest.raises(UsageError, match=r"^'nomad' is no agent: choose one of "):
             cloud.run(flow, agent="nomad")
-        with pytest.raises(UsageError, match="^a DockerRun is for another agent: the local agent takes "):
+        with pytest.raises(UsageError, match=r"^a DockerRun is for another agent: the local agent takes "):
             cloud.run(flow, run_config=DockerRun())
-        with pytest.raises(UsageError, match="^a job template is for the kubernetes agent, not for the local agent$"):
+        with pytest.raises(UsageError, match=r"^a job template is for the kubernetes agent, not for the local agent$"):
             cloud.run(flow, job_template={})
 
 

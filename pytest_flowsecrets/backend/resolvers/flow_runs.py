@@ -112,7 +112,7 @@ def _flow(call: Call, given: Mapping[str, Any]) -> Row:
 
 def _scheduled(call: Call, flow: Row, given: Mapping[str, Any]) -> Row:
     start = given.get("scheduled_start_time") or call.now
-    run_config = given.get("run_config") or flow["run_config"]
+    run_config = flow["run_config"] if given.get("run_config") is None else given["run_config"]
     run = call.store.add(
         "flow_run",
         tenant_id=flow["tenant_id"],

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.call import Call
     from pytest_flowsecrets.backend.store import Row
 
+_SERVERS = "default"  # the project of flows that are registered without one
 _SETTINGS = {"heartbeat_enabled": True, "lazarus_enabled": True, "version_locking_enabled": True}
 
 
@@ -19,7 +20,7 @@ _SETTINGS = {"heartbeat_enabled": True, "lazarus_enabled": True, "version_lockin
 def create_flow(call: Call, given: Mapping[str, Any]) -> Any:
     """A new version of a flow, which archives the older ones; the version that there is, if the key is the same."""
     serialized = checked_flow(given["serialized_flow"])
-    project = call.must("project", given["project_id"])
+    project = _project(call, given.get("project_id"))
     older = _versions(call, project, serialized["name"], given.get("version_group_id"))
     newest = older[-1] if older else None
     key = given.get("idempotency_key")
@@ -86,6 +87,14 @@ def set_schedule_inactive(call: Call, given: Mapping[str, Any]) -> Any:
 def set_flow_schedule_state(call: Call, given: Mapping[str, Any]) -> Any:
     """On or off, as 0.5 asks for it."""
     return _switch(call, given["flow_id"], on=given["set_active"])
+
+
+def _project(call: Call, project_id: Optional[str]) -> Row:
+    """The one that is named. Server had no projects up to 0.12: there it is one that holds all flows."""
+    if project_id is not None or call.world.backend == "cloud":
+        return call.must("project", project_id)
+    found = [row for row in call.rows("project") if row["name"] == _SERVERS]
+    return found[0] if found else call.store.add("project", tenant_id=call.tenant_id, name=_SERVERS)
 
 
 def _switch(call: Call, flow_id: str, *, on: bool) -> Any:
