@@ -87,7 +87,8 @@ def test_a_real_run_on_cloud(flow):
     assert len(received) == 1
     assert set(run.timings) == {"register", "deploy", "process", "total"}
     assert "hunter2" not in repr(run) + repr(run.environment) + run.environment.explain()
-    assert repr(run).startswith("<FlowRun Success {'name': 'Success', ")
+    assert repr(run).startswith("<FlowRun Success {'")
+    assert repr(run).endswith("}, exit status 0>")
 
 
 @has_runs
