@@ -25,7 +25,14 @@ ROOMS = [
 # Foreign packages that only certain modules may import. Where Prefect runs, `toml` is taken from its own module.
 ONLY_IN = {
     "pytest": {"plugin"},
-    "prefect": {"isolation/legacy", "routes/agents", "routes/drivers", "backend/runs", "backend/client"},
+    "prefect": {
+        "isolation/legacy",
+        "routes/agents",
+        "routes/drivers",
+        "backend/runs",
+        "backend/client",
+        "backend/scheduling",
+    },
     "graphql": {"backend"},
     "hypothesis": {"strategies", "_strategies"},
     "freezegun": {"clock"},

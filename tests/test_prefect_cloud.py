@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
@@ -278,6 +279,29 @@ def test_a_flow_inside(prefect_cloud):
     with prefect_cloud.executing():
         assert flow.run().is_successful()
     assert got == [{"a": 1}]
+
+
+def test_a_flow_with_retries_and_a_rotation(prefect_cloud, flow_clock):
+    """The old value, then the new one in the retry after its time, then none: the secret has expired."""
+    import prefect
+
+    got = []
+
+    @prefect.task(max_retries=3, retry_delay=timedelta(minutes=10))
+    def read():
+        got.append(secret("other"))
+        raise ValueError
+
+    with prefect.Flow("retries") as flow:
+        read()
+    start = flow_clock.now
+    prefect_cloud.secrets.set("other", "old", expires_at=start + timedelta(minutes=25))
+    prefect_cloud.secrets.rotate("other", "new", at=start + timedelta(minutes=15))
+    with prefect_cloud.executing():
+        assert flow.run().is_failed()
+        assert is_missing(error("other"))
+    assert got == ["old", "old", "new"]
+    assert [(read.at - start) // timedelta(minutes=1) for read in prefect_cloud.secrets.reads] == [0, 10, 20]
 
 
 def test_children_outside_of_a_run(prefect_cloud):

@@ -72,7 +72,6 @@ class FakeApi(ABC):
                 steps.callback(isolation.exit)
             self._isolation = isolation
             steps.callback(self._forget)
-            self._require_backend(isolation)
             self._url = mount(self.world)
             steps.callback(unmount, self.world)
             steps.callback(self.processes.close)
@@ -87,9 +86,6 @@ class FakeApi(ABC):
 
     def _forget(self) -> None:
         self._isolation, self._url = None, ""
-
-    def _require_backend(self, isolation: Isolation) -> None:
-        """Check that the installed Prefect can talk to it."""
 
     @abstractmethod
     def _variables(self) -> Variables:
@@ -124,7 +120,7 @@ class FakeApi(ABC):
 
     @property
     def requests(self) -> Requests:
-        """Every request that the API was sent, oldest first, with kind, fields, key, tenant, duration; values masked."""
+        """Every request that the API was sent, oldest first, with kind, fields, key, tenant, duration; no values."""
         return self.world.journal.requests
 
     @property
@@ -160,6 +156,11 @@ class FakeApi(ABC):
             places = self.world.journal.search(any_of(finders))
             if places:
                 raise SecretReceived(name, _told(places))
+
+    @property
+    @abstractmethod
+    def client(self) -> Any:
+        """A new ``prefect.Client`` of the installed Prefect."""
 
     def agent_variables(self) -> Variables:
         """The variables by which an agent talks to this API."""
@@ -313,13 +314,12 @@ class FakeServer(FakeApi):
         row = self.world.store.add("tenant", name="default", slug="default")
         self.world.store.change("tenant", row["id"], tenant_id=row["id"])
 
-    def _require_backend(self, isolation: Isolation) -> None:
-        if isolation.legacy and _release(isolation.legacy.version) < _HAS_SERVER:
-            raise UsageError(
-                f"Prefect {isolation.legacy.version} knows no Prefect Server, which came with 0.10.0: use prefect_cloud"
-            )
-
     def _variables(self) -> Variables:
+        legacy = self.isolation.legacy
+        if legacy and _release(legacy.version) < _HAS_SERVER:
+            raise UsageError(
+                f"Prefect {legacy.version} knows no Prefect Server, which came with 0.10.0: use prefect_cloud"
+            )
         return {
             f"{PREFIX}BACKEND": "server",
             f"{PREFIX}SERVER__ENDPOINT": self.url,

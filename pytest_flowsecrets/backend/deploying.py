@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.errors import AgentFailed, RouteUnavailable, UsageError
 from pytest_flowsecrets.routes import agents, drivers
+from pytest_flowsecrets.routes.agent_rules import release
 from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.model import Written
 
@@ -60,7 +61,7 @@ def require(agent: str, version: str) -> None:
     agents.require(agent, version)
     if agent not in AGENTS:
         raise UsageError(f"flow runs are started by the agents {', '.join(AGENTS)}; for {agent} use flow_environment")
-    if agents.agent_rules.release(version) < (0, 15, 0):
+    if release(version) < (0, 15, 0):
         raise RouteUnavailable(f"real flow runs are for Prefect 0.15.0 and later, and {version} is installed")
 
 
@@ -102,8 +103,8 @@ def deploy(deployment: Deployment, run: Any, processes: Processes) -> FlowEnviro
 
 
 def _start_pod(command: List[str], env: FlowEnvironment, processes: Processes) -> None:
-    home = tempfile.mkdtemp(prefix="flowsecrets-pod-")
-    nowhere = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    home = tempfile.mkdtemp(prefix="pod-", dir=os.path.expanduser("~"))  # the isolation's, which goes with it
+    nowhere: Dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     processes.start([sys.executable, "-m", *command], env={**_image(home), **env}, cwd=home, **nowhere)
 
 

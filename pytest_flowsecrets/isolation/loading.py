@@ -10,10 +10,11 @@ import re
 import warnings
 from typing import Any, Dict, List
 
-from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX
+from pytest_flowsecrets.isolation.environ import PREFIX
 from pytest_flowsecrets.isolation.tables import Tree, freeze
 
 CLOUD_ADDRESS = "https://api.prefect.io"
+_CONTEXT = f"{PREFIX}CONTEXT__"
 # What differs from one fake API to the next. A configuration is loaded with texts that stand for these, and kept.
 _VARYING = [
     f"{PREFIX}{name}"
@@ -124,9 +125,9 @@ class Loader:
         return self._configuration.string_to_type(text) is text
 
     def _base(self, stand_ins: Dict[str, str]) -> Tree:
-        """The configuration without secrets, with stand-ins for these variables."""
+        """The configuration without what becomes of ``[context]``, with stand-ins for these variables."""
         seen = {**os.environ, **stand_ins}
-        kept = [pair for pair in seen.items() if pair[0].startswith(PREFIX) and SECRETS_PREFIX not in pair[0]]
+        kept = [pair for pair in seen.items() if pair[0].startswith(PREFIX) and not pair[0].startswith(_CONTEXT)]
         key = (os.path.expanduser("~"), *sorted(kept))
         if key not in self._bases:
             if len(self._bases) > 50:  # noqa: PLR2004 - homes and declared variables hardly vary in a run

@@ -134,7 +134,7 @@ def _storage() -> Any:
 
 def run_config_of(
     agent: str,
-    env: Mapping[str, str],
+    env: Mapping[str, Optional[str]],
     template: Mapping[str, Any],
     *,
     version: str,

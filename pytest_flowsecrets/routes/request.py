@@ -77,7 +77,8 @@ def _assumed(agent: str, version: str) -> Facts:
 
 
 def _isolate(stack: ExitStack) -> None:
-    from pytest_flowsecrets.isolation.network import CLOUD_ADDRESS, NOWHERE
+    from pytest_flowsecrets.isolation.loading import CLOUD_ADDRESS
+    from pytest_flowsecrets.isolation.network import NOWHERE
     from pytest_flowsecrets.isolation.stack import current, depth, isolated_prefect
 
     if not depth():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, List, Mapping, Optional
 
 from pytest_flowsecrets.backend.registration import checked_flow, core_version, register, unpacked
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
+from pytest_flowsecrets.backend.scheduling import add_scheduled_runs
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.call import Call
@@ -31,6 +32,7 @@ def create_flow(call: Call, given: Mapping[str, Any]) -> Any:
     group_id = given.get("version_group_id") or (newest["version_group_id"] if newest else str(uuid.uuid4()))
     flow = _add(call, project, group_id, serialized, {**given, "version": newest["version"] + 1 if newest else 1})
     register(call.store, flow, serialized.get("tasks") or [], serialized.get("edges") or [])
+    add_scheduled_runs(call, flow)
     return flow
 
 
@@ -99,8 +101,10 @@ def _project(call: Call, project_id: Optional[str]) -> Row:
 
 def _switch(call: Call, flow_id: str, *, on: bool) -> Any:
     flow = call.must("flow", flow_id)
-    call.store.change("flow", flow["id"], is_schedule_active=on, schedule_is_active=on)
-    if not on:
+    flow = call.store.change("flow", flow["id"], is_schedule_active=on, schedule_is_active=on)
+    if on:
+        add_scheduled_runs(call, flow)
+    else:
         _unschedule(call, flow)
     return SUCCESS
 
