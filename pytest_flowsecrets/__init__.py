@@ -12,14 +12,19 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
     from pytest_flowsecrets.backend.faults import Fault, FaultedOperation, Faults
     from pytest_flowsecrets.backend.journal import RecordedRequest, Requests
+    from pytest_flowsecrets.backend.runs import FlowRun
     from pytest_flowsecrets.backend.tenants import Tenant
     from pytest_flowsecrets.clock import FlowClock, frozen_clock
     from pytest_flowsecrets.errors import (
+        AgentFailed,
         CloudUnreachable,
         ConfigSyntaxError,
+        CreateContainerConfigError,
+        FlowRunTimeout,
         FlowSecretsError,
         IsolationEnded,
         PrefectNotInstalled,
+        RouteUnavailable,
         SecretChangedWarning,
         SecretReceived,
         SecretRejected,
@@ -31,17 +36,26 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.home import PrefectHome
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import isolated_prefect
+    from pytest_flowsecrets.routes.cluster import ClusterSecrets
+    from pytest_flowsecrets.routes.environment import FlowEnvironment
+    from pytest_flowsecrets.routes.request import flow_environment
 
 __all__ = [
+    "AgentFailed",
     "CloudSecrets",
     "CloudUnreachable",
+    "ClusterSecrets",
     "ConfigSyntaxError",
+    "CreateContainerConfigError",
     "FakeCloud",
     "FakeServer",
     "Fault",
     "FaultedOperation",
     "Faults",
     "FlowClock",
+    "FlowEnvironment",
+    "FlowRun",
+    "FlowRunTimeout",
     "FlowSecretsError",
     "IsolationEnded",
     "LocalSecrets",
@@ -49,6 +63,7 @@ __all__ = [
     "PrefectNotInstalled",
     "RecordedRequest",
     "Requests",
+    "RouteUnavailable",
     "SecretChangedWarning",
     "SecretReceived",
     "SecretRejected",
@@ -57,6 +72,7 @@ __all__ = [
     "UnsupportedPrefect",
     "UsageError",
     "WriteOnlySecret",
+    "flow_environment",
     "frozen_clock",
     "isolated_prefect",
 ]
@@ -76,6 +92,10 @@ _HOMES = {
     "LocalSecrets": "pytest_flowsecrets.isolation.secrets",
     "PrefectHome": "pytest_flowsecrets.isolation.home",
     "isolated_prefect": "pytest_flowsecrets.isolation.stack",
+    "ClusterSecrets": "pytest_flowsecrets.routes.cluster",
+    "FlowRun": "pytest_flowsecrets.backend.runs",
+    "FlowEnvironment": "pytest_flowsecrets.routes.environment",
+    "flow_environment": "pytest_flowsecrets.routes.request",
 }
 
 

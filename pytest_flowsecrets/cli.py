@@ -10,10 +10,11 @@ import os
 import sys
 from typing import Any, Callable, Optional, Sequence, Tuple
 
-from pytest_flowsecrets.errors import FlowSecretsError
+from pytest_flowsecrets.errors import FlowSecretsError, UsageError
 
 CLEAN, FINDINGS, USAGE = 0, 1, 2
 KINDS = ("toml", "env", "yaml", "shell")
+FLOW_RUN = ("agent_env", "run_env", "job_template", "task_definition", "cluster_secrets")
 FORMATS = ("text", "json", "github", "sarif")
 
 
@@ -66,10 +67,28 @@ def _add_explain(subcommands: Any) -> None:
     parser.add_argument("--show-values", action="store_true", help="show the values themselves")
     parser.add_argument("--json", action="store_true", help="print JSON")
     _add_versions(parser)
+    _add_flow_run(parser)
     parser.set_defaults(run=_explain)
 
 
+def _add_flow_run(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what a flow run of an agent gets (then all comes by its environment)")
+    group.add_argument("--agent", metavar="KIND", help="local, docker, kubernetes or ecs")
+    group.add_argument("--agent-env", metavar="NAME=value", action="append", help="prefect agent … start --env")
+    group.add_argument("--run-env", metavar="NAME=value", action="append", help="env of the run config")
+    group.add_argument("--job-template", metavar="FILE", help="of a Kubernetes job, YAML")
+    group.add_argument("--task-definition", metavar="FILE", help="of an ECS task, YAML")
+    group.add_argument("--cluster-secrets", metavar="FILE", action="append", help="manifests of Secrets, YAML")
+
+
 def _explain(arguments: argparse.Namespace) -> int:
+    alone = [name for name in FLOW_RUN if getattr(arguments, name) is not None]
+    if arguments.agent is None and alone:
+        raise UsageError(f"--{alone[0].replace('_', '-')} needs --agent")
+    if arguments.agent is not None:
+        from pytest_flowsecrets.commands import flow_run
+
+        return flow_run.run(arguments)
     from pytest_flowsecrets.commands import explain
 
     return explain.run(arguments)

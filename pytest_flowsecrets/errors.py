@@ -6,7 +6,7 @@ pickles, because pytest-xdist sends them from its workers to the terminal.
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 
 class FlowSecretsError(Exception):
@@ -147,3 +147,82 @@ class UnknownPrefectVersion(UsageError):  # noqa: N818
 
     def __str__(self) -> str:
         return f"{self.version!r} is no release of Prefect 0.5.0 to 1.4.1 (such as 0.14.22), and no dialect (D1 to D11)"
+
+
+class RouteUnavailable(FlowSecretsError):  # noqa: N818
+    """A road that secrets take in production, and that cannot be taken here: this Prefect has none, or a package lacks.
+
+    Tests that are marked with ``secret_routes`` skip with its text.
+    """
+
+
+class AgentFailed(FlowSecretsError):  # noqa: N818
+    """A real agent that cannot start: the API refuses its key, or answers nothing.
+
+    Args:
+        agent: ``local`` or ``kubernetes``.
+        reason: type of Prefect's own error, without its text, which may hold what was sent.
+    """
+
+    def __init__(self, agent: str, reason: str) -> None:
+        super().__init__(agent, reason)
+        self.agent, self.reason = agent, reason
+
+    def __str__(self) -> str:
+        return (
+            f"the {self.agent} agent cannot start: {self.reason}; look at the API's faults, and whether its key is "
+            "good (.requests tells what the API answered)"
+        )
+
+
+class FlowRunTimeout(FlowSecretsError):  # noqa: N818
+    """A flow run that took too long; its process has been ended.
+
+    Args:
+        seconds: that it was given.
+        state: of the flow run by then.
+        tasks: slug and state of each task run.
+
+    Attributes:
+        run: what is known of it by then, a FlowRun; lost where this error was pickled.
+    """
+
+    run: Any = None
+
+    def __init__(self, seconds: float, state: str, tasks: Sequence[str]) -> None:
+        super().__init__(seconds, state, tuple(tasks))
+        self.seconds, self.state, self.tasks = seconds, state, tuple(tasks)
+
+    def __str__(self) -> str:
+        tasks = f", its tasks {', '.join(self.tasks)}" if self.tasks else ""
+        return (
+            f"the flow run was stopped after {self.seconds:g} s: it is {self.state}{tasks}; .run has its logs; give "
+            "run(…, timeout=) more seconds if it needs them"
+        )
+
+
+class CreateContainerConfigError(FlowSecretsError):
+    """A container that Kubernetes cannot start, because a Secret or ConfigMap, or a key of one, is missing.
+
+    Named after the pod's own status. The flow run of such a pod stays Submitted.
+
+    Args:
+        kind: ``Secret`` or ``ConfigMap``.
+        name: its name.
+        key: the missing key; None where the whole object is missing.
+        namespace: where the pod looks.
+        wanted: the key that was wanted of a missing object, if it was one.
+    """
+
+    def __init__(self, kind: str, name: str, key: Optional[str], namespace: str, wanted: str = "") -> None:
+        super().__init__(kind, name, key, namespace, wanted)
+        self.kind, self.name, self.key, self.namespace, self.wanted = kind, name, key, namespace, wanted
+
+    def __str__(self) -> str:
+        if self.key is not None:
+            told, wanted = f"couldn't find key {self.key} in {self.kind} {self.namespace}/{self.name}", self.key
+        else:
+            told, wanted = f'{self.kind.lower()} "{self.name}" not found', self.wanted
+        which = "cluster_secrets" if self.kind == "Secret" else "cluster_secrets.config_maps"
+        entry = f"{{{wanted!r}: ...}}" if wanted else "{...}"
+        return f"CreateContainerConfigError: {told}; set {which}[{self.name!r}] = {entry}, or say optional: true"

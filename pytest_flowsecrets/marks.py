@@ -1,4 +1,7 @@
-"""What ``@pytest.mark.secrets`` says about a test. Nothing of pytest is imported: items and marks are only read."""
+"""What ``@pytest.mark.secrets`` and ``@pytest.mark.secret_routes`` say about a test.
+
+Nothing of pytest is imported: items and marks are only read.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,11 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional
 from pytest_flowsecrets.errors import UsageError
 
 RIGHT_FORM = '@pytest.mark.secrets(GITHUB_ACCESS_TOKEN="x") or @pytest.mark.secrets({"my secret": 42})'
+ROUTE = "secret_route"  # the fixture, and so the parameter, that holds the road of a test
+ROUTES_HELP = (
+    "secret_routes(*routes): run this test once for each road by which secrets reach flow runs, those of the secrets "
+    "mark coming by this road alone: context, config_file, env, agent, run_config, job_template, cloud, or all"
+)
 HELP = (
     "secrets(mapping=None, /, **values): give the real Prefect these secrets for this test; a mapping for names that "
     "are no identifiers; the closest mark wins, name by name"
@@ -75,9 +83,43 @@ def fault_of(item: Any) -> Optional[str]:
     """What is wrong with the marks of a test, None if nothing is."""
     try:
         secrets_of(item)
+        route_of(item)
     except UsageError as error:
         return str(error)
     return None
+
+
+def routes_of(definition: Any) -> List[str]:
+    """The roads that a test's closest ``secret_routes`` mark names; none without a mark.
+
+    Raises:
+        UsageError: one of them does not exist; names the test and those that do.
+    """
+    mark = definition.get_closest_marker("secret_routes")
+    if mark is None:
+        return []
+    from pytest_flowsecrets.routes.roads import checked
+
+    try:
+        return checked([*mark.args, *(f"{name}=" for name in mark.kwargs)])
+    except UsageError as error:
+        raise UsageError(f"{definition.nodeid}: {error}") from None
+
+
+def route_of(item: Any) -> Optional[str]:
+    """The road of a test that is one of several, None for other tests.
+
+    Raises:
+        UsageError: it has a ``secret_routes`` mark and cannot be run several times.
+    """
+    callspec = getattr(item, "callspec", None)
+    route: Optional[str] = callspec.params.get(ROUTE) if callspec else None
+    if route is None and item.get_closest_marker("secret_routes"):
+        raise UsageError(
+            f"{item.nodeid}: secret_routes needs a test function that pytest can parametrize: put the mark on one, not "
+            "on a parameter, a unittest.TestCase or a doctest"
+        )
+    return route
 
 
 def names_in_env_ini(config: Any) -> List[str]:

@@ -6,12 +6,18 @@ neither Prefect nor anything else of ours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping
 
 import pytest
 
 from pytest_flowsecrets import marks
-from pytest_flowsecrets.errors import FlowSecretsError, PrefectNotInstalled, SecretChangedWarning, UsageError
+from pytest_flowsecrets.errors import (
+    FlowSecretsError,
+    PrefectNotInstalled,
+    RouteUnavailable,
+    SecretChangedWarning,
+    UsageError,
+)
 from pytest_flowsecrets.isolation import environ
 from pytest_flowsecrets.options import OPTIONS, Setting, resolve_all
 
@@ -21,17 +27,30 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.home import PrefectHome
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
+    from pytest_flowsecrets.routes.cluster import ClusterSecrets
 
 pytest_plugins = ["pytest_flowsecrets.leak_hooks"]
 
 ISOLATION = "flowsecrets_isolation"
 CLOCK = "flow_clock"
-FIXTURES = frozenset({ISOLATION, "local_secrets", "prefect_home", "real_prefect", "prefect_cloud", "prefect_server"})
+FIXTURES = frozenset(
+    {
+        ISOLATION,
+        "local_secrets",
+        "prefect_home",
+        "real_prefect",
+        "prefect_cloud",
+        "prefect_server",
+        marks.ROUTE,
+        "flow_environment",
+    }
+)
 
 _settings = pytest.StashKey[Mapping[str, Setting]]()
 _depth = pytest.StashKey[int]()
 _asks = pytest.StashKey[bool]()
 _isolation = pytest.StashKey["Isolation"]()
+_cluster = pytest.StashKey["ClusterSecrets"]()
 
 
 # -- options, markers, header ------------------------------------------------------------------------------------------
@@ -48,6 +67,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, read the settings, and remember which variables were there before the run."""
     config.addinivalue_line("markers", marks.HELP)
+    config.addinivalue_line("markers", marks.ROUTES_HELP)
     environ.forget_ambient(getattr(config, "workerinput", {}).get("flowsecrets_declared", ()))
     environ.forget_ambient(marks.names_in_env_ini(config))
     config.stash[_depth] = _entered()
@@ -89,6 +109,17 @@ def _entered() -> int:
 # -- which tests ask for secrets ---------------------------------------------------------------------------------------
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with a ``secret_routes`` mark once per road."""
+    try:
+        routes = marks.routes_of(metafunc.definition)
+    except UsageError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+    if routes:
+        metafunc.fixturenames += [] if marks.ROUTE in metafunc.fixturenames else [marks.ROUTE]
+        metafunc.parametrize(marks.ROUTE, routes, indirect=True, ids=routes)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
     """Refuse wrong markers before anything runs."""
@@ -119,7 +150,12 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> No
     """
     if fixturedef.scope == "function" and fixturedef.argname != ISOLATION:
         if request.node.stash.get(_asks, False):
-            request.getfixturevalue(ISOLATION)
+            try:
+                request.getfixturevalue(ISOLATION)
+            except BaseException:
+                # Newer pytest finishes only what was begun, and would find this fixture half begun in the next test.
+                fixturedef.cached_result = (None, fixturedef.cache_key(request), None)
+                raise
         if fixturedef.argname != CLOCK and CLOCK in request.fixturenames:  # so that `monkeypatch` is undone inside it
             request.getfixturevalue(CLOCK)
 
@@ -156,10 +192,18 @@ def _enter(item: Any) -> Isolation:
     isolation = Isolation(item.config.stash[_settings]["prefect-version"].value or DEFAULT_VERSION)
     try:
         secrets: Dict[str, Any] = marks.secrets_of(item) or {}
-        isolation.enter(secrets)
+        route = marks.route_of(item)
+        isolation.enter({} if route else secrets)
+        if route:
+            from pytest_flowsecrets.routes import roads
+
+            roads.carry(route, secrets, isolation, _cluster_of(item))
         item.stash[_isolation] = isolation
         for warning in isolation.secrets.surprises.among(secrets):
             _warn(item, warning)
+    except RouteUnavailable as error:
+        isolation.exit()
+        pytest.skip(str(error))
     except UsageError as error:
         told = str(error)
     except (FlowSecretsError, SecretChangedWarning) as error:
@@ -168,6 +212,13 @@ def _enter(item: Any) -> Isolation:
         return isolation
     isolation.exit()
     pytest.fail(told, pytrace=False)
+
+
+def _cluster_of(item: Any) -> ClusterSecrets:
+    from pytest_flowsecrets.routes.cluster import ClusterSecrets
+
+    cluster: ClusterSecrets = item.stash.setdefault(_cluster, ClusterSecrets())
+    return cluster
 
 
 def _warn(item: Any, warning: Warning) -> None:
@@ -229,13 +280,16 @@ def flow_clock() -> Iterator[FlowClock]:
 
 
 @pytest.fixture
-def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[FakeCloud]:  # noqa: ARG001 - it joins this one
+def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[FakeCloud]:
     """A fake Prefect Cloud of this test's own, to which Prefect talks: ``.secrets``, ``.client``, ``.executing()``, ….
 
     ``.url``, ``.add_tenant()``, ``.requests``, ``.faults``, ``.assert_never_received()``.
     """
     from pytest_flowsecrets.backend.cloud import FakeCloud
 
+    if flowsecrets_isolation.api is not None:  # the route cloud has made it
+        yield flowsecrets_isolation.api
+        return
     with FakeCloud() as cloud:
         yield cloud
 
@@ -250,3 +304,29 @@ def prefect_server(flowsecrets_isolation: Isolation) -> Iterator[FakeServer]:  #
 
     with FakeServer() as server:
         yield server
+
+
+@pytest.fixture
+def secret_route(request: pytest.FixtureRequest) -> str:
+    """The name of the road by which a test with a ``secret_routes`` mark has its secrets."""
+    route: str = getattr(request, "param", "")
+    return route or pytest.fail("the fixture secret_route is for tests with a secret_routes mark", pytrace=False)
+
+
+@pytest.fixture
+def cluster_secrets(request: pytest.FixtureRequest) -> ClusterSecrets:
+    """The Kubernetes Secrets that job templates of this test refer to: ``cluster_secrets["github"] = {"token": "x"}``.
+
+    ``.load()`` for YAML files, ``.apply()`` for manifests, ``.config_maps``.
+    """
+    return _cluster_of(request.node)
+
+
+@pytest.fixture
+def flow_environment(flowsecrets_isolation: Isolation, cluster_secrets: ClusterSecrets) -> Callable[..., Any]:  # noqa: ARG001
+    """The environment that a flow run would get: ``pytest_flowsecrets.flow_environment`` with this test's Secrets."""
+    from functools import partial
+
+    from pytest_flowsecrets.routes.request import flow_environment as ask
+
+    return partial(ask, cluster_secrets=cluster_secrets)

@@ -25,12 +25,19 @@ ROOMS = [
 # Foreign packages that only certain modules may import.
 ONLY_IN = {
     "pytest": {"plugin", "leak_hooks"},
-    "prefect": {"isolation/legacy", "routes/agents", "backend/runs", "backend/client", "backend/scheduling"},
+    "prefect": {
+        "isolation/legacy",
+        "routes/agents",
+        "routes/drivers",
+        "backend/runs",
+        "backend/client",
+        "backend/scheduling",
+    },
     "graphql": {"backend"},
     "hypothesis": {"strategies", "_strategies"},
     "freezegun": {"clock"},
     "toml": {"resolution/toml"},
-    "yaml": {"commands/manifests"},
+    "yaml": {"commands/manifests", "routes/manifests"},
 }
 # Imported inside functions only; not hypothesis, which its own room needs at the top, for decorators and annotations.
 LAZY = {"prefect", "graphql", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"}

@@ -16,6 +16,7 @@ from pytest_flowsecrets.backend.api import World
 from pytest_flowsecrets.backend.client import make_client
 from pytest_flowsecrets.backend.forms import any_of, finder, forms_of
 from pytest_flowsecrets.backend.patience import impatient
+from pytest_flowsecrets.backend.processes import Processes
 from pytest_flowsecrets.backend.server import LOOPBACK, mount, unmount
 from pytest_flowsecrets.backend.tenants import Tenant
 from pytest_flowsecrets.errors import SecretReceived, UsageError
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
     from pytest_flowsecrets.backend.faults import Faults
     from pytest_flowsecrets.backend.journal import Place, Requests
+    from pytest_flowsecrets.backend.runs import FlowRun
     from pytest_flowsecrets.isolation.covers import Variables
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
+    from pytest_flowsecrets.routes.cluster import ClusterSecrets
 
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 _HAS_KEYS, _HAS_SERVER = (0, 15), (0, 10)  # the Prefect from which on there are API keys, and there is Server
@@ -54,6 +57,7 @@ class FakeApi(ABC):
         self._url = ""
         self._isolation: Optional[Isolation] = None
         self._steps = ExitStack()
+        self.processes = Processes()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self._url or 'no address: it is not entered'}>"
@@ -72,6 +76,7 @@ class FakeApi(ABC):
             self._url = mount(self.world)
             steps.callback(unmount, self.world)
             steps.enter_context(known.outlet(self.world.journal.search))
+            steps.callback(self.processes.close)
             steps.enter_context(_without_proxy())
             steps.enter_context(impatient(urlsplit(self._url).path))
             steps.enter_context(isolation.covered(self._variables()))
@@ -159,6 +164,66 @@ class FakeApi(ABC):
                 "it: assert earlier, and call requests.clear() then"
             )
 
+    @property
+    @abstractmethod
+    def client(self) -> Any:
+        """A new ``prefect.Client`` of the installed Prefect."""
+
+    def agent_variables(self) -> Variables:
+        """The variables by which an agent talks to this API."""
+        return {}
+
+    @shielded
+    def run(  # noqa: PLR0913 - what a flow run is
+        self,
+        flow: Any,
+        *,
+        parameters: Optional[Mapping[str, Any]] = None,
+        run_config: Any = None,
+        context: Optional[Mapping[str, Any]] = None,
+        agent: str = "local",
+        agent_env: Optional[Mapping[str, str]] = None,
+        job_template: Any = None,
+        cluster_secrets: Optional[ClusterSecrets] = None,
+        in_process: bool = False,
+        timeout: float = 60.0,
+    ) -> FlowRun:
+        """Run a flow as production does, from Prefect 0.15.0 on: real client, real agent, a real process.
+
+        Args:
+            flow: a flow; without storage it gets ``Local``, without a run config ``UniversalRun``.
+            parameters: of the flow run.
+            run_config: of this flow run, or a mapping of variables, which stands for ``UniversalRun(env=…)``.
+            context: of this flow run.
+            agent: ``local``, or ``kubernetes``: the command of the job is started with the environment of the pod.
+            agent_env: variables of ``prefect agent … start --env NAME=value``.
+            job_template: of Kubernetes, as a mapping or the path of a YAML file.
+            cluster_secrets: what ``secretKeyRef`` and ``envFrom`` refer to.
+            in_process: run it by the real CloudFlowRunner in this process; no agent, no pickle.
+            timeout: seconds after which the process is ended; one in this process has no such limit.
+
+        Raises:
+            FlowRunTimeout: it took too long; ``.run`` has what is known.
+            AgentFailed: the agent could not start.
+            CreateContainerConfigError: the pod needs a Secret or key that ``cluster_secrets`` does not have.
+            RouteUnavailable: the installed Prefect is older, or a package is missing.
+            UsageError: an argument is wrong.
+        """
+        from pytest_flowsecrets.backend.runs import Order, carry_out
+
+        order = Order(
+            parameters,
+            run_config,
+            context,
+            agent,
+            agent_env,
+            job_template,
+            cluster_secrets,
+            in_process,
+            timeout,
+        )
+        return carry_out(self, flow, order)
+
     def _finders(self, name: str) -> List[Callable[[str], bool]]:
         local = self.isolation.secrets
         return [finder(forms_of(local[name]))] if name in local else []
@@ -200,6 +265,10 @@ class FakeCloud(FakeApi):
             f"{PREFIX}CLOUD__AUTH_TOKEN": None if has_keys else key,
             **_IMPATIENT,
         }
+
+    def agent_variables(self) -> Variables:
+        """The variables by which an agent of the first tenant talks to this API: with a key of scope RUNNER."""
+        return self.variables(self.tenant.runner_key, self.tenant.id)
 
     @property
     def secrets(self) -> CloudSecrets:

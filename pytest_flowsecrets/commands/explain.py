@@ -29,12 +29,12 @@ def run(arguments: Any) -> int:
     layers = _layers(arguments)
     machine, mask = machine_of(arguments), Mask(arguments.show_values)
     resolutions = [resolve(layers, environ, dialect, machine=machine) for dialect in dialects_of(arguments)]
-    explained = [_explained(resolution, arguments.names) for resolution in resolutions]
+    told = [explained(resolution, arguments.names) for resolution in resolutions]
     if arguments.json:
-        print(json.dumps([_as_dict(*pair, mask) for pair in zip(resolutions, explained)], indent=2))
+        print(json.dumps([shown_as_dict(*pair, mask) for pair in zip(resolutions, told)], indent=2))
     else:
-        _print(resolutions, explained, mask, in_short=arguments.all_versions)
-    surprised = any(one.findings or one.outcome.error for several in explained for one in several)
+        write(resolutions, told, mask, in_short=arguments.all_versions)
+    surprised = any(one.findings or one.outcome.error for several in told for one in several)
     return int(surprised or any(resolution.failure for resolution in resolutions))
 
 
@@ -45,7 +45,13 @@ def _layers(arguments: Any) -> List[Layer]:
     return [read_layer(read_toml(path), kind, path) for kind, path in paths if path]
 
 
-def _explained(resolution: Resolution, names: List[str]) -> List[Explanation]:
+def explained(resolution: Resolution, names: List[str]) -> List[Explanation]:
+    """Explain the named secrets of a resolution, or all.
+
+    Args:
+        resolution: a resolution.
+        names: of secrets; none for all.
+    """
     found = findings(resolution)
     wanted = names or resolution.names or sorted({finding.name for finding in found if finding.name})
     about = _by_name(found)
@@ -62,8 +68,16 @@ def _by_name(found: List[Finding]) -> Dict[str, List[Finding]]:
     return index
 
 
-def _print(resolutions: List[Resolution], explained: List[List[Explanation]], mask: Mask, *, in_short: bool) -> None:
-    for resolution, several in zip(resolutions, explained):
+def write(resolutions: List[Resolution], told: List[List[Explanation]], mask: Mask, *, in_short: bool) -> None:
+    """Print explanations.
+
+    Args:
+        resolutions: one for each release.
+        told: the explanations of each.
+        mask: how values are shown.
+        in_short: one line for each.
+    """
+    for resolution, several in zip(resolutions, told):
         if resolution.failure is not None:
             print(f"Prefect {resolution.dialect.version}: import prefect fails: {mask.failure(resolution.failure)}")
         if not several and resolution.failure is None:
@@ -73,11 +87,18 @@ def _print(resolutions: List[Resolution], explained: List[List[Explanation]], ma
             print(short if in_short else one.text(mask))
 
 
-def _as_dict(resolution: Resolution, explained: List[Explanation], mask: Mask) -> Dict[str, Any]:
+def shown_as_dict(resolution: Resolution, told: List[Explanation], mask: Mask) -> Dict[str, Any]:
+    """Give explanations as plain data, for JSON.
+
+    Args:
+        resolution: a resolution.
+        told: its explanations.
+        mask: how values are shown.
+    """
     failure = resolution.failure
     return {
         "prefect_version": resolution.dialect.version,
         "dialect": resolution.dialect.id,
         "import_error": mask.failure(failure) if failure is not None else None,
-        "secrets": [one.as_dict(mask) for one in explained],
+        "secrets": [one.as_dict(mask) for one in told],
     }

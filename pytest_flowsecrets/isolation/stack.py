@@ -124,6 +124,8 @@ class Isolation:
         self._captured: Optional[Captured] = None
         self._tree = Tree()
         self._covers = Covers()
+        self.api: Any = None  # the fake API by which a route brings the secrets
+        self.holding = ExitStack()  # what lives as long as the isolation and ends just before it
         self.rotations = Rotations(_lock, self._rotate)
 
     # -- in and out ---------------------------------------------------------------------------------------------------
@@ -173,7 +175,6 @@ class Isolation:
             if self not in _entered:
                 return
             unwind(_entered.index(self) + 1)
-            _entered.pop()
             with ExitStack() as steps:  # each of them, whatever the test has done to the one before
                 steps.callback(homes.release, self._root)
                 steps.callback(self._environment.exit)
@@ -181,6 +182,8 @@ class Isolation:
                     steps.callback(self._captured.restore)
                 steps.callback(self._guard.exit)
                 steps.callback(self.rotations.end)
+                steps.callback(_entered.remove, self)
+                steps.callback(self.holding.close)
 
     def sweep(self) -> None:
         """After ``exit`` and after everything that is older: see ``Environment.sweep``."""

@@ -1,0 +1,66 @@
+"""Processes of flow runs: waited for, and ended with everything that they have started, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+FLOW_RUN_ID = "PREFECT__CONTEXT__FLOW_RUN_ID"
+
+
+class Processes:
+    """The processes that an agent has started, by flow run; each leads a group of its own."""
+
+    def __init__(self) -> None:
+        self._all: List[subprocess.Popen[Any]] = []
+        self._of_run: Dict[str, subprocess.Popen[Any]] = {}
+        self._environ: Dict[str, Dict[str, str]] = {}
+
+    def start(
+        self, command: Sequence[str], *, env: Mapping[str, str], run_id: str = "", **more: Any
+    ) -> subprocess.Popen[Any]:
+        """Start a process, as ``subprocess.Popen`` does; this stands in its place in the agent's module."""
+        process = subprocess.Popen(command, env=dict(env), start_new_session=True, **more)  # noqa: S603 - the agent's
+        run_id = run_id or env[FLOW_RUN_ID]
+        self._all.append(process)
+        self._of_run[run_id], self._environ[run_id] = process, dict(env)
+        return process
+
+    def environ(self, run_id: str) -> Optional[Dict[str, str]]:
+        """What the process of a flow run was started with; None where none was."""
+        return self._environ.get(run_id)
+
+    def wait(self, run_id: str, timeout: float) -> Optional[int]:
+        """Wait for the process of a flow run, then end what is left of it and of its children.
+
+        Args:
+            run_id: the flow run.
+            timeout: seconds.
+
+        Returns:
+            Its exit status; None where none was started.
+
+        Raises:
+            subprocess.TimeoutExpired: it had to be ended.
+        """
+        process = self._of_run.get(run_id)
+        if process is None:
+            return None
+        try:
+            return process.wait(timeout)
+        finally:  # also after Ctrl-C
+            _end(process)
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        while self._all:
+            _end(self._all.pop())
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

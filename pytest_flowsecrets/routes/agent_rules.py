@@ -1,0 +1,181 @@
+"""What each agent adds to the environment of a flow run, per release of Prefect. One table, read by the model and docs.
+
+An agent puts the variables of a flow run together from the places of ``environment.ORIGINS``. Odd things about it:
+
+- all agents force ``PREFECT__CLOUD__USE_LOCAL_SECRETS=false``, for Prefect Server too;
+- a LocalAgent drops a forced variable that has no value: an API key given by ``--env`` is gone if the agent has none;
+- the agents of containers set an empty text instead;
+- up to 0.13.11 a LocalAgent let ``--env`` win over everything; it knows run configs from 0.13.12 on;
+- the ECS agent writes the image into the task definition, which what it sends with RunTask beats.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+
+from pytest_flowsecrets.errors import UsageError
+
+Release = Tuple[int, ...]
+
+AGENTS = ("local", "docker", "kubernetes", "ecs")
+#: The oldest release whose agent of this kind is known here.
+OLDEST: Dict[str, Release] = {"local": (0, 10, 0), "docker": (0, 15, 0), "kubernetes": (0, 15, 0), "ecs": (0, 15, 0)}
+#: The first release whose LocalAgent knows run configs and lets nothing win over what it forces.
+RUN_CONFIGS: Release = (0, 13, 12)
+#: The first release with a run config for any agent.
+UNIVERSAL: Release = (0, 14, 0)
+#: The first release in which a flow run may switch its logs off.
+LOGS_BY_CHOICE: Release = (1, 4, 0)
+
+_LOCAL = frozenset({"local"})
+_CONTAINERS = frozenset(AGENTS) - _LOCAL
+_ALL = frozenset(AGENTS)
+_FIRST, _LAST = (0, 0, 0), (1, 4, 1)
+
+
+class Rule(NamedTuple):
+    """A variable that agents set.
+
+    Attributes:
+        name: the variable.
+        fact: the property of :class:`Facts` that is its text.
+        agents: which agents.
+        since: first release.
+        until: last release.
+    """
+
+    name: str
+    fact: str
+    agents: FrozenSet[str] = _ALL
+    since: Release = _FIRST
+    until: Release = _LAST
+
+
+FORCED: Tuple[Rule, ...] = (
+    Rule("PREFECT__BACKEND", "backend", since=(0, 14, 7)),
+    Rule("PREFECT__CLOUD__API", "api", _ALL - {"docker"}),
+    Rule("PREFECT__CLOUD__API", "docker_api", frozenset({"docker"}), until=(0, 15, 9)),
+    Rule("PREFECT__CLOUD__AUTH_TOKEN", "token", _LOCAL, until=(0, 15, 13)),
+    Rule("PREFECT__CLOUD__AUTH_TOKEN", "token", _CONTAINERS),
+    Rule("PREFECT__CLOUD__API_KEY", "key", since=(0, 15, 0)),
+    Rule("PREFECT__CLOUD__TENANT_ID", "tenant", since=(0, 15, 0)),
+    Rule("PREFECT__CLOUD__AGENT__LABELS", "labels"),
+    Rule("PREFECT__CONTEXT__FLOW_RUN_ID", "flow_run_id"),
+    Rule("PREFECT__CONTEXT__FLOW_ID", "flow_id"),
+    Rule("PREFECT__CONTEXT__IMAGE", "image", frozenset({"docker", "kubernetes"})),
+    Rule("PREFECT__CLOUD__USE_LOCAL_SECRETS", "false"),
+    Rule("PREFECT__CLOUD__SEND_FLOW_RUN_LOGS", "logs", since=(0, 14, 20), until=(1, 3, 1)),
+    Rule("PREFECT__LOGGING__LOG_TO_CLOUD", "logs", _LOCAL, until=(0, 14, 19)),
+    Rule("PREFECT__LOGGING__LOG_TO_CLOUD", "logs", _CONTAINERS),
+    Rule("PREFECT__LOGGING__LEVEL", "debug", _LOCAL, until=(0, 12, 6)),
+    Rule("PREFECT__LOGGING__LEVEL", "level", _LOCAL, since=(0, 13, 0), until=(0, 13, 11)),
+    Rule("PREFECT__ENGINE__FLOW_RUNNER__DEFAULT_CLASS", "flow_runner"),
+    Rule("PREFECT__ENGINE__TASK_RUNNER__DEFAULT_CLASS", "task_runner", until=(1, 2, 2)),
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an agent knows of itself and of the flow run, and puts into the environment.
+
+    Attributes:
+        backend: ``cloud`` or ``server``.
+        api: address of the API.
+        api_key: the agent's API key, None without.
+        tenant_id: its tenant, None without.
+        agent_labels: labels of the agent.
+        log_to_cloud: whether flow runs send their logs.
+        level: log level of the agent.
+        flow_run_id: the flow run.
+        flow_id: its flow.
+        image: of the container.
+        folder: where a LocalAgent runs.
+        auth_token: the token of before 0.15, if any.
+    """
+
+    backend: str = "cloud"
+    api: str = "https://api.prefect.io"
+    api_key: Optional[str] = field(default=None, repr=False)
+    tenant_id: Optional[str] = None
+    agent_labels: Tuple[str, ...] = ()
+    log_to_cloud: bool = True
+    level: str = "INFO"
+    flow_run_id: str = "00000000-0000-0000-0000-00000000f10e"
+    flow_id: str = "00000000-0000-0000-0000-000000000f10"
+    image: str = "prefecthq/prefect"
+    folder: str = "."
+    auth_token: Optional[str] = field(default=None, repr=False)
+
+
+def release(version: str) -> Release:
+    """A version as numbers that compare: ``0.15.13+3`` is (0, 15, 13)."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def require_known(agent: str, version: str) -> None:
+    """Check that an agent exists and that its rules for this release stand here.
+
+    Raises:
+        UsageError: no such agent, or one of an older release.
+    """
+    if agent not in AGENTS:
+        raise UsageError(f"{agent!r} is no agent: choose one of {', '.join(AGENTS)}")
+    oldest = OLDEST[agent]
+    if release(version) < oldest:
+        since = ".".join(map(str, oldest))
+        raise UsageError(f"the {agent} agent of Prefect {version} is not known here: use {since} or later")
+
+
+def forced(agent: str, version: str, facts: Facts) -> Dict[str, Optional[str]]:
+    """The variables that an agent forces; None where it has no value to give, and takes the variable away."""
+    number, texts = release(version), _texts(agent, facts)
+    found = {
+        rule.name: texts[rule.fact] for rule in FORCED if agent in rule.agents and rule.since <= number <= rule.until
+    }
+    if number >= LOGS_BY_CHOICE and not facts.log_to_cloud:
+        found["PREFECT__CLOUD__SEND_FLOW_RUN_LOGS"] = "false"
+    return found
+
+
+def log_default(version: str, facts: Facts) -> Dict[str, str]:
+    """Where a flow run may switch its logs off and nobody does, they are sent."""
+    by_choice = release(version) >= LOGS_BY_CHOICE and facts.log_to_cloud
+    return {"PREFECT__CLOUD__SEND_FLOW_RUN_LOGS": "true"} if by_choice else {}
+
+
+def defaults(agent: str, version: str, facts: Facts) -> Dict[str, str]:
+    """The variables that an agent sets unless ``--env`` or the run config does."""
+    found = {"PREFECT__LOGGING__LEVEL": facts.level}
+    if agent == "docker" and release(version) >= (0, 15, 10):
+        found["PREFECT__CLOUD__API"] = _for_docker(facts.api)
+    return found
+
+
+def _for_docker(api: str) -> str:
+    """Inside a container ``localhost`` is another host; 4200 is the port of Prefect Server."""
+    return "http://host.docker.internal:4200" if "localhost" in api else api
+
+
+def _texts(agent: str, facts: Facts) -> Dict[str, Optional[str]]:
+    nothing = None if agent == "local" else ""
+    labels: List[str] = list(facts.agent_labels)
+    return {
+        "backend": facts.backend,
+        "api": facts.api,
+        "docker_api": _for_docker(facts.api),
+        "key": facts.api_key or nothing,
+        "tenant": facts.tenant_id if facts.api_key else nothing,
+        "token": facts.auth_token or facts.api_key or nothing,
+        "labels": str(labels),
+        "flow_run_id": facts.flow_run_id,
+        "flow_id": facts.flow_id,
+        "image": facts.image,
+        "false": "false",
+        "logs": str(facts.log_to_cloud).lower(),
+        "level": facts.level,
+        "debug": "DEBUG",
+        "flow_runner": "prefect.engine.cloud.CloudFlowRunner",
+        "task_runner": "prefect.engine.cloud.CloudTaskRunner",
+    }

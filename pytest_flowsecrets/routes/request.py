@@ -1,0 +1,155 @@
+"""``flow_environment``: asked for by tests, scripts and the command line; by the real agent, or by the model."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Union
+
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.routes import agent_rules, kubernetes, manifests, model
+from pytest_flowsecrets.routes.agent_rules import Facts
+from pytest_flowsecrets.routes.model import Written
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.routes.cluster import ClusterSecrets
+    from pytest_flowsecrets.routes.environment import FlowEnvironment
+
+Template = Union[str, "os.PathLike[str]", Mapping[str, Any]]
+
+
+def flow_environment(  # noqa: PLR0913 - what is written where
+    agent: str = "local",
+    *,
+    run_config: Any = None,
+    agent_env: Optional[Mapping[str, str]] = None,
+    job_template: Optional[Template] = None,
+    task_definition: Optional[Template] = None,
+    cluster_secrets: Optional[ClusterSecrets] = None,
+    host_env: Optional[Mapping[str, str]] = None,
+    prefect_version: Optional[str] = None,
+) -> FlowEnvironment:
+    """The environment that a flow run would get, each variable with its origin.
+
+    Made by the installed Prefect's own agent; without Prefect, or for another version, by the model. Outside of a test
+    of ours it is made in an isolation of its own, so that nothing of the developer's gets in.
+
+    Args:
+        agent: ``local``, ``docker``, ``kubernetes`` or ``ecs``.
+        run_config: a run config of Prefect's, or a mapping of variables, which stands for ``UniversalRun(env=…)``.
+        agent_env: variables of ``prefect agent … start --env NAME=value``.
+        job_template: of a Kubernetes job, as a mapping or the path of a YAML file.
+        task_definition: of an ECS task, likewise.
+        cluster_secrets: what ``secretKeyRef`` and ``envFrom`` refer to; without, those are ``unresolved``.
+        host_env: the environment of the agent itself; default: that of this process.
+        prefect_version: the release; default: the installed one, else 1.4.1.
+
+    Raises:
+        UsageError: an argument is wrong; names, never values.
+        RouteUnavailable: the agent of the installed Prefect cannot run here.
+        CreateContainerConfigError: the pod needs a Secret or key that ``cluster_secrets`` does not have.
+    """
+    if agent not in agent_rules.AGENTS:
+        raise UsageError(f"{agent!r} is no agent: choose one of {', '.join(agent_rules.AGENTS)}")
+    from pytest_flowsecrets.isolation.version import installed_version
+
+    template = _template(agent, job_template, task_definition) or {}
+    written = Written(_texts("host_env", host_env), _texts("agent_env", agent_env), template=template)
+    installed = installed_version()
+    if installed is None or prefect_version not in (None, installed):
+        version = prefect_version or installed or "1.4.1"
+        host = dict(os.environ) if host_env is None else written.host
+        written = replace(written, host=host, run_env=_run_env(run_config), facts=_assumed(agent, version))
+        return model.modelled(agent, version, written, cluster_secrets)
+    with ExitStack() as stack:
+        _isolate(stack)
+        if host_env is None:
+            written = replace(written, host=dict(os.environ))
+        return _real(agent, installed, written, run_config, cluster_secrets)
+
+
+def _assumed(agent: str, version: str) -> Facts:
+    """What an agent would know that was started here without any option."""
+    labels = (socket.gethostname(),) if agent == "local" else ()
+    return Facts(agent_labels=labels, image=f"prefecthq/prefect:{version}", folder=os.getcwd())
+
+
+def _isolate(stack: ExitStack) -> None:
+    from pytest_flowsecrets.isolation.loading import CLOUD_ADDRESS
+    from pytest_flowsecrets.isolation.network import NOWHERE
+    from pytest_flowsecrets.isolation.stack import current, depth, isolated_prefect
+
+    if not depth():
+        stack.enter_context(isolated_prefect())
+        isolation = current()
+        if isolation is not None:  # the address that the agent would know; nothing can be sent there
+            stack.enter_context(
+                isolation.covered({name: CLOUD_ADDRESS for name, text in os.environ.items() if text == NOWHERE})
+            )
+
+
+def _real(
+    agent: str, version: str, written: Written, run_config: Any, secrets: Optional[ClusterSecrets]
+) -> FlowEnvironment:
+    from pytest_flowsecrets.routes import agents
+
+    agents.require(agent, version)
+    if run_config is not None and not isinstance(run_config, Mapping):
+        agents.require_run_config(agent, run_config)
+        written = replace(
+            written,
+            run_env=run_config.env or {},
+            template=_template_of(agent, run_config, written.template),
+            overrides=getattr(run_config, "run_task_kwargs", None) or {},
+            working_dir=getattr(run_config, "working_dir", None),
+        )
+    elif run_config is not None or written.template:
+        written = replace(written, run_env=_texts("run_config", run_config))
+        universal = agent_rules.release(version) >= agent_rules.UNIVERSAL
+        run_config = agents.run_config_of(
+            agent, written.run_env, written.template, version=version, universal=universal
+        )
+    return agents.real(agent, version, written, run_config, secrets)
+
+
+def _template(agent: str, job: Optional[Template], task: Optional[Template]) -> Optional[Dict[str, Any]]:
+    for wanted, source, what in (("kubernetes", job, "job template"), ("ecs", task, "task definition")):
+        if source is not None:
+            if agent != wanted:
+                raise UsageError(f"a {what} is for the {wanted} agent, not for the {agent} agent")
+            return _accepted(agent, manifests.load_one(source, what))
+    return None
+
+
+def _accepted(agent: str, template: Dict[str, Any]) -> Dict[str, Any]:
+    if agent == "kubernetes":
+        kubernetes.require_accepted(kubernetes.container_of(template))
+    return template
+
+
+def _template_of(agent: str, run_config: Any, template: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The template that counts: that of the run config itself, if it has one."""
+    name = {"kubernetes": "job_template", "ecs": "task_definition"}.get(agent, "")
+    own = getattr(run_config, name, None) or getattr(run_config, f"{name}_path", None)
+    if own is not None:
+        return _accepted(agent, manifests.load_one(own, name.replace("_", " ")))
+    if template:
+        setattr(run_config, name, dict(template))
+    return template
+
+
+def _run_env(run_config: Any) -> Mapping[str, str]:
+    if run_config is not None and not isinstance(run_config, Mapping):
+        raise UsageError("without this Prefect a run config is given as a mapping of its variables")
+    return _texts("run_config", run_config)
+
+
+def _texts(what: str, texts: Optional[Mapping[str, str]]) -> Mapping[str, str]:
+    if not isinstance(texts, (Mapping, type(None))):
+        raise UsageError(f"{what} is a mapping of names to texts, not {type(texts).__name__}")
+    for name, text in (texts or {}).items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise UsageError(f"{what}: {name!r} is a {type(text).__name__}, and a variable is text: put it in quotes")
+    return dict(texts or {})

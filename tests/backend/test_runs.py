@@ -1,0 +1,283 @@
+"""Real flow runs: real client, real agent, a real process; and in this process, by the real CloudFlowRunner."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pytest_flowsecrets import (
+    AgentFailed,
+    CreateContainerConfigError,
+    FakeCloud,
+    FakeServer,
+    FlowRunTimeout,
+    RouteUnavailable,
+    UsageError,
+)
+from pytest_flowsecrets.backend.processes import Processes
+from tests.compat import VERSION, needs_prefect
+from tests.routes.conftest import needs_kubernetes
+
+S = "PREFECT__CONTEXT__SECRETS__"
+has_runs = pytest.mark.skipif(VERSION is None or VERSION < (0, 15), reason="real flow runs are for Prefect 0.15.0 on")
+
+
+@pytest.fixture
+def flow():
+    """Reads the secret that its parameter names, logs, and gives the length."""
+    import prefect
+    from prefect.client import Secret
+
+    @prefect.task
+    def read(name):
+        prefect.context.logger.info("reading")
+        return len(Secret(name).get())
+
+    @prefect.task
+    def double(number):
+        return number * 2
+
+    with prefect.Flow("lengths") as flow:
+        double.map([read(prefect.Parameter("name", default="TOKEN"))])
+    return flow
+
+
+@pytest.fixture
+def hanging():
+    """Starts a child and sleeps."""
+    import prefect
+
+    @prefect.task
+    def hang():
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"], check=True)
+
+    with prefect.Flow("hanging") as flow:
+        hang()
+    return flow
+
+
+@has_runs
+def test_a_real_run_on_cloud(flow):
+    """Its state, the states of its tasks, all of its logs, its exit status, its environment and its timings."""
+    with FakeCloud({"TOKEN": "hunter2"}) as cloud:
+        run = cloud.run(flow, parameters={"name": "TOKEN"}, agent_env={"MINE": "of the agent"})
+        received = [request for request in cloud.requests if "secret_value" in request.fields]
+        cloud.assert_never_received("TOKEN")
+    assert run.state.is_successful()
+    assert {slug: type(state).__name__ for slug, state in run.task_states.items()} == {
+        "name": "Success",
+        "read-1": "Success",
+        "List-1": "Success",
+        "double-1": "Mapped",
+        "double-1[0]": "Success",
+    }
+    told = [line.message for line in run.logs]
+    assert told[0].startswith("Submitted for execution: PID: ")
+    assert "reading" in told
+    assert told[-1] == "Flow run SUCCESS: all reference tasks succeeded"
+    assert run.exit_status == 0
+    assert run.environment.origin("MINE") == "agent"
+    assert run.environment["PREFECT__CLOUD__USE_LOCAL_SECRETS"] == "false"
+    assert run.environment.origin("PREFECT__CLOUD__API_KEY") == "forced"
+    assert len(received) == 1
+    assert set(run.timings) == {"register", "deploy", "process", "total"}
+    assert "hunter2" not in repr(run) + repr(run.environment) + run.environment.explain()
+    assert repr(run).startswith("<FlowRun Success {'")
+    assert repr(run).endswith("}, exit status 0>")
+
+
+@has_runs
+def test_a_real_run_on_server(flow):
+    """Secrets come by the run config; those that come by nothing are not asked of anybody."""
+    with FakeServer() as server:
+        given = server.run(flow, run_config={f"{S}TOKEN": "x"})
+        missing = server.run(flow)
+        assert {request.fields for request in server.requests if "secret_value" in request.fields} == set()
+    assert given.state.is_successful()
+    assert missing.state.is_failed()
+    assert 'Local Secret "TOKEN" was not found' in missing.task_states["read-1"].message
+    assert (given.exit_status, missing.exit_status) == (0, 0)
+
+
+@has_runs
+def test_in_this_process(flow):
+    """The real CloudFlowRunner, without a pickle, so that what the test has patched counts; the logs are complete."""
+    seen = []
+    flow.get_tasks(name="double")[0].run = lambda number: seen.append(number)
+    with FakeCloud({"TOKEN": "hunter2"}) as cloud:
+        for _ in range(2):
+            run = cloud.run(flow, in_process=True, run_config={"MINE": "x"})
+            assert run.state.is_successful()
+            assert [line.message for line in run.logs][-1] == "Flow run SUCCESS: all reference tasks succeeded"
+        other = cloud.run(flow, in_process=True, context={"secrets": {"TOKEN": "of the run"}})
+        assert "MINE" not in os.environ
+    assert seen == [7, 7, 10]
+    assert other.state.is_successful()
+    assert (run.exit_status, run.environment["MINE"]) == (None, "x")
+    assert set(run.timings) == {"register", "process", "total"}
+
+
+@has_runs
+@needs_kubernetes
+def test_a_flow_run_that_hangs_is_ended(hanging):
+    """After the timeout, with its children; what is known by then is told, without values."""
+    with FakeServer() as server:
+        with pytest.raises(FlowRunTimeout) as caught:
+            server.run(hanging, timeout=6)
+        process = server.processes._all[0]
+    assert str(caught.value).startswith("the flow run was stopped after 6 s: it is Running, its tasks hang-1 Running; ")
+    assert caught.value.run.task_states["hang-1"].is_running()
+    assert any("Starting" in line.message or "Submitted" in line.message for line in caught.value.run.logs)
+    assert_group_is_gone(process.pid)
+
+
+@has_runs
+def test_a_flow_that_cannot_be_loaded():
+    """Fails, as in production, and the process with it."""
+    from prefect import Flow
+    from prefect.storage import Module
+
+    flow = Flow("gone", storage=Module("no_such_module_anywhere"))
+    with FakeServer() as server:
+        run = server.run(flow)
+    assert run.state.is_failed()
+    assert "no_such_module_anywhere" in run.state.message
+    assert run.exit_status == 1
+
+
+@has_runs
+def test_an_agent_that_cannot_start(flow):
+    """Its key is good for nothing: one line, no waiting."""
+    with FakeCloud() as cloud:
+        cloud.tenant.revoke(cloud.tenant.runner_key)
+        with pytest.raises(AgentFailed, match=r"^the local agent cannot start: \w+; look at the API's faults, and "):
+            cloud.run(flow)
+
+
+@needs_prefect
+def test_what_is_asked_wrongly():
+    """One line each."""
+    with FakeCloud() as cloud:
+        with pytest.raises(UsageError, match=r"^run\(\) takes a flow of Prefect's, not a str$"):
+            cloud.run("flow", in_process=True)
+        if VERSION < (0, 15):
+            with pytest.raises(RouteUnavailable):
+                cloud.run("flow")
+            return
+        from prefect import Flow
+        from prefect.run_configs import DockerRun
+
+        flow = Flow("empty")
+        with pytest.raises(UsageError, match=r"^flow runs are started by the agents local, kubernetes; for docker use "):
+            cloud.run(flow, agent="docker")
+        with pytest.raises(UsageError, match=r"^'nomad' is no agent: choose one of "):
+            cloud.run(flow, agent="nomad")
+        with pytest.raises(UsageError, match=r"^a DockerRun is for another agent: the local agent takes "):
+            cloud.run(flow, run_config=DockerRun())
+        with pytest.raises(UsageError, match=r"^a job template is for the kubernetes agent, not for the local agent$"):
+            cloud.run(flow, job_template={})
+
+
+@has_runs
+@needs_kubernetes
+def test_a_real_run_on_kubernetes(flow, cluster_secrets, tmp_path):
+    """The command of the job has exactly the environment of the pod: nothing of the agent's or the test's own."""
+    os.environ[f"{S}TOKEN"] = "of the test's process"
+    try:
+        job = tmp_path / "job.yaml"
+        job.write_text(
+            "spec: {template: {spec: {containers: [{name: flow, env: [{name: PREFECT__CONTEXT__SECRETS__OTHER, "
+            "valueFrom: {secretKeyRef: {name: github, key: token}}}]}]}}}\n"
+        )
+        with FakeServer() as server:
+            with pytest.raises(CreateContainerConfigError, match='secret "github" not found'):
+                server.run(flow, agent="kubernetes", job_template=job, cluster_secrets=cluster_secrets)
+            cluster_secrets["github"] = {"token": "x"}
+            more = {"agent": "kubernetes", "job_template": job, "cluster_secrets": cluster_secrets}
+            run = server.run(flow, parameters={"name": "OTHER"}, run_config={"MINE": "y"}, **more)
+            hidden = server.run(flow, **more)
+    finally:
+        del os.environ[f"{S}TOKEN"]
+    assert run.state.is_successful()
+    assert (run.exit_status, run.environment["MINE"]) == (0, "y")
+    assert run.environment.origin(f"{S}OTHER") == "template"
+    assert hidden.state.is_failed()
+
+
+def assert_group_is_gone(pid):
+    """No process of this group is left (a zombie may be, until its parent looks)."""
+    for _ in range(100):
+        try:
+            os.killpg(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.02)
+    raise AssertionError
+
+
+def test_after_ctrl_c_nothing_is_left():
+    """Neither the process nor its children."""
+    processes = Processes()
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    process = processes.start([sys.executable, "-c", code], env=dict(os.environ), run_id="run")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            processes.wait("run", 60)
+    finally:
+        signal.signal(signal.SIGALRM, former)
+    assert_group_is_gone(process.pid)
+
+
+def test_what_is_left_is_ended_at_the_end():
+    """Of an API that is left while something runs; and a run without a process has nothing to wait for."""
+    processes = Processes()
+    process = processes.start([sys.executable, "-c", "import time; time.sleep(60)"], env=dict(os.environ), run_id="run")
+    assert processes.wait("another", 1) is None
+    assert processes.environ("another") is None
+    processes.close()
+    assert process.returncode == -signal.SIGKILL
+
+
+@has_runs
+@needs_kubernetes  # once for each Prefect is enough, and so in the tests marked like this below and above
+def test_workers_of_xdist_share_nothing(run_tests):
+    """Each has its own API and tenant."""
+    pytest.importorskip("xdist")
+    result = run_tests(
+        """
+import prefect
+import pytest
+from prefect.client import Secret
+from pytest_flowsecrets import FakeCloud
+
+
+@prefect.task
+def read():
+    return Secret("TOKEN").get()
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_it(number, prefect_cloud):
+    prefect_cloud.secrets.set("TOKEN", f"of {number}")
+    with prefect.Flow("f") as flow:
+        read()
+    run = prefect_cloud.run(flow, in_process=number < 7)
+    assert run.state.is_successful(), run.state
+    assert len(prefect_cloud.world.store.linked("flow_run", "flow_id", prefect_cloud.world.store.get("flow_run", run.id)["flow_id"])) == 1
+""",
+        "-n",
+        "4",
+        plugins=["xdist"],
+    )
+    result.assert_outcomes(passed=8)

@@ -1,0 +1,357 @@
+"""The model of the agents against the real ones, and what the real ones refuse."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import os
+import socket
+from importlib import import_module, metadata
+
+import pytest
+
+from pytest_flowsecrets import ClusterSecrets, RouteUnavailable, UsageError, flow_environment, isolated_prefect
+from pytest_flowsecrets.routes import agent_rules, agents, model
+from pytest_flowsecrets.routes.agent_rules import Facts
+from pytest_flowsecrets.routes.model import Written
+from tests.compat import VERSION, needs_prefect
+from tests.routes import conftest as here
+
+SECRET = "PREFECT__CONTEXT__SECRETS__TOKEN"
+FLAG = "PREFECT__CLOUD__USE_LOCAL_SECRETS"
+AGENT_ENV = {SECRET: "of the agent", "BOTH": "of the agent", FLAG: "true", "PREFECT__BACKEND": "server"}
+RUN_ENV = {"BOTH": "of the run config", "PREFECT__CLOUD__API_KEY": "x", "PREFECT__CONTEXT__FLOW_ID": "x"}
+JOB_ENV = [
+    {"name": "ONLY_HERE", "value": "1 $(BOTH) $$"},
+    {"name": "FROM_SECRET", "valueFrom": {"secretKeyRef": {"name": "github", "key": "token"}}},
+    {"name": SECRET, "valueFrom": {"secretKeyRef": {"name": "github", "key": "token"}}},
+    {"name": "BOTH", "value": "of the template"},
+]
+JOB = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": JOB_ENV}]}}}}
+TASK = {
+    "containerDefinitions": [
+        {"name": "sidecar", "environment": [{"name": "NOT_HERE", "value": "1"}]},
+        {
+            "name": "flow",
+            "environment": [{"name": "ONLY_HERE", "value": "1"}, {"name": "BOTH", "value": "of the template"}],
+            "secrets": [{"name": "FROM_SSM", "valueFrom": "arn:aws:ssm:token"}],
+        },
+    ]
+}
+
+
+@pytest.fixture
+def cluster():
+    secrets = ClusterSecrets()
+    secrets["github"] = {"token": "of the cluster"}
+    return secrets
+
+
+def template_of(agent):
+    return {"kubernetes": {"job_template": JOB}, "ecs": {"task_definition": TASK}}.get(agent, {})
+
+
+def facts(env):
+    """What the agent knows, from the outside."""
+    import prefect
+
+    version = metadata.version("prefect")
+    labels = ast.literal_eval(env["PREFECT__CLOUD__AGENT__LABELS"])
+    return Facts(
+        api=prefect.config.cloud.api,
+        agent_labels=tuple(labels),
+        image=f"prefecthq/prefect:{version}",
+        folder=os.getcwd(),
+        level=prefect.config.logging.level,
+    )
+
+
+def assert_equal(env, agent, written, cluster=None):
+    """Texts, origins, what is lost; for Kubernetes also the order of what users write, for ``$(NAME)`` depends on it."""
+    expected = model.modelled(agent, metadata.version("prefect"), written, cluster)
+    assert env.real
+    assert not expected.real
+    assert dict(env) == dict(expected)
+    origins = {name: str(entry) for name, entry in env.variables.items()}
+    assert origins == {name: str(entry) for name, entry in expected.variables.items()}
+    assert sorted(map(told, env.lost)) == sorted(map(told, expected.lost))
+    assert env.notes == expected.notes
+    if agent == "kubernetes":
+        assert of_users(env) == of_users(expected)
+
+
+def of_users(env):
+    return [name for name, entry in env.variables.items() if entry.origin in ("agent", "run_config", "template")]
+
+
+def told(lost):
+    return lost.entry.name, str(lost.entry), str(lost.winner)
+
+
+@pytest.mark.parametrize("with_template", [False, True], ids=["plain", "template"])
+@pytest.mark.parametrize("run_env", [None, RUN_ENV], ids=["no-run-config", "run-config"])
+@pytest.mark.parametrize("agent", here.agents())
+def test_the_model_is_the_real_agent(agent, run_env, with_template, cluster):
+    """Each agent, with and without a run config and a template, under the installed Prefect."""
+    if run_env and VERSION < agent_rules.RUN_CONFIGS:
+        pytest.skip("this Prefect has no run configs")
+    given = template_of(agent) if with_template else {}
+    with isolated_prefect():
+        if run_env and VERSION < agent_rules.UNIVERSAL:
+            run_config = import_module("prefect.run_configs").LocalRun(env=run_env)
+        else:
+            run_config = run_env
+        env = flow_environment(agent, run_config=run_config, agent_env=AGENT_ENV, cluster_secrets=cluster, **given)
+        template = next(iter(given.values()), {})
+        written = Written(dict(os.environ), AGENT_ENV, run_env or {}, template, facts=facts(env))
+        assert_equal(env, agent, written, cluster)
+
+
+@pytest.mark.parametrize("agent", here.agents())
+def test_who_wins(agent, cluster):
+    """Template < agent --env < run_config.env < what is forced; a LocalAgent hands its whole environment on."""
+    if VERSION < agent_rules.UNIVERSAL:
+        pytest.skip("this Prefect has no UniversalRun")
+    with isolated_prefect() as secrets:
+        secrets.setenv("HOST", "of the host")
+        env = flow_environment(
+            agent, run_config=RUN_ENV, agent_env=AGENT_ENV, cluster_secrets=cluster, **template_of(agent)
+        )
+    assert (env[SECRET], env.origin(SECRET)) == ("of the agent", "agent")
+    assert (env["BOTH"], env.origin("BOTH")) == ("of the run config", "run_config")
+    assert (env[FLAG], env.origin(FLAG)) == ("false", "forced")
+    assert env["PREFECT__CONTEXT__FLOW_ID"] == agent_rules.Facts().flow_id
+    assert {FLAG, "PREFECT__BACKEND", "PREFECT__CONTEXT__FLOW_RUN_ID"} <= set(env.forced)
+    host = "PREFECT__CONTEXT__SECRETS__HOST"
+    assert (host in env) == (host in env.leaked) == (agent == "local")
+    if agent in ("kubernetes", "ecs"):
+        assert (env["ONLY_HERE"], env.origin("ONLY_HERE")) == (
+            "1 of the run config $" if agent == "kubernetes" else "1",
+            "template",
+        )
+    if agent == "kubernetes":
+        assert env["FROM_SECRET"] == "of the cluster"
+        assert [(lost.entry.name, lost.winner.origin) for lost in env.dropped] == [(SECRET, "agent")]
+    if agent == "ecs":
+        assert env.unresolved == ("FROM_SSM",)
+        assert "NOT_HERE" not in env
+
+
+@needs_prefect
+@here.needs_local
+@pytest.mark.parametrize("agent", here.agents())
+def test_with_anything_that_anyone_could_write(agent, cluster):
+    """As the table above, with generated variables, among them those that agents force, and dollars."""
+    hypothesis = pytest.importorskip("hypothesis")
+    from hypothesis import strategies as st
+
+    names = st.sampled_from([SECRET, "A", "B", FLAG, *(rule.name for rule in agent_rules.FORCED), "PYTHONPATH"])
+    names |= st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
+    texts = st.text(st.sampled_from("aé$(){}AB \n'\"\\"), max_size=8)
+    maps = st.dictionaries(names, texts, max_size=4)
+    values = texts.map(lambda text: {"value": text})
+    values |= st.just({"valueFrom": {"secretKeyRef": {"name": "github", "key": "token"}}})
+    values |= st.just({"valueFrom": {"secretKeyRef": {"name": "github", "key": "gone", "optional": True}}})
+    entries = st.lists(st.builds(lambda name, value: {"name": name, **value}, names, values), max_size=4)
+
+    @hypothesis.settings(max_examples=25)
+    @hypothesis.given(agent_env=maps, run_env=maps, env=entries)
+    def check(agent_env, run_env, env):
+        given = {}
+        if agent == "kubernetes":
+            given = {"job_template": {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": env}]}}}}}
+        elif agent == "ecs":
+            plain = {each["name"]: each for each in env if "value" in each}
+            given = {"task_definition": {"containerDefinitions": [{"name": "flow", "environment": [*plain.values()]}]}}
+        if VERSION < agent_rules.UNIVERSAL:
+            run_env = {}
+        made = flow_environment(
+            agent, run_config=run_env or None, agent_env=agent_env, cluster_secrets=cluster, **given
+        )
+        template = next(iter(given.values()), {})
+        written = Written(dict(os.environ), agent_env, run_env, template, facts=facts(made))
+        assert_equal(made, agent, written, cluster)
+
+    with isolated_prefect():
+        check()
+
+
+@here.needs_ecs
+def test_overrides_of_ecs():
+    """``run_task_kwargs`` beat the task definition, and lose against the agent."""
+    from prefect.run_configs import ECSRun
+
+    override = [{"name": "ONLY_HERE", "value": "2"}, {"name": "BOTH", "value": "of the overrides"}]
+    kwargs = {"overrides": {"containerOverrides": [{"name": "flow", "environment": override}]}}
+    run_config = ECSRun(task_definition=TASK, run_task_kwargs=kwargs, env={"BOTH": "of the run config"})
+    env = flow_environment("ecs", run_config=run_config)
+    assert (env["ONLY_HERE"], env.origin("ONLY_HERE")) == ("2", "overrides")
+    assert env["BOTH"] == "of the run config"
+    assert [lost.entry.origin for lost in env.lost if lost.entry.name == "BOTH"] == ["template", "overrides"]
+
+
+@here.needs_ecs
+def test_ecs_refuses_a_name_in_both():
+    """Of ``environment`` and of ``secrets``; the line holds the name alone."""
+    container = {
+        "name": "flow",
+        "environment": [{"name": "A", "value": "hush"}],
+        "secrets": [{"name": "A", "valueFrom": "arn"}],
+    }
+    with pytest.raises(
+        UsageError, match=r"the ecs agent cannot deploy the flow run: The secret name must be unique"
+    ) as caught:
+        flow_environment("ecs", task_definition={"containerDefinitions": [container]})
+    assert "hush" not in str(caught.value)
+
+
+@here.needs_ecs
+def test_ecs_takes_text_only():
+    """boto3 would show the whole request."""
+    container = {"name": "flow", "environment": [{"name": "A", "value": 424242}]}
+    with pytest.raises(UsageError, match=r"^the ecs agent cannot deploy the flow run: a value is no text$"):
+        flow_environment("ecs", task_definition={"containerDefinitions": [container]})
+
+
+@here.needs_kubernetes
+def test_kubernetes_refuses_numbers_in_a_run_config_of_its_own():
+    """A template of the run config itself goes to the agent as it is."""
+    from prefect.run_configs import KubernetesRun
+
+    job = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": [{"name": "A", "value": 424242}]}]}}}}
+    with pytest.raises(UsageError, match=r"env A: the value is a int") as caught:
+        flow_environment("kubernetes", run_config=KubernetesRun(job_template=job))
+    assert "424242" not in str(caught.value)
+
+
+@here.needs_kubernetes
+def test_kubernetes_refuses_names():
+    """What only the agent's own job can show is refused by the endpoint, as by the API server."""
+    with pytest.raises(UsageError, match=r"^the kubernetes agent cannot deploy the flow run: env: 'é' can be no name"):
+        flow_environment("kubernetes", agent_env={"é": "hush"})
+
+
+@here.needs_kubernetes
+def test_templates_of_run_configs(tmp_path, cluster):
+    """By mapping or by path; one that is given besides fills in where the run config has none."""
+    from prefect.run_configs import KubernetesRun
+
+    path = tmp_path / "job.yaml"
+    path.write_text(
+        "spec: {template: {spec: {containers: [{name: flow, env: [{name: ONLY_HERE, value: of the file}]}]}}}\n"
+    )
+    by_path = flow_environment("kubernetes", run_config=KubernetesRun(job_template_path=str(path)))
+    assert by_path["ONLY_HERE"] == "of the file"
+    run_config = KubernetesRun(env={"BOTH": "of the run config"})
+    besides = flow_environment("kubernetes", run_config=run_config, job_template=JOB, cluster_secrets=cluster)
+    assert besides["ONLY_HERE"] == "1 of the run config $"
+
+
+@here.needs_local
+def test_a_working_folder_comes_first_in_the_path(tmp_path, monkeypatch):
+    """Of a LocalRun; then the agent's own PYTHONPATH."""
+    if VERSION < agent_rules.RUN_CONFIGS:
+        pytest.skip("this Prefect has no run configs")
+    from prefect.run_configs import LocalRun
+
+    monkeypatch.setenv("PYTHONPATH", "/own")
+    env = flow_environment("local", run_config=LocalRun(working_dir=str(tmp_path)))
+    assert env["PYTHONPATH"] == f"{tmp_path}{os.pathsep}/own"
+    assert env.origin("PYTHONPATH") == "default"
+    assert [str(lost.entry) for lost in env.lost] == ["the agent's own environment"]
+
+
+@pytest.mark.parametrize("agent", here.agents())
+def test_nothing_is_left_behind(agent):
+    """Variables, log handlers, what clients keep; and no thread."""
+    import threading
+
+    flow_environment(agent)  # what is imported once is imported now
+    boto3 = import_module("boto3") if agent == "ecs" else None
+    configuration = import_module("kubernetes.client").Configuration if agent == "kubernetes" else None
+    before = dict(os.environ), list(logging.getLogger("flowsecrets").handlers), threading.active_count()
+    session = boto3.DEFAULT_SESSION if boto3 else None
+    default = configuration._default if configuration else None
+    flow_environment(agent, agent_env={"A": "x"})
+    assert before == (dict(os.environ), logging.getLogger("flowsecrets").handlers, threading.active_count())
+    assert session is (boto3.DEFAULT_SESSION if boto3 else None)
+    assert default is (configuration._default if configuration else None)
+
+
+@pytest.mark.parametrize("agent", here.agents())
+def test_no_other_address_is_asked(agent, monkeypatch):
+    """Not even by way of a proxy."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://192.0.2.1:1")
+    real = socket.socket.connect
+    asked = []
+    monkeypatch.setattr(socket.socket, "connect", lambda this, to: (asked.append(to[0]), real(this, to))[1])
+    flow_environment(agent)
+    assert set(asked) <= {"127.0.0.1"}
+    assert bool(asked) == (agent != "local")
+
+
+@here.needs_local
+@pytest.mark.parametrize(
+    ("agent", "kind"),
+    [("local", "DockerRun"), ("docker", "KubernetesRun"), ("kubernetes", "ECSRun"), ("ecs", "LocalRun")],
+)
+def test_a_run_config_of_another_agent(agent, kind):
+    """One line says which this agent takes."""
+    if VERSION < agent_rules.RUN_CONFIGS:
+        pytest.skip("this Prefect has no run configs")
+    if not here.can_run(agent):
+        pytest.skip(f"the real {agent} agent cannot run here")
+    run_config = getattr(import_module("prefect.run_configs"), kind)()
+    with pytest.raises(
+        UsageError, match=rf"^a {kind} is for another agent: the {agent} agent takes .*Run or UniversalRun$"
+    ):
+        flow_environment(agent, run_config=run_config)
+    with pytest.raises(
+        UsageError, match=r"^a run config is a mapping of variables or one of prefect.run_configs, not a list$"
+    ):
+        flow_environment(agent, run_config=[])
+
+
+@needs_prefect
+def test_what_an_old_prefect_lacks():
+    """Agents before 0.10, run configs before 0.13.12, UniversalRun before 0.14: said in one line."""
+    version = metadata.version("prefect")
+    if agent_rules.OLDEST["local"] > VERSION:
+        with pytest.raises(
+            RouteUnavailable, match=rf"^the local agent is driven from Prefect 0.10.0 on, and {version} is"
+        ):
+            flow_environment("local")
+    elif VERSION < agent_rules.RUN_CONFIGS:
+        with pytest.raises(RouteUnavailable, match=r"has no run configs: they came with 0.13.12$"):
+            flow_environment("local", run_config={"A": "x"})
+    elif VERSION < agent_rules.UNIVERSAL:
+        with pytest.raises(RouteUnavailable, match=r"has no UniversalRun: it came with 0.14.0$"):
+            agents.run_config_of("local", {"A": "x"}, {}, version=version)
+        assert flow_environment("local", run_config={"A": "x"})["A"] == "x"
+
+
+@pytest.mark.parametrize(("agent", "package"), [("kubernetes", "kubernetes"), ("ecs", "boto3"), ("docker", "docker")])
+def test_a_missing_package(monkeypatch, agent, package):
+    """The line says what to install."""
+    monkeypatch.setattr(agents, "find_spec", lambda name: None)
+    with pytest.raises(
+        RouteUnavailable, match=rf"^the {agent} agent needs {package}, .*pytest-flowsecrets\[agents\]'$"
+    ):
+        agents.require(agent, "1.4.1")
+
+
+def test_an_old_boto3_would_ask_amazon(monkeypatch):
+    """So it is not used."""
+    monkeypatch.setattr(agents, "find_spec", lambda name: name)
+    monkeypatch.setattr(metadata, "version", lambda name: "1.27.9")
+    with pytest.raises(RouteUnavailable, match=r"^the ecs agent needs boto3>=1.28, which is not installed here"):
+        agents.require("ecs", "1.4.1")
+    monkeypatch.setattr(metadata, "version", lambda name: "1.28.0")
+    agents.require("ecs", "1.4.1")
+
+
+def test_other_errors_of_an_agent_are_its_own():
+    """What is no refusal of an endpoint passes as it is."""
+    with pytest.raises(ZeroDivisionError), agents._refusals("local"):
+        raise ZeroDivisionError

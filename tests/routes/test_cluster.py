@@ -1,0 +1,100 @@
+"""Secrets and ConfigMaps of a cluster, set or read from manifests."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets import ClusterSecrets, UsageError
+
+SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "github"}}
+
+
+def test_a_mapping_of_objects():
+    """Set, read, removed by name; a repr tells names and keys, no texts."""
+    secrets = ClusterSecrets()
+    secrets["github"] = {"token": "x", "binary": b"y"}
+    assert dict(secrets["github"]) == {"token": "x", "binary": "y"}
+    assert (list(secrets), len(secrets), "github" in secrets) == (["github"], 1, True)
+    assert repr(secrets) == "<Secrets in default: {'github': ['binary', 'token']}>"
+    del secrets["github"]
+    assert list(secrets) == []
+    with pytest.raises(KeyError):
+        secrets["github"]
+
+
+def test_config_maps_stand_beside():
+    """Two objects of one name and different kinds are two."""
+    secrets = ClusterSecrets()
+    secrets["one"] = {"a": "1"}
+    secrets.config_maps["one"] = {"b": "2"}
+    assert dict(secrets["one"]) == {"a": "1"}
+    assert dict(secrets.config_maps["one"]) == {"b": "2"}
+    assert repr(secrets.config_maps) == "<ConfigMaps in default: {'one': ['b']}>"
+
+
+def test_data_is_base64_and_string_data_wins():
+    """As the API server has it; line breaks in base64 do not count."""
+    secrets = ClusterSecrets()
+    secrets.apply({**SECRET, "data": {"token": "eA==", "long": "eHh4\neHh4\n"}, "stringData": {"token": "y"}})
+    assert dict(secrets["github"]) == {"token": "y", "long": "xxxxxx"}
+
+
+def test_a_config_map_is_text_and_its_binary_data_base64():
+    """The other way round than a Secret."""
+    secrets = ClusterSecrets()
+    secrets.apply({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "x"}, "binaryData": {"b": "eA=="}})
+    assert dict(secrets.config_maps["c"]) == {"a": "x", "b": "x"}
+
+
+def test_the_objects_of_yaml_files(tmp_path):
+    """Several documents, a List, and other kinds between them."""
+    pytest.importorskip("yaml")
+    path = tmp_path / "secrets.yaml"
+    path.write_text(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: github}\ndata: {token: eA==}\n---\n"
+        "apiVersion: v1\nkind: Service\nmetadata: {name: other}\n---\n---\n"
+        "kind: List\nitems:\n- {kind: Secret, metadata: {name: slack}, stringData: {url: y}}\n"
+    )
+    secrets = ClusterSecrets()
+    secrets.load(path)
+    assert {name: dict(secrets[name]) for name in secrets} == {"github": {"token": "x"}, "slack": {"url": "y"}}
+
+
+def test_another_namespace_is_another_place():
+    """A pod sees the Secrets of its own namespace only."""
+    secrets = ClusterSecrets()
+    secrets.apply({**SECRET, "metadata": {"name": "github", "namespace": "prod"}, "stringData": {"token": "x"}})
+    assert list(secrets) == []
+    assert secrets.texts("Secret", "github") is None
+    prod = ClusterSecrets("prod")
+    prod.apply({**SECRET, "metadata": {"name": "github", "namespace": "prod"}, "stringData": {"token": "x"}})
+    assert prod.texts("Secret", "github") == {"token": "x"}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "told"),
+    [
+        ([], "a manifest is a mapping with apiVersion and kind, not list"),
+        ({"kind": "Secret"}, "None can be no name of a Secret"),
+        ({"kind": "Secret", "metadata": {"name": "My_Secret"}}, "'My_Secret' can be no name of a Secret"),
+        (
+            {**SECRET, "data": {"token": "hush!"}},
+            "Secret github: token of data is no base64; give plain text in stringData",
+        ),
+        ({**SECRET, "data": {"token": 5}}, "Secret github: token of data is no base64; give plain text in stringData"),
+        ({**SECRET, "stringData": {"token": 5}}, "Secret github: token is text, not int: put it in quotes"),
+        ({**SECRET, "stringData": {"my key": "x"}}, "Secret github: 'my key' can be no key"),
+    ],
+)
+def test_what_kubernetes_would_refuse(manifest, told):
+    """With kind, name and key; no value."""
+    with pytest.raises(UsageError) as caught:
+        ClusterSecrets().apply(manifest)
+    assert str(caught.value).startswith(told)
+    assert "hush" not in str(caught.value)
+
+
+def test_an_object_is_a_mapping():
+    """Not a text."""
+    with pytest.raises(UsageError, match=r"^Secret github: give a mapping of keys to texts, not str$"):
+        ClusterSecrets()["github"] = "x"

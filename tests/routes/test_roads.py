@@ -1,0 +1,278 @@
+"""One test down every road: in fresh pytest processes, under the installed Prefect."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets import ClusterSecrets, UsageError
+from pytest_flowsecrets.routes import roads
+from tests.compat import VERSION, needs_prefect
+from tests.routes import conftest as here
+
+EVERY = [f"{road}:{variant}" if variant else road for road, variants in roads.ROUTES.items() for variant in variants]
+ALL = """
+import os
+
+import prefect
+import pytest
+from prefect import Flow, task
+from prefect.client import Secret
+
+S = "PREFECT__CONTEXT__SECRETS__"
+
+
+@task
+def read():
+    return Secret("token").get()
+
+
+@pytest.mark.secrets(token="a$b", number=42)
+@pytest.mark.secret_routes(*{routes})
+def test_every(secret_route, request):
+    assert request.node.name == f"test_every[{{secret_route}}]"
+    assert Secret("token").get() == "a$b"
+    assert Secret("number").get() == 42
+    with Flow("f") as flow:
+        result = read()
+    state = flow.run()
+    assert state.is_successful()
+    assert state.result[result].result == "a$b"
+    road = secret_route.partition(":")[0]
+    assert (S + "token" in os.environ) == (road not in ("context", "config_file", "cloud"))
+    assert ("token" in prefect.context.get("secrets", {{}})) == (road != "cloud")
+
+
+def test_nothing_is_left():
+    assert [name for name in os.environ if name.startswith(("PREFECT__", "FLOWSECRETS_TEXT"))] == []
+    assert "token" not in prefect.context.get("secrets", {{}})
+"""
+
+
+def can_take(route):
+    """Whether this road can be taken here, by what this Prefect and its packages have."""
+    road, _, variant = route.partition(":")
+    if road == "job_template":
+        return here.can_run("kubernetes")
+    if road not in ("agent", "run_config"):
+        return True
+    if road == "run_config":
+        oldest = (0, 14, 0) if variant == "universal" else (0, 13, 12)
+        return here.can_run({"universal": "local"}.get(variant, variant)) and oldest <= VERSION
+    return here.can_run({"host": "local"}.get(variant, variant))
+
+
+@needs_prefect
+def test_every_road_and_variant(run_tests):
+    """Each gives the flow the same secrets, on its own way only; those that cannot be taken here skip with the reason."""
+    result = run_tests(ALL.format(routes=EVERY), "-rs", "-v")
+    taken = [route for route in EVERY if can_take(route)]
+    result.assert_outcomes(passed=len(taken) + 1, skipped=len(EVERY) - len(taken))
+    for route in taken:
+        result.stdout.fnmatch_lines([f"*::test_every[[]{route}[]] PASSED*"])
+    reasons = result.stdout.str()
+    if not here.can_run("ecs"):
+        assert "the ecs agent needs boto3" in reasons or "the ecs agent is driven from Prefect 0.15.0 on" in reasons
+
+
+@needs_prefect
+def test_all_stands_for_each_road_once(run_tests):
+    """And combines with parametrize and with marks of parameters."""
+    result = run_tests(
+        """
+import pytest
+from prefect.client import Secret
+
+
+@pytest.mark.secrets(a="of the test")
+@pytest.mark.secret_routes("all")
+@pytest.mark.parametrize("expected", ["of the test", pytest.param("of 2", marks=pytest.mark.secrets(a="of 2"))])
+def test_it(expected):
+    assert Secret("a").get() == expected
+""",
+        "--collect-only",
+        "-q",
+    )
+    names = [line.partition("::")[2] for line in result.stdout.lines if "::" in line]
+    assert names == [f"test_it[{road}-{expected}]" for road in roads.ROUTES for expected in ("of the test", "of 2")]
+
+
+@needs_prefect
+@pytest.mark.skipif(VERSION is not None and VERSION >= (0, 6, 7), reason="names are kept from 0.6.7 on")
+def test_old_releases_change_names_on_the_way(run_tests):
+    """A variable's name is lower-cased up to 0.6.6; a file keeps it: nothing is papered over, a warning says so."""
+    result = run_tests(
+        """
+import pytest
+from prefect.client import Secret
+
+
+@pytest.mark.secrets(TOKEN="x")
+@pytest.mark.secret_routes("env", "config_file")
+def test_it(secret_route):
+    assert Secret("token" if secret_route == "env" else "TOKEN").get() == "x"
+"""
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["*Secret 'TOKEN' under Prefect *: there is no secret of that name, this version changes*"]
+    )
+
+
+DETAILS = """
+import os
+
+import prefect
+import pytest
+from prefect.client import Secret
+from pytest_flowsecrets import CloudUnreachable
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest_flowsecrets.SecretChangedWarning")
+VERSION = tuple(int(part) for part in prefect.__version__.split("+")[0].split("."))
+
+
+@pytest.mark.skipif(VERSION < (0, 11, 2), reason="variables and files are typed alike from 0.11.2 on")
+@pytest.mark.secrets(PIN="0000")
+@pytest.mark.secret_routes("context", "env", "config_file", "cloud")
+def test_values(secret_route):
+    # becomes a number in a variable and in a file, and stays a text in the context and in Cloud
+    assert Secret("PIN").get() == ("0000" if secret_route in ("context", "cloud") else 0)
+
+
+@pytest.mark.secrets(a="x")
+@pytest.mark.secret_routes("agent")
+def test_agents_switch_local_secrets_off_and_leave_them_visible(local_secrets):
+    assert os.environ["PREFECT__CLOUD__USE_LOCAL_SECRETS"] == "false"
+    assert not local_secrets.use_local_secrets
+    assert prefect.context.flow_run_id
+    assert Secret("a").get() == local_secrets["a"] == "x"
+    with pytest.raises(CloudUnreachable):
+        Secret("gone").get()
+    local_secrets["b"] = "y"
+    assert Secret("b").get() == "y"
+
+
+@pytest.mark.secrets(TOKEN="x")
+@pytest.mark.secret_routes("cloud")
+def test_the_cloud_of_the_route_is_the_fixture(prefect_cloud):
+    assert prefect_cloud.secrets.holds("TOKEN", "x")
+    Secret("TOKEN").get()
+    assert prefect_cloud.requests[-1].kind == "query"
+
+
+@pytest.fixture
+def mine(monkeypatch):
+    return 5
+
+
+@pytest.mark.secrets(a="x")
+@pytest.mark.secret_routes("job_template", "env")
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_skip_in_setup_leaves_the_fixtures_of_the_next_test_alone(mine, n, tmp_path, monkeypatch):
+    assert mine == 5
+"""
+
+
+@needs_prefect
+def test_what_each_road_does(run_tests):
+    """Typing by road, what agents set besides, the fixture of the road's cloud, fixtures after a skip."""
+    values = 4 if VERSION >= (0, 11, 2) else 0
+    agent = 1 if here.can_run("local") else 0
+    job = 2 if here.can_run("kubernetes") else 0
+    result = run_tests(DETAILS)
+    result.assert_outcomes(passed=values + agent + job + 3, skipped=4 - values + 1 - agent + 2 - job)
+
+
+@here.needs_kubernetes
+def test_the_job_template_uses_the_secrets_of_the_test(run_tests):
+    """``cluster_secrets`` is the same cluster; a password with two dollars loses one in a plain value."""
+    result = run_tests(
+        """
+import pytest
+from prefect.client import Secret
+
+
+@pytest.mark.filterwarnings("ignore::pytest_flowsecrets.SecretChangedWarning")
+@pytest.mark.secrets(TOKEN="pa$$word")
+@pytest.mark.secret_routes("job_template:value", "job_template:secretKeyRef", "job_template:envFrom")
+def test_it(secret_route, cluster_secrets):
+    assert Secret("TOKEN").get() == ("pa$word" if secret_route.endswith("value") else "pa$$word")
+    assert list(cluster_secrets) == ([] if secret_route.endswith("value") else ["flowsecrets"])
+
+
+def test_of_its_own(cluster_secrets, flow_environment):
+    assert not cluster_secrets
+    cluster_secrets["github"] = {"token": "x"}
+    entry = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "github", "key": "token"}}}
+    job = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": [entry]}]}}}}
+    assert flow_environment("kubernetes", job_template=job)["TOKEN"] == "x"
+"""
+    )
+    result.assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["nowhere"], "'nowhere' is no route; choose of all, context, config_file (:raw, :interpolated), env, "),
+        (["env:raw"], "'env:raw' is no route; choose of all, "),
+        ([], "the secret_routes mark needs routes: all, context, "),
+        ([5], "5 is no route; choose of all, "),
+    ],
+)
+def test_wrong_names(names, told):
+    """The line has all that there are."""
+    with pytest.raises(UsageError) as caught:
+        roads.checked(names)
+    assert str(caught.value).startswith(told)
+
+
+def test_wrong_marks(run_tests):
+    """Are refused at collection; the fixture is for tests with a mark; a TestCase would run without any road."""
+    result = run_tests("import pytest\n\n@pytest.mark.secret_routes(route=1)\ndef test_it():\n    pass\n")
+    result.assert_outcomes(errors=1)
+    assert "test_wrong_marks.py::test_it: 'route=' is no route; choose of all, " in result.stdout.str()
+    result = run_tests("def test_it(secret_route):\n    pass\n")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*the fixture secret_route is for tests with a secret_routes mark*"])
+    result = run_tests(
+        "import pytest, unittest\n\n@pytest.mark.secret_routes('env')\nclass TestIt(unittest.TestCase):\n"
+        "    def test_it(self):\n        pass\n"
+    )
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(
+        ["*::TestIt::test_it: secret_routes needs a test function that pytest can parametrize*"]
+    )
+
+
+def test_without_prefect_most_roads_skip(run_tests):
+    """Variables and files can be written for the model; the rest needs the real one."""
+    if VERSION is not None:
+        pytest.skip("there is a Prefect here")
+    result = run_tests(
+        """
+import pytest
+
+
+@pytest.mark.secrets(TOKEN="x")
+@pytest.mark.secret_routes("all")
+def test_it(local_secrets):
+    assert local_secrets["TOKEN"] == "x"
+""",
+        "-rs",
+    )
+    result.assert_outcomes(passed=2, skipped=5)
+    result.stdout.fnmatch_lines(["*the route context needs Prefect 0.5.5 to 1.4.1, which is not installed here*"])
+
+
+def test_the_roads_of_a_mark():
+    """Each once; ``all`` beside others adds what is missing."""
+    assert roads.checked(["env", "env"]) == ["env"]
+    assert roads.checked(["env", "all"])[0] == "env"
+    assert sorted(roads.checked(["env", "all"])) == sorted(roads.ROUTES)
+    with pytest.raises(UsageError):
+        roads.checked(["context:raw"])
+
+
+def test_a_cluster_is_empty_at_first():
+    """And of one test."""
+    assert len(ClusterSecrets()) == 0
