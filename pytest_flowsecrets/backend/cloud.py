@@ -160,7 +160,7 @@ class FakeApi(ABC):
                 raise SecretReceived(name, _told(places))
         if self.requests.forgotten:
             raise UsageError(
-                f"what the first {self.requests.forgotten} requests sent is no longer kept, so that nothing can be said of "
+                f"what the first {self.requests.forgotten} requests sent is no longer kept, so nothing can be said of "
                 "it: assert earlier, and call requests.clear() then"
             )
 
