@@ -10,12 +10,12 @@ import re
 from os.path import commonprefix
 from typing import NamedTuple, Optional, Tuple
 
-JOINT = re.compile(rb"\n|\\[\\]*[nr]|\x1b\[[0-9;]*m")  # what every break holds
+JOINT = re.compile(rb"\n|\\[\\]*[nr]|\x1b\[[0-9;]*m|&#1[03];")  # what every break holds
 # What a break can consist of: joints, blanks, the markers of tracebacks and diffs, the quotes and commas of pprint. One
 # loop over tokens that begin differently, so that no text makes it slow.
-_GAP = re.compile(rb"(?:\x1b\[[0-9;]*m|\\[\\]*[nr]?|[ \t\r\n'\",bE>|+?-])*")
+_GAP = re.compile(rb"(?:\x1b\[[0-9;]*m|&#1[03];|\\[\\]*[nr]?|[ \t\r\n'\",bE>|+?-])*")
 _GAP_BYTES = b" \t\r\n'\",bE>|+?-\\"
-_COLOUR = re.compile(rb"\x1b\[[0-9;]*m\Z")
+_LONG_TOKEN = re.compile(rb"(?:\x1b\[[0-9;]*m|&#1[03];)\Z")
 _BLANK = b" \t\r\n"
 _REACH = 200  # bytes; no break is longer
 _SURE = 3  # bytes that have to go on after a break
@@ -113,10 +113,10 @@ def _gap_before(data: bytes, at: int) -> int:
         elif data[at - 1] in b"nr" and data[at - 2 : at - 1] == b"\\":
             at -= 2
         else:
-            colour = _COLOUR.search(data, max(lowest, at - 12), at) if data[at - 1] in b"m" else None
-            if not colour:
+            token = _LONG_TOKEN.search(data, max(lowest, at - 12), at) if data[at - 1] in b"m;" else None
+            if not token:
                 break
-            at = colour.start()
+            at = token.start()
     return at
 
 

@@ -38,6 +38,7 @@ class Form(NamedTuple):
         bare: whether ``first`` or ``last`` alone, without an ellipsis, is a leak.
         before: so many digits before it say something of the value too.
         after: so many digits after it do.
+        nested: whether it was escaped twice.
     """
 
     text: bytes
@@ -51,6 +52,7 @@ class Form(NamedTuple):
     bare: bool
     before: int = 0
     after: int = 0
+    nested: bool = False
 
 
 class _Cuts(NamedTuple):
@@ -72,9 +74,13 @@ def forms_of(value: str) -> List[Form]:
     """Every form of a value, each text once."""
     cuts = _cuts(value)
     found: Dict[bytes, Form] = {}
-    for pieces, kind in _escaped(value).items():
+    once = _escaped(value)
+    for pieces, kind in once.items():
         form = _of_pieces([to_bytes(piece) for piece in pieces], kind, cuts)
         found.setdefault(form.text, form)
+    for pieces, kind in _escaped_twice(once, value).items():
+        form = _of_pieces([to_bytes(piece) for piece in pieces], kind, cuts)
+        found.setdefault(form.text, form._replace(nested=True))
     for form in [*_base64_forms(value, cuts), *_hex_forms(value, cuts)]:
         found.setdefault(form.text, form)
     return list(found.values())
@@ -113,28 +119,27 @@ def _of_pieces(pieces: List[bytes], kind: str, cuts: _Cuts) -> Form:
 
 
 def _escaped(value: str) -> Dict[Tuple[str, ...], str]:
-    """The pieces of each form that escapes, with its kind; two escapes inside each other too."""
+    """The pieces of each form that escapes, with its kind."""
     found: Dict[Tuple[str, ...], str] = {tuple(value): "raw"}
     if _PLAIN.fullmatch(value):
         return found
-    once: Dict[Tuple[str, ...], str] = {}
     for kind, encode in [*_escapes(), *_markups()]:
-        once.setdefault(tuple(map(encode, value)), kind)
+        found.setdefault(tuple(map(encode, value)), kind)
     json_text = tuple(map(_json_ascii, value))
     for encode in _URLS:
         for pieces in (tuple(value), json_text):
             quoted = tuple(map(encode, pieces))
-            once.setdefault(quoted, "url")
-            once.setdefault(tuple(map(_lower, quoted)), "url")
+            found.setdefault(quoted, "url")
+            found.setdefault(tuple(map(_lower, quoted)), "url")
     for encode in _SHELLS:
-        once.setdefault(tuple(map(encode, value)), "shell")
-    twice = list(once.items()) if len(value) < _LONG else []
-    for piece, kind in once.items():
-        found.setdefault(piece, kind)
-    for pieces, kind in twice:
-        for _, encode in [*_escapes(), *_markups()] if kind in ("escaped", "html") else ():
-            found.setdefault(tuple(map(encode, pieces)), kind)
+        found.setdefault(tuple(map(encode, value)), "shell")
     return found
+
+
+def _escaped_twice(once: Dict[Tuple[str, ...], str], value: str) -> Dict[Tuple[str, ...], str]:
+    """What is escaped once more: JSON in JSON, a repr in a report in HTML."""
+    inner = [pieces for pieces, kind in once.items() if kind == "escaped" and len(value) < _LONG]
+    return {tuple(map(encode, pieces)): kind for pieces in inner for kind, encode in [*_escapes(), *_markups()]}
 
 
 def _quoting(base: Encoder, quotes: str) -> Encoder:

@@ -15,7 +15,7 @@ import sys
 from array import array
 from itertools import accumulate, compress, count, repeat
 from operator import itemgetter
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from pytest_flowsecrets.leaks.extend import JOINT, Span, extend
 from pytest_flowsecrets.leaks.forms import Form, forms_of
@@ -94,7 +94,8 @@ class Index:
             places.append((form, start))
             if len(places) == 1:
                 self._add_anchors(form.text[start:stop])
-            self._add_breaks(form, start, stop)
+            if not form.nested:
+                self._add_breaks(form, start, stop)
         self._halves.update(range(form.half_first, form.first), range(form.half_last, form.last))
         for size in range(form.half_first, form.first):
             self._before_ellipsis.setdefault(form.text[begin : begin + size], []).append((form, begin + size))
@@ -127,11 +128,19 @@ class Index:
     def _hits(self, data: bytes) -> Iterator[Hit]:
         for match in self._tiny_pattern.finditer(data) if self._tiny_pattern else ():
             yield Hit(*match.span(), self._owner[match.group()], self._tiny[match.group()].kind, "")
-        for at, (form, place) in self._candidates(data):
-            hit = self._judged(data, form, extend(data, at, form.text, place))
-            if hit:
-                yield hit
+        for at, places in self._candidates(data):
+            # Many forms of one value begin alike, so whole ones are looked for first: that is one comparison each.
+            whole = [place for place in places if data.startswith(place[0].text, at - place[1]) and at >= place[1]]
+            for form, place in self._longest(whole) if whole else places:
+                hit = self._judged(data, form, extend(data, at, form.text, place))
+                if hit:
+                    yield hit
         yield from self._beside_ellipses(data)
+
+    def _longest(self, places: Iterable[Place]) -> Iterable[Place]:
+        """Of each value its longest form."""
+        ordered = sorted(places, key=lambda place: len(place[0].text))
+        return {self._owner[form.text]: (form, place) for form, place in ordered}.values()
 
     def _judged(self, data: bytes, form: Form, span: Span) -> Optional[Hit]:
         """A hit, if so much of the form is there that it is a leak."""
@@ -148,28 +157,29 @@ class Index:
         start, stop = _with_neighbours(data, span, form) if whole else (span.start, span.end)
         return Hit(start, stop, self._owner[form.text], form.kind, ", ".join(notes))
 
-    def _candidates(self, data: bytes) -> Iterator[Tuple[int, Place]]:
+    def _candidates(self, data: bytes) -> Iterator[Tuple[int, Sequence[Place]]]:
         if self._anchors:
             yield from self._scan(data, self._anchors, 0)
             yield from self._at_breaks(data)
         for shift in (0, 2) if self._second else ():
             yield from self._scan(data, self._second, shift)
 
-    def _scan(self, data: bytes, anchors: Dict[int, Set[Tuple[int, int]]], shift: int) -> Iterator[Tuple[int, Place]]:
+    def _scan(self, data: bytes, anchors: Dict[int, Set[Tuple[int, int]]], shift: int) -> Iterator[Tuple[int, Sequence[Place]]]:
         for at in range(shift, len(data) - _WORD + 1, _CHUNK):
             words = array("I", data[at : at + (min(_CHUNK, len(data) - at) & -_WORD)])
             for number in _numbers_of(words, anchors):
                 yield from self._look_up(data, at + number * _WORD, anchors[words[number]])
 
-    def _look_up(self, data: bytes, at: int, offsets: Iterable[Tuple[int, int]]) -> Iterator[Tuple[int, Place]]:
+    def _look_up(self, data: bytes, at: int, offsets: Iterable[Tuple[int, int]]) -> Iterator[Tuple[int, Sequence[Place]]]:
         for offset, size in offsets:
             start = at - offset
-            for place in self._windows.get(data[start : start + size], ()) if start >= 0 else ():
-                yield start, place
+            places = self._windows.get(data[start : start + size]) if start >= 0 else None
+            if places:
+                yield start, places
 
-    def _at_breaks(self, data: bytes) -> Iterator[Tuple[int, Place]]:
+    def _at_breaks(self, data: bytes) -> Iterator[Tuple[int, Sequence[Place]]]:
         """For each line, its last and its first word, without what may stand around a text there."""
-        joint = JOINT if any(mark in data for mark in (b"\x1b[", b"\\n", b"\\r")) else _NEWLINE
+        joint = JOINT if any(mark in data for mark in (b"\x1b[", b"\\n", b"\\r", b"&#1")) else _NEWLINE
         lines = joint.split(data)
         lefts = [*map(bytes.rstrip, lines, repeat(_EDGE))]
         rights = [*map(bytes.lstrip, lines, repeat(_MARGIN))]
@@ -184,12 +194,12 @@ class Index:
             rest = rights[number + 1] if number + 1 < len(lines) else b""
             for form, place, beyond in self._line_ends[lefts[number][-_WORD:]]:
                 if rest.startswith(beyond):
-                    yield begins[number] + len(lefts[number]), (form, place)
+                    yield begins[number] + len(lefts[number]), [(form, place)]
         for number in starting:
             rest = lefts[number - 1] if number else b""
             for form, place, beyond in self._line_starts[rights[number][:_WORD]]:
                 if rest.endswith(beyond):
-                    yield begins[number] + len(lines[number]) - len(rights[number]), (form, place)
+                    yield begins[number] + len(lines[number]) - len(rights[number]), [(form, place)]
 
     def _beside_ellipses(self, data: bytes) -> Iterator[Hit]:
         """Cuts that are too short to be told from other texts, but for the ellipsis."""

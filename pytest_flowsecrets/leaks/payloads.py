@@ -7,10 +7,9 @@ import zlib
 from base64 import b64decode
 from typing import Iterator, Tuple
 
-_BEGINNINGS = "H4sI", "eJ", "eAE", "eNo", "eF4"  # gzip; zlib of levels 6, 1, 9 and 2 to 5
+_BEGINNINGS = "H4sI", "eJw", "eJx", "eJy", "eJz", "eAE", "eNo", "eF4"  # gzip; zlib of levels 6, 1, 9 and 2 to 5
 _BODY = re.compile(r"(?:[A-Za-z0-9+/_-]+(?:\\[rn]|\s)*){1,20000}={0,2}")
-_DIGIT = re.compile(r"[A-Za-z0-9+/_-]")
-_SMALLEST, _LARGEST = 24, 16_000_000  # digits; bytes of what comes out
+_SMALLEST, _PROBE, _LARGEST = 24, 120, 16_000_000  # digits; digits tried first; bytes of what comes out
 _GZIP_OR_ZLIB = 47
 
 
@@ -20,17 +19,17 @@ def payloads(text: str) -> Iterator[Tuple[int, int, bytes]]:
         at = text.find(beginning)
         while at >= 0:
             end = at + len(beginning)
-            if not (at and _DIGIT.match(text, at - 1)):
+            if _content(text[at : at + _PROBE]):  # most that begins so is no payload, and may be long
                 body = _BODY.match(text, at)
-                content = _content(body.group()) if body else b""
-                if body and content:
+                if body:
                     end = body.end()
-                    yield at, end, content
+                    yield at, end, _content(body.group())
             at = text.find(beginning, end)
 
 
 def _content(body: str) -> bytes:
-    digits = re.sub(r"\\[rn]|\s|=", "", body).replace("-", "+").replace("_", "/")
+    found = _BODY.match(body)
+    digits = re.sub(r"\\[rn]|\s|=", "", found.group() if found else "").replace("-", "+").replace("_", "/")
     if len(digits) < _SMALLEST:
         return b""
     try:

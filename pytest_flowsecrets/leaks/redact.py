@@ -9,6 +9,8 @@ from pytest_flowsecrets.leaks.find import Finder, Match
 _ROUNDS = 5  # a mask and its neighbours can make another secret, so what came out is looked through again
 _LONGEST_NAME = 80
 WITHHELD = "[withheld]"
+_BETWEEN = " \t\r\n'\",bE>|+?-\\"  # between a value's parts on two lines
+_LONGEST_REST = 1 << 14  # characters
 
 
 class Masked(NamedTuple):
@@ -75,6 +77,27 @@ class Redactor:
             if masked is not None:
                 masked += done
         return b""
+
+    def redact_next(self, before: str, text: str, masked: Optional[List[Masked]] = None) -> Tuple[str, str]:
+        """The next text of a stream masked, and what the one after it has to know: a value's beginning at the end.
+
+        Args:
+            before: what the call before said, at first nothing.
+            text: what is written now.
+            masked: if given, a list to which what was masked is added.
+        """
+        whole = before + text
+        matches = self._finder.find(whole)
+        open_ends = [match.start for match in matches if "cut" in match.form and not whole[match.end :].strip(_BETWEEN)]
+        rest = whole[min(open_ends) :][-_LONGEST_REST:] if open_ends else ""
+        if not before:
+            return self.redact(text, masked), rest
+        size = len(before)
+        inside = [match._replace(start=max(0, match.start - size), end=match.end - size) for match in matches]
+        shown, done = self._replace(text, [match for match in inside if match.end > 0])
+        if masked is not None:
+            masked += done
+        return self.redact(shown, masked), rest
 
     def _replace(self, text: str, matches: Iterable[Match]) -> Tuple[str, List[Masked]]:
         pieces: List[str] = []

@@ -38,6 +38,7 @@ class Run:
         self._patterns = list(patterns)
         self._files: Optional[WrittenFiles] = None
         self._quiet: Tuple[int, str] = -1, ""
+        self._found: Set[Tuple[str, ...]] = set()
         self._judged: Set[Tuple[str, ...]] = set()
         self.test = ""
         self.allowed: Dict[str, List[Allowed]] = {}
@@ -120,14 +121,19 @@ class Run:
             self.remember(masked, shown, place, self.test if test is None else test)
         return result
 
-    def clean_live(self, text: Any) -> Any:
+    def clean_live(self, text: Any, before: str) -> Tuple[Any, str]:
         """Masked for a stream: never an error, and nothing to do for the shortest texts."""
-        if len(text) < SHORTEST and not known.told:
-            return text
+        if (len(text) < SHORTEST and not known.told and not before) or self.redactor is None:
+            return text, ""
         try:
-            return self.clean(text, "live output")
+            if not isinstance(text, str):
+                return self.clean(text, "live output"), ""
+            masked: List[Masked] = []
+            shown, rest = self.redactor.redact_next(before, text, masked)
+            self.remember(masked, shown, "live output", self.test)
         except Exception:  # noqa: BLE001 - a run does not break because of a mask
-            return WITHHELD if isinstance(text, str) else WITHHELD.encode()
+            return (WITHHELD if isinstance(text, str) else WITHHELD.encode()), ""
+        return shown, rest
 
     def remember(self, masked: Iterable[Masked], shown: str, place: str, test: str) -> None:
         """Add findings, each secret, form, place and test once, but those that are allowed."""
@@ -138,7 +144,8 @@ class Run:
                 continue
             around = shown[max(0, each.start - _AROUND) : each.start + 2 * _AROUND]
             finding = Finding(each.names[0], each.form, place, test, " ".join(around.split()), each.names)
-            if not any(finding[:4] == other[:4] for other in self.findings):
+            if finding[:4] not in self._found:
+                self._found.add(finding[:4])
                 self.findings.append(finding)
 
     def _is_allowed(self, names: Iterable[str], place: str, test: str) -> bool:

@@ -6,9 +6,9 @@ Light, since it is there in every run. What a process writes to descriptors 1 an
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Iterable, Tuple
 
-Clean = Callable[[Any], Any]
+Clean = Callable[[Any, str], Tuple[Any, str]]
 
 
 class MaskedStream:
@@ -16,13 +16,16 @@ class MaskedStream:
 
     Args:
         stream: the stream to write to.
-        clean: gives a text, or bytes, masked.
+        clean: gives a text, or bytes, masked, and what it has to be told with the next one: a value may be written line
+            by line.
     """
 
     def __init__(self, stream: Any, clean: Clean) -> None:
-        self._stream, self._clean = stream, clean
+        self._stream, self._clean, self._before = stream, clean, ""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_stream":  # a copy that is being made
+            raise AttributeError(name)
         return getattr(self._stream, name)
 
     def __repr__(self) -> str:
@@ -30,7 +33,8 @@ class MaskedStream:
 
     def write(self, text: Any) -> int:
         """Write a text masked; as many characters are told as were given."""
-        self._stream.write(self._clean(text))
+        masked, self._before = self._clean(text, self._before)
+        self._stream.write(masked)
         return len(text)
 
     def writelines(self, lines: Iterable[Any]) -> None:

@@ -29,7 +29,7 @@ REPORTERS = {
     "pytest_reportlog.plugin": ["--report-log=log.json"],
     "pytest_subtests.plugin": [],
 }
-USUAL = ["-v", "-rA", "-l", "--durations=0", "-vv", "--setup-show", "--junit-xml=junit.xml", "--log-file=log.txt", "-o", "junit_logging=all"]
+USUAL = ["-v", "-rA", "-l", "--durations=0", "-vv", "--setup-show", "--junit-xml=junit.xml", "--log-file=log.txt", "-o", "junit_logging=all", "-o", "junit_family=legacy"]
 
 
 def _there(module):
@@ -42,40 +42,41 @@ def _there(module):
 class Written:
     """What a run wrote, every byte of it."""
 
-    def __init__(self, folder, output):
+    def __init__(self, folder, output, inputs=()):
         self.output = output
-        inputs = {path.name for path in (HERE / "places").glob("*.py")} | {"disguises.py"}
         files = [path for path in folder.rglob("*") if path.name not in inputs and "__pycache__" not in path.parts]
         names = "\n".join(str(path.relative_to(folder)) for path in files).encode()
-        self.bytes = b"\n".join([output, names, *(path.read_bytes() for path in files if path.is_file())])
+        everything = b"\n".join([output, names, *(path.read_bytes() for path in files if path.is_file())])
+        # Reporters write the same lines again and again, in JSON and HTML too; no trace holds a line break.
+        self._lines = b"\n".join(set(re.split(rb"\n|\\+n", everything)))
 
     def holds(self, text):
-        return text.encode() in self.bytes
+        return text.encode() in self._lines
 
 
-def run_places(folder, *arguments, forms=tuple(CHOSEN), header="", reporters=True):
-    for path in [*(HERE / "places").glob("*.py"), HERE / "disguises.py"]:
-        shutil.copy(path, folder)
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    slow\n")
-    loaded = [part for name in REPORTERS if reporters and _there(name) for part in ("-p", name, *REPORTERS[name])]
-    environ = {
-        **{name: text for name, text in os.environ.items() if not name.startswith("COV")},
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "TORTURE_FORMS": ",".join(forms),
-        "TORTURE_HEADER": header,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "COLUMNS": "80",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "pytest_flowsecrets.plugin", f"--basetemp={folder / 'temporary'}", *loaded, *arguments],
+def run_pytest(folder, *arguments, **environ):
+    """The output of a real pytest with the plugin and no other, in a folder."""
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT", "PYTEST"))}
+    ours = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "80"}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "pytest_flowsecrets.plugin", f"--basetemp={folder / 'temporary'}", *arguments],
         cwd=folder,
-        env=environ,
+        env={**inherited, **ours, **environ},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,
         timeout=600,
-    )
-    return Written(folder, done.stdout)
+    ).stdout
+
+
+def run_places(folder, *arguments, forms=tuple(CHOSEN)):
+    sources = [*(HERE / "places").glob("*.py"), HERE / "disguises.py"]
+    for path in sources:
+        shutil.copy(path, folder)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    loaded = [part for name in REPORTERS if _there(name) for part in ("-p", name, *REPORTERS[name])]
+    output = run_pytest(folder, *loaded, *arguments, TORTURE_FORMS=",".join(forms))
+    return Written(folder, output, {path.name for path in sources})
 
 
 RUNS = {
@@ -101,10 +102,14 @@ def written(tmp_path_factory):
     return of
 
 
+NOT_SHOWN = {("fixture_param", "base64_lines")}  # --setup-show cuts it before the secret begins
+
+
 def check(written, place, form):
     found = [trace for trace in traces_of(place, form) if len(trace) > 5 and written.holds(trace)]
     assert not found, f"{len(found)} traces"
-    assert written.holds(f"[secret {name_of(place, form)}]"), "no mask"
+    if (place, form) not in NOT_SHOWN:
+        assert written.holds(f"[secret {name_of(place, form)}]"), "no mask"
 
 
 @pytest.mark.parametrize("form", CHOSEN)
