@@ -88,7 +88,7 @@ class FlowClock:
 
     @property
     def now(self) -> dt.datetime:
-        """What time it is: aware, in UTC."""
+        """The time, aware and in UTC."""
         return now()
 
     def move_to(self, when: When) -> dt.datetime:

@@ -16,15 +16,18 @@ needs_schedules = pytest.mark.skipif((VERSION or ()) < (0, 6, 1), reason="schedu
 
 def hourly(**arguments):
     """A flow that runs every hour from midnight."""
+    import pendulum
     from prefect.schedules import IntervalSchedule
 
-    start = datetime(2022, 1, 31, tzinfo=timezone.utc)
+    start = pendulum.datetime(2022, 1, 31)
     return two_tasks("hourly", schedule=IntervalSchedule(start, interval=timedelta(hours=1)), **arguments)
 
 
 def starts(world):
     rows = [row for row in world.store.all("flow_run") if row["auto_scheduled"]]
-    return sorted((row["scheduled_start_time"] - NOON) / timedelta(hours=1) for row in rows if row["state"] == "Scheduled")
+    return sorted(
+        (row["scheduled_start_time"] - NOON) / timedelta(hours=1) for row in rows if row["state"] == "Scheduled"
+    )
 
 
 @pytest.fixture
@@ -62,9 +65,14 @@ def test_agents_find_what_is_due(cloud, flow_clock):
 
     def queue():
         given = {"tenant_id": cloud.tenant.id, "labels": labels}
-        ids = client.graphql(ask, input=given) if VERSION < (0, 6, 4) else client.graphql(ask, variables={"input": given})
+        ids = (
+            client.graphql(ask, input=given) if VERSION < (0, 6, 4) else client.graphql(ask, variables={"input": given})
+        )
         found = ids["data"]["get_runs_in_queue"]["flow_run_ids"]
-        return [(cloud.world.store.get("flow_run", row)["scheduled_start_time"] - NOON) / timedelta(hours=1) for row in found]
+        return [
+            (cloud.world.store.get("flow_run", row)["scheduled_start_time"] - NOON) / timedelta(hours=1)
+            for row in found
+        ]
 
     assert queue() == []
     flow_clock.move_to(NOON + timedelta(hours=2, minutes=30))
@@ -114,4 +122,7 @@ def test_without_prefect():
     """Nobody can read a schedule, so there are no runs."""
     team = Team()
     team.flow(schedule={"type": "Schedule", "clocks": []})
-    assert team.ask("{ flow { is_schedule_active } flow_run { id } }") == {"flow": [{"is_schedule_active": True}], "flow_run": []}
+    assert team.ask("{ flow { is_schedule_active } flow_run { id } }") == {
+        "flow": [{"is_schedule_active": True}],
+        "flow_run": [],
+    }

@@ -72,8 +72,7 @@ class Connection(BaseHTTPRequestHandler):
             return None
         if len(self.raw_requestline) > MAX_LINE:
             raise HttpFault(414, f"the first line of the request is longer than {MAX_LINE} bytes")
-        if not self.parse_request():
-            return None
+        self.parse_request()  # what it cannot read it refuses by `send_error`
         self._check_head()
         path, _, query = self.path.partition("?")
         headers = self._combined()

@@ -85,11 +85,7 @@ class Place(NamedTuple):
 
 
 class Requests(Sequence[RecordedRequest]):
-    """The requests that an API was sent, oldest first: a sequence that grows by itself.
-
-    Attributes:
-        forgotten: how many older ones are no longer there.
-    """
+    """The requests that an API was sent, oldest first: a sequence that grows by itself."""
 
     def __init__(self, records: Deque[RecordedRequest], journal: Journal) -> None:
         self._records, self._journal = records, journal

@@ -117,7 +117,7 @@ def _events(schedule: Any, after: datetime) -> List[Dict[str, Any]]:
     try:
         loaded = ScheduleSchema().load(schedule)
         ahead = {"return_events": True} if "return_events" in loaded.next.__code__.co_varnames else {}
-        events = loaded.next(AHEAD, after=instance(after), **ahead)
+        events = loaded.next(AHEAD, after=instance(after, tz="UTC"), **ahead)
     except Exception:  # noqa: BLE001 - of whatever kind; it may quote what was sent
         raise BadInput("a schedule that the installed Prefect cannot read") from None
     return [_event(event) for event in events]

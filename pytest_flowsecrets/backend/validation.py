@@ -18,7 +18,6 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLSchema,
     GraphQLSyntaxError,
-    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
     get_nullable_type,
@@ -143,12 +142,13 @@ def _measure(
                 sizes[name] = _Size()  # so that a circle ends; validation refuses it
                 sizes[name] = _measure(fragments[name].selection_set, fragments, sizes, aliases)
             inner = sizes.get(name, inner)
-        elif isinstance(node, (FieldNode, InlineFragmentNode)):
+        else:
             own = int(isinstance(node, FieldNode))
             if isinstance(node, FieldNode) and node.alias:
                 aliases.append(node)
-            if node.selection_set:
-                inner = _measure(node.selection_set, fragments, sizes, aliases)
+            selected = getattr(node, "selection_set", None)
+            if selected:
+                inner = _measure(selected, fragments, sizes, aliases)
         depth, fields = max(depth, own + inner.depth), fields + own + inner.fields
     return _Size(depth, fields)
 

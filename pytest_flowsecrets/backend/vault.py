@@ -14,7 +14,8 @@ import json
 import secrets
 import threading
 import uuid
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
+from collections import deque
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 from pytest_flowsecrets.backend.errors import ApiError, BadInput
 from pytest_flowsecrets.backend.forms import finder, forms_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 # Who may read (tenant, caller): the ids of the flow runs that are Running there, or an exception.
 Admit = Callable[[str, "Caller"], Sequence[str]]
+KEPT = 10_000  # of the reads that are remembered
 MISSING = "No value found for the requested key"  # `Secret.get` makes its KeyError of exactly this (0.11.3 on)
 
 
@@ -86,7 +88,7 @@ class Vault:
         self._now = now
         self._lock = threading.RLock()
         self._tenants: Dict[str, Dict[str, Entry]] = {}
-        self._reads: List[Read] = []
+        self._reads: Deque[Read] = deque(maxlen=KEPT)
         self._digest, self._seal, self._reveal, self._spot = _locksmith(admit)
 
     def __reduce_ex__(self, _: object) -> NoReturn:
@@ -184,7 +186,7 @@ class Vault:
 
     @property
     def reads(self) -> Tuple[Read, ...]:
-        """Every time that a flow run was given a secret, oldest first."""
+        """Every time that a flow run was given a secret, oldest first; the last 10,000 of them."""
         with self._lock:
             return tuple(self._reads)
 

@@ -167,6 +167,62 @@ def test_introspection_is_within_the_limits(team):
     assert build_client_schema(data).query_type.name == "Query"
 
 
+# -- odd values --------------------------------------------------------------------------------------------------------
+
+BIG = "9" * 5_000
+
+
+@pytest.mark.parametrize("text", ["{ project(limit: 99999999999) { id } }", "{ project(limit: %s) { id } }" % BIG])
+def test_numbers_that_are_too_large(team, text):
+    """For GraphQL's Int, as literals and as variables."""
+    answer = team.execute(text)
+    assert (answer.status, answer.data) == (400, None)
+    assert answer.errors[0]["message"] == "Expected value of type 'Int'."
+    answer = team.execute("query($n: Int) { project(limit: $n) { id } }", {"n": 10**30})
+    assert answer.errors[0]["message"] == "Variable '$n' got an invalid value at 'n'; Expected type 'Int'."
+
+
+def test_large_numbers_in_json(team):
+    """Are kept as they are; those that no Python number can be are refused, and nothing is stored."""
+    key = 'mutation { set_key_value(input: {key: "k", value: %s}) { id } }'
+    team.ask(key % 10**30)
+    for text in (BIG, "1e999", f"{{a: [1, {{b: {BIG}}}]}}"):
+        answer = team.execute(key % text)
+        assert (answer.status, answer.data) == (400, None)
+        assert BIG not in str(answer.errors)
+    sent = 'mutation($v: JSON) { set_key_value(input: {key: "k", value: $v}) { id } }'
+    for value in (float("nan"), [float("inf")], {"a": -float("inf")}):
+        assert "Expected type 'JSON'" in team.refused(sent, {"v": value})["message"]
+    assert team.one("key_value { value }") == {"value": 10**30}
+
+
+def test_deep_json(team):
+    """Of thousands of levels is kept, or refused as a whole."""
+    deep = []
+    for _ in range(5_000):
+        deep = [deep]
+    answer = team.execute('mutation($v: JSON) { set_key_value(input: {key: "k", value: $v}) { id } }', {"v": deep})
+    assert bool(answer.errors) == (team.ask("{ key_value { key } }") == {"key_value": []})
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [
+        'create_project(input: {name: "a\\u0000b"}) { id }',
+        'set_key_value(input: {key: "a\\u0000b", value: 1}) { id }',
+        'set_project_name(input: {project_id: "%s", name: "\\u0000"}) { id }',
+    ],
+)
+def test_nul_in_names(team, mutation):
+    """Is what PostgreSQL would not store."""
+    team.project("p")
+    mutation = mutation.replace("%s", team.one("project { id }")["id"])
+    error = team.refused("mutation { %s }" % mutation)
+    assert error["message"] in ("name: text holds no NUL", "key: text holds no NUL")
+    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert team.ask("{ project { name } key_value { key } }") == {"project": [{"name": "p"}], "key_value": []}
+
+
 # -- no error tells a value --------------------------------------------------------------------------------------------
 
 

@@ -100,6 +100,10 @@ OWN = [
         ("mutation($v: JSON = null) { set_secret(input: {value: $v}) { success } }", {}),
     ),
     (
+        ('mutation($v: JSON, $n: String = "n") { set_secret(input: {name: $n, value: $v}) { success } }', {"v": V}),
+        ('mutation($v: JSON, $n: String = "n") { set_secret(input: {name: $n, value: $v}) { success } }', {"v": None}),
+    ),
+    (
         (f'mutation($i: I = {{name: "n", value: "{V}"}}) {{ set_secret(input: $i) {{ success }} }}', {}),
         ('mutation($i: I = {name: "n", value: null}) { set_secret(input: $i) { success } }', {}),
     ),

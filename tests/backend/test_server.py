@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -374,25 +375,24 @@ def test_servers_of_their_own():
         mine.server_close()
 
 
+def in_a_child(world, url, told):
+    server.unmount(world)  # has no business with its parent's
+    mine = server.mount(Echo())
+    told.send([ask(url, OK).status, ask(mine, OK).status, mine.split("/")[2] != url.split("/")[2]])
+
+
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_forked_children(world):
     """A child reaches its parent's worlds by their URLs, and has a server of its own for its own."""
     url = server.mount(world)
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            server.unmount(world)  # has no business with its parent's
-            mine = server.mount(Echo())
-            told = [ask(url, OK).status, ask(mine, OK).status, mine.split("/")[2] != url.split("/")[2]]
-            os.write(write, json.dumps(told).encode())
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
-    assert json.loads(os.read(read, 100)) == [200, 200, True]
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe()
+    child = fork.Process(target=in_a_child, args=(world, url, there))
+    child.start()
+    assert here.poll(10)
+    assert here.recv() == [200, 200, True]
+    child.join()
     assert ask(url, OK).status == 200
-    os.close(read)
-    os.close(write)
 
 
 LIVES = """

@@ -159,9 +159,3 @@ def _add(call: Call, project: Row, group_id: str, serialized: Mapping[str, Any],
         storage=serialized.get("storage"),
         run_config=serialized.get("run_config"),
     )
-
-
-def _core_version(serialized: Mapping[str, Any]) -> Optional[str]:
-    parts = (serialized.get("environment"), serialized.get("storage"), serialized)
-    found = [part.get("__version__") for part in parts if isinstance(part, Mapping)]
-    return next((version for version in found if isinstance(version, str)), None)

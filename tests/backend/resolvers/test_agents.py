@@ -41,7 +41,11 @@ def test_an_agent_is_deleted_its_runs_stay(team):
 def test_key_values(team):
     """Set, overwritten, removed; of one tenant."""
     other = Team(world=team.world)
+    team.do("delete_key_value", "success", key_value_id=team.do("set_key_value", key="gone")["id"])
     first = team.do("set_key_value", key="k", value=1)["id"]
+    later = team.do("set_key_value", key="l")["id"]
+    assert team.do("set_key_value", key="l")["id"] == later
+    team.do("delete_key_value", "success", key_value_id=later)
     assert team.do("set_key_value", key="k", value={"a": [None]})["id"] == first
     assert other.do("set_key_value", key="k")["id"] != first
     assert team.one("key_value { key value }") == {"key": "k", "value": {"a": [None]}}

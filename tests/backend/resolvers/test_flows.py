@@ -239,6 +239,18 @@ def test_a_flow_is_deleted_with_its_runs(team):
     assert team.cannot("delete_flow", "success", flow_id=first)["message"] == "Flow not found"
 
 
+def test_server_takes_flows_without_a_project():
+    """As its clients up to 0.12 send them; Cloud does not."""
+    server = Team("server")
+    first = server.do("create_flow", serialized_flow=flow())["id"]
+    second = server.do("create_flow", serialized_flow=flow(), project_id=None)["id"]
+    rows = server.ask("{ flow(order_by: {version: asc}) { id version project { name } } }")["flow"]
+    assert rows == [
+        {"id": one, "version": n, "project": {"name": "default"}} for n, one in enumerate([first, second], 1)
+    ]
+    assert Team().cannot("create_flow", serialized_flow=flow())["message"] == "Project not found"
+
+
 def test_another_teams_project_is_not_there(team):
     """For who registers into it."""
     other = Team(world=team.world)
