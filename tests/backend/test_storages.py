@@ -39,7 +39,7 @@ class GitHub(Infrastructure):
                 "name": "flows",
                 "full_name": "me/flows",
                 "default_branch": "main",
-                "url": f"/repos/me/flows",
+                "url": "/repos/me/flows",
             }
         if "/commits" in path:
             return 200, {"sha": "0" * 40, "url": "/commits"}
