@@ -88,7 +88,8 @@ class World:
             Unauthenticated: anybody else, or not now.
         """
         self.keyring.require_runner(caller, tenant_id)
-        found = self.store.linked("flow_run", "state", "Running")
+        # Submitted, too: `prefect execute flow-run` reads `storage.secrets` before it loads the flow and sets Running.
+        found = [row for state in ("Submitted", "Running") for row in self.store.linked("flow_run", "state", state)]
         running = [row["id"] for row in found if row["tenant_id"] == tenant_id]
         if not running:
             raise Unauthenticated(

@@ -238,12 +238,12 @@ STATES = ["Scheduled", "Submitted", "Running", "Cancelling", "Failed", "Success"
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_running_is_the_only_state(cloud, state):
-    """In which a run may read."""
+def test_states_of_a_run_that_reads(cloud, state):
+    """Running, and Submitted: its process reads ``storage.secrets`` before it has loaded the flow."""
     cloud.secrets.set("X", "x")
     with cloud.executing() as run_id:
         cloud.world.store.change("flow_run", run_id, state=state)
-        if state == "Running":
+        if state in ("Submitted", "Running"):
             assert as_agent(cloud, VALUE, name="X") == {"secret_value": "x"}
         else:
             with pytest.raises(Refused, match="while a flow run is Running only"):

@@ -1,0 +1,166 @@
+"""Which executor's tasks see which secret: each cell of the table in docs/how-to/flow-runs.md.
+
+A task sees the secrets of the flow run, whatever runs it, and instead of what its worker's own environment defines. For
+a missing one the worker's own ``backend`` decides: a Dask worker that was started without settings has ``cloud``, and
+asks the API of the flow run, whose address and key have come along, even if that is a Server, which knows no secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.routes.conftest import can_run, needs_kubernetes
+
+pytestmark = needs_kubernetes  # once for each Prefect is enough
+S = "PREFECT__CONTEXT__SECRETS__"
+KINDS = ["local", "threads", "processes", "dask"]
+
+
+@pytest.fixture(scope="session")
+def dask(tmp_path_factory):
+    """A real cluster: a scheduler and two workers, processes with an environment of their own; its address."""
+    if not can_run("kubernetes"):
+        pytest.skip("real flow runs with Dask: once for each Prefect is enough")
+    folder = tmp_path_factory.mktemp("dask")
+    place = folder / "scheduler.json"
+    own = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT__")}
+    env = {**own, "HOME": str(folder), f"{S}OF_WORKER": "of the worker", "PYTHONPATH": os.getcwd()}
+    file = ["--scheduler-file", str(place)]
+    commands = [
+        ["dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", *file],
+        *[["dask_worker", "--nthreads", "1", "--no-nanny", "--no-dashboard", *file]] * 2,
+    ]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.{command[0]}", *command[1:]],
+            env=env,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for command in commands
+    ]
+    from distributed import Client
+
+    try:
+        for _ in range(600):
+            if place.exists():
+                break
+            time.sleep(0.05)
+        with Client(scheduler_file=str(place), set_as_default=False) as client:
+            client.wait_for_workers(2)
+            yield client.scheduler.address
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(params=KINDS)
+def executor(request):
+    from prefect.executors import DaskExecutor, LocalDaskExecutor, LocalExecutor
+
+    if request.param == "local":
+        return LocalExecutor()
+    if request.param == "dask":
+        return DaskExecutor(address=request.getfixturevalue("dask"))
+    return LocalDaskExecutor(scheduler=request.param, num_workers=2)
+
+
+@pytest.fixture
+def flow(executor):
+    """Checks, in a task of its executor, what secrets it gets: texts, or types of errors."""
+    import prefect
+
+    @prefect.task
+    def compare(expected):
+        from prefect.client import Secret
+        from prefect.exceptions import ClientError
+
+        def read(name):
+            try:
+                return Secret(name).get()
+            except (ValueError, KeyError, ClientError) as error:
+                return type(error).__name__
+
+        found = {name: read(name) for name in expected}
+        assert found == expected, found
+
+    with prefect.Flow("compare", executor=executor) as flow:
+        compare(prefect.Parameter("expected"))
+    return flow
+
+
+def checked(api, flow, expected, **more):
+    """In this process, which is faster, unless its executor would fork it."""
+    here = getattr(flow.executor, "scheduler", None) != "processes"
+    run = api.run(flow, parameters={"expected": expected}, in_process=here, **more)
+    assert run.state.is_successful(), run.task_states["compare-1"].message
+
+
+def missing(executor):
+    """What a missing secret is, on a Server."""
+    return "ClientError" if type(executor).__name__ == "DaskExecutor" else "ValueError"
+
+
+def test_the_environment_of_the_flow_run(prefect_server, flow, executor):
+    """Reaches every executor, and replaces what a worker's own environment says."""
+    expected = {"TOKEN": "of the run", "OF_WORKER": missing(executor)}
+    checked(prefect_server, flow, expected, run_config={f"{S}TOKEN": "of the run"})
+
+
+def test_the_context_of_the_flow_run(prefect_server, flow, executor):
+    """``context={"secrets": …}`` replaces the whole table, in every executor."""
+    context = {"secrets": {"TOKEN": "of the context"}}
+    gone = missing(executor)
+    expected = {"TOKEN": "of the context", "OTHER": gone, "OF_WORKER": gone}
+    checked(prefect_server, flow, expected, context=context, run_config={f"{S}OTHER": "x"})
+
+
+def test_secrets_of_cloud(prefect_cloud, flow):
+    """Are asked for where the task runs; address and key come along."""
+    prefect_cloud.secrets.set("TOKEN", "of Cloud")
+    checked(prefect_cloud, flow, {"TOKEN": "of Cloud"})
+
+
+def test_a_flow_run_without_any_secret(prefect_server, flow, executor):
+    """Has an empty table all the same, so that a worker's own environment does not count."""
+    checked(prefect_server, flow, {"OF_WORKER": missing(executor)})
+
+
+SCRIPT = """
+import sys
+from prefect import Flow, task
+from prefect.client import Secret
+from prefect.executors import DaskExecutor
+
+@task
+def read():
+    return Secret("OF_WORKER").get()
+
+with Flow("f") as flow:
+    result = read()
+state = flow.run(executor=DaskExecutor(address=sys.argv[1]))
+assert state.result[result].result == "of the worker", state.result[result]
+"""
+
+
+def test_flow_run_without_any_secret_nor_api(dask, tmp_path):
+    """``flow.run()`` where no secrets are configured sends no table: then a Dask worker has its own."""
+    env = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT__")}
+    command = [sys.executable, "-Wignore", "-c", SCRIPT, dask]
+    done = subprocess.run(command, env={**env, "HOME": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+
+
+def test_flow_run_with_a_context(flow, real_prefect, executor):
+    """``flow.run(context={"secrets": …})``, without any API."""
+    if getattr(executor, "scheduler", None) == "processes":
+        pytest.skip("forks this very process; shown by the flow runs above")
+    state = flow.run(expected={"TOKEN": "x"}, context={"secrets": {"TOKEN": "x"}})
+    assert state.is_successful()
