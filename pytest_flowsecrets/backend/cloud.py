@@ -111,9 +111,19 @@ class FakeApi(ABC):
         return self._isolation
 
     @property
+    def innermost(self) -> Isolation:
+        """The isolation that counts now: a test's with a marker, where this was entered for its whole class, say.
+
+        Raises:
+            UsageError: this is not entered.
+        """
+        own = self.isolation
+        return stack.current() or own
+
+    @property
     def local_secrets(self) -> LocalSecrets:
-        """The local secrets of the isolation, as the fixture of that name."""
-        return self.isolation.secrets
+        """The local secrets of the isolation that counts, as the fixture of that name."""
+        return self.innermost.secrets
 
     @property
     def environ(self) -> Dict[str, str]:
@@ -149,8 +159,11 @@ class FakeApi(ABC):
 
         Raises:
             SecretReceived: the API was; with the places.
-            UsageError: there is no such secret, or so much was sent that the first of it is no longer kept.
+            UsageError: no secret is named, there is none of that name, or so much was sent that the first of it is no
+                longer kept.
         """
+        if not names:
+            raise UsageError("assert_never_received looks for the secrets that it is told: name at least one")
         for name in names:
             finders = self._finders(name)
             if not finders:
@@ -225,7 +238,7 @@ class FakeApi(ABC):
         return carry_out(self, flow, order)
 
     def _finders(self, name: str) -> List[Callable[[str], bool]]:
-        local = self.isolation.secrets
+        local = self.local_secrets
         return [finder(forms_of(local[name]))] if name in local else []
 
 
@@ -237,13 +250,19 @@ class FakeCloud(FakeApi):
     Args:
         secrets: secrets of the first tenant.
 
+    Raises:
+        UsageError: ``secrets`` is no mapping, or a name or value in it cannot be a secret's.
+
     Attributes:
         tenant: the first tenant; ``secrets``, ``client`` and ``executing()`` are its own.
     """
 
     backend = "cloud"
 
+    @shielded
     def __init__(self, secrets: Optional[Mapping[str, Any]] = None) -> None:
+        if not isinstance(secrets, (Mapping, type(None))):
+            raise UsageError(f"FakeCloud takes a mapping of names and values, not {type(secrets).__name__}")
         super().__init__()
         self._tenants: List[Tenant] = []
         self.tenant = self.add_tenant("flowsecrets")
@@ -301,7 +320,7 @@ class FakeCloud(FakeApi):
 
         A key that is configured forbids the ``prefect auth`` commands to log in and out and to switch tenants.
         """
-        return self.isolation.covered(self.variables(None, None))
+        return self.innermost.covered(self.variables(None, None))
 
     def _finders(self, name: str) -> List[Callable[[str], bool]]:
         found = (self.world.vault.finder(tenant.id, name) for tenant in self._tenants)
