@@ -70,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "allow_leaks(*names, where=()): these secrets may leak in this test, at these places or anywhere"
     )
+    run_of(config).in_worker = hasattr(config, "workerinput")
     run_of(config).learn_environment()
 
 
@@ -169,6 +170,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     run = run_of(item.config)
     run.mask_report(outcome.get_result())
     run.judge(outcome.get_result())
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_report_to_serializable(config: pytest.Config) -> Iterator[None]:
+    """Mask the name of a test whose secret was learnt only while it ran: an xdist worker needs it until here."""
+    outcome: Any = yield
+    run_of(config).mask_id(outcome.get_result())
 
 
 class LastLook:

@@ -23,16 +23,17 @@ _PLACES = {
 _LIVE = frozenset({"call", "result", "item", "_id", "nodeid"})  # not shown: what the reporters use is in the other attributes
 
 
-def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str) -> None:
+def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str, *, keep_id: bool = False) -> None:
     """Mask every attribute of a report.
 
     Args:
         report: of a test, of a collector, or what a plugin makes like them.
         clean: masks a text, told the place at which it stands.
         withheld: what is put in the place of something that raises.
+        keep_id: leave the id of the test as it was collected, by which an xdist worker knows it.
     """
     nodeid = clean(report.nodeid, "id")
-    if nodeid is not report.nodeid:
+    if nodeid is not report.nodeid and not keep_id:
         set_nodeid(report, nodeid)
     for name, value in list(vars(report).items()):
         if name in _LIVE:

@@ -34,6 +34,7 @@ class Run:
 
     def __init__(self, mode: str, patterns: Iterable[str] = ()) -> None:
         self.mode = mode
+        self.in_worker = False  # of xdist
         self.watching = mode != "off"
         self._patterns = list(patterns)
         self._files: Optional[WrittenFiles] = None
@@ -163,7 +164,12 @@ class Run:
         from pytest_flowsecrets.leaks.reports import mask_report
 
         test = report.nodeid if isinstance(report.nodeid, str) else ""
-        mask_report(report, lambda text, place: self.clean(text, place, test), WITHHELD)
+        mask_report(report, lambda text, place: self.clean(text, place, test), WITHHELD, keep_id=self.in_worker)
+
+    def mask_id(self, data: Any) -> None:
+        """Mask the id of a test in a report that is about to be sent or written."""
+        if self.redactor is not None and isinstance(data, dict) and isinstance(data.get("nodeid"), str):
+            data["nodeid"] = self.clean(data["nodeid"], "id", data["nodeid"])
 
     def _is_quiet(self, report: Any) -> bool:
         """Whether it says nothing but the name of a test, which is clean: the usual case, to be quick."""
