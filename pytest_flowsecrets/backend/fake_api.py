@@ -95,7 +95,7 @@ class FakeApi(ABC):
 
     @property
     def innermost(self) -> Isolation:
-        """The isolation that counts now: a test's with a marker, where this was entered for its whole class, say.
+        """The isolation that counts now, a test's with a marker, where this was entered for its whole class, say.
 
         Raises:
             UsageError: this is not entered.
