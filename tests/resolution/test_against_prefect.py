@@ -15,6 +15,7 @@ import sys
 from collections.abc import MutableMapping
 from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -265,6 +266,33 @@ VARIABLES = st.sampled_from(
 )
 def test_shapes(real, user, backend, environ):
     """Tables where values belong, values where tables belong, forbidden and hidden names, in any combination."""
+    check(real, user, backend, environ)
+
+
+CASES = json.loads(Path(__file__).with_name("cases").joinpath("resolution.json").read_text("utf-8"))
+RECORDED_FILES = [case[part] for case in CASES for part in ("toml", "backend_toml", "home_toml") if case.get(part)]
+RECORDED = [pair for case in CASES for pair in case["env"] if "CONFIG_PATH" not in pair[0]]
+RECORDED_TEXTS = st.sampled_from([text for _, text in RECORDED if text.count("$") <= 1])
+# A recorded text as it is, in another's place, or with something put into it.
+VARIED = RECORDED_TEXTS | st.builds(
+    "{}{}{}".format, RECORDED_TEXTS, st.sampled_from(["'", '"', "\\", " ", "0", "]", "}"]), RECORDED_TEXTS
+)
+
+
+@st.composite
+def varied_files(draw):
+    """Two recorded files, one cut off somewhere and continued by lines of the other."""
+    one, other = draw(st.sampled_from(RECORDED_FILES)).split("\n"), draw(st.sampled_from(RECORDED_FILES)).split("\n")
+    return "\n".join(one[: draw(st.integers(0, len(one)))] + other[draw(st.integers(0, len(other))) :])
+
+
+@given(
+    user=st.none() | varied_files(),
+    backend=st.none() | varied_files(),
+    environ=st.lists(st.tuples(st.sampled_from([name for name, _ in RECORDED]), VARIED), max_size=4).map(dict),
+)
+def test_varied_cases(real, user, backend, environ):
+    """The recorded cases' files, names and texts, put together anew."""
     check(real, user, backend, environ)
 
 
