@@ -214,6 +214,9 @@ def secret_leaks(request: pytest.FixtureRequest) -> Iterator[SecretLeaks]:
     """What leaked in this test: ``.found``, ``.assert_none()``, ``.watch(path)``, ``.search(thing)``, ``.add(value)``."""
     from pytest_flowsecrets.leaks.fixture import SecretLeaks
 
-    leaks = SecretLeaks(run_of(request.config), request.node)
+    try:
+        leaks = SecretLeaks(run_of(request.config), request.node)
+    except UsageError as error:
+        pytest.fail(str(error), pytrace=False)
     yield leaks
     leaks.look_at_watched()

@@ -119,6 +119,7 @@ def test_a_bare_run_loads_nothing(run_tests):
     heavy = ["hypothesis", "http.server", *(LAZY - {"http"})]
     own = [f"pytest_flowsecrets.isolation.{name}" for name in ("stack", "legacy", "home", "secrets")]
     own += ["pytest_flowsecrets.resolution", "pytest_flowsecrets.commands", "pytest_flowsecrets.backend"]
+    own += [f"pytest_flowsecrets.leaks.{name}" for name in ("find", "forms", "index", "redact", "reports", "fixture")]
     if sys.version_info < (3, 11):
         heavy.remove("tomli")  # pytest itself reads pyproject.toml with it
     result = run_tests(

@@ -39,5 +39,10 @@ def test_all_settings_at_once():
         return ""
 
     settings = resolve_all(lambda flag: None, ask)
-    assert settings == {"isolation": Setting("marked", "default"), "prefect-version": Setting(None, "default")}
+    assert settings == {
+        "isolation": Setting("marked", "default"),
+        "prefect-version": Setting(None, "default"),
+        "leaks": Setting("mask", "default"),
+        "report": Setting(None, "default"),
+    }
     assert asked == [option.ini for option in OPTIONS.values()]

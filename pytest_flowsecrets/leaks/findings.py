@@ -48,9 +48,9 @@ class Finding(NamedTuple):
         return f"{self.name} ({self.form}) in {self.place}: {self.excerpt}"
 
 
-def section(findings: Iterable[Finding]) -> str:
+def section(findings: Sequence[Finding]) -> str:
     """What a leaking test is told."""
-    lines = []
+    lines = [f"{len(findings)} leak{'s' if len(findings) > 1 else ''} of secrets:"]
     for finding in findings:
         lines += [f"secret {finding.name}, {finding.form}, in {finding.place}:", f"    {finding.excerpt}"]
         lines.append(f"    to prevent it: {finding.advice}")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List
 
+from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.known import known
 
 if TYPE_CHECKING:
@@ -15,9 +16,15 @@ if TYPE_CHECKING:
 
 
 class SecretLeaks:
-    """The leaks of one test."""
+    """The leaks of one test.
+
+    Raises:
+        UsageError: the mode is ``off``.
+    """
 
     def __init__(self, run: Run, item: Any) -> None:
+        if not run.watching:
+            raise UsageError("secret_leaks needs --flowsecrets-leaks=mask, warn or fail; in the mode off nothing is known")
         self._run, self._item = run, item
         self._watched: List[Path] = []
         self._added = 0
@@ -72,7 +79,7 @@ class SecretLeaks:
         if found:
             from pytest_flowsecrets.leaks.findings import section
 
-            raise AssertionError(f"{len(found)} leak{'s'[: len(found) != 1]} of secrets:\n{section(found)}")
+            raise AssertionError(section(found))
 
     def look_at_watched(self) -> None:
         """Look through the watched files as they are now."""

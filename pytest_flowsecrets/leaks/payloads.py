@@ -8,7 +8,8 @@ from base64 import b64decode
 from typing import Iterator, Tuple
 
 _BEGINNINGS = "H4sI", "eJw", "eJx", "eJy", "eJz", "eAE", "eNo", "eF4"  # gzip; zlib of levels 6, 1, 9 and 2 to 5
-_BODY = re.compile(r"(?:[A-Za-z0-9+/_-]+(?:\\[rn]|\s)*){1,20000}={0,2}")
+_BODY = re.compile(r"(?:[A-Za-z0-9+/_-]+(?:\\[rn]|[ \t]*\r?\n[ \t]*)*){1,20000}={0,2}")
+_NOT_DIGITS = re.compile(r"\\[rn]|[\s=]+")
 _SMALLEST, _PROBE, _LARGEST = 24, 120, 16_000_000  # digits; digits tried first; bytes of what comes out
 _GZIP_OR_ZLIB = 47
 
@@ -19,21 +20,33 @@ def payloads(text: str) -> Iterator[Tuple[int, int, bytes]]:
         at = text.find(beginning)
         while at >= 0:
             end = at + len(beginning)
-            if _content(text[at : at + _PROBE]):  # most that begins so is no payload, and may be long
+            if _content(text[at : at + _PROBE])[0]:  # most that begins so is no payload, and may be long
                 body = _BODY.match(text, at)
-                if body:
-                    end = body.end()
-                    yield at, end, _content(body.group())
+                content, digits = _content(body.group() if body else "")
+                end = _end(text, at, digits)
+                yield at, end, content
             at = text.find(beginning, end)
 
 
-def _content(body: str) -> bytes:
-    found = _BODY.match(body)
-    digits = re.sub(r"\\[rn]|\s|=", "", found.group() if found else "").replace("-", "+").replace("_", "/")
-    if len(digits) < _SMALLEST:
-        return b""
+def _content(text: str) -> Tuple[bytes, int]:
+    """What a text in base64 unpacks to, and how many digits of it that took."""
+    found = _BODY.match(text)
+    digits = _NOT_DIGITS.sub("", found.group() if found else "").replace("-", "+").replace("_", "/")
+    unpack = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
-        data = b64decode(digits[: len(digits) & -4])
-        return zlib.decompressobj(_GZIP_OR_ZLIB).decompress(data, _LARGEST)
+        data = b64decode(digits + "=" * (-len(digits) % 4)) if len(digits) >= _SMALLEST else b""
+        content = unpack.decompress(data, _LARGEST)
     except (ValueError, zlib.error):
-        return b""
+        return b"", 0
+    return content, -(-4 * (len(data) - len(unpack.unused_data)) // 3)
+
+
+def _end(text: str, start: int, digits: int) -> int:
+    """The place behind so many digits and the padding."""
+    end = start
+    while digits > 0:
+        gap = _NOT_DIGITS.match(text, end)
+        end, digits = (gap.end(), digits) if gap else (end + 1, digits - 1)
+    while text.startswith("=", end):
+        end += 1
+    return end

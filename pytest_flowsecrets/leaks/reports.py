@@ -93,7 +93,7 @@ class _Walk:
     def masked(self, value: Any) -> Any:
         if isinstance(value, (str, bytes)):
             return self._clean(value)
-        if isinstance(value, (list, tuple, dict)) or is_dataclass(value) or hasattr(value, "toterminal"):
+        if isinstance(value, (list, tuple, dict)) or _has_parts(value):
             if id(value) in self._seen or isinstance(value, type):
                 return value
             self._seen.add(id(value))
@@ -134,6 +134,11 @@ class _Walk:
         if masked is text:
             return lines
         return [str(line) for line in (masked.splitlines(keepends=True) if glue == "" else masked.split("\n"))]
+
+
+def _has_parts(value: Any) -> bool:
+    """Dataclasses, classes of attrs (pytest-subtests has some), and all that can print itself to a terminal."""
+    return is_dataclass(value) or hasattr(type(value), "__attrs_attrs__") or hasattr(value, "toterminal")
 
 
 def _is_lines(value: List[Any]) -> bool:

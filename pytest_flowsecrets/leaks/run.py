@@ -225,9 +225,10 @@ class Run:
         if fresh:
             from pytest_flowsecrets.leaks.findings import section
 
-            report.sections.append(("Leaked secrets", section(fresh)))
-            if report.outcome != "failed":
-                report.outcome, report.longrepr = "failed", f"{len(fresh)} leaks of secrets:\n{section(fresh)}"
+            if report.outcome == "failed":
+                report.sections.append(("Leaked secrets", section(fresh)))
+            else:
+                report.outcome, report.longrepr = "failed", section(fresh)
                 vars(report).pop("wasxfail", None)
 
     def take_over(self, findings: Iterable[Sequence[Any]]) -> None:

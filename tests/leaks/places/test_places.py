@@ -228,12 +228,13 @@ def test_warned(told):
     warnings.warn(told, stacklevel=1)
 
 
-def test_warned_in_a_class_of_its_own(told):
-    class Odd(UserWarning):
-        def __init__(self, told, other):
-            super().__init__(told, other)
+class OddWarning(UserWarning):
+    def __init__(self, told, other):
+        super().__init__(told, other)
 
-    warnings.warn(Odd(told, 1), stacklevel=1)
+
+def test_warned_in_a_class_of_its_own(told):
+    warnings.warn(OddWarning(told, 1), stacklevel=1)
 
 
 def test_deprecated(told):

@@ -1,0 +1,285 @@
+"""What a run tells of leaks, in each mode; what is known; the marker, the fixture and the report file."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+TOKEN = "ghp_abcDEF0123456789xyzQRS"
+LEAKING = f"""
+import pytest
+pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
+def test_it(): print("the token is", "{TOKEN}")
+def test_quiet(): pass
+"""
+
+
+@pytest.fixture(autouse=True)
+def nobody_elses(monkeypatch):
+    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__", "")
+    monkeypatch.delenv("PREFECT__CONTEXT__SECRETS__")
+
+
+def test_mask(run_tests):
+    """The default: masked, and nothing else."""
+    result = run_tests(LEAKING, "-rP")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*leaks=mask (default)*", "flowsecrets: 1 secret known", "the token is [[]secret TOKEN[]]"])
+    result.stdout.no_fnmatch_line("*leaked secrets*")
+    result.stdout.no_fnmatch_line(f"*{TOKEN}*")
+
+
+def test_warn(run_tests):
+    """Masked, and counted at the end."""
+    result = run_tests(LEAKING, "--flowsecrets-leaks=warn")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*leaked secrets*", "TOKEN in captured stdout: 1"])
+
+
+def test_fail(run_tests):
+    """The leaking test fails and is told what to do; the quiet one passes."""
+    result = run_tests(LEAKING, ini="[pytest]\nflowsecrets_leaks = fail")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["1 leak of secrets:", "secret TOKEN, raw, in captured stdout:", "    the token is [[]secret TOKEN[]]", "    to prevent it: do not print*"]
+    )
+    result.stdout.no_fnmatch_line(f"*{TOKEN}*")
+
+
+def test_fail_counts_what_belongs_to_no_test(run_tests, monkeypatch):
+    """A run that leaks outside of its tests does not end well."""
+    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__TOKEN", TOKEN)
+    source = f"print('{TOKEN}')\ndef test_it(): pass\n"
+    result = run_tests(source, "--flowsecrets-leaks=fail", "-s")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["TOKEN in live output: 1"])
+    assert result.ret == 1
+
+
+def test_fail_in_setup_and_on_xfail(run_tests):
+    """Each phase is judged; a leak is no expected failure."""
+    source = f"""
+import pytest
+pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
+@pytest.fixture
+def prints(): print("{TOKEN}")
+def test_setup(prints): pass
+@pytest.mark.xfail(reason="{TOKEN}")
+def test_expected(): assert 0
+"""
+    run_tests(source, "--flowsecrets-leaks=fail").assert_outcomes(errors=1, failed=1)
+
+
+def test_off(run_tests):
+    """Nothing is looked for, and the fixture says so."""
+    result = run_tests(LEAKING + "def test_fixture(secret_leaks): pass\n", "--flowsecrets-leaks=off", "-rP")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*secret_leaks needs*", f"the token is {TOKEN}"])
+
+
+def test_a_wrong_mode(run_tests):
+    """Is refused."""
+    run_tests(LEAKING, "--flowsecrets-leaks=some").stderr.fnmatch_lines(["ERROR: --flowsecrets-leaks: 'some' is not one of*"])
+
+
+def test_allowed(run_tests):
+    """By name, by place, or everything; still masked."""
+    source = f"""
+import pytest, sys
+pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
+@pytest.mark.allow_leaks("TOKEN")
+def test_name(): print("{TOKEN}")
+@pytest.mark.allow_leaks("TOKEN", where="stdout")
+def test_place(): print("{TOKEN}")
+@pytest.mark.allow_leaks("TOKEN", where=["stderr", "log"])
+def test_other_place(): print("{TOKEN}")
+@pytest.mark.allow_leaks("OTHER")
+def test_other_name(): print("{TOKEN}")
+@pytest.mark.allow_leaks
+def test_all(): print("{TOKEN}")
+"""
+    result = run_tests(source, "--flowsecrets-leaks=fail", "-rA", "--strict-markers")
+    result.assert_outcomes(passed=3, failed=2)
+    result.stdout.no_fnmatch_line(f"*{TOKEN}*")
+
+
+@pytest.mark.parametrize("arguments", [[], ["-p", "xdist", "-n1"]], ids=["one process", "xdist"])
+def test_report(run_tests, pytester, arguments):
+    """SARIF and JSON, without a value."""
+    if arguments:
+        pytest.importorskip("xdist")
+    run_tests(LEAKING, "--flowsecrets-report=out/leaks.sarif", "--flowsecrets-leaks=warn", *arguments)
+    sarif = json.loads((pytester.path / "out" / "leaks.sarif").read_text())
+    (finding,) = json.loads((pytester.path / "out" / "leaks.json").read_text())
+    assert finding["name"] == "TOKEN"
+    assert finding["form"] == "raw"
+    assert finding["place"] == "captured stdout"
+    assert finding["test"].endswith("::test_it")
+    assert finding["excerpt"] == "the token is [secret TOKEN]"
+    (result,) = sarif["runs"][0]["results"]
+    assert sarif["version"] == "2.1.0"
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].endswith(".py")
+
+
+def test_report_named_json(run_tests, pytester):
+    """The other file stands beside it."""
+    run_tests(LEAKING, "--flowsecrets-report=leaks.json")
+    assert json.loads((pytester.path / "leaks.json").read_text())[0]["name"] == "TOKEN"
+    assert json.loads((pytester.path / "leaks.sarif").read_text())["version"] == "2.1.0"
+
+
+def test_known_by_name(run_tests, monkeypatch):
+    """Variables that the ini file names, by globs too; short and common values do not count."""
+    for name, value in {"CI_TOKEN": "tok-aaaaaa-111", "DEPLOY_KEY": "key-bbbbbb-222", "OTHER": "other-cccc-333", "B_TOKEN": "abc", "C_TOKEN": "localhost"}.items():
+        monkeypatch.setenv(name, value)
+    source = "import os\ndef test_it():\n    for name in ('CI_TOKEN', 'DEPLOY_KEY', 'OTHER', 'B_TOKEN', 'C_TOKEN'): print(os.environ[name])\n"
+    result = run_tests(source, "-rP", ini="[pytest]\nflowsecrets_known = *_TOKEN DEPLOY_KEY\n")
+    result.stdout.fnmatch_lines(["flowsecrets: 2 secrets known", "[[]secret CI_TOKEN[]]", "[[]secret DEPLOY_KEY[]]", "other-cccc-333", "abc", "localhost"])
+
+
+def test_known_by_prefects_variables(run_tests, monkeypatch):
+    """Also when they are not visible to the tests."""
+    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__TOKEN", TOKEN)
+    result = run_tests(f"def test_it(): print('{TOKEN}')", "-rP")
+    result.stdout.fnmatch_lines(["[[]secret TOKEN[]]"])
+
+
+def test_known_by_the_fixtures(run_tests):
+    """Whatever a test gives, parts of structured values too."""
+    source = """
+def test_it(local_secrets, prefect_home, secret_leaks):
+    local_secrets["ONE"] = {"user": {"password": "part-of-a-dict"}}
+    local_secrets.setenv("TWO", "by-a-variable")
+    local_secrets.write_config("[context.secrets]\\nTHREE = 'by-a-config-file'\\n[cloud]\\nauth_token = 'by-the-cloud-section'")
+    secret_leaks.add("by-hand")
+    secret_leaks.add("xy", name="SHORT")
+    print("part-of-a-dict by-a-variable by-a-config-file by-the-cloud-section by-hand xy")
+    assert {finding.name for finding in secret_leaks.found} == {"ONE", "TWO", "THREE", "cloud auth_token", "added 1", "SHORT"}
+"""
+    result = run_tests(source, "-rP")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["[[]secret ONE[]] [[]secret TWO[]] [[]secret THREE[]] [[]secret cloud auth_token[]] [[]secret added 1[]] [[]secret SHORT[]]"])
+
+
+def test_the_fixture(run_tests):
+    """Captured output, logs, watched files; it says what it has found and shows no value."""
+    source = f"""
+import logging, pytest, sys
+pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
+def test_none(secret_leaks):
+    print("nothing")
+    secret_leaks.assert_none()
+    assert secret_leaks.found == []
+    assert "{TOKEN}" not in repr(secret_leaks)
+def test_captured(secret_leaks):
+    print("{TOKEN}"); print("{TOKEN}", file=sys.stderr); logging.warning("{TOKEN}")
+    assert [finding.place for finding in secret_leaks.found] == ["captured stdout", "captured stderr", "captured log"]
+    with pytest.raises(AssertionError, match="^3 leaks of secrets:\\nsecret TOKEN, raw, in captured stdout"):
+        secret_leaks.assert_none()
+def test_watched(secret_leaks, tmp_path):
+    secret_leaks.watch(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "file.bin").write_bytes(b"\\xff" + b"{TOKEN}".hex().encode())
+    (found,) = secret_leaks.found
+    assert (found.name, found.form, found.place) == ("TOKEN", "hex", "file file.bin")
+    assert str(found).startswith("TOKEN (hex) in file file.bin: ")
+def test_still_captured(secret_leaks, capfd):
+    print("{TOKEN}")
+    secret_leaks.found
+    assert capfd.readouterr().out == "{TOKEN}\\n"
+def test_output_stays(secret_leaks):
+    print("before")
+    secret_leaks.assert_none()
+    print("after")
+    assert 0
+def test_strings_stay(local_secrets):
+    assert type(local_secrets["TOKEN"]) is str
+    assert local_secrets["TOKEN"] == "{TOKEN}"
+    assert "{TOKEN}" not in repr(local_secrets)
+"""
+    result = run_tests(source)
+    result.assert_outcomes(passed=5, failed=1)
+    result.stdout.fnmatch_lines(["before", "after"])
+
+
+def test_searching_things(run_tests):
+    """Data, exceptions, objects."""
+    source = f"""
+import pytest
+pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
+class State:
+    def __init__(self): self.message, self.number, self.again = "failed with {TOKEN}", 1, self
+def test_it(secret_leaks):
+    assert [found.place for found in secret_leaks.search({{"env": [b"{TOKEN}"], "{TOKEN}": 1}})] == ["searched env", "searched"]
+    assert [found.place for found in secret_leaks.search(State())] == ["searched State message"]
+    error = RuntimeError("outer"); error.__cause__ = ValueError("{TOKEN}")
+    (found,) = secret_leaks.search(error, "result")
+    assert found.place == "result"
+    assert secret_leaks.search(State, "class") == secret_leaks.search(None) == []
+"""
+    run_tests(source).assert_outcomes(passed=1)
+
+
+def test_reports_that_raise(run_tests, pytester):
+    """Whatever other plugins put into reports, the run goes on."""
+    pytester.makeconftest(
+        """
+import pytest
+class Repr:
+    def toterminal(self, tw): raise RuntimeError("no")
+    def __str__(self): raise RuntimeError("no")
+class Frozen:
+    __slots__ = ("told",)
+    def toterminal(self, tw): tw.line(self.told)
+    def __str__(self): return self.told
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call":
+        report.extra_data = {1: [item.own, {"deep": (item.own,)}]} if hasattr(item, "own") else None
+        if item.name == "test_raises": report.longrepr = Repr()
+        if item.name == "test_slots":
+            report.longrepr = Frozen(); report.longrepr.told = TOKEN
+"""
+        + f"\nTOKEN = '{TOKEN}'\n"
+    )
+    source = f"""
+import pytest
+pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
+def test_raises(): assert 0
+def test_slots(request): assert 0
+def test_data(request):
+    request.node.own = "{TOKEN}"
+"""
+    result = run_tests(source, "-rA")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*[[]withheld: it could not be masked[]]*", "[[]secret TOKEN[]]"])
+    result.stdout.no_fnmatch_line(f"*{TOKEN}*")
+
+
+def test_names_can_still_be_selected(run_tests):
+    """By the printed id, by -k with the value, by --lf; also under xdist."""
+    source = f"""
+import pytest
+@pytest.mark.parametrize("x", ["{TOKEN}", "{TOKEN}", "other"])
+@pytest.mark.secrets(TOKEN="{TOKEN}")
+def test_it(x): assert x == "other"
+"""
+    first = run_tests(source, "-v", "-p", "cacheprovider")
+    first.assert_outcomes(passed=1, failed=2)
+    ids = [line.split(" FAILED")[0] for line in first.outlines if " FAILED" in line]
+    assert len(set(ids)) == 2
+    assert all("[secret TOKEN]" in name for name in ids)
+    run_tests(None, ids[0]).assert_outcomes(failed=1)
+    run_tests(None, "--lf").assert_outcomes(failed=2)
+    run_tests(None, "-k", TOKEN).assert_outcomes(failed=2, deselected=1)
+    pytest.importorskip("xdist")
+    run_tests(None, "-p", "xdist", "-n2").assert_outcomes(passed=1, failed=2)
+
+
+def test_an_unwatched_run_imports_nothing(run_tests):
+    """No secret, no forms, no finder."""
+    source = "import sys\ndef test_it():\n    assert [name for name in sys.modules if name.startswith('pytest_flowsecrets.leaks.') and name.split('.')[2] in ('forms', 'find', 'index', 'redact', 'reports', 'fixture')] == []\n"
+    run_tests(source).assert_outcomes(passed=1)

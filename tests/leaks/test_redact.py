@@ -1,0 +1,244 @@
+"""Forms, finding and masking, without pytest."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pydoc_data.topics
+import random
+import string
+import sys
+
+import pytest
+
+from pytest_flowsecrets.leaks.find import Finder
+from pytest_flowsecrets.leaks.forms import forms_of
+from pytest_flowsecrets.leaks.redact import WITHHELD, Redactor
+
+from .disguises import FORMS, value_of
+
+TOKEN = "ghp_abcDEF0123456789xyzQRS"
+
+
+def redactor(*values, **named):
+    return Redactor({**{value: (f"S{number}",) for number, value in enumerate(values)}, **{v: (n,) for n, v in named.items()}})
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_form_is_masked(form):
+    """Also inside another text."""
+    value = value_of("redact", form)
+    told = FORMS[form][1](value)
+    masked = redactor(TOKEN=value).redact(f"before {told} after")
+    assert "[secret TOKEN]" in masked
+    assert masked.startswith("before ")
+    assert masked.endswith(" after")
+    assert value[:8] not in masked
+
+
+def test_a_text_without_secrets_is_the_same_object():
+    """Nothing is copied."""
+    text = "nothing to see " * 1000
+    assert redactor(TOKEN).redact(text) is text
+    assert redactor().redact(text) is text
+    data = text.encode()
+    assert redactor(TOKEN).redact_bytes(data) is data
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (TOKEN, "[secret S0]"),
+        (f"x{TOKEN}y", "x[secret S0]y"),
+        (f"{TOKEN}{TOKEN}", "[secret S0][secret S0]"),
+        (TOKEN[:8], "[secret S0]"),
+        (TOKEN[:7], TOKEN[:7]),
+        (f"{TOKEN[:20]}!", "[secret S0]!"),
+        (f"é{TOKEN}€ {TOKEN}", "é[secret S0]€ [secret S0]"),
+        ("'ghp_abc '\n  'DEF0123456789xyzQRS'", "'[secret S0]'"),
+        ("E   ghp_abcDEF012\nE       3456789xyzQRS", "E   [secret S0]"),
+        ("\x1b[31mghp_\x1b[0mabcDEF0123456789xyzQRS", "\x1b[31m[secret S0]"),
+    ],
+)
+def test_examples(text, masked):
+    """What stands in the place of a token, and what stays."""
+    assert redactor(TOKEN).redact(text) == masked
+
+
+def test_secrets_that_contain_each_other_or_overlap():
+    """The longer one is named; of two that overlap both are."""
+    both = redactor("abcdefghijkl", "cdefghij")
+    assert both.redact("abcdefghijkl cdefghij") == "[secret S0] [secret S1]"
+    assert redactor("0123456789", "56789abcde").redact("0123456789abcde") == "[secret S0][secret S1]"
+
+
+@pytest.mark.parametrize("value", [r"a.*b+c?[x](y){2}|\d^$", "\\" * 8, "(((((((((", "[secret S0]", "secret", "[hidden 1]", "........."])
+def test_odd_secrets(value):
+    """Regex metacharacters, and what a mask is made of."""
+    mine = redactor(value)
+    once = mine.redact(f"a {value} b")
+    assert value not in once
+    assert mine.redact(once) == once
+
+
+def test_a_name_that_is_a_value():
+    """The mask does not show it."""
+    assert redactor(TOKENTOKEN="TOKENTOKEN").redact("x TOKENTOKEN") == "x [secret #1]"
+
+
+def test_a_mask_that_makes_another_secret():
+    """What comes out is looked through again."""
+    mine = redactor(A="0123456789", B="x[secret A]y")
+    assert mine.redact("x0123456789y") == "[secret B]"
+
+
+def test_what_cannot_be_masked_is_withheld():
+    """Each mask makes another secret."""
+    mine = redactor(**{chr(65 + number): f"+{'-' * 8}{number}" for number in range(3)})
+    mine.mask = lambda _: "+--------0"
+    assert mine.redact("+--------1") == WITHHELD
+    assert mine.redact_bytes(b"+--------1") == b""
+
+
+def test_piece_borders():
+    """A secret may begin in one piece of a large text and end in the next."""
+    for shift in range(0, 40, 3):
+        text = "x" * ((1 << 18) - shift) + TOKEN + "é" + "x" * 1000
+        assert redactor(TOKEN).redact(text) == text.replace(TOKEN, "[secret S0]")
+
+
+def test_lone_surrogates_and_binary():
+    """Masked where they stand, the rest kept."""
+    odd = "\ud800" + TOKEN + "\udcff"
+    assert redactor(TOKEN).redact(odd) == "\ud800[secret S0]\udcff"
+    assert redactor("tok\udcffen\udc80 value").redact("a tok\udcffen\udc80 value b") == "a [secret S0] b"
+    data = bytes(range(256))
+    assert redactor(TOKEN).redact_bytes(data + TOKEN.encode() + data) == data + b"[secret S0]" + data
+
+
+def test_a_line_of_fifty_megabytes():
+    """Is no trouble."""
+    line = "0123456789" * 5_000_000 + TOKEN
+    assert redactor(TOKEN).redact(line).endswith("789[secret S0]")
+
+
+def test_short_secrets_that_somebody_asked_for():
+    """Of one to six characters."""
+    assert redactor("ab", "abc", "12345", "qwerty").redact("ab abc 12345 xqwerty") == "[secret S0] [secret S1] [secret S2] x[secret S3]"
+
+
+def test_ordinary_beginnings_are_no_leak():
+    """A scheme or the header of a key alone says nothing."""
+    url, key = "https://hooks.example/T00/B00/XyZ12345", f"-----BEGIN RSA PRIVATE KEY-----\n{'MIIEabc' * 9}\n-----END RSA PRIVATE KEY-----\n"
+    mine = redactor(url, key)
+    for text in ("https://hooks.example/docs", "-----BEGIN RSA PRIVATE KEY-----", base64.b64encode(b"https://other").decode()):
+        assert mine.redact(text) is text
+    assert mine.redact(f"<{url}>") == "<[secret S0]>"
+    assert mine.redact(url[:20] + "...") == "[secret S0]..."
+
+
+def test_short_cuts_need_an_ellipsis():
+    """Half of a value that is short."""
+    mine = redactor("s3cr3t-12")
+    assert mine.redact("s3cr3 s3cr3...") == "s3cr3 [secret S0]..."
+    assert mine.redact("...3t-12 3t-12") == "...[secret S0] 3t-12"
+    assert mine.redact("s3cr3…") == "[secret S0]…"
+
+
+def test_false_payloads():
+    """What begins like a compressed payload and is none."""
+    mine = redactor(TOKEN)
+    for text in ("H4sI", "eJw" * 50, "H4sI" + "A" * 200, "eJy!"):
+        assert mine.redact(text) is text
+
+
+def test_a_stream_of_lines():
+    """A value that is written line by line is masked from its first eight characters on."""
+    mine, before, shown = redactor(TOKEN), "", ""
+    for part in ("token: ghp_abcDE", "\n", "F01234", "\n", "56789xyzQRS", "\n", "done\n"):
+        text, before = mine.redact_next(before, part, [])
+        shown += text
+    assert before == ""
+    assert "F0" not in shown
+    assert "yz" not in shown
+    assert shown.endswith("done\n")
+
+
+def test_names_are_shown_safely():
+    """A name may hold anything."""
+    assert redactor(**{"a\nb\x1b[31m": TOKEN}).redact(TOKEN) == "[secret a\\nb\\x1b[31m]"
+    assert repr(redactor(TOKEN)) == "<Redactor <Finder of 1 values>>"
+
+
+def test_more_values_later():
+    """Names can change, values are added."""
+    finder = Finder({TOKEN: ("A",)})
+    finder.update({TOKEN: ("A", "B"), "another-value": ("C",)})
+    assert [match.names for match in finder.find(f"{TOKEN} another-value")] == [("A", "B"), ("C",)]
+
+
+def test_no_false_alarm_over_the_documentation_of_the_standard_library():
+    """With 200 tokens as services make them."""
+    chance = random.Random(7)
+    kinds = [string.ascii_letters + string.digits, "0123456789abcdef", string.ascii_letters + string.digits + "+/", string.ascii_uppercase]
+    tokens = {"".join(chance.choice(kinds[number % 4]) for _ in range(12 + number % 40)) for number in range(200)}
+    finder = Finder({token: ("T",) for token in tokens})
+    texts = [*pydoc_data.topics.topics.values()]
+    for module in list(sys.modules.values()):
+        for thing in [module, *vars(module).values()]:
+            text = getattr(thing, "__doc__", None)
+            texts += [text] if isinstance(text, str) else []
+    assert [match for match in finder.find("\n".join(dict.fromkeys(texts)))] == []
+
+
+hypothesis = pytest.importorskip("hypothesis")
+st = hypothesis.strategies
+
+VALUES = st.lists(st.text(min_size=6, max_size=40).filter(lambda text: len(text.strip()) >= 6), min_size=1, max_size=4, unique=True)
+FILLING = st.text(max_size=30)
+
+
+@hypothesis.given(VALUES, st.data())
+def test_nothing_of_a_generated_secret_is_left(values, data):
+    """No form of any secret stands in the text; doing it again changes nothing."""
+    mine = Redactor({value: (f"S{number}",) for number, value in enumerate(values)})
+    every = [form.text.decode("utf-8", "surrogatepass") for value in values for form in forms_of(value)]
+    parts = data.draw(st.lists(st.one_of(FILLING, st.sampled_from(every)), max_size=8))
+    text = "".join(parts)
+    masked = mine.redact(text)
+    assert not [form for form in every if form in masked]
+    assert mine.redact(masked) is masked
+    assert masked is text or masked != text
+
+
+@hypothesis.given(VALUES, st.text(max_size=200))
+def test_a_text_is_changed_only_where_a_secret_is(values, text):
+    """No finding, no change; a finding, another text."""
+    mine = Redactor({value: (f"S{number}",) for number, value in enumerate(values)})
+    assert (mine.redact(text) is text) == (not mine.find(text))
+
+
+@hypothesis.given(st.binary(max_size=300), st.text(min_size=8, max_size=20))
+def test_bytes(data, value):
+    """Any bytes around a secret."""
+    mine = Redactor({value: ("S",)})
+    inside = value.encode("utf-8", "surrogatepass")
+    assert inside not in mine.redact_bytes(data + inside + data)
+
+
+@hypothesis.given(st.text(min_size=8, max_size=30), st.integers(0, 5), st.integers(0, 40))
+def test_base64_at_any_place_of_a_longer_text(value, before, after):
+    """The three alignments."""
+    data = b"x" * before + value.encode("utf-8", "surrogatepass") + b"y" * after
+    masked = Redactor({value: ("S",)}).redact(base64.b64encode(data).decode())
+    assert "[secret S]" in masked or len(value.strip()) < 6
+
+
+@hypothesis.given(st.recursive(st.text(min_size=10, max_size=20), lambda inner: st.lists(inner, min_size=1) | st.dictionaries(st.text(), inner, min_size=1), max_leaves=5))
+def test_json_in_json(data):
+    """Leaves of data that is dumped twice."""
+    from pytest_flowsecrets.leaks.known import texts_of
+
+    leaves = [text for text in texts_of(data) if len(text.strip()) >= 6]
+    masked = Redactor({leaf: ("S",) for leaf in leaves}).redact(json.dumps(json.dumps(data)))
+    assert not [leaf for leaf in leaves if leaf in masked]
