@@ -1,4 +1,4 @@
-"""Which executor's tasks see which secret: each cell of the table in docs/how-to/flow-runs.md.
+"""Which executor's tasks see which secret: each cell of the table in docs/how-to/real-runs.md.
 
 A task sees the secrets of the flow run, whatever runs it, and instead of what its worker's own environment defines. For
 a missing one the worker's own ``backend`` decides: a Dask worker that was started without settings has ``cloud``, and
