@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
     from pytest_flowsecrets.backend.faults import Fault, FaultedOperation, Faults
     from pytest_flowsecrets.backend.journal import RecordedRequest, Requests
-    from pytest_flowsecrets.backend.runs import FlowRun
+    from pytest_flowsecrets.backend.runs import FlowRun, Log
     from pytest_flowsecrets.backend.tenants import Tenant
     from pytest_flowsecrets.clock import FlowClock, frozen_clock
     from pytest_flowsecrets.errors import (
@@ -59,6 +59,7 @@ __all__ = [
     "FlowSecretsError",
     "IsolationEnded",
     "LocalSecrets",
+    "Log",
     "PrefectHome",
     "PrefectNotInstalled",
     "RecordedRequest",
@@ -94,6 +95,7 @@ _HOMES = {
     "isolated_prefect": "pytest_flowsecrets.isolation.stack",
     "ClusterSecrets": "pytest_flowsecrets.routes.cluster",
     "FlowRun": "pytest_flowsecrets.backend.runs",
+    "Log": "pytest_flowsecrets.backend.runs",
     "FlowEnvironment": "pytest_flowsecrets.routes.environment",
     "flow_environment": "pytest_flowsecrets.routes.request",
 }

@@ -29,9 +29,6 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
 
     Args:
         namespace: where the pods of flow runs look.
-
-    Attributes:
-        config_maps: the ConfigMaps, in the same way.
     """
 
     def __init__(self, namespace: str = "default", *, kind: str = "Secret", objects: Any = None) -> None:
@@ -40,7 +37,7 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
 
     @property
     def config_maps(self) -> ClusterSecrets:
-        """The ConfigMaps of the same cluster."""
+        """The ConfigMaps of the same cluster, in the same way."""
         return ClusterSecrets(self.namespace, kind="ConfigMap", objects=self._objects)
 
     def __repr__(self) -> str:

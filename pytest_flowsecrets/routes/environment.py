@@ -113,7 +113,7 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
         return f"<FlowEnvironment of {self.agent} {self.version}: {', '.join(sorted(self.variables))}>"
 
     def origin(self, name: str) -> str:
-        """Where the text of a variable comes from, one of :data:`ORIGINS`.
+        """Where the text of a variable comes from: ``host``, ``template``, ``overrides``, ``default``, ``agent``, ….
 
         Raises:
             KeyError: there is no such variable.

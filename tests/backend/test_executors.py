@@ -1,4 +1,4 @@
-"""Which executor's tasks see which secret: each cell of the table in docs/how-to/flow-runs.md.
+"""Which executor's tasks see which secret: each cell of the table in docs/how-to/real-runs.md.
 
 A task sees the secrets of the flow run, whatever runs it, and instead of what its worker's own environment defines. For
 a missing one the worker's own ``backend`` decides: a Dask worker that was started without settings has ``cloud``, and
@@ -164,3 +164,32 @@ def test_flow_run_with_a_context(flow, real_prefect, executor):
         pytest.skip("forks this very process; shown by the flow runs above")
     state = flow.run(expected={"TOKEN": "x"}, context={"secrets": {"TOKEN": "x"}})
     assert state.is_successful()
+
+
+def test_prefect_run_execute(prefect_cloud, local_secrets, tmp_path):
+    """``prefect run --execute`` has the secrets of its own environment, and never asks Cloud, unlike an agent's run."""
+    from prefect import Flow, task
+    from prefect.client import Secret
+    from prefect.run_configs import UniversalRun
+    from prefect.storage import Local
+
+    @task
+    def read():
+        return Secret("TOKEN").get()
+
+    with Flow("executed", storage=Local(directory=str(tmp_path)), run_config=UniversalRun()) as flow:
+        read()
+    client = prefect_cloud.client
+    client.create_project("p")
+    client.register(flow, "p", no_url=True)
+    prefect_cloud.secrets.set("TOKEN", "of Cloud")
+    command = [sys.executable, "-Wignore", "-m", "prefect", "run", "--name", "executed", "--execute", "--quiet"]
+
+    def states():
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return sorted(row["state"] for row in prefect_cloud.world.store.all("flow_run"))
+
+    assert states() == ["Failed"]
+    assert not [request for request in prefect_cloud.requests if "secret_value" in request.fields]
+    local_secrets.setenv("TOKEN", "of the environment")
+    assert states() == ["Failed", "Success"]
