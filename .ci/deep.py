@@ -64,7 +64,7 @@ def replay(arguments: argparse.Namespace) -> int:
     with arguments.file.open(encoding="ascii") as file:
         for line in islice(file, arguments.first, arguments.last):
             told.compare(told.real, json.loads(line))
-    return told.tell(arguments.file.stem, first=arguments.first, last=arguments.last)
+    return told.tell(arguments.file.stem, lines=f"{arguments.first}-{arguments.last}")
 
 
 class Told:
@@ -91,7 +91,7 @@ class Told:
         """Print what came of it."""
         what = {"property": name, "prefect": self.real.version, "python": platform.python_version(), **more}
         counts = {"compared": self.compared, "aside": self.aside, "different": len(self.different)}
-        print(json.dumps({**what, **counts, "first": self.different[:SHOWN]}))
+        print(json.dumps({**what, **counts, "shown": self.different[:SHOWN]}))
         return int(bool(self.different))
 
 
