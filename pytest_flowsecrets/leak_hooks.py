@@ -1,8 +1,8 @@
 """The second part of the pytest plugin: its hooks against leaks. ``plugin.py`` registers it.
 
 Texts are masked as early as they can be: names of tests when they are collected, reports when they are made and again
-before anybody hears of them (an xdist worker masks before it sends), warnings when they are recorded, what is written to
-the terminal and to log files when it is written. At the end the files that the run has written are looked through.
+before anybody hears of them (an xdist worker masks before it sends), warnings when they are recorded, what goes to the
+terminal and to log files when it is written. At the end the files that the run has written are looked through.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ class LastLook:
 
 @pytest.fixture
 def secret_leaks(request: pytest.FixtureRequest) -> Iterator[SecretLeaks]:
-    """What leaked in this test: ``.found``, ``.assert_none()``, ``.watch(path)``, ``.search(thing)``, ``.add(value)``."""
+    """What leaked in this test: ``.found``, ``.assert_none()``, ``.watch()``, ``.search()``, ``.add()``."""
     from pytest_flowsecrets.leaks.fixture import SecretLeaks
 
     try:

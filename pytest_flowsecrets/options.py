@@ -61,7 +61,7 @@ OPTIONS: Dict[str, Option] = {
         Option(
             "leaks",
             "mask",
-            "where a known secret leaks: mask it; also tell it at the end (warn), also fail the test (fail), or nothing (off)",
+            "what happens where a known secret leaks: it is masked; told too (warn), or the test fails (fail)",
             ("fail", "warn", "mask", "off"),
         ),
         Option("report", None, "write what leaked to this file, as SARIF, and as JSON beside it"),

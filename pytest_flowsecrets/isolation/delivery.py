@@ -17,7 +17,7 @@ from pytest_flowsecrets.isolation import config_text
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX, put_back, secret_of, variable_for, visible
 from pytest_flowsecrets.isolation.home import EFFECTIVE_BACKEND, EFFECTIVE_CONFIG, write_private
 from pytest_flowsecrets.isolation.spelling import as_text
-from pytest_flowsecrets.leaks.known import known
+from pytest_flowsecrets.leaks.known import register
 
 Content = Dict[str, Any]
 
@@ -49,8 +49,8 @@ class Delivery:
         """
         texts = {checked(name): as_text(name, value) for name, value in values.items()}
         for name, text in texts.items():
-            known.register(name, text)
-            known.register(name, values[name])
+            register(name, text)
+            register(name, values[name])
         self.take(texts)
         for name, text in texts.items():
             variable = None if in_file else variable_for(name, text, self._version)
@@ -92,7 +92,7 @@ class Delivery:
             ) from None
         self.variables[variable] = text
         if variable.startswith(SECRETS_PREFIX):
-            known.register(variable[len(SECRETS_PREFIX) :], text)
+            register(variable[len(SECRETS_PREFIX) :], text)
 
     def unset_variable(self, variable: str) -> None:
         """Remove a variable from the environment."""

@@ -7,7 +7,6 @@ traceback, by ``pprint`` (which closes and opens quotes), by the lines of base64
 from __future__ import annotations
 
 import re
-from os.path import commonprefix
 from typing import NamedTuple, Optional, Tuple
 
 JOINT = re.compile(rb"\n|\\[\\]*[nr]|\x1b\[[0-9;]*m|&#1[03];")  # what every break holds
@@ -121,6 +120,8 @@ def _gap_before(data: bytes, at: int) -> int:
 
 
 def _common(one: bytes, other: bytes) -> int:
-    if one == other:
-        return len(one)
-    return len(commonprefix([one, other]))
+    """How many bytes two texts have in common at their beginnings."""
+    size = min(len(one), len(other))
+    if one[:size] == other[:size]:
+        return size
+    return next(place for place in range(size) if one[place] != other[place])

@@ -24,7 +24,9 @@ class SecretLeaks:
 
     def __init__(self, run: Run, item: Any) -> None:
         if not run.watching:
-            raise UsageError("secret_leaks needs --flowsecrets-leaks=mask, warn or fail; in the mode off nothing is known")
+            raise UsageError(
+                "secret_leaks needs --flowsecrets-leaks=mask, warn or fail; in the mode off nothing is known"
+            )
         self._run, self._item = run, item
         self._watched: List[Path] = []
         self._added = 0
@@ -61,7 +63,7 @@ class SecretLeaks:
 
     @property
     def found(self) -> List[Finding]:
-        """What has leaked so far: in reports, warnings, captured output, log, watched files, and where one has searched."""
+        """What has leaked so far: in reports, captured output, log, watched files, and where one has searched."""
         self.look_at_watched()
         self._look_at_capture()
         for search in known.outlets:

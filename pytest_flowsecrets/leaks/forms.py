@@ -18,7 +18,9 @@ Encoder = Callable[[str], str]
 CUT = 8  # characters: so much of a value's beginning or end is a leak of it
 _HEX_CUT, _SHORTEST_CUT, _SHORTEST_HALF = 12, 7, 4
 _LONG = 20_000  # characters; of a longer value only the usual forms are made
-_HEAD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|github_pat_|sk_(?:live|test)_|Bearer |Basic |-----BEGIN [A-Z0-9 ]+-----\s*")
+_HEAD = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://|github_pat_|sk_(?:live|test)_|Bearer |Basic |-----BEGIN [A-Z0-9 ]+-----\s*"
+)
 _TAIL = re.compile(r"\s*-----END [A-Z0-9 ]+-----\s*\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")  # the same in every form that escapes
 
@@ -89,7 +91,7 @@ def forms_of(value: str) -> List[Form]:
 def _cuts(value: str) -> _Cuts:
     """Where a value begins and ends to say something, and how much of it is a leak.
 
-    The rest of a URL is made of words that stand elsewhere too (hosts, paths), so its cuts count beside an ellipsis only.
+    The rest of a URL is made of words that stand elsewhere too (hosts, paths): its cuts count beside an ellipsis only.
     """
     found = _HEAD.match(value), _TAIL.search(value)
     head, tail = (len(match.group()) if match else 0 for match in found)

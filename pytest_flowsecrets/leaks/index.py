@@ -164,13 +164,17 @@ class Index:
         for shift in (0, 2) if self._second else ():
             yield from self._scan(data, self._second, shift)
 
-    def _scan(self, data: bytes, anchors: Dict[int, Set[Tuple[int, int]]], shift: int) -> Iterator[Tuple[int, Sequence[Place]]]:
+    def _scan(
+        self, data: bytes, anchors: Dict[int, Set[Tuple[int, int]]], shift: int
+    ) -> Iterator[Tuple[int, Sequence[Place]]]:
         for at in range(shift, len(data) - _WORD + 1, _CHUNK):
             words = array("I", data[at : at + (min(_CHUNK, len(data) - at) & -_WORD)])
             for number in _numbers_of(words, anchors):
                 yield from self._look_up(data, at + number * _WORD, anchors[words[number]])
 
-    def _look_up(self, data: bytes, at: int, offsets: Iterable[Tuple[int, int]]) -> Iterator[Tuple[int, Sequence[Place]]]:
+    def _look_up(
+        self, data: bytes, at: int, offsets: Iterable[Tuple[int, int]]
+    ) -> Iterator[Tuple[int, Sequence[Place]]]:
         for offset, size in offsets:
             start = at - offset
             places = self._windows.get(data[start : start + size]) if start >= 0 else None

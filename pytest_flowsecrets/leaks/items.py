@@ -38,14 +38,18 @@ def _marks_in(names: Dict[str, Any]) -> Iterator[Any]:
     owners += [vars(thing).get("pytestmark") for thing in list(names.values()) if hasattr(thing, "__dict__")]
     for marks in owners:
         for mark in marks if isinstance(marks, list) else [marks]:
-            mark = getattr(mark, "mark", mark)
-            if getattr(mark, "name", "") == "secrets" and hasattr(mark, "kwargs"):
-                yield mark
+            plain = getattr(mark, "mark", mark)
+            if getattr(plain, "name", "") == "secrets" and hasattr(plain, "kwargs"):
+                yield plain
 
 
 def allowed_by(node: Any) -> List[Tuple[str, Tuple[str, ...]]]:
     """What the ``allow_leaks`` marks of a test allow: names, ``*`` for all, and places, none for all."""
-    return [_allowed(name, mark.kwargs.get("where", ())) for mark in node.iter_markers("allow_leaks") for name in mark.args or "*"]
+    return [
+        _allowed(name, mark.kwargs.get("where", ()))
+        for mark in node.iter_markers("allow_leaks")
+        for name in mark.args or "*"
+    ]
 
 
 def _allowed(name: str, where: Any) -> Tuple[str, Tuple[str, ...]]:

@@ -20,7 +20,9 @@ _PLACES = {
     "user_properties": "property",
 }
 
-_LIVE = frozenset({"call", "result", "item", "_id", "nodeid"})  # not shown: what the reporters use is in the other attributes
+_LIVE = frozenset(
+    {"call", "result", "item", "_id", "nodeid"}
+)  # not shown: what the reporters use is in the other attributes
 
 
 def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str, *, keep_id: bool = False) -> None:

@@ -1,14 +1,15 @@
 """The files that a run writes: the log file is masked as it is written, the others once the run is over.
 
-Reporters write what they were told by reports, which are masked; but some are also told by fixtures directly
-(``record_testsuite_property``), by variables of the environment (pytest-metadata) or by the trace of ``--debug``. Where a
-file of text still holds a secret, it is written anew; an example in Hypothesis' database, which is binary, is removed.
+Reporters write what they are told by reports, which are masked; but some are also told by fixtures directly
+(``record_testsuite_property``), by variables of the environment (pytest-metadata) or by the trace of ``--debug``. Where
+a file of text still holds a secret, it is written anew; an example in Hypothesis' database is removed.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator
 
@@ -40,11 +41,9 @@ class WrittenFiles:
     def mask(self) -> None:
         """Mask every file that was written since."""
         for path in self._paths():
-            try:
+            with suppress(OSError):  # it is gone, or not ours
                 if path.is_file() and path.stat().st_mtime >= self._began and path.stat().st_size <= _LARGEST:
                     self._mask_file(path)
-            except OSError:  # it is gone, or not ours
-                continue
 
     def _paths(self) -> Iterator[Path]:
         option = self._config.option

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, MutableMapping, Optional, Tuple, Union
 
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.leaks.known import known
 from pytest_flowsecrets.routes import manifests
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
                 raise UsageError(f"{kind} {name}: {key!r} can be no key: use letters, digits, -, _ and .")
             if not isinstance(value, (str, bytes)):
                 raise UsageError(f"{kind} {name}: {key} is text, not {type(value).__name__}: put it in quotes")
+            if kind == "Secret":
+                known.register(f"{name} {key}", os.fsdecode(value))
         self._objects[kind, namespace, name] = {key: os.fsdecode(value) for key, value in data.items()}
 
 

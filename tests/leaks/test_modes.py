@@ -25,7 +25,9 @@ def test_mask(run_tests):
     """The default: masked, and nothing else."""
     result = run_tests(LEAKING, "-rP")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["*leaks=mask (default)*", "flowsecrets: 1 secret known", "the token is [[]secret TOKEN[]]"])
+    result.stdout.fnmatch_lines(
+        ["*leaks=mask (default)*", "flowsecrets: 1 secret known", "the token is [[]secret TOKEN[]]"]
+    )
     result.stdout.no_fnmatch_line("*leaked secrets*")
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
 
@@ -42,7 +44,12 @@ def test_fail(run_tests):
     result = run_tests(LEAKING, ini="[pytest]\nflowsecrets_leaks = fail")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["1 leak of secrets:", "secret TOKEN, raw, in captured stdout:", "    the token is [[]secret TOKEN[]]", "    to prevent it: do not print*"]
+        [
+            "1 leak of secrets:",
+            "secret TOKEN, raw, in captured stdout:",
+            "    the token is [[]secret TOKEN[]]",
+            "    to prevent it: do not print*",
+        ]
     )
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
 
@@ -80,7 +87,9 @@ def test_off(run_tests):
 
 def test_a_wrong_mode(run_tests):
     """Is refused."""
-    run_tests(LEAKING, "--flowsecrets-leaks=some").stderr.fnmatch_lines(["ERROR: --flowsecrets-leaks: 'some' is not one of*"])
+    run_tests(LEAKING, "--flowsecrets-leaks=some").stderr.fnmatch_lines(
+        ["ERROR: --flowsecrets-leaks: 'some' is not one of*"]
+    )
 
 
 def test_allowed(run_tests):
@@ -131,11 +140,26 @@ def test_report_named_json(run_tests, pytester):
 
 def test_known_by_name(run_tests, monkeypatch):
     """Variables that the ini file names, by globs too; short and common values do not count."""
-    for name, value in {"CI_TOKEN": "tok-aaaaaa-111", "DEPLOY_KEY": "key-bbbbbb-222", "OTHER": "other-cccc-333", "B_TOKEN": "abc", "C_TOKEN": "localhost"}.items():
+    for name, value in {
+        "CI_TOKEN": "tok-aaaaaa-111",
+        "DEPLOY_KEY": "key-bbbbbb-222",
+        "OTHER": "other-cccc-333",
+        "B_TOKEN": "abc",
+        "C_TOKEN": "localhost",
+    }.items():
         monkeypatch.setenv(name, value)
     source = "import os\ndef test_it():\n    for name in ('CI_TOKEN', 'DEPLOY_KEY', 'OTHER', 'B_TOKEN', 'C_TOKEN'): print(os.environ[name])\n"
     result = run_tests(source, "-rP", ini="[pytest]\nflowsecrets_known = *_TOKEN DEPLOY_KEY\n")
-    result.stdout.fnmatch_lines(["flowsecrets: 2 secrets known", "[[]secret CI_TOKEN[]]", "[[]secret DEPLOY_KEY[]]", "other-cccc-333", "abc", "localhost"])
+    result.stdout.fnmatch_lines(
+        [
+            "flowsecrets: 2 secrets known",
+            "[[]secret CI_TOKEN[]]",
+            "[[]secret DEPLOY_KEY[]]",
+            "other-cccc-333",
+            "abc",
+            "localhost",
+        ]
+    )
 
 
 def test_known_by_prefects_variables(run_tests, monkeypatch):
@@ -159,7 +183,11 @@ def test_it(local_secrets, prefect_home, secret_leaks):
 """
     result = run_tests(source, "-rP")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["[[]secret ONE[]] [[]secret TWO[]] [[]secret THREE[]] [[]secret cloud auth_token[]] [[]secret added 1[]] [[]secret SHORT[]]"])
+    result.stdout.fnmatch_lines(
+        [
+            "[[]secret ONE[]] [[]secret TWO[]] [[]secret THREE[]] [[]secret cloud auth_token[]] [[]secret added 1[]] [[]secret SHORT[]]"
+        ]
+    )
 
 
 def test_the_fixture(run_tests):
@@ -243,7 +271,7 @@ def pytest_runtest_makereport(item, call):
         if item.name == "test_slots":
             report.longrepr = Frozen(); report.longrepr.told = TOKEN
 """
-        + f"\nTOKEN = '{TOKEN}'\n"
+        f"\nTOKEN = '{TOKEN}'\n"
     )
     source = f"""
 import pytest

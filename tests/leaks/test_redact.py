@@ -21,7 +21,9 @@ TOKEN = "ghp_abcDEF0123456789xyzQRS"
 
 
 def redactor(*values, **named):
-    return Redactor({**{value: (f"S{number}",) for number, value in enumerate(values)}, **{v: (n,) for n, v in named.items()}})
+    return Redactor(
+        {**{value: (f"S{number}",) for number, value in enumerate(values)}, **{v: (n,) for n, v in named.items()}}
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -72,7 +74,9 @@ def test_secrets_that_contain_each_other_or_overlap():
     assert redactor("0123456789", "56789abcde").redact("0123456789abcde") == "[secret S0][secret S1]"
 
 
-@pytest.mark.parametrize("value", [r"a.*b+c?[x](y){2}|\d^$", "\\" * 8, "(((((((((", "[secret S0]", "secret", "[hidden 1]", "........."])
+@pytest.mark.parametrize(
+    "value", [r"a.*b+c?[x](y){2}|\d^$", "\\" * 8, "(((((((((", "[secret S0]", "secret", "[hidden 1]", "........."]
+)
 def test_odd_secrets(value):
     """Regex metacharacters, and what a mask is made of."""
     mine = redactor(value)
@@ -124,14 +128,24 @@ def test_a_line_of_fifty_megabytes():
 
 def test_short_secrets_that_somebody_asked_for():
     """Of one to six characters."""
-    assert redactor("ab", "abc", "12345", "qwerty").redact("ab abc 12345 xqwerty") == "[secret S0] [secret S1] [secret S2] x[secret S3]"
+    assert (
+        redactor("ab", "abc", "12345", "qwerty").redact("ab abc 12345 xqwerty")
+        == "[secret S0] [secret S1] [secret S2] x[secret S3]"
+    )
 
 
 def test_ordinary_beginnings_are_no_leak():
     """A scheme or the header of a key alone says nothing."""
-    url, key = "https://hooks.example/T00/B00/XyZ12345", f"-----BEGIN RSA PRIVATE KEY-----\n{'MIIEabc' * 9}\n-----END RSA PRIVATE KEY-----\n"
+    url, key = (
+        "https://hooks.example/T00/B00/XyZ12345",
+        f"-----BEGIN RSA PRIVATE KEY-----\n{'MIIEabc' * 9}\n-----END RSA PRIVATE KEY-----\n",
+    )
     mine = redactor(url, key)
-    for text in ("https://hooks.example/docs", "-----BEGIN RSA PRIVATE KEY-----", base64.b64encode(b"https://other").decode()):
+    for text in (
+        "https://hooks.example/docs",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        base64.b64encode(b"https://other").decode(),
+    ):
         assert mine.redact(text) is text
     assert mine.redact(f"<{url}>") == "<[secret S0]>"
     assert mine.redact(url[:20] + "...") == "[secret S0]..."
@@ -180,21 +194,28 @@ def test_more_values_later():
 def test_no_false_alarm_over_the_documentation_of_the_standard_library():
     """With 200 tokens as services make them."""
     chance = random.Random(7)
-    kinds = [string.ascii_letters + string.digits, "0123456789abcdef", string.ascii_letters + string.digits + "+/", string.ascii_uppercase]
+    kinds = [
+        string.ascii_letters + string.digits,
+        "0123456789abcdef",
+        string.ascii_letters + string.digits + "+/",
+        string.ascii_uppercase,
+    ]
     tokens = {"".join(chance.choice(kinds[number % 4]) for _ in range(12 + number % 40)) for number in range(200)}
-    finder = Finder({token: ("T",) for token in tokens})
+    finder = Finder(dict.fromkeys(tokens, ("T",)))
     texts = [*pydoc_data.topics.topics.values()]
     for module in list(sys.modules.values()):
         for thing in [module, *vars(module).values()]:
             text = getattr(thing, "__doc__", None)
             texts += [text] if isinstance(text, str) else []
-    assert [match for match in finder.find("\n".join(dict.fromkeys(texts)))] == []
+    assert list(finder.find("\n".join(dict.fromkeys(texts)))) == []
 
 
 hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
 
-VALUES = st.lists(st.text(min_size=6, max_size=40).filter(lambda text: len(text.strip()) >= 6), min_size=1, max_size=4, unique=True)
+VALUES = st.lists(
+    st.text(min_size=6, max_size=40).filter(lambda text: len(text.strip()) >= 6), min_size=1, max_size=4, unique=True
+)
 FILLING = st.text(max_size=30)
 
 
@@ -234,11 +255,17 @@ def test_base64_at_any_place_of_a_longer_text(value, before, after):
     assert "[secret S]" in masked or len(value.strip()) < 6
 
 
-@hypothesis.given(st.recursive(st.text(min_size=10, max_size=20), lambda inner: st.lists(inner, min_size=1) | st.dictionaries(st.text(), inner, min_size=1), max_leaves=5))
+@hypothesis.given(
+    st.recursive(
+        st.text(min_size=10, max_size=20),
+        lambda inner: st.lists(inner, min_size=1) | st.dictionaries(st.text(), inner, min_size=1),
+        max_leaves=5,
+    )
+)
 def test_json_in_json(data):
     """Leaves of data that is dumped twice."""
     from pytest_flowsecrets.leaks.known import texts_of
 
     leaves = [text for text in texts_of(data) if len(text.strip()) >= 6]
-    masked = Redactor({leaf: ("S",) for leaf in leaves}).redact(json.dumps(json.dumps(data)))
+    masked = Redactor(dict.fromkeys(leaves, ("S",))).redact(json.dumps(json.dumps(data)))
     assert not [leaf for leaf in leaves if leaf in masked]

@@ -1,4 +1,4 @@
-"""Each place where pytest writes text × each form of a secret: nothing that a run has written holds a trace of it.
+"""Each place where pytest writes text and each form of a secret: nothing that a run has written holds a trace of it.
 
 The project in ``places/`` is run by a real pytest; every byte it wrote is searched: terminal, JUnit, HTML, JSON, the
 report log, the log file, the cache, the names of temporary files. A cell of tox runs all forms, the others a few.
@@ -16,20 +16,36 @@ from pathlib import Path
 
 import pytest
 
-from . import disguises
-from .disguises import FEW, FORMS, name_of, traces_of, value_of
+from .disguises import FEW, FORMS, name_of, traces_of
 
 HERE = Path(__file__).parent
 WHOLE = os.environ.get("FLOWSECRETS_TORTURE") == "all"
 CHOSEN = list(FORMS) if WHOLE else FEW
-PLACES = re.findall(r"^def test_(\w+)\((?:told|fails_in_setup|fails_in_teardown|prints_around)", (HERE / "places" / "test_places.py").read_text(), re.M)
+PLACES = re.findall(
+    r"^def test_(\w+)\((?:told|fails_in_setup|fails_in_teardown|prints_around)",
+    (HERE / "places" / "test_places.py").read_text(),
+    re.MULTILINE,
+)
 REPORTERS = {
     "pytest_html.plugin": ["-p", "pytest_metadata.plugin", "--html=report.html", "--self-contained-html"],
     "pytest_jsonreport.plugin": ["-p", "pytest_metadata.plugin", "--json-report", "--json-report-file=report.json"],
     "pytest_reportlog.plugin": ["--report-log=log.json"],
     "pytest_subtests.plugin": [],
 }
-USUAL = ["-v", "-rA", "-l", "--durations=0", "-vv", "--setup-show", "--junit-xml=junit.xml", "--log-file=log.txt", "-o", "junit_logging=all", "-o", "junit_family=legacy"]
+USUAL = [
+    "-v",
+    "-rA",
+    "-l",
+    "--durations=0",
+    "-vv",
+    "--setup-show",
+    "--junit-xml=junit.xml",
+    "--log-file=log.txt",
+    "-o",
+    "junit_logging=all",
+    "-o",
+    "junit_family=legacy",
+]
 
 
 def _there(module):
@@ -59,7 +75,15 @@ def run_pytest(folder, *arguments, **environ):
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT", "PYTEST"))}
     ours = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "80"}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "pytest_flowsecrets.plugin", f"--basetemp={folder / 'temporary'}", *arguments],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "pytest_flowsecrets.plugin",
+            f"--basetemp={folder / 'temporary'}",
+            *arguments,
+        ],
         cwd=folder,
         env={**inherited, **ours, **environ},
         stdout=subprocess.PIPE,

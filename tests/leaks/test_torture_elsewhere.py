@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from .disguises import FORMS, name_of, traces_of, value_of
@@ -34,23 +32,43 @@ def test_literal(text):
 # name -> (files, arguments)
 RUNS = {
     "live": (
-        {"test_it.py": "def test_it():\n    print(ALL); sys.stderr.write(ALL); sys.stdout.buffer.write(ALL.encode())\n"},
+        {
+            "test_it.py": "def test_it():\n    print(ALL); sys.stderr.write(ALL); sys.stdout.buffer.write(ALL.encode())\n"
+        },
         ["-s"],
     ),
-    "live_lines": ({"test_it.py": "def test_it():\n    sys.stdout.writelines([ALL, '\\n'])\n"}, ["-s", "-p", "no:terminal"]),
-    "log_cli": ({"test_it.py": "def test_it():\n    logging.warning(ALL)\n"}, ["-o", "log_cli=true", "--log-cli-level=0"]),
+    "live_lines": (
+        {"test_it.py": "def test_it():\n    sys.stdout.writelines([ALL, '\\n'])\n"},
+        ["-s", "-p", "no:terminal"],
+    ),
+    "log_cli": (
+        {"test_it.py": "def test_it():\n    logging.warning(ALL)\n"},
+        ["-o", "log_cli=true", "--log-cli-level=0"],
+    ),
     "log_file": ({"test_it.py": "def test_it():\n    logging.warning(ALL)\n"}, ["--log-file=log.txt"]),
     "tee": ({"test_it.py": "def test_it():\n    print(ALL)\n"}, ["--capture=tee-sys"]),
     "capture_sys": ({"test_it.py": "def test_it():\n    print(ALL); assert 0\n"}, ["--capture=sys"]),
     **{
-        f"tb_{style}": ({"test_it.py": "def test_it():\n    raise ValueError(ALL)\n"}, [f"--tb={style}", "-rA", "--color=yes"])
+        f"tb_{style}": (
+            {"test_it.py": "def test_it():\n    raise ValueError(ALL)\n"},
+            [f"--tb={style}", "-rA", "--color=yes"],
+        )
         for style in ("long", "short", "line", "native", "auto", "no")
     },
-    "full_trace": ({"test_it.py": "def test_it():\n    here = ALL\n    assert here == 1\n"}, ["--full-trace", "-l", "-vv"]),
+    "full_trace": (
+        {"test_it.py": "def test_it():\n    here = ALL\n    assert here == 1\n"},
+        ["--full-trace", "-l", "-vv"],
+    ),
     "colours": ({"test_it.py": "def test_it():\n    assert {'a': ALL} == {'a': 1}\n"}, ["--color=yes", "-vv"]),
     "collect_only": ({"test_it.py": "@pytest.mark.parametrize('x', TOLD)\ndef test_it(x): pass\n"}, ["--collect-only"]),
-    "collect_quiet": ({"test_it.py": "@pytest.mark.parametrize('x', TOLD)\ndef test_it(x): pass\n"}, ["--collect-only", "-q"]),
-    "setup_plan": ({"test_it.py": "@pytest.fixture(params=TOLD)\ndef one(request): pass\ndef test_it(one): pass\n"}, ["--setup-plan"]),
+    "collect_quiet": (
+        {"test_it.py": "@pytest.mark.parametrize('x', TOLD)\ndef test_it(x): pass\n"},
+        ["--collect-only", "-q"],
+    ),
+    "setup_plan": (
+        {"test_it.py": "@pytest.fixture(params=TOLD)\ndef one(request): pass\ndef test_it(one): pass\n"},
+        ["--setup-plan"],
+    ),
     "broken_module": ({"test_it.py": "raise RuntimeError(ALL)\n"}, []),
     "module_skip": ({"test_it.py": "pytest.skip(ALL, allow_module_level=True)\n"}, ["-rs"]),
     "module_prints": ({"test_it.py": "print(ALL)\nraise RuntimeError\n"}, []),
@@ -62,11 +80,17 @@ RUNS = {
     "exit_early": ({"conftest.py": "def pytest_sessionstart():\n    pytest.exit(ALL)\n"}, []),
     "interrupt": ({"test_it.py": "def test_it():\n    raise KeyboardInterrupt(ALL)\n"}, ["--full-trace"]),
     "internal_error": (
-        {"conftest.py": "def pytest_runtest_logstart():\n    raise RuntimeError(ALL)\n", "test_it.py": "def test_it(): pass\n"},
+        {
+            "conftest.py": "def pytest_runtest_logstart():\n    raise RuntimeError(ALL)\n",
+            "test_it.py": "def test_it(): pass\n",
+        },
         [],
     ),
     "internal_error_xdist": (
-        {"conftest.py": "def pytest_runtest_logstart():\n    raise RuntimeError(ALL)\n", "test_it.py": "def test_it(): pass\n"},
+        {
+            "conftest.py": "def pytest_runtest_logstart():\n    raise RuntimeError(ALL)\n",
+            "test_it.py": "def test_it(): pass\n",
+        },
         ["-p", "xdist", "-n1"],
     ),
     "exit_xdist": ({"test_it.py": "def test_it():\n    pytest.exit(ALL)\n"}, ["-p", "xdist", "-n1"]),
@@ -78,16 +102,32 @@ RUNS = {
         },
         [],
     ),
-    "fixtures": ({"conftest.py": "def one(): pass\none.__doc__ = ALL\none = pytest.fixture(one)\n", "test_it.py": "def test_it(one): pass\n"}, ["--fixtures", "-v"]),
+    "fixtures": (
+        {
+            "conftest.py": "def one(): pass\none.__doc__ = ALL\none = pytest.fixture(one)\n",
+            "test_it.py": "def test_it(one): pass\n",
+        },
+        ["--fixtures", "-v"],
+    ),
     "doctest": ({"test_it.py": DOCTEST}, ["--doctest-modules"]),
     "unittest": (
-        {"test_it.py": "import unittest\nclass TestIt(unittest.TestCase):\n    def test_it(self):\n        self.assertEqual(ALL, 1)\n"},
+        {
+            "test_it.py": "import unittest\nclass TestIt(unittest.TestCase):\n    def test_it(self):\n        self.assertEqual(ALL, 1)\n"
+        },
         ["--junit-xml=junit.xml"],
     ),
     "hypothesis": ({"test_it.py": HYPOTHESIS}, ["-p", "_hypothesis_pytestplugin", "--hypothesis-verbosity=verbose"]),
     "debug": ({"test_it.py": "@pytest.mark.parametrize('x', TOLD)\ndef test_it(x): pass\n"}, ["--debug"]),
-    "unknown_fixture": ({"test_it.py": "@pytest.fixture(params=TOLD)\ndef one(request): request.getfixturevalue(request.param)\ndef test_it(one): pass\n"}, []),
-    "stdout_of_module": ({"conftest.py": "import atexit\nout = sys.stdout\n", "test_it.py": "def test_it(): print(ALL)\n"}, ["-rP"]),
+    "unknown_fixture": (
+        {
+            "test_it.py": "@pytest.fixture(params=TOLD)\ndef one(request): request.getfixturevalue(request.param)\ndef test_it(one): pass\n"
+        },
+        [],
+    ),
+    "stdout_of_module": (
+        {"conftest.py": "import atexit\nout = sys.stdout\n", "test_it.py": "def test_it(): print(ALL)\n"},
+        ["-rP"],
+    ),
 }
 
 

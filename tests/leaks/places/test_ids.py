@@ -8,7 +8,8 @@ from disguises import FORMS, name_of, value_of
 def _params(place):
     return [
         pytest.param(
-            FORMS[form][1](value_of(place, form)), marks=pytest.mark.secrets({name_of(place, form): value_of(place, form)})
+            FORMS[form][1](value_of(place, form)),
+            marks=pytest.mark.secrets({name_of(place, form): value_of(place, form)}),
         )
         for form in CHOSEN
     ]
