@@ -217,7 +217,7 @@ def requests(count: int = 4_000) -> List[str]:
 
 
 @contextmanager
-def peers() -> Iterator[List[Peer]]:
+def peers(*, others: bool = True) -> Iterator[List[Peer]]:
     """The fake API inside a flow run, and what else there is."""
     from pytest_flowsecrets.backend.cloud import FakeCloud
 
@@ -230,17 +230,20 @@ def peers() -> Iterator[List[Peer]]:
         found.append(Peer("**`secret_value`** by a RUNNER key", cloud.url, headers, SECRET_VALUE, 2_000, 1_200))
         body = json.dumps({"query": "{ secret_names }", "variables": "null"}).encode()
         found.append(Peer("**`secret_names`**", cloud.url, headers, body))
-        url = stack.enter_context(constant(b'{"data": {"secret_value": "x"}}'))
-        found.append(Peer("`http.server`, a constant", url, headers, SECRET_VALUE))
-        with suppress(ImportError):
-            found.append(_moto_peer(stack))
-        with suppress(ImportError):
-            from pytest_httpserver import HTTPServer
+        yield found + list(_others(stack, headers) if others else ())
 
-            server = stack.enter_context(HTTPServer())
-            server.expect_request("/").respond_with_json({})
-            found.append(Peer("pytest-httpserver, a constant", server.url_for("/"), headers, SECRET_VALUE))
-        yield found
+
+def _others(stack: ExitStack, headers: Dict[str, str]) -> Iterator[Peer]:
+    url = stack.enter_context(constant(b'{"data": {"secret_value": "x"}}'))
+    yield Peer("`http.server`, a constant", url, headers, SECRET_VALUE)
+    with suppress(ImportError):
+        yield _moto_peer(stack)
+    with suppress(ImportError):
+        from pytest_httpserver import HTTPServer
+
+        server = stack.enter_context(HTTPServer())
+        server.expect_request("/").respond_with_json({})
+        yield Peer("pytest-httpserver, a constant", server.url_for("/"), headers, SECRET_VALUE)
 
 
 QUERY = "query($name: String!) {\n    secret_value(name: $name)\n}"
@@ -372,7 +375,7 @@ def _once(one: Any) -> float:
 def memory(count: int = 100_000) -> List[str]:
     """Memory of the process while it is asked, beyond the requests that the journal keeps."""
     lines, seen = [], []
-    with peers() as found:
+    with peers(others=False) as found:
         for part in range(1, 11):
             _rate(found[0], 1, count // 10)
             seen.append(_resident_mb())

@@ -12,9 +12,10 @@ from datetime import timedelta
 
 import pytest
 
-from pytest_flowsecrets import FakeCloud, SecretReceived
+from pytest_flowsecrets import FakeCloud, SecretReceived, UsageError
 from pytest_flowsecrets.backend.forms import finder, forms_of
 from tests.backend.graphql import as_agent, as_user
+from tests.backend.http import ask
 from tests.compat import VERSION
 
 CANARY = 'c4n4ry "9f/3b+ü\\'
@@ -131,6 +132,26 @@ def test_a_long_value():
     finds = finder(forms_of(long))
     assert finds(json.dumps([long]))
     assert not finds(long[:-1])
+
+
+def test_beside_a_secret_mutation(cloud):
+    """Only the mutation's own value is taken out, not what else came with it."""
+    body = {"query": SET, "variables": {"input": {"name": "X", "value": CANARY}}, "extensions": {"traced": CANARY}}
+    assert ask(cloud.url, body, authorization=f"Bearer {cloud.tenant.user_key}").status == 200
+    assert places(cloud) == ["set_secret: extensions.traced"]
+
+
+def test_in_an_address(cloud):
+    """Behind the question mark, where POST needs nothing."""
+    cloud.secrets.set("PLAIN", "c4n4ry-9f3b7a61")
+    ask(cloud.url, {"query": "{ hello }"}, more="?token=c4n4ry-9f3b7a61")
+    assert places(cloud, "PLAIN") == ["hello: path"]
+
+
+def test_no_name(cloud):
+    """A check that looks for nothing would always pass."""
+    with pytest.raises(UsageError, match="name at least one"):
+        cloud.assert_never_received()
 
 
 def test_in_a_run(cloud):

@@ -13,7 +13,7 @@ from itertools import permutations
 
 import pytest
 
-from pytest_flowsecrets import CloudUnreachable, FakeCloud, IsolationEnded, SecretReceived, UsageError, isolated_prefect
+from pytest_flowsecrets import CloudUnreachable, FakeCloud, SecretReceived, UsageError, isolated_prefect
 from pytest_flowsecrets.isolation import stack
 from tests.backend.graphql import as_agent
 from tests.compat import VERSION, needs_prefect
@@ -371,7 +371,7 @@ def test_entered_twice(prefect_cloud):
 
 
 def test_an_isolation_inside_hides_it(prefect_cloud):
-    """``isolated_prefect`` begins without the cloud of the outer one, and its runs are not entered."""
+    """``isolated_prefect`` begins without the cloud of the outer one; a run of that cloud can be entered in it."""
     with isolated_prefect(), pytest.raises(CloudUnreachable):
         prefect_cloud.client_for("x", None)
         import prefect
@@ -380,11 +380,56 @@ def test_an_isolation_inside_hides_it(prefect_cloud):
         if VERSION < (0, 6, 4):
             client.token = "x"
         client.set_secret(name="X", value=1)
-    with isolated_prefect(), pytest.raises(IsolationEnded), prefect_cloud.executing():
-        pass
+    prefect_cloud.secrets.set("X", "x")
+    with isolated_prefect({"LOCAL": "l0c4l-9f3b7a61"}):
+        with prefect_cloud.executing():
+            assert secret("X") == "x"
+        assert isinstance(error("X"), ValueError)
+        assert dict(prefect_cloud.local_secrets) == {"LOCAL": "l0c4l-9f3b7a61"}
+        prefect_cloud.assert_never_received("LOCAL")
     with prefect_cloud.executing():
-        prefect_cloud.secrets.set("X", "x")
         assert secret("X") == "x"
+
+
+@pytest.fixture(scope="class")
+def cloud_of_the_class():
+    with FakeCloud({"X": "x"}) as cloud:
+        yield cloud
+
+
+class TestCloudOfAClass:
+    """A ``FakeCloud`` can be entered for several tests, whatever isolation each of them has."""
+
+    def test_plain(self, cloud_of_the_class):
+        """Its client is Prefect's own."""
+        with cloud_of_the_class.executing():
+            assert secret("X") == "x"
+
+    @pytest.mark.secrets(LOCAL="l")
+    def test_marked(self, cloud_of_the_class):
+        """With local secrets of its own, which wait outside."""
+        cloud_of_the_class.client.set_secret(name="Y", value="y")
+        with cloud_of_the_class.executing():
+            assert [secret(name) for name in ("X", "Y")] == ["x", "y"]
+        assert secret("LOCAL") == "l"
+
+    def test_beside_another_one(self, cloud_of_the_class, prefect_cloud):
+        """The one whose run is entered last is asked."""
+        prefect_cloud.secrets.set("X", "another")
+        with prefect_cloud.executing(), cloud_of_the_class.executing():
+            assert secret("X") == "x"
+        with cloud_of_the_class.executing(), prefect_cloud.executing():
+            assert secret("X") == "another"
+
+
+@pytest.mark.parametrize("wrong", [{"X": {"c4n4ry"}}, {"": "c4n4ry"}, [("X", "c4n4ry")], "c4n4ry"])
+def test_wrong_secrets(wrong):
+    """Are refused in one line; the traceback starts at the line of the test, so it shows none of them."""
+    with pytest.raises(UsageError) as caught:
+        FakeCloud(wrong)
+    assert "c4n4ry" not in str(caught.value)
+    assert [entry.name for entry in caught.traceback][1:] == ["call"]
+    assert "c4n4ry" not in repr(caught.traceback[-1].frame.f_locals)
 
 
 def test_requests_of_a_test_that_is_over():

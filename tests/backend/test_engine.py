@@ -300,6 +300,37 @@ def test_a_literal_of_the_wrong_type(team, document):
     assert SECRET.replace("-", "_") not in shown
 
 
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (
+            'mutation { set_secret(input: {value: "%s"}) { success } }',
+            "Field 'set_secret_input.name' was not provided.",
+        ),
+        (
+            'mutation { set_secret(input: {name: "n", note: "%s"}) { success } }',
+            "Field 'note' is not defined by type 'set_secret_input'.",
+        ),
+        ('mutation { set_secret(input: {name: {a: "%s"}}) { success } }', "Expected value of type 'String'."),
+        ("{ project(order_by: {name: %s}) { id } }", "Expected value of type 'order_by'."),
+        ('{ project(where: {created: {_gt: "%s"}}) { id } }', "Expected value of type 'timestamptz'."),
+        ('{ project(limit: "%s") { id } }', "Expected value of type 'Int'."),
+        ('{ project(where: "%s") { id } }', "Expected value of type 'project_bool_exp'."),
+    ],
+)
+def test_the_type_or_the_field_is_named(team, document, message):
+    """Whichever graphql-core has found it."""
+    (error,) = team.execute(document % "sekret").errors
+    assert error["message"] == message
+
+
+def test_what_graphql_core_says_otherwise_is_not_told():
+    """A message that nobody knows might quote anything."""
+    from pytest_flowsecrets.backend.validation import _told
+
+    assert _told("Sekret is wrong") is None
+
+
 def test_a_bug_is_told_by_type_and_place(team, monkeypatch):
     """Its text may be made of values; and the client gets an answer all the same."""
     from pytest_flowsecrets.backend import execution

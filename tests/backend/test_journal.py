@@ -11,6 +11,7 @@ from collections import deque
 
 import pytest
 
+from pytest_flowsecrets import UsageError
 from pytest_flowsecrets.backend.cloud import FakeCloud
 from pytest_flowsecrets.backend.engine import Operation
 from pytest_flowsecrets.backend.journal import Journal, RecordedRequest
@@ -199,3 +200,28 @@ def test_the_real_client():
         assert (cloud.requests[-1].status, cloud.requests[-1].fields) == (400, ())
         assert V not in repr(list(map(tuple, cloud.requests)))
         cloud.assert_never_received("my secret")
+
+
+def test_nothing_is_asserted_of_what_is_forgotten():
+    """That a value was never received cannot be said of requests that are no longer kept."""
+    with FakeCloud({"TOKEN": V}) as cloud:
+        cloud.world.journal = Journal(kept=2)
+        for _ in range(3):
+            ask(cloud.url, {"query": "{ hello }"})
+        with pytest.raises(UsageError, match="the first 1 requests sent is no longer kept"):
+            cloud.assert_never_received("TOKEN")
+        cloud.requests.clear()
+        cloud.assert_never_received("TOKEN")
+
+
+def test_ten_megabytes():
+    """A value of 10 MB is set, masked and not kept; one that is larger than the server takes is refused."""
+    with FakeCloud() as cloud:
+        headers = {"authorization": f"Bearer {cloud.tenant.user_key}"}
+        body = {"query": SET, "variables": {"input": {"name": "LARGE", "value": "x" * 10_000_000}}}
+        assert ask(cloud.url, body, **headers).json == {"data": {"set_secret": {"success": True}}}
+        assert cloud.requests[-1].variables["input"]["value"] == "<str of length 10000000>"
+        assert cloud.secrets.holds("LARGE", "x" * 10_000_000)
+        body["variables"]["input"]["value"] = "x" * 17_000_000
+        assert ask(cloud.url, body, **headers).status == 413
+        assert cloud.secrets.holds("LARGE", "x" * 10_000_000)

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 UTC = timezone.utc
 
 
-@given(st.datetimes(timezones=st.timezones() if hasattr(st, "timezones") else st.just(UTC)))
+OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@given(st.datetimes(timezones=OFFSETS))
 def test_what_datetime_writes_is_read(moment):
     """Whatever its offset, to the microsecond."""
     try:
         expected = moment.astimezone(UTC)
     except OverflowError:
-        return
-    offset = moment.utcoffset()
-    if offset % timedelta(minutes=1):
         return
     assert read_time(moment.isoformat()) == expected
 

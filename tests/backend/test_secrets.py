@@ -344,7 +344,7 @@ def test_the_type_secret_has_no_value(cloud):
             "Field 'value' is not defined by type 'secret_bool_exp'",
         ),
         ("{ secret(order_by: {value: asc}) { name } }", "Field 'value' is not defined by type 'secret_order_by'"),
-        ("{ secret(distinct_on: value) { name } }", "Expected value of type '[secret_select_column!]'."),
+        ("{ secret(distinct_on: value) { name } }", "Expected value of type 'secret_select_column'."),
         ("{ secret_aggregate { aggregate { max { value } } } }", "Cannot query field 'value'"),
         ("{ secret_aggregate { nodes { value } } }", "Cannot query field 'value' on type 'secret'."),
         ('mutation { set_secret(input: {name: "X", value: 1}) { value } }', "Cannot query field 'value'"),

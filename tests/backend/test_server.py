@@ -379,6 +379,9 @@ def in_a_child(world, url, told):
     server.unmount(world)  # has no business with its parent's
     mine = server.mount(Echo())
     told.send([ask(url, OK).status, ask(mine, OK).status, mine.split("/")[2] != url.split("/")[2]])
+    for _ in range(2):
+        server._forget()  # as a child of this child does, and one of that, which has no server
+    told.send([ask(server.mount(Echo()), OK).status, refuses(mine)])
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -391,6 +394,8 @@ def test_forked_children(world):
     child.start()
     assert here.poll(10)
     assert here.recv() == [200, 200, True]
+    assert here.poll(10)
+    assert here.recv() == [200, True]
     child.join()
     assert ask(url, OK).status == 200
 

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from pytest_flowsecrets.commands.serve import _allowed, _is_loopback, _mounted
+from pytest_flowsecrets.commands.serve import _allowed, _is_loopback, _mounted, _text
 from tests.backend.http import ask
 from tests.compat import VERSION, needs_prefect
 
@@ -35,8 +35,8 @@ class Served:
 
     def end(self):
         if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+            self.process.terminate()
+        self.process.wait(timeout=20)
         self.process.stdout.close()
         self.process.stderr.close()
 
@@ -89,6 +89,10 @@ def test_server(serve):
     assert told["environ"]["PREFECT__SERVER__ENDPOINT"] == told["url"]
     assert ask(told["url"], {"query": "{ tenant { slug } }"}).json == {"data": {"tenant": [{"slug": "default"}]}}
     assert ask(told["url"], NAMES).status == 400
+    assert _text(told) == (
+        f"a fake Prefect Server listens at {told['url']} (Ctrl-C stops it)\n\nexport PREFECT__BACKEND=server\n"
+        f"export PREFECT__CLOUD__API={told['url']}\nexport PREFECT__SERVER__ENDPOINT={told['url']}"
+    )
 
 
 CLIENT = """

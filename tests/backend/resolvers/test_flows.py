@@ -174,6 +174,7 @@ def test_what_is_no_flow(team, serialized, message):
         packed(b"\xff"),
         packed(b"[" * 100_000),
     ],
+    ids=["empty", "umlauts", "no base64", "no gzip", "cut", "no JSON", "no UTF-8", "deep"],
 )
 def test_what_is_no_compressed_flow(team, text):
     """Is refused without being quoted."""
