@@ -208,6 +208,9 @@ def _enter(item: Any) -> Isolation:
         told = str(error)
     except (FlowSecretsError, SecretChangedWarning) as error:
         told = f"{item.nodeid}: {error}"
+    except BaseException:
+        isolation.exit()
+        raise
     else:
         return isolation
     isolation.exit()

@@ -53,7 +53,7 @@ def test_bare(): pass
     )
     assert "Traceback" not in result.stdout.str()
     assert "hunter2" not in result.stdout.str()
-    result.stdout.fnmatch_lines([f"flowsecrets: prefect {version}, isolation=marked (default)"])
+    result.stdout.fnmatch_lines([f"flowsecrets: prefect {version}, isolation=marked (default), leaks=mask (default)"])
 
 
 @pytest.mark.parametrize("version", ["0.5.5", "0.6.0", "0.15.13+1.gabc", "1.4.1", "1.4.1rc1", "1.0"])
@@ -211,7 +211,7 @@ def test_the_header_tells_what_was_found(run_tests):
     """The Prefect, the settings and their sources."""
     found = ".".join(map(str, VERSION)) if VERSION else "not installed"
     result = run_tests("def test_it(): pass\n", "--flowsecrets-isolation=all")
-    result.stdout.fnmatch_lines([f"flowsecrets: prefect {found}, isolation=all (command line)"])
+    result.stdout.fnmatch_lines([f"flowsecrets: prefect {found}, isolation=all (command line), leaks=mask (default)"])
     result = run_tests(None, ini="[pytest]\nflowsecrets_isolation = all\nflowsecrets_prefect_version = 0.15.13\n")
     result.stdout.fnmatch_lines([f"flowsecrets: prefect {found}, isolation=all (ini), prefect-version=0.15.13 (ini)"])
 

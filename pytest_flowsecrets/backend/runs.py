@@ -21,7 +21,7 @@ from pytest_flowsecrets.errors import FlowRunTimeout, UsageError
 from pytest_flowsecrets.routes import agents, manifests
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.cloud import FakeApi
+    from pytest_flowsecrets.backend.fake_api import FakeApi
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
     from pytest_flowsecrets.routes.environment import FlowEnvironment
 

@@ -33,7 +33,7 @@ def run(arguments: Any) -> int:
     """
     env = flow_environment(
         arguments.agent,
-        run_config=_pairs("--run-env", arguments.run_env),
+        run_config=_pairs("--run-env", arguments.run_env) or None,
         agent_env=_pairs("--agent-env", arguments.agent_env),
         job_template=arguments.job_template,
         task_definition=arguments.task_definition,
