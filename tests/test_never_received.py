@@ -70,9 +70,9 @@ def test_every_form(cloud, form):
     assert places(cloud) == [f"project: variables.name{inside}"]
 
 
-@pytest.mark.parametrize("text", ["c4n4ry", CANARY[:-1], CANARY.upper(), CANARY[::-1], ""])
+@pytest.mark.parametrize("text", ["c4n4ry", CANARY.upper(), CANARY[::-1], ""])
 def test_what_is_not_the_value(cloud, text):
-    """A part of it is none of its forms."""
+    """A short part of it, or another text, is none of its forms."""
     as_user(cloud, PROJECT, name=text)
     cloud.assert_never_received("X")
 
@@ -126,10 +126,10 @@ def test_secrets_of_all_tenants(cloud):
 
 
 def test_a_long_value():
-    """Is looked for as it is and as JSON."""
+    """Is looked for as it is and as JSON, whole: its other forms would be many times as long."""
     long = 'ab"' * 10_000
-    assert len(forms_of(long)) == 2
     finds = finder(forms_of(long))
+    assert finds(long)
     assert finds(json.dumps([long]))
     assert not finds(long[:-1])
 

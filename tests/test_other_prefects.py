@@ -213,7 +213,9 @@ def test_the_header_tells_what_was_found(run_tests):
     result = run_tests("def test_it(): pass\n", "--flowsecrets-isolation=all")
     result.stdout.fnmatch_lines([f"flowsecrets: prefect {found}, isolation=all (command line), leaks=mask (default)"])
     result = run_tests(None, ini="[pytest]\nflowsecrets_isolation = all\nflowsecrets_prefect_version = 0.15.13\n")
-    result.stdout.fnmatch_lines([f"flowsecrets: prefect {found}, isolation=all (ini), prefect-version=0.15.13 (ini)"])
+    result.stdout.fnmatch_lines(
+        [f"flowsecrets: prefect {found}, isolation=all (ini), prefect-version=0.15.13 (ini), leaks=mask (default)"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,9 @@ def test_what_is_asked_wrongly():
         from prefect.run_configs import DockerRun
 
         flow = Flow("empty")
-        with pytest.raises(UsageError, match=r"^flow runs are started by the agents local, kubernetes; for docker use "):
+        with pytest.raises(
+            UsageError, match=r"^flow runs are started by the agents local, kubernetes; for docker use "
+        ):
             cloud.run(flow, agent="docker")
         with pytest.raises(UsageError, match=r"^'nomad' is no agent: choose one of "):
             cloud.run(flow, agent="nomad")

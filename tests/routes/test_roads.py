@@ -85,7 +85,9 @@ from prefect.client import Secret
 
 @pytest.mark.secrets(a="of the test")
 @pytest.mark.secret_routes("all")
-@pytest.mark.parametrize("expected", ["of the test", pytest.param("of 2", marks=pytest.mark.secrets(a="of 2"))])
+@pytest.mark.parametrize(
+    "expected", ["of the test", pytest.param("of 2", marks=pytest.mark.secrets(a="of 2"))], ids=["one", "two"]
+)
 def test_it(expected):
     assert Secret("a").get() == expected
 """,
@@ -93,7 +95,7 @@ def test_it(expected):
         "-q",
     )
     names = [line.partition("::")[2] for line in result.stdout.lines if "::" in line]
-    assert names == [f"test_it[{road}-{expected}]" for road in roads.ROUTES for expected in ("of the test", "of 2")]
+    assert names == [f"test_it[{road}-{expected}]" for road in roads.ROUTES for expected in ("one", "two")]
 
 
 @needs_prefect
