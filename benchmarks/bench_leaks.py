@@ -59,10 +59,22 @@ def searching(megabytes):
         rows.append((f"**`redact`**, {count} secrets, all forms", size / timed(lambda: redactor.redact(text))[0]))
         small = text[: 1 << 20]
         pattern = re.compile("|".join(map(re.escape, texts)))
-        rows.append((f"`re`, one alternation of their {len(texts)} texts", len(small) / 1e6 / timed(lambda: pattern.sub("", small))[0]))
+        rows.append(
+            (
+                f"`re`, one alternation of their {len(texts)} texts",
+                len(small) / 1e6 / timed(lambda: pattern.sub("", small))[0],
+            )
+        )
         chunks = [re.compile("|".join(map(re.escape, texts[at : at + 50]))) for at in range(0, len(texts), 50)]
-        rows.append(("`re`, alternations of 50", len(small) / 1e6 / timed(lambda: [each.findall(small) for each in chunks])[0]))
-        rows.append(("`str.replace` for each text", len(small) / 1e6 / timed(lambda: [small.replace(each, "") for each in texts])[0]))
+        rows.append(
+            ("`re`, alternations of 50", len(small) / 1e6 / timed(lambda: [each.findall(small) for each in chunks])[0])
+        )
+        rows.append(
+            (
+                "`str.replace` for each text",
+                len(small) / 1e6 / timed(lambda: [small.replace(each, "") for each in texts])[0],
+            )
+        )
         if find_spec("ahocorasick"):
             import ahocorasick
 
@@ -70,7 +82,9 @@ def searching(megabytes):
             for number, each in enumerate(texts):
                 automaton.add_word(each, number)
             automaton.make_automaton()
-            rows.append(("pyahocorasick, whole texts only", size / timed(lambda: sum(1 for _ in automaton.iter(text)))[0]))
+            rows.append(
+                ("pyahocorasick, whole texts only", size / timed(lambda: sum(1 for _ in automaton.iter(text)))[0])
+            )
     return rows
 
 
@@ -99,8 +113,20 @@ def suites(tests, count):
         Path(folder, "pytest.ini").write_text("[pytest]\nflowsecrets_known = KNOWN_*\n")
         for _ in range(3):
             for name, arguments in runs.items():
-                command = [sys.executable, "-m", "pytest", "-q", *(["-c", os.devnull] if name != "**flowsecrets**" else []), *arguments, "test_it.py"]
-                took, _done = timed(lambda: subprocess.run(command, cwd=folder, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, check=False))
+                command = [
+                    sys.executable,
+                    "-m",
+                    "pytest",
+                    "-q",
+                    *(["-c", os.devnull] if name != "**flowsecrets**" else []),
+                    *arguments,
+                    "test_it.py",
+                ]
+                took, _done = timed(
+                    lambda: subprocess.run(
+                        command, cwd=folder, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, check=False
+                    )
+                )
                 times[name].append(took)
     return {name: min(took) for name, took in times.items()}
 
@@ -116,7 +142,9 @@ def main():
     print(f"\nMemory beside the text: {memory(min(arguments.megabytes, 20)):.2f} times the text.\n")
     found = suites(arguments.tests, 500)
     base = found["no plugin"]
-    print(f"| {arguments.tests} quiet tests, 500 known secrets | time | against no plugin | per test |\n| --- | ---: | ---: | ---: |")
+    print(
+        f"| {arguments.tests} quiet tests, 500 known secrets | time | against no plugin | per test |\n| --- | ---: | ---: | ---: |"
+    )
     for name, took in found.items():
         print(f"| {name} | {took:.2f} s | {took / base:.2f} | {(took - base) / arguments.tests * 1e6:+.0f} µs |")
 
