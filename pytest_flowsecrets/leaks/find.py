@@ -67,6 +67,11 @@ class Finder:
         found = [*self._in_pieces(data), *self._compressed(data.decode("latin-1"))]
         return sorted(found, key=lambda match: (match.start, -match.end))
 
+    def is_near(self, text: str, places: Iterable[Tuple[int, int]]) -> bool:
+        """Whether a secret begins or ends at one of some places, given by beginning and end."""
+        margin = self._index.widest + _BEFORE
+        return any(self.find(text[max(0, start - margin) : end + margin]) for start, end in places)
+
     def _in_pieces(self, text: Union[str, bytes]) -> Iterator[Match]:
         """A piece sees so much of what follows that a value which begins in it ends in sight."""
         ahead = _OVERLAP + 2 * self._index.longest

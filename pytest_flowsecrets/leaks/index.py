@@ -58,7 +58,8 @@ class Index:
 
     def __init__(self) -> None:
         self.count = 0
-        self.longest = 0
+        self.longest = 0  # form
+        self.widest = 0  # window
         self._owner: Dict[bytes, int] = {}
         self._windows: Places = {}
         self._anchors: Dict[int, Set[Tuple[int, int]]] = {}
@@ -90,6 +91,7 @@ class Index:
             return
         begin, end = form.head, len(form.text) - form.tail
         for start, stop in {(begin, begin + form.first), (end - form.last, end)}:
+            self.widest = max(self.widest, stop - start)
             places = self._windows.setdefault(form.text[start:stop], [])
             places.append((form, start))
             if len(places) == 1:

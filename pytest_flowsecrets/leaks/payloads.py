@@ -32,6 +32,8 @@ def _content(text: str) -> Tuple[bytes, int]:
     """What a text in base64 unpacks to, and how many digits of it that took."""
     found = _BODY.match(text)
     digits = _NOT_DIGITS.sub("", found.group() if found else "").replace("-", "+").replace("_", "/")
+    if len(digits) % 4 == 1:  # the text behind it may look like digits too
+        digits = digits[:-1]
     unpack = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
         data = b64decode(digits + "=" * (-len(digits) % 4)) if len(digits) >= _SMALLEST else b""

@@ -8,6 +8,7 @@ from pytest_flowsecrets.leaks.find import Finder, Match
 
 _ROUNDS = 5  # a mask and its neighbours can make another secret, so what came out is looked through again
 _LONGEST_NAME = 80
+_PARTS_OF_MASKS = "secret", "hidden", "...", "***"
 WITHHELD = "[withheld]"
 _BETWEEN = " \t\r\n'\",bE>|+?-\\"  # between a value's parts on two lines
 _LONGEST_REST = 1 << 14  # characters
@@ -31,6 +32,7 @@ class Redactor:
     def __init__(self, values: Mapping[str, Tuple[str, ...]]) -> None:
         self._finder = Finder({})
         self._masks: Dict[str, str] = {}
+        self._like_masks = False
         self.update(values)
 
     def __repr__(self) -> str:
@@ -40,6 +42,7 @@ class Redactor:
         """Mask more values, or show other names."""
         self._finder.update(values)
         self._masks.clear()
+        self._like_masks = self._like_masks or any(part in value for value in values for part in _PARTS_OF_MASKS)
 
     def find(self, text: str) -> List[Match]:
         """Every known secret in a text; see ``Finder.find``."""
@@ -63,7 +66,15 @@ class Redactor:
             text, done = self._replace(text, matches)
             if masked is not None:
                 masked += done
+            if not self._makes_another(text, done):
+                return text
         return WITHHELD if not self._finder.find(WITHHELD) else ""
+
+    def _makes_another(self, text: str, done: Iterable[Masked]) -> bool:
+        """Whether masks and their neighbours come to another secret: it would have to begin or end there."""
+        if self._like_masks:
+            return True  # looked through as a whole
+        return self._finder.is_near(text, [(each.start, each.start + len(self.mask(each.names[0]))) for each in done])
 
     def redact_bytes(self, data: bytes, masked: Optional[List[Masked]] = None) -> bytes:
         """The same for bytes, whatever they are."""

@@ -6,8 +6,9 @@ Light: as long as no secret is known, texts pass through it untouched and nothin
 from __future__ import annotations
 
 import os
+from collections import deque
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, mask_names
 from pytest_flowsecrets.leaks.known import SHORTEST, Search, known
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 Allowed = Tuple[str, Tuple[str, ...]]  # a secret's name, or *, and the places where it may be; none means everywhere
 _PREFIX = "PREFECT__CONTEXT__SECRETS__"
 _AROUND = 40  # characters of an excerpt on either side of the mask
-_USUAL = 12  # attributes of a report of pytest itself, without those of plugins
+# Attributes of a report that say nothing but how a test is called and what it has printed.
+_USUAL = frozenset(
+    "nodeid _id location keywords outcome longrepr when user_properties sections duration start stop result call "
+    "node worker_id testrun_uid item_index".split()
+)
+_OFTEN = 2000  # characters of a text, and texts
 WITHHELD = "[withheld: it could not be masked]"
 
 
@@ -38,7 +44,9 @@ class Run:
         self.watching = mode != "off"
         self._patterns = list(patterns)
         self._files: Optional[WrittenFiles] = None
-        self._quiet: Tuple[int, str] = -1, ""
+        self._clean: Set[Any] = set()
+        self._named = ""  # the last node id that is clean
+        self._clean_long: Deque[Any] = deque(maxlen=4)
         self._found: Set[Tuple[str, ...]] = set()
         self._judged: Set[Tuple[str, ...]] = set()
         self.test = ""
@@ -82,7 +90,8 @@ class Run:
         items = list(items)
         for item in items:
             learn_marks(item)
-        if self.redactor is not None:
+        redactor = self.redactor
+        if redactor is not None and redactor.find("\n".join(item.nodeid for item in items)):
             mask_names(items, lambda text: self.clean(text, "id", ""))
 
     def begin_test(self, item: Any) -> None:
@@ -99,6 +108,9 @@ class Run:
         """What masks all that is known by now; None as long as nothing is."""
         if self._version != known.version:
             self._version = known.version
+            self._clean.clear()
+            self._clean_long.clear()
+            self._named = ""
             if self._redactor is None and len(known):
                 from pytest_flowsecrets.leaks.redact import Redactor
 
@@ -110,17 +122,31 @@ class Run:
     def clean(self, text: Any, place: str, test: Optional[str] = None) -> Any:
         """A text, or bytes, masked; the same object if there is nothing to mask. What was found is remembered."""
         redactor = self.redactor
-        if redactor is None or not text:
+        if redactor is None or not text or self._is_clean(text):
             return text
         masked: List[Masked] = []
         if isinstance(text, str):
             result: Any = redactor.redact(text, masked)
         else:
             result = redactor.redact_bytes(bytes(text), masked)
-        if masked:
+        if not masked:
+            self._remember_clean(text)
+        else:
             shown = result if isinstance(result, str) else result.decode("latin-1")
             self.remember(masked, shown, place, self.test if test is None else test)
         return result
+
+    def _is_clean(self, text: Any) -> bool:
+        """Whether this text was looked through already: names come in three reports of a test, its sections in two."""
+        return text in self._clean if len(text) < _OFTEN else any(text is other for other in self._clean_long)
+
+    def _remember_clean(self, text: Any) -> None:
+        if len(text) >= _OFTEN:
+            self._clean_long.append(text)
+        elif len(self._clean) >= _OFTEN:
+            self._clean = {text}
+        else:
+            self._clean.add(text)
 
     def clean_live(self, text: Any, before: str) -> Tuple[Any, str]:
         """Masked for a stream: never an error, and nothing to do for the shortest texts."""
@@ -159,7 +185,7 @@ class Run:
 
     def mask_report(self, report: Any) -> None:
         """Mask a report, in place."""
-        if self.redactor is None or self._is_quiet(report):
+        if self.redactor is None or self._says_nothing(report):
             return
         from pytest_flowsecrets.leaks.reports import mask_report
 
@@ -171,16 +197,22 @@ class Run:
         if self.redactor is not None and isinstance(data, dict) and isinstance(data.get("nodeid"), str):
             data["nodeid"] = self.clean(data["nodeid"], "id", data["nodeid"])
 
-    def _is_quiet(self, report: Any) -> bool:
-        """Whether it says nothing but the name of a test, which is clean: the usual case, to be quick."""
-        if report.longrepr or report.sections or len(vars(report)) > _USUAL or getattr(report, "user_properties", None):
+    def _says_nothing(self, report: Any) -> bool:
+        """Whether it is clean at a glance, to be quick where a test passes: names and captured output only."""
+        if report.longrepr is not None or not vars(report).keys() <= _USUAL or getattr(report, "user_properties", ()):
             return False
-        seen = self._version, report.nodeid
-        if seen != self._quiet:
+        if report.nodeid != self._named:
             names = "\n".join([report.nodeid, *map(str, getattr(report, "keywords", ()))])
-            if self.redactor is None or self.redactor.find(names):
+            if not self._finds_nothing(names):
                 return False
-            self._quiet = seen
+            self._named = report.nodeid
+        return all(self._finds_nothing(content) for _, content in report.sections)
+
+    def _finds_nothing(self, text: Any) -> bool:
+        if not self._is_clean(text):
+            if self.redactor is None or self.redactor.find(text):
+                return False
+            self._remember_clean(text)
         return True
 
     def mask_object(self, thing: Any, place: str) -> None:
