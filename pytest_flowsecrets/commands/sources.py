@@ -8,14 +8,13 @@ from typing import Any, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from pytest_flowsecrets.commands.machine import Unreadable
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.routes.cluster import KEY, OBJECT_NAME
 
 _ENV_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.\-]*)\s*=(.*)", re.ASCII | re.DOTALL)
 _ASSIGNMENT = re.compile(r"(?:--env=|-e=?)?([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
-_KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
-_KUBERNETES_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _ALLOWED = {
-    "name": (_KUBERNETES_NAME, "lower-case letters, digits, - and ., not - or . at an end"),
-    "key": (_KUBERNETES_KEY, "letters, digits, -, _ and ."),
+    "name": (OBJECT_NAME, "lower-case letters, digits, - and ., not - or . at an end"),
+    "key": (KEY, "letters, digits, -, _ and ."),
 }
 _BRACES = re.compile(r"\{\{|\{%")
 _TEMPLATE = "no YAML but a template: render it first"
