@@ -29,6 +29,7 @@ When = Union[str, dt.date, dt.datetime]
 Delta = Union[float, dt.timedelta]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_LAST = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
 _NAPPERS = ("prefect.core.", "prefect.engine.", "prefect.client.", "urllib3.util.retry")
 
 # Modules for which `time` goes on: Dask waits for intervals to pass, and pytest tells how long a test took.
@@ -114,10 +115,12 @@ class FlowClock:
             delta: seconds, or a ``timedelta``.
 
         Raises:
-            UsageError: it is neither, or negative.
+            UsageError: it is neither, or negative, or would end after the year 9999.
         """
         passed = _passed(delta)
         with self._lock:
+            if passed > _LAST - now():
+                raise UsageError(f"{passed} from {now()} on is after the year 9999, where clocks end")
             _standing(self).tick(passed)
         _tell()
         return now()
@@ -168,7 +171,10 @@ def as_moment(when: When) -> dt.datetime:
     if not isinstance(when, dt.datetime):
         when = dt.datetime(when.year, when.month, when.day)  # noqa: DTZ001 - the zone comes next
     moment: dt.datetime = when.replace(tzinfo=dt.timezone.utc) if when.tzinfo is None else when
-    return _EPOCH + (moment - _EPOCH)
+    try:
+        return _EPOCH + (moment - _EPOCH)
+    except OverflowError:
+        raise UsageError(f"{when} is outside of the years 1 to 9999 in UTC") from None
 
 
 def _passed(delta: Any) -> dt.timedelta:

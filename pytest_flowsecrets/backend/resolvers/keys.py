@@ -90,7 +90,7 @@ def _access(call: Call, tenant_id: str) -> Dict[str, Any]:
     caller = call.caller
     access, refresh = (
         call.world.keyring.issue(
-            (tenant_id,), caller.scope or USER, user_id=caller.user_id or "", expires_at=until, kind="access"
+            (tenant_id,), caller.scope or USER, user_id=caller.user_id or "", expires_at=until, made_of=caller.key_id
         ).key
         for until in (expires_at, None)
     )
