@@ -118,7 +118,12 @@ def test_a_bare_run_loads_nothing(run_tests):
     """With the plugin installed and no test that asks, none of the heavy packages is imported, nor our own rooms."""
     heavy = ["hypothesis", "http.server", *(LAZY - {"http"})]
     own = [f"pytest_flowsecrets.isolation.{name}" for name in ("stack", "legacy", "home", "secrets")]
-    own += ["pytest_flowsecrets.routes", "pytest_flowsecrets.resolution", "pytest_flowsecrets.commands", "pytest_flowsecrets.backend"]
+    own += [
+        "pytest_flowsecrets.routes",
+        "pytest_flowsecrets.resolution",
+        "pytest_flowsecrets.commands",
+        "pytest_flowsecrets.backend",
+    ]
     if sys.version_info < (3, 11):
         heavy.remove("tomli")  # pytest itself reads pyproject.toml with it
     result = run_tests(
