@@ -391,6 +391,15 @@ def test_an_isolation_inside_hides_it(prefect_cloud):
         assert secret("X") == "x"
 
 
+@pytest.mark.parametrize("name", ["", "?!", 3, None, "Flowsecrets", "other_team"])
+def test_names_that_no_team_can_have(prefect_cloud, name):
+    """No slug, or that of another team."""
+    prefect_cloud.add_tenant("Other team")
+    with pytest.raises(UsageError, match=r"with a letter or a digit in it|is a tenant .* already"):
+        prefect_cloud.add_tenant(name)
+    assert len(prefect_cloud.world.store.all("tenant")) == 2
+
+
 @pytest.fixture(scope="class")
 def cloud_of_the_class():
     with FakeCloud({"X": "x"}) as cloud:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, List, Mapping, Optional
 
 from pytest_flowsecrets.backend.fake_api import FakeApi
+from pytest_flowsecrets.backend.store import slugify
 from pytest_flowsecrets.backend.tenants import Tenant
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.environ import PREFIX
@@ -88,10 +89,19 @@ class FakeCloud(FakeApi):
         """A further tenant (team), with keys, client and secrets of its own.
 
         Args:
-            name: any text.
+            name: text with a letter or a digit; its slug, as ``prefect auth switch-tenants --slug`` takes it, is in use
+                by no other tenant.
             shared: whether the user of the first tenant belongs to this one, too, so that ``prefect auth
                 switch-tenants`` can switch to it.
+
+        Raises:
+            UsageError: this cannot be its name.
         """
+        slug = slugify(name) if isinstance(name, str) else ""
+        if not slug:
+            raise UsageError(f"{name!r}: the name of a tenant is text with a letter or a digit in it")
+        if any(tenant.slug == slug for tenant in self._tenants):
+            raise UsageError(f"there is a tenant {slug!r} already: choose another name than {name!r}")
         tenant = Tenant(self, name, self.tenant.user_id if shared else None)
         self._tenants.append(tenant)
         return tenant
