@@ -118,7 +118,7 @@ def test_a_bare_run_loads_nothing(run_tests):
     """With the plugin installed and no test that asks, none of the heavy packages is imported, nor our own rooms."""
     heavy = ["hypothesis", "http.server", *(LAZY - {"http"})]
     own = [f"pytest_flowsecrets.isolation.{name}" for name in ("stack", "legacy", "home", "secrets")]
-    own += ["pytest_flowsecrets.resolution", "pytest_flowsecrets.commands", "pytest_flowsecrets.backend"]
+    own += [f"pytest_flowsecrets.{room}" for room in ("routes", "resolution", "commands", "backend")]
     own += [f"pytest_flowsecrets.leaks.{name}" for name in ("find", "forms", "index", "redact", "reports", "fixture")]
     if sys.version_info < (3, 11):
         heavy.remove("tomli")  # pytest itself reads pyproject.toml with it

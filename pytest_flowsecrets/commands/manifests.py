@@ -9,13 +9,12 @@ from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
 from pytest_flowsecrets.commands.machine import Unreadable
 from pytest_flowsecrets.commands.sources import ASSIGNMENT, Item
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.routes.cluster import KEY, OBJECT_NAME
 
-_KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
-_KUBERNETES_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _LONGEST = 253
 _ALLOWED = {
-    "name": (_KUBERNETES_NAME, "lower-case letters, digits, - and ., not - or . at an end"),
-    "key": (_KUBERNETES_KEY, "letters, digits, -, _ and ."),
+    "name": (OBJECT_NAME, "lower-case letters, digits, - and ., not - or . at an end"),
+    "key": (KEY, "letters, digits, -, _ and ."),
 }
 _REFERENCES = ("secretKeyRef", "configMapKeyRef")
 _WHOLE_REFERENCES = ("secretRef", "configMapRef")

@@ -79,15 +79,15 @@ def _assumed(agent: str, version: str) -> Facts:
 def _isolate(stack: ExitStack) -> None:
     from pytest_flowsecrets.isolation.loading import CLOUD_ADDRESS
     from pytest_flowsecrets.isolation.network import NOWHERE
-    from pytest_flowsecrets.isolation.stack import current, depth, isolated_prefect
+    from pytest_flowsecrets.isolation.stack import Isolation, depth
 
     if not depth():
-        stack.enter_context(isolated_prefect())
-        isolation = current()
-        if isolation is not None:  # the address that the agent would know; nothing can be sent there
-            stack.enter_context(
-                isolation.covered({name: CLOUD_ADDRESS for name, text in os.environ.items() if text == NOWHERE})
-            )
+        isolation = Isolation()
+        stack.callback(isolation.exit)
+        isolation.enter({})
+        # The address that the agent would know; nothing can be sent there.
+        known = {name: CLOUD_ADDRESS for name, text in os.environ.items() if text == NOWHERE}
+        stack.enter_context(isolation.covered(known))
 
 
 def _real(

@@ -151,6 +151,28 @@ def test_a_flow_that_cannot_be_loaded():
 
 
 @has_runs
+@needs_kubernetes
+def test_a_flow_of_a_module_that_only_this_process_has(tmp_path):
+    """As test modules are in importlib mode: it goes into the pickle."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    path = tmp_path / "somewhere.py"
+    path.write_text(
+        "from prefect import Flow, task\n\nHELPER = 41\n\n@task\ndef one_more():\n    assert HELPER + 1 == 42\n\n"
+        "with Flow('somewhere') as flow:\n    one_more()\n"
+    )
+    spec = spec_from_file_location("only_in_this_process", path)
+    module = sys.modules[spec.name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        with FakeServer() as server:
+            run = server.run(module.flow)
+    finally:
+        del sys.modules[spec.name]
+    assert run.state.is_successful(), run.state.message
+
+
+@has_runs
 def test_an_agent_that_cannot_start(flow):
     """Its key is good for nothing: one line, no waiting."""
     with FakeCloud() as cloud:

@@ -56,6 +56,8 @@ def facts(env):
     import prefect
 
     version = metadata.version("prefect")
+    if VERSION < agent_rules.RUN_CONFIGS:  # there ``--env`` can say other labels
+        env = flow_environment("local")
     labels = ast.literal_eval(env["PREFECT__CLOUD__AGENT__LABELS"])
     return Facts(
         api=prefect.config.cloud.api,
