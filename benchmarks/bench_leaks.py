@@ -8,7 +8,6 @@ pyahocorasick and pytest-mask-secrets are peers that are left out where they are
 from __future__ import annotations
 
 import argparse
-import base64
 import os
 import random
 import re
@@ -21,7 +20,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
-from pytest_flowsecrets.leaks.find import Finder
 from pytest_flowsecrets.leaks.forms import forms_of
 from pytest_flowsecrets.leaks.redact import Redactor
 
@@ -55,7 +53,7 @@ def searching(megabytes):
         text = captured(megabytes, values)
         texts = [form.text.decode() for value in values for form in forms_of(value)]
         size = len(text) / 1e6
-        redactor = Redactor({value: ("NAME",) for value in values})
+        redactor = Redactor(dict.fromkeys(values, ("NAME",)))
         rows.append((f"**`redact`**, {count} secrets, all forms", size / timed(lambda: redactor.redact(text))[0]))
         small = text[: 1 << 20]
         pattern = re.compile("|".join(map(re.escape, texts)))
@@ -91,7 +89,7 @@ def searching(megabytes):
 def memory(megabytes):
     values = secrets(100)
     text = captured(megabytes, values)
-    redactor = Redactor({value: ("NAME",) for value in values})
+    redactor = Redactor(dict.fromkeys(values, ("NAME",)))
     redactor.redact(text[:1000])
     tracemalloc.start()
     redactor.redact(text)

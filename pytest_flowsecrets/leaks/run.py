@@ -23,8 +23,8 @@ _PREFIX = "PREFECT__CONTEXT__SECRETS__"
 _AROUND = 40  # characters of an excerpt on either side of the mask
 # Attributes of a report that say nothing but how a test is called and what it has printed.
 _USUAL = frozenset(
-    "nodeid _id location keywords outcome longrepr when user_properties sections duration start stop result call "
-    "node worker_id testrun_uid item_index".split()
+    ["nodeid", "_id", "location", "keywords", "outcome", "longrepr", "when", "user_properties", "sections", "duration"]
+    + ["start", "stop", "result", "call", "node", "worker_id", "testrun_uid", "item_index"]
 )
 _OFTEN = 2000  # characters of a text, and texts
 WITHHELD = "[withheld: it could not be masked]"
@@ -199,7 +199,7 @@ class Run:
 
     def _says_nothing(self, report: Any) -> bool:
         """Whether it is clean at a glance, to be quick where a test passes: names and captured output only."""
-        if report.longrepr is not None or not vars(report).keys() <= _USUAL or getattr(report, "user_properties", ()):
+        if report.longrepr is not None or not vars(report).keys() <= _USUAL or getattr(report, "user_properties", None):
             return False
         if report.nodeid != self._named:
             names = "\n".join([report.nodeid, *map(str, getattr(report, "keywords", ()))])

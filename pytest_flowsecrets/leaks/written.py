@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.leaks.run import Run
 
-_OPTIONS = "xmlpath", "htmlpath", "json_report_file", "report_log", "log_file", "debug", "allure_report_dir"
+_FILES = "xmlpath", "htmlpath", "json_report_file", "report_log", "debug"  # options that name a file to be written
 _LARGEST = 200_000_000  # bytes; a larger file is not looked through
 
 
@@ -46,18 +46,17 @@ class WrittenFiles:
                     self._mask_file(path)
 
     def _paths(self) -> Iterator[Path]:
-        option = self._config.option
-        for name in _OPTIONS:
-            path = getattr(option, name, None) or (self._ini(name) if name == "log_file" else None)
-            if isinstance(path, (str, os.PathLike)):
-                yield from _below(self._config.rootpath, path)
-        cache = getattr(self._config, "cache", None)
-        if cache is not None:
-            yield from _below(self._config.rootpath, str(cache.mkdir("flowsecrets").parent.parent))
-        yield from _below(Path.cwd(), os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis"))
-
-    def _ini(self, name: str) -> Any:
-        return self._config.getini(name)
+        option, root = self._config.option, self._config.rootpath
+        for name in _FILES:
+            path = getattr(option, name, None)
+            if path and isinstance(path, (str, os.PathLike)):
+                yield root / os.path.expanduser(path)
+        folders = [root / folder for folder in (getattr(option, "allure_report_dir", None),) if folder]
+        if getattr(self._config, "cache", None) is not None:
+            folders.append(self._config.cache.mkdir("flowsecrets").parent.parent)
+        folders.append(Path.cwd() / os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis"))
+        for folder in folders:
+            yield from folder.rglob("*")
 
     def _mask_file(self, path: Path) -> None:
         data = path.read_bytes()
@@ -71,11 +70,6 @@ class WrittenFiles:
         temporary.write_bytes(masked)
         temporary.chmod(path.stat().st_mode & 0o777)
         os.replace(temporary, path)
-
-
-def _below(root: Path, path: Any) -> Iterator[Path]:
-    found = root / os.path.expanduser(path)
-    yield from found.rglob("*") if found.is_dir() else [found]
 
 
 class _MaskedFormatter:

@@ -311,3 +311,11 @@ def test_an_unwatched_run_imports_nothing(run_tests):
     """No secret, no forms, no finder."""
     source = "import sys\ndef test_it():\n    assert [name for name in sys.modules if name.startswith('pytest_flowsecrets.leaks.') and name.split('.')[2] in ('forms', 'find', 'index', 'redact', 'reports', 'fixture')] == []\n"
     run_tests(source).assert_outcomes(passed=1)
+
+
+def test_only_what_reporters_write_is_rewritten(run_tests, pytester):
+    """The sources and other files of the user stay as they are, though they hold the value."""
+    (pytester.path / "notes.txt").write_text(TOKEN)
+    run_tests(LEAKING, "--junit-xml=junit.xml", "-o", "log_file=", "-p", "cacheprovider").assert_outcomes(passed=2)
+    assert (pytester.path / "notes.txt").read_text() == TOKEN
+    assert [TOKEN in path.read_text() for path in pytester.path.glob("test_*.py")] == [True]

@@ -103,10 +103,13 @@ def run_places(folder, *arguments, forms=tuple(CHOSEN)):
     return Written(folder, output, {path.name for path in sources})
 
 
-RUNS = {
+ALL_RUNS = {
     "usual": [*USUAL],
     "xdist": ["-p", "xdist", "-n2", *USUAL],
 }
+
+
+RUNS = ALL_RUNS if WHOLE else {"usual": ALL_RUNS["usual"]}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from .disguises import FORMS, name_of, traces_of, value_of
-from .test_torture import CHOSEN, Written, run_pytest
+from .test_torture import CHOSEN, WHOLE, Written, run_pytest
+
+pytestmark = pytest.mark.skipif(not WHOLE, reason="run in two cells: FLOWSECRETS_TORTURE=all")
 
 HEAD = """
 import json, os, sys, logging, warnings
