@@ -82,18 +82,18 @@ class World:
             return Caller(refusal=refusal)
 
     def _readers(self, tenant_id: str, caller: Caller) -> Sequence[str]:
-        """Who may read secrets: an agent's key, while a flow run of its tenant is Running.
+        """Who may read secrets: an agent's key, while a flow run of its tenant is Submitted or Running.
 
         Raises:
             Unauthenticated: anybody else, or not now.
         """
         self.keyring.require_runner(caller, tenant_id)
-        # Submitted, too: `prefect execute flow-run` reads `storage.secrets` before it loads the flow and sets Running.
+        # Submitted: `prefect execute flow-run` reads `storage.secrets` before it loads the flow and sets Running.
         found = [row for state in ("Submitted", "Running") for row in self.store.linked("flow_run", "state", state)]
         running = [row["id"] for row in found if row["tenant_id"] == tenant_id]
         if not running:
             raise Unauthenticated(
-                "AuthenticationError: Forbidden: a secret's value can be read while a flow run is Running only"
+                "AuthenticationError: Forbidden: a secret's value can be read while a flow run is Submitted or Running only"
             )
         return running
 

@@ -217,7 +217,7 @@ def test_who_may_not_read(cloud):
         (
             False,
             cloud.tenant.runner_key,
-            "AuthenticationError: Forbidden: a secret's value can be read while a flow run is Running only",
+            "AuthenticationError: Forbidden: a secret's value can be read while a flow run is Submitted or Running only",
         ),
         (False, cloud.tenant.user_key, "AuthenticationError: Forbidden: a secret's value needs a key of scope RUNNER"),
         (True, None, "Unauthenticated"),
@@ -246,7 +246,7 @@ def test_states_of_a_run_that_reads(cloud, state):
         if state in ("Submitted", "Running"):
             assert as_agent(cloud, VALUE, name="X") == {"secret_value": "x"}
         else:
-            with pytest.raises(Refused, match="while a flow run is Running only"):
+            with pytest.raises(Refused, match="while a flow run is Submitted or Running only"):
                 as_agent(cloud, VALUE, name="X")
 
 
