@@ -24,8 +24,8 @@ _AROUND = 40  # characters of an excerpt on either side of the mask
 # Attributes of a report that say nothing but how a test is called and what it has printed.
 _USUAL = frozenset(
     ["nodeid", "_id", "location", "keywords", "outcome", "longrepr", "when", "user_properties", "sections", "duration"]
-    + ["start", "stop", "result", "call", "node", "worker_id", "testrun_uid", "item_index"]
-)
+).union(["start", "stop", "result", "call", "node", "worker_id", "testrun_uid", "item_index"])
+_CONTAINERS = "{", "[", '"', "H4sI", "eJ"  # JSON and compressed JSON, which are looked into
 _OFTEN = 2000  # characters of a text, and texts
 WITHHELD = "[withheld: it could not be masked]"
 
@@ -244,9 +244,13 @@ class Run:
                 texts.append(text)
             return found
 
-        for place in search(finds):
-            where = f"api {', '.join(place.request.fields)} {self.clean(place.where, 'api')}".replace("variables.", "")
-            self.clean(texts.pop(0), where)
+        places = search(finds)
+        for number, place in enumerate(places):
+            text = texts.pop(0)
+            inside = number + 1 < len(places) and places[number + 1].request is place.request
+            if inside and text.startswith(_CONTAINERS):
+                continue  # what is found in it tells the place better
+            self.clean(text, f"api {', '.join(place.request.fields)} {self.clean(place.where, 'api')}")
 
     def judge(self, report: Any) -> None:
         """In the mode ``fail``: fail a test for what it has leaked since it was last looked at."""

@@ -1,0 +1,97 @@
+"""Leaks by Prefect's own roads: states, flows, run configs, and what a fake API was sent."""
+
+from __future__ import annotations
+
+from tests.compat import VERSION, needs_prefect
+
+import pytest
+
+pytestmark = [needs_prefect, pytest.mark.skipif(VERSION is not None and VERSION < (0, 15), reason="as of 0.15")]
+
+TOKEN = "ghp_abcDEF0123456789xyzQRS"
+FLOW = f"""
+import pytest
+from prefect import Flow, Task, task, Parameter
+from prefect.run_configs import LocalRun
+from prefect.client import Secret
+
+pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
+
+class Asks(Task):
+    def __init__(self, held=None, **arguments):
+        self.held = held
+        super().__init__(**arguments)
+    def run(self, how):
+        token = Secret("TOKEN").get()
+        if how == "raise":
+            raise RuntimeError("no access with " + token)
+        return token if how == "return" else None
+
+def flow_that(how, **arguments):
+    with Flow("leaky", **arguments) as flow:
+        Asks()(how)
+    return flow
+"""
+
+
+def test_states(run_tests):
+    """A result and a message of a task, in the state of the flow."""
+    source = FLOW + """
+def test_result(secret_leaks):
+    assert [found.name for found in secret_leaks.search(flow_that("return").run(), "state")]
+def test_message(secret_leaks):
+    assert [found.name for found in secret_leaks.search(flow_that("raise").run(), "state")]
+def test_nothing(secret_leaks):
+    assert secret_leaks.search(flow_that("nothing").run(), "state") == []
+"""
+    run_tests(source).assert_outcomes(passed=3)
+
+
+def test_flows(run_tests):
+    """As registered, as pickled, and by their run config."""
+    source = FLOW + f"""
+def places(leaks, flow):
+    return {{found.place for found in leaks.search(flow)}}
+def test_default(secret_leaks):
+    with Flow("leaky") as flow:
+        flow.add_task(Parameter("token", default="{TOKEN}"))
+    assert "searched flow, serialised" in places(secret_leaks, flow)
+def test_pickled(secret_leaks):
+    with Flow("leaky") as flow:
+        Asks(held="{TOKEN}")("nothing")
+    assert places(secret_leaks, flow) == {{"searched flow, pickled"}}
+def test_run_config(secret_leaks):
+    flow = flow_that("nothing", run_config=LocalRun(env={{"SESSION": "{TOKEN}"}}))
+    assert "run config env SESSION" in places(secret_leaks, flow)
+def test_none(secret_leaks):
+    assert places(secret_leaks, flow_that("return")) == set()
+"""
+    run_tests(source).assert_outcomes(passed=4)
+
+
+SENDING = f"""
+import pytest
+from prefect import Flow, Parameter
+@pytest.mark.parametrize("value", ["harmless", pytest.param("{TOKEN}", id="leaks")])
+def test_it(prefect_cloud, value, request):
+    prefect_cloud.secrets.set("TOKEN", "{TOKEN}")
+    prefect_cloud.client.create_project("p")
+    with Flow("leaky") as flow:
+        flow.add_task(Parameter("x", default=value))
+    flow.register("p", build=False, no_url=True)
+"""
+
+
+def test_what_the_api_was_sent(run_tests):
+    """A registered flow, compressed as the client sends it; the mutation that sets the secret is no leak."""
+    result = run_tests(SENDING, "--flowsecrets-leaks=fail", "-W", "ignore")
+    result.assert_outcomes(passed=2, errors=1)  # it is looked at when the API is closed
+    place = "api create_flow_from_compressed_string input.serialized_flow.parameters[[]0[]].default"
+    result.stdout.fnmatch_lines(["1 leak of secrets:", f"secret TOKEN, raw, in {place}:"])
+    result.stdout.no_fnmatch_line(f"*{TOKEN}*")
+
+
+def test_what_the_api_was_sent_so_far(run_tests):
+    """For the fixture, in every mode."""
+    asking = SENDING.replace("value, request", "value, secret_leaks") + "    assert bool(secret_leaks.found) == (value != 'harmless')\n"
+    run_tests(asking, "-W", "ignore").assert_outcomes(passed=2)
