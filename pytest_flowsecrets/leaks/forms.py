@@ -290,4 +290,13 @@ def _of_digits(form: Form, sizes: List[int], most: int) -> Form:
         window if 0 < given <= size else max(window, given - 4) if given else 0
         for window, given, size in zip(windows, (least_first, least_last), (first, last))
     ]
-    return Form(form.text, form.kind, head, tail, *windows, *halves, *least)
+    return form._replace(
+        first=windows[0],
+        last=windows[1],
+        half_first=halves[0],
+        half_last=halves[1],
+        least_first=least[0],
+        least_last=least[1],
+        head=head,
+        tail=tail,
+    )
