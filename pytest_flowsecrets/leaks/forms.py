@@ -16,7 +16,8 @@ from urllib.parse import quote, quote_plus
 Encoder = Callable[[str], str]
 
 CUT = 8  # characters: so much of a value's beginning or end is a leak of it
-_HEX_CUT, _SHORTEST_CUT, _SHORTEST_HALF = 12, 7, 4
+_HEX_CUT, _SHORTEST_CUT, _SHORTEST_HALF, _WORDS_CUT = 12, 7, 4, 12
+_WORDS = re.compile(r"[\W_]*(?:[A-Z]?[a-z]*[\W_]+)*[A-Z]?[a-z]*")
 _LONG = 20_000  # characters; of a longer value only the usual forms are made
 _HEAD = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://|github_pat_|sk_(?:live|test)_|Bearer |Basic |-----BEGIN [A-Z0-9 ]+-----\s*"
@@ -37,7 +38,8 @@ class Form(NamedTuple):
         last: so much before the tail does.
         half_first: so much after the head is a leak beside an ellipsis.
         half_last: so much before the tail is one.
-        bare: whether ``first`` or ``last`` alone, without an ellipsis, is a leak.
+        least_first: so much after the head is a leak without an ellipsis; 0 if only the whole form is.
+        least_last: so much before the tail is one.
         before: so many digits before it say something of the value too.
         after: so many digits after it do.
         nested: whether it was escaped twice.
@@ -51,7 +53,8 @@ class Form(NamedTuple):
     last: int
     half_first: int
     half_last: int
-    bare: bool
+    least_first: int
+    least_last: int
     before: int = 0
     after: int = 0
     nested: bool = False
@@ -64,7 +67,8 @@ class _Cuts(NamedTuple):
     tail: int
     size: int
     half: int
-    bare: bool
+    least_first: int
+    least_last: int
 
 
 def to_bytes(text: str) -> bytes:
@@ -100,8 +104,16 @@ def _cuts(value: str) -> _Cuts:
     rest = len(value) - head - tail
     half = min(CUT, max(_SHORTEST_HALF, (rest + 1) // 2))
     size = min(rest, max(_SHORTEST_CUT, half))
-    bare = size < rest and not value[:head].endswith("://")
-    return _Cuts(head, tail, size, min(half, size), bare)
+    least = 0, 0
+    if size < rest and not value[:head].endswith("://"):
+        inner = value[head : len(value) - tail]
+        least = (_least(inner[:size], rest), _least(inner[-size:], rest))
+    return _Cuts(head, tail, size, min(half, size), *least)
+
+
+def _least(window: str, rest: int) -> int:
+    """Of plain words, which stand in other texts too, it has to be more."""
+    return min(rest, max(_WORDS_CUT, (rest + 1) // 2)) if _WORDS.fullmatch(window) else len(window)
 
 
 def _of_pieces(pieces: List[bytes], kind: str, cuts: _Cuts) -> Form:
@@ -114,7 +126,8 @@ def _of_pieces(pieces: List[bytes], kind: str, cuts: _Cuts) -> Form:
     ends = size(0, begin), size(end, len(pieces))
     windows = size(begin, begin + cuts.size), size(end - cuts.size, end)
     halves = size(begin, begin + cuts.half), size(end - cuts.half, end)
-    return Form(b"".join(pieces), kind, *ends, *windows, *halves, cuts.bare)
+    least = size(begin, begin + cuts.least_first), size(end - cuts.least_last, end)
+    return Form(b"".join(pieces), kind, *ends, *windows, *halves, *least)
 
 
 # -- escapes, each made character by character -------------------------------------------------------------------------
@@ -245,7 +258,7 @@ def _same(text: str) -> str:
 def _base64_forms(value: str, cuts: _Cuts) -> Iterator[Form]:
     for pieces in _before_encoding(value):
         bare = _of_pieces(pieces, "base64", cuts)
-        sizes = [-(-4 * size // 3) for size in bare[2:8]]
+        sizes = [-(-4 * size // 3) for size in bare[2:10]]
         for shift in range(3):
             core = _core(bare.text, shift)
             for text in (core, core.replace(b"+", b"-").replace(b"/", b"_")):
@@ -263,13 +276,27 @@ def _hex_forms(value: str, cuts: _Cuts) -> Iterator[Form]:
     for pieces in _before_encoding(value):
         bare = _of_pieces([piece.hex().encode() for piece in pieces], "hex", cuts)
         for text in (bare.text, bare.text.upper()):
-            yield _of_digits(bare._replace(text=text), list(bare[2:8]), _HEX_CUT)
+            yield _of_digits(bare._replace(text=text), list(bare[2:10]), _HEX_CUT)
 
 
 def _of_digits(form: Form, sizes: List[int], most: int) -> Form:
     """A form of which ``most`` digits are enough to know it, and no more of them than the cut value gives."""
-    head, tail, first, last, half_first, half_last = sizes
+    head, tail, first, last, half_first, half_last, least_first, least_last = sizes
     rest = len(form.text) - head - tail
-    first, last = min(first, most, rest), min(last, most, rest)
-    halves = min(half_first - 1, first), min(half_last - 1, last)
-    return Form(form.text, form.kind, head, tail, first, last, *halves, form.bare and min(first, last) < rest)
+    windows = min(first, most, rest), min(last, most, rest)
+    halves = min(half_first - 1, windows[0]), min(half_last - 1, windows[1])
+    # Of what is no words the window is enough, and of words a little less, as digits at the ends belong to two bytes.
+    least = [
+        window if 0 < given <= size else max(window, given - 4) if given else 0
+        for window, given, size in zip(windows, (least_first, least_last), (first, last))
+    ]
+    return form._replace(
+        first=windows[0],
+        last=windows[1],
+        half_first=halves[0],
+        half_last=halves[1],
+        least_first=least[0],
+        least_last=least[1],
+        head=head,
+        tail=tail,
+    )

@@ -153,7 +153,9 @@ class Index:
             is_last = span.last >= end and span.first <= end - form.last
             trailing = is_first and data.startswith(_ELLIPSES, span.end)
             leading = is_last and data.endswith(_ELLIPSES, max(0, span.start - _WORD), span.start)
-            if not (((is_first or is_last) and form.bare) or trailing or leading):
+            long_first = is_first and form.least_first and span.last >= form.head + form.least_first
+            long_last = is_last and form.least_last and span.first <= end - form.least_last
+            if not (long_first or long_last or trailing or leading):
                 return None
         notes = [note for note, is_so in (("cut", not whole), ("over lines", span.broken)) if is_so]
         start, stop = _with_neighbours(data, span, form) if whole else (span.start, span.end)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.compat import VERSION, needs_prefect
-
 import pytest
+
+from tests.compat import VERSION, needs_prefect
 
 pytestmark = [needs_prefect, pytest.mark.skipif(VERSION is not None and VERSION < (0, 15), reason="as of 0.15")]
 
@@ -36,7 +36,9 @@ def flow_that(how, **arguments):
 
 def test_states(run_tests):
     """A result and a message of a task, in the state of the flow."""
-    source = FLOW + """
+    source = (
+        FLOW
+        + """
 def test_result(secret_leaks):
     assert [found.name for found in secret_leaks.search(flow_that("return").run(), "state")]
 def test_message(secret_leaks):
@@ -44,12 +46,15 @@ def test_message(secret_leaks):
 def test_nothing(secret_leaks):
     assert secret_leaks.search(flow_that("nothing").run(), "state") == []
 """
+    )
     run_tests(source).assert_outcomes(passed=3)
 
 
 def test_flows(run_tests):
     """As registered, as pickled, and by their run config."""
-    source = FLOW + f"""
+    source = (
+        FLOW
+        + f"""
 def places(leaks, flow):
     return {{found.place for found in leaks.search(flow)}}
 def test_default(secret_leaks):
@@ -66,6 +71,7 @@ def test_run_config(secret_leaks):
 def test_none(secret_leaks):
     assert places(secret_leaks, flow_that("return")) == set()
 """
+    )
     run_tests(source).assert_outcomes(passed=4)
 
 
@@ -86,12 +92,15 @@ def test_what_the_api_was_sent(run_tests):
     """A registered flow, compressed as the client sends it; the mutation that sets the secret is no leak."""
     result = run_tests(SENDING, "--flowsecrets-leaks=fail", "-W", "ignore")
     result.assert_outcomes(passed=2, errors=1)  # it is looked at when the API is closed
-    place = "api create_flow_from_compressed_string input.serialized_flow.parameters[[]0[]].default"
+    place = "api create_flow_from_compressed_string variables.input.serialized_flow.parameters[[]0[]].default"
     result.stdout.fnmatch_lines(["1 leak of secrets:", f"secret TOKEN, raw, in {place}:"])
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
 
 
 def test_what_the_api_was_sent_so_far(run_tests):
     """For the fixture, in every mode."""
-    asking = SENDING.replace("value, request", "value, secret_leaks") + "    assert bool(secret_leaks.found) == (value != 'harmless')\n"
+    asking = (
+        SENDING.replace("value, request", "value, secret_leaks")
+        + "    assert bool(secret_leaks.found) == (value != 'harmless')\n"
+    )
     run_tests(asking, "-W", "ignore").assert_outcomes(passed=2)

@@ -159,6 +159,15 @@ def test_short_cuts_need_an_ellipsis():
     assert mine.redact("s3cr3…") == "[secret S0]…"
 
 
+def test_words_of_a_value_are_no_leak():
+    """Words stand in other texts too, so more of them has to be there, or an ellipsis."""
+    mine = redactor("from the variable", "correct-horse-battery-staple")
+    for text in ("a variable", "variables", "correct-hor", base64.b64encode(b"variable").decode()):
+        assert mine.redact(text) is text
+    assert mine.redact("...variable") == "...[secret S0]"
+    assert mine.redact("correct-horse-b") == "[secret S1]"
+
+
 def test_false_payloads():
     """What begins like a compressed payload and is none."""
     mine = redactor(TOKEN)
