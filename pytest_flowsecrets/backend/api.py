@@ -93,7 +93,8 @@ class World:
         running = [row["id"] for row in found if row["tenant_id"] == tenant_id]
         if not running:
             raise Unauthenticated(
-                "AuthenticationError: Forbidden: a secret's value can be read while a flow run is Submitted or Running only"
+                "AuthenticationError: Forbidden: a secret's value can be read "
+                "while a flow run is Submitted or Running only"
             )
         return running
 

@@ -11,7 +11,7 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 if TYPE_CHECKING:
     import logging
@@ -60,7 +60,7 @@ class WrittenFiles:
 
     def _mask_file(self, path: Path) -> None:
         data = path.read_bytes()
-        masked = self._run.clean(data, f"file {path.name}", "")
+        masked = masked_content(data, lambda part: self._run.clean(part, f"file {path.name}", ""))
         if masked is data:
             return
         if "examples" in path.parts and ".hypothesis" in path.parts:
@@ -70,6 +70,45 @@ class WrittenFiles:
         temporary.write_bytes(masked)
         temporary.chmod(path.stat().st_mode & 0o777)
         os.replace(temporary, path)
+
+
+def masked_content(data: bytes, clean: Callable[[Any], Any]) -> bytes:
+    """The content of a file with its secrets masked, the same object if it holds none.
+
+    XML and JSON are masked text by text: a value that holds quotes may also be found across the border of two texts.
+    """
+    masked: bytes = clean(data)
+    if masked is data:
+        return data
+    try:
+        return (_masked_xml if data.lstrip().startswith(b"<?xml") else _masked_json)(data, clean)
+    except (ValueError, SyntaxError, RecursionError):  # it is something else
+        return masked
+
+
+def _masked_xml(data: bytes, clean: Callable[[Any], Any]) -> bytes:
+    import xml.etree.ElementTree as ET
+
+    root = ET.fromstring(data)  # noqa: S314 - a reporter of this very run has written it
+    for element in root.iter():
+        element.text, element.tail = (part and clean(part) for part in (element.text, element.tail))
+        for name, value in element.items():
+            element.set(name, clean(value))
+    content: bytes = ET.tostring(root, encoding="utf-8")
+    return b'<?xml version="1.0" encoding="utf-8"?>' + content
+
+
+def _masked_json(data: bytes, clean: Callable[[Any], Any]) -> bytes:
+    import json
+
+    from pytest_flowsecrets.leaks.reports import mask_data
+
+    text = data.decode()
+    try:
+        return json.dumps(mask_data(json.loads(text), clean), indent=2).encode()
+    except ValueError:  # JSON lines
+        lines = [json.dumps(mask_data(json.loads(line), clean)) for line in text.splitlines() if line.strip()]
+        return ("\n".join(lines) + "\n").encode()
 
 
 class _MaskedFormatter:

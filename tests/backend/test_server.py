@@ -436,7 +436,10 @@ def test_it_ends_with_the_process():
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_process_leaves_nothing(number):
     """Its port is free at once, though it had a forked child that lives on."""
-    process, url = run("import os; os.fork() or print(os.getpid(), flush=True); time.sleep(60)")
+    process, url = run(
+        "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "os.fork() or print(os.getpid(), flush=True); time.sleep(60)"
+    )
     child = int(process.stdout.readline())
     try:
         assert ask(url, OK).status == 200
