@@ -125,10 +125,11 @@ class Run:
         if redactor is None or not text or self._is_clean(text):
             return text
         masked: List[Masked] = []
-        if isinstance(text, str):
-            result: Any = redactor.redact(text, masked)
-        else:
-            result = redactor.redact_bytes(bytes(text), masked)
+        redact: Callable[..., Any] = redactor.redact if isinstance(text, str) else redactor.redact_bytes
+        try:
+            result = redact(text, masked)
+        except Exception:  # noqa: BLE001 - a run does not break because of a mask, and says rather nothing than a value
+            return WITHHELD if isinstance(text, str) else WITHHELD.encode()
         if not masked:
             self._remember_clean(text)
         else:

@@ -40,7 +40,8 @@ class MaskedStream:
     def writelines(self, lines: Iterable[Any]) -> None:
         """Write several texts as one, so that a value broken over them is seen."""
         lines = list(lines)
-        self.write((b"" if lines and isinstance(lines[0], bytes) else "").join(lines))
+        if lines:
+            self.write((b"" if isinstance(lines[0], bytes) else "").join(lines))
 
     @property
     def buffer(self) -> Any:

@@ -1,0 +1,288 @@
+"""The small parts: what is known, breaks, streams, reports and items as objects."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+import types
+import warnings
+from pathlib import Path
+
+import pytest
+
+from pytest_flowsecrets.leaks import findings, items, reports, streams, things
+from pytest_flowsecrets.leaks.extend import extend
+from pytest_flowsecrets.leaks.known import Known, texts_of
+from pytest_flowsecrets.leaks.redact import Redactor
+from pytest_flowsecrets.leaks.run import WITHHELD, Run
+
+TOKEN = "ghp_abcDEF0123456789xyzQRS"
+HERE = Path(__file__)
+
+
+def test_nothing_is_remembered_until_somebody_listens():
+    """Nor after the last listener has gone."""
+    mine = Known()
+    mine.register("A", "some-value")
+    assert len(mine) == 0
+    mine.listen()
+    mine.listen()
+    mine.register("A", "some-value")
+    mine.register("B", "some-value")
+    mine.register("C", "ab", told=True)
+    assert mine.values() == {"some-value": ("A", "B"), "ab": ("C",)}
+    assert repr(mine) == "<Known 2 values>"
+    mine.forget()
+    assert len(mine) == 2
+    mine.forget()
+    assert len(mine) == 0
+    assert not mine.told
+
+
+@pytest.mark.parametrize(
+    ("value", "texts"),
+    [
+        (b"by\xfftes", ["by\udcfftes"]),
+        (1234567, ["1234567"]),
+        (True, []),
+        (None, []),
+        ({"a": ["x-leaf", 5], "b": {"c": ("y-leaf",)}}, ["x-leaf", "y-leaf"]),
+        ('{"a": "inside"}', ['{"a": "inside"}', "inside"]),
+        ("{broken", ["{broken"]),
+        ('"text"', ['"text"', "text"]),
+        ("-----BEGIN\nabcdefghijklmn\nshort", ["-----BEGIN\nabcdefghijklmn\nshort", "abcdefghijklmn"]),
+    ],
+)
+def test_texts_of_a_value(value, texts):
+    """Leaves, JSON in a text, and long lines."""
+    assert list(texts_of(value)) == texts
+
+
+def test_tokens_of_a_configuration():
+    """Those of the cloud section, tables in it too."""
+    mine = Known()
+    mine.listen()
+    mine.register_settings(
+        {
+            "context": {"secrets": {"A": "value-of-a"}},
+            "cloud": {"api": "http://x.example", "agent": {"auth_token": "agents-token"}},
+        }
+    )
+    assert mine.values() == {"value-of-a": ("A",), "agents-token": ("cloud auth_token",)}
+    mine.register_settings({"context": 1, "cloud": 2})
+
+
+def test_a_cut_ends_between_characters():
+    """The first bytes of another character are not masked with it, nor the last."""
+    mine = Redactor({"abcdefg1é and more of it": ("A",), "the beginning é12345678": ("B",)})
+    assert mine.redact("abcdefg1ê") == "[secret A]ê"
+    assert mine.redact("\u0129" + "12345678") == "\u0129[secret B]"
+
+
+def test_breaks_that_eat_blanks_and_escaped_ones():
+    """On both sides of the place from which one looks."""
+    text = b"one two three four"
+    for data, at, place in (
+        (b"one two\n  three four", 10, 8),
+        (b"one two \n three four", 10, 8),
+        (b"one two\\\\nthree four", 10, 8),
+    ):
+        span = extend(data, at, text, place)
+        assert (span.first, span.last, span.broken) == (0, len(text), True)
+    assert extend(b"x\nthree four", 2, text, 8).first == 8
+
+
+def test_streams():
+    """Bytes, lines, and what somebody asks of the stream below."""
+    below = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    mine = streams.MaskedStream(below, lambda text, _: (text.upper(), ""))
+    assert mine.write("ab") == 2
+    mine.writelines(["c", "d"])
+    mine.flush()
+    mine.buffer.write(b"ef")
+    mine.buffer.writelines([])
+    assert below.buffer.getvalue() == b"ABCDEF"
+    assert mine.encoding == "utf-8"
+    assert repr(mine).startswith("<masked <_io")
+    with pytest.raises(AttributeError):
+        streams.MaskedStream.__new__(streams.MaskedStream).anything
+
+
+def test_streams_that_somebody_has_replaced(monkeypatch):
+    """Stay replaced."""
+    first, second = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", first)
+    undo = streams.wrap_standard_streams(lambda text, _: (text, ""))
+    monkeypatch.setattr(sys, "stdout", second)
+    undo()
+    assert sys.stdout is second
+
+
+class Broken(Run):
+    """Its redactor raises, whatever it is asked."""
+
+    redactor = types.SimpleNamespace(redact=[].pop, redact_next=[].pop, redact_bytes=[].pop)
+
+
+def test_a_fault_while_masking():
+    """Withholds the text, and nothing breaks."""
+    run = Broken("mask")
+    assert run.clean_live("some text", "") == (WITHHELD, "")
+    assert run.clean_live(b"some text", "") == (WITHHELD.encode(), "")
+    assert run.clean("some text", "failure") == WITHHELD
+
+
+def test_many_clean_texts():
+    """Only some are remembered."""
+    run = Run("mask")
+    for number in range(4100):
+        run._remember_clean(str(number))
+    run._remember_clean("x" * 3000)
+    assert len(run._clean) < 2100
+    assert run._is_clean("4099")
+
+
+def test_without_a_known_secret_nothing_is_touched():
+    """Objects, warnings and requests."""
+    run = Run("mask")
+    assert run.mask_object(object(), "failure") is run.mask_warning(object(), "") is run.look_at_api(print) is None
+    assert run.mask_report(object()) is None
+
+
+def test_redacting_a_stream_without_a_list():
+    """What was masked need not be told."""
+    mine = Redactor({TOKEN: ("A",)})
+    shown, rest = mine.redact_next("", TOKEN[:12])
+    assert shown == "[secret A]"
+    assert mine.redact_next(rest, TOKEN[12:]) == ("[secret A]", "")
+    assert mine.find_in_bytes(TOKEN.encode())[0].names == ("A",)
+    assert mine.mask("A") == mine.mask("A")
+
+
+def _clean(text, *_):
+    return text.replace(TOKEN, "MASK") if TOKEN in text else text
+
+
+def test_warnings():
+    """The class is kept where it takes a text, the line of source that somebody has given too."""
+
+    class Odd(UserWarning):
+        def __init__(self, one, two):
+            super().__init__(one, two)
+
+    class Other(UserWarning):
+        def __str__(self):
+            return "fixed " + TOKEN
+
+    for category, message, expected in (
+        (UserWarning, UserWarning(TOKEN), UserWarning),
+        (Odd, Odd(TOKEN, 1), UserWarning),
+        (Other, Other(TOKEN), UserWarning),
+        (UserWarning, TOKEN, str),
+    ):
+        recorded = warnings.WarningMessage(message, category, __file__, 1, line="given")
+        reports.mask_warning(recorded, _clean)
+        assert type(recorded.message) is expected
+        assert TOKEN not in str(recorded.message)
+        assert recorded.line == "given"
+    here = warnings.WarningMessage(
+        "nothing",
+        UserWarning,
+        __file__,
+        next(n for n, line in enumerate(HERE.read_text().splitlines(), 1) if TOKEN in line),
+    )
+    reports.mask_warning(here, _clean)
+    assert "MASK" in here.line
+
+
+def test_lines_of_a_native_traceback():
+    """They end with line breaks, others do not."""
+    assert reports.mask_data([f"a {TOKEN}\n", "b\n"], _clean) == ["a MASK\n", "b\n"]
+    assert reports.mask_data([f"a {TOKEN}", "b"], _clean) == ["a MASK", "b"]
+    lines = ["a", "b"]
+    assert reports.mask_data(lines, _clean) is lines
+
+
+def test_data_that_holds_itself():
+    """Is looked at once."""
+    data = {"a": TOKEN}
+    data["self"] = data
+    assert reports.mask_data(data, _clean)["a"] == "MASK"
+
+
+class Report:
+    outcome, longrepr, sections = "passed", None, ()
+
+    def __init__(self):
+        self.nodeid = f"test[{TOKEN}]"
+
+
+def test_a_report_with_a_plain_node_id():
+    """As of other plugins."""
+    report = Report()
+    reports.mask_report(report, _clean, "withheld")
+    assert report.nodeid == "test[MASK]"
+
+
+@pytest.mark.parametrize("attribute", ["_id", "_nodeid", "nodeid"])
+def test_node_ids_of_every_pytest(attribute):
+    """A structure, a private text, a public one."""
+
+    class Structure(str):
+        __slots__ = ()
+        parse = staticmethod(str)
+
+    owner = types.SimpleNamespace(**{attribute: Structure("old")})
+    items.set_nodeid(owner, "new")
+    assert str(getattr(owner, attribute)) == "new"
+
+
+def test_marks_of_a_broken_module():
+    """Of functions, of the module, of causes; and what looks like a mark."""
+    mark = types.SimpleNamespace(
+        mark=types.SimpleNamespace(name="secrets", args=({"A": "value-a"}, 5), kwargs={"B": "value-b"})
+    )
+    names = {
+        "pytestmark": [mark, object()],
+        "other": types.SimpleNamespace(pytestmark=mark),
+        "number": 5,
+        "__name__": "x",
+    }
+    try:
+        exec("raise ValueError", names)
+    except ValueError as error:
+        outer = RuntimeError()
+        outer.__cause__ = error
+        error.__context__ = outer
+    from pytest_flowsecrets.leaks.known import known
+
+    known.listen()
+    try:
+        items.learn_broken_module(outer)
+        assert {("A",), ("B",)} <= set(known.values().values())
+    finally:
+        known.forget()
+
+
+def test_findings_without_a_test():
+    """In SARIF they have no place."""
+    bare = findings.Finding("A", "raw", "live output", "", "")
+    module = bare._replace(test="test_it.py")
+    results = findings.as_sarif([bare, module])["runs"][0]["results"]
+    assert "locations" not in results[0]
+    assert "logicalLocations" not in results[1]["locations"][0]
+    assert bare._replace(place="elsewhere").advice
+
+
+def test_a_flow_that_cannot_be_pickled():
+    """Is looked at as registered."""
+    flow = types.SimpleNamespace(serialize=lambda build: {"a": TOKEN}, tasks=[], lock=threading.Lock())
+    assert [place for _, place in things.texts_in(flow, "x")] == ["x flow, serialised"]
+
+
+def test_odd_values():
+    """A lone surrogate that is no byte, and one that is."""
+    for value in ("\ud800 and more\udcff", "short1", "ab"):
+        mine = Redactor({value: ("A",)})
+        assert mine.redact(f"x{value}y") == "x[secret A]y"
