@@ -56,6 +56,28 @@ def test_bare(): pass
     result.stdout.fnmatch_lines([f"flowsecrets: prefect {version}, isolation=marked (default), leaks=mask (default)"])
 
 
+def test_a_prefect_that_cannot_be_imported(run_tests, installed):
+    """Its own error is the error of the tests that ask; the isolation is gone for those that follow."""
+    installed("1.4.1")
+    result = run_tests(
+        """
+import os
+import pytest
+from pytest_flowsecrets.isolation import stack
+
+@pytest.mark.secrets(X="hunter2")
+def test_marked(): pass
+
+def test_after():
+    assert stack.depth() == 0
+    assert "hunter2" not in str(os.environ)
+"""
+    )
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*RuntimeError: imported"])
+    assert "hunter2" not in result.stdout.str()
+
+
 @pytest.mark.parametrize("version", ["0.5.5", "0.6.0", "0.15.13+1.gabc", "1.4.1", "1.4.1rc1", "1.0"])
 def test_the_supported_line(version):
     """Its ends, local versions, release candidates and short versions."""

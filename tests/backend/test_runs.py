@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -59,6 +60,22 @@ def hanging():
     with prefect.Flow("hanging") as flow:
         hang()
     return flow
+
+
+@has_runs
+def test_a_flow_of_a_module_that_a_process_could_not_import(tmp_path, monkeypatch):
+    """As those of tests are with pytest's ``--import-mode=importlib``: the module goes along."""
+    source = tmp_path / "away_from_here.py"
+    source.write_text(
+        "import prefect\n\n\ndef one():\n    return 1\n\n\n@prefect.task\ndef use():\n    return one()\n\n\n"
+        "with prefect.Flow('away') as flow:\n    use()\n"
+    )
+    spec = importlib.util.spec_from_file_location("away_from_here", source)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "away_from_here", module)
+    spec.loader.exec_module(module)
+    with FakeServer() as server:
+        assert server.run(module.flow).state.is_successful()
 
 
 @has_runs
