@@ -13,3 +13,4 @@ autodoc_member_order = "bysource"
 # Built-in exceptions that docstrings name; their pages are Python's.
 nitpick_ignore = [("py:exc", name) for name in ("KeyError", "Exception", "ValueError")]
 nitpick_ignore += [("py:exc", "UsageError")]  # named by the strategies, whose module is not the one of its page
+nitpick_ignore += [("py:class", "datetime")]  # its page is Python's

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.cloud import FakeCloud, FakeServer
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
+    from pytest_flowsecrets.backend.faults import Fault, FaultedOperation, Faults
+    from pytest_flowsecrets.backend.journal import RecordedRequest, Requests
     from pytest_flowsecrets.backend.tenants import Tenant
     from pytest_flowsecrets.clock import FlowClock, frozen_clock
     from pytest_flowsecrets.errors import (
@@ -36,12 +38,17 @@ __all__ = [
     "ConfigSyntaxError",
     "FakeCloud",
     "FakeServer",
+    "Fault",
+    "FaultedOperation",
+    "Faults",
     "FlowClock",
     "FlowSecretsError",
     "IsolationEnded",
     "LocalSecrets",
     "PrefectHome",
     "PrefectNotInstalled",
+    "RecordedRequest",
+    "Requests",
     "SecretChangedWarning",
     "SecretReceived",
     "SecretRejected",
@@ -58,6 +65,11 @@ _HOMES = {
     "CloudSecrets": "pytest_flowsecrets.backend.cloud_secrets",
     "FakeCloud": "pytest_flowsecrets.backend.cloud",
     "FakeServer": "pytest_flowsecrets.backend.cloud",
+    "Fault": "pytest_flowsecrets.backend.faults",
+    "FaultedOperation": "pytest_flowsecrets.backend.faults",
+    "Faults": "pytest_flowsecrets.backend.faults",
+    "RecordedRequest": "pytest_flowsecrets.backend.journal",
+    "Requests": "pytest_flowsecrets.backend.journal",
     "Tenant": "pytest_flowsecrets.backend.tenants",
     "FlowClock": "pytest_flowsecrets.clock",
     "frozen_clock": "pytest_flowsecrets.clock",

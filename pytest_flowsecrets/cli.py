@@ -95,13 +95,40 @@ def _check(arguments: argparse.Namespace) -> int:
     return check.run(arguments)
 
 
+# -- serve -------------------------------------------------------------------------------------------------------------
+
+
+def _add_serve(subcommands: Any) -> None:
+    parser = subcommands.add_parser(
+        "serve", help="serve the fake API of Prefect Cloud, for other processes, until Ctrl-C"
+    )
+    parser.add_argument("--server", action="store_true", help="be Prefect Server: no keys, no secrets")
+    parser.add_argument("--port", type=_port, default=4200, help="port (default: 4200, as Prefect Server's; 0: any)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
+    parser.add_argument("--i-know", action="store_true", help="yes, other machines may come in")
+    parser.add_argument("--json", action="store_true", help="print address and keys as JSON, in one line")
+    parser.set_defaults(run=_serve)
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= 65535):  # noqa: PLR2004 - the highest port
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: those are 0 to 65535")
+    return int(text)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from pytest_flowsecrets.commands import serve
+
+    return serve.run(arguments)
+
+
 def _add_versions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prefect-version", metavar="X", help="release (default: the installed one, else 1.4.1)")
     parser.add_argument("--python-version", metavar="X.Y", help="Python of the flow (default: this one)")
     parser.add_argument("--all-versions", action="store_true", help="go through all releases")
 
 
-COMMANDS: Tuple[Callable[[Any], None], ...] = (_add_demo, _add_explain, _add_check)
+COMMANDS: Tuple[Callable[[Any], None], ...] = (_add_demo, _add_explain, _add_check, _add_serve)
 
 if __name__ == "__main__":  # pragma: no cover - run in a process of its own by the tests
     sys.exit(main())

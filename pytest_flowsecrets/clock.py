@@ -15,7 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Union, cast
 
 from pytest_flowsecrets import naps
 from pytest_flowsecrets.errors import UsageError
@@ -29,7 +29,11 @@ When = Union[str, dt.date, dt.datetime]
 Delta = Union[float, dt.timedelta]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_LAST = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
 _NAPPERS = ("prefect.core.", "prefect.engine.", "prefect.client.", "urllib3.util.retry")
+
+# Modules for which `time` goes on: Dask waits for intervals to pass, and pytest tells how long a test took.
+_REAL = ["distributed", "tornado", "_pytest.timing"]
 
 _clocks: List[FlowClock] = []  # the innermost is the last
 when_moved: List[Callable[[], object]] = []  # whoever waits for a time is called after each move of a clock
@@ -54,8 +58,9 @@ def frozen_clock(at: Optional[When] = None) -> Iterator[FlowClock]:
 
     _import_prefect()
     start = now() if at is None else as_moment(at)
-    freezing = freeze_time(start.replace(tzinfo=None), real_asyncio=True)
-    clock = FlowClock(freezing.start())
+    freezing = freeze_time(start.replace(tzinfo=None), real_asyncio=True, ignore=_REAL)
+    freezing.start()
+    clock = FlowClock()
     try:
         with naps.handled(clock.pass_nap):
             _clocks.append(clock)
@@ -71,10 +76,12 @@ def is_frozen() -> bool:
 
 
 class FlowClock:
-    """Time that stands still until it is moved. Made by ``frozen_clock``."""
+    """Time that stands still until it is moved. Made by ``frozen_clock``.
 
-    def __init__(self, factory: Any) -> None:
-        self._factory: FrozenDateTimeFactory = factory
+    There is one time: where several clocks are nested, or freezegun itself is at work, they all move the innermost.
+    """
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -82,7 +89,7 @@ class FlowClock:
 
     @property
     def now(self) -> dt.datetime:
-        """What time it is: aware, in UTC."""
+        """The time, aware and in UTC."""
         return now()
 
     def move_to(self, when: When) -> dt.datetime:
@@ -97,7 +104,7 @@ class FlowClock:
         """
         moment = as_moment(when)
         with self._lock:
-            self._factory.move_to(moment.replace(tzinfo=None))
+            _standing(self).move_to(moment.replace(tzinfo=None))
         _tell()
         return moment
 
@@ -108,11 +115,13 @@ class FlowClock:
             delta: seconds, or a ``timedelta``.
 
         Raises:
-            UsageError: it is neither, or negative.
+            UsageError: it is neither, or negative, or would end after the year 9999.
         """
         passed = _passed(delta)
         with self._lock:
-            self._factory.tick(passed)
+            if passed > _LAST - now():
+                raise UsageError(f"{passed} from {now()} on is after the year 9999, where clocks end")
+            _standing(self).tick(passed)
         _tell()
         return now()
 
@@ -122,6 +131,15 @@ class FlowClock:
             return False
         self.tick(max(0.0, seconds))
         return True
+
+
+def _standing(clock: FlowClock) -> FrozenDateTimeFactory:
+    """The time that freezegun shows, whoever has frozen it last: this clock, or somebody else inside it."""
+    from freezegun.api import freeze_factories
+
+    if clock not in _clocks:
+        raise UsageError("this clock has ended, time is real again: use flow_clock within its own test only")
+    return cast("FrozenDateTimeFactory", freeze_factories[-1])
 
 
 def _import_prefect() -> None:
@@ -153,7 +171,10 @@ def as_moment(when: When) -> dt.datetime:
     if not isinstance(when, dt.datetime):
         when = dt.datetime(when.year, when.month, when.day)  # noqa: DTZ001 - the zone comes next
     moment: dt.datetime = when.replace(tzinfo=dt.timezone.utc) if when.tzinfo is None else when
-    return _EPOCH + (moment - _EPOCH)
+    try:
+        return _EPOCH + (moment - _EPOCH)
+    except OverflowError:
+        raise UsageError(f"{when} is outside of the years 1 to 9999 in UTC") from None
 
 
 def _passed(delta: Any) -> dt.timedelta:

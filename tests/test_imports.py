@@ -25,7 +25,7 @@ ROOMS = [
 # Foreign packages that only certain modules may import. Where Prefect runs, `toml` is taken from its own module.
 ONLY_IN = {
     "pytest": {"plugin", "leak_hooks"},
-    "prefect": {"isolation/legacy", "routes/agents", "backend/runs", "backend/client"},
+    "prefect": {"isolation/legacy", "routes/agents", "backend/runs", "backend/client", "backend/scheduling"},
     "graphql": {"backend"},
     "hypothesis": {"strategies", "_strategies"},
     "freezegun": {"clock"},
@@ -36,7 +36,7 @@ ONLY_IN = {
 LAZY = {"prefect", "graphql", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"}
 # Except where a class derives from it or all is about it; such a module is itself imported inside functions only.
 AT_TOP = {
-    "backend/server": {"http"},
+    "backend/connection": {"http"},
     "backend/execution": {"graphql"},
     "backend/schema": {"graphql"},
     "backend/validation": {"graphql"},
@@ -111,7 +111,7 @@ def test_a_bare_run_loads_nothing(run_tests):
     """With the plugin installed and no test that asks, none of the heavy packages is imported, nor our own rooms."""
     heavy = ["hypothesis", "http.server", *(LAZY - {"http"})]
     own = [f"pytest_flowsecrets.isolation.{name}" for name in ("stack", "legacy", "home", "secrets")]
-    own += ["pytest_flowsecrets.resolution", "pytest_flowsecrets.commands"]
+    own += ["pytest_flowsecrets.resolution", "pytest_flowsecrets.commands", "pytest_flowsecrets.backend"]
     own += [f"pytest_flowsecrets.leaks.{name}" for name in ("find", "forms", "index", "redact", "reports", "fixture")]
     if sys.version_info < (3, 11):
         heavy.remove("tomli")  # pytest itself reads pyproject.toml with it

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
 
-from pytest_flowsecrets import CloudUnreachable, FakeCloud, IsolationEnded, SecretReceived, UsageError, isolated_prefect
+from pytest_flowsecrets import CloudUnreachable, FakeCloud, SecretReceived, UsageError, isolated_prefect
 from pytest_flowsecrets.isolation import stack
 from tests.backend.graphql import as_agent
 from tests.compat import VERSION, needs_prefect
@@ -20,6 +21,7 @@ from tests.compat import VERSION, needs_prefect
 pytestmark = needs_prefect
 
 has_keys = pytest.mark.skipif((VERSION or ()) < (0, 15), reason="API keys came with Prefect 0.15.0")
+AUTHORIZATION = (0, 6, 6)  # from here on UNAUTHENTICATED is an AuthorizationError
 # A thread of a pool that is older than every test.
 OLD_POOL = ThreadPoolExecutor(1)
 OLD_POOL.submit(threading.get_ident).result()
@@ -99,7 +101,7 @@ def test_outside_of_a_run(prefect_cloud, local_secrets):
     assert "was not found" in str(error("other"))
     local_secrets.use_local_secrets = False
     found = error("other")
-    kinds = ("AuthorizationError",) if VERSION >= (0, 6, 4) else ("ClientError",)
+    kinds = ("AuthorizationError",) if VERSION >= AUTHORIZATION else ("ClientError",)
     assert type(found).__name__ in kinds, repr(found)
     assert "a secret's value needs a key of scope RUNNER" in str(found)
     assert prefect_cloud.secrets.reads == ()
@@ -146,7 +148,7 @@ def test_wrong_revoked_and_missing_keys(prefect_cloud):
     for client in clients:
         with pytest.raises(Exception) as caught:
             client.set_secret(name="X", value=2)
-        assert type(caught.value).__name__ == ("AuthorizationError" if VERSION >= (0, 6, 4) else "ClientError")
+        assert type(caught.value).__name__ == ("AuthorizationError" if VERSION >= AUTHORIZATION else "ClientError")
     assert prefect_cloud.secrets.holds("X", 1)
 
 
@@ -220,10 +222,8 @@ def test_a_run_that_the_test_has_deleted(prefect_cloud):
 def test_a_run_that_has_ended_inside(prefect_cloud):
     """Keeps its state."""
     with prefect_cloud.executing() as run_id:
-        state = '{flow_run_id: "%s", state: {type: "Cancelled"}}' % run_id
-        as_agent(
-            prefect_cloud, f"mutation {{ set_flow_run_states(input: {{states: [{state}]}}) {{ states {{ id }} }} }}"
-        )
+        query = "mutation($input: set_flow_run_states_input!) { set_flow_run_states(input: $input) { states { id } } }"
+        as_agent(prefect_cloud, query, input={"states": [{"flow_run_id": run_id, "state": {"type": "Cancelled"}}]})
         assert "UNAUTHENTICATED" in str(error("X"))
     assert prefect_cloud.world.store.get("flow_run", run_id)["state"] == "Cancelled"
 
@@ -279,6 +279,29 @@ def test_a_flow_inside(prefect_cloud):
     with prefect_cloud.executing():
         assert flow.run().is_successful()
     assert got == [{"a": 1}]
+
+
+def test_a_flow_with_retries_and_a_rotation(prefect_cloud, flow_clock):
+    """The old value, then the new one in the retry after its time, then none: the secret has expired."""
+    import prefect
+
+    got = []
+
+    @prefect.task(max_retries=3, retry_delay=timedelta(minutes=10))
+    def read():
+        got.append(secret("other"))
+        raise ValueError
+
+    with prefect.Flow("retries") as flow:
+        read()
+    start = flow_clock.now
+    prefect_cloud.secrets.set("other", "old", expires_at=start + timedelta(minutes=25))
+    prefect_cloud.secrets.rotate("other", "new", at=start + timedelta(minutes=15))
+    with prefect_cloud.executing():
+        assert flow.run().is_failed()
+        assert is_missing(error("other"))
+    assert got == ["old", "old", "new"]
+    assert [(read.at - start) // timedelta(minutes=1) for read in prefect_cloud.secrets.reads] == [0, 10, 20]
 
 
 def test_children_outside_of_a_run(prefect_cloud):
@@ -348,7 +371,7 @@ def test_entered_twice(prefect_cloud):
 
 
 def test_an_isolation_inside_hides_it(prefect_cloud):
-    """``isolated_prefect`` begins without the cloud of the outer one, and its runs are not entered."""
+    """``isolated_prefect`` begins without the cloud of the outer one; a run of that cloud can be entered in it."""
     with isolated_prefect(), pytest.raises(CloudUnreachable):
         prefect_cloud.client_for("x", None)
         import prefect
@@ -357,11 +380,65 @@ def test_an_isolation_inside_hides_it(prefect_cloud):
         if VERSION < (0, 6, 4):
             client.token = "x"
         client.set_secret(name="X", value=1)
-    with isolated_prefect(), pytest.raises(IsolationEnded), prefect_cloud.executing():
-        pass
+    prefect_cloud.secrets.set("X", "x")
+    with isolated_prefect({"LOCAL": "l0c4l-9f3b7a61"}):
+        with prefect_cloud.executing():
+            assert secret("X") == "x"
+        assert isinstance(error("X"), ValueError)
+        assert dict(prefect_cloud.local_secrets) == {"LOCAL": "l0c4l-9f3b7a61"}
+        prefect_cloud.assert_never_received("LOCAL")
     with prefect_cloud.executing():
-        prefect_cloud.secrets.set("X", "x")
         assert secret("X") == "x"
+
+
+@pytest.mark.parametrize("name", ["", "?!", 3, None, "Flowsecrets", "other_team"])
+def test_names_that_no_team_can_have(prefect_cloud, name):
+    """No slug, or that of another team."""
+    prefect_cloud.add_tenant("Other team")
+    with pytest.raises(UsageError, match=r"with a letter or a digit in it|is a tenant .* already"):
+        prefect_cloud.add_tenant(name)
+    assert len(prefect_cloud.world.store.all("tenant")) == 2
+
+
+@pytest.fixture(scope="class")
+def cloud_of_the_class():
+    with FakeCloud({"X": "x"}) as cloud:
+        yield cloud
+
+
+class TestCloudOfAClass:
+    """A ``FakeCloud`` can be entered for several tests, whatever isolation each of them has."""
+
+    def test_plain(self, cloud_of_the_class):
+        """Its client is Prefect's own."""
+        with cloud_of_the_class.executing():
+            assert secret("X") == "x"
+
+    @pytest.mark.secrets(LOCAL="l")
+    def test_marked(self, cloud_of_the_class):
+        """With local secrets of its own, which wait outside."""
+        cloud_of_the_class.client.set_secret(name="Y", value="y")
+        with cloud_of_the_class.executing():
+            assert [secret(name) for name in ("X", "Y")] == ["x", "y"]
+        assert secret("LOCAL") == "l"
+
+    def test_beside_another_one(self, cloud_of_the_class, prefect_cloud):
+        """The one whose run is entered last is asked."""
+        prefect_cloud.secrets.set("X", "another")
+        with prefect_cloud.executing(), cloud_of_the_class.executing():
+            assert secret("X") == "x"
+        with cloud_of_the_class.executing(), prefect_cloud.executing():
+            assert secret("X") == "another"
+
+
+@pytest.mark.parametrize("wrong", [{"X": {"c4n4ry"}}, {"": "c4n4ry"}, [("X", "c4n4ry")], "c4n4ry"])
+def test_wrong_secrets(wrong):
+    """Are refused in one line; the traceback starts at the line of the test, so it shows none of them."""
+    with pytest.raises(UsageError) as caught:
+        FakeCloud(wrong)
+    assert "c4n4ry" not in str(caught.value)
+    assert [entry.name for entry in caught.traceback][1:] == ["call"]
+    assert "c4n4ry" not in repr(caught.traceback[-1].frame.f_locals)
 
 
 def test_requests_of_a_test_that_is_over():
@@ -389,6 +466,15 @@ def test_a_proxy_does_not_stand_between(monkeypatch, name, before):
         assert os.environ["no_proxy"] == ",".join(filter(None, [before, "127.0.0.1", "localhost"]))
     assert cloud.secrets.names() == ["X"]
     assert os.environ.get("no_proxy") == os.environ.get("NO_PROXY") == before
+
+
+def test_what_the_test_says_of_proxies_stays(monkeypatch):
+    """If it is said inside."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with FakeCloud():
+        monkeypatch.setenv("no_proxy", "mine")
+    assert (os.environ["no_proxy"], os.environ.get("NO_PROXY")) == ("mine", None)
 
 
 # -- what the API was sent ---------------------------------------------------------------------------------------------

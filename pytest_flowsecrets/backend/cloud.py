@@ -1,39 +1,20 @@
-"""``FakeCloud`` and ``FakeServer``: a fake Prefect API that the real Prefect of this process and its children talks to.
-
-Both are context managers. They join the isolation that counts (a test's, an ``isolated_prefect``), or enter one of
-their own, and give it the variables that an operator would set: backend, address, key, tenant.
-"""
+"""``FakeCloud`` and ``FakeServer``: the fake Prefect APIs themselves. What they share stands in ``fake_api``."""
 
 from __future__ import annotations
 
-import os
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, List, Mapping, Optional
 
-from pytest_flowsecrets.backend.api import World
-from pytest_flowsecrets.backend.client import make_client
-from pytest_flowsecrets.backend.forms import any_of, finder, forms_of
-from pytest_flowsecrets.backend.patience import impatient
-from pytest_flowsecrets.backend.server import LOOPBACK, mount, unmount
+from pytest_flowsecrets.backend.fake_api import FakeApi
+from pytest_flowsecrets.backend.store import slugify
 from pytest_flowsecrets.backend.tenants import Tenant
-from pytest_flowsecrets.errors import SecretReceived, UsageError
-from pytest_flowsecrets.isolation import stack
+from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.environ import PREFIX
 from pytest_flowsecrets.isolation.shield import shielded
-from pytest_flowsecrets.leaks.known import known
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
-    from pytest_flowsecrets.backend.faults import Faults
-    from pytest_flowsecrets.backend.journal import Requests
     from pytest_flowsecrets.isolation.covers import Variables
-    from pytest_flowsecrets.isolation.secrets import LocalSecrets
-    from pytest_flowsecrets.isolation.stack import Isolation
 
-_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 _HAS_KEYS, _HAS_SERVER = (0, 15), (0, 10)  # the Prefect from which on there are API keys, and there is Server
 # After 429 the client of 1.x sleeps for three minutes and more, unless it is told to do otherwise. There is no such
 # setting for its other waits: see `patience`, which works in this process; these go to children, too.
@@ -41,124 +22,6 @@ _IMPATIENT = {
     f"{PREFIX}CLOUD__RATE_LIMITING__BACKOFF_S": "0",
     f"{PREFIX}CLOUD__RATE_LIMITING__BACKOFF_MULTIPLIER": "0",
 }
-
-
-class FakeApi:
-    """What ``FakeCloud`` and ``FakeServer`` have in common."""
-
-    backend = ""
-
-    def __init__(self) -> None:
-        self.world = World(self.backend)
-        self._url = ""
-        self._isolation: Optional[Isolation] = None
-        self._steps = ExitStack()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} at {self._url or 'no address: it is not entered'}>"
-
-    def __enter__(self) -> Self:
-        if self._isolation is not None:
-            raise UsageError(f"this {type(self).__name__} is entered already: make another one")
-        with ExitStack() as steps:
-            isolation = stack.current()
-            if isolation is None:
-                isolation = stack.Isolation()
-                isolation.enter({})
-                steps.callback(isolation.exit)
-            self._isolation = isolation
-            steps.callback(self._forget)
-            self._require_backend(isolation)
-            self._url = mount(self.world)
-            steps.callback(unmount, self.world)
-            steps.enter_context(known.outlet(self.world.journal.search))
-            steps.enter_context(_without_proxy())
-            steps.enter_context(impatient(urlsplit(self._url).path))
-            steps.enter_context(isolation.covered(self._variables()))
-            self._steps = steps.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._steps.close()
-
-    def _forget(self) -> None:
-        self._isolation, self._url = None, ""
-
-    def _require_backend(self, isolation: Isolation) -> None:
-        """Check that the installed Prefect can talk to it."""
-
-    def _variables(self) -> Variables:
-        raise NotImplementedError
-
-    @property
-    def url(self) -> str:
-        """The address, for ``PREFECT__CLOUD__API``; nobody can guess it.
-
-        Raises:
-            UsageError: this is not entered.
-        """
-        self.isolation  # noqa: B018 - it checks
-        return self._url
-
-    @property
-    def isolation(self) -> Isolation:
-        """The isolation in which the real Prefect talks to this API."""
-        if self._isolation is None:
-            raise UsageError(f"this {type(self).__name__} is not entered: use it in a with statement")
-        return self._isolation
-
-    @property
-    def local_secrets(self) -> LocalSecrets:
-        """The local secrets of the isolation, as the fixture of that name."""
-        return self.isolation.secrets
-
-    @property
-    def environ(self) -> Dict[str, str]:
-        """Copy of the variables by which a child process talks to this API, for ``env={**os.environ, **…}``."""
-        return self.isolation.secrets.environ
-
-    @property
-    def requests(self) -> Requests:
-        """Every request that the API was sent, oldest first: kind, fields, key, tenant, duration; values are masked."""
-        return self.world.journal.requests
-
-    @property
-    def faults(self) -> Faults:
-        """Faults with which the API answers the next operations."""
-        return self.world.faults
-
-    def client_for(self, key: Optional[str], tenant_id: Optional[str]) -> Any:
-        """A new ``prefect.Client`` of the installed Prefect with this key and tenant.
-
-        Raises:
-            PrefectNotInstalled: there is none.
-        """
-        self.isolation.require_prefect(f"the client of {type(self).__name__}")
-        return make_client(self.url, key, tenant_id)
-
-    @shielded
-    def assert_never_received(self, *names: str) -> None:
-        """Check that the API was sent the values of these secrets by nothing but the mutations that set them.
-
-        They are looked for in everything that was sent (flows, compressed ones too, parameters, run configs, states,
-        logs, artifacts, …), in every form. The values are those of the API's secrets of that name, in any tenant, and
-        of the local secret.
-
-        Raises:
-            SecretReceived: the API was; with the places.
-            UsageError: there is no such secret.
-        """
-        for name in names:
-            finders = self._finders(name)
-            if not finders:
-                raise UsageError(f"there is no secret {name!r}, in the API or locally: nothing could be looked for")
-            places = self.world.journal.search(any_of(finders))
-            if places:
-                raise SecretReceived(name, [f"{', '.join(found.request.fields)}: {found.where}" for found in places])
-
-    def _finders(self, name: str) -> List[Callable[[str], bool]]:
-        local = self.isolation.secrets
-        return [finder(forms_of(local[name]))] if name in local else []
 
 
 class FakeCloud(FakeApi):
@@ -169,13 +32,19 @@ class FakeCloud(FakeApi):
     Args:
         secrets: secrets of the first tenant.
 
+    Raises:
+        UsageError: ``secrets`` is no mapping, or a name or value in it cannot be a secret's.
+
     Attributes:
         tenant: the first tenant; ``secrets``, ``client`` and ``executing()`` are its own.
     """
 
     backend = "cloud"
 
+    @shielded
     def __init__(self, secrets: Optional[Mapping[str, Any]] = None) -> None:
+        if not isinstance(secrets, (Mapping, type(None))):
+            raise UsageError(f"FakeCloud takes a mapping of names and values, not {type(secrets).__name__}")
         super().__init__()
         self._tenants: List[Tenant] = []
         self.tenant = self.add_tenant("flowsecrets")
@@ -216,10 +85,19 @@ class FakeCloud(FakeApi):
         """A further tenant (team), with keys, client and secrets of its own.
 
         Args:
-            name: any text.
+            name: text with a letter or a digit; its slug, as ``prefect auth switch-tenants --slug`` takes it, is in use
+                by no other tenant.
             shared: whether the user of the first tenant belongs to this one, too, so that ``prefect auth
                 switch-tenants`` can switch to it.
+
+        Raises:
+            UsageError: this cannot be its name.
         """
+        slug = slugify(name) if isinstance(name, str) else ""
+        if not slug:
+            raise UsageError(f"{name!r}: the name of a tenant is text with a letter or a digit in it")
+        if any(tenant.slug == slug for tenant in self._tenants):
+            raise UsageError(f"there is a tenant {slug!r} already: choose another name than {name!r}")
         tenant = Tenant(self, name, self.tenant.user_id if shared else None)
         self._tenants.append(tenant)
         return tenant
@@ -229,7 +107,7 @@ class FakeCloud(FakeApi):
 
         A key that is configured forbids the ``prefect auth`` commands to log in and out and to switch tenants.
         """
-        return self.isolation.covered(self.variables(None, None))
+        return self.innermost.covered(self.variables(None, None))
 
     def _finders(self, name: str) -> List[Callable[[str], bool]]:
         found = (self.world.vault.finder(tenant.id, name) for tenant in self._tenants)
@@ -249,13 +127,12 @@ class FakeServer(FakeApi):
         row = self.world.store.add("tenant", name="default", slug="default")
         self.world.store.change("tenant", row["id"], tenant_id=row["id"])
 
-    def _require_backend(self, isolation: Isolation) -> None:
-        if isolation.legacy and _release(isolation.legacy.version) < _HAS_SERVER:
-            raise UsageError(
-                f"Prefect {isolation.legacy.version} knows no Prefect Server, which came with 0.10.0: use prefect_cloud"
-            )
-
     def _variables(self) -> Variables:
+        legacy = self.isolation.legacy
+        if legacy and _release(legacy.version) < _HAS_SERVER:
+            raise UsageError(
+                f"Prefect {legacy.version} knows no Prefect Server, which came with 0.10.0: use prefect_cloud"
+            )
         return {
             f"{PREFIX}BACKEND": "server",
             f"{PREFIX}SERVER__ENDPOINT": self.url,
@@ -278,20 +155,3 @@ class FakeServer(FakeApi):
 
 def _release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2])
-
-
-@contextmanager
-def _without_proxy() -> Iterator[None]:
-    """Let requests to this machine go there, and not to a proxy that the environment may name."""
-    ours: Dict[str, str] = {}
-    before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
-    if not _PROXIES.isdisjoint(name.lower() for name in os.environ):
-        ours = {name: ",".join(filter(None, (text, LOOPBACK, "localhost"))) for name, text in before.items()}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name, text in ours.items():
-            if os.environ.get(name) == text:
-                os.environ.pop(name)
-                os.environ.update({name: before[name]} if before[name] else {})  # type: ignore[dict-item]

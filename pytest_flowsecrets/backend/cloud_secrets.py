@@ -88,7 +88,7 @@ class CloudSecrets:
 
     @property
     def reads(self) -> Tuple[Read, ...]:
-        """Each time that a flow run was given a secret of this tenant: name, time, key and flow runs, oldest first."""
+        """Each time that a flow run was given a secret of this tenant, oldest first, with name, time, key and runs."""
         return tuple(read for read in self._vault.reads if read.tenant_id == self._tenant_id)
 
     def __contains__(self, name: object) -> bool:

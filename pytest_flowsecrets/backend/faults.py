@@ -39,7 +39,7 @@ _TOLD = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class FaultedOperation:
     """The operation that a fault's ``when`` is asked about.
 
     Attributes:
@@ -64,7 +64,7 @@ class Asked:
 
 # What becomes of an operation: carry it out (the argument) or do not, and give a response.
 Act = Callable[["Request", Callable[[], Response]], Response]
-When = Callable[[Asked], Any]
+When = Callable[[FaultedOperation], Any]
 
 
 class Fault:
@@ -76,7 +76,7 @@ class Fault:
 
     def __init__(self, faults: Faults, told: str, act: Act, match: Match) -> None:
         self._faults, self._told, self._act, self._match = faults, told, act, match
-        self.hits: List[Asked] = []
+        self.hits: List[FaultedOperation] = []
 
     @property
     def left(self) -> float:
@@ -100,7 +100,7 @@ class Fault:
         left = "for ever" if self.left == math.inf else f"{self.left:.0f} left"
         return f"<{self._told} {self._match}, {len(self.hits)} used, {left}>"
 
-    def answering(self, asked: Asked) -> Optional[Fault]:
+    def answering(self, asked: FaultedOperation) -> Optional[Fault]:
         """This fault, if it is about an operation; another one, if ``when`` fails."""
         try:
             return self if self._match.fits(asked) else None
@@ -154,7 +154,7 @@ class Match:
         parts = [self.kind or "", self.on or "", "that `when` picks" if self.when else ""]
         return "on " + (" ".join(part for part in parts if part) or "any operation")
 
-    def fits(self, asked: Asked) -> bool:
+    def fits(self, asked: FaultedOperation) -> bool:
         """Whether this is one of them."""
         named = self.on is None or plain(self.on) in map(plain, asked.fields)
         return named and self.kind in (None, asked.kind) and (self.when is None or bool(self.when(asked)))
@@ -168,7 +168,7 @@ class Faults:
     - ``times``: how many operations it answers (1); None for ever;
     - ``on``: only operations with this root field, such as ``"set_secret"``, in either spelling;
     - ``kind``: only a ``"query"``, or only a ``"mutation"``;
-    - ``when``: only operations for which this function is true; it is given an ``Asked``;
+    - ``when``: only operations for which this function is true; it is given a ``FaultedOperation``;
     - ``after``: seconds to wait before.
 
     All raise UsageError at once if an argument is wrong.
@@ -297,11 +297,11 @@ class Faults:
         return fault, Outline(asked.kind, asked.fields)
 
 
-def _asked(operation: Operation, caller: Optional[Caller]) -> Asked:
+def _asked(operation: Operation, caller: Optional[Caller]) -> FaultedOperation:
     kind, fields = outline(operation.query, operation.name)
     query, variables = without_own_values(operation.query, operation.variables)
     scope, tenant_id = (caller.scope, caller.tenant_id) if caller else (None, None)
-    return Asked(kind, fields, query, variables, scope, tenant_id)
+    return FaultedOperation(kind, fields, query, variables, scope, tenant_id)
 
 
 def _with_body(request: Request, body: bytes) -> Response:

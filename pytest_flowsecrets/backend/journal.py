@@ -85,11 +85,7 @@ class Place(NamedTuple):
 
 
 class Requests(Sequence[RecordedRequest]):
-    """The requests that an API was sent, oldest first: a sequence that grows by itself.
-
-    Attributes:
-        forgotten: how many older ones are no longer there.
-    """
+    """The requests that an API was sent, oldest first: a sequence that grows by itself."""
 
     def __init__(self, records: Deque[RecordedRequest], journal: Journal) -> None:
         self._records, self._journal = records, journal
@@ -201,13 +197,14 @@ def plain(field: str) -> str:
 
 
 def _without_own_values(request: Request, operation: Optional[Operation]) -> bytes:
-    """The body to keep, or for a GET the parameters."""
+    """The body to keep, with all that clients of Prefect do not send; for a GET the parameters."""
     if operation is None:
         return request.body or request.query.encode()
     query, variables = without_own_values(operation.query, operation.variables)
     if query is operation.query and variables is operation.variables and request.body:
         return request.body
-    return json.dumps({"query": query, "variables": variables, "operationName": operation.name}).encode()
+    rest = json.loads(request.body) if request.body else {}
+    return json.dumps({**rest, "query": query, "variables": variables, "operationName": operation.name}).encode()
 
 
 Kept = Tuple[RecordedRequest, str, Mapping[str, str], bytes]
@@ -226,7 +223,8 @@ def _keeper(
 
     def keep(record: RecordedRequest, request: Request, sent: bytes) -> int:
         nonlocal total
-        kept.append((record, request.path, request.headers, sent))
+        path = f"{request.path}?{request.query}" if request.query and request.body else request.path
+        kept.append((record, path, request.headers, sent))
         total += len(sent)
         dropped = 0
         while len(kept) > count or (total > size and len(kept) > 1):

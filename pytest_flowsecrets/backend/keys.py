@@ -77,7 +77,7 @@ class Key:
     created: datetime
     expires_at: Optional[datetime]
     digest: bytes
-    kind: str = "key"  # or "access": what `switch_tenant` gives to clients up to 0.15.13
+    root: str = ""  # the id of the key that this was made of, as `switch_tenant` does for clients up to 0.15.13
 
 
 class Keyring:
@@ -101,14 +101,19 @@ class Keyring:
         user_id: str,
         name: str = "",
         expires_at: Optional[datetime] = None,
-        kind: str = "key",
+        made_of: Optional[str] = None,
     ) -> Issued:
-        """Make a key; this is the only time that it is told. The first of its tenants is its default."""
+        """Make a key; this is the only time that it is told. The first of its tenants is its default.
+
+        One that is made of another key (its id) is good for no longer than that one.
+        """
         text = secrets.token_urlsafe(16)
-        key = Key(
-            str(uuid.uuid4()), name, scope, user_id, tuple(tenant_ids), self._now(), expires_at, _digest(text), kind
-        )
         with self._lock:
+            older = self._keys.get(made_of or "")
+            root = (older and older.root) or made_of or ""
+            key = Key(
+                str(uuid.uuid4()), name, scope, user_id, tuple(tenant_ids), self._now(), expires_at, _digest(text), root
+            )
             self._keys[key.id] = key
         return Issued(key.id, text)
 
@@ -143,7 +148,7 @@ class Keyring:
                 "expires_at": key.expires_at,
             }
             for key in keys
-            if key.kind == "key" and tenant_id in key.tenant_ids
+            if not key.root and tenant_id in key.tenant_ids
         ]
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
@@ -169,7 +174,7 @@ class Keyring:
         """
         with self._lock:
             key = self._keys.get(caller.key_id or "")
-        if key is None or key.scope != RUNNER or tenant_id not in key.tenant_ids or self._expired(key):
+        if key is None or key.scope != RUNNER or tenant_id not in key.tenant_ids or self._has_ended(key):
             raise Unauthenticated("AuthenticationError: Forbidden: a secret's value needs a key of scope RUNNER")
 
     def _presented(self, header: Optional[str]) -> Key:
@@ -179,7 +184,7 @@ class Keyring:
         if kind.lower() != "bearer" or not text.strip():
             raise Unauthenticated("Malformed Authorization header")
         key = self._find(text.strip())
-        if key is None or self._expired(key):
+        if key is None or self._has_ended(key):
             raise Unauthenticated
         return key
 
@@ -192,8 +197,11 @@ class Keyring:
                 found = key
         return found
 
-    def _expired(self, key: Key) -> bool:
-        return key.expires_at is not None and self._now() >= key.expires_at
+    def _has_ended(self, key: Key) -> bool:
+        if key.expires_at is not None and self._now() >= key.expires_at:
+            return True
+        root = self._keys.get(key.root)
+        return key.root != "" and (root is None or self._has_ended(root))
 
 
 def _digest(text: str) -> bytes:

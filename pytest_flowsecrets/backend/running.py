@@ -7,19 +7,20 @@ ids of run and flow in the context.
 
 from __future__ import annotations
 
+import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Tuple
 
 from pytest_flowsecrets.backend.engine import Operation, execute
 from pytest_flowsecrets.backend.keys import Caller
 from pytest_flowsecrets.backend.states import is_a
+from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.environ import PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.api import World
 
-PROJECT = FLOW = "pytest-flowsecrets"
-_FLOW = {"name": FLOW, "type": "prefect.core.flow.Flow", "tasks": [], "edges": [], "parameters": []}
+_FLOW = {"name": "pytest-flowsecrets", "type": "prefect.core.flow.Flow", "tasks": [], "edges": [], "parameters": []}
 
 
 class Runs:
@@ -54,8 +55,9 @@ class Runs:
         self._end(run_id, "Success")
 
     def _flow(self) -> str:
-        if not self._flow_id:
-            project = self._ask("create_project", name=PROJECT, tenant_id=self._caller.tenant_id)
+        if self._world.store.get("flow", self._flow_id) is None:  # the first time, or the test has deleted it
+            name = f"pytest-flowsecrets {uuid.uuid4().hex[:8]}"
+            project = self._ask("create_project", name=name, tenant_id=self._caller.tenant_id)
             self._flow_id = self._ask("create_flow", project_id=project["id"], serialized_flow=_FLOW)["id"]
         return self._flow_id
 
@@ -73,6 +75,6 @@ class Runs:
         document = f"mutation($input: {mutation}_input!) {{ {mutation}(input: $input) {{ {answer} }} }}"
         done = execute(Operation(document, {"input": given}), self._world, self._caller)
         if done.errors:
-            raise RuntimeError(f"the fake API refused {mutation}: {done.errors[0]['message']}")
+            raise UsageError(f"the fake API refused {mutation}, so there is no run: {done.errors[0]['message']}")
         found: Mapping[str, Any] = done.data[mutation]
         return found

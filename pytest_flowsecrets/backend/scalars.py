@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import uuid
 from datetime import datetime, timedelta, timezone
+from math import isfinite
 from typing import Any, Callable, Mapping, Optional, Tuple
 
 _TIME = re.compile(
@@ -58,7 +59,18 @@ def read_interval(value: Any) -> timedelta:
 
 
 def read_json(value: Any) -> Any:
-    """Anything."""
+    """Anything that JSON can say: a number too large for Python to read has become NaN or infinite."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, float) and not isfinite(one):
+            raise ValueError("expected numbers that are finite")
+        left.extend(one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+    return value
+
+
+def as_it_is(value: Any) -> Any:
+    """What JSON can say needs no writing."""
     return value
 
 
@@ -73,7 +85,7 @@ def write_interval(value: timedelta) -> str:
 Codec = Tuple[Callable[[Any], Any], Callable[[Any], Any]]
 _TIMES: Codec = (read_time, datetime.isoformat)
 _IDS: Codec = (read_uuid, str)
-_ANY: Codec = (read_json, read_json)
+_ANY: Codec = (read_json, as_it_is)
 CODECS: Mapping[str, Codec] = {
     "uuid": _IDS,
     "UUID": _IDS,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional
 
+from pytest_flowsecrets.backend.errors import BadInput
 from pytest_flowsecrets.backend.tables import TABLES
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ def _links(name: str) -> List[str]:
 def slugify(name: str) -> str:
     """A name as it stands in an address."""
     return "-".join("".join(letter if letter.isalnum() else " " for letter in name.lower()).split())
+
+
+def _refuse_nul(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if isinstance(value, str) and "\0" in value:
+            raise BadInput(f"{name}: text holds no NUL")
 
 
 class Store:
@@ -70,7 +77,12 @@ class Store:
                 self._undo = None if outer is None else outer + self._undo
 
     def add(self, table: str, **values: Any) -> Row:
-        """A new row; columns that are not given are null."""
+        """A new row; columns that are not given are null.
+
+        Raises:
+            BadInput: a text holds a NUL, which PostgreSQL would not store.
+        """
+        _refuse_nul(values)
         now = self.now
         row: Row = dict.fromkeys([*TABLES[table].columns, *_MORE.get(table, ())])
         row.update({"id": str(uuid.uuid4()), "created": now, "updated": now})
@@ -80,7 +92,12 @@ class Store:
         return row
 
     def change(self, table: str, row_id: str, **values: Any) -> Row:
-        """The row with other values, which replaces it."""
+        """The row with other values, which replaces it.
+
+        Raises:
+            BadInput: a text holds a NUL.
+        """
+        _refuse_nul(values)
         old = self._rows[table][row_id]
         row = {**old, "updated": self.now, **values}
         self._replace(table, old, row)
@@ -92,8 +109,7 @@ class Store:
         for relation, (child, column) in TABLES[table].many.items():
             if (table, relation) not in _SURVIVES:
                 for row in self.linked(child, column, row_id):
-                    if row["id"] in self._rows[child]:
-                        self.remove(child, row["id"])
+                    self.remove(child, row["id"])
         old = self._rows[table][row_id]
         self._drop(table, old)
         self._remember(lambda: self._put(table, old))

@@ -95,14 +95,17 @@ class Tenant:
     def executing(self) -> Iterator[str]:
         """Be inside a flow run of this tenant that is Running; its id is the value.
 
-        The isolation has for so long what an agent gives to the process of a flow run: the RUNNER key,
+        The isolation that counts has for so long what an agent gives to the process of a flow run: the RUNNER key,
         ``use_local_secrets = false``, the ids of flow and run in ``prefect.context``. All threads and child processes
         see it. So ``Secret("X").get()`` reads from the API (from 0.7.0 on only where no local secret has that name;
         before, always). Such times can be nested and left in any order. The run ends as Success, or as Failed where an
         exception leaves it.
+
+        Raises:
+            UsageError: the API does not know this tenant any more.
         """
         cloud = self._cloud
-        with self._runs.running() as (run_id, variables), cloud.isolation.covered(
+        with self._runs.running() as (run_id, variables), cloud.innermost.covered(
             {**cloud.variables(self.runner_key, self.id), **variables}
         ):
             yield run_id

@@ -7,7 +7,7 @@ messages quote the value that is wrong, which may be a secret's: ours keep its p
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 from graphql import (
     DocumentNode,
@@ -18,7 +18,6 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLSchema,
     GraphQLSyntaxError,
-    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
     get_nullable_type,
@@ -143,12 +142,13 @@ def _measure(
                 sizes[name] = _Size()  # so that a circle ends; validation refuses it
                 sizes[name] = _measure(fragments[name].selection_set, fragments, sizes, aliases)
             inner = sizes.get(name, inner)
-        elif isinstance(node, (FieldNode, InlineFragmentNode)):
+        else:
             own = int(isinstance(node, FieldNode))
             if isinstance(node, FieldNode) and node.alias:
                 aliases.append(node)
-            if node.selection_set:
-                inner = _measure(node.selection_set, fragments, sizes, aliases)
+            selected = getattr(node, "selection_set", None)
+            if selected:
+                inner = _measure(selected, fragments, sizes, aliases)
         depth, fields = max(depth, own + inner.depth), fields + own + inner.fields
     return _Size(depth, fields)
 
@@ -157,12 +157,34 @@ def _measure(
 
 
 class _ValuesUnquoted(ValuesOfCorrectTypeRule):
-    """A literal of the wrong type is told of by its place."""
+    """A literal of the wrong type is told of by its place, and by the type or the field that graphql-core names."""
 
     def report_error(self, error: GraphQLError) -> None:
-        if not error.message.startswith("Field "):  # that one is missing or unknown
-            error = GraphQLError(f"Expected value of type '{self.context.get_input_type()}'.", error.nodes)
-        super().report_error(error)
+        text = _told(error.message) or f"Expected value of type '{self.context.get_input_type()}'."
+        super().report_error(GraphQLError(text, error.nodes))
+
+
+# What graphql-core says, 3.2 or 3.3, and what of it is said here.
+_TOLD = [
+    (re.compile(r"Field '(\w+)' is not defined by type '(\w+)'"), "Field '{}' is not defined by type '{}'."),
+    (re.compile(r"Field '(\S+)' of required type"), "Field '{}' was not provided."),
+    (
+        re.compile(r"Expected .* '(\w+)' not to include unknown field '(\w+)'"),
+        "Field '{1}' is not defined by type '{0}'.",
+    ),
+    (re.compile(r"Expected .* '(\w+)' to include required field '(\w+)'"), "Field '{0}.{1}' was not provided."),
+    (re.compile(r"Expected value of (?:non-null )?type '([\w\[\]!]+)'"), "Expected value of type '{}'."),
+    (re.compile(r"(?:Enum ')?(\w+)'? cannot represent"), "Expected value of type '{}'."),
+    (re.compile(r"Value '\w+' does not exist in '(\w+)' enum"), "Expected value of type '{}'."),
+]
+
+
+def _told(message: str) -> Optional[str]:
+    for pattern, text in _TOLD:
+        found = pattern.match(message)
+        if found:
+            return text.format(*found.groups())
+    return None
 
 
 _RULES = [_ValuesUnquoted if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules]
@@ -201,6 +223,6 @@ def _accepts(type_: Any, value: Any) -> bool:
     read = getattr(type_, "coerce_input_value", None) or type_.parse_value  # graphql-core 3.3 or 3.2
     try:
         read(value)
-    except (GraphQLError, ValueError, TypeError):
+    except (GraphQLError, ValueError, TypeError, OverflowError):
         return False
     return True

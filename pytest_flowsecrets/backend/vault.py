@@ -8,16 +8,15 @@ local variables shows a value.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
-import secrets
 import threading
 import uuid
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
+from collections import deque
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 from pytest_flowsecrets.backend.errors import ApiError, BadInput
-from pytest_flowsecrets.backend.forms import finder, forms_of
+from pytest_flowsecrets.backend.sealing import Admit, locksmith
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.known import known
 
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.backend.keys import Caller
 
-# Who may read (tenant, caller): the ids of the flow runs that are Running there, or an exception.
-Admit = Callable[[str, "Caller"], Sequence[str]]
+KEPT = 10_000  # of the reads that are remembered
 MISSING = "No value found for the requested key"  # `Secret.get` makes its KeyError of exactly this (0.11.3 on)
 
 
@@ -87,8 +85,8 @@ class Vault:
         self._now = now
         self._lock = threading.RLock()
         self._tenants: Dict[str, Dict[str, Entry]] = {}
-        self._reads: List[Read] = []
-        self._digest, self._seal, self._reveal, self._spot = _locksmith(admit)
+        self._reads: Deque[Read] = deque(maxlen=KEPT)
+        self._digest, self._seal, self._reveal, self._spot = locksmith(admit)
 
     def __reduce_ex__(self, _: object) -> NoReturn:
         raise TypeError("a vault can neither be pickled nor copied: its secrets are write-only")
@@ -186,7 +184,7 @@ class Vault:
 
     @property
     def reads(self) -> Tuple[Read, ...]:
-        """Every time that a flow run was given a secret, oldest first."""
+        """Every time that a flow run was given a secret, oldest first; the last 10,000 of them."""
         with self._lock:
             return tuple(self._reads)
 
@@ -230,55 +228,8 @@ def _texts(name: str, value: Any) -> Tuple[bytes, bytes]:
         plain = json.dumps(value, allow_nan=False)
         canonical = json.dumps(value, allow_nan=False, sort_keys=True, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
-        kind = type(value).__name__
+        kind = type(value).__name__ + (" that holds something else" if isinstance(value, (list, tuple, dict)) else "")
     else:
         return plain.encode(), canonical.encode()
     del value
     raise BadInput(f"secret {name!r}: a value is JSON data (text, finite number, bool, None, list, dict), not {kind}")
-
-
-# What a lock that is opened gives: the sealed bytes, for the flow runs that may read.
-Take = Callable[[Sequence[str]], bytes]
-
-
-class Locks(NamedTuple):
-    """What can be done with values: see ``_locksmith``."""
-
-    digest: Callable[[bytes], bytes]
-    seal: Callable[[str, bytes], bytes]
-    reveal: Callable[[str, Caller, Take], Any]
-    spot: Callable[[str, Sequence[bytes]], Callable[[str], bool]]
-
-
-def _locksmith(admit: Admit) -> Locks:
-    """Functions that digest, seal, reveal and find values, with keys of their own; to reveal, ``admit`` is asked."""
-    lock, stamp = secrets.token_bytes(32), secrets.token_bytes(32)
-
-    def digest(data: bytes) -> bytes:
-        return hmac.new(stamp, data, hashlib.sha256).digest()
-
-    def mixed(tenant_id: str, data: bytes, nonce: bytes) -> bytes:
-        stream = hashlib.shake_256(lock + nonce + tenant_id.encode()).digest(len(data))
-        return (int.from_bytes(data, "big") ^ int.from_bytes(stream, "big")).to_bytes(len(data), "big")
-
-    def seal(tenant_id: str, data: bytes) -> bytes:
-        nonce = secrets.token_bytes(16)
-        return nonce + mixed(tenant_id, data, nonce)
-
-    def unseal(tenant_id: str, sealed: bytes) -> Any:
-        return json.loads(mixed(tenant_id, sealed[16:], sealed[:16]))
-
-    def reveal(tenant_id: str, caller: Caller, take: Take) -> Any:
-        return unseal(tenant_id, take(admit(tenant_id, caller)))
-
-    def spot(tenant_id: str, sealed: Sequence[bytes]) -> Callable[[str], bool]:
-        found = [form for one in sealed for form in forms_of(unseal(tenant_id, one))]
-        forms = seal(tenant_id, json.dumps(found).encode())
-        del found
-
-        def finds(text: str) -> bool:
-            return finder(unseal(tenant_id, forms))(text)
-
-        return finds
-
-    return Locks(digest, seal, reveal, spot)

@@ -10,10 +10,16 @@ import re
 import warnings
 from typing import Any, Dict, List
 
-from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX
+from pytest_flowsecrets.isolation.environ import PREFIX
 from pytest_flowsecrets.isolation.tables import Tree, freeze
 
 CLOUD_ADDRESS = "https://api.prefect.io"
+_CONTEXT = f"{PREFIX}CONTEXT__"
+# What differs from one fake API to the next. A configuration is loaded with texts that stand for these, and kept.
+_VARYING = [
+    f"{PREFIX}{name}"
+    for name in ("CLOUD__API", "CLOUD__API_KEY", "CLOUD__AUTH_TOKEN", "CLOUD__TENANT_ID", "SERVER__ENDPOINT")
+]
 
 
 class Loader:
@@ -102,15 +108,48 @@ class Loader:
 
     def _load_quickly(self) -> Tree:
         """As ``_load_all``, the part that depends on no secret being kept: 0.1 ms instead of 3."""
-        home = os.path.expanduser("~")
-        kept = [pair for pair in os.environ.items() if pair[0].startswith(PREFIX) and SECRETS_PREFIX not in pair[0]]
-        base = self._bases.get((home, *kept))
-        if base is None:
-            if len(self._bases) > 50:  # noqa: PLR2004 - homes and declared variables hardly vary in a run
-                self._bases.clear()
-            base = self._bases[(home, *kept)] = self._load_all()
+        stand_ins = {name: f"stand-in-{number}-for" for number, name in enumerate(_VARYING) if self._is_text(name)}
+        base = self._base(stand_ins)
+        base = _replaced(base, {stand_in: os.environ[name] for name, stand_in in stand_ins.items()})
         variables = self._configuration.interpolate_config({}, env_var_prefix=self._configuration.ENV_VAR_PREFIX)
         self._configuration.validate_config(variables)
         tree = Tree((key, value) for key, value in base.items() if key != "context")
         tree.update((key, value) for key, value in freeze(variables, self._table).items() if key == "context")
         return tree
+
+    def _is_text(self, name: str) -> bool:
+        """Whether a variable is there and stays the text that it is."""
+        text = os.environ.get(name)
+        if text is None or self._configuration.interpolate_env_vars(text) is not text:
+            return False
+        return self._configuration.string_to_type(text) is text
+
+    def _base(self, stand_ins: Dict[str, str]) -> Tree:
+        """The configuration without what becomes of ``[context]``, with stand-ins for these variables."""
+        seen = {**os.environ, **stand_ins}
+        kept = [pair for pair in seen.items() if pair[0].startswith(PREFIX) and not pair[0].startswith(_CONTEXT)]
+        key = (os.path.expanduser("~"), *sorted(kept))
+        if key not in self._bases:
+            if len(self._bases) > 50:  # noqa: PLR2004 - homes and declared variables hardly vary in a run
+                self._bases.clear()
+            before = {name: os.environ[name] for name in stand_ins}
+            os.environ.update(stand_ins)
+            try:
+                self._bases[key] = self._load_all()
+            finally:
+                os.environ.update(before)
+        return self._bases[key]
+
+
+def _replaced(tree: Tree, texts: Dict[str, str]) -> Tree:
+    """A copy of a tree with other texts in the place of some, also where they are a part of one."""
+    return Tree((key, _replaced_in(value, texts)) for key, value in tree.items())
+
+
+def _replaced_in(value: Any, texts: Dict[str, str]) -> Any:
+    if isinstance(value, Tree):
+        return _replaced(value, texts)
+    if isinstance(value, str) and "stand-in-" in value:
+        for stand_in, text in texts.items():
+            value = value.replace(stand_in, text)
+    return value

@@ -7,7 +7,7 @@ import socket
 from typing import Any, Dict, NamedTuple
 from urllib.parse import urlsplit
 
-PATIENCE = 5  # seconds; nothing here takes so long unless it hangs
+PATIENCE = 60  # seconds; nothing here takes so long unless it hangs, also on a busy machine
 
 
 class Reply(NamedTuple):

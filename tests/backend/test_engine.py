@@ -167,6 +167,62 @@ def test_introspection_is_within_the_limits(team):
     assert build_client_schema(data).query_type.name == "Query"
 
 
+# -- odd values --------------------------------------------------------------------------------------------------------
+
+BIG = "9" * 5_000
+
+
+@pytest.mark.parametrize("text", ["{ project(limit: 99999999999) { id } }", "{ project(limit: %s) { id } }" % BIG])
+def test_numbers_that_are_too_large(team, text):
+    """For GraphQL's Int, as literals and as variables."""
+    answer = team.execute(text)
+    assert (answer.status, answer.data) == (400, None)
+    assert answer.errors[0]["message"] == "Expected value of type 'Int'."
+    answer = team.execute("query($n: Int) { project(limit: $n) { id } }", {"n": 10**30})
+    assert answer.errors[0]["message"] == "Variable '$n' got an invalid value at 'n'; Expected type 'Int'."
+
+
+def test_large_numbers_in_json(team):
+    """Are kept as they are; those that no Python number can be are refused, and nothing is stored."""
+    key = 'mutation { set_key_value(input: {key: "k", value: %s}) { id } }'
+    team.ask(key % 10**30)
+    for text in (BIG, "1e999", f"{{a: [1, {{b: {BIG}}}]}}"):
+        answer = team.execute(key % text)
+        assert (answer.status, answer.data) == (400, None)
+        assert BIG not in str(answer.errors)
+    sent = 'mutation($v: JSON) { set_key_value(input: {key: "k", value: $v}) { id } }'
+    for value in (float("nan"), [float("inf")], {"a": -float("inf")}):
+        assert "Expected type 'JSON'" in team.refused(sent, {"v": value})["message"]
+    assert team.one("key_value { value }") == {"value": 10**30}
+
+
+def test_deep_json(team):
+    """Of thousands of levels is kept, or refused as a whole."""
+    deep = []
+    for _ in range(5_000):
+        deep = [deep]
+    answer = team.execute('mutation($v: JSON) { set_key_value(input: {key: "k", value: $v}) { id } }', {"v": deep})
+    assert bool(answer.errors) == (team.ask("{ key_value { key } }") == {"key_value": []})
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [
+        'create_project(input: {name: "a\\u0000b"}) { id }',
+        'set_key_value(input: {key: "a\\u0000b", value: 1}) { id }',
+        'set_project_name(input: {project_id: "%s", name: "\\u0000"}) { id }',
+    ],
+)
+def test_nul_in_names(team, mutation):
+    """Is what PostgreSQL would not store."""
+    team.project("p")
+    mutation = mutation.replace("%s", team.one("project { id }")["id"])
+    error = team.refused("mutation { %s }" % mutation)
+    assert error["message"] in ("name: text holds no NUL", "key: text holds no NUL")
+    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert team.ask("{ project { name } key_value { key } }") == {"project": [{"name": "p"}], "key_value": []}
+
+
 # -- no error tells a value --------------------------------------------------------------------------------------------
 
 
@@ -242,6 +298,37 @@ def test_a_literal_of_the_wrong_type(team, document):
     shown = str(answer.errors)
     assert SECRET not in shown
     assert SECRET.replace("-", "_") not in shown
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (
+            'mutation { set_secret(input: {value: "%s"}) { success } }',
+            "Field 'set_secret_input.name' was not provided.",
+        ),
+        (
+            'mutation { set_secret(input: {name: "n", note: "%s"}) { success } }',
+            "Field 'note' is not defined by type 'set_secret_input'.",
+        ),
+        ('mutation { set_secret(input: {name: {a: "%s"}}) { success } }', "Expected value of type 'String'."),
+        ("{ project(order_by: {name: %s}) { id } }", "Expected value of type 'order_by'."),
+        ('{ project(where: {created: {_gt: "%s"}}) { id } }', "Expected value of type 'timestamptz'."),
+        ('{ project(limit: "%s") { id } }', "Expected value of type 'Int'."),
+        ('{ project(where: "%s") { id } }', "Expected value of type 'project_bool_exp'."),
+    ],
+)
+def test_the_type_or_the_field_is_named(team, document, message):
+    """Whichever graphql-core has found it."""
+    (error,) = team.execute(document % "sekret").errors
+    assert error["message"] == message
+
+
+def test_what_graphql_core_says_otherwise_is_not_told():
+    """A message that nobody knows might quote anything."""
+    from pytest_flowsecrets.backend.validation import _told
+
+    assert _told("Sekret is wrong") is None
 
 
 def test_a_bug_is_told_by_type_and_place(team, monkeypatch):

@@ -366,6 +366,16 @@ def test_frozen_time_is_moved_by_the_tries(cloud):
     assert waits == {"503": 0 if VERSION < (1, 0) else pytest.approx(63, abs=2), "API_ERROR": 16}
 
 
+@told
+def test_frozen_time_is_moved_whoever_came_first():
+    """Also where the API was entered while time stood still already."""
+    with frozen_clock() as clock, FakeCloud() as inner:
+        start = clock.now
+        inner.faults.graphql_error("m", code="API_ERROR", times=None)
+        outcome(inner)
+        assert round((clock.now - start).total_seconds()) == 16
+
+
 @needs_prefect
 def test_faults_that_pass(cloud):
     """After the last one, the client's next request is answered."""

@@ -25,11 +25,11 @@ PARENTS = st.tuples(WORDS, WORDS)
 def comparisons(values, *, texts=False):
     """An object of operators; null operands filter nothing."""
     one = st.one_of(st.none(), values)
-    operators = {name: one for name in ("_eq", "_neq", "_gt", "_gte", "_lt", "_lte")}
+    operators = dict.fromkeys(("_eq", "_neq", "_gt", "_gte", "_lt", "_lte"), one)
     operators.update({name: st.one_of(st.none(), st.lists(values, max_size=2)) for name in ("_in", "_nin")})
     operators["_is_null"] = st.one_of(st.none(), st.booleans())
     if texts:
-        operators.update({name: one for name in ("_like", "_nlike")})
+        operators.update(dict.fromkeys(("_like", "_nlike"), one))
     return st.sets(st.sampled_from(sorted(operators)), max_size=2).flatmap(
         lambda names: st.fixed_dictionaries({name: operators[name] for name in sorted(names)})
     )
@@ -57,7 +57,7 @@ WHERE = st.recursive(
 ORDER = st.lists(
     st.dictionaries(
         st.sampled_from(["name", "version"]),
-        st.sampled_from("asc desc asc_nulls_first asc_nulls_last desc_nulls_first desc_nulls_last".split()),
+        st.sampled_from(["asc", "desc", "asc_nulls_first", "asc_nulls_last", "desc_nulls_first", "desc_nulls_last"]),
         min_size=1,
     ),
     max_size=2,
@@ -359,8 +359,8 @@ def test_a_path_into_json(team, path, found):
 @pytest.mark.parametrize(
     ("comparison", "found"),
     [
-        ('{_ilike: "A%"}', ["abc", "ABC"]),
-        ('{_nilike: "a%"}', ["a.c"][:0] + ["x%y", "x\ny"]),
+        ('{_ilike: "A%C"}', ["abc", "ABC", "a.c"]),
+        ('{_nilike: "a%c"}', ["x%y", "x\ny"]),
         ('{_like: "x_y"}', ["x%y", "x\ny"]),
         ('{_like: "x\\\\%y"}', ["x%y"]),
         ('{_like: "%b%"}', ["abc"]),
@@ -378,8 +378,6 @@ def test_patterns(team, comparison, found):
     """LIKE without regard to case, and SIMILAR TO."""
     words = ["abc", "ABC", "a.c", "x%y", "x\ny"]
     flows(team, *({"name": name} for name in words))
-    if "ilike" in comparison:
-        found = [name for name in words if name.lower().startswith("a")] if "_ilike" in comparison else words[3:]
     assert names(team, "where: {name: %s}" % comparison) == found
 
 

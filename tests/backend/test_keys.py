@@ -77,6 +77,27 @@ def test_an_expired_key(ring, now):
         ring.require_runner(caller, "team")
 
 
+@pytest.mark.parametrize("ends", ["revoked", "expired"])
+def test_what_was_made_of_a_key(ring, now, ends):
+    """Short-lived tokens of clients up to 0.15.13, and those made of them again, end with the key at the latest."""
+    issued = ring.issue(("team",), RUNNER, user_id="me", expires_at=START + timedelta(hours=1))
+    first = ring.issue(("team",), RUNNER, user_id="me", made_of=issued.id, expires_at=START + timedelta(minutes=1))
+    second = ring.issue(("team",), RUNNER, user_id="me", made_of=first.id)
+    now[0] = START + timedelta(minutes=2)
+    caller = ring.caller(headers(second.key))
+    ring.require_runner(caller, "team")
+    assert [row["id"] for row in ring.rows("team")] == [issued.id]
+    if ends == "revoked":
+        ring.revoke(issued.id)
+    else:
+        now[0] = START + timedelta(hours=1)
+    for token in (issued, first, second):
+        with pytest.raises(Unauthenticated):
+            ring.caller(headers(token.key))
+    with pytest.raises(Unauthenticated):
+        ring.require_runner(caller, "team")
+
+
 def test_another_tenant(ring):
     """Is not answered, as if the key were wrong."""
     mine, _ = ring.issue(("team",), USER, user_id="me"), ring.issue(("other",), USER, user_id="you")
@@ -115,7 +136,7 @@ def test_server_asks_for_no_key():
 def test_rows_tell_no_key(ring):
     """What can be queried of the keys of a tenant; access tokens are not among them."""
     issued = ring.issue(("team",), USER, user_id="me", name="laptop")
-    ring.issue(("team",), USER, user_id="me", kind="access")
+    ring.issue(("team",), USER, user_id="me", made_of="x")
     ring.issue(("other",), USER, user_id="you")
     (row,) = ring.rows("team")
     assert (row["id"], row["name"], row["scope"], row["expires_at"]) == (issued.id, "laptop", USER, None)

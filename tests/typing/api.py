@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 
-from pytest_flowsecrets import LocalSecrets, PrefectHome, isolated_prefect
+from pytest_flowsecrets import FakeCloud, FakeServer, LocalSecrets, PrefectHome, Tenant, isolated_prefect
 
 
 def use(local_secrets: LocalSecrets, prefect_home: PrefectHome) -> Dict[str, str]:
@@ -18,3 +18,18 @@ def use(local_secrets: LocalSecrets, prefect_home: PrefectHome) -> Dict[str, str
     prefect_home.write_config({"context": {"secrets": {"A": value}}}, strict=False).read_text()
     with isolated_prefect({"A": "x"}, config="", backend={}) as secrets:
         return secrets.environ
+
+
+def ask(prefect_cloud: FakeCloud, prefect_server: FakeServer, local_secrets: LocalSecrets) -> List[str]:
+    prefect_cloud.client.set_secret(name="my secret", value=42)
+    prefect_cloud.secrets.set("TOKEN", "x", expires_at="2099-01-01")
+    prefect_cloud.secrets.rotate("TOKEN", ["y"], at=prefect_cloud.secrets.reads[0].at)
+    local_secrets.rotate("TOKEN", "y")
+    other: Tenant = prefect_cloud.add_tenant("other", shared=True)
+    other.revoke(other.create_key("RUNNER"))
+    with prefect_cloud.executing() as flow_run_id, prefect_cloud.logged_out(), other.executing():
+        prefect_cloud.assert_never_received("TOKEN", flow_run_id)
+    with FakeCloud({"TOKEN": 1}) as cloud, FakeServer() as server:
+        cloud.faults.status(503, times=2, on="set_secret")
+        print(server.url, prefect_server.client, [request.kind for request in server.requests])
+    return [name for name in cloud.secrets if cloud.secrets.holds(name, None)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping
 
 from pytest_flowsecrets.backend import states
 from pytest_flowsecrets.backend.errors import ApiError, BadInput
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
-from pytest_flowsecrets.backend.run_names import run_name
+from pytest_flowsecrets.backend.scheduling import add_flow_run, add_scheduled_runs
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.call import Call
@@ -22,7 +22,7 @@ def create_flow_run(call: Call, given: Mapping[str, Any]) -> Any:
     for run in call.store.linked("flow_run", "flow_id", flow["id"]) if key is not None else ():
         if run["idempotency_key"] == key:
             return _payload(run)
-    return _payload(_scheduled(call, flow, given))
+    return _payload(add_flow_run(call, flow, given))
 
 
 @mutation
@@ -84,6 +84,8 @@ def update_flow_run_heartbeat(call: Call, given: Mapping[str, Any]) -> Any:
 def get_runs_in_queue(call: Call, given: Mapping[str, Any]) -> Any:
     """What an agent should take now."""
     tenant_id = call.tenant_of(given.get("tenant_id"))
+    for flow in call.store.linked("flow", "tenant_id", tenant_id):
+        add_scheduled_runs(call, flow)
     runs = call.store.linked("flow_run", "tenant_id", tenant_id)
     due = states.due(call.store, runs, given.get("before") or call.now, given.get("labels") or [])
     if call.row("agent", call.caller.agent_id):
@@ -108,54 +110,3 @@ def _flow(call: Call, given: Mapping[str, Any]) -> Row:
     if flow["archived"]:
         raise ApiError("An archived flow does not run")
     return flow
-
-
-def _scheduled(call: Call, flow: Row, given: Mapping[str, Any]) -> Row:
-    start = given.get("scheduled_start_time") or call.now
-    run_config = given.get("run_config") or flow["run_config"]
-    run = call.store.add(
-        "flow_run",
-        tenant_id=flow["tenant_id"],
-        flow_id=flow["id"],
-        name=given.get("flow_run_name") or run_name(),
-        version=0,
-        times_resurrected=0,
-        auto_scheduled=False,
-        idempotency_key=given.get("idempotency_key"),
-        parameters=_parameters(flow, given.get("parameters")),
-        context=_mapping(given.get("context"), "the context"),
-        labels=_labels(call, flow, given.get("labels"), run_config),
-        run_config=run_config,
-        scheduled_start_time=start,
-        created_by_user_id=call.caller.user_id,
-    )
-    for task in call.store.linked("task", "flow_id", flow["id"]):
-        states.add_task_run(call.store, run, task, -1)
-    state = states.new_state("Scheduled", "Flow run scheduled.", start_time=start.isoformat())
-    return states.set_state(call.store, "flow_run", run, state)
-
-
-def _parameters(flow: Row, given: Any) -> Dict[str, Any]:
-    """As given; those that have no default must be."""
-    parameters = _mapping(given, "parameters")
-    described = [entry for entry in flow["parameters"] if isinstance(entry, Mapping)]
-    missing = sorted(str(entry.get("name")) for entry in described if entry.get("required"))
-    missing = [name for name in missing if name not in parameters]
-    if missing:
-        raise BadInput(f"Required parameters were not supplied: {', '.join(missing)}")
-    return parameters
-
-
-def _mapping(value: Any, what: str) -> Dict[str, Any]:
-    if value is not None and not isinstance(value, dict):
-        raise BadInput(f"{what} of a flow run: a mapping is expected")
-    return value or {}
-
-
-def _labels(call: Call, flow: Row, given: Optional[List[str]], run_config: Any) -> List[str]:
-    """Those given, else of the flow's group, of the run config, of the environment that flows had up to 0.13."""
-    group = call.store.get("flow_group", flow["flow_group_id"])
-    sources = [group["labels"] if group else None]
-    sources += [part.get("labels") for part in (run_config, flow["environment"]) if isinstance(part, Mapping)]
-    found = given if given is not None else next((labels for labels in sources if labels is not None), [])
-    return sorted({str(label) for label in found})

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, List, Mapping, Optional
 
 from pytest_flowsecrets.backend.registration import checked_flow, core_version, register, unpacked
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
+from pytest_flowsecrets.backend.scheduling import add_scheduled_runs
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.call import Call
     from pytest_flowsecrets.backend.store import Row
 
+_SERVERS = "default"  # the project of flows that are registered without one
 _SETTINGS = {"heartbeat_enabled": True, "lazarus_enabled": True, "version_locking_enabled": True}
 
 
@@ -19,7 +21,7 @@ _SETTINGS = {"heartbeat_enabled": True, "lazarus_enabled": True, "version_lockin
 def create_flow(call: Call, given: Mapping[str, Any]) -> Any:
     """A new version of a flow, which archives the older ones; the version that there is, if the key is the same."""
     serialized = checked_flow(given["serialized_flow"])
-    project = call.must("project", given["project_id"])
+    project = _project(call, given.get("project_id"))
     older = _versions(call, project, serialized["name"], given.get("version_group_id"))
     newest = older[-1] if older else None
     key = given.get("idempotency_key")
@@ -30,6 +32,7 @@ def create_flow(call: Call, given: Mapping[str, Any]) -> Any:
     group_id = given.get("version_group_id") or (newest["version_group_id"] if newest else str(uuid.uuid4()))
     flow = _add(call, project, group_id, serialized, {**given, "version": newest["version"] + 1 if newest else 1})
     register(call.store, flow, serialized.get("tasks") or [], serialized.get("edges") or [])
+    add_scheduled_runs(call, flow)
     return flow
 
 
@@ -88,10 +91,20 @@ def set_flow_schedule_state(call: Call, given: Mapping[str, Any]) -> Any:
     return _switch(call, given["flow_id"], on=given["set_active"])
 
 
+def _project(call: Call, project_id: Optional[str]) -> Row:
+    """The one that is named. Server had no projects up to 0.12: there it is one that holds all flows."""
+    if project_id is not None or call.world.backend == "cloud":
+        return call.must("project", project_id)
+    found = [row for row in call.rows("project") if row["name"] == _SERVERS]
+    return found[0] if found else call.store.add("project", tenant_id=call.tenant_id, name=_SERVERS)
+
+
 def _switch(call: Call, flow_id: str, *, on: bool) -> Any:
     flow = call.must("flow", flow_id)
-    call.store.change("flow", flow["id"], is_schedule_active=on, schedule_is_active=on)
-    if not on:
+    flow = call.store.change("flow", flow["id"], is_schedule_active=on, schedule_is_active=on)
+    if on:
+        add_scheduled_runs(call, flow)
+    else:
         _unschedule(call, flow)
     return SUCCESS
 
@@ -146,9 +159,3 @@ def _add(call: Call, project: Row, group_id: str, serialized: Mapping[str, Any],
         storage=serialized.get("storage"),
         run_config=serialized.get("run_config"),
     )
-
-
-def _core_version(serialized: Mapping[str, Any]) -> Optional[str]:
-    parts = (serialized.get("environment"), serialized.get("storage"), serialized)
-    found = [part.get("__version__") for part in parts if isinstance(part, Mapping)]
-    return next((version for version in found if isinstance(version, str)), None)

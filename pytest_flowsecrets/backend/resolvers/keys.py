@@ -51,14 +51,13 @@ def delete_api_key(call: Call, given: Mapping[str, Any]) -> Dict[str, Any]:
 
 @mutation
 def create_api_token(call: Call, given: Mapping[str, Any]) -> Dict[str, Any]:
-    """An API token, which is a key of one tenant (up to 0.15.13)."""
+    """An API token, which is a key of one tenant (up to 0.15.13); up to 0.9 its scope is called role."""
     call.caller.require_user()
-    if given["scope"] not in (USER, RUNNER):
+    name, scope = given["name"], given.get("scope") or given.get("role")
+    if scope not in (USER, RUNNER):
         raise BadInput(f"the scope of a token is {USER} or {RUNNER}")
-    issued = call.world.keyring.issue(
-        (call.tenant_id,), given["scope"], user_id=call.caller.user_id or "", name=given["name"]
-    )
-    call.store.add("api_token", id=issued.id, tenant_id=call.tenant_id, name=given["name"], scope=given["scope"])
+    issued = call.world.keyring.issue((call.tenant_id,), scope, user_id=call.caller.user_id or "", name=name)
+    call.store.add("api_token", id=issued.id, tenant_id=call.tenant_id, name=name, scope=scope)
     return {"id": issued.id, "token": issued.key}
 
 
@@ -91,7 +90,7 @@ def _access(call: Call, tenant_id: str) -> Dict[str, Any]:
     caller = call.caller
     access, refresh = (
         call.world.keyring.issue(
-            (tenant_id,), caller.scope or USER, user_id=caller.user_id or "", expires_at=until, kind="access"
+            (tenant_id,), caller.scope or USER, user_id=caller.user_id or "", expires_at=until, made_of=caller.key_id
         ).key
         for until in (expires_at, None)
     )

@@ -1,0 +1,197 @@
+"""A fake Prefect API that the real Prefect of this process and its children talks to: what Cloud and Server share.
+
+Both are context managers. They join the isolation that counts (a test's, an ``isolated_prefect``), or enter one of
+their own, and give it the variables that an operator would set: backend, address, key, tenant.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence
+from urllib.parse import urlsplit
+
+from pytest_flowsecrets.backend.api import World
+from pytest_flowsecrets.backend.client import make_client
+from pytest_flowsecrets.backend.forms import any_of, finder, forms_of
+from pytest_flowsecrets.backend.patience import impatient
+from pytest_flowsecrets.backend.server import LOOPBACK, mount, unmount
+from pytest_flowsecrets.errors import SecretReceived, UsageError
+from pytest_flowsecrets.isolation import stack
+from pytest_flowsecrets.isolation.shield import shielded
+from pytest_flowsecrets.leaks.known import known
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from pytest_flowsecrets.backend.faults import Faults
+    from pytest_flowsecrets.backend.journal import Place, Requests
+    from pytest_flowsecrets.isolation.covers import Variables
+    from pytest_flowsecrets.isolation.secrets import LocalSecrets
+    from pytest_flowsecrets.isolation.stack import Isolation
+
+_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
+
+
+class FakeApi(ABC):
+    """What ``FakeCloud`` and ``FakeServer`` have in common."""
+
+    backend = ""
+
+    def __init__(self) -> None:
+        self.world = World(self.backend)
+        self._url = ""
+        self._isolation: Optional[Isolation] = None
+        self._steps = ExitStack()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {self._url or 'no address: it is not entered'}>"
+
+    def __enter__(self) -> Self:
+        if self._isolation is not None:
+            raise UsageError(f"this {type(self).__name__} is entered already: make another one")
+        with ExitStack() as steps:
+            isolation = stack.current()
+            if isolation is None:
+                isolation = stack.Isolation()
+                isolation.enter({})
+                steps.callback(isolation.exit)
+            self._isolation = isolation
+            steps.callback(self._forget)
+            self._url = mount(self.world)
+            steps.callback(unmount, self.world)
+            steps.enter_context(known.outlet(self.world.journal.search))
+            steps.enter_context(_without_proxy())
+            steps.enter_context(impatient(urlsplit(self._url).path))
+            steps.enter_context(isolation.covered(self._variables()))
+            self._steps = steps.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._steps.close()
+
+    def _forget(self) -> None:
+        self._isolation, self._url = None, ""
+
+    @abstractmethod
+    def _variables(self) -> Variables:
+        """The variables by which Prefect talks to it."""
+
+    @property
+    def url(self) -> str:
+        """The address, for ``PREFECT__CLOUD__API``; nobody can guess it.
+
+        Raises:
+            UsageError: this is not entered.
+        """
+        self.isolation  # noqa: B018 - it checks
+        return self._url
+
+    @property
+    def isolation(self) -> Isolation:
+        """The isolation in which the real Prefect talks to this API."""
+        if self._isolation is None:
+            raise UsageError(f"this {type(self).__name__} is not entered: use it in a with statement")
+        return self._isolation
+
+    @property
+    def innermost(self) -> Isolation:
+        """The isolation that counts now, a test's with a marker, where this was entered for its whole class, say.
+
+        Raises:
+            UsageError: this is not entered.
+        """
+        own = self.isolation
+        return stack.current() or own
+
+    @property
+    def local_secrets(self) -> LocalSecrets:
+        """The local secrets of the isolation that counts, as the fixture of that name."""
+        return self.innermost.secrets
+
+    @property
+    def environ(self) -> Dict[str, str]:
+        """Copy of the variables by which a child process talks to this API, for ``env={**os.environ, **…}``."""
+        return self.isolation.secrets.environ
+
+    @property
+    def requests(self) -> Requests:
+        """Every request that the API was sent, oldest first, with kind, fields, key, tenant, duration; no values."""
+        return self.world.journal.requests
+
+    @property
+    def faults(self) -> Faults:
+        """Faults with which the API answers the next operations."""
+        return self.world.faults
+
+    def client_for(self, key: Optional[str], tenant_id: Optional[str]) -> Any:
+        """A new ``prefect.Client`` of the installed Prefect with this key and tenant.
+
+        Raises:
+            PrefectNotInstalled: there is none.
+        """
+        self.isolation.require_prefect(f"the client of {type(self).__name__}")
+        return make_client(self.url, key, tenant_id)
+
+    @shielded
+    def assert_never_received(self, *names: str) -> None:
+        """Check that the API was sent the values of these secrets by nothing but the mutations that set them.
+
+        They are looked for in everything that was sent (flows, compressed ones too, parameters, run configs, states,
+        logs, artifacts, …), in every form. The values are those of the API's secrets of that name, in any tenant, and
+        of the local secret.
+
+        Raises:
+            SecretReceived: the API was; with the places.
+            UsageError: no secret is named, there is none of that name, or so much was sent that the first of it is no
+                longer kept.
+        """
+        if not names:
+            raise UsageError("assert_never_received looks for the secrets that it is told: name at least one")
+        for name in names:
+            finders = self._finders(name)
+            if not finders:
+                raise UsageError(f"there is no secret {name!r}, in the API or locally: nothing could be looked for")
+            places = self.world.journal.search(any_of(finders))
+            if places:
+                raise SecretReceived(name, _told(places))
+        if self.requests.forgotten:
+            raise UsageError(
+                f"what the first {self.requests.forgotten} requests sent is no longer kept, so nothing can be said of "
+                "it: assert earlier, and call requests.clear() then"
+            )
+
+    def _finders(self, name: str) -> List[Callable[[str], bool]]:
+        local = self.local_secrets
+        return [finder(forms_of(local[name]))] if name in local else []
+
+
+def _told(places: Sequence[Place]) -> List[str]:
+    """Each place with its operation; not the texts in which a more exact place lies (JSON in a text, a packed flow)."""
+    exact = [
+        place
+        for place in {(id(place.request), place.where): place for place in places}.values()
+        if not any(
+            other.request is place.request and other.where.startswith((f"{place.where}.", f"{place.where}["))
+            for other in places
+        )
+    ]
+    return [f"{', '.join(place.request.fields) or 'no operation'}: {place.where}" for place in exact]
+
+
+@contextmanager
+def _without_proxy() -> Iterator[None]:
+    """Let requests to this machine go there, and not to a proxy that the environment may name."""
+    ours: Dict[str, str] = {}
+    before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
+    if not _PROXIES.isdisjoint(name.lower() for name in os.environ):
+        ours = {name: ",".join(filter(None, (text, LOOPBACK, "localhost"))) for name, text in before.items()}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, text in ours.items():
+            if os.environ.get(name) == text:
+                os.environ.pop(name)
+                os.environ.update({name: before[name]} if before[name] else {})  # type: ignore[dict-item]

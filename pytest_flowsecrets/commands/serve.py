@@ -1,0 +1,132 @@
+"""``flowsecrets serve``: the fake API for other processes and for containers, until it is stopped."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import json
+import os
+import signal
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, Tuple
+
+from pytest_flowsecrets.errors import UsageError
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.api import World
+    from pytest_flowsecrets.backend.server import Server
+
+_NEAR = frozenset({"127.0.0.1", "localhost"})  # what a request may always name
+
+
+def run(arguments: Any) -> int:
+    """Serve a fake API of its own at the root path, print where, and wait.
+
+    Args:
+        arguments: parsed arguments.
+
+    Returns:
+        0 once SIGINT (Ctrl-C) or SIGTERM has come.
+
+    Raises:
+        UsageError: it cannot listen there, or should not.
+    """
+    from pytest_flowsecrets.backend.cloud import FakeCloud, FakeServer
+
+    host = arguments.host
+    if not (arguments.i_know or _is_loopback(host)):
+        raise UsageError(
+            f"--host {host} lets other machines in, to an API that is made for tests and knows no TLS; "
+            "if that is what you want, add --i-know"
+        )
+    api = FakeServer() if arguments.server else FakeCloud()
+    with _listening(host, arguments.port) as server, suppress(KeyboardInterrupt):
+        for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT, too: what shells run in the background ignores it
+            signal.signal(number, _stop)
+        told = _told(api, _mounted(server, api.world))
+        print(json.dumps(told) if arguments.json else _text(told), flush=True)
+        server.serve_forever()  # connections have threads of their own, which end with the process
+    return 0
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+# -- where -------------------------------------------------------------------------------------------------------------
+
+
+def _listening(host: str, port: int) -> Server:
+    from pytest_flowsecrets.backend.server import Server
+
+    allows, told = _allowed(host)
+    try:
+        return Server(host, port, allows=allows, told=told)
+    except OSError as error:
+        reasons = {
+            errno.EADDRINUSE: "it is in use: choose another --port, or 0 for any free one",
+            errno.EACCES: "this user may not: choose a --port above 1023",
+            errno.EADDRNOTAVAIL: "this machine has no such address",
+        }
+        reason = reasons.get(
+            error.errno or 0, "there is no such host" if isinstance(error, socket.gaierror) else str(error)
+        )
+        raise UsageError(f"cannot listen at {host} port {port}: {reason}") from None
+
+
+def _mounted(server: Server, world: World) -> str:
+    """The address of the world, which a wildcard has only on this machine."""
+    url = server.mount(world, "")
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _allowed(host: str) -> Tuple[Callable[[str], bool], str]:
+    """Which hosts a request may name: those that mean this machine, and no name that a stranger could let point here.
+
+    At a wildcard that is every address, since only names can be made to point elsewhere, and the names that this
+    machine has for itself and for containers.
+    """
+    written = f"[{host}]" if ":" in host else host.lower()
+    names: FrozenSet[str] = _NEAR | {written}
+    if host not in ("0.0.0.0", "::", ""):  # noqa: S104 - it asks
+        return names.__contains__, " and ".join(sorted(names))
+    names = _NEAR | {socket.gethostname().lower(), "host.docker.internal"}
+    return (lambda name: name in names or _is_address(name)), f"{', '.join(sorted(names))} and addresses"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+# -- what is printed ---------------------------------------------------------------------------------------------------
+
+
+def _told(api: Any, url: str) -> Dict[str, Any]:
+    environ = {"PREFECT__BACKEND": api.backend, "PREFECT__CLOUD__API": url}
+    told = {"backend": api.backend, "url": url, "pid": os.getpid()}
+    if api.backend == "server":
+        environ["PREFECT__SERVER__ENDPOINT"] = url
+    else:
+        environ.update(PREFECT__CLOUD__API_KEY=api.tenant.user_key, PREFECT__CLOUD__TENANT_ID=api.tenant.id)
+        told.update(user_key=api.tenant.user_key, runner_key=api.tenant.runner_key, tenant_id=api.tenant.id)
+    return {**told, "environ": environ}
+
+
+def _text(told: Dict[str, Any]) -> str:
+    lines = [f"a fake Prefect {told['backend'].capitalize()} listens at {told['url']} (Ctrl-C stops it)", ""]
+    if "user_key" in told:
+        lines += [f"  USER key    {told['user_key']}", f"  RUNNER key  {told['runner_key']}  (for agents)"]
+        lines += [f"  tenant      {told['tenant_id']}", ""]
+    return "\n".join([*lines, *(f"export {name}={value}" for name, value in told["environ"].items())])

@@ -1,0 +1,227 @@
+"""Requests recorded: what is shown, what is kept, what can be searched."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import json
+import pickle
+import threading
+from collections import deque
+
+import pytest
+
+from pytest_flowsecrets import UsageError
+from pytest_flowsecrets.backend.cloud import FakeCloud
+from pytest_flowsecrets.backend.engine import Operation
+from pytest_flowsecrets.backend.journal import Journal, RecordedRequest
+from pytest_flowsecrets.backend.keys import Caller
+from pytest_flowsecrets.backend.wire import Request
+from tests.backend.http import ask
+from tests.compat import needs_prefect
+
+V = "ghp_secret"
+AT = dt.datetime(2026, 1, 31, tzinfo=dt.timezone.utc)
+SET = "mutation($input: set_secret_input!) { set_secret(input: $input) { success } }"
+
+
+def send(journal, query, variables=None, *, raw=None, **more):
+    body = json.dumps({"query": query, "variables": json.dumps(variables)}).encode() if raw is None else raw
+    operation = Operation(query, variables or {}) if raw is None else None
+    journal.record(Request("POST", "/p", {}, body), at=AT, seconds=0.001, status=200, operation=operation, **more)
+
+
+def has(text):
+    return lambda piece: text in piece
+
+
+def test_a_record():
+    """Kind, fields, key, tenant, duration, status, errors and masked variables; the repr is one short line."""
+    journal = Journal()
+    caller = Caller("tenant", "USER", "key")
+    send(
+        journal,
+        SET,
+        {"input": {"name": "n", "value": V}},
+        caller=caller,
+        kind="mutation",
+        fields=("set_secret",),
+        codes=("C",),
+    )
+    record = journal.requests[0]
+    assert record == RecordedRequest(
+        AT, "mutation", ("set_secret",), "USER", "tenant", 0.001, 200, ("C",), None, SET,
+        {"input": {"name": "<str of length 1>", "value": "<str of length 10>"}}, "",
+    )  # fmt: skip
+    assert repr(record) == "<mutation set_secret, USER, C: 200 in 1.0 ms>"
+    assert repr(journal.requests) == "<1 requests>"
+
+
+def test_a_request_that_is_no_operation():
+    """Is recorded all the same."""
+    journal = Journal()
+    send(journal, "", raw=b"{")
+    assert repr(journal.requests[-1]) == "<no operation: 200 in 1.0 ms>"
+    assert (journal.requests[0].kind, journal.requests[0].fields, journal.requests[0].variables) == ("", (), {})
+
+
+def test_a_sequence():
+    """Length, index, slice, iteration, and the requests to one root field in either spelling."""
+    journal = Journal()
+    for field in ("set_secret", "setSecret", "hello"):
+        send(journal, "{ a }", fields=(field,))
+    requests = journal.requests
+    assert (len(requests), requests[-1].fields, len(requests[:2]), len(list(requests))) == (3, ("hello",), 2, 3)
+    assert [request.fields[0] for request in requests.to("set_secret")] == ["set_secret", "setSecret"]
+    assert requests[0] in requests
+    with pytest.raises(IndexError):
+        requests[3]
+    requests.clear()
+    assert (len(requests), requests.forgotten) == (0, 0)
+
+
+# -- values ------------------------------------------------------------------------------------------------------------
+
+
+def test_no_value_is_kept_readable():
+    """Not in the journal's repr, attributes, pickle or copy, nor in those of the records; a literal neither."""
+    journal = Journal()
+    send(journal, SET, {"input": {"name": "n", "value": V}})
+    send(journal, f'mutation {{ setSecret(input: {{name: "n", value: "{V}"}}) {{ success }} }}')
+    send(journal, "mutation($m: String) { log(m: $m) { success } }", {"m": V})
+    shown = [repr(journal), repr(vars(journal)), repr(journal.requests), repr(list(map(tuple, journal.requests)))]
+    assert V not in "".join(shown)
+    assert V.encode() not in pickle.dumps(list(journal.requests))
+    for take in (pickle.dumps, copy.deepcopy):
+        with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
+            take(journal)
+
+
+def test_what_a_secret_is_set_to_is_not_even_kept():
+    """The closure that keeps what was sent has another request's text, and not this one's value."""
+    journal = Journal()
+    send(journal, SET, {"input": {"name": "n", "value": V}})
+    send(journal, "{ a }", {"b": "kept"})
+    cells = [cell.cell_contents for cell in journal._keep.__closure__]
+    held = [entry for cell in cells if isinstance(cell, deque) for entry in cell]
+    assert "kept" in repr(held)
+    assert V not in repr(held)
+    assert journal.search(has(V)) == []
+
+
+def test_search():
+    """Finds the request and the way to the text; what secret mutations set is not there."""
+    journal = Journal()
+    send(journal, SET, {"input": {"name": "n", "value": V}}, fields=("set_secret",))
+    send(
+        journal,
+        "mutation($i: I) { write_run_logs(input: $i) { success } }",
+        {"i": {"logs": [{"message": V}]}},
+        fields=("write_run_logs",),
+    )
+    places = journal.search(has(V))
+    assert [(place.request.fields, place.where) for place in places] == [
+        (("write_run_logs",), "variables"),
+        (("write_run_logs",), "variables.i.logs[0].message"),
+    ]
+    journal.requests.clear()
+    assert journal.search(has(V)) == []
+
+
+def test_search_tells_no_value():
+    """Not where a name is what was found."""
+    journal = Journal()
+    send(journal, "", raw=json.dumps({"a": {V: {"b": V}}}).encode())
+    assert [place.where for place in journal.search(has(V))] == ["a name in a", "the names of what was sent"]
+
+
+def test_search_looks_at_get():
+    """The parameters of a URL are what a GET sends."""
+    journal = Journal()
+    journal.record(Request("GET", "/p", {}, b"", f"query={V}"), at=AT, seconds=0, status=400)
+    operation = Operation(f"{{ a(b: {V}) }}", get=True)
+    journal.record(Request("GET", "/p", {}, b"", "query=..."), at=AT, seconds=0, status=200, operation=operation)
+    assert [place.where for place in journal.search(has(V))] == ["body", "query"]
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+def test_old_requests_are_forgotten():
+    """By their number, and by the size of what they sent; how many is told."""
+    journal = Journal(kept=3)
+    for number in range(5):
+        send(journal, f"{{ a{number} }}", fields=(f"a{number}",))
+    assert ([request.fields[0] for request in journal.requests], journal.requests.forgotten) == (["a2", "a3", "a4"], 2)
+    assert [place.request.fields for place in journal.search(has("{ a2 }"))] == [("a2",)]
+    assert journal.search(has("{ a1 }")) == []
+
+    small = Journal(kept_bytes=1_000)
+    for number in range(5):
+        send(small, "{ a }", {"x": "y" * 400}, fields=(f"a{number}",))
+    assert (len(small.requests), small.forgotten) == (5, 3)
+    assert {place.request.fields for place in small.search(has("yyy"))} == {("a3",), ("a4",)}
+    send(small, "{ a }", {"x": "z" * 5_000})
+    assert len(small.search(has("zzz"))) == 2
+
+
+def test_many_threads():
+    """Nothing is lost."""
+    journal = Journal()
+    threads = [threading.Thread(target=lambda: [send(journal, "{ a }") for _ in range(100)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(journal.requests), journal.forgotten) == (800, 0)
+
+
+# -- with the real client ----------------------------------------------------------------------------------------------
+
+
+@needs_prefect
+def test_the_real_client():
+    """What it sends is recorded with its key and tenant, its secret is masked."""
+    with FakeCloud() as cloud:
+        cloud.client.set_secret(name="my secret", value=V)
+        record = cloud.requests.to("set_secret")[-1]
+        assert (record.kind, record.scope, record.tenant_id, record.status) == (
+            "mutation",
+            "USER",
+            cloud.tenant.id,
+            200,
+        )
+        assert record.variables == {"input": {"name": "<str of length 9>", "value": "<str of length 10>"}}
+        assert 0 < record.seconds < 5
+        assert abs(dt.datetime.now(dt.timezone.utc) - record.at) < dt.timedelta(seconds=60)
+        ask(cloud.url, {"query": "{ tenant { id } }"})
+        assert (cloud.requests[-1].scope, cloud.requests[-1].codes) == (None, ("UNAUTHENTICATED",))
+        ask(cloud.url, b"{")
+        assert (cloud.requests[-1].status, cloud.requests[-1].fields) == (400, ())
+        assert V not in repr(list(map(tuple, cloud.requests)))
+        cloud.assert_never_received("my secret")
+
+
+def test_nothing_is_asserted_of_what_is_forgotten():
+    """That a value was never received cannot be said of requests that are no longer kept."""
+    with FakeCloud({"TOKEN": V}) as cloud:
+        cloud.world.journal = Journal(kept=2)
+        for _ in range(3):
+            ask(cloud.url, {"query": "{ hello }"})
+        with pytest.raises(UsageError, match="the first 1 requests sent is no longer kept"):
+            cloud.assert_never_received("TOKEN")
+        cloud.requests.clear()
+        cloud.assert_never_received("TOKEN")
+
+
+def test_ten_megabytes():
+    """A value of 10 MB is set, masked and not kept; one that is larger than the server takes is refused."""
+    with FakeCloud() as cloud:
+        headers = {"authorization": f"Bearer {cloud.tenant.user_key}"}
+        body = {"query": SET, "variables": {"input": {"name": "LARGE", "value": "x" * 10_000_000}}}
+        assert ask(cloud.url, body, **headers).json == {"data": {"set_secret": {"success": True}}}
+        assert cloud.requests[-1].variables["input"]["value"] == "<str of length 10000000>"
+        assert cloud.secrets.holds("LARGE", "x" * 10_000_000)
+        body["variables"]["input"]["value"] = "x" * 17_000_000
+        assert ask(cloud.url, body, **headers).status == 413
+        assert cloud.secrets.holds("LARGE", "x" * 10_000_000)

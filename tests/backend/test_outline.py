@@ -1,0 +1,135 @@
+"""What a document asks for, masks, and requests without the values that secrets are set to."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets.backend.outline import masked_document, masked_variables, outline, without_own_values
+
+V = "ghp_secret"
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "found"),
+    [
+        ("{ hello }", None, ("query", ("hello",))),
+        ("mutation { x: set_secret(input: {}) { success } hello }", None, ("mutation", ("set_secret", "hello"))),
+        ("subscription { hello }", None, ("subscription", ("hello",))),
+        ("query A { a } mutation B { b }", "B", ("mutation", ("b",))),
+        ("query A { a } mutation B { b }", None, ("", ())),
+        ("query A { a }", "B", ("", ())),
+        ("fragment F on Query { a }", None, ("", ())),
+        ("{ ...F ...F ...G } fragment F on Query { a ... on Query { b ...F } }", None, ("query", ("a", "b"))),
+        ("{", None, ("", ())),
+        ("{a" * 5_000, None, ("", ())),
+    ],
+)
+def test_outline(query, name, found):
+    """The kind and the root fields of the operation that is meant; nothing where there is none."""
+    assert tuple(outline(query, name)) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "masked"),
+    [
+        ('{ a(b: "ghp_secret") }', '{ a(b: "<str of length 10>") }'),
+        ('{ a(b: "") c(d: "\\"x\\\\") }', '{ a(b: "<str of length 0>") c(d: "<str of length 5>") }'),
+        ('{ a(b: """ghp "x" \\""" secret""") }', '{ a(b: "<str of length 19>") }'),
+        ('{ a(b: """ghp', '{ a(b: "<str of length 0>"'),
+        ('{ a(b: "ghp', '{ a(b: "<str of length 2>"'),
+        (
+            "{ a(b: 12, c: -1.5e3, d: true, e: RED, f: $g1) { x2 } }",
+            "{ a(b: 0, c: 0, d: true, e: RED, f: $g1) { x2 } }",
+        ),
+        ("{ a } # ghp_secret\n{", "{ a } #\n{"),
+        ("{ a(b: [12, 34]) }", "{ a(b: [0, 0]) }"),
+    ],
+)
+def test_masked_document(query, masked):
+    """Texts by their length, numbers as 0, comments not at all; also where the document breaks off."""
+    assert masked_document(query) == masked
+
+
+def test_masked_variables():
+    """By type and length; names of variables and of an input's fields are kept, what is below is data."""
+    variables = {
+        "text": V,
+        "none": None,
+        "flag": True,
+        "number": 42,
+        "list": [V],
+        "input": {"name": "n", "value": {V: V}, "logs": [{"message": V}], "n": 1.5},
+    }
+    assert masked_variables(variables) == {
+        "text": "<str of length 10>",
+        "none": None,
+        "flag": "<bool>",
+        "number": "<int>",
+        "list": "<list of length 1>",
+        "input": {
+            "name": "<str of length 1>",
+            "value": "<dict of length 1>",
+            "logs": "<list of length 1>",
+            "n": "<float>",
+        },
+    }
+    assert masked_variables(None) == {}
+
+
+BY_INPUT = "mutation($input: set_secret_input!) { set_secret(input: $input) { success } }"
+# (document, variables) and what is left of them
+OWN = [
+    ((BY_INPUT, {"input": {"name": "n", "value": V}}), (BY_INPUT, {"input": {"name": "n", "value": None}})),
+    (
+        ('mutation { set_secret(input: {name: "n", value: "ghp_secret"}) { success } }', {}),
+        ('mutation { set_secret(input: {name: "n", value: null}) { success } }', {}),
+    ),
+    (
+        ("mutation { x: setSecret(input: {value: {a: [$v, 1]}}) { success } }", {"v": V, "w": V}),
+        ("mutation { x: setSecret(input: {value: null}) { success } }", {"v": None, "w": V}),
+    ),
+    (
+        ("mutation($v: JSON) { ...F } fragment F on Mutation { set_secret(input: {value: $v}) { success } }", {"v": V}),
+        (
+            "mutation($v: JSON) { ...F } fragment F on Mutation { set_secret(input: {value: $v}) { success } }",
+            {"v": None},
+        ),
+    ),
+    (
+        (f'mutation($v: JSON = "{V}") {{ set_secret(input: {{value: $v}}) {{ success }} }}', {}),
+        ("mutation($v: JSON = null) { set_secret(input: {value: $v}) { success } }", {}),
+    ),
+    (
+        ('mutation($v: JSON, $n: String = "n") { set_secret(input: {name: $n, value: $v}) { success } }', {"v": V}),
+        ('mutation($v: JSON, $n: String = "n") { set_secret(input: {name: $n, value: $v}) { success } }', {"v": None}),
+    ),
+    (
+        (f'mutation($i: I = {{name: "n", value: "{V}"}}) {{ set_secret(input: $i) {{ success }} }}', {}),
+        ('mutation($i: I = {name: "n", value: null}) { set_secret(input: $i) { success } }', {}),
+    ),
+]
+# What is at another place too, or is no secret mutation, stays.
+KEPT = [
+    ("mutation($v: JSON) { set_secret(input: {name: $v, value: $v}) { success } }", {"v": V}),
+    ("mutation($v: JSON) { set_secret(input: {value: $v}) { success } create_project(name: $v) { id } }", {"v": V}),
+    ("mutation($i: I) { set_secret(input: $i) { success } other(input: $i) { id } }", {"i": {"value": V}}),
+    ("mutation($i: I) { set_secret(input: $i) { success } }", {"i": V}),
+    ("mutation($i: I) { set_secret(input: $i) { success } }", {"i": {"name": V}}),
+    ("mutation($i: I) { set_secret(other: $i) { success } }", {"i": {"value": V}}),
+    ("mutation($i: I) { write_run_logs(input: $i) { success } }", {"i": {"value": V}}),
+    ("mutation { set_secret(input: {value: ", {"i": {"value": V}}),
+    ("{a" * 5_000 + " set_secret", {"i": {"value": V}}),
+]
+
+
+@pytest.mark.parametrize(("sent", "left"), OWN)
+def test_without_own_values(sent, left):
+    """What a secret is set to is null, in literals, variables, defaults and parts of them."""
+    assert without_own_values(*sent) == left
+    assert sent[1] == {} or V in str(sent[1])  # what was sent is not changed
+
+
+@pytest.mark.parametrize(("query", "variables"), KEPT)
+def test_what_stays(query, variables):
+    """Nothing else is taken out: that would hide a leak."""
+    assert without_own_values(query, variables) == (query, variables)

@@ -1,0 +1,66 @@
+"""Configurations loaded anew: what is kept for speed makes no difference."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pytest_flowsecrets import isolated_prefect
+from pytest_flowsecrets.backend.cloud import FakeCloud
+from pytest_flowsecrets.isolation import stack
+from tests.compat import needs_prefect
+
+pytestmark = needs_prefect
+API, KEY = "PREFECT__CLOUD__API", "PREFECT__CLOUD__API_KEY"
+
+
+@pytest.fixture
+def loader():
+    with isolated_prefect({"TOKEN": "x"}):
+        loader = stack.current().legacy.loader
+        if not loader._is_plain():
+            pytest.skip("the defaults of this Prefect refer to each other: everything is loaded every time")
+        yield loader
+
+
+def agree(loader):
+    """Whether the quick way gives what Prefect's own loader gives."""
+    tree = loader.load()
+    assert loader._is_plain()
+    everything = loader._load_all()
+    everything["context"].setdefault("secrets", type(everything)())
+    return tree == everything
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["plain-text", "4200", "true", "1e5", "~", "0x10", "'quoted'", "", "stand-in-0-for", "[1]", "stand-in-1-for" * 3],
+)
+def test_varying_variables(loader, monkeypatch, key):
+    """Address and keys of an API, whatever Prefect makes of such a text."""
+    for address in ("http://127.0.0.1:1/a", "http://127.0.0.1:2/b"):
+        monkeypatch.setenv(API, address)
+        monkeypatch.setenv(KEY, key)
+        assert agree(loader)
+    assert (os.environ[API], os.environ[KEY]) == ("http://127.0.0.1:2/b", key)
+
+
+def test_apis_one_after_the_other(loader):
+    """Each has its own address and keys, also where another value holds the address."""
+    with FakeCloud() as one:
+        assert agree(loader)
+        address = one.url
+        assert address in str(loader.load())
+    with FakeCloud() as other:
+        assert agree(loader)
+        assert other.url in str(loader.load())
+        assert address not in str(loader.load())
+
+
+def test_many_environments(loader, monkeypatch):
+    """What is kept has an end."""
+    for number in range(60):
+        monkeypatch.setenv("PREFECT__LOGGING__LEVEL", f"LEVEL{number}")
+        assert agree(loader)
+    assert len(loader._bases) <= 51

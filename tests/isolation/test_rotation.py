@@ -1,0 +1,148 @@
+"""``local_secrets.rotate``: a local secret that changes at its time, for flows, threads and the real clock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from pytest_flowsecrets import UsageError, clock, isolated_prefect
+from pytest_flowsecrets.isolation import rotation, stack
+from tests.compat import needs_prefect
+
+
+def wait_for(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def watchers():
+    return [thread for thread in threading.enumerate() if thread.name == "flowsecrets-rotation"]
+
+
+def test_at_once(local_secrets):
+    """Without a time, or with one that has passed."""
+    local_secrets["X"] = "a"
+    local_secrets.rotate("X", "b")
+    assert local_secrets["X"] == "b"
+    local_secrets.rotate("X", "c", at="2020-01-01")
+    assert local_secrets["X"] == "c"
+    assert not watchers()
+
+
+def test_when_the_clock_is_moved(local_secrets, flow_clock):
+    """In that very moment, in order; a change that is undone by moving back is not planned for."""
+    local_secrets["X"] = "a"
+    start = flow_clock.now
+    local_secrets.rotate("X", "c", at=start + timedelta(hours=2))
+    local_secrets.rotate("X", "b", at=start + timedelta(hours=1))
+    flow_clock.tick(3599)
+    assert local_secrets["X"] == "a"
+    flow_clock.tick(1)
+    assert local_secrets["X"] == "b"
+    flow_clock.move_to(start + timedelta(hours=5))
+    assert local_secrets["X"] == "c"
+
+
+def test_several_at_once(local_secrets, flow_clock):
+    """Where the clock jumps over them, the last one counts."""
+    local_secrets.update(X="a", Y="a")
+    for hours, value in ((1, "b"), (2, "c")):
+        for name in ("X", "Y"):
+            local_secrets.rotate(name, value, at=flow_clock.now + timedelta(hours=hours))
+    flow_clock.tick(timedelta(days=1))
+    assert dict(local_secrets) == {"X": "c", "Y": "c"}
+
+
+def test_by_the_real_clock(local_secrets):
+    """A thread looks at it, until the isolation ends."""
+    local_secrets["X"] = "a"
+    local_secrets.rotate("X", "b", at=clock.now() + timedelta(seconds=0.2))
+    assert local_secrets["X"] == "a"
+    wait_for(lambda: local_secrets["X"] == "b")
+    assert len(watchers()) == 1
+
+
+@needs_prefect
+def test_a_flow_with_retries_sees_the_new_one(local_secrets, flow_clock):
+    """The old value before its time, the new one in the retry."""
+    import prefect
+    from prefect.client import Secret
+
+    got = []
+
+    @prefect.task(max_retries=2, retry_delay=timedelta(minutes=10))
+    def read():
+        got.append(Secret("X").get())
+        if len(got) < 3:
+            raise ValueError
+
+    with prefect.Flow("retries") as flow:
+        read()
+    local_secrets["X"] = "a"
+    local_secrets.rotate("X", "b", at=flow_clock.now + timedelta(minutes=15))
+    assert flow.run().is_successful()
+    assert got == ["a", "a", "b"]
+
+
+def test_the_end_of_an_isolation_ends_its_plans(flow_clock):
+    """Nothing is changed afterwards, and nobody watches."""
+    with isolated_prefect({"X": "a"}) as secrets:
+        secrets.rotate("X", "b", at=flow_clock.now + timedelta(hours=1))
+        assert clock.when_moved
+    assert clock.when_moved == []
+    flow_clock.tick(timedelta(hours=2))
+    wait_for(lambda: not watchers())
+
+
+def test_under_another_isolation(local_secrets, flow_clock):
+    """It waits until its own counts again."""
+    local_secrets["X"] = "a"
+    local_secrets.rotate("X", "b", at=flow_clock.now + timedelta(hours=1))
+    with isolated_prefect({"X": "inner"}) as inner:
+        flow_clock.tick(timedelta(hours=2))
+        assert inner["X"] == "inner"
+    flow_clock.tick()
+    assert local_secrets["X"] == "b"
+
+
+def test_refused(local_secrets):
+    """A name that is not there, a value or a time that is none; nothing is planned."""
+    with pytest.raises(KeyError, match="X"):
+        local_secrets.rotate("X", "b")
+    local_secrets["X"] = "a"
+    with pytest.raises(UsageError, match="a value is text or JSON data") as caught:
+        local_secrets.rotate("X", {"hunter2"}, at="2099-01-01")
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(UsageError, match="is no time"):
+        local_secrets.rotate("X", "b", at="tomorrow")
+    assert stack.current().rotations._plans == []
+
+
+def test_a_plan_shows_no_value():
+    """Its name and time only."""
+    assert repr(rotation.Plan(clock.now(), "X", "hunter2")).startswith("<Plan for 'X' at 20")
+
+
+def test_the_clock_of_cloud_and_the_local_one(prefect_cloud, local_secrets, flow_clock):
+    """Are the same: a secret of each, rotated at the same time, and one that expires."""
+    at = flow_clock.now + timedelta(hours=1)
+    for secrets in (prefect_cloud.secrets, local_secrets):
+        secrets["X"] = "a"
+        secrets.rotate("X", "b", at=at)
+    prefect_cloud.secrets.set("Y", "y", expires_at=at)
+    assert (prefect_cloud.secrets.holds("X", "a"), local_secrets["X"], "Y" in prefect_cloud.secrets) == (
+        True,
+        "a",
+        True,
+    )
+    flow_clock.move_to(at)
+    assert (prefect_cloud.secrets.holds("X", "b"), local_secrets["X"], "Y" in prefect_cloud.secrets) == (
+        True,
+        "b",
+        False,
+    )

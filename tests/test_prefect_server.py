@@ -1,0 +1,139 @@
+"""``prefect_server``: the real Prefect against a fake Prefect Server, where all secrets are local ones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from pytest_flowsecrets import CloudUnreachable, FakeCloud, FakeServer, UsageError
+from pytest_flowsecrets.isolation import stack
+from tests.compat import VERSION, needs_prefect
+
+pytestmark = needs_prefect
+since_server = pytest.mark.skipif((VERSION or ()) < (0, 10), reason="Prefect Server came with 0.10.0")
+asks_nobody = pytest.mark.skipif((VERSION or ()) < (0, 14, 5), reason="up to 0.14.4 Secret asks Server's API, too")
+
+
+def error(name):
+    """What ``Secret(name).get()`` raises."""
+    from prefect.client import Secret
+
+    with pytest.raises(Exception) as caught:
+        Secret(name).get()
+    return caught.value
+
+
+@since_server
+def test_the_client(prefect_server):
+    """Is ready without a key, and finds the tenant ``default``."""
+    import prefect
+
+    assert prefect.config.backend == "server"
+    for client in (prefect_server.client, prefect.Client()):
+        (tenant,) = client.graphql({"query": {"tenant": {"name", "slug"}}})["data"]["tenant"]
+        assert (tenant["name"], tenant["slug"]) == ("default", "default")
+    assert {request.scope for request in prefect_server.requests} == {None}
+    assert repr(prefect_server) == f"<FakeServer at {prefect_server.url}>"
+
+
+@since_server
+@pytest.mark.secrets(MARKED="x")
+def test_local_secrets_count(prefect_server, local_secrets):
+    """Those of the marker and of ``local_secrets``, here and in child processes; nobody is asked."""
+    from prefect.client import Secret
+
+    local_secrets["OTHER"] = {"a": 1}
+    prefect_server.requests.clear()
+    assert [Secret(name).get() for name in ("MARKED", "OTHER")] == ["x", {"a": 1}]
+    code = "import json, prefect; from prefect.client import Secret; print(json.dumps([prefect.config.backend, Secret('OTHER').get()]))"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == ["server", {"a": 1}]
+    assert len(prefect_server.requests) == 0
+
+
+@asks_nobody
+def test_a_missing_secret(prefect_server, local_secrets):
+    """Gives Prefect's own ValueError, whatever ``use_local_secrets`` says; Server has no secret API to ask."""
+    for flag in (True, False):
+        local_secrets.use_local_secrets = flag
+        assert repr(error("X")) == repr(ValueError('Local Secret "X" was not found.'))
+    assert len(prefect_server.requests) == 0
+
+
+@since_server
+@pytest.mark.skipif((VERSION or ()) >= (0, 14, 5), reason="from 0.14.5 on nobody is asked")
+def test_a_missing_secret_where_the_api_is_asked(prefect_server, local_secrets):
+    """Up to 0.14.4, without local secrets: the API knows no such query, and the client says so."""
+    assert repr(error("X")) == repr(ValueError('Local Secret "X" was not found.'))
+    local_secrets.use_local_secrets = False
+    found = error("X")
+    assert type(found).__name__ in ("ClientError", "HTTPError")
+    assert "400" in str(found)
+    assert [request.status for request in prefect_server.requests][-1] == 400
+
+
+@since_server
+def test_setting_a_secret(prefect_server):
+    """Is refused: there is no such mutation."""
+    with pytest.raises(Exception, match="400 Client Error") as caught:
+        prefect_server.client.set_secret(name="X", value="c4n4ry-9f3b7a61")
+    assert type(caught.value).__name__ in ("ClientError", "HTTPError")
+    if VERSION >= (0, 14, 5):
+        assert "Unknown type 'set_secret_input'" in str(caught.value)
+
+
+@since_server
+def test_tenants(prefect_server):
+    """Can be made."""
+    if hasattr(prefect_server.client, "create_tenant"):
+        tenant_id = prefect_server.client.create_tenant("Team two")
+        tenants = prefect_server.client.graphql("query { tenant { id slug } }")["data"]["tenant"]
+        assert [(tenant["id"], tenant["slug"]) for tenant in tenants][1:] == [(tenant_id, "team-two")]
+
+
+@since_server
+def test_a_cloud_beside_it(prefect_server):
+    """The one that was entered last counts, and then the other again."""
+    import prefect
+
+    with FakeCloud() as cloud:
+        assert prefect.config.backend == "cloud"
+        cloud.client.set_secret(name="X", value=1)
+        assert len(cloud.secrets) == 1
+    assert prefect.config.backend == "server"
+    assert prefect.Client().graphql("query { hello }")
+
+
+@since_server
+def test_without_a_fixture():
+    """It enters an isolation of its own, and afterwards nothing is left of it."""
+    import prefect
+
+    before = prefect.config.backend
+    with FakeServer() as server:
+        assert stack.current() is server.isolation
+        assert prefect.config.backend == "server"
+        server.local_secrets["X"] = "c4n4ry-9f3b7a61"
+        server.assert_never_received("X")
+    assert stack.current() is None
+    assert prefect.config.backend == before
+
+
+@pytest.mark.skipif((VERSION or (1,)) >= (0, 10), reason="Prefect Server came with 0.10.0")
+def test_prefect_without_server():
+    """Is told so, and nothing is left entered."""
+    with pytest.raises(UsageError, match=r"knows no Prefect Server, which came with 0\.10\.0: use prefect_cloud"):
+        FakeServer().__enter__()
+    assert stack.current() is None
+
+
+@since_server
+def test_the_default_address_of_cloud(prefect_server):
+    """Stays unreachable."""
+    import requests
+
+    with pytest.raises(CloudUnreachable):
+        requests.get("https://api.prefect.io", timeout=1)
