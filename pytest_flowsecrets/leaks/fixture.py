@@ -63,7 +63,7 @@ class SecretLeaks:
 
     @property
     def found(self) -> List[Finding]:
-        """Every leak until now, in reports, captured output, log, watched files, and where one has searched."""
+        """The leaks so far, in reports, captured output, log, watched files, and where one has searched."""
         self.look_at_watched()
         self._look_at_capture()
         for search in known.outlets:

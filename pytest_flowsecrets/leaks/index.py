@@ -113,12 +113,16 @@ class Index:
 
     def _add_breaks(self, form: Form, start: int, stop: int) -> None:
         """For each place where a window can be broken, the word before it or after it."""
+        text = form.text
+        near = text[max(0, start - _WORD) : stop + _WORD]
+        plain = near.translate(None, _EDGE + _MARGIN) == near  # nothing in it looks like the edge of a line
         for place in range(start + 1, stop):
-            before, after = form.text[:place].rstrip(_EDGE), form.text[place:].lstrip(_MARGIN)
+            before = text[:place] if plain else text[:place].rstrip(_EDGE)
+            after = text[place:] if plain else text[place:].lstrip(_MARGIN)
             if place - start >= _WORD:
                 self._line_ends.setdefault(before[-_WORD:], []).append((form, len(before), after[:_BEYOND]))
             elif stop - place >= _WORD:
-                at = len(form.text) - len(after)
+                at = len(text) - len(after)
                 self._line_starts.setdefault(after[:_WORD], []).append((form, at, before[-_BEYOND:]))
 
     # -- finding ------------------------------------------------------------------------------------------------------
@@ -187,8 +191,9 @@ class Index:
 
     def _at_breaks(self, data: bytes) -> Iterator[Tuple[int, Sequence[Place]]]:
         """For each line, its last and its first word, without what may stand around a text there."""
-        joint = JOINT if any(mark in data for mark in (b"\x1b[", b"\\n", b"\\r", b"&#1")) else _NEWLINE
-        lines = joint.split(data)
+        odd = b"\x1b" in data or b"&#1" in data or (b"\\" in data and (b"\\n" in data or b"\\r" in data))
+        joint = JOINT if odd else _NEWLINE
+        lines = JOINT.split(data) if odd else data.split(b"\n")
         lefts = [*map(bytes.rstrip, lines, repeat(_EDGE))]
         rights = [*map(bytes.lstrip, lines, repeat(_MARGIN))]
         ending = _numbers_of(map(_last_four, lefts), self._line_ends)
