@@ -140,8 +140,7 @@ def _json_leaves(text: str) -> Iterator[str]:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
         return
-    if parsed != text:
-        yield from _texts_inside(parsed)
+    yield from _texts_inside(parsed)
 
 
 def is_common(text: str) -> bool:

@@ -319,3 +319,24 @@ def test_only_what_reporters_write_is_rewritten(run_tests, pytester):
     run_tests(LEAKING, "--junit-xml=junit.xml", "-o", "log_file=", "-p", "cacheprovider").assert_outcomes(passed=2)
     assert (pytester.path / "notes.txt").read_text() == TOKEN
     assert [TOKEN in path.read_text() for path in pytester.path.glob("test_*.py")] == [True]
+
+
+def test_nothing_captured_and_no_log(run_tests):
+    """With ``-s`` and without pytest's logging the fixture still sees what is printed and written."""
+    result = run_tests(
+        f"""
+def test_it(secret_leaks, tmp_path):
+    secret_leaks.add("{TOKEN}")
+    secret_leaks.assert_none()
+    print("{TOKEN}")
+    (tmp_path / "x").write_text("{TOKEN}")
+    secret_leaks.watch(tmp_path)
+    assert sorted(leak.place for leak in secret_leaks.found) == ["file x", "live output"]
+""",
+        "-s",
+        "-p",
+        "no:logging",
+        "--flowsecrets-leaks=warn",
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line(f"*{TOKEN}*")
