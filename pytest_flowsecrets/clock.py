@@ -32,8 +32,8 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _LAST = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
 _NAPPERS = ("prefect.core.", "prefect.engine.", "prefect.client.", "urllib3.util.retry")
 
-# Modules for which `time` goes on: Dask waits for intervals to pass, and pytest tells how long a test took. The client of
-# Kubernetes (which Prefect imports where it can) loads its models when freezegun looks at it, and they refuse frozen types.
+# Modules for which `time` goes on: Dask waits for intervals to pass, and pytest tells how long a test took. The client
+# of Kubernetes loads its models when freezegun looks at it, and they refuse frozen types.
 _REAL = ["distributed", "tornado", "_pytest.timing", "kubernetes"]
 
 _clocks: List[FlowClock] = []  # the innermost is the last
