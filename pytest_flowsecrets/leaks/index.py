@@ -13,11 +13,11 @@ from __future__ import annotations
 import re
 import sys
 from array import array
-from itertools import accumulate, compress, count, repeat
+from itertools import accumulate, chain, compress, count, repeat
 from operator import itemgetter
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from pytest_flowsecrets.leaks.extend import JOINT, Span, extend
+from pytest_flowsecrets.leaks.extend import COLOUR, JOINT, Span, extend, without_colours
 from pytest_flowsecrets.leaks.forms import Form, forms_of
 
 Place = Tuple[Form, int]  # a place in a form
@@ -129,7 +129,16 @@ class Index:
 
     def find(self, data: bytes) -> List[Hit]:
         """Every hit, in the order of their beginnings, the longest first; some lie inside others, some overlap."""
-        return sorted(set(self._hits(data)), key=lambda hit: (hit.start, -hit.end, hit.value))
+        found: Dict[Tuple[int, int, int], Hit] = {}
+        for hit in chain(self._hits(data), self._without_colours(data)):
+            found.setdefault(hit[:3], hit)
+        return sorted(found.values(), key=lambda hit: (hit.start, -hit.end, hit.value))
+
+    def _without_colours(self, data: bytes) -> Iterator[Hit]:
+        if COLOUR.search(data):
+            bare, place = without_colours(data)
+            for hit in self._hits(bare):
+                yield hit._replace(start=place(hit.start), end=place(hit.end - 1) + 1)
 
     def _hits(self, data: bytes) -> Iterator[Hit]:
         for match in self._tiny_pattern.finditer(data) if self._tiny_pattern else ():

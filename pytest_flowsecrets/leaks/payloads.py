@@ -7,7 +7,12 @@ import zlib
 from base64 import b64decode
 from typing import Iterator, Tuple
 
-_BEGINNINGS = "H4sI", "eJ", "eAE", "eNo", "eF4"  # gzip; zlib of levels 6, 1, 9 and 2 to 5
+# gzip; zlib of level 6; of 0 and 1, 2 to 5, and 7 to 9, where the third digit tells two bits of what follows too
+_BEGINNINGS = (
+    "H4sI",
+    "eJ",
+    *(level + digit for level, digits in (("eA", "EFGH"), ("eF", "4567"), ("eN", "opqr")) for digit in digits),
+)
 _BODY = re.compile(r"(?:[A-Za-z0-9+/_-]+(?:\\[rn]|[ \t]*\r?\n[ \t]*)*){1,20000}={0,2}")
 _NOT_DIGITS = re.compile(r"\\[rn]|[\s=]+")
 _SMALLEST, _PROBE, _LARGEST = 24, 120, 16_000_000  # digits; digits tried first; bytes of what comes out

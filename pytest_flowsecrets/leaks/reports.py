@@ -152,7 +152,7 @@ def _attributes(value: Any) -> Dict[str, Any]:
 
 
 def mask_warning(recorded: Any, clean: Clean) -> None:
-    """Mask a ``warnings.WarningMessage``: its text, and the line of source that is shown with it."""
+    """Mask a ``warnings.WarningMessage``: its text, the line of source that is shown with it, and the file's name."""
     message = recorded.message
     text = str(message)
     masked = clean(text)
@@ -165,6 +165,7 @@ def mask_warning(recorded: Any, clean: Clean) -> None:
         cleaned = clean(line)
         if cleaned is not line:
             recorded.line = cleaned
+    recorded.filename = clean(recorded.filename)
 
 
 def _another(category: Any, text: str) -> Warning:

@@ -194,6 +194,9 @@ def test_warnings():
     )
     reports.mask_warning(here, _clean)
     assert "MASK" in here.line
+    elsewhere = warnings.WarningMessage("nothing", UserWarning, f"/{TOKEN}.py", 1)
+    reports.mask_warning(elsewhere, _clean)
+    assert elsewhere.filename == "/MASK.py"
 
 
 def test_lines_of_a_native_traceback():

@@ -8,6 +8,7 @@ import pydoc_data.topics
 import random
 import string
 import sys
+import zlib
 
 import pytest
 
@@ -166,6 +167,21 @@ def test_words_of_a_value_are_no_leak():
         assert mine.redact(text) is text
     assert mine.redact("...variable") == "...[secret S0]"
     assert mine.redact("correct-horse-b") == "[secret S1]"
+
+
+@pytest.mark.parametrize("level", range(10))
+def test_payloads_of_every_level(level):
+    """Whatever the compressed bytes begin with: the third digit holds some of them."""
+    for text in (f"{TOKEN}", f'{{"x": "{TOKEN}"}}', f"\x00\x01{TOKEN}", f"{'a flow ' * 20}{TOKEN}", f"ééé{TOKEN}"):
+        told = base64.b64encode(zlib.compress(text.encode(), level)).decode()
+        assert redactor(TOKEN).redact(f"flow: {told}.") == "flow: [secret S0]."
+
+
+def test_colours_at_each_escape():
+    """Highlighted Python colours quotes and escapes apart, and too little is left between them to be known."""
+    value = "aX'7\"b\\c"
+    coloured = "\x1b[33maX\x1b[39;49;00m\x1b[33m\\'\x1b[39;49;00m\x1b[33m7\"b\x1b[39;49;00m\x1b[33m\\\\\x1b[39;49;00mc"
+    assert redactor(value).redact(f"é \x1b[1m'{coloured}'\x1b[0m é") == "é \x1b[1m'\x1b[33m[secret S0]'\x1b[0m é"
 
 
 def test_false_payloads():
