@@ -20,6 +20,7 @@ COMMON = re.compile(
     r"unknown|username|127\.0\.0\.1|0\.0\.0\.0",
     re.IGNORECASE,
 )
+_LOGIN = re.compile(r"://(?:([^/?#\s:@]*)|[^/?#\s:@]*:([^/?#\s]+))@")  # of a URL: a token, or what follows the user
 _TOKENS = frozenset({"api_key", "auth_token", "_tenant_token"})
 
 
@@ -103,10 +104,11 @@ class Known:
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """A value as text, and each text inside it: leaves of mappings and lists, of JSON text too, and long lines."""
+    """A value as text, and each text inside it: leaves (of JSON text too), long lines, what a URL logs in with."""
     if isinstance(value, str):
         yield value
         yield from _lines(value)
+        yield from _logins(value)
         yield from _json_leaves(value)
     elif isinstance(value, (bytes, bytearray)):
         yield bytes(value).decode("utf-8", "surrogateescape")
@@ -129,6 +131,15 @@ def _lines(text: str) -> Iterator[str]:
     """The lines of a key in PEM form, say, which may be printed one by one."""
     lines = text.split("\n") if "\n" in text else ()
     return (line for line in map(str.strip, lines) if len(line) >= 2 * SHORTEST and not line.startswith("-----"))
+
+
+def _logins(text: str) -> Iterator[str]:
+    """Passwords and tokens in URLs, which stay secret where the rest of the URL is another one."""
+    for token, password in _LOGIN.findall(text) if "://" in text else ():
+        if password or len(token) >= 2 * SHORTEST:
+            from urllib.parse import unquote
+
+            yield from dict.fromkeys([password or token, unquote(password or token)])
 
 
 def _json_leaves(text: str) -> Iterator[str]:

@@ -51,11 +51,14 @@ def test_nothing_is_remembered_until_somebody_listens():
         ('{"a": "inside"}', ['{"a": "inside"}', "inside"]),
         ("{broken", ["{broken"]),
         ('"text"', ['"text"', "text"]),
+        ("db://me:a%2Fb@c@host/x", ["db://me:a%2Fb@c@host/x", "a%2Fb@c", "a/b@c"]),
+        ("https://ghp_abcdefghi@host", ["https://ghp_abcdefghi@host", "ghp_abcdefghi"]),
+        ("ssh://git@host:22/a:b@c", ["ssh://git@host:22/a:b@c"]),
         ("-----BEGIN\nabcdefghijklmn\nshort", ["-----BEGIN\nabcdefghijklmn\nshort", "abcdefghijklmn"]),
     ],
 )
 def test_texts_of_a_value(value, texts):
-    """Leaves, JSON in a text, and long lines."""
+    """Leaves, JSON in a text, long lines, and passwords of URLs."""
     assert list(texts_of(value)) == texts
 
 
