@@ -11,7 +11,7 @@ _LONGEST_NAME = 80
 _PARTS_OF_MASKS = "secret", "hidden", "...", "***"
 WITHHELD = "[withheld]"
 _BETWEEN = " \t\r\n'\",bE>|+?-\\"  # between a value's parts on two lines
-_LONGEST_REST = 1 << 14  # characters
+_LONGEST_REST, _TAIL = 1 << 14, 64  # characters; of a stream in which a value has begun, or may have
 
 
 class Masked(NamedTuple):
@@ -90,7 +90,7 @@ class Redactor:
         return b""
 
     def redact_next(self, before: str, text: str, masked: Optional[List[Masked]] = None) -> Tuple[str, str]:
-        """The next text of a stream masked, and what the one after it has to know: a value's beginning at the end.
+        """The next text of a stream masked, and what the one after it has to know: its end, where a value may begin.
 
         Args:
             before: what the call before said, at first nothing.
@@ -99,8 +99,11 @@ class Redactor:
         """
         whole = before + text
         matches = self._finder.find(whole)
+        if not matches:
+            return text, whole[-_TAIL:]
         open_ends = [match.start for match in matches if "cut" in match.form and not whole[match.end :].strip(_BETWEEN)]
-        rest = whole[min(open_ends) :][-_LONGEST_REST:] if open_ends else ""
+        closed = max(match.end for match in matches)
+        rest = whole[min(open_ends) :][-_LONGEST_REST:] if open_ends else whole[closed:][-_TAIL:]
         if not before:
             return self.redact(text, masked), rest
         size = len(before)

@@ -151,16 +151,20 @@ class Run:
 
     def clean_live(self, text: Any, before: str) -> Tuple[Any, str]:
         """Masked for a stream: never an error, and nothing to do for the shortest texts."""
-        if (len(text) < SHORTEST and not known.told and not before) or self.redactor is None:
+        if self.redactor is None:
             return text, ""
+        if not isinstance(text, str):
+            # Anything but text and bytes raises TypeError here, as it does in a stream.
+            shown, rest = self.clean_live(memoryview(text).tobytes().decode("utf-8", "surrogateescape"), before)
+            return shown.encode("utf-8", "surrogateescape"), rest
+        if not known.told and len(before) + len(text) < SHORTEST:
+            return text, before + text
         try:
-            if not isinstance(text, str):
-                return self.clean(text, "live output"), ""
             masked: List[Masked] = []
             shown, rest = self.redactor.redact_next(before, text, masked)
             self.remember(masked, shown, "live output", self.test)
         except Exception:  # noqa: BLE001 - a run does not break because of a mask
-            return (WITHHELD if isinstance(text, str) else WITHHELD.encode()), ""
+            return WITHHELD, ""
         return shown, rest
 
     def remember(self, masked: Iterable[Masked], shown: str, place: str, test: str) -> None:

@@ -6,7 +6,7 @@ Light, since it is there in every run. What a process writes to descriptors 1 an
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, Iterable, Tuple
+from typing import Any, Callable, Iterable, Optional, Tuple
 
 Clean = Callable[[Any, str], Tuple[Any, str]]
 
@@ -16,12 +16,13 @@ class MaskedStream:
 
     Args:
         stream: the stream to write to.
-        clean: gives a text, or bytes, masked, and what it has to be told with the next one: a value may be written line
-            by line.
+        clean: gives a text, or bytes, masked, and what it has to be told with the next one: a value may be written in
+            pieces.
     """
 
     def __init__(self, stream: Any, clean: Clean) -> None:
         self._stream, self._clean, self._before = stream, clean, ""
+        self._buffer: Optional[MaskedStream] = None
 
     def __getattr__(self, name: str) -> Any:
         if name == "_stream":  # a copy that is being made
@@ -46,7 +47,9 @@ class MaskedStream:
     @property
     def buffer(self) -> Any:
         """The binary stream below."""
-        return MaskedStream(self._stream.buffer, self._clean)
+        if self._buffer is None:
+            self._buffer = MaskedStream(self._stream.buffer, self._clean)
+        return self._buffer
 
 
 def wrap_standard_streams(clean: Clean) -> Callable[[], None]:

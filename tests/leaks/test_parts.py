@@ -136,6 +136,31 @@ def test_a_fault_while_masking():
     assert run.clean("some text", "failure") == WITHHELD
 
 
+class Knowing(Run):
+    """Knows one value."""
+
+    redactor = Redactor({TOKEN: ("A",)})
+
+
+@pytest.mark.parametrize("size", [1, 5, 12])
+def test_bytes_of_a_stream(size):
+    """Are masked piece by piece; other bytes stay as they are, whatever their type, and what is none raises as ever."""
+    below = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    mine = streams.MaskedStream(below, Knowing("mask").clean_live)
+    odd = "ä".encode() + bytes(range(256))
+    data = odd + TOKEN.encode() + odd
+    for start in range(0, len(data), size):
+        mine.buffer.write(memoryview(data)[start : start + size])
+    mine.buffer.write(bytearray(b"nothing here"))
+    told = below.buffer.getvalue()
+    assert told.startswith(odd)
+    assert told.endswith(odd + b"nothing here")
+    assert TOKEN[12:].encode() not in told
+    for stream in (mine, mine.buffer):
+        with pytest.raises(TypeError):
+            stream.write(5)
+
+
 def test_many_clean_texts():
     """Only some are remembered."""
     run = Run("mask")
