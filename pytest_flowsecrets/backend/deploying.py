@@ -87,12 +87,12 @@ def deploy(deployment: Deployment, run: Any, processes: Processes) -> FlowEnviro
         if deployment.agent == "local":
             driver = stack.enter_context(drivers.local(written, popen=processes.start))
             made = _started(driver, deployment, import_paths=import_paths(), hostname_label=False)
-            _poll(made)
+            _poll(made, deployment.agent, run.id)
             sent: drivers.Sent = drivers.as_entries(processes.environ(run.id) or {}), {}
         else:
             driver = stack.enter_context(drivers.DRIVERS[deployment.agent](written))
             made = _started(driver, deployment)
-            _poll(made)
+            _poll(made, deployment.agent, run.id)
             sent = driver.entries()
     written = replace(written, facts=agents.facts(made, run, sent[0]))
     secrets = ClusterSecrets() if deployment.secrets is None else deployment.secrets
@@ -117,10 +117,25 @@ def _started(driver: drivers.Driver, deployment: Deployment, **more: Any) -> Any
     return made
 
 
-def _poll(made: Any) -> None:
+def _poll(made: Any, agent: str, run_id: str) -> None:
     """Ask for work once, as ``start()`` does again and again, and deploy it."""
+    deploy, deployed, refused = made.deploy_flow, [], []
+
+    def watched(flow_run: Any) -> Any:
+        deployed.append(flow_run.id)
+        try:
+            return deploy(flow_run)
+        except Exception as error:
+            refused.append(error)
+            raise
+
+    made.deploy_flow = watched
     with ThreadPoolExecutor(1) as pool:
         made._submit_deploy_flow_run_jobs(executor=pool)  # noqa: SLF001
+    for error in refused:
+        raise UsageError(f"the {agent} agent cannot deploy the flow run: {agents.told(error)}") from None
+    if run_id not in deployed:
+        raise AgentFailed(agent, "it was not given the flow run")
 
 
 def import_paths() -> List[str]:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, NamedTuple, Opti
 from pytest_flowsecrets.backend import deploying
 from pytest_flowsecrets.backend.deploying import Deployment
 from pytest_flowsecrets.errors import FlowRunTimeout, UsageError
-from pytest_flowsecrets.routes import agents, manifests
+from pytest_flowsecrets.routes import agents, kubernetes, manifests, shapes
+from pytest_flowsecrets.routes.request import texts_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.fake_api import FakeApi
@@ -104,6 +105,7 @@ def carry_out(api: FakeApi, flow: Any, order: Order) -> FlowRun:
 
     if not isinstance(flow, Flow):
         raise UsageError(f"run() takes a flow of Prefect's, not a {type(flow).__name__}")
+    _require_plain(order)
     watch = _Watch()
     run_config = _run_config(order, version)
     run = _created(api, flow, order, run_config)
@@ -127,6 +129,17 @@ def carry_out(api: FakeApi, flow: Any, order: Order) -> FlowRun:
     return _told(api, run.id, status, environment, watch)
 
 
+def _require_plain(order: Order) -> None:
+    """Check what else the API, a process and a clock would refuse, each in its own words."""
+    texts_of("agent_env", order.agent_env)
+    if not isinstance(order.timeout, (int, float)):
+        raise UsageError(f"timeout is a number of seconds, not a {type(order.timeout).__name__}")
+    for what, given in (("parameters", order.parameters), ("context", order.context)):
+        if not isinstance(given, (Mapping, type(None))):
+            raise UsageError(f"{what} is a mapping of names to values, not a {type(given).__name__}")
+        shapes.require_json(dict(given or {}), what)
+
+
 # -- registration ------------------------------------------------------------------------------------------------------
 
 
@@ -135,11 +148,12 @@ def _run_config(order: Order, version: str) -> Any:
     if order.job_template is not None:
         if order.agent != "kubernetes":
             raise UsageError(f"a job template is for the kubernetes agent, not for the {order.agent} agent")
-        template = manifests.load_one(order.job_template, "job template")
-        env = given if isinstance(given, (Mapping, type(None))) else given.env
-        return agents.run_config_of("kubernetes", env or {}, template, version=version)
+        template = kubernetes.accepted(manifests.load_one(order.job_template, "job template"))
+        if not isinstance(given, (Mapping, type(None))):
+            return agents.with_template("kubernetes", given, template, version=version)
+        return agents.run_config_of("kubernetes", texts_of("run_config", given), template, version=version)
     if isinstance(given, Mapping):
-        return agents.run_config_of(order.agent, given, {}, version=version)
+        return agents.run_config_of(order.agent, texts_of("run_config", given), {}, version=version)
     if given is not None:
         agents.require_run_config(order.agent, given)
     return given

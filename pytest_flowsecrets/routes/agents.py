@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
@@ -157,6 +158,25 @@ def run_config_of(
     return getattr(run_configs, _RUN_CONFIGS[agent])(env=dict(env), **more)
 
 
+def with_template(agent: str, run_config: Any, template: Mapping[str, Any], *, version: str) -> Any:
+    """A run config with a template, unless it has one of its own; that of the caller stays as it is.
+
+    Raises:
+        UsageError: it is no run config, or one for another agent.
+    """
+    require_run_config(agent, run_config)
+    name = _TEMPLATES.get(agent, "")
+    if not template or getattr(run_config, name, None) or getattr(run_config, f"{name}_path", None):
+        return run_config
+    if type(run_config).__name__ == "UniversalRun":  # what the agent itself makes of it
+        made = run_config_of(agent, run_config.env or {}, template, version=version)
+        made.labels = run_config.labels
+        return made
+    made = copy(run_config)
+    setattr(made, name, dict(template))
+    return made
+
+
 def require_run_config(agent: str, run_config: Any) -> None:
     """Check that an agent takes a run config.
 
@@ -206,12 +226,17 @@ def _refusals(agent: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = _reason(error)
-        if told is None:
+        reason = _reason(error)
+        if reason is None:
             raise
     else:
         return
-    raise UsageError(f"the {agent} agent cannot deploy the flow run: {told}") from None
+    raise UsageError(f"the {agent} agent cannot deploy the flow run: {reason}") from None
+
+
+def told(error: Exception) -> str:
+    """What was refused, as far as it can be told without a value; else the type of the error."""
+    return _reason(error) or type(error).__name__
 
 
 def _reason(error: Exception) -> Optional[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, MutableMapping, 
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.known import known
-from pytest_flowsecrets.routes import manifests
+from pytest_flowsecrets.routes import manifests, shapes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,12 +48,15 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
     # -- the mapping --------------------------------------------------------------------------------------------------
 
     def __getitem__(self, name: str) -> Mapping[str, str]:
+        if self._key(name) not in self._objects:
+            raise KeyError(name)
         return dict(self._objects[self._key(name)])
 
     def __setitem__(self, name: str, data: Mapping[str, Value]) -> None:
         self._put(self._kind, self.namespace, name, data)
 
     def __delitem__(self, name: str) -> None:
+        self[name]  # or there is none to delete
         del self._objects[self._key(name)]
 
     def __iter__(self) -> Iterator[str]:
@@ -88,6 +91,7 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
             self.apply(each)
         kind = manifest.get("kind")
         if kind in KINDS:
+            shapes.require(manifest, shapes.MANIFEST, f"the {kind}")
             about = manifest.get("metadata") or {}
             data = {**_decoded(manifest, kind), **(manifest.get("stringData") or {})}
             self._put(kind, about.get("namespace") or self.namespace, about.get("name"), data)

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.errors import CreateContainerConfigError, UsageError
+from pytest_flowsecrets.routes import shapes
 from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment, Lost
 
 if TYPE_CHECKING:
@@ -192,6 +193,19 @@ def refused(container: Mapping[str, Any]) -> Iterator[str]:
             yield f"env {name}: the value is a {kind}, and Kubernetes takes text only: put it in quotes"
         elif variable.get("value") and variable.get("valueFrom") is not None:
             yield f"env {name}: value and valueFrom exclude each other"
+
+
+def accepted(template: Dict[str, Any]) -> Dict[str, Any]:
+    """A job template that neither Prefect's agent nor Kubernetes refuses.
+
+    Raises:
+        UsageError: one of them does; names only.
+    """
+    container = container_of(template)
+    shapes.require(template, shapes.JOB, "the job template")
+    shapes.require_json(template, "the job template")
+    require_accepted(container)
+    return template
 
 
 def require_accepted(container: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Union
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.routes import agent_rules, kubernetes, manifests, model
+from pytest_flowsecrets.routes import agent_rules, kubernetes, manifests, model, shapes
 from pytest_flowsecrets.routes.agent_rules import Facts
 from pytest_flowsecrets.routes.model import Written
 
@@ -56,7 +56,7 @@ def flow_environment(  # noqa: PLR0913 - what is written where
     from pytest_flowsecrets.isolation.version import installed_version
 
     template = _template(agent, job_template, task_definition) or {}
-    written = Written(_texts("host_env", host_env), _texts("agent_env", agent_env), template=template)
+    written = Written(texts_of("host_env", host_env), texts_of("agent_env", agent_env), template=template)
     installed = installed_version()
     if installed is None or prefect_version not in (None, installed):
         version = prefect_version or installed or "1.4.1"
@@ -98,15 +98,16 @@ def _real(
     agents.require(agent, version)
     if run_config is not None and not isinstance(run_config, Mapping):
         agents.require_run_config(agent, run_config)
+        run_config = agents.with_template(agent, run_config, written.template, version=version)
         written = replace(
             written,
             run_env=run_config.env or {},
-            template=_template_of(agent, run_config, written.template),
+            template=_template_of(agent, run_config),
             overrides=getattr(run_config, "run_task_kwargs", None) or {},
             working_dir=getattr(run_config, "working_dir", None),
         )
     elif run_config is not None or written.template:
-        written = replace(written, run_env=_texts("run_config", run_config))
+        written = replace(written, run_env=texts_of("run_config", run_config))
         universal = agent_rules.release(version) >= agent_rules.UNIVERSAL
         run_config = agents.run_config_of(
             agent, written.run_env, written.template, version=version, universal=universal
@@ -125,31 +126,42 @@ def _template(agent: str, job: Optional[Template], task: Optional[Template]) -> 
 
 def _accepted(agent: str, template: Dict[str, Any]) -> Dict[str, Any]:
     if agent == "kubernetes":
-        kubernetes.require_accepted(kubernetes.container_of(template))
+        return kubernetes.accepted(template)
+    shapes.require(template, shapes.TASK, "the task definition")
+    shapes.require_json(template, "the task definition")
     return template
 
 
-def _template_of(agent: str, run_config: Any, template: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The template that counts: that of the run config itself, if it has one."""
+def _template_of(agent: str, run_config: Any) -> Mapping[str, Any]:
+    """The template of a run config, which it may have by path."""
     name = {"kubernetes": "job_template", "ecs": "task_definition"}.get(agent, "")
     own = getattr(run_config, name, None) or getattr(run_config, f"{name}_path", None)
-    if own is not None:
-        return _accepted(agent, manifests.load_one(own, name.replace("_", " ")))
-    if template:
-        setattr(run_config, name, dict(template))
-    return template
+    return {} if own is None else _accepted(agent, manifests.load_one(own, name.replace("_", " ")))
 
 
 def _run_env(run_config: Any) -> Mapping[str, str]:
     if run_config is not None and not isinstance(run_config, Mapping):
         raise UsageError("without this Prefect a run config is given as a mapping of its variables")
-    return _texts("run_config", run_config)
+    return texts_of("run_config", run_config)
 
 
-def _texts(what: str, texts: Optional[Mapping[str, str]]) -> Mapping[str, str]:
+def texts_of(what: str, texts: Optional[Mapping[str, str]]) -> Mapping[str, str]:
+    """Variables, checked.
+
+    Args:
+        what: the argument, for the error.
+        texts: its value.
+
+    Raises:
+        UsageError: it is no mapping of texts, or no process can have such a variable; names, never values.
+    """
     if not isinstance(texts, (Mapping, type(None))):
         raise UsageError(f"{what} is a mapping of names to texts, not {type(texts).__name__}")
     for name, text in (texts or {}).items():
         if not isinstance(name, str) or not isinstance(text, str):
             raise UsageError(f"{what}: {name!r} is a {type(text).__name__}, and a variable is text: put it in quotes")
+        if not name or "=" in name or "\0" in name + text:
+            raise UsageError(
+                f"{what}: {name!r} cannot be set: a name is not empty, holds no '=', and nothing holds NUL"
+            )
     return dict(texts or {})

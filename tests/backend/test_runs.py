@@ -222,6 +222,50 @@ def test_what_is_asked_wrongly():
             cloud.run(flow, run_config=DockerRun())
         with pytest.raises(UsageError, match=r"^a job template is for the kubernetes agent, not for the local agent$"):
             cloud.run(flow, job_template={})
+        for given, told in (
+            ({"agent_env": {"A": 424242}}, "agent_env: 'A' is a int, and a variable is text"),
+            ({"run_config": {"A": 424242}}, "run_config: 'A' is a int, and a variable is text"),
+            ({"parameters": ["424242"]}, "parameters is a mapping of names to values, not a list"),
+            ({"context": {"a": object()}}, "context: something in it is no JSON"),
+            ({"timeout": "424242"}, "timeout is a number of seconds, not a str"),
+        ):
+            with pytest.raises(UsageError) as caught:
+                cloud.run(flow, **given)
+            assert str(caught.value).startswith(told)
+            assert "424242" not in str(caught.value)
+
+
+@has_runs
+def test_an_agent_that_cannot_deploy(flow):
+    """The test is told why, without a value, and no process was started."""
+    from prefect.run_configs import LocalRun
+
+    with FakeCloud() as cloud:
+        with pytest.raises(UsageError, match=r"^the local agent cannot deploy the flow run: TypeError$"):
+            cloud.run(flow, run_config=LocalRun(env={"A": 424242}))
+        cloud.faults.graphql_error("No.", on="get_runs_in_queue")
+        with pytest.raises(AgentFailed, match=r"^the local agent cannot start: it was not given the flow run; look at"):
+            cloud.run(flow)
+
+
+@has_runs
+@needs_kubernetes
+def test_a_job_template_beside_a_run_config(flow):
+    """The run config keeps what else it says, it stays as it was, and it is one of this agent."""
+    from prefect.run_configs import KubernetesRun, LocalRun
+
+    template = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": []}]}}}}
+    more = {"agent": "kubernetes", "job_template": template}
+    given = KubernetesRun(image="mine:1", env={f"{S}TOKEN": "x"})
+    with FakeServer() as server:
+        with pytest.raises(UsageError, match=r"^a LocalRun is for another agent: the kubernetes agent takes "):
+            server.run(flow, run_config=LocalRun(), **more)
+        with pytest.raises(UsageError, match=r"^the job template: spec\.template\.spec\.containers\[0\]\.env is a "):
+            wrong = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": {}}]}}}}
+            server.run(flow, agent="kubernetes", job_template=wrong)
+        run = server.run(flow, run_config=given, **more)
+    assert run.environment["PREFECT__CONTEXT__IMAGE"] == "mine:1"
+    assert given.job_template is None
 
 
 @has_runs

@@ -210,9 +210,10 @@ def test_ecs_refuses_a_name_in_both():
 @here.needs_ecs
 def test_ecs_takes_text_only():
     """boto3 would show the whole request."""
-    container = {"name": "flow", "environment": [{"name": "A", "value": 424242}]}
+    from prefect.run_configs import ECSRun
+
     with pytest.raises(UsageError, match=r"^the ecs agent cannot deploy the flow run: a value is no text$"):
-        flow_environment("ecs", task_definition={"containerDefinitions": [container]})
+        flow_environment("ecs", run_config=ECSRun(env={"A": 424242}))
 
 
 @here.needs_kubernetes
@@ -247,6 +248,17 @@ def test_templates_of_run_configs(tmp_path, cluster):
     run_config = KubernetesRun(env={"BOTH": "of the run config"})
     besides = flow_environment("kubernetes", run_config=run_config, job_template=JOB, cluster_secrets=cluster)
     assert besides["ONLY_HERE"] == "1 of the run config $"
+    assert run_config.job_template is None  # of the caller
+
+
+@here.needs_kubernetes
+def test_a_job_template_beside_a_universal_run():
+    """It counts, as if it were the agent's own template."""
+    from prefect.run_configs import UniversalRun
+
+    job = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": [{"name": "A", "value": "x"}]}]}}}}
+    env = flow_environment("kubernetes", run_config=UniversalRun(env={"B": "y"}), job_template=job)
+    assert (env["A"], env.origin("A"), env["B"], env.origin("B")) == ("x", "template", "y", "run_config")
 
 
 @here.needs_local

@@ -83,6 +83,9 @@ def test_another_namespace_is_another_place():
         ),
         ({**SECRET, "data": {"token": 5}}, "Secret github: token of data is no base64; give plain text in stringData"),
         ({**SECRET, "stringData": {"token": 5}}, "Secret github: token is text, not int: put it in quotes"),
+        ({**SECRET, "data": ["hush"]}, "the Secret: data is a list where a mapping should be"),
+        ({**SECRET, "stringData": "hush"}, "the Secret: stringData is a str where a mapping should be"),
+        ({"kind": "ConfigMap", "metadata": "hush"}, "the ConfigMap: metadata is a str where a mapping should be"),
         ({**SECRET, "stringData": {"my key": "x"}}, "Secret github: 'my key' can be no key"),
     ],
 )
@@ -98,3 +101,12 @@ def test_an_object_is_a_mapping():
     """Not a text."""
     with pytest.raises(UsageError, match=r"^Secret github: give a mapping of keys to texts, not str$"):
         ClusterSecrets()["github"] = "x"
+
+
+def test_an_object_that_is_not_there():
+    """As of any mapping, by the name that was asked for."""
+    cluster = ClusterSecrets()
+    with pytest.raises(KeyError, match=r"^'github'$"):
+        cluster["github"]
+    with pytest.raises(KeyError, match=r"^'github'$"):
+        del cluster["github"]

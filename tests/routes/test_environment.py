@@ -116,11 +116,15 @@ def test_agents_that_the_model_does_not_know(agent, version, told):
         ({"agent_env": {"A": 424242}}, "agent_env: 'A' is a int, and a variable is text: put it in quotes"),
         ({"agent_env": ["A"]}, "agent_env is a mapping of names to texts, not list"),
         ({"run_config": {"A": None}}, "run_config: 'A' is a NoneType, and a variable is text"),
+        ({"agent_env": {"A=B": "424242"}}, "agent_env: 'A=B' cannot be set: "),
+        ({"agent_env": {"A": "424242\0"}}, "agent_env: 'A' cannot be set: "),
+        ({"agent_env": {"": "424242"}}, "agent_env: '' cannot be set: "),
         ({"run_config": 5}, "without this Prefect a run config is given as a mapping of its variables"),
         ({"job_template": {}}, "a job template is for the kubernetes agent, not for the local agent"),
         ({"task_definition": {}}, "a task definition is for the ecs agent, not for the local agent"),
         ({"agent": "kubernetes", "job_template": []}, "a job template is a mapping or the path of a YAML file"),
         ({"agent": "kubernetes", "job_template": {}}, "Kubernetes refuses the job: its first container is missing"),
+        ({"agent": "ecs", "task_definition": {"containerDefinitions": None}}, "the task definition: containerDef"),
     ],
 )
 def test_wrong_arguments(given, told):
