@@ -111,6 +111,7 @@ def _start_pod(command: List[str], env: FlowEnvironment, processes: Processes) -
 def _started(driver: drivers.Driver, deployment: Deployment, **more: Any) -> Any:
     try:
         made = driver.make(labels=deployment.labels, **more)
+        made.labels = list(deployment.labels)  # where there are none it took those of the configuration
         made._setup_api_connection()  # noqa: SLF001 - `start()` does this, then takes over the process's signals
     except Exception as error:  # noqa: BLE001 - of many kinds, whose texts may hold what was sent
         raise AgentFailed(deployment.agent, type(error).__name__) from None

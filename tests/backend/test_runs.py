@@ -249,6 +249,16 @@ def test_an_agent_that_cannot_deploy(flow):
 
 
 @has_runs
+def test_labels_of_the_configuration(flow, monkeypatch):
+    """They are not this agent's: it takes the runs that it is there for, also within a route that an agent made."""
+    monkeypatch.setenv("PREFECT__CLOUD__AGENT__LABELS", "['elsewhere']")
+    with FakeServer() as server:
+        run = server.run(flow, run_config={f"{S}TOKEN": "x"})
+    assert run.state.is_successful()
+    assert run.environment["PREFECT__CLOUD__AGENT__LABELS"] == "[]"
+
+
+@has_runs
 @needs_kubernetes
 def test_a_job_template_beside_a_run_config(flow):
     """The run config keeps what else it says, it stays as it was, and it is one of this agent."""
