@@ -8,6 +8,7 @@ terminal and to log files when it is written. At the end the files that the run 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Iterator, List
 
 import pytest
@@ -43,8 +44,18 @@ def _end(config: pytest.Config) -> None:
     """The last thing that happens, unless the run ends with an error that is still to be printed."""
     run = config.stash[RUN]
     run.look_through_files()
+    if run.findings:  # some in files, after the session has ended
+        with suppress(OSError):  # told by then
+            _write_report(config)
     if sys.exc_info()[1] is None:
         run.end()
+
+
+def _write_report(config: pytest.Config) -> None:
+    """Write the file of findings if one is asked for; workers of xdist leave it to the run that started them."""
+    path = config.getoption("--flowsecrets-report", None)
+    if path and not config.stash[RUN].in_worker:
+        config.stash[RUN].write_report(path)
 
 
 # -- the beginning and the end of a run --------------------------------------------------------------------------------
@@ -88,7 +99,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> List[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Mask the reasons for stopping; an xdist worker sends them, and what it has found."""
+    """Mask the reasons for stopping; write the report file; an xdist worker sends what it has found instead."""
     run = run_of(session.config)
     for name in ("shouldstop", "shouldfail"):
         reason = getattr(session, name)
@@ -98,6 +109,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.workeroutput["flowsecrets_findings"] = [list(finding) for finding in run.findings]
     elif run.mode == "fail" and run.findings and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    _write_report(session.config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -108,11 +120,8 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Counts for each secret and place; and write the report file."""
+    """Counts for each secret and place."""
     run = run_of(config)
-    path = config.getoption("--flowsecrets-report")
-    if path:
-        run.write_report(path)
     if run.findings and run.mode in ("fail", "warn"):
         terminalreporter.section("leaked secrets")
         for line in run.summary():

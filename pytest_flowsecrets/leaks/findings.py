@@ -82,11 +82,13 @@ def as_sarif(findings: Sequence[Finding]) -> Dict[str, Any]:
 
 
 def _result(finding: Finding) -> Dict[str, Any]:
+    from urllib.parse import quote
+
     told = f"Secret {finding.name} ({finding.form}) in {finding.place}. To prevent it: {finding.advice}."
     path, _, name = finding.test.partition("::")
     result: Dict[str, Any] = {"ruleId": "secret-leak", "level": "error", "message": {"text": told}}
     if path:
-        place: Dict[str, Any] = {"physicalLocation": {"artifactLocation": {"uri": path}}}
+        place: Dict[str, Any] = {"physicalLocation": {"artifactLocation": {"uri": quote(path)}}}
         if name:
             place["logicalLocations"] = [{"fullyQualifiedName": finding.test}]
         result["locations"] = [place]

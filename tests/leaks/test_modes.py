@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from pytest_flowsecrets.leaks import findings
+
 TOKEN = "ghp_abcDEF0123456789xyzQRS"
 LEAKING = f"""
 import pytest
@@ -113,10 +115,10 @@ def test_all(): print("{TOKEN}")
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
 
 
-@pytest.mark.parametrize("arguments", [[], ["-p", "xdist", "-n1"]], ids=["one process", "xdist"])
+@pytest.mark.parametrize("arguments", [[], ["-p", "xdist", "-n1"], ["-p", "no:terminal"]], ids=" ".join)
 def test_report(run_tests, pytester, arguments):
     """SARIF and JSON, without a value."""
-    if arguments:
+    if "xdist" in arguments:
         pytest.importorskip("xdist")
     run_tests(LEAKING, "--flowsecrets-report=out/leaks.sarif", "--flowsecrets-leaks=warn", *arguments)
     sarif = json.loads((pytester.path / "out" / "leaks.sarif").read_text())
@@ -129,6 +131,22 @@ def test_report(run_tests, pytester, arguments):
     (result,) = sarif["runs"][0]["results"]
     assert sarif["version"] == "2.1.0"
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].endswith(".py")
+
+
+def test_report_of_what_stands_in_files(run_tests, pytester):
+    """Though they are looked through when the session has ended; where a test stands is told as a URI."""
+    source = f"""
+import pytest
+@pytest.mark.secrets(TOKEN="{TOKEN}")
+def test_it(record_testsuite_property): record_testsuite_property("a", "{TOKEN}"); print("{TOKEN}")
+"""
+    run_tests(source, "--junit-xml=junit.xml", "--flowsecrets-report=leaks.sarif")
+    found = json.loads((pytester.path / "leaks.json").read_text())
+    assert {finding["place"] for finding in found} == {"captured stdout", "file junit.xml"}
+    odd = findings.Finding("A", "raw", "failure", "my tests/test_[a].py::test_it", "", ("A",))
+    (result,) = findings.as_sarif([odd])["runs"][0]["results"]
+    uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert uri == "my%20tests/test_%5Ba%5D.py"
 
 
 def test_report_named_json(run_tests, pytester):
