@@ -53,7 +53,8 @@ class WrittenFiles:
                 yield root / os.path.expanduser(path)
         folders = [root / folder for folder in (getattr(option, "allure_report_dir", None),) if folder]
         if getattr(self._config, "cache", None) is not None:
-            folders.append(self._config.cache.mkdir("flowsecrets").parent.parent)
+            values = self._config.cache.mkdir("flowsecrets").parent.parent  # it may be anybody's folder
+            folders += [values / "v", values / "d"]
         folders.append(Path.cwd() / os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis"))
         for folder in folders:
             yield from folder.rglob("*")

@@ -149,6 +149,20 @@ def test_it(record_testsuite_property): record_testsuite_property("a", "{TOKEN}"
     assert uri == "my%20tests/test_%5Ba%5D.py"
 
 
+def test_files_of_the_user_are_left(run_tests, pytester):
+    """Even where pytest keeps its cache in the folder in which they are."""
+    source = f"""
+import pathlib, pytest
+@pytest.mark.secrets(TOKEN="{TOKEN}")
+def test_it(request):
+    pathlib.Path("mine.txt").write_text("{TOKEN}")
+    request.config.cache.set("our/token", "{TOKEN}")
+"""
+    run_tests(source, "-o", "cache_dir=.")
+    assert (pytester.path / "mine.txt").read_text() == TOKEN
+    assert (pytester.path / "v" / "our" / "token").read_text() == '"[secret TOKEN]"'
+
+
 def test_report_named_json(run_tests, pytester):
     """The other file stands beside it."""
     run_tests(LEAKING, "--flowsecrets-report=leaks.json")
