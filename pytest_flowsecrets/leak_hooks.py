@@ -176,9 +176,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Mask a report after all other plugins have had their part in it; in the mode ``fail``, fail a leaking test."""
     outcome: Any = yield
-    run = run_of(item.config)
-    run.mask_report(outcome.get_result())
-    run.judge(outcome.get_result())
+    run, report = run_of(item.config), outcome.get_result()
+    if report.longrepr is not None or report.sections:
+        run.learn_environment()  # tests set variables too; not asked for a quiet test, which has nothing to mask
+    run.mask_report(report)
+    run.judge(report)
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

@@ -170,6 +170,20 @@ def test_report_named_json(run_tests, pytester):
     assert json.loads((pytester.path / "leaks.sarif").read_text())["version"] == "2.1.0"
 
 
+def test_known_by_a_variable_that_a_test_sets(run_tests):
+    """As a test does that needs none of the plugin's fixtures; it is gone when the test has ended."""
+    source = f"""
+def test_it(monkeypatch):
+    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__TOKEN", "{TOKEN}")
+    print("{TOKEN}")
+    assert "{TOKEN}" == 1
+"""
+    result = run_tests(source)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*assert '[[]secret TOKEN[]]' == 1", "[[]secret TOKEN[]]"])
+    result.stdout.no_fnmatch_line(f"*{TOKEN}*")
+
+
 def test_known_by_name(run_tests, monkeypatch):
     """Variables that the ini file names, by globs too; short and common values do not count."""
     for name, value in {
