@@ -100,7 +100,7 @@ def with_origins(
     if agent == "kubernetes":
         env = kubernetes.in_pod(version, entries, lost, sent[1].get("envFrom") or (), secrets)
         return FlowEnvironment(agent, version, env.variables.values(), env.lost, env.notes, real=True)
-    return FlowEnvironment(agent, version, entries, lost, real=True)
+    return FlowEnvironment(agent, version, entries, lost, sent[1].get("notes") or (), real=True)
 
 
 # -- what an agent is given --------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def with_template(agent: str, run_config: Any, template: Mapping[str, Any], *, v
     """
     require_run_config(agent, run_config)
     name = _TEMPLATES.get(agent, "")
-    if not template or getattr(run_config, name, None) or getattr(run_config, f"{name}_path", None):
+    if not template or any(getattr(run_config, name + kind, None) for kind in ("", "_path", "_arn")):
         return run_config
     if type(run_config).__name__ == "UniversalRun":  # what the agent itself makes of it
         made = run_config_of(agent, run_config.env or {}, template, version=version)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.routes import endpoints, kubernetes, model
 from pytest_flowsecrets.routes.environment import Entry, merged
 
@@ -45,6 +46,10 @@ def local(written: Written, popen: Optional[Callable[..., Any]] = None) -> Itera
         pid = 0
 
         def __init__(self, *_: Any, env: Mapping[str, str], **__: Any) -> None:
+            for name, text in env.items():
+                if not isinstance(text, str):  # the real one raises TypeError
+                    kind = type(text).__name__
+                    raise UsageError(f"the local agent cannot start the flow run: {name!r} is a {kind}: write text")
             started.append(env)
 
     with ExitStack() as stack:
@@ -105,10 +110,12 @@ def _ecs(written: Written) -> Iterator[Driver]:
         key = {"aws_access_key_id": "none", "aws_secret_access_key": "none", "region_name": "eu-west-1"}
 
         def entries() -> Sent:
-            definition = endpoint.body("RegisterTaskDefinition")["containerDefinitions"]
+            registered = endpoint.body("RegisterTaskDefinition")
+            definition = registered["containerDefinitions"] if registered else None
+            notes = [] if registered else ["what the task definition of this ARN holds is known only in AWS"]
             overrides = endpoint.body("RunTask")["overrides"]["containerOverrides"]
             sent = model.task_entries(definition, overrides)
-            return merged([replace(entry, origin="forced") for entry in sent])[0], {}
+            return merged([replace(entry, origin="forced") for entry in sent])[0], {"notes": notes}
 
         yield Driver(partial(_agent, "ecs", written, launch_type="EC2", **key), entries)
 

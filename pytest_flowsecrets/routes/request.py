@@ -97,13 +97,12 @@ def _real(
 
     agents.require(agent, version)
     if run_config is not None and not isinstance(run_config, Mapping):
-        agents.require_run_config(agent, run_config)
         run_config = agents.with_template(agent, run_config, written.template, version=version)
         written = replace(
             written,
             run_env=run_config.env or {},
             template=_template_of(agent, run_config),
-            overrides=getattr(run_config, "run_task_kwargs", None) or {},
+            overrides=_overrides(run_config),
             working_dir=getattr(run_config, "working_dir", None),
         )
     elif run_config is not None or written.template:
@@ -130,6 +129,12 @@ def _accepted(agent: str, template: Dict[str, Any]) -> Dict[str, Any]:
     shapes.require(template, shapes.TASK, "the task definition")
     shapes.require_json(template, "the task definition")
     return template
+
+
+def _overrides(run_config: Any) -> Mapping[str, Any]:
+    found = getattr(run_config, "run_task_kwargs", None) or {}
+    shapes.require(found, shapes.RUN_TASK, "run_task_kwargs")
+    return dict(found)
 
 
 def _template_of(agent: str, run_config: Any) -> Mapping[str, Any]:

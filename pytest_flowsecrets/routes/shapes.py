@@ -21,15 +21,9 @@ _CONTAINER = {
 }
 #: Null where Prefect's agent looks itself ends it: ``env`` and ``metadata``.
 JOB = {"metadata": _METADATA, "spec": {"template": {"metadata": _METADATA, "spec": {"containers": [_CONTAINER]}}}}
-TASK = {
-    "containerDefinitions": [
-        {
-            "name?": str,
-            "environment?": [{"name!": str, "value!": str}],
-            "secrets?": [{"name!": str, "valueFrom!": str}],
-        }
-    ]
-}
+_OF_TASK = {"name?": str, "environment?": [{"name!": str, "value!": str}]}
+TASK = {"containerDefinitions": [{**_OF_TASK, "secrets?": [{"name!": str, "valueFrom!": str}]}]}
+RUN_TASK = {"overrides?": {"containerOverrides?": [_OF_TASK]}}
 MANIFEST = {"metadata?": {"namespace?": str}, "data?": {}, "stringData?": {}, "binaryData?": {}}
 
 _WORDS = {Mapping: "a mapping", list: "a list", str: "text", bool: "true or false"}

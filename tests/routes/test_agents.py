@@ -216,6 +216,45 @@ def test_ecs_takes_text_only():
         flow_environment("ecs", run_config=ECSRun(env={"A": 424242}))
 
 
+@here.needs_ecs
+def test_a_task_definition_that_only_aws_has():
+    """The agent registers none, and what it holds is not guessed."""
+    from prefect.run_configs import ECSRun
+
+    run_config = ECSRun(task_definition_arn="arn:aws:ecs:eu-west-1:000000000000:task-definition/mine:1", env={"A": "x"})
+    env = flow_environment("ecs", run_config=run_config, task_definition={"containerDefinitions": []})
+    assert (env["A"], env.origin("A")) == ("x", "run_config")
+    assert env.notes == ("what the task definition of this ARN holds is known only in AWS",)
+
+
+@here.needs_ecs
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ({"containerOverrides": ["hush"]}, "overrides.containerOverrides[0] is a str where a mapping should be"),
+        (["hush"], "overrides is a list where a mapping should be"),
+    ],
+)
+def test_overrides_of_another_shape(overrides, told):
+    """One line, no value."""
+    from prefect.run_configs import ECSRun
+
+    with pytest.raises(UsageError) as caught:
+        flow_environment("ecs", run_config=ECSRun(run_task_kwargs={"overrides": overrides}))
+    assert str(caught.value) == f"run_task_kwargs: {told}"
+
+
+@here.needs_local
+def test_a_process_takes_text_only():
+    """A LocalAgent of production fails with a TypeError where a run config of its own has a number."""
+    if VERSION < agent_rules.RUN_CONFIGS:
+        pytest.skip("this Prefect has no run configs")
+    from prefect.run_configs import LocalRun
+
+    with pytest.raises(UsageError, match=r"^the local agent cannot start the flow run: 'A' is a int: write text$"):
+        flow_environment("local", run_config=LocalRun(env={"A": 424242}))
+
+
 @here.needs_kubernetes
 def test_kubernetes_refuses_numbers_in_a_run_config_of_its_own():
     """A template of the run config itself goes to the agent as it is."""
