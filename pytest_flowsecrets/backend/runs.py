@@ -131,6 +131,8 @@ def carry_out(api: FakeApi, flow: Any, order: Order) -> FlowRun:
 
 def _require_plain(order: Order) -> None:
     """Check what else the API, a process and a clock would refuse, each in its own words."""
+    if order.in_process and order.agent != "local":
+        raise UsageError(f"a run in_process has no {order.agent} agent: leave out one of both")
     texts_of("agent_env", order.agent_env)
     if not isinstance(order.timeout, (int, float)):
         raise UsageError(f"timeout is a number of seconds, not a {type(order.timeout).__name__}")

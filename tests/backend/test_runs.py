@@ -227,6 +227,7 @@ def test_what_is_asked_wrongly():
             ({"run_config": {"A": 424242}}, "run_config: 'A' is a int, and a variable is text"),
             ({"parameters": ["424242"]}, "parameters is a mapping of names to values, not a list"),
             ({"context": {"a": object()}}, "context: something in it is no JSON"),
+            ({"agent": "kubernetes", "in_process": True}, "a run in_process has no kubernetes agent: leave out one"),
             ({"timeout": "424242"}, "timeout is a number of seconds, not a str"),
         ):
             with pytest.raises(UsageError) as caught:
