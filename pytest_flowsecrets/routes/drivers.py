@@ -45,7 +45,7 @@ def local(written: Written, popen: Optional[Callable[..., Any]] = None) -> Itera
     class Process:
         pid = 0
 
-        def __init__(self, *_: Any, env: Mapping[str, str], **__: Any) -> None:
+        def __init__(self, *_: Any, env: Mapping[str, Any], **__: Any) -> None:
             for name, text in env.items():
                 if not isinstance(text, str):  # the real one raises TypeError
                     kind = type(text).__name__
