@@ -113,7 +113,7 @@ def _cuts(value: str) -> _Cuts:
 
 def _least(window: str, rest: int) -> int:
     """Of plain words, which stand in other texts too, it has to be more."""
-    return min(rest, max(_WORDS_CUT, (rest + 1) // 2)) if _WORDS.fullmatch(window) else len(window)
+    return min(rest, max(_WORDS_CUT, rest // 2)) if _WORDS.fullmatch(window) else len(window)
 
 
 def _of_pieces(pieces: List[bytes], kind: str, cuts: _Cuts) -> Form:
