@@ -386,3 +386,28 @@ def test_it(secret_leaks, tmp_path):
     )
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
+
+
+def test_fail_tells_of_leaks_beside_another_failure(run_tests):
+    """A test that fails by itself has a section with what it has leaked."""
+    source = f'{LEAKING}\ndef test_both():\n    print("{TOKEN}")\n    assert 0\n'
+    result = run_tests(source, "--flowsecrets-leaks=fail", "-k", "both")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*assert 0", "*Leaked secrets*", "secret TOKEN, raw, in captured stdout:"])
+
+
+def test_a_reason_to_stop(run_tests):
+    """Is masked, too."""
+    source = f'{LEAKING}\ndef test_stop(request): request.session.shouldstop = "for {TOKEN}"\ndef test_more(): pass\n'
+    result = run_tests(source, "-k", "stop or more")
+    result.stdout.fnmatch_lines(["*for [[]secret TOKEN[]] !*"])
+    result.stdout.no_fnmatch_line(f"*{TOKEN}*")
+
+
+def test_an_example_of_hypothesis_is_not_kept(run_tests, pytester):
+    """Its database cannot be masked, as what it holds is encoded; without the example another one is found."""
+    kept = pytester.path / ".hypothesis" / "examples" / "one"
+    kept.mkdir(parents=True)
+    written = f'import pathlib\ndef test_write(): pathlib.Path(r"{kept}", "x").write_bytes(b"{TOKEN}")\n'
+    run_tests(f"{LEAKING}\n{written}").assert_outcomes(passed=3)
+    assert not (kept / "x").exists()
