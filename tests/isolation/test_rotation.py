@@ -26,12 +26,13 @@ def watchers():
 
 def test_at_once(local_secrets):
     """Without a time, or with one that has passed."""
+    before = set(watchers())  # of another test, about to end
     local_secrets["X"] = "a"
     local_secrets.rotate("X", "b")
     assert local_secrets["X"] == "b"
     local_secrets.rotate("X", "c", at="2020-01-01")
     assert local_secrets["X"] == "c"
-    assert not watchers()
+    assert set(watchers()) <= before
 
 
 def test_when_the_clock_is_moved(local_secrets, flow_clock):
