@@ -65,7 +65,7 @@ def test_by_the_real_clock(local_secrets):
     local_secrets.rotate("X", "b", at=clock.now() + timedelta(seconds=0.2))
     assert local_secrets["X"] == "a"
     wait_for(lambda: local_secrets["X"] == "b")
-    assert len(watchers()) == 1
+    wait_for(lambda: len(watchers()) == 1)
 
 
 @needs_prefect
