@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from .disguises import FORMS, name_of, traces_of, value_of
-from .test_torture import CHOSEN, WHOLE, Written, run_pytest
+from .test_torture import CHOSEN, Written, run_pytest
 
-pytestmark = pytest.mark.skipif(not WHOLE, reason="run in two cells: FLOWSECRETS_TORTURE=all")
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("FLOWSECRETS_TORTURE"), reason="run in one cell: FLOWSECRETS_TORTURE=few, or =all for all forms"
+)
 
 HEAD = """
 import json, os, sys, logging, warnings
+import os
+
 import pytest
 TOLD = json.load(open("told.json"))
 ALL = "\\n--\\n".join(TOLD)
