@@ -16,7 +16,7 @@ from pytest_flowsecrets.backend.forms import finder, forms_of
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.keys import Caller
 
-# Who may read (tenant, caller): the ids of the flow runs that are Running there, or an exception.
+# Who may read (tenant, caller): the ids of the flow runs that go on there, or an exception.
 Admit = Callable[[str, "Caller"], Sequence[str]]
 # What a lock that is opened gives: the sealed bytes, for the flow runs that may read.
 Take = Callable[[Sequence[str]], bytes]

@@ -1,9 +1,9 @@
 """Cloud's secrets. They can be set, named, compared with a value, and read by a running flow; nothing else.
 
 Write-only is kept by what is stored, not only by what is offered. A value lies here sealed with a key that no attribute
-leads to, beside a keyed digest of it. ``holds`` compares digests, in constant time; ``read`` is the one place that
-unseals, after ``admit`` has looked at who asks. So no repr, ``vars()``, pickle, copy, debugger's or pytest's view of
-local variables shows a value.
+leads to, beside a keyed digest of it. ``holds`` compares digests, in constant time; only ``read`` gives a value out,
+after ``admit`` has looked at who asks; ``finder`` keeps the one it looks for in a closure, while it looks. So no repr,
+``vars()``, pickle, copy, debugger's or pytest's view of local variables shows a value.
 """
 
 from __future__ import annotations
