@@ -22,6 +22,7 @@ from pytest_flowsecrets.isolation.tables import (
     Tree,
     change,
     changes,
+    copied,
     fill,
     items_of,
     leaves,
@@ -91,7 +92,7 @@ class LegacyPrefect:
         """``prefect.context.secrets`` of this thread, copied; empty where it is no table."""
         secrets = self.package.context.get("secrets", {})
         if isinstance(secrets, (dict, self.table)):
-            return dict.copy(items_of(secrets))  # in one step: another thread may be changing it
+            return copied(secrets)
         return dict(secrets) if hasattr(secrets, "keys") else {}
 
     def decoded(self, name: str, value: Any) -> Any:
@@ -179,7 +180,7 @@ class LegacyPrefect:
         for root in roots:
             context = dict.get(items_of(root), "context")
             if isinstance(context, self.table):
-                found.update(dict.copy(items_of(context)))
+                found.update(copied(context))
         return found
 
 

@@ -36,6 +36,14 @@ def items_of(table: Any) -> Dict[str, Any]:
     return table if isinstance(table, dict) else vars(table)
 
 
+def copied(table: Any) -> Dict[str, Any]:
+    """The items of a table, copied in one step: another thread may be changing them.
+
+    Not by ``dict.copy``: of a class with an ``__iter__`` of its own, as ``Box`` is, it asks for one item after another.
+    """
+    return dict(dict.items(items_of(table)))
+
+
 def fill(table: Any, items: Dict[str, Any]) -> None:
     """Make ``items`` the items of ``table``, in place. At no moment does another thread see a kept key missing."""
     held = items_of(table)
@@ -147,7 +155,7 @@ class Snapshot:
     def _take(self, table: Any) -> None:
         if id(table) in self._saved:
             return
-        items = dict.copy(items_of(table))  # in one step, another thread may be writing
+        items = copied(table)
         self._saved[id(table)] = table, items
         for value in items.values():
             if isinstance(value, self._kind):

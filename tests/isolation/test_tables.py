@@ -28,7 +28,9 @@ class DictTable(dict):
     def _refused(self, *args, **kwargs):
         raise AssertionError("a method of the table was used")
 
-    __setitem__ = __getitem__ = __delitem__ = update = clear = pop = keys = values = items = get = copy = _refused
+    __setitem__ = __getitem__ = __delitem__ = update = clear = pop = keys = values = items = get = copy = __iter__ = (
+        _refused
+    )
 
 
 @pytest.fixture(params=[DotTable, DictTable])
