@@ -157,7 +157,7 @@ class Checker:
         advice: Dict[Tuple[Any, ...], Dict[str, List[str]]] = {}
         for dialect in self.dialects:
             for finding in findings(resolve(layers, environ, dialect, machine=self.machine)):
-                key = (finding.id, finding.origin, finding.name.lower(), finding.message)
+                key = (finding.id, str(finding.origin), finding.name.lower(), finding.message)
                 found[key] = finding
                 advice.setdefault(key, {}).setdefault(finding.advice, []).append(dialect.version)
         return [replace(finding, advice=_for_versions(advice[key])) for key, finding in found.items()]

@@ -8,9 +8,8 @@ says so.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional
 
 from pytest_flowsecrets.resolution import lookup
 from pytest_flowsecrets.resolution.build import stored
@@ -187,23 +186,6 @@ def _outcome(slot: Slot, around: Surroundings) -> lookup.Outcome:
     return lookup.Outcome("value", value, stored=value)
 
 
-def spelling_of(reading: Reading) -> Optional[Tuple[str, str]]:
-    """Find a spelling that gives exactly the text that was written, as a string.
-
-    Args:
-        reading: a text that comes out as something else.
-
-    Returns:
-        How it is spelled, for people, and the spelling; None where there is none.
-    """
-    around = replace(reading.around, environ=_Everything(reading.around.environ))
-    for label, text in _spellings(reading):
-        value = alone(reading.name, text, reading.slot, around).value
-        if type(value) is str and value == reading.text:
-            return label, text
-    return None
-
-
 def versions_of(reading: Reading, same: Callable[[Reading], bool]) -> str:
     """Tell the releases in which a rule applies to a text.
 
@@ -234,30 +216,3 @@ def where(holds: Callable[[Dialect], bool]) -> str:
 
 def _in(reading: Reading, dialect: Dialect) -> Reading:
     return alone(reading.name, reading.text, reading.slot, replace(reading.around, dialect=dialect))
-
-
-def _spellings(reading: Reading) -> Iterator[Tuple[str, str]]:
-    if not reading.from_file:
-        yield "the same with each backslash doubled", _doubled(reading.text)
-        yield "the same with backslashes doubled, and \\u escapes beyond ASCII", ascii(reading.text)[1:-1]
-    quoted = json.dumps(reading.text)
-    for character in "$~":
-        quoted = quoted.replace(character, f"\\u{ord(character):04x}")
-    for kind, text, like in (("JSON", quoted, '"..."'), ("Python", repr(reading.text), "'...'")):
-        label, spelled, shape = f"a {kind} string", text, like
-        for wrapping in ("", " inside a Python string", " inside two Python strings"):
-            yield f"{label}{wrapping}: {shape}", spelled
-            if not reading.from_file:
-                yield f"{label}{wrapping}, each backslash doubled: {_doubled(shape)}", _doubled(spelled)
-            spelled, shape = repr(spelled), repr(shape)
-
-
-def _doubled(text: str) -> str:
-    return text.replace("\\", "\\\\")
-
-
-class _Everything(Dict[str, str]):
-    """An environment in which every variable is set: a good spelling does not depend on luck."""
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return super().get(name, default if default is None else "set")

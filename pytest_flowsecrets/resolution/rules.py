@@ -10,8 +10,9 @@ import json
 import re
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from pytest_flowsecrets.resolution.advice import Finding, Reading, Rule, spelling_of, versions_of
+from pytest_flowsecrets.resolution.advice import Finding, Reading, Rule, versions_of
 from pytest_flowsecrets.resolution.layers import type_name
+from pytest_flowsecrets.resolution.spellings import escaped, shielded, spelling_of
 from pytest_flowsecrets.resolution.values import DECODED, FILLED, TAKEN
 
 _NAME = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})", re.ASCII)
@@ -53,7 +54,7 @@ def value_findings(reading: Reading) -> List[Finding]:
 
 
 def _finding(rule: ValueRule, reading: Reading, message: str) -> Finding:
-    changed = reading.value != reading.text and rule.severity != "note"
+    changed = (reading.value != reading.text or rule.group == "variable") and rule.severity != "note"
     label, text = (spelling_of(reading) if changed else None) or ("", None)
     place = "the TOML string's text" if reading.from_file else "the variable's text"
     advice = f"for the text as it stands, make {place} {label}" if label else rule.advice
@@ -102,7 +103,7 @@ def get_fails(reading: Reading) -> Optional[str]:
 
 def backslash(reading: Reading) -> Optional[str]:
     r"""``a\nb`` in a variable becomes two lines up to 0.13.14."""
-    if reading.took(DECODED) and "\\" in reading.text:
+    if reading.took(DECODED) and "\\" in reading.text and not escaped(reading):
         return "a backslash in a variable is read as an escape"
     return None
 
@@ -186,6 +187,8 @@ def number(reading: Reading) -> Optional[str]:
 def quotes(reading: Reading) -> Optional[str]:
     """``"word"`` loses its quotes."""
     if not isinstance(reading.value, str) or reading.value == reading.text or not _untouched(reading):
+        return None
+    if shielded(reading):
         return None
     return f"a text of {len(reading.text)} characters loses its quotes or escapes: {len(reading.value)} are left"
 

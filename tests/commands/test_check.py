@@ -225,7 +225,7 @@ def test_ignore(run, write, comment, code):
 
 def test_all_versions(run, write):
     """Over all releases, findings of old ones turn up, and each once."""
-    done = run("check", "--all-versions", write(".env", f"{S}A=a\\\\nb\n"))
+    done = run("check", "--all-versions", write(".env", f"{S}A=a\\nb\n"))
     assert done.ids.count("FS033") == 1
     assert "FS008" in done.ids
     assert run("check", *V, ".env").code == 0
@@ -238,6 +238,14 @@ def test_all_versions_advice(run, write):
     assert (
         "; in Prefect 0.11.2-1.4.1, for the text as it stands, make the TOML string's text a JSON string in" in done.out
     )
+
+
+def test_all_versions_advice_whatever_the_case_of_the_name(run, write):
+    """That a name is lower case up to 0.6.6 does not hide the advice of later releases."""
+    done = run("check", "--all-versions", write(".env", f"{S}A=1e5\n"))
+    (line,) = [line for line in done.out.splitlines() if " FS023 " in line]
+    assert "in Prefect 0.5.1-0.10.7, for the text as it stands, make the variable's text a JSON string: " in line
+    assert "; in Prefect 0.13.15-1.4.1, for the text as it stands, make the variable's text a JSON string in" in line
 
 
 def test_notes(run, write):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pytest_flowsecrets.resolution.advice import findings
@@ -84,6 +86,67 @@ def test_spelling_gives_the_text(rule, bad, good, where, version):
         assert (type(value), value) == (str, bad)
 
 
+HARD = [
+    '"word"',
+    "it's",
+    "",
+    '""',
+    "5\n",
+    "pa$HOME",
+    "pa${x}ss",
+    "~/x",
+    "a\\nb\\",
+    "é",
+    "\\u0024",
+    "1e5",
+    "'null'",
+    "{'a': 1}",
+]
+
+
+@pytest.mark.parametrize("where", ["env", "toml"])
+@pytest.mark.parametrize("text", [*HARD, '{"k": "a\\nb"}', '{"k": "$HOME", "é": true}', '["${x}", 1]'])
+def test_who_follows_a_suggestion_has_peace(text, where):
+    """What is suggested gives what was meant in its release, and no further finding, except that a raw text is no dict."""
+    for row in DIALECTS:
+        for finding in found_in(text, where, row.id):
+            if finding.spelling is not None:
+                again = found_in(finding.spelling, where, row.id)
+                assert [other.id for other in again if other.severity != "note"] == [], (row.id, finding.spelling)
+
+
+def test_a_dollar_is_written_as_an_escape():
+    """A JSON string alone does not help against ``$``: that its escape does is said, also where no such variable is set."""
+    (finding,) = found_in("pa$wordx", "toml")
+    assert finding.spelling == '"pa\\u0024wordx"'
+    assert "a JSON string with \\u0024 for each $" in finding.advice
+    (finding,) = found_in("pa${x}ss", "toml")
+    assert finding.spelling == "'\"pa\\\\u0024{x}ss\"'"
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "spelling"),
+    [
+        ('{"key": "-----BEGIN\\nabc"}', "0.13.14", '{"key": "-----BEGIN\\\\nabc"}'),
+        ('{"h": "$HOME"}', "0.13.14", '{"h": "\\\\u0024HOME"}'),
+        ('{"h": "$HOME"}', "1.4.1", '{"h": "\\u0024HOME"}'),
+        ('{"h": "é"}', "0.10.7", '{"h": "\\xe9"}'),
+    ],
+)
+def test_json_stays_a_table(text, version, spelling):
+    """Who writes JSON means a table, as a service account's key is, and gets a spelling that gives it."""
+    finding = found_in(text, "env", version)[0]
+    assert finding.spelling == spelling
+    resolution = resolve([], {**ENVIRON, "PREFECT__CONTEXT__SECRETS__A": spelling}, version)
+    assert resolution.get("A").value == json.loads(text)
+
+
+@pytest.mark.parametrize("text", ["C:\\new\\\\test", "\\\\server\\share", "line\\nline", "\\x41"])
+def test_single_backslashes_are_told(text):
+    """Not only those that are doubled are there: some may not be meant."""
+    assert [finding.id for finding in found_in(text, "env", "0.13.14")] == ["FS033"]
+
+
 def test_no_spelling():
     """Where nothing helps, a finding says so: 0.5.0 decodes no JSON."""
     (finding,) = found_in("123", "env", "0.5.0")
@@ -117,9 +180,7 @@ def test_silent_on_plain_tokens(text):
 
 @hypothesis.given(text=env_texts(), where=hypothesis.strategies.sampled_from(["env", "toml"]))
 def test_silence_means_the_text_itself(text, where):
-    """Without a finding the flow gets the text itself, or what JSON says it is."""
-    import json
-
+    """Without a finding the flow gets the text itself, what JSON says it is, or what nothing plainer gives."""
     for version in ("0.5.5", "0.10.7", "0.13.14", "1.4.1"):
         found = found_in(text, where, version)
         name = "a" if version == "0.5.5" and where == "env" else "A"
@@ -129,7 +190,10 @@ def test_silence_means_the_text_itself(text, where):
         if found or resolution.failure is not None:
             continue
         value = resolution.get(name).value
-        assert value == text or value == json.loads(text)
+        if value == text or (isinstance(value, str) and found_in(value, where, version)):
+            continue
+        decoded = text.encode().decode("unicode_escape") if where == "env" and version != "1.4.1" else text
+        assert value == json.loads(decoded)
 
 
 @hypothesis.given(text=env_texts(), where=hypothesis.strategies.sampled_from(["env", "toml"]))
