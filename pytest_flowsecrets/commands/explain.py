@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Dict, List
 from pytest_flowsecrets.commands.machine import dialects_of, environment_of, machine_of, read_toml
 from pytest_flowsecrets.isolation.files import config_files
 from pytest_flowsecrets.resolution.advice import Finding, findings
-from pytest_flowsecrets.resolution.explain import Explanation, Mask, explain, summary
+from pytest_flowsecrets.resolution.explain import Explanation, explain, subjects, summary
+from pytest_flowsecrets.resolution.masks import Mask
 from pytest_flowsecrets.resolution.resolve import Resolution, resolve
 from pytest_flowsecrets.resolution.toml import read_layer
 
@@ -59,11 +60,9 @@ def explained(resolution: Resolution, names: List[str]) -> List[Explanation]:
 
 
 def _by_name(found: List[Finding]) -> Dict[str, List[Finding]]:
-    """Findings by secret: one about ``db.user`` is about ``db``, too."""
     index: Dict[str, List[Finding]] = {}
     for finding in found:
-        parts = finding.name.split(".")
-        for name in {".".join(parts[: number + 1]) for number in range(len(parts))}:
+        for name in subjects(finding) if finding.name else {""}:
             index.setdefault(name, []).append(finding)
     return index
 

@@ -10,7 +10,7 @@ from pytest_flowsecrets.commands.explain import explained, shown_as_dict, write
 from pytest_flowsecrets.commands.machine import environment_of, machine_of
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.resolution.dialects import dialect_for
-from pytest_flowsecrets.resolution.explain import Mask
+from pytest_flowsecrets.resolution.masks import Mask
 from pytest_flowsecrets.resolution.resolve import resolve
 from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.request import flow_environment

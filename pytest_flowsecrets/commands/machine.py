@@ -10,6 +10,7 @@ from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
 from pytest_flowsecrets.isolation.files import this_machine
 from pytest_flowsecrets.isolation.version import DEFAULT_VERSION, installed_version
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
+from pytest_flowsecrets.resolution.layers import Environment
 from pytest_flowsecrets.resolution.positions import position
 from pytest_flowsecrets.resolution.toml import deep_place
 
@@ -143,7 +144,9 @@ def environment_of(files: Optional[List[str]]) -> Dict[str, str]:
         return dict(os.environ)
     from pytest_flowsecrets.commands.sources import env_items
 
-    environ = {"HOME": os.path.expanduser("~")}
+    environ = Environment({"HOME": os.path.expanduser("~")})
     for path in files:
-        environ.update((item.name, item.value) for item in env_items(read_text(path)) if item.value is not None)
+        for item in env_items(read_text(path)):
+            environ[item.name] = str(item.value)  # never None: a line without a value is no item
+            environ.places[item.name] = path, item.line, item.column
     return environ

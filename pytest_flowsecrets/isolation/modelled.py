@@ -50,6 +50,7 @@ def read_in(resolution: Resolution, name: str) -> Any:
 
 def told(resolution: Resolution, name: str) -> str:
     """The explanation of a secret in words, its values masked."""
-    from pytest_flowsecrets.resolution.explain import Mask, explain
+    from pytest_flowsecrets.resolution.explain import explain
+    from pytest_flowsecrets.resolution.masks import Mask
 
     return explain(resolution, name).text(Mask())

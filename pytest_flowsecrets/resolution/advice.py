@@ -15,6 +15,7 @@ from pytest_flowsecrets.resolution import lookup
 from pytest_flowsecrets.resolution.build import stored
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, default_box, dialect_for
 from pytest_flowsecrets.resolution.layers import Layer, Origin, Refused, Slot
+from pytest_flowsecrets.resolution.layers import variable as origin_of
 from pytest_flowsecrets.resolution.merge import flattened, slots_of
 from pytest_flowsecrets.resolution.names import SECRETS, key_of
 from pytest_flowsecrets.resolution.values import Surroundings, read_variable, settle, substitute
@@ -135,7 +136,7 @@ def written(resolution: Resolution) -> List[Slot]:
     for variable, text in resolution.environ.items():
         key = key_of(variable, resolution.dialect)
         if key is not None:
-            slots.append(Slot(text, Origin("env", variable, key=key), key))
+            slots.append(Slot(text, origin_of(resolution.environ, variable, key), key))
     return slots
 
 

@@ -1,16 +1,14 @@
 """Where a secret comes from, whom it beat, and each step on its way, as text and as JSON.
 
-The steps are those that the resolution took: nothing is computed a second time here. Values are shown by type, length
-and a fingerprint, which is keyed, so that it tells equal values apart from different ones within one output and nothing
-more.
+The steps are those that the resolution took: nothing is computed a second time here. How values are shown, a
+:class:`~pytest_flowsecrets.resolution.masks.Mask` says.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Sized, Tuple
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from pytest_flowsecrets.resolution.advice import Finding, findings
 from pytest_flowsecrets.resolution.layers import Failure, Origin, Slot, type_name
@@ -18,63 +16,10 @@ from pytest_flowsecrets.resolution.names import SECRETS
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.lookup import Outcome
+    from pytest_flowsecrets.resolution.masks import Mask
     from pytest_flowsecrets.resolution.resolve import Resolution
 
-
-@dataclass(frozen=True)
-class Mask:
-    """How values are shown.
-
-    Attributes:
-        show_values: show them as they are.
-        key: key of the fingerprints; random by default.
-    """
-
-    show_values: bool = False
-    key: bytes = field(default_factory=lambda: secrets.token_bytes(16), repr=False)
-
-    def fingerprint(self, value: Any) -> str:
-        """Give eight characters that are equal for equal values under the same key.
-
-        Args:
-            value: any value.
-        """
-        data = f"{type_name(value)}:{_plain(value)!r}".encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(data, key=self.key, digest_size=4).hexdigest()
-
-    def shown(self, value: Any) -> Dict[str, Any]:
-        """Describe a value.
-
-        Args:
-            value: any value.
-        """
-        described: Dict[str, Any] = {"type": type_name(value)}
-        if isinstance(value, Sized):
-            described["length"] = len(value)
-        described["fingerprint"] = self.fingerprint(value)
-        if self.show_values:
-            described["value"] = repr(_plain(value))
-        return described
-
-    def text(self, value: Any) -> str:
-        """Describe a value in a few words.
-
-        Args:
-            value: any value.
-        """
-        described = self.shown(value)
-        length = f" of length {described['length']}" if "length" in described else ""
-        shown = f" {described['value']}" if self.show_values else ""
-        return f"{described['type']}{length} #{described['fingerprint']}{shown}"
-
-    def failure(self, failure: Failure) -> str:
-        """Describe an error.
-
-        Args:
-            failure: an error of Prefect's.
-        """
-        where = f" ({failure.where})" if failure.where else ""
-        return f"{failure.type}: {failure.message if self.show_values else failure.safe_message}{where}"
+_MEANT = re.compile(r"_SECRETS__(.*)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, repr=False)
@@ -127,7 +72,7 @@ class Explanation:
             "origins": [_place(origin) for origin in self.origins],
             "losers": [_place(origin) for origin in self.losers],
             "steps": [_step(step, mask) for step in self.steps],
-            "findings": [{"id": found.id, "message": found.message, "advice": found.advice} for found in self.findings],
+            "findings": [_finding(found) for found in self.findings],
         }
 
     def text(self, mask: Mask) -> str:
@@ -140,7 +85,7 @@ class Explanation:
         lines += [f"  from    {origin.kind} {origin}" for origin in self.origins]
         lines += [f"  beats   {origin.kind} {origin}" for origin in self.losers]
         lines += [f"  step    {_step_text(step, mask)}" for step in self.steps]
-        lines += [f"  {found.id}   {found.message}; {found.advice}" for found in self.findings]
+        lines += [f"  {found.id}   {found.origin}: {found.message}; {found.advice}" for found in self.findings]
         return "\n".join(lines)
 
 
@@ -156,7 +101,8 @@ def explain(resolution: Resolution, name: str, found: Optional[Sequence[Finding]
     slots = _winners(resolution, name)
     losers = [loser for slot in slots for loser in slot.beaten]
     losers += [slot for slot in resolution.slots(name) if slot not in slots and slot not in losers]
-    own = [finding for finding in (findings(resolution) if found is None else found) if _about(finding, name)]
+    found = findings(resolution) if found is None else found
+    own = [finding for finding in found if not finding.name or name in subjects(finding)]
     origins = [slot.origin for slot in slots]
     steps = _steps(resolution, name, slots, outcome)
     version = resolution.dialect.version
@@ -218,15 +164,33 @@ def _last_steps(name: str, steps: Sequence[Step], outcome: Outcome) -> List[Step
     return [*last, Step(f"Secret({name!r}).get() {what}", outcome.value)]
 
 
-def _about(finding: Finding, name: str) -> bool:
-    return finding.name == name or finding.name.startswith(f"{name}.") or finding.name == ""
+def subjects(finding: Finding) -> Set[str]:
+    """Name the secrets that a finding is about.
+
+    One about ``db.user`` is about ``db``, too, and one about a variable is about the name that its writer had in mind,
+    whatever becomes of it (``A__B`` is a table, and up to 0.6.6 ``A`` is ``a``).
+
+    Args:
+        finding: a finding; one without a name is about every secret.
+    """
+    parts = finding.name.split(".")
+    names = {".".join(parts[: number + 1]) for number in range(len(parts))}
+    meant = _MEANT.search(finding.origin.place) if finding.origin.kind == "env" else None
+    return names | {meant.group(1)} if meant else names
 
 
 def _place(origin: Origin) -> Dict[str, Any]:
     place: Dict[str, Any] = {"layer": origin.kind, "place": origin.place}
+    if origin.file:
+        place["file"] = origin.file
     if origin.line is not None:
         place.update(line=origin.line, column=origin.column)
     return place
+
+
+def _finding(found: Finding) -> Dict[str, Any]:
+    told = {"id": found.id, "severity": found.severity, **_place(found.origin)}
+    return {**told, "message": found.message, "versions": found.versions, "advice": found.advice}
 
 
 def _result(outcome: Outcome, mask: Mask) -> Dict[str, Any]:
@@ -244,9 +208,3 @@ def _step(step: Step, mask: Mask) -> Dict[str, Any]:
 
 def _step_text(step: Step, mask: Mask) -> str:
     return f"{step.what}: {mask.failure(step.failure) if step.failure is not None else mask.text(step.value)}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -26,6 +26,7 @@ class Origin:
         line: 1-based line in the file, or None.
         column: 1-based column in the file, or None.
         key: the configuration key that was written.
+        file: for a variable out of a file, that file.
     """
 
     kind: str
@@ -33,9 +34,39 @@ class Origin:
     line: Optional[int] = None
     column: Optional[int] = None
     key: Tuple[str, ...] = ()
+    file: str = ""
 
     def __str__(self) -> str:
-        return ":".join(str(part) for part in (self.place, self.line, self.column) if part is not None)
+        where = ":".join(str(part) for part in (self.file or self.place, self.line, self.column) if part is not None)
+        return f"{where} {self.place}" if self.file else where
+
+
+class Environment(Dict[str, str]):
+    """Variables out of files, which know where they are written.
+
+    Attributes:
+        places: file, line and column by name.
+    """
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.places: Dict[str, Tuple[str, int, int]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Environment of {len(self)}>"
+
+
+def variable(environ: Mapping[str, str], name: str, key: Tuple[str, ...] = ()) -> Origin:
+    """Tell where a variable was written.
+
+    Args:
+        environ: the environment.
+        name: the variable.
+        key: the configuration key that it sets.
+    """
+    places = environ.places if isinstance(environ, Environment) else {}
+    file, line, column = places.get(name, ("", None, None))
+    return Origin("env", name, line, column, key, file)
 
 
 @dataclass(frozen=True, repr=False)

@@ -26,6 +26,7 @@ from pytest_flowsecrets.resolution.defaults import packaged_defaults
 from pytest_flowsecrets.resolution.dialects import Dialect, default_box, dialect_for
 from pytest_flowsecrets.resolution.forbidden import forbidden_names
 from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, Refused, Slot, Table, object_name
+from pytest_flowsecrets.resolution.layers import variable as origin_of
 from pytest_flowsecrets.resolution.merge import flattened, merge, merge_flat, merge_tables, slots_of
 from pytest_flowsecrets.resolution.names import SECRETS, Key, key_of
 from pytest_flowsecrets.resolution.values import (
@@ -227,7 +228,7 @@ def _apply_environ(flat: Flat, around: Surroundings) -> None:
         key = key_of(variable, around.dialect)
         if key is None:
             continue
-        slot = Slot(text, Origin("env", variable, key=key), key)
+        slot = Slot(text, origin_of(around.environ, variable, key), key)
         old = flat.get(key)
         if old is not None:
             slot.beaten += [old, *old.beaten]

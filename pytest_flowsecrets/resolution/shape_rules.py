@@ -8,7 +8,8 @@ from typing import Any, Callable, Dict, Iterator, List, Tuple
 from pytest_flowsecrets.resolution.advice import Finding, where, written
 from pytest_flowsecrets.resolution.dialects import default_box
 from pytest_flowsecrets.resolution.forbidden import forbidden_names
-from pytest_flowsecrets.resolution.layers import Origin, Slot
+from pytest_flowsecrets.resolution.layers import Slot
+from pytest_flowsecrets.resolution.layers import variable as origin_of
 from pytest_flowsecrets.resolution.names import PREFIX, SECRETS, key_of, variable_for
 from pytest_flowsecrets.resolution.resolve import Resolution
 
@@ -63,7 +64,7 @@ def prefix_missed(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding
     """FS007 too: a variable that Prefect does not even look at."""
     for variable in resolution.environ:
         if not variable.startswith(PREFIX) and variable.upper().startswith(("PREFECT_CONTEXT", "PREFECT__CONTEXT")):
-            origin = Origin("env", variable)
+            origin = origin_of(resolution.environ, variable)
             advice = f"write {_USUAL}NAME exactly"
             yield Finding("FS007", "error", variable, origin, "Prefect does not read this variable", _ALL, advice)
 

@@ -143,7 +143,7 @@ def read_variable(slot: Slot, around: Surroundings) -> None:
         _step(slot, TYPED, string_to_type(slot.value, around))
     except Refused as refused:
         failure = refused.failure
-        raise Refused(Failure(failure.type, failure.message, slot.origin.place, failure.reveals)) from None
+        raise Refused(Failure(failure.type, failure.message, str(slot.origin), failure.reveals)) from None
 
 
 def settle(slot: Slot, around: Surroundings) -> None:

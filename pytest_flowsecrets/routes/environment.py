@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.resolution.explain import Mask
+    from pytest_flowsecrets.resolution.masks import Mask
 
 ORIGINS = ("host", "template", "overrides", "default", "agent", "run_config", "forced")
 
@@ -150,7 +150,7 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
             mask: how values are shown.
             names: these variables; by default all, those of the host's that do not concern Prefect by number only.
         """
-        from pytest_flowsecrets.resolution.explain import Mask as Masked
+        from pytest_flowsecrets.resolution.masks import Mask as Masked
 
         return "\n".join(_lines(self, mask or Masked(), list(names)))
 

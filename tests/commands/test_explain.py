@@ -47,6 +47,32 @@ def test_env_file(run, write, monkeypatch):
     assert "B (Prefect 1.4.1): str of length 4" in done.out
 
 
+def test_env_file_places(run, write):
+    """What comes out of such a file has its place there: origin, steps, findings, and the failure of an import."""
+    write("x.env", f"# c\nexport {S}A=0000\n{S}B=x\n{S}B=true\n")
+    done = run("explain", *V, "--env-file", "x.env", "A")
+    assert f"from    env x.env:2:8 {S}A\n" in done.out
+    assert f"step    written in env x.env:2:8 {S}A: str of length 4" in done.out
+    assert f"FS021   x.env:2:8 {S}A: all zeros" in done.out
+    (told,) = json.loads(run("explain", *V, "--json", "--env-file", "x.env", "B").out)
+    place = {"layer": "env", "place": f"{S}B", "file": "x.env", "line": 4, "column": 1}
+    assert told["secrets"][0]["origins"] == [place]
+    (found,) = told["secrets"][0]["findings"]
+    assert {**place, "id": "FS024", "severity": "warning", "versions": "0.5.0-1.4.1"}.items() <= found.items()
+    done = run("explain", *V, "--env-file", write("y.env", f"V=$W\nW=5\n{S}A=$V\n"))
+    assert f"object has no attribute 'upper' (y.env:3:1 {S}A)" in done.out
+
+
+def test_meant_names(run, write):
+    """A secret that is missing because of its variable's name has the finding that says so."""
+    write("x.env", f"{S}A__B=x\nPREFECT__CONTEXT__Secrets__C=x\n{S}D=x\n")
+    assert "FS006" in run("explain", *V, "--env-file", "x.env", "A__B").out
+    assert "FS007" in run("explain", *V, "--env-file", "x.env", "C").out
+    old = run("explain", "--prefect-version", "0.6.6", "--env-file", "x.env", "D").out
+    assert "Secret('d') finds it, Secret('D') does not" in old
+    assert "FS006" not in old
+
+
 def test_all_versions(run, write):
     """Every span of releases has its line."""
     done = run("explain", "--all-versions", "--config", write("c.toml", CONFIG), "B")
@@ -79,7 +105,7 @@ def test_tables_have_the_findings_of_their_parts(run, write):
     done = run("explain", *V, "--config", write("c.toml", "[context.secrets.db]\npin = '0000'\n"), "db")
     assert "FS021" in done.out
     done = run("explain", *V, "--env-file", write("x.env", f"V=$W\nW=5\n{S}A=$V\n"), "A")
-    assert f"AttributeError: 'int' object has no attribute 'upper' ({S}A)" in done.out
+    assert f"AttributeError: 'int' object has no attribute 'upper' (x.env:3:1 {S}A)" in done.out
 
 
 def test_nothing(run, write):

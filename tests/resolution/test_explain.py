@@ -7,7 +7,9 @@ import json
 import pytest
 
 from pytest_flowsecrets.resolution.advice import findings
-from pytest_flowsecrets.resolution.explain import Mask, explain
+from pytest_flowsecrets.resolution.explain import explain
+from pytest_flowsecrets.resolution.layers import Environment
+from pytest_flowsecrets.resolution.masks import Mask
 from pytest_flowsecrets.resolution.resolve import resolve
 from pytest_flowsecrets.resolution.toml import read_layer
 
@@ -81,6 +83,11 @@ def test_masking():
     assert "hunter2" not in one.text(MASK) + json.dumps(one.as_dict(MASK)) + repr(one) + repr(one.steps[0])
     assert MASK.fingerprint("hunter2") == Mask(key=b"k").fingerprint("hunter2") != Mask().fingerprint("hunter2")
     assert "str of length 7" in one.text(MASK)
+
+
+def test_environment_hides_values():
+    """Variables out of files are not shown, either."""
+    assert "hunter2" not in repr(Environment({"A": "hunter2"}))
 
 
 def test_values_on_request():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_flowsecrets import FlowEnvironment, UsageError, flow_environment
-from pytest_flowsecrets.resolution.explain import Mask
+from pytest_flowsecrets.resolution.masks import Mask
 from pytest_flowsecrets.routes import agent_rules, model
 from pytest_flowsecrets.routes.agent_rules import Facts
 from pytest_flowsecrets.routes.environment import ORIGINS, Entry, merged
