@@ -6,6 +6,7 @@ Each subcommand is one function that adds its parser and names what runs it; wha
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from typing import Any, Callable, Optional, Sequence, Tuple
@@ -21,6 +22,9 @@ FORMATS = ("text", "json", "github", "sarif")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a subcommand; the result is the exit status."""
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):  # a name may hold what the terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run(arguments)

@@ -148,7 +148,7 @@ class Checker:
         found: List[Finding] = []
         for round_of_items in _rounds(items):
             environ = {item.name: _UNKNOWN if item.value is None else item.value for item in round_of_items}
-            places = {item.name: Origin("env", path, item.line, item.column) for item in round_of_items}
+            places = {item.name: _origin(item, path) for item in round_of_items}
             found += [replace(finding, origin=places[finding.origin.place]) for finding in self._resolved([], environ)]
         return found + [finding for item in items for finding in _written(item, path)]
 
@@ -193,9 +193,13 @@ def _items(kind: str, text: str, path: str) -> Iterable[Item]:
     return env_items(text) if kind == "env" else shell_items(text)
 
 
+def _origin(item: Item, path: str) -> Origin:
+    return Origin("env", path, item.line, item.column, lines=item.lines)
+
+
 def _written(item: Item, path: str) -> Iterator[Finding]:
     """Findings about how a variable is written, whatever its value."""
-    origin = Origin("env", path, item.line, item.column)
+    origin = _origin(item, path)
     if item.problem is not None:
         rule, message, advice = item.problem
         yield Finding(rule, "error", item.name, origin, message, advice=advice)
@@ -223,11 +227,11 @@ def _order(finding: Finding) -> Tuple[int, int, str]:
 
 
 def _ignored(finding: Finding, lines: List[str]) -> bool:
-    """A comment on the same line, or on a line of its own above."""
+    """A comment on one of its lines, or on a line of its own above one of them."""
     number = finding.origin.line or 0
-    here = lines[number - 1 : number]
-    above = [line for line in lines[max(number - 2, 0) : max(number - 1, 0)] if line.lstrip().startswith("#")]
-    for line in here + above:
+    first, last = finding.origin.lines or (number, number)
+    above = lines[max(first - 2, 0) : max(first - 1, 0)]
+    for line in lines[max(first - 1, 0) : last] + [line for line in above if line.lstrip().startswith("#")]:
         found = _IGNORE.search(line)
         if found and (found.group(1) is None or finding.id in re.split(r"[ ,]+", found.group(1))):
             return True

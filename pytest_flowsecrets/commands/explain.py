@@ -9,7 +9,7 @@ from pytest_flowsecrets.commands.machine import dialects_of, environment_of, mac
 from pytest_flowsecrets.isolation.files import config_files
 from pytest_flowsecrets.resolution.advice import Finding, findings
 from pytest_flowsecrets.resolution.explain import Explanation, explain, subjects, summary
-from pytest_flowsecrets.resolution.masks import Mask
+from pytest_flowsecrets.resolution.masks import Mask, one_line
 from pytest_flowsecrets.resolution.resolve import Resolution, resolve
 from pytest_flowsecrets.resolution.toml import read_layer
 
@@ -83,7 +83,7 @@ def write(resolutions: List[Resolution], told: List[List[Explanation]], mask: Ma
             print(f"Prefect {resolution.dialect.version}: no secrets")
         for one in several:
             short = f"{one.name} (Prefect {one.version}): {summary(one.outcome, mask)}"
-            print(short if in_short else one.text(mask))
+            print(one_line(short) if in_short else one.text(mask))
 
 
 def shown_as_dict(resolution: Resolution, told: List[Explanation], mask: Mask) -> Dict[str, Any]:

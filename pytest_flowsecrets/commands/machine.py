@@ -11,6 +11,7 @@ from pytest_flowsecrets.isolation.files import this_machine
 from pytest_flowsecrets.isolation.version import DEFAULT_VERSION, installed_version
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
 from pytest_flowsecrets.resolution.layers import Environment
+from pytest_flowsecrets.resolution.masks import one_line
 from pytest_flowsecrets.resolution.positions import position
 from pytest_flowsecrets.resolution.toml import deep_place
 
@@ -29,7 +30,7 @@ class Unreadable(UsageError):  # noqa: N818
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
-        return f"{place}: {self.reason}"
+        return one_line(f"{place}: {self.reason}")
 
 
 def read_bytes(path: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from pytest_flowsecrets.commands.machine import Unreadable
 from pytest_flowsecrets.commands.sources import ASSIGNMENT, Item
@@ -57,8 +57,9 @@ def yaml_items(text: str, path: str) -> Iterator[Item]:
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)
         raise Unreadable(path, reason, *place) from None
     seen: Set[int] = set()
+    template = _BRACES.search(text) is not None
     for document in documents:
-        yield from _walk(document, seen, path)
+        yield from _walk(document, seen, path, template=template)
 
 
 def _yaml() -> Any:
@@ -85,7 +86,7 @@ def _refuse_deep(tokens: Iterable[Any], path: str) -> None:
             raise Unreadable(path, "nested too deeply", *_place(token))
 
 
-def _walk(top: Any, seen: Set[int], path: str) -> Iterator[Item]:
+def _walk(top: Any, seen: Set[int], path: str, *, template: bool) -> Iterator[Item]:
     """Walk over all nodes once; aliases make a document a graph, and a loop possible."""
     waiting = [top]
     while waiting:
@@ -96,28 +97,30 @@ def _walk(top: Any, seen: Set[int], path: str) -> Iterator[Item]:
         if node.id == "sequence":
             waiting += reversed(node.value)
             continue
-        for key, _ in node.value:
-            if not isinstance(key.value, str):  # {{ braces }} are YAML too: a mapping as a key
-                raise Unreadable(path, _TEMPLATE, *_place(key))
         kind = _child(node, "kind")
         for key, value in node.value:
-            yield from _entry(key, value, kind.value if kind is not None else "")
+            if key.id == "scalar":
+                yield from _entry(key, value, kind.value if kind is not None else "")
+            elif key.id == "mapping" and key.flow_style and template:  # {{ braces }} are YAML too
+                raise Unreadable(path, _TEMPLATE, *_place(key))
         waiting += [value for _, value in reversed(node.value)]
 
 
 def _entry(key: Any, value: Any, kind: Any) -> Iterator[Item]:
     if key.value in _LISTS and value.id == "sequence":
         for entry in value.value:
-            yield from _container_variable(entry)
+            for item in _container_variable(entry):
+                yield item._replace(lines=_lines(entry, entry))
     elif key.value == "envFrom" and value.id == "sequence":
         for entry in value.value:
             yield from _bad_reference("", entry, _WHOLE_REFERENCES)
     elif key.value in _TABLES and value.id == "mapping":
-        for name, inner in value.value:
-            yield _variable(name, inner, forced=True)
+        for name, inner in _named(value):
+            yield _variable(name, inner, forced=True)._replace(lines=_lines(name, inner))
     elif kind in ("Secret", "ConfigMap") and key.value in ("data", "stringData") and value.id == "mapping":
-        for name, inner in value.value:
-            yield _datum(name, inner, encoded=(kind, key.value) == ("Secret", "data"))
+        for name, inner in _named(value):
+            item = _datum(name, inner, encoded=(kind, key.value) == ("Secret", "data"))
+            yield item._replace(lines=_lines(name, inner))
 
 
 def _datum(name: Any, value: Any, *, encoded: bool) -> Item:
@@ -132,7 +135,7 @@ def _datum(name: Any, value: Any, *, encoded: bool) -> Item:
 
 
 def _container_variable(entry: Any) -> Iterator[Item]:
-    fields: Dict[str, Any] = {key.value: value for key, value in entry.value} if entry.id == "mapping" else {}
+    fields: Dict[str, Any] = {key.value: value for key, value in _named(entry)}
     pair = ASSIGNMENT.fullmatch(entry.value) if entry.id == "scalar" else None
     if pair:
         yield Item(pair.group(1), pair.group(2), *_place(entry), forced=True)
@@ -159,9 +162,11 @@ def _no_text(value: Any) -> Optional[str]:
     """What a value is to Kubernetes that is no text; tags of a tool's own are its own business."""
     if value.id != "scalar":
         return "list" if value.id == "sequence" else "mapping"
-    if value.style:  # quoted, or a block
-        return None
-    kinds = _NO_TEXT.items() if value.tag.startswith(_TAG) else ()
+    tag = value.tag.partition(_TAG)[2]
+    if value.style:  # quoted, or a block: a text unless it says !!int
+        return tag if tag in _NO_TEXT else None
+    says_text = tag == "str" and value.end_mark.index - value.start_mark.index > len(value.value)  # !!str 5
+    kinds = _NO_TEXT.items() if tag and not says_text else ()
     return next((kind for kind, pattern in kinds if pattern.fullmatch(value.value)), None)
 
 
@@ -177,10 +182,13 @@ def _bad_reference(name: str, source: Any, references: Tuple[str, ...]) -> Itera
                 yield Item(name, None, *_place(node), problem=("FS051", message, f"use {allowed}"))
 
 
+def _named(node: Any) -> List[Tuple[Any, Any]]:
+    """A mapping's entries whose keys are plain, as those of all manifests are."""
+    return [(key, value) for key, value in node.value if key.id == "scalar"] if node.id == "mapping" else []
+
+
 def _child(node: Any, name: str) -> Any:
-    if node is None or node.id != "mapping":
-        return None
-    return next((value for key, value in node.value if key.value == name), None)
+    return next((value for key, value in _named(node) if key.value == name), None) if node is not None else None
 
 
 def _variable(name: Any, value: Any, *, forced: bool) -> Item:
@@ -188,6 +196,24 @@ def _variable(name: Any, value: Any, *, forced: bool) -> Item:
     text = value.value if known else None
     text = "" if value.tag == f"{_TAG}null" else text
     return Item(str(name.value), text, *_place(name), forced=forced)
+
+
+def _lines(first: Any, last: Any) -> Tuple[int, int]:
+    start: int = first.start_mark.line + 1
+    return start, max(start, _last_line(last))
+
+
+def _last_line(node: Any) -> int:
+    """The line in which a node's text ends: a block's own mark is where the next thing begins, after comments.
+
+    Aliases stand for what is written further up, which does not count.
+    """
+    if node.id == "scalar":
+        end = node.end_mark
+        return int(end.line + 1 if end.column else max(end.line, node.start_mark.line + 1))
+    inner = [value for _, value in node.value] if node.id == "mapping" else node.value
+    below = [child for child in inner if child.start_mark.index > node.start_mark.index]
+    return max((_last_line(child) for child in below), default=node.start_mark.line + 1)
 
 
 def _place(node: Any) -> Tuple[int, int]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any, Dict, List
+
+from pytest_flowsecrets.resolution.masks import one_line
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.advice import Finding
@@ -33,10 +36,14 @@ def text(finding: Finding) -> str:
     Args:
         finding: the finding.
     """
+    return one_line(f"{finding.origin}: {finding.id} {_told(finding)}")
+
+
+def _told(finding: Finding) -> str:
     name = f"{finding.name}: " if finding.name else ""
     versions = f" (Prefect {finding.versions})" if finding.versions else ""
     advice = f"; {finding.advice}" if finding.advice else ""
-    return f"{finding.origin}: {finding.id} {name}{finding.message}{versions}{advice}"
+    return f"{name}{finding.message}{versions}{advice}"
 
 
 def as_dict(finding: Finding) -> Dict[str, Any]:
@@ -73,14 +80,13 @@ def sarif(found: List[Finding]) -> Dict[str, Any]:
 def _sarif_result(finding: Finding) -> Dict[str, Any]:
     from urllib.parse import quote
 
-    place: Dict[str, Any] = {"artifactLocation": {"uri": quote(finding.origin.place)}}
+    place: Dict[str, Any] = {"artifactLocation": {"uri": quote(os.fsencode(finding.origin.place))}}
     if finding.origin.line is not None:
         place["region"] = {"startLine": finding.origin.line, "startColumn": finding.origin.column or 1}
-    message = f"{finding.name}: {finding.message}" if finding.name else finding.message
     return {
         "ruleId": finding.id,
         "level": finding.severity,
-        "message": {"text": message},
+        "message": {"text": _told(finding)},
         "locations": [{"physicalLocation": place}],
     }
 
@@ -89,9 +95,7 @@ def _github(finding: Finding) -> str:
     place = f"file={_escaped(finding.origin.place, ':,')}"
     if finding.origin.line is not None:
         place += f",line={finding.origin.line},col={finding.origin.column or 1}"
-    name = f"{finding.name}: " if finding.name else ""
-    message = _escaped(f"{name}{finding.message}; {finding.advice}")
-    return f"::{_LEVELS[finding.severity]} {place},title={finding.id}::{message}"
+    return f"::{_LEVELS[finding.severity]} {place},title={finding.id}::{_escaped(_told(finding))}"
 
 
 def _escaped(text: str, more: str = "") -> str:

@@ -16,6 +16,7 @@ _HERE_DOCUMENT = re.compile(r"<<-?\s*['\"\\]?(\w+)")
 # Up to where a comment starts, or a quote that this line does not close.
 _CODE = re.compile(r"(?:'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|(?<=[^\s;|&()])#|[^'\"\\#])*", re.DOTALL)
 _LONGEST_QUOTE = 200
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}  # in double quotes, as python-dotenv and Docker Compose read them
 
 
 class Item(NamedTuple):
@@ -29,6 +30,7 @@ class Item(NamedTuple):
         problem: what is wrong with how it is written, as id, message and advice.
         forced: an agent or a job template gives it to flow runs.
         stored: a datum of a Secret or a ConfigMap, which containers may take under another name.
+        lines: first and last line of all that belongs to it, where a comment about it may stand.
     """
 
     name: str
@@ -38,10 +40,11 @@ class Item(NamedTuple):
     problem: Optional[Tuple[str, str, str]] = None
     forced: bool = False
     stored: bool = False
+    lines: Optional[Tuple[int, int]] = None
 
 
 def env_items(text: str) -> Iterator[Item]:
-    """Read a ``.env`` file: quotes go, ``export`` is allowed, a comment after a value needs a blank before it.
+    """Read a ``.env`` file: quotes go, and escapes in double ones; ``export`` is allowed; a comment needs a blank before.
 
     Args:
         text: the file's text.
@@ -51,7 +54,8 @@ def env_items(text: str) -> Iterator[Item]:
         found = _ENV_LINE.match(text, at)
         end = text.find("\n", found.end() if found else at) + 1 or len(text)
         if found is not None:  # else a comment, or nothing that anyone reads
-            yield Item(found.group("name"), _env_value(found), number, found.start("name") - at + 1)
+            lines = number, number + found.group().count("\n")
+            yield Item(found.group("name"), _env_value(found), number, found.start("name") - at + 1, lines=lines)
         number += text.count("\n", at, end)
         at = end
 
@@ -60,7 +64,9 @@ def _env_value(found: Match[str]) -> str:
     quoted = found.group("quoted")
     if quoted is None:
         return re.split(r"(?:^|\s+)#", found.group("bare"), maxsplit=1)[0].strip()
-    return re.sub(r'\\(["\\])', r"\1", quoted[1:-1]) if quoted.startswith('"') else quoted[1:-1]
+    if quoted.startswith("'"):
+        return quoted[1:-1]
+    return re.sub(r'\\(["\\nrt])', lambda escape: _ESCAPES.get(escape.group(1), escape.group(1)), quoted[1:-1])
 
 
 def shell_items(text: str) -> Iterator[Item]:
@@ -80,7 +86,8 @@ def shell_items(text: str) -> Iterator[Item]:
                 value = None if _expanded_by_shell(line, at, *found.groups()) else found.group(2)
                 lines_before = line.count("\n", 0, at)
                 column = at - (line.rfind("\n", 0, at) + 1) + 1
-                yield Item(found.group(1), value, number + lines_before, column, forced=agent)
+                lines = number, number + line.count("\n")
+                yield Item(found.group(1), value, number + lines_before, column, forced=agent, lines=lines)
                 at += len(found.group(1))
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Key = Tuple[str, ...]
 
+_DEEPEST = 900  # Python's own limit is 1,000 calls, of which an import takes some
 _REMEMBERS = 5  # from this python-box on, a list of lists knows the class of the dicts in it
 
 
@@ -33,10 +34,12 @@ def build(flat: Dict[Key, Slot], dialect: Dialect, box: str) -> Tuple[Table, Lis
         The configuration, and the values that a later one dropped together with their table.
 
     Raises:
-        Refused: a key lies below a value that is no table.
+        Refused: a key lies below a value that is no table, or so deep that Prefect's own recursion ends.
     """
     root, lost = Table(), []
     for key, slot in flat.items():
+        if len(key) > _DEEPEST:
+            raise Refused(Failure("RecursionError", "maximum recursion depth exceeded", str(slot.origin)))
         node: Any = root
         for part in key[:-1]:
             node = _descend(node, part, slot, dialect)

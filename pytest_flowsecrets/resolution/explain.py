@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tupl
 
 from pytest_flowsecrets.resolution.advice import Finding, findings
 from pytest_flowsecrets.resolution.layers import Failure, Origin, Slot, type_name
+from pytest_flowsecrets.resolution.masks import one_line
 from pytest_flowsecrets.resolution.names import SECRETS
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Explanation:
         lines += [f"  beats   {origin.kind} {origin}" for origin in self.losers]
         lines += [f"  step    {_step_text(step, mask)}" for step in self.steps]
         lines += [f"  {found.id}   {found.origin}: {found.message}; {found.advice}" for found in self.findings]
-        return "\n".join(lines)
+        return "\n".join(one_line(line) for line in lines)
 
 
 def explain(resolution: Resolution, name: str, found: Optional[Sequence[Finding]] = None) -> Explanation:

@@ -11,6 +11,7 @@ from pytest_flowsecrets.resolution.toml import SyntaxFault, decode, differences,
 
 _ALL = "0.5.0-1.4.1"
 _BOM = "\ufeff"
+_TWICE = ("twice", "overwrite", "declare", "duplicate", "redefine", "immutable")  # what tomli says then
 
 
 def file_findings(source: bytes, place: str) -> List[Finding]:
@@ -64,7 +65,7 @@ def _read_unlike(
 
 def _fault(place: str, fault: SyntaxFault) -> Finding:
     line, column, reason = fault
-    twice = "already" in reason or "twice" in reason or "overwrite" in reason or "declare" in reason
+    twice = any(word in reason.lower() for word in _TWICE)
     message = f"{reason}: import prefect fails"
     if twice:
         return _finding(

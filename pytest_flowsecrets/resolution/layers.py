@@ -27,6 +27,7 @@ class Origin:
         column: 1-based column in the file, or None.
         key: the configuration key that was written.
         file: for a variable out of a file, that file.
+        lines: first and last line of all that belongs to it, where a comment about it may stand.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Origin:
     column: Optional[int] = None
     key: Tuple[str, ...] = ()
     file: str = ""
+    lines: Optional[Tuple[int, int]] = field(default=None, compare=False)
 
     def __str__(self) -> str:
         where = ":".join(str(part) for part in (self.file or self.place, self.line, self.column) if part is not None)
@@ -94,8 +96,10 @@ class Layer:
             key: parts of the key.
         """
         position = self.find(key) if self.find else None
-        line, column = (position.line, position.column) if position else (None, None)
-        return Origin(self.kind, self.place or self.kind, line, column, key)
+        if position is None:
+            return Origin(self.kind, self.place or self.kind, key=key)
+        lines = position.line, position.last
+        return Origin(self.kind, self.place or self.kind, position.line, position.column, key, lines=lines)
 
     def __repr__(self) -> str:
         return f"<Layer {self.kind} {self.place}>"

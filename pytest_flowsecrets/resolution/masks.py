@@ -72,6 +72,15 @@ class Mask:
         return f"{failure.type}: {failure.message if self.show_values else failure.safe_message}{where}"
 
 
+def one_line(told: str) -> str:
+    """Write control characters, which a name or a file's name may hold, as escapes.
+
+    Args:
+        told: a text for the terminal.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in told)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

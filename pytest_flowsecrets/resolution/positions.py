@@ -13,11 +13,12 @@ Key = Tuple[str, ...]
 
 
 class Position(NamedTuple):
-    """Where a key is written, 1-based, and whether as a part of a dotted one (``a.b = ...``)."""
+    """Where a key is written, 1-based, whether as a part of a dotted one (``a.b = ...``), and where its value ends."""
 
     line: int
     column: int
-    dotted: bool = False
+    dotted: bool
+    last: int
 
 
 def positions_of(text: str) -> Dict[Key, Position]:
@@ -81,18 +82,21 @@ class _Walk:
 
     def pair(self, key: Any, item: Any, parent: Key, *, dotted: bool = False) -> None:
         path = (*parent, key.key)
+        again = path in self.found  # in another table of an array
         self.note(path, key.as_string(), dotted=dotted)
         if hasattr(item, "is_super_table") or type(item).__name__ == "InlineTable":
             self.container(item.value.body, path, inline=True)
         else:
             self.skip(item.as_string())
+        if not again:
+            self.found[path] = self.found[path]._replace(last=bisect_right(self.starts, self.at))
         self.skip(item.trivia.comment)
 
     def note(self, path: Key, spelling: str, *, dotted: bool = False) -> None:
         spelling = spelling.strip()  # tomlkit takes the blanks around a dot for a part of the key
         self.at = self.text.index(spelling, self.at)
         line = bisect_right(self.starts, self.at)
-        self.found.setdefault(path, Position(line, self.at - self.starts[line - 1] + 1, dotted))
+        self.found.setdefault(path, Position(line, self.at - self.starts[line - 1] + 1, dotted, line))
         self.at += len(spelling)
 
     def skip(self, spelling: str) -> None:

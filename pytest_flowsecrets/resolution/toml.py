@@ -204,8 +204,10 @@ def _finder(text: str) -> Callable[[Key], Optional[Position]]:
 
 
 def _without_values(message: str) -> str:
-    message = re.sub(r"\s*\(at .*\)$", "", message)
-    return re.sub(r"(?:'|\").*(?:'|\")", "a character", message)
+    message = re.sub(r"\s*\(at .*\)$", "", message, flags=re.DOTALL)
+    if message.startswith(("Expected ", "Unescaped ", "Illegal ", "Found ")):  # signs of TOML, and control characters
+        return message
+    return re.sub(r"\(.*\)|'.*'|\".*\"", "this name", message, flags=re.DOTALL)
 
 
 def _at_end(text: str, reason: str) -> SyntaxFault:

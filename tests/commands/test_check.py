@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 
@@ -146,6 +147,29 @@ def test_other_manifests(run, write):
     assert [line.split(" ")[0] for line in done.out.splitlines()] == ["compose.yml:2:5:", "compose.yml:6:5:"]
 
 
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        *(("!!str 5", []), ("&x !!str true", []), ("!!int '5'", ["FS050"]), ("&x 5", ["FS050"]), ("!!str '5'", [])),
+        *(("!!bool yes", ["FS050"]), ("!!binary NQ==", []), ("|\n    5", []), (">-\n    true", [])),
+    ],
+)
+def test_tags_and_blocks(run, write, value, found):
+    """A tag says what a value is to Kubernetes, too; blocks are texts."""
+    pytest.importorskip("yaml")
+    assert run("check", *V, write("a.yaml", f"env:\n- name: X\n  value: {value}\n")).ids == found
+
+
+def test_keys_that_are_no_names(run, write):
+    """Keys that are lists or tables are YAML, and stand in no manifest: they are passed over, unless they are braces."""
+    pytest.importorskip("yaml")
+    odd = "? [a, b]\n: c\n? {a: b}\n: c\nenv: {? [a] : b, ? {c: d} : e}\nkind: Secret\ndata: {? [a] : b}\n"
+    text = f"{odd}x:\n  env: [{{? [a] : b, name: {S}A, value: '0000'}}, {{? {{a: b}} : c, valueFrom: 5}}]\n"
+    assert run("check", *V, write("a.yaml", text)).ids == ["FS021"]
+    done = run("check", *V, write("b.yaml", "a: {{ b }}\n"))
+    assert (done.code, done.err) == (2, "b.yaml:1:5: no YAML but a template: render it first\n")
+
+
 def test_yaml_that_is_a_loop(run, write):
     """An anchor that contains itself ends."""
     pytest.importorskip("yaml")
@@ -198,6 +222,7 @@ def test_shell_syntax(run, write, text, found):
         (f"{S}A='0000\n{S}B='0000'\n", ["2 FS021"]),
         (f'{S}A="{{\\"a\\": true}}"\n{S}B=#0000\n{S}C=', ["1 FS029"]),
         (f"{S}A=0000\n{S}A=ghp_abc\n{S}A=1e5\n", ["1 FS021", "3 FS023"]),
+        (f'{S}A="abc\\n"\n{S}B=\'abc\\n\'\n{S}C=abc\\n\n{S}D="\\t0000\\r"', ["1 FS036", "4 FS021"]),
     ],
 )
 def test_env_syntax(run, write, text, found):
@@ -221,6 +246,44 @@ def test_ignore(run, write, comment, code):
     """A comment on the line, or alone on the line above, silences all or some rules."""
     assert run("check", *V, write("config.toml", PIN.replace("'\n", f"' {comment}\n"))).code == code
     assert run("check", *V, write("config.toml", PIN.replace("PIN", f"{comment}\nPIN"))).code == code
+
+
+MARK = "# flowsecrets: ignore[FS021]"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", f"env:\n- name: {S}A\n  value: '0000' {MARK}\n"),
+        ("a.yaml", f"env:\n- name: {S}A {MARK}\n  value: '0000'\n"),
+        ("a.yaml", f"env:\n{MARK}\n- name: {S}A\n  value: '0000'\n"),
+        ("a.yaml", f"env:\n- name: {S}A\n  {MARK}\n  value: '0000'\n"),
+        ("a.yaml", f"environment:\n  {S}A:\n    '0000' {MARK}\n"),
+        ("a.yaml", f"kind: Secret\nstringData:\n  {S}A: '0000' {MARK}\n"),
+        ("a.yaml", f"env:\n{MARK}\n- name: {S}A\n  value: |-\n    0000\n"),
+        ("a.sh", f"prefect agent local start \\\n  --env {S}A=0000 \\\n  --env {S}B=ok {MARK}\n"),
+        ("a.sh", f"{MARK}\nprefect agent local start \\\n  --env {S}A=0000\n"),
+        (".env", f'{S}A="0000\n"  {MARK}\n'),
+        ("a.toml", f'[context.secrets]\nA = """\n0000"""  {MARK}\n'),
+    ],
+)
+def test_ignore_near(run, write, name, text):
+    """The comment may stand in each line of what it is about; without it there is the finding."""
+    if name.endswith("yaml"):
+        pytest.importorskip("yaml")
+    assert run("check", *V, write(name, text)) == (0, "", "")
+    assert run("check", *V, write(name, text.replace(MARK, "# no"))).ids == ["FS021"]
+
+
+def test_ignore_is_about_its_own(run, write):
+    """A comment does not reach the next entry, whose value may stand further up, or hold itself."""
+    pytest.importorskip("yaml")
+    text = (
+        f"x: &x '0000' {MARK}\nenv:\n- &e {{name: {S}A, value: *x}}\n- name: {S}B\n  value: '0000' {MARK}\n"
+        f"- name: {S}C\n  value: '0000'\n{MARK}\n- {{name: {S}D, value: *x, e: &l [*l, *e], f: *e}}\n"
+    )
+    done = run("check", *V, write("a.yaml", text))
+    assert [line.split(" FS")[0] for line in done.out.splitlines()] == ["a.yaml:3:13:", "a.yaml:6:9:"]
 
 
 def test_all_versions(run, write):
@@ -273,10 +336,32 @@ def test_github(run, write):
     """GitHub's annotations, with their escapes."""
     done = run("check", *V, "--format", "github", write("config.toml", PIN))
     assert done.out.startswith("::error file=config.toml,line=2,col=1,title=FS021::PIN: all zeros")
+    assert "(Prefect 0.11.2-1.4.1); for the text as it stands" in done.out
 
 
 # Valid TOML on which Prefect's parser raises an IndexError, which names no line.
 NO_LINE = 'a = ["""x,\ny"""]'
+
+
+def test_names_that_no_terminal_shows(run, write, monkeypatch):
+    """Control characters in names are escaped, and what an encoding or UTF-8 lacks ends nothing."""
+    write("a.toml", '[context.secrets]\n"a\\nb" = "0000"\n')
+    assert run("check", *V, "a.toml").out.startswith("a.toml:2:1: FS021 a\\nb: all zeros")
+    assert run("explain", *V, "--config", "a.toml").out.startswith("a\\nb (Prefect 1.4.1)")
+    assert run("check", *V, "no\nfile.toml").err == "no\\nfile.toml: no such file or directory\n"
+    odd = os.fsdecode(b"caf\xe9.toml")
+    write(odd, PIN)
+    assert run("check", *V, odd).out.startswith("caf\\udce9.toml:2:1: FS021")
+    log = json.loads(run("check", *V, "--format", "sarif", odd).out)
+    place = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "caf%E9.toml"
+    write("é.toml", PIN.replace("PIN", '"é🔑"'))
+    for form in ("text", "github", "json", "sarif"):
+        with io.TextIOWrapper(io.BytesIO(), encoding="ascii") as stream:
+            monkeypatch.setattr("sys.stdout", stream)
+            assert run("check", *V, "--format", form, "é.toml", odd).code == 1
+            stream.flush()
+            assert b"FS021" in stream.buffer.getvalue()
 
 
 def test_sarif(run, write):
@@ -285,6 +370,7 @@ def test_sarif(run, write):
     log = json.loads(run("check", *V, "--format", "sarif", write("my config.toml", PIN), "a.toml").out)
     results = log["runs"][0]["results"]
     assert [result["ruleId"] for result in results] == ["FS021", "FS002"]
+    assert "(Prefect 0.11.2-1.4.1); for the text as it stands" in results[0]["message"]["text"]
     assert results[0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 2, "startColumn": 1}
     assert results[0]["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "my%20config.toml"}
     assert "region" not in results[1]["locations"][0]["physicalLocation"]

@@ -16,6 +16,7 @@ from pytest_flowsecrets.resolution.file_rules import file_findings
         (b"\xef\xbb\xbf[a]\n", "FS003", "f:1:1"),
         (b"a = 1\na = 2\n", "FS004", "f:2:6"),
         (b"[a]\n[a]\n", "FS004", "f:2:3"),
+        (b"a = {b = 1, b = 2}\n", "FS004", "f:1:18"),
         (b"a = [1, 'x']\n", "FS002", "f:1:1"),
         (b'b = "\\"\\""\n', "FS002", "f:1:1"),
         ("é = 1\n".encode(), "FS002", "f:1:1"),

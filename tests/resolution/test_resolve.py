@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+
 import pytest
 
 from pytest_flowsecrets.resolution.dialects import DIALECTS, dialect_for
@@ -167,3 +170,16 @@ def test_linear():
     environ = {variable(f"N{number}"): f"t{number}x" for number in range(10_000)}
     resolution = resolve([], environ, "1.4.1")
     assert all(resolution.slots(name)[0].value == f"t{name[1:]}x" for name in resolution.names)
+
+
+def test_a_name_of_too_many_parts():
+    """It ends Prefect's own recursion, and never the model's, even where little of the stack is left."""
+    environ = {variable("A__" * 20_000): "x"}
+    assert resolve([], environ, "1.4.1").failure.type == "RecursionError"
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 200)
+    try:
+        resolution = resolve([], {variable("A__" * 600): "x"}, "1.4.1")
+    finally:
+        sys.setrecursionlimit(limit)
+    assert resolution.failure.type == "RecursionError"

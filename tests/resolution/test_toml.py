@@ -50,7 +50,13 @@ def test_positions():
         ("arr", "y"): (19, 1, False),
         ("a.b", "c", "z"): (21, 1, False),
     }
-    assert {key: tuple(found[key]) for key in expected} == expected
+    assert {key: tuple(found[key])[:3] for key in expected} == expected
+
+
+def test_last_lines():
+    """The last line of a value is known, inside of arrays of tables as well."""
+    found = positions_of('A = """\nx\n"""  # c\nB = [\n 1]\nC = 1\n[[D]]\nE = 1\n[[D]]\nE = """\n"""\n')
+    assert {key: at.last for key, at in found.items()} == {("A",): 3, ("B",): 5, ("C",): 6, ("D",): 7, ("D", "E"): 8}
 
 
 def test_positions_of_what_cannot_be_read():
@@ -74,6 +80,21 @@ def test_syntax_fault(text, line, column):
     fault = syntax_fault(text)
     assert (fault.line, fault.column) == (line, column)
     assert "secret" not in fault.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('a = "b\n"', "Illegal character '\\n'"),
+        ("hunter2 hunter2", "Expected '=' after a key in a key/value pair"),
+        ("[hunter2]\n[hunter2]", "Cannot declare this name twice"),
+        ("a = {hunter2 = 1, hunter2 = 2}", "Duplicate inline table key this name"),
+        ("'(hunter2\"' = 1\n['(hunter2\"'.b]\n", "Cannot overwrite a value"),
+    ],
+)
+def test_reasons(text, reason):
+    """What a parser expected is said, and what it found only where it cannot be a part of a value."""
+    assert syntax_fault(text).reason == reason
 
 
 def test_no_fault():
