@@ -44,7 +44,7 @@ class Item(NamedTuple):
 
 
 def env_items(text: str) -> Iterator[Item]:
-    """Read a ``.env`` file: quotes go, and escapes in double ones; ``export`` is allowed; a comment needs a blank before.
+    """Read a ``.env`` file: quotes go, and escapes in double ones, ``export`` is allowed, comments need a blank before.
 
     Args:
         text: the file's text.
