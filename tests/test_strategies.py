@@ -29,6 +29,15 @@ QUICK = settings.get_profile("quick")
         lambda: fs.config_tomls(max_secrets=-1),
         lambda: fs.environments(max_secrets=True),
         lambda: fs.layers(max_secrets=None),
+        lambda: fs.secret_names(kinds=None),
+        lambda: fs.secret_names(kinds=[[]]),
+        lambda: fs.toml_keys(kinds=iter(["bare"])),
+        lambda: fs.config_tomls(keys="A"),
+        lambda: fs.config_tomls(table=5),
+        lambda: fs.config_tomls(table=""),
+        lambda: fs.config_tomls(table="a]\n[b"),
+        lambda: fs.environments(names=["A"]),
+        lambda: fs.environments(texts=5),
     ],
 )
 def test_bad_arguments(build):
@@ -91,3 +100,24 @@ def test_shrinking():
         fs.env_texts(), lambda text: "$" in text, settings=settings(QUICK, max_examples=2_000, database=None)
     )
     assert len(smallest) <= len("$HOME")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "holds", "smallest"),
+    [
+        (fs.env_texts(), str, "a"),
+        (fs.secret_names(), str, "A"),
+        (fs.toml_keys(), str, "A"),
+        (fs.config_tomls(), lambda text: "=" in text, '[context.secrets]\nA = "a"\n'),
+        (fs.environments(), lambda environ: "V" in environ, {"V": "a"}),
+        (
+            fs.environments(),
+            lambda environ: any("A" in name for name in environ),
+            {"PREFECT__CONTEXT__SECRETS__A": "a"},
+        ),
+    ],
+)
+def test_the_smallest_is_the_plainest(strategy, holds, smallest):
+    """What does not matter to a failure is plain in what it shrinks to: no odd key, no word with a meaning."""
+    quiet = settings(QUICK, max_examples=500, database=None, suppress_health_check=list(HealthCheck))
+    assert find(strategy, holds, settings=quiet) == smallest

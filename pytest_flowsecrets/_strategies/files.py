@@ -7,9 +7,17 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 from hypothesis import strategies as st
 
-from pytest_flowsecrets._strategies.texts import check_choice, check_size, env_texts, referred_texts, secret_names
+from pytest_flowsecrets._strategies.texts import (
+    check_choice,
+    check_size,
+    check_strategy,
+    env_texts,
+    referred_texts,
+    secret_names,
+)
+from pytest_flowsecrets.errors import UsageError
 
-_BARE = st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True)
+_BARE = st.just("A") | st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True)
 _INNER = st.text(st.sampled_from("aB1 .-$~#[]=é🔑"), max_size=6)
 _QUOTED = _INNER.map('"{}"'.format) | st.sampled_from(['"a\\"b"', '"a\\nb"', '"\\u00e9"', '"a\\\\b"', '"tab\\there"'])
 _LITERAL = _INNER.map("'{}'".format)
@@ -63,13 +71,15 @@ def config_tomls(
 
     Args:
         keys: strategy for the spelling of keys.
-        table: name of the table.
+        table: name of the table, as it stands in the brackets.
         max_secrets: how many lines it has at most.
 
     Raises:
         UsageError: a bad argument.
     """
     check_size("max_secrets", max_secrets)
+    check_strategy("keys", keys)
+    _check_table(table)
     values = env_texts().map(toml_string) | _UNQUOTED
     pairs = st.lists(st.tuples(keys if keys is not None else toml_keys(), values), max_size=max_secrets)
     return pairs.map(lambda lines: f"[{table}]\n" + "".join(f"{key} = {value}\n" for key, value in lines))
@@ -92,6 +102,8 @@ def environments(
         UsageError: a bad argument.
     """
     check_size("max_secrets", max_secrets)
+    check_strategy("names", names)
+    check_strategy("texts", texts)
     names = secret_names(kinds=("plain", "mixed", "dunder")) if names is None else names
     variables = st.builds("{}{}".format, _PREFIXES, names) | _WHOLE
     secrets = st.lists(
@@ -127,6 +139,17 @@ def toml_string(text: str) -> str:
     """
     escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
     return '"' + "".join(escapes.get(character) or _spelled(character) for character in text) + '"'
+
+
+def _check_table(table: Any) -> None:
+    import tomli
+
+    try:
+        named = isinstance(table, str) and "\n" not in table and bool(tomli.loads(f"[{table}]"))
+    except tomli.TOMLDecodeError:
+        named = False
+    if not named:
+        raise UsageError(f"table must be what may stand in the brackets of a TOML table, not {table!r}")
 
 
 def _spelled(character: str) -> str:
