@@ -109,7 +109,6 @@ def test_shrinking():
         (fs.secret_names(), str, "A"),
         (fs.toml_keys(), str, "A"),
         (fs.config_tomls(), lambda text: "=" in text, '[context.secrets]\nA = "a"\n'),
-        (fs.environments(), lambda environ: "V" in environ, {"V": "a"}),
         (
             fs.environments(),
             lambda environ: any("A" in name for name in environ),

@@ -101,7 +101,8 @@ def explain(resolution: Resolution, name: str, found: Optional[Sequence[Finding]
     outcome = resolution.get(name)
     slots = _winners(resolution, name)
     losers = [loser for slot in slots for loser in slot.beaten]
-    losers += [slot for slot in resolution.slots(name) if slot not in slots and slot not in losers]
+    for slot in resolution.slots(name):
+        losers += [loser for loser in (slot, *slot.beaten) if loser not in slots and loser not in losers]
     found = findings(resolution) if found is None else found
     own = [finding for finding in found if not finding.name or name in subjects(finding)]
     origins = [slot.origin for slot in slots]
@@ -144,7 +145,8 @@ def _steps(resolution: Resolution, name: str, slots: Sequence[Slot], outcome: Ou
     if outcome.error is not None:
         what = "import prefect fails" if resolution.failure is not None else f"Secret({name!r}).get() fails"
         return [*steps, Step(what, failure=outcome.error)]
-    return steps + _last_steps(name, steps, outcome)
+    part = len(slots) == 1 and len(slots[0].key) <= len(SECRETS)
+    return steps + _last_steps(name, steps, outcome, f"its entry {name!r}" if part else "")
 
 
 def _name_steps(slot: Slot) -> List[Tuple[str, Any]]:
@@ -153,13 +155,13 @@ def _name_steps(slot: Slot) -> List[Tuple[str, Any]]:
     return [(f"the variable's name becomes the key {'.'.join(slot.key)}", slot.written)]
 
 
-def _last_steps(name: str, steps: Sequence[Step], outcome: Outcome) -> List[Step]:
+def _last_steps(name: str, steps: Sequence[Step], outcome: Outcome, entry: str) -> List[Step]:
     if outcome.kind == "cloud":
         return [Step(f"Secret({name!r}).get() asks the Prefect Cloud API")]
     last: List[Step] = []
     before = steps[-1].value if steps else None
-    if type_name(before) != type_name(outcome.stored) and steps:
-        last.append(Step(f"stored as {type_name(outcome.stored)}", outcome.stored))
+    if steps and (entry or type_name(before) != type_name(outcome.stored)):
+        last.append(Step(entry or f"stored as {type_name(outcome.stored)}", outcome.stored))
     decoded = type_name(outcome.stored) != type_name(outcome.value) or outcome.stored != outcome.value
     what = "decodes it as JSON" if decoded and steps else "returns it"
     return [*last, Step(f"Secret({name!r}).get() {what}", outcome.value)]

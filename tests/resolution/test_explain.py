@@ -69,6 +69,9 @@ def test_dropped_with_its_table():
     one = explained("A", {"PREFECT__CONTEXT__SECRETS": "{'A': 'j'}"})
     assert [origin.place for origin in one.origins] == ["PREFECT__CONTEXT__SECRETS"]
     assert [origin.place for origin in one.losers] == ["c.toml"]
+    assert [step.what for step in one.steps[-2:]] == ["its entry 'A'", "Secret('A').get() returns it"]
+    one = explained("A", {"PREFECT__CONTEXT__SECRETS": "{'A': 'j'}", S + "A": "e"})
+    assert [origin.place for origin in one.losers] == [S + "A", "c.toml"]
 
 
 def test_context():
