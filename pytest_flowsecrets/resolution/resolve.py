@@ -24,23 +24,15 @@ from pytest_flowsecrets.resolution import lookup
 from pytest_flowsecrets.resolution.build import build, context_of, validate
 from pytest_flowsecrets.resolution.defaults import packaged_defaults
 from pytest_flowsecrets.resolution.dialects import Dialect, default_box, dialect_for
+from pytest_flowsecrets.resolution.flat import Flat, resolved_flat
 from pytest_flowsecrets.resolution.forbidden import forbidden_names
 from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, Refused, Slot, Table, object_name
-from pytest_flowsecrets.resolution.layers import variable as origin_of
-from pytest_flowsecrets.resolution.merge import flattened, merge, merge_flat, merge_tables, slots_of
-from pytest_flowsecrets.resolution.names import SECRETS, Key, key_of
-from pytest_flowsecrets.resolution.values import (
-    Surroundings,
-    has_references,
-    read_variable,
-    settle,
-    substitute,
-)
+from pytest_flowsecrets.resolution.merge import merge_flat, merge_tables
+from pytest_flowsecrets.resolution.names import SECRETS, Key
+from pytest_flowsecrets.resolution.values import Surroundings
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.literals import Python
-
-Flat = Dict[Key, Slot]
 
 
 @dataclass(frozen=True)
@@ -201,58 +193,13 @@ def _load(result: Resolution) -> None:
         for layer in part:
             if layer.failure is not None:
                 raise Refused(layer.failure)
-        flat = _resolved_flat(part, around, result)
+        flat = resolved_flat(part, around, result.unsettled)
         config, lost = build(flat, dialect, box)
         result.flat = merge_flat(result.flat, flat)
         result.config = merge_tables(result.config, config) if result.config else config
         result.lost += lost
     validate(result.config, dialect, forbidden_names(dialect, machine.python, box))
     result.context = context_of(result.config, dialect)
-
-
-def _resolved_flat(layers: Sequence[Layer], around: Surroundings, result: Resolution) -> Flat:
-    tables: Dict[str, Any] = {}
-    for layer in layers:
-        tables = merge(tables, slots_of(layer, around.dialect))
-    flat = dict(flattened(tables))
-    _apply_environ(flat, around)
-    for slot in flat.values():
-        if isinstance(slot.value, str) and slot.value:
-            settle(slot, around)
-    _substitute(flat, result)
-    return flat
-
-
-def _apply_environ(flat: Flat, around: Surroundings) -> None:
-    for variable, text in around.environ.items():
-        key = key_of(variable, around.dialect)
-        if key is None:
-            continue
-        slot = Slot(text, origin_of(around.environ, variable, key), key)
-        old = flat.get(key)
-        if old is not None:
-            slot.beaten += [old, *old.beaten]
-        read_variable(slot, around)
-        flat[key] = slot
-
-
-def _substitute(flat: Flat, result: Resolution) -> None:
-    referring = has_references(flat.values())
-    if not referring:
-        return
-    before = {slot.key: (slot, slot.value, list(slot.steps)) for slot in referring}
-    substitute(flat, backwards=True)
-    other = {key: slot.value for key, (slot, _, _) in before.items()}
-    for slot, value, steps in before.values():
-        slot.value, slot.steps = value, steps
-    substitute(flat)
-    result.unsettled.update(
-        (key, other[key]) for key, (slot, _, _) in before.items() if not _equal(slot.value, other[key])
-    )
-
-
-def _equal(one: Any, other: Any) -> bool:
-    return one is other or (type(one) is type(other) and one == other)
 
 
 def _put_context(result: Resolution, context: Mapping[str, Any]) -> None:

@@ -6,13 +6,24 @@ one. Messages tell types and lengths, never a value.
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 from pytest_flowsecrets.resolution.advice import Finding, Reading, Rule, versions_of
-from pytest_flowsecrets.resolution.layers import type_name
-from pytest_flowsecrets.resolution.spellings import escaped, shielded, spelling_of
+from pytest_flowsecrets.resolution.spellings import escaped, spelling_of
+from pytest_flowsecrets.resolution.type_rules import (
+    becomes,
+    boolean,
+    hexadecimal,
+    json_text,
+    not_finite,
+    number,
+    phone,
+    python_only,
+    quotes,
+    structure,
+    zeros,
+)
 from pytest_flowsecrets.resolution.values import DECODED, FILLED, TAKEN
 
 _NAME = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})", re.ASCII)
@@ -62,10 +73,6 @@ def _finding(rule: ValueRule, reading: Reading, message: str) -> Finding:
         advice = f"{advice}; no other spelling gives this text in Prefect {reading.around.dialect.version}"
     versions = versions_of(reading, lambda other: rule.applies(other) is not None)
     return Finding(rule.id, rule.severity, reading.name, reading.slot.origin, message, versions, advice, text)
-
-
-def _becomes(reading: Reading) -> str:
-    return f"a text of {len(reading.text)} characters becomes {type_name(reading.value)}"
 
 
 def crash_typed_twice(reading: Reading) -> Optional[str]:
@@ -140,80 +147,10 @@ def home(reading: Reading) -> Optional[str]:
     return "a leading ~ is replaced by a home directory" if expands else None
 
 
-def zeros(reading: Reading) -> Optional[str]:
-    """``0000`` becomes 0."""
-    if isinstance(reading.value, int) and re.fullmatch(r"0{2,}", reading.text.strip()):
-        return f"all zeros: {_becomes(reading)}, and the length is lost"
-    return None
-
-
-def phone(reading: Reading) -> Optional[str]:
-    """``+15551234567`` becomes an int."""
-    if _is_number(reading.value) and reading.text.strip().startswith("+"):
-        return f"a leading + (a phone number?): {_becomes(reading)}, and the + is lost"
-    return None
-
-
-def hexadecimal(reading: Reading) -> Optional[str]:
-    """``1234567e8`` becomes a float."""
-    if isinstance(reading.value, float) and re.fullmatch(r"\d+[eE]\d+", reading.text.strip()):
-        return f"digits with one e (a hexadecimal token?): {_becomes(reading)}"
-    return None
-
-
-def not_finite(reading: Reading) -> Optional[str]:
-    """``nan``, ``NaN``, ``Infinity``."""
-    if isinstance(reading.value, float) and reading.text.strip().lower().lstrip("+-") in ("nan", "inf", "infinity"):
-        return f"the name of a number that is none: {_becomes(reading)}"
-    return None
-
-
-def boolean(reading: Reading) -> Optional[str]:
-    """``true`` becomes True."""
-    return _becomes(reading) if isinstance(reading.value, bool) else None
-
-
 def nothing(reading: Reading) -> Optional[str]:
     """``None`` and ``null`` become None."""
     is_none = reading.outcome.kind == "value" and reading.value is None and not endless(reading)
-    return f"{_becomes(reading)}: the secret looks as if it were missing" if is_none else None
-
-
-def number(reading: Reading) -> Optional[str]:
-    """Any other number."""
-    return _becomes(reading) if _is_number(reading.value) else None
-
-
-def quotes(reading: Reading) -> Optional[str]:
-    """``"word"`` loses its quotes."""
-    if not isinstance(reading.value, str) or reading.value == reading.text or not _untouched(reading):
-        return None
-    if shielded(reading):
-        return None
-    return f"a text of {len(reading.text)} characters loses its quotes or escapes: {len(reading.value)} are left"
-
-
-def python_only(reading: Reading) -> Optional[str]:
-    """``(1, 2)``, ``{1}``, ``b'x'``, ``5j``, ``...``."""
-    odd = (tuple, set, frozenset, bytes, complex, type(...))
-    return f"a Python literal: {_becomes(reading)}" if isinstance(reading.value, odd) else None
-
-
-def json_text(reading: Reading) -> Optional[str]:
-    """JSON with true, false or null is no Python literal: the raw context holds a text, ``Secret.get`` a dict."""
-    dialect = reading.around.dialect
-    structured = isinstance(reading.value, (dict, list)) and isinstance(reading.outcome.stored, str)
-    would_be_typed = dialect.typing == "literal" and (dialect.types_files or not reading.from_file)
-    if not structured or not would_be_typed or reading.took("typed"):
-        return None
-    return "JSON with true, false or null: Secret.get() decodes it, but who reads prefect.context.secrets gets a text"
-
-
-def structure(reading: Reading) -> Optional[str]:
-    """A Python dict or list that is no JSON."""
-    if not isinstance(reading.value, (dict, list)) or _is_json(reading.text):
-        return None
-    return f"Python syntax: {_becomes(reading)}, which no release before 0.11.0 does"
+    return f"{becomes(reading)}: the secret looks as if it were missing" if is_none else None
 
 
 def trailing_newline(reading: Reading) -> Optional[str]:
@@ -221,22 +158,6 @@ def trailing_newline(reading: Reading) -> Optional[str]:
     if isinstance(reading.value, str) and reading.value == reading.text and reading.text.endswith(("\n", "\r")):
         return "ends with a newline, which stays part of the secret"
     return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _untouched(reading: Reading) -> bool:
-    return not reading.took(DECODED, TAKEN, FILLED) and not any("expanded" in what for what, _, _ in reading.slot.steps)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 _QUOTE = "let whoever uses it call str(), or write it in another way"
