@@ -114,7 +114,7 @@ def _json_of(text: str) -> Any:
 
 
 class _Everything(Dict[str, str]):
-    """An environment in which every variable is set."""
+    """An environment in which every variable is set that a shell could set: not ``$5``."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        return super().get(name, default if default is None else "set")
+        return super().get(name, default if default is None or name[:1].isdigit() else "set")
