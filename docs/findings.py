@@ -27,7 +27,8 @@ What `flowsecrets check` and `flowsecrets explain` find, with an example of each
 something else than what was written; a warning is one that may; a note can be left alone. Where a finding names a
 spelling, that spelling was resolved first and gives the text as it stands.
 
-A finding is silenced by `# flowsecrets: ignore[FS021]` in its line, or in a comment line above it.
+A finding is silenced by `# flowsecrets: ignore[FS021]` in one of the lines of what it is about, or in a comment
+line above.
 
 This page is written by `python docs/findings.py`, which runs the rules of all releases from 0.5.0 to 1.4.1 over the
 examples. Versions are those in which the example is found.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from contextlib import redirect_stdout
 
 import pytest
 
@@ -362,6 +363,14 @@ def test_names_that_no_terminal_shows(run, write, monkeypatch):
             assert run("check", *V, "--format", form, "é.toml", odd).code == 1
             stream.flush()
             assert b"FS021" in stream.buffer.getvalue()
+
+
+def test_output_that_is_no_stream_of_bytes(run, write):
+    """Whoever calls the command from Python may take its output in a StringIO."""
+    write("config.toml", PIN)
+    with redirect_stdout(io.StringIO()) as taken:
+        assert run("check", *V, "config.toml").code == 1
+    assert "FS021" in taken.getvalue()
 
 
 def test_sarif(run, write):

@@ -142,7 +142,7 @@ def test_json_stays_a_table(text, version, spelling):
     assert resolution.get("A").value == json.loads(text)
 
 
-@pytest.mark.parametrize("text", ["C:\\new\\\\test", "\\\\server\\share", "line\\nline", "\\x41"])
+@pytest.mark.parametrize("text", ["C:\\new\\\\test", "\\\\server\\share", "line\\nline", "\\x41", '["\\\\\\\\\\\\\'"]'])
 def test_single_backslashes_are_told(text):
     """Not only those that are doubled are there: some may not be meant."""
     assert [finding.id for finding in found_in(text, "env", "0.13.14")] == ["FS033"]
@@ -153,6 +153,8 @@ def test_no_spelling():
     (finding,) = found_in("123", "env", "0.5.0")
     assert finding.spelling is None
     assert "no other spelling" in finding.advice
+    (finding,) = found_in('{"h": "$HOME"}', "toml", "0.5.0")
+    assert finding.spelling is None
 
 
 def test_versions():
