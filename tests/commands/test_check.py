@@ -223,7 +223,7 @@ def test_shell_syntax(run, write, text, found):
         (f"{S}A='0000\n{S}B='0000'\n", ["2 FS021"]),
         (f'{S}A="{{\\"a\\": true}}"\n{S}B=#0000\n{S}C=', ["1 FS029"]),
         (f"{S}A=0000\n{S}A=ghp_abc\n{S}A=1e5\n", ["1 FS021", "3 FS023"]),
-        (f'{S}A="abc\\n"\n{S}B=\'abc\\n\'\n{S}C=abc\\n\n{S}D="\\t0000\\r"', ["1 FS036", "4 FS021"]),
+        (f'{S}A="abc\\n"\n{S}B=\'abc\\n\'\n{S}C=abc\\n\n{S}D="0000\\r"', ["1 FS036", "4 FS021"]),
     ],
 )
 def test_env_syntax(run, write, text, found):
