@@ -20,6 +20,7 @@ from graphql import (
 from pytest_flowsecrets.backend.call import Call
 from pytest_flowsecrets.backend.engine import Answer, Operation
 from pytest_flowsecrets.backend.errors import ApiError
+from pytest_flowsecrets.backend.outline import OwnValues, own_values
 from pytest_flowsecrets.backend.schema import schema
 from pytest_flowsecrets.backend.validation import Refused, check_variables, read
 
@@ -42,7 +43,8 @@ def run(operation: Operation, world: World, caller: Caller) -> Answer:
             return _refused(caller.refusal, *seen)
         return Answer(*_resolved(document, operation, Call(world, caller, variables)), 200, *seen)
     except Refused as refused:
-        errors = [_written(error) for error in refused.errors]
+        own = own_values(operation.query)
+        errors = [_without_names(error, own) for error in refused.errors]
     except RecursionError:
         errors = [{"message": "The operation is nested too deeply"}]
     except Exception as error:  # noqa: BLE001 - a client that meets a bug gets an answer, too
@@ -143,6 +145,14 @@ def _root_fields(definition: OperationDefinitionNode) -> Tuple[str, ...]:
 
 def _written(error: GraphQLError) -> Dict[str, Any]:
     return dict(error.formatted)
+
+
+def _without_names(error: GraphQLError, own: Optional[OwnValues]) -> Dict[str, Any]:
+    """One of validation; what it names is not told where it lies within a value that a secret would be set to."""
+    written = _written(error)
+    if own is not None and any(position in own for position in error.positions or ()):
+        written["message"] = re.sub("'[^']*'", "'…'", error.message)
+    return written
 
 
 def _without_quotes(error: GraphQLError) -> Dict[str, Any]:

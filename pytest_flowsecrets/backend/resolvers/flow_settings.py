@@ -1,4 +1,4 @@
-"""The settings of flows, turned on and off as Prefect's documentation of flows tells: heartbeats, Lazarus, version lock.
+"""The settings of flows, turned on and off as Prefect's documentation tells: heartbeats, Lazarus, version locking.
 
 They belong to a flow's group, so that all its versions have them. Heartbeats the clients see to, version locking
 ``states`` does; there is no Lazarus here.
