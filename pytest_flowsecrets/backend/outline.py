@@ -147,16 +147,19 @@ class OwnValues:
 
     def __contains__(self, position: object) -> bool:
         """Whether a place of the document is within a value; a variable is one if nobody has declared it."""
-        unknown = [(start, end) for start, end, name in self._variables if name not in self._declared]
-        return isinstance(position, int) and any(start <= position < end for start, end in self._literals + unknown)
+        within = self._literals + self._unknown()
+        return isinstance(position, int) and any(start <= position < end for start, end in within)
+
+    def _unknown(self) -> List[Tuple[int, int]]:
+        return [(start, end) for start, end, name in self._variables if name not in self._declared]
 
     def taken_out(self, query: str, variables: Mapping[str, Any]) -> Tuple[str, Mapping[str, Any]]:
         """Document and variables, with null instead of each value."""
         return self.cut_from(query), self.taken_from(variables)
 
     def cut_from(self, query: str, *, masks: bool = False) -> str:
-        """The document without the values; or with texts left, for `masked_document`, and other values as null."""
-        for start, end in sorted(self._literals, reverse=True):
+        """The document without the values; or with texts left, for `masked_document`, and all other values as null."""
+        for start, end in sorted(self._literals + (self._unknown() if masks else []), reverse=True):
             if not (masks and query[start] == '"'):
                 query = f"{query[:start]}null{query[end:]}"
         return query

@@ -152,6 +152,10 @@ def test_what_stays(query, variables):
             ("mutation { set_secret(input: {value: null}) { success } }", {"ghp_secret": "<int>"}),
         ),
         (
+            ("mutation { set_secret(input: {value: $ghp_secret}) { success } }", {}),
+            ("mutation { set_secret(input: {value: null}) { success } }", {}),
+        ),
+        (
             ("mutation($v: JSON) { set_secret(input: {value: $v}) { success } }", {"v": {V: 1}, "w": {"a": 1}}),
             (
                 "mutation($v: JSON) { set_secret(input: {value: $v}) { success } }",
