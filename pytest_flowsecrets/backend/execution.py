@@ -45,8 +45,6 @@ def run(operation: Operation, world: World, caller: Caller) -> Answer:
     except Refused as refused:
         own = own_values(operation.query)
         errors = [_without_names(error, own) for error in refused.errors]
-    except RecursionError:
-        errors = [{"message": "The operation is nested too deeply"}]
     except Exception as error:  # noqa: BLE001 - a client that meets a bug gets an answer, too
         errors = [{"message": _internal(error)}]
     return Answer(None, errors, 400, *seen)
@@ -167,5 +165,7 @@ def _without_quotes(error: GraphQLError) -> Dict[str, Any]:
 
 def _internal(error: BaseException) -> str:
     """Its text may hold a value, so it is told of by type and place."""
+    if isinstance(error, RecursionError):
+        return "The operation is nested too deeply"
     steps = extract_tb(error.__traceback__)
     return f"Internal error: {type(error).__name__}" + (f" at {steps[-1].name}:{steps[-1].lineno}" if steps else "")

@@ -205,6 +205,16 @@ def test_deep_json(team):
     assert bool(answer.errors) == (team.ask("{ key_value { key } }") == {"key_value": []})
 
 
+def test_a_condition_that_is_too_deep(team):
+    """Is told so, by the resolver too."""
+    team.run()
+    deep = []
+    for _ in range(5_000):
+        deep = [deep]
+    error = team.refused("query($j: jsonb) { flow_run(where: {context: {_eq: $j}}) { id } }", {"j": deep})
+    assert error["message"] == "The operation is nested too deeply"
+
+
 @pytest.mark.parametrize(
     "mutation",
     [

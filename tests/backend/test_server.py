@@ -262,6 +262,36 @@ def test_malformed(url, world, case):
     assert world.asked == []
 
 
+def test_an_empty_line_before_a_request(url, world):
+    """Is passed over, as HTTP/1.1 asks for; two are none of HTTP."""
+    with Line(url) as line:
+        line.send(b"\r\n" + line.request(OK))
+        assert line.reply().status == 200
+        line.send(b"\r\n\r\n" + line.request(OK))
+        assert line.closed()
+    assert len(world.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data; boundary=x", "multipart/form-data", "multipart/mixed; boundary="]
+)
+def test_multipart(url, world, kind):
+    """Is a type like any other, which the world refuses; a malformed header is one here, too."""
+    assert ask(url, OK, content_type=kind).status == 200
+    with Line(url) as line:
+        line.send(line.request(OK, content_type=kind).replace(b"Host:", b"X-Odd : y\r\nHost:"))
+        assert line.reply().status == 400
+    assert len(world.asked) == 1
+
+
+def test_many_small_chunks(url, world):
+    """Make one body."""
+    with Line(url) as line:
+        line.send(CHUNKED.replace(b"%s", line.path.encode()) + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n")
+        assert line.reply().status == 200
+    assert world.asked[0].body == b"x" * 50_000
+
+
 @pytest.mark.parametrize("body", [b"abc", CHUNKED])
 def test_truncated_bodies(url, world, body):
     """A client that stops sending is told so, if it still listens; nothing was done."""
