@@ -35,8 +35,8 @@ if TYPE_CHECKING:
         WriteOnlySecret,
     )
     from pytest_flowsecrets.isolation.home import PrefectHome
+    from pytest_flowsecrets.isolation.isolated import isolated_prefect
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
-    from pytest_flowsecrets.isolation.stack import isolated_prefect
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
     from pytest_flowsecrets.routes.environment import FlowEnvironment
     from pytest_flowsecrets.routes.request import flow_environment
@@ -93,7 +93,7 @@ _HOMES = {
     "frozen_clock": "pytest_flowsecrets.clock",
     "LocalSecrets": "pytest_flowsecrets.isolation.secrets",
     "PrefectHome": "pytest_flowsecrets.isolation.home",
-    "isolated_prefect": "pytest_flowsecrets.isolation.stack",
+    "isolated_prefect": "pytest_flowsecrets.isolation.isolated",
     "ClusterSecrets": "pytest_flowsecrets.routes.cluster",
     "FlowRun": "pytest_flowsecrets.backend.runs",
     "Log": "pytest_flowsecrets.backend.runs",

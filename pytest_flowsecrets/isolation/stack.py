@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import ContextDecorator, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded, PrefectNotInstalled, SecretRejected, UsageError
@@ -17,12 +17,12 @@ from pytest_flowsecrets.isolation.captured import Captured
 from pytest_flowsecrets.isolation.covers import Covers, Variables
 from pytest_flowsecrets.isolation.delivery import Delivery
 from pytest_flowsecrets.isolation.environ import PREFIX, Environment
-from pytest_flowsecrets.isolation.home import ConfigText, PrefectHome, homes, write_private
+from pytest_flowsecrets.isolation.forkserver import ForkServers
+from pytest_flowsecrets.isolation.home import PrefectHome, homes, write_private
 from pytest_flowsecrets.isolation.legacy import LegacyPrefect, find_prefect
 from pytest_flowsecrets.isolation.network import NOWHERE, CloudGuard
 from pytest_flowsecrets.isolation.rotation import Rotations
 from pytest_flowsecrets.isolation.secrets import LocalSecrets
-from pytest_flowsecrets.isolation.shield import shielded
 from pytest_flowsecrets.isolation.tables import Tree
 from pytest_flowsecrets.isolation.version import DEFAULT_VERSION
 from pytest_flowsecrets.leaks.known import known
@@ -35,57 +35,6 @@ if TYPE_CHECKING:
 
 _lock = threading.RLock()
 _entered: List[Isolation] = []
-
-
-class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
-    """Give the real Prefect these secrets and no others, in this process and its children; afterwards all is as before.
-
-    A context manager, whose value are the secrets as a mapping (``local_secrets`` in tests), and a decorator.
-
-    Args:
-        secrets: names and values, as for ``@pytest.mark.secrets``.
-        config: text or mapping of a private ``config.toml``.
-        backend: text or mapping of a private ``backend.toml``.
-
-    Raises:
-        UsageError: on entering, as the following: a name or value cannot be a secret.
-        UnsupportedPrefect: the installed Prefect is not of the 0.5.5 to 1.4.1 line.
-        ConfigSyntaxError: ``config`` or ``backend`` is no TOML.
-        SecretRejected: Prefect cannot load with these secrets.
-    """
-
-    def __init__(
-        self,
-        secrets: Optional[Mapping[str, Any]] = None,
-        *,
-        config: Optional[ConfigText] = None,
-        backend: Optional[ConfigText] = None,
-    ) -> None:
-        self._given = dict(secrets or {}), config, backend
-        self._isolations: List[Isolation] = []
-
-    def __repr__(self) -> str:
-        return f"<isolated_prefect {sorted(map(str, self._given[0]))}>"
-
-    @shielded
-    def __enter__(self) -> LocalSecrets:
-        secrets, config, backend = self._given
-        isolation = Isolation()
-        isolation.enter(secrets)
-        try:
-            if config is not None:
-                isolation.home.write_config(config)
-            if backend is not None:
-                isolation.home.write_backend(backend)
-            isolation.secrets.warn_of(secrets)
-        except BaseException:
-            isolation.exit()
-            raise
-        self._isolations.append(isolation)
-        return isolation.secrets
-
-    def __exit__(self, *_: object) -> None:
-        self._isolations.pop().exit()
 
 
 def depth() -> int:
@@ -120,6 +69,7 @@ class Isolation:
         self.legacy: Optional[LegacyPrefect] = None
         self.version = version
         self._environment = Environment()
+        self._forkservers = ForkServers()
         self._guard = CloudGuard()
         self._captured: Optional[Captured] = None
         self._tree = Tree()
@@ -139,6 +89,7 @@ class Isolation:
                 hidden.update(outer.delivery.variables)
             self._root = homes.acquire()
             self._environment.enter(str(self._root), hidden)
+            self._forkservers.enter()
             self.delivery = Delivery(self._root, self.version)
             _entered.append(self)
             try:
@@ -178,6 +129,7 @@ class Isolation:
             with ExitStack() as steps:  # each of them, whatever the test has done to the one before
                 steps.callback(homes.release, self._root)
                 steps.callback(self._environment.exit)
+                steps.callback(self._forkservers.exit)
                 if self._captured:
                     steps.callback(self._captured.restore)
                 steps.callback(self._guard.exit)
@@ -258,7 +210,7 @@ class Isolation:
             self.secrets.written(content)
 
     def _refresh(self, names: Sequence[str], *, blamed: str = "", strict: bool = True) -> None:
-        self.delivery.sync()
+        self._sync()
         if self.legacy is None:
             self._refuse_as_modelled(blamed or _told(names))
             return
@@ -266,6 +218,10 @@ class Isolation:
         self._check(tree, names)
         self.legacy.alter(self._tree, tree, *names)
         self._tree = tree
+
+    def _sync(self) -> None:
+        self.delivery.sync()
+        self._forkservers.renew()
 
     def _refuse_as_modelled(self, blamed: str) -> None:
         failure = self.model().failure
@@ -286,7 +242,7 @@ class Isolation:
     def reload(self, *names: str) -> None:
         """Load and put in place everything; ``names`` are the secrets to be blamed if Prefect refuses."""
         self.require_current()
-        self.delivery.sync()
+        self._sync()
         if self.legacy is None:
             self._refuse_as_modelled(_told(names))
             return
