@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.cloud import FakeCloud, FakeServer
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
-    from pytest_flowsecrets.backend.faults import Fault, FaultedOperation, Faults
+    from pytest_flowsecrets.backend.fault_matching import FaultedOperation
+    from pytest_flowsecrets.backend.faults import Fault, Faults
     from pytest_flowsecrets.backend.journal import RecordedRequest, Requests
     from pytest_flowsecrets.backend.runs import FlowRun, Log
     from pytest_flowsecrets.backend.tenants import Tenant
@@ -83,7 +84,7 @@ _HOMES = {
     "FakeCloud": "pytest_flowsecrets.backend.cloud",
     "FakeServer": "pytest_flowsecrets.backend.cloud",
     "Fault": "pytest_flowsecrets.backend.faults",
-    "FaultedOperation": "pytest_flowsecrets.backend.faults",
+    "FaultedOperation": "pytest_flowsecrets.backend.fault_matching",
     "Faults": "pytest_flowsecrets.backend.faults",
     "RecordedRequest": "pytest_flowsecrets.backend.journal",
     "Requests": "pytest_flowsecrets.backend.journal",

@@ -85,6 +85,7 @@ def test_every_method(api):
     assert {type(run.state).__name__ for run in info.task_runs} == {"Pending"}
 
     client.set_flow_run_state(flow_run_id=run_id, version=1, state=Running())
+    client.graphql('mutation { enable_flow_version_lock(input: {flow_id: "%s"}) { success } }' % flow_id)
     with pytest.raises(BaseException, match="VERSION_LOCKING_ERROR"):  # a signal, in later versions
         client.set_flow_run_state(flow_run_id=run_id, version=1, state=Running())
     client.update_flow_run_heartbeat(run_id)

@@ -468,13 +468,11 @@ def test_a_proxy_does_not_stand_between(monkeypatch, name, before):
     assert os.environ.get("no_proxy") == os.environ.get("NO_PROXY") == before
 
 
-def test_what_the_test_says_of_proxies_stays(monkeypatch):
-    """If it is said inside."""
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    with FakeCloud():
-        monkeypatch.setenv("no_proxy", "mine")
-    assert (os.environ["no_proxy"], os.environ.get("NO_PROXY")) == ("mine", None)
+def test_nor_does_one_that_is_named_later(prefect_cloud, monkeypatch):
+    """By the test itself."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    prefect_cloud.client.set_secret(name="X", value=1)
+    assert prefect_cloud.secrets.names() == ["X"]
 
 
 # -- what the API was sent ---------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ class World:
         self.keyring = Keyring(self.now, open_to_all=backend == "server")
         self.vault: Vault = Vault(self.now, self._readers)
         self.journal = Journal()
-        self.faults = Faults()
+        self.faults = Faults(backend)
 
     def __repr__(self) -> str:
         return f"<World {self.backend}>"

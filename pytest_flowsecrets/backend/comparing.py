@@ -7,8 +7,6 @@ import re
 from functools import partial
 from typing import Any, Callable, List, Mapping, Optional
 
-from pytest_flowsecrets.backend.errors import ApiError
-
 Test = Callable[[Any], Optional[bool]]
 
 
@@ -100,18 +98,6 @@ def _pieces(pattern: str) -> List[List[str]]:
     return pieces
 
 
-def _similar(pattern: str) -> Test:
-    """SQL's SIMILAR TO: LIKE with ``| * + ? {} () []``."""
-    parts = {"%": ".*", "_": ".", **{sign: "\\" + sign for sign in ".^$"}}
-    letters = re.findall(r"\\.|.|\\", pattern, re.DOTALL)
-    text = "".join(re.escape(one[-1]) if len(one) > 1 else parts.get(one, one) for one in letters)
-    try:
-        compiled = re.compile(text, re.DOTALL)
-    except (re.error, RecursionError, OverflowError):
-        raise ApiError("invalid regular expression", "data-exception") from None
-    return lambda value: compiled.fullmatch(value) is not None
-
-
 def _not(make: Callable[[Any], Test]) -> Callable[[Any], Test]:
     def inverse(operand: Any) -> Test:
         test = make(operand)
@@ -138,8 +124,6 @@ _OPERATORS: Mapping[str, Callable[[Any], Test]] = {
     "_nlike": _not(like),
     "_ilike": partial(like, fold=True),
     "_nilike": _not(partial(like, fold=True)),
-    "_similar": _similar,
-    "_nsimilar": _not(_similar),
     "_contains": lambda operand: lambda value: contains(value, operand),
     "_contained_in": lambda operand: lambda value: contains(operand, value),
     "_has_key": lambda operand: lambda value: _has_key(value, operand),

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import re
 import socket
-import time
+from email.errors import MultipartInvariantViolationDefect, NoBoundaryInMultipartDefect, StartBoundaryNotFoundDefect
 from http.server import BaseHTTPRequestHandler
-from io import BufferedReader, RawIOBase
+from io import BufferedReader
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Dict, List, Optional
 
+from pytest_flowsecrets.backend import incoming
 from pytest_flowsecrets.backend.wire import HttpFault, Request, Response, write_fault
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 MAX_LINE = 16 * 1024  # the first line of a request, and each header
 MAX_HEADERS = 64 * 1024  # all of them
 MAX_BODY = 16 * 1024 * 1024
-IDLE_SECONDS = 60.0  # how long a connection may wait for its next request
-REQUEST_SECONDS = 20.0  # how long a request may take to arrive, from its first byte to its last
 LINGER_SECONDS = 2.0  # how long what a refused client still sends is read, so that it gets to see why
+
+# What the parser, which is one of mail, misses of a multipart body, which it is not shown.
+_OF_BODIES = (StartBoundaryNotFoundDefect, NoBoundaryInMultipartDefect, MultipartInvariantViolationDefect)
 
 _log = logging.getLogger("pytest_flowsecrets")
 
@@ -44,7 +46,7 @@ class Connection(BaseHTTPRequestHandler):
         """Read through a buffer that knows how long a request may take."""
         super().setup()
         self.rfile.close()
-        self._incoming = Incoming(self.connection)
+        self._incoming = incoming.Incoming(self.connection)
         self.rfile = BufferedReader(self._incoming, 64 * 1024)
 
     def handle_one_request(self) -> None:
@@ -62,19 +64,24 @@ class Connection(BaseHTTPRequestHandler):
             if not self._incoming.started:
                 return
             self.close_connection = True
-            response = write_fault(None, HttpFault(408, f"the request took more than {REQUEST_SECONDS:.0f} seconds"))
+            response = write_fault(
+                None, HttpFault(408, f"the request took more than {incoming.REQUEST_SECONDS:.0f} seconds")
+            )
+        self._request = None  # it may hold values, and the connection may wait for long
         if response is not None:
             self._write(response)
 
     def _response(self) -> Optional[Response]:
         self.raw_requestline = self.rfile.readline(MAX_LINE + 1)
+        if self.raw_requestline == b"\r\n":  # what some clients send after a body, which HTTP asks servers to pass over
+            self.raw_requestline = self.rfile.readline(MAX_LINE + 1)
         if not self.raw_requestline.strip():
             return None
         if len(self.raw_requestline) > MAX_LINE:
             raise HttpFault(414, f"the first line of the request is longer than {MAX_LINE} bytes")
         self.parse_request()  # what it cannot read it refuses by `send_error`
         self._check_head()
-        path, _, query = self.path.partition("?")
+        path, _, query = self._target().partition("?")
         headers = self._combined()
         self._request = Request(self.command, path, headers, b"", query)
         world = self.server.world_at(path)
@@ -91,14 +98,25 @@ class Connection(BaseHTTPRequestHandler):
 
     def _check_head(self) -> None:
         headers: Message = self.headers
-        if headers.defects or headers.get_payload():
+        defects = [one for one in headers.defects if not isinstance(one, _OF_BODIES)]
+        if defects or headers.get_payload():
             raise HttpFault(400, "a header of the request is malformed")
         hosts: List[str] = headers.get_all("host", [])
         if len(hosts) != 1:
             raise HttpFault(400, "the request has to have one Host header")
-        name = re.sub(r":\d*$", "", hosts[0].strip().lower())
-        if not self.server.allows(name):
+        self._check_host(hosts[0])
+
+    def _check_host(self, host: str) -> None:
+        if not self.server.allows(re.sub(r":\d*$", "", host.strip().lower())):
             raise HttpFault(421, f"this server answers to {self.server.told} only")
+
+    def _target(self) -> str:
+        """Path and query, also of a target with scheme and host, as clients of a proxy send it."""
+        absolute = re.match(r"https?://([^/?#]*)", self.path, re.IGNORECASE)
+        if absolute is None:
+            return self.path
+        self._check_host(absolute.group(1))
+        return self.path[absolute.end() :]
 
     def _combined(self) -> Dict[str, str]:
         """The headers by their names in lower case; one that comes twice counts as a list of both."""
@@ -142,7 +160,7 @@ class Connection(BaseHTTPRequestHandler):
         return body
 
     def _chunks(self) -> bytes:
-        body = b""
+        body = bytearray()
         while True:
             size = re.fullmatch(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?\r\n", self.rfile.readline(MAX_LINE))
             if size is None:
@@ -157,7 +175,7 @@ class Connection(BaseHTTPRequestHandler):
                 raise HttpFault(400, "the chunks of the body are malformed or end too early")
             body += chunk[:length]
         self._skip_trailers()
-        return body
+        return bytes(body)
 
     def _skip_trailers(self) -> None:
         size = 0
@@ -184,7 +202,7 @@ class Connection(BaseHTTPRequestHandler):
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
         body = response.body[: int(len(response.body) * response.sent)]
         if response.sent > 0:
-            self.connection.settimeout(REQUEST_SECONDS)
+            self.connection.settimeout(incoming.REQUEST_SECONDS)
             self.connection.sendall(head + (b"" if self.command == "HEAD" else body))
         if self._unread:
             self._linger()
@@ -192,46 +210,10 @@ class Connection(BaseHTTPRequestHandler):
     def _linger(self) -> None:
         """Read on for a moment: closing while data arrive would throw the response away."""
         self.connection.shutdown(socket.SHUT_WR)
-        end = _now() + LINGER_SECONDS
+        end = incoming.now() + LINGER_SECONDS
         self.connection.settimeout(LINGER_SECONDS)
-        while self.connection.recv(1 << 16) and _now() < end:
+        while self.connection.recv(1 << 16) and incoming.now() < end:
             pass
-
-
-class Incoming(RawIOBase):
-    """The bytes of a socket, within the time that a request may take.
-
-    Time is read by ``clock_gettime``, which no library that freezes time takes hold of.
-    """
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
-        self.started = False
-        self._end = 0.0
-
-    def await_request(self) -> None:
-        """The next byte is the first of a request."""
-        self.started = False
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with what is there.
-
-        Raises:
-            socket.timeout: the connection was idle, or the request slow.
-        """
-        self._socket.settimeout(max(0.001, self._end - _now()) if self.started else IDLE_SECONDS)
-        count = self._socket.recv_into(buffer)
-        if not self.started:
-            self.started, self._end = True, _now() + REQUEST_SECONDS
-        return count
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def _origin(error: Exception) -> str:

@@ -20,6 +20,7 @@ from graphql import (
 from pytest_flowsecrets.backend.call import Call
 from pytest_flowsecrets.backend.engine import Answer, Operation
 from pytest_flowsecrets.backend.errors import ApiError
+from pytest_flowsecrets.backend.outline import OwnValues, own_values
 from pytest_flowsecrets.backend.schema import schema
 from pytest_flowsecrets.backend.validation import Refused, check_variables, read
 
@@ -42,9 +43,8 @@ def run(operation: Operation, world: World, caller: Caller) -> Answer:
             return _refused(caller.refusal, *seen)
         return Answer(*_resolved(document, operation, Call(world, caller, variables)), 200, *seen)
     except Refused as refused:
-        errors = [_written(error) for error in refused.errors]
-    except RecursionError:
-        errors = [{"message": "The operation is nested too deeply"}]
+        own = own_values(operation.query)
+        errors = [_without_names(error, own) for error in refused.errors]
     except Exception as error:  # noqa: BLE001 - a client that meets a bug gets an answer, too
         errors = [{"message": _internal(error)}]
     return Answer(None, errors, 400, *seen)
@@ -145,6 +145,14 @@ def _written(error: GraphQLError) -> Dict[str, Any]:
     return dict(error.formatted)
 
 
+def _without_names(error: GraphQLError, own: Optional[OwnValues]) -> Dict[str, Any]:
+    """One of validation; what it names is not told where it lies within a value that a secret would be set to."""
+    written = _written(error)
+    if own is not None and any(position in own for position in error.positions or ()):
+        written["message"] = re.sub("'[^']*'", "'…'", error.message)
+    return written
+
+
 def _without_quotes(error: GraphQLError) -> Dict[str, Any]:
     """One of execution: an `ApiError` speaks for itself; graphql-core's own quote values, others are made of them."""
     written, cause = _written(error), error.original_error
@@ -157,5 +165,7 @@ def _without_quotes(error: GraphQLError) -> Dict[str, Any]:
 
 def _internal(error: BaseException) -> str:
     """Its text may hold a value, so it is told of by type and place."""
+    if isinstance(error, RecursionError):
+        return "The operation is nested too deeply"
     steps = extract_tb(error.__traceback__)
     return f"Internal error: {type(error).__name__}" + (f" at {steps[-1].name}:{steps[-1].lineno}" if steps else "")

@@ -6,10 +6,9 @@ their own, and give it the variables that an operator would set: backend, addres
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.backend.api import World
@@ -17,7 +16,8 @@ from pytest_flowsecrets.backend.client import make_client
 from pytest_flowsecrets.backend.forms import any_of, finder, forms_of
 from pytest_flowsecrets.backend.patience import impatient
 from pytest_flowsecrets.backend.processes import Processes
-from pytest_flowsecrets.backend.server import LOOPBACK, mount, unmount
+from pytest_flowsecrets.backend.proxies import without_proxy
+from pytest_flowsecrets.backend.server import mount, unmount
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation import stack
 from pytest_flowsecrets.isolation.shield import shielded
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
-
-_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
 
 class FakeApi(ABC):
@@ -67,7 +65,7 @@ class FakeApi(ABC):
             steps.callback(unmount, self.world)
             steps.enter_context(known.outlet(self.world.journal.search))
             steps.callback(self.processes.close)
-            steps.enter_context(_without_proxy())
+            steps.enter_context(without_proxy())
             steps.enter_context(impatient(urlsplit(self._url).path))
             steps.enter_context(isolation.covered(self._variables()))
             self._steps = steps.pop_all()
@@ -243,20 +241,3 @@ def _told(places: Sequence[Place]) -> List[str]:
         )
     ]
     return [f"{', '.join(place.request.fields) or 'no operation'}: {place.where}" for place in exact]
-
-
-@contextmanager
-def _without_proxy() -> Iterator[None]:
-    """Let requests to this machine go there, and not to a proxy that the environment may name."""
-    ours: Dict[str, str] = {}
-    before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
-    if not _PROXIES.isdisjoint(name.lower() for name in os.environ):
-        ours = {name: ",".join(filter(None, (text, LOOPBACK, "localhost"))) for name, text in before.items()}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name, text in ours.items():
-            if os.environ.get(name) == text:
-                os.environ.pop(name)
-                os.environ.update({name: before[name]} if before[name] else {})  # type: ignore[dict-item]

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import threading
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional, Tuple, TypedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
-from pytest_flowsecrets.backend.journal import plain
-from pytest_flowsecrets.backend.outline import Outline, outline, without_own_values
+from pytest_flowsecrets.backend.fault_matching import FaultedOperation, Match, Which, asked_of, check_seconds
+from pytest_flowsecrets.backend.outline import Outline
 from pytest_flowsecrets.backend.wire import HttpFault, Response, write_error, write_fault
 from pytest_flowsecrets.errors import UsageError
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.keys import Caller
     from pytest_flowsecrets.backend.wire import Request
 
-KINDS = ("query", "mutation")
 _TOLD = {
     401: "Unauthorized",
     403: "Forbidden",
@@ -38,33 +37,8 @@ _TOLD = {
 }
 
 
-@dataclass(frozen=True)
-class FaultedOperation:
-    """The operation that a fault's ``when`` is asked about.
-
-    Attributes:
-        kind: ``query`` or ``mutation``.
-        fields: the root fields, in the spelling of the client.
-        query: the document.
-        variables: as they were sent. Here as in the document, null stands for the value that a secret is set to.
-        scope: of the key: ``USER``, ``RUNNER`` or None.
-        tenant_id: the tenant that it is about, or None.
-    """
-
-    kind: str
-    fields: Tuple[str, ...]
-    query: str
-    variables: Mapping[str, Any]
-    scope: Optional[str]
-    tenant_id: Optional[str]
-
-    def __repr__(self) -> str:
-        return f"<{self.kind} {', '.join(self.fields)}>"
-
-
 # What becomes of an operation: carry it out (the argument) or do not, and give a response.
 Act = Callable[["Request", Callable[[], Response]], Response]
-When = Callable[[FaultedOperation], Any]
 
 
 class Fault:
@@ -115,58 +89,13 @@ class Fault:
         return self._act(request, carry_out)
 
 
-class Which(TypedDict, total=False):
-    """The arguments that every fault takes; see ``Faults``."""
-
-    times: Optional[int]
-    on: Optional[str]
-    kind: Optional[str]
-    when: Optional[When]
-    after: float
-
-
-@dataclass(frozen=True)
-class Match:
-    """Which operations a fault is about, and how many of them; see the arguments of ``Faults.status``.
-
-    Raises:
-        UsageError: an argument is wrong.
-    """
-
-    on: Optional[str] = None
-    kind: Optional[str] = None
-    when: Optional[When] = None
-    times: float = 1
-    after: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (self.on is None or (isinstance(self.on, str) and self.on.isidentifier())):
-            raise UsageError(f"on={self.on!r} is no root field; write one such as 'set_secret'")
-        if self.kind not in (None, *KINDS):
-            raise UsageError(f"kind={self.kind!r} is neither 'query' nor 'mutation'")
-        if not (self.when is None or callable(self.when)):
-            raise UsageError("when has to be a function that takes the operation and says whether the fault is for it")
-        if self.times != math.inf and (type(self.times) is not int or self.times < 1):
-            raise UsageError(f"times={self.times!r} is no number from 1 on; None is for ever")
-        _seconds("after", self.after)
-
-    def __str__(self) -> str:
-        parts = [self.kind or "", self.on or "", "that `when` picks" if self.when else ""]
-        return "on " + (" ".join(part for part in parts if part) or "any operation")
-
-    def fits(self, asked: FaultedOperation) -> bool:
-        """Whether this is one of them."""
-        named = self.on is None or plain(self.on) in map(plain, asked.fields)
-        return named and self.kind in (None, asked.kind) and (self.when is None or bool(self.when(asked)))
-
-
 class Faults:
     """The faults of one API, in the order in which they were added.
 
     Every method that adds one takes, by keyword:
 
     - ``times``: how many operations it answers (1); None for ever;
-    - ``on``: only operations with this root field, such as ``"set_secret"``, in either spelling;
+    - ``on``: only operations with this root field, such as ``"set_secret"``, in either spelling; one that the API has;
     - ``kind``: only a ``"query"``, or only a ``"mutation"``;
     - ``when``: only operations for which this function is true; it is given a ``FaultedOperation``;
     - ``after``: seconds to wait before.
@@ -174,7 +103,8 @@ class Faults:
     All raise UsageError at once if an argument is wrong.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, backend: str) -> None:
+        self._backend = backend
         self._lock = threading.Lock()
         self._faults: List[Fault] = []
 
@@ -217,7 +147,7 @@ class Faults:
             raise UsageError(f"status={status!r} is no error of HTTP: those are 400 to 599")
         headers: Tuple[Tuple[str, str], ...] = ()
         if retry_after is not None:
-            _seconds("retry_after", retry_after)
+            check_seconds("retry_after", retry_after)
             headers = (("Retry-After", str(math.ceil(retry_after))),)
         fault = HttpFault(status, _TOLD.get(status, f"HTTP {status}"), headers)
         return self._add(f"HTTP {status}", lambda request, _: write_fault(request, fault), which)
@@ -232,7 +162,7 @@ class Faults:
 
     def delay(self, seconds: float, **which: Unpack[Which]) -> Fault:
         """The right answer, ``seconds`` later."""
-        _seconds("seconds", seconds)
+        check_seconds("seconds", seconds)
         return self._add(f"delay of {seconds:g} s", lambda _, carry_out: carry_out(), {**which, "after": seconds})
 
     def cut(self, where: str = "before", *, carried_out: bool = True, **which: Unpack[Which]) -> Fault:
@@ -258,7 +188,9 @@ class Faults:
         if unknown:
             raise UsageError(f"a fault takes no {unknown[0]}: it takes {', '.join(Which.__annotations__)}")
         times = which.get("times", 1)
-        fault = Fault(self, told, act, Match(**{**which, "times": math.inf if times is None else times}))
+        match = Match(**{**which, "times": math.inf if times is None else times})
+        match.check_field(self._backend)
+        fault = Fault(self, told, act, match)
         with self._lock:
             self._faults.append(fault)
         return fault
@@ -287,7 +219,7 @@ class Faults:
         """The fault that answers an operation, if there is one, which then counts as used."""
         if not self._faults:
             return None, Outline("", ())
-        asked = _asked(operation, caller)
+        asked = asked_of(operation, caller)
         with self._lock:
             fault = next(filter(None, (fault.answering(asked) for fault in self._faults)), None)
             if fault is not None:
@@ -297,17 +229,5 @@ class Faults:
         return fault, Outline(asked.kind, asked.fields)
 
 
-def _asked(operation: Operation, caller: Optional[Caller]) -> FaultedOperation:
-    kind, fields = outline(operation.query, operation.name)
-    query, variables = without_own_values(operation.query, operation.variables)
-    scope, tenant_id = (caller.scope, caller.tenant_id) if caller else (None, None)
-    return FaultedOperation(kind, fields, query, variables, scope, tenant_id)
-
-
 def _with_body(request: Request, body: bytes) -> Response:
     return replace(write_fault(request, HttpFault(200, "")), body=body)
-
-
-def _seconds(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise UsageError(f"{name}={value!r} is no number of seconds")

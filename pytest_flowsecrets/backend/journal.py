@@ -26,7 +26,7 @@ from typing import (
     overload,
 )
 
-from pytest_flowsecrets.backend.outline import masked_document, masked_variables, without_own_values
+from pytest_flowsecrets.backend.outline import OwnValues, own_values, shown
 from pytest_flowsecrets.backend.sent import pieces
 
 if TYPE_CHECKING:
@@ -150,6 +150,8 @@ class Journal:
         fault: str = "",
     ) -> None:
         """Record a request, with what is known of it: a request that is no GraphQL has neither operation nor caller."""
+        own = own_values(operation.query) if operation else None
+        query, variables = shown(operation.query, operation.variables, own) if operation else ("", {})
         record = RecordedRequest(
             at,
             kind,
@@ -160,11 +162,11 @@ class Journal:
             status,
             codes,
             operation.name if operation else None,
-            masked_document(operation.query) if operation else "",
-            masked_variables(operation.variables) if operation else {},
+            query,
+            variables,
             fault,
         )
-        sent = _without_own_values(request, operation)
+        sent = _without_own_values(request, operation, own)
         with self._lock:
             forgotten = len(self._records) == self._records.maxlen
             self._records.append(record)
@@ -196,13 +198,14 @@ def plain(field: str) -> str:
     return field.replace("_", "").lower()
 
 
-def _without_own_values(request: Request, operation: Optional[Operation]) -> bytes:
+def _without_own_values(request: Request, operation: Optional[Operation], own: Optional[OwnValues]) -> bytes:
     """The body to keep, with all that clients of Prefect do not send; for a GET the parameters."""
     if operation is None:
         return request.body or request.query.encode()
-    query, variables = without_own_values(operation.query, operation.variables)
-    if query is operation.query and variables is operation.variables and request.body:
+    if own is None and request.body:
         return request.body
+    query, variables = operation.query, operation.variables
+    query, variables = own.taken_out(query, variables) if own else (query, variables)
     rest = json.loads(request.body) if request.body else {}
     return json.dumps({**rest, "query": query, "variables": variables, "operationName": operation.name}).encode()
 

@@ -124,7 +124,7 @@ class Keyring:
 
     def revoke_text(self, text: str) -> bool:
         """As ``revoke``, by the key itself."""
-        key = self._find(text)
+        key = self._find(text) if isinstance(text, str) else None
         return key is not None and self.revoke(key.id)
 
     def admit(self, user_id: str, tenant_id: str) -> None:

@@ -1,9 +1,13 @@
-"""What a document asks for, and a request without the values that it may rightly hold: those of secret mutations."""
+"""What a document asks for, and a request without the values that it may rightly hold: those of secret mutations.
+
+Of a document that is no GraphQL nobody could say which part would have been a secret's value. If it speaks of setting
+one it is shown by its length; it is kept as it is, as something that was received.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Container, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 if TYPE_CHECKING:
     from graphql import Node, ValueNode
@@ -66,12 +70,17 @@ def _mask_of_literal(found: re.Match[str]) -> str:
     return "#" if found.lastgroup == "comment" else "0"
 
 
-def masked_variables(variables: Any) -> Dict[str, Any]:
-    """Variables by type and length. Their names and those of an input's fields are kept; what is below is data."""
+def masked_variables(variables: Any, whole: Container[str] = ()) -> Dict[str, Any]:
+    """Variables by type and length. Their names and those of an input's fields are kept; what is below is data.
+
+    Of those in ``whole``, which are a secret's value, the names in them are data, too.
+    """
     if not isinstance(variables, Mapping):
         return {}
     return {
-        name: {key: _mask(inner) for key, inner in value.items()} if isinstance(value, dict) else _mask(value)
+        name: {key: _mask(inner) for key, inner in value.items()}
+        if isinstance(value, dict) and name not in whole
+        else _mask(value)
         for name, value in variables.items()
     }
 
@@ -86,51 +95,79 @@ def _mask(value: Any) -> Optional[str]:
 # -- secret mutations --------------------------------------------------------------------------------------------------
 
 
-def without_own_values(query: str, variables: Mapping[str, Any]) -> Tuple[str, Mapping[str, Any]]:
-    """Document and variables, with null instead of each value that a ``set_secret`` is given.
+def shown(query: str, variables: Mapping[str, Any], own: Optional[OwnValues]) -> Tuple[str, Dict[str, Any]]:
+    """Document and variables masked; of a document that nobody can read its length, if it would set a secret."""
+    if own is not None:
+        return masked_document(own.cut_from(query, masks=True)), masked_variables(variables, own.whole)
+    if sets_secrets(query):
+        return f"<document of length {len(query)}>", {name: _mask(value) for name, value in variables.items()}
+    return masked_document(query), masked_variables(variables)
 
-    A value that is used at another place too stays there. What is no GraphQL is given back as it is: nobody could say
-    which part of it would have been a secret's value.
-    """
-    if not _SETS.search(query):
-        return query, variables
+
+def sets_secrets(query: str) -> bool:
+    """Whether a document may set a secret."""
+    return _SETS.search(query) is not None
+
+
+def own_values(query: str) -> Optional[OwnValues]:
+    """Where in a document secrets are set; None if they are not, or if nobody can read it."""
+    if not sets_secrets(query):
+        return None
     from graphql import GraphQLError, parse
 
     try:
         document = parse(query)
     except (GraphQLError, RecursionError):
-        return query, variables
-    own = _OwnValues()
+        return None
+    own = OwnValues()
     own.look(document)
-    return own.cut_from(query), own.taken_from(variables)
+    return own
 
 
-class _OwnValues:
-    """Where in a request the values of secret mutations stand."""
+class OwnValues:
+    """Where in a request the values of secret mutations stand; not one that is used at another place too."""
 
     def __init__(self) -> None:
         self._literals: List[Tuple[int, int]] = []
-        self._whole: Set[str] = set()  # variables that are such a value
+        self._variables: List[Tuple[int, int, str]] = []  # that stand alone for a value
+        self._declared: Set[str] = set()
+        self.whole: Set[str] = set()  # variables that are such a value
         self._inputs: Set[str] = set()  # variables whose field `value` is one
         self._elsewhere: Set[str] = set()  # variables that are used for something else as well
         self._defaults: Dict[str, ValueNode] = {}
 
     def look(self, document: Node) -> None:
+        """Find them."""
         self._walk(document)
         for name, default in self._defaults.items():
-            if name in self._whole - self._elsewhere:
+            if name in self.whole - self._elsewhere:
                 self._cut(default)
             elif name in self._inputs - self._elsewhere:
                 self._input(default)
 
-    def cut_from(self, query: str) -> str:
-        for start, end in sorted(self._literals, reverse=True):
-            query = f"{query[:start]}null{query[end:]}"
+    def __contains__(self, position: object) -> bool:
+        """Whether a place of the document is within a value; a variable is one if nobody has declared it."""
+        within = self._literals + self._unknown()
+        return isinstance(position, int) and any(start <= position < end for start, end in within)
+
+    def _unknown(self) -> List[Tuple[int, int]]:
+        return [(start, end) for start, end, name in self._variables if name not in self._declared]
+
+    def taken_out(self, query: str, variables: Mapping[str, Any]) -> Tuple[str, Mapping[str, Any]]:
+        """Document and variables, with null instead of each value."""
+        return self.cut_from(query), self.taken_from(variables)
+
+    def cut_from(self, query: str, *, masks: bool = False) -> str:
+        """The document without the values; or with texts left, for `masked_document`, and all other values as null."""
+        for start, end in sorted(self._literals + (self._unknown() if masks else []), reverse=True):
+            if not (masks and query[start] == '"'):
+                query = f"{query[:start]}null{query[end:]}"
         return query
 
     def taken_from(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The variables without the values."""
         taken = dict(variables)
-        for name in self._whole & set(taken) - self._elsewhere:
+        for name in self.whole & set(taken) - self._elsewhere:
             taken[name] = None
         for name in self._inputs & set(taken) - self._elsewhere:
             if isinstance(taken[name], dict) and "value" in taken[name]:
@@ -144,6 +181,7 @@ class _OwnValues:
         elif node.kind == "variable":
             self._elsewhere.add(node.name.value)  # type: ignore[attr-defined]
         elif node.kind == "variable_definition":
+            self._declared.add(node.variable.name.value)  # type: ignore[attr-defined]
             if node.default_value is not None:  # type: ignore[attr-defined]
                 self._defaults[node.variable.name.value] = node.default_value  # type: ignore[attr-defined]
         else:
@@ -160,7 +198,8 @@ class _OwnValues:
     def _cut(self, node: Any) -> None:
         """A value, whatever it is made of."""
         if node.kind == "variable":
-            self._whole.add(node.name.value)
+            self.whole.add(node.name.value)
+            self._variables.append((node.loc.start, node.loc.end, node.name.value))
             return
         if node.kind in ("list_value", "object_value"):
             for child in _children(node):
@@ -169,7 +208,7 @@ class _OwnValues:
 
     def _cut_variables(self, node: Any) -> None:
         if node.kind == "variable":
-            self._whole.add(node.name.value)
+            self.whole.add(node.name.value)
         for child in _children(node):
             self._cut_variables(child)
 

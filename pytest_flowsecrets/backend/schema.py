@@ -42,6 +42,17 @@ def schema(backend: str) -> GraphQLSchema:
     return built
 
 
+def root_fields(backend: str) -> Dict[str, str]:
+    """What operations can begin with, those of introspection too, and whether that is a query or a mutation.
+
+    ``__typename`` is both. Names with underscores come last, so that they win where spellings do not count.
+    """
+    found = {"__schema": "query", "__type": "query", "__typename": ""}
+    for kind in ("query", "mutation"):
+        found.update(dict.fromkeys(_fields(schema(backend), kind.capitalize()), kind))
+    return dict(sorted(found.items(), key=lambda pair: pair[0].islower()))
+
+
 def text_of(backend: str) -> Tuple[str, Dict[str, str]]:
     """The schema's text, and the names in camelCase with what they stand for."""
     written = "\n".join(_file(name) for name in ("schema.graphql", f"schema_{backend}.graphql"))

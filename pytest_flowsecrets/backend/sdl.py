@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 COMPARED = {"String", "Int", "Boolean", "uuid", "timestamptz", "interval", "jsonb"}
 _OPERATORS = "_eq: {0} _neq: {0} _gt: {0} _gte: {0} _lt: {0} _lte: {0} _in: [{0}!] _nin: [{0}!] _is_null: Boolean"
 _MORE = {
-    "String": "_like: String _nlike: String _ilike: String _nilike: String _similar: String _nsimilar: String",
+    "String": "_like: String _nlike: String _ilike: String _nilike: String",
     "jsonb": "_contains: jsonb _contained_in: jsonb _has_key: String _has_keys_any: [String!] _has_keys_all: [String!]",
 }
 _LISTED = "(where: {0}_bool_exp, order_by: [{0}_order_by!], limit: Int, offset: Int, distinct_on: [{0}_select_column!])"

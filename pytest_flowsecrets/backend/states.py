@@ -1,8 +1,8 @@
 """How the states of flow runs and task runs change, and which runs wait for an agent.
 
-A run's version counts its states. A client that sends the version it knows is refused if the run has moved on since
-(``VERSION_LOCKING_ERROR``), so that of two agents or processes one goes on; clients of 0.12 and later send it only
-where it matters, for Submitted and Running.
+A run's version counts its states. Where version locking is turned on for the flow, a client that sends the version it
+knows is refused if the run has moved on since (``VERSION_LOCKING_ERROR``), so that of two agents or processes one goes
+on; clients of 0.12 and later send it only where it matters, for Submitted and Running.
 """
 
 from __future__ import annotations
@@ -128,10 +128,10 @@ def _titled(table: str) -> str:
 
 
 def _locks(store: Store, table: str, run: Row) -> bool:
-    """Version locking can be turned off in the settings of a flow, as in Cloud."""
+    """Version locking is turned on in the settings of a flow; Prefect's documentation calls it opt-in."""
     flow_run = run if table == "flow_run" else store.get("flow_run", run["flow_run_id"])
     flow = store.get("flow", flow_run["flow_id"]) if flow_run else None
-    return flow is None or (flow["settings"] or {}).get("version_locking_enabled", True) is not False
+    return flow is not None and (flow["settings"] or {}).get("version_locking_enabled") is True
 
 
 def _require_running(store: Store, task_run: Row) -> None:

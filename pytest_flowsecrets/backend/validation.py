@@ -216,7 +216,8 @@ def _faults_of_fields(type_: GraphQLInputObjectType, value: Any, at: str) -> Ite
         elif is_required_input_field(field):
             yield f"'{at}'; Field '{name}' of required type '{field.type}' was not provided."
     for name in value.keys() - type_.fields.keys():
-        yield f"'{at}'; Field '{name}' is not defined by type '{type_}'."
+        told = name if re.fullmatch(r"\w{1,100}", name) else "…"
+        yield f"'{at}'; Field '{told}' is not defined by type '{type_}'."
 
 
 def _accepts(type_: Any, value: Any) -> bool:

@@ -227,7 +227,9 @@ def _texts(name: str, value: Any) -> Tuple[bytes, bytes]:
     try:
         plain = json.dumps(value, allow_nan=False)
         canonical = json.dumps(value, allow_nan=False, sort_keys=True, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError):
+    except RecursionError:
+        kind = "what is nested so deeply"
+    except (TypeError, ValueError):
         kind = type(value).__name__ + (" that holds something else" if isinstance(value, (list, tuple, dict)) else "")
     else:
         return plain.encode(), canonical.encode()

@@ -205,6 +205,16 @@ def test_deep_json(team):
     assert bool(answer.errors) == (team.ask("{ key_value { key } }") == {"key_value": []})
 
 
+def test_a_condition_that_is_too_deep(team):
+    """Is told so, by the resolver too."""
+    team.run()
+    deep = []
+    for _ in range(5_000):
+        deep = [deep]
+    error = team.refused("query($j: jsonb) { flow_run(where: {context: {_eq: $j}}) { id } }", {"j": deep})
+    assert error["message"] == "The operation is nested too deeply"
+
+
 @pytest.mark.parametrize(
     "mutation",
     [
@@ -322,6 +332,36 @@ def test_the_type_or_the_field_is_named(team, document, message):
     """Whichever graphql-core has found it."""
     (error,) = team.execute(document % "sekret").errors
     assert error["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("{sekret: 1, sekret: 2}", "There can be only one input field named '…'."),
+        ("{a: [{b: 1, c: {sekret: 1, sekret: 2}}]}", "There can be only one input field named '…'."),
+        ("$sekret", "Variable '…' is not defined."),
+        ("[1, {a: $sekret}]", "Variable '…' is not defined."),
+    ],
+)
+def test_names_within_a_value(team, value, message):
+    """Are part of the secret, and not told; those beside it are."""
+    (error,) = team.execute('mutation { set_secret(input: {name: "n", value: %s}) { success } }' % value).errors
+    assert error["message"] == message
+    assert error["locations"]
+    (error,) = team.execute("mutation { set_secret(input: {name: $who, value: 1}) { success } }").errors
+    assert error["message"] == "Variable '$who' is not defined."
+    (error,) = team.execute("mutation($v: Int) { set_secret(input: {name: 1, value: $v}) { success } }").errors[1:]
+    assert error["message"] == "Variable '$v' of type 'Int' used in position expecting type 'JSON'."
+    (error,) = team.execute("{ flow(where: {name: {_eq: $who}}) { id } }").errors
+    assert error["message"] == "Variable '$who' is not defined."
+
+
+@pytest.mark.parametrize("name", [SECRET, "a'b", "x" * 1_000, ""])
+def test_a_key_that_is_no_name_of_graphql(team, name):
+    """Is no field that somebody has misspelt, so it is not told."""
+    document = "mutation($input: set_secret_input!) { set_secret(input: $input) { success } }"
+    error = team.refused(document, {"input": {"name": "n", "value": 1, name: 1}})
+    assert error["message"].endswith("at 'input'; Field '…' is not defined by type 'set_secret_input'.")
 
 
 def test_what_graphql_core_says_otherwise_is_not_told():

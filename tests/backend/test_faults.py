@@ -281,6 +281,14 @@ WRONG = {
     "where='after'": lambda faults: faults.cut("after"),
     "on='set secret'": lambda faults: faults.status(500, on="set secret"),
     "on=1": lambda faults: faults.status(500, on=1),
+    "on='set_secrets' is no root field of Prefect Cloud: near ones are set_secret": lambda faults: faults.status(
+        500, on="set_secrets"
+    ),
+    "on='setSecert' is no root field of Prefect Cloud: near ones are set_secret": lambda faults: faults.status(
+        500, on="setSecert"
+    ),
+    "on='zzz' is no root field of Prefect Cloud: take one of": lambda faults: faults.status(500, on="zzz"),
+    "on='set_secret' is a mutation, so kind='query'": lambda faults: faults.status(500, on="set_secret", kind="query"),
     "kind='subscription'": lambda faults: faults.status(500, kind="subscription"),
     "when has to be a function": lambda faults: faults.status(500, when="now"),
     "times=0": lambda faults: faults.status(500, times=0),
@@ -293,11 +301,45 @@ WRONG = {
 @pytest.mark.parametrize("told", WRONG)
 def test_wrong_arguments(told):
     """UsageError when the fault is made, in one line that says what was wrong; nothing is added."""
-    faults = Faults()
+    faults = Faults("cloud")
     with pytest.raises(UsageError, match=re.escape(told)) as refusal:
         WRONG[told](faults)
     assert "\n" not in str(refusal.value)
     assert len(faults) == 0
+
+
+def test_hits_show_no_secret():
+    """Neither where a secret is set, nor where the document that would have set it cannot be read."""
+    world = World("cloud")
+    url = server.mount(world)
+    world.faults.status(500, times=None)
+    given = {"input": {"name": "n", "value": "hunter2"}}
+    for query in (
+        SET,
+        SET + "}",
+        'mutation { set_secret(input: {value: "hunter2"',
+        "mutation { setSecret(input: {value: hunter2}) {x} }",
+    ):
+        assert ask(url, {"query": query, "variables": given}).status == 500
+    (fault,) = world.faults
+    hits = fault.hits
+    server.unmount(world)
+    assert len(hits) == 4
+    assert "hunter2" not in repr([vars(asked) for asked in (*hits[:3],)]) + hits[3].query
+    assert hits[0].variables == {"input": {"name": "n", "value": None}}
+    assert hits[1].query == f"<document of length {len(SET) + 1}>"
+
+
+def test_every_root_field_can_fail():
+    """Those of both spellings, those of introspection, and only those of the backend."""
+    cloud, server_ = Faults("cloud"), Faults("server")
+    for name in ("set_secret", "setSecret", "createAPIToken", "flow_run_by_pk", "__schema", "__typename"):
+        cloud.status(500, on=name)
+    cloud.status(500, on="__typename", kind="mutation")
+    server_.status(500, on="create_tenant", kind="mutation")
+    with pytest.raises(UsageError, match="on='set_secret' is no root field of Prefect Server"):
+        server_.status(500, on="set_secret")
+    assert (len(cloud), len(server_)) == (7, 1)
 
 
 # -- the real clients --------------------------------------------------------------------------------------------------

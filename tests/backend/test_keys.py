@@ -61,6 +61,8 @@ def test_a_revoked_key(ring):
     assert ring.revoke(issued.id) is True
     assert ring.revoke(issued.id) is False
     assert ring.revoke_text(issued.key) is False
+    for nothing in (None, 5, b"x", [issued.key]):
+        assert ring.revoke_text(nothing) is False
     with pytest.raises(Unauthenticated):
         ring.caller(headers(issued.key))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flowsecrets.backend.outline import masked_document, masked_variables, outline, without_own_values
+from pytest_flowsecrets.backend.outline import masked_document, masked_variables, outline, own_values, shown
 
 V = "ghp_secret"
 
@@ -122,6 +122,11 @@ KEPT = [
 ]
 
 
+def without_own_values(query, variables):
+    own = own_values(query)
+    return own.taken_out(query, variables) if own else (query, variables)
+
+
 @pytest.mark.parametrize(("sent", "left"), OWN)
 def test_without_own_values(sent, left):
     """What a secret is set to is null, in literals, variables, defaults and parts of them."""
@@ -133,3 +138,41 @@ def test_without_own_values(sent, left):
 def test_what_stays(query, variables):
     """Nothing else is taken out: that would hide a leak."""
     assert without_own_values(query, variables) == (query, variables)
+
+
+@pytest.mark.parametrize(
+    ("sent", "masked"),
+    [
+        (
+            ('mutation { set_secret(input: {name: "n", value: ghp_secret}) { success } }', {}),
+            ('mutation { set_secret(input: {name: "<str of length 1>", value: null}) { success } }', {}),
+        ),
+        (
+            ("mutation { set_secret(input: {value: {ghp_secret: [1, $ghp_secret]}}) { success } }", {"ghp_secret": 1}),
+            ("mutation { set_secret(input: {value: null}) { success } }", {"ghp_secret": "<int>"}),
+        ),
+        (
+            ("mutation { set_secret(input: {value: $ghp_secret}) { success } }", {}),
+            ("mutation { set_secret(input: {value: null}) { success } }", {}),
+        ),
+        (
+            ("mutation($v: JSON) { set_secret(input: {value: $v}) { success } }", {"v": {V: 1}, "w": {"a": 1}}),
+            (
+                "mutation($v: JSON) { set_secret(input: {value: $v}) { success } }",
+                {"v": "<dict of length 1>", "w": {"a": "<int>"}},
+            ),
+        ),
+        (
+            ("mutation { set_secret(input: {value: ghp_secret", {"v": {V: V}}),
+            ("<document of length 47>", {"v": "<dict of length 1>"}),
+        ),
+        (
+            ("{ project(name: RED) { id } }", {"v": {"a": V}}),
+            ("{ project(name: RED) { id } }", {"v": {"a": "<str of length 10>"}}),
+        ),
+    ],
+)
+def test_what_is_shown(sent, masked):
+    """Names, but for those within a secret's value: a value may be written as a name, and have names in it."""
+    query, variables = sent
+    assert shown(query, variables, own_values(query)) == masked

@@ -13,10 +13,11 @@ import subprocess
 import sys
 import threading
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
-from pytest_flowsecrets.backend import connection, server
+from pytest_flowsecrets.backend import connection, incoming, server
 from pytest_flowsecrets.backend.connection import MAX_BODY, MAX_LINE
 from pytest_flowsecrets.backend.server import Server
 from pytest_flowsecrets.backend.wire import HttpFault, Response, write_fault
@@ -165,6 +166,21 @@ def test_other_hosts(url, world, host):
     assert reply.message == "this server answers to 127.0.0.1 and localhost only"
 
 
+@pytest.mark.parametrize("place", ["http://127.0.0.1:1", "HTTP://localhost", "https://localhost:8080"])
+def test_a_target_with_scheme_and_host(url, world, place):
+    """As clients of a proxy send it, and as every server of HTTP/1.1 has to take it."""
+    path = urlsplit(url).path
+    assert ask(url, OK, path=place + path, more="?x=1").status == 200
+    assert [(request.path, request.query) for request in world.asked] == [(path, "x=1")]
+
+
+@pytest.mark.parametrize("place", ["http://evil.example", "http://evil@127.0.0.1", "http://[::1]", "http://"])
+def test_a_target_with_another_host(url, world, place):
+    """Is refused as such a Host header is, whatever that says."""
+    assert ask(url, OK, path=place + urlsplit(url).path).status == 421
+    assert world.asked == []
+
+
 @pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: localhost\r\n"])
 def test_no_host_and_two(url, hosts):
     """Neither is HTTP/1.1."""
@@ -246,6 +262,36 @@ def test_malformed(url, world, case):
     assert world.asked == []
 
 
+def test_an_empty_line_before_a_request(url, world):
+    """Is passed over, as HTTP/1.1 asks for; two are none of HTTP."""
+    with Line(url) as line:
+        line.send(b"\r\n" + line.request(OK))
+        assert line.reply().status == 200
+        line.send(b"\r\n\r\n" + line.request(OK))
+        assert line.closed()
+    assert len(world.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data; boundary=x", "multipart/form-data", "multipart/mixed; boundary="]
+)
+def test_multipart(url, world, kind):
+    """Is a type like any other, which the world refuses; a malformed header is one here, too."""
+    assert ask(url, OK, content_type=kind).status == 200
+    with Line(url) as line:
+        line.send(line.request(OK, content_type=kind).replace(b"Host:", b"X-Odd : y\r\nHost:"))
+        assert line.reply().status == 400
+    assert len(world.asked) == 1
+
+
+def test_many_small_chunks(url, world):
+    """Make one body."""
+    with Line(url) as line:
+        line.send(CHUNKED.replace(b"%s", line.path.encode()) + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n")
+        assert line.reply().status == 200
+    assert world.asked[0].body == b"x" * 50_000
+
+
 @pytest.mark.parametrize("body", [b"abc", CHUNKED])
 def test_truncated_bodies(url, world, body):
     """A client that stops sending is told so, if it still listens; nothing was done."""
@@ -291,8 +337,8 @@ def test_a_fault_of_the_world(url, caplog):
 
 def test_slow_clients(url, monkeypatch):
     """A request that drips in is given up after its time, a silent connection is closed, and others do not wait."""
-    monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.3)
-    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(incoming, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(incoming, "IDLE_SECONDS", 0.3)
     with Line(url) as slow, Line(url) as silent, Line(url) as other:
         request = slow.request(OK)
         slow.send(request[:40])
@@ -307,7 +353,7 @@ def test_slow_clients(url, monkeypatch):
 
 def test_clients_that_do_not_read(url, world, monkeypatch):
     """They are given up too."""
-    monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(incoming, "REQUEST_SECONDS", 0.3)
     monkeypatch.setattr(world, "answer", lambda _: Response(200, (), b"x" * 50_000_000))
     with Line(url) as line:
         line.send(line.request(OK))
@@ -438,7 +484,7 @@ def test_a_killed_process_leaves_nothing(number):
     """Its port is free at once, though it had a forked child that lives on."""
     process, url = run(
         "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "os.fork() or print(os.getpid(), flush=True); time.sleep(60)"
+        "child = os.fork(); child and print(child, flush=True); time.sleep(60)"  # the parent says it: it is past forking
     )
     child = int(process.stdout.readline())
     try:

@@ -107,7 +107,7 @@ def test_values_that_are_nested_too_deeply(vault):
     deep = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(BadInput, match=r"not list that holds something else$"):
+    with pytest.raises(BadInput, match=r"not what is nested so deeply$"):
         vault.put("team", "X", deep)
 
 

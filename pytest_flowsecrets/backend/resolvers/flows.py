@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, List, Mapping, Optional
 
 from pytest_flowsecrets.backend.registration import checked_flow, core_version, register, unpacked
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
+from pytest_flowsecrets.backend.resolvers.flow_settings import DEFAULTS
 from pytest_flowsecrets.backend.scheduling import add_scheduled_runs
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.store import Row
 
 _SERVERS = "default"  # the project of flows that are registered without one
-_SETTINGS = {"heartbeat_enabled": True, "lazarus_enabled": True, "version_locking_enabled": True}
 
 
 @mutation
@@ -135,7 +135,7 @@ def _add(call: Call, project: Row, group_id: str, serialized: Mapping[str, Any],
     groups = call.store.linked("flow_group", "tenant_id", tenant_id)
     group = next((row for row in groups if row["name"] == group_id), None)
     if group is None:
-        group = call.store.add("flow_group", tenant_id=tenant_id, name=group_id, settings=_SETTINGS)
+        group = call.store.add("flow_group", tenant_id=tenant_id, name=group_id, settings=DEFAULTS)
     on = bool(given.get("set_schedule_active")) and serialized.get("schedule") is not None
     return call.store.add(
         "flow",

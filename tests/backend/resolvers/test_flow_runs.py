@@ -231,8 +231,9 @@ def test_a_clock_that_was_moved_back(team, clock):
 
 
 def test_a_run_that_has_moved_on_is_locked(team):
-    """For the client that knows an older version of it; for one that does not say, it is not."""
+    """For the client that knows an older version of it, once its flow is locked; for one that does not say, it is not."""
     run = team.run()
+    team.do("enable_flow_version_lock", "success", flow_id=team.one("flow { id }")["id"])
     team.state(run, "Submitted", version=1)
     answer = team.execute(
         "mutation($input: set_flow_run_states_input!) { set_flow_run_states(input: $input) { states { id } } }",
@@ -246,19 +247,22 @@ def test_a_run_that_has_moved_on_is_locked(team):
     assert team.one("flow_run { version }") == {"version": 4}
 
 
-def test_version_locking_can_be_turned_off(team):
-    """In the settings of a flow, as in Cloud."""
-    run = team.run()
-    team.store.change("flow", team.one("flow { id }")["id"], settings={"version_locking_enabled": False})
+def test_version_locking_is_opt_in(team):
+    """Off, as Prefect's documentation has it, until it is turned on for all versions of a flow; and off again."""
+    run, flow = team.run(), team.one("flow { id }")["id"]
     team.state(run, "Running", version=77)
     task_run = team.ask("{ task_run(limit: 1) { id } }")["task_run"][0]["id"]
     team.state(task_run, "Running", version=77, table="task_run")
-    team.store.change("flow", team.one("flow { id }")["id"], settings=None)
+    team.do("enable_flow_version_lock", "success", flow_id=flow)
     assert team.cannot(
         "set_task_run_states",
         "states { id }",
         states=[{"task_run_id": task_run, "version": 77, "state": {"type": "Failed"}}],
     )["extensions"] == {"code": "VERSION_LOCKING_ERROR"}
+    team.do("disable_flow_version_lock", "success", flow_id=flow)
+    team.state(task_run, "Failed", version=77, table="task_run")
+    team.store.change("flow", flow, settings=None)
+    team.state(run, "Failed", version=77)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_flow_is_stored_with_tasks_and_edges(team):
         "archived": False,
         "core_version": "1.4.0",
         "parameters": [{"name": "p"}],
-        "settings": {"heartbeat_enabled": True, "lazarus_enabled": True, "version_locking_enabled": True},
+        "settings": {"heartbeat_enabled": True, "lazarus_enabled": True, "version_locking_enabled": False},
         "storage": {"type": "Module", "__version__": "1.4.0"},
         "environment": None,
         "run_config": None,

@@ -74,6 +74,7 @@ def test_states_of_task_runs(team, run):
         "state_result": {"location": "x"},
         "states": [{"state": kind} for kind in ("Pending", "Running", "Success")],
     }
+    team.do("enable_flow_version_lock", "success", flow_id=team.one("flow { id }")["id"])
     locked = team.cannot(
         "set_task_run_states", "states { id }", states=[{"task_run_id": task_run, "version": 1, "state": state}]
     )
