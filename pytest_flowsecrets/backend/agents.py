@@ -17,7 +17,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, List, NamedTuple, Tuple
 
 from pytest_flowsecrets.errors import AgentFailed, UsageError
-from pytest_flowsecrets.routes import agents, drivers
+from pytest_flowsecrets.routes import drivers, refusals
 from pytest_flowsecrets.routes.model import Written
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Agent(NamedTuple):
         finally:
             del self.made.deploy_flow
         if run_id in refused:
-            told = agents.told(refused[run_id])
+            told = refusals.told(refused[run_id])
             raise UsageError(f"the {self.kind} agent cannot deploy the flow run: {told}") from None
         if run_id not in deployed:
             raise AgentFailed(self.kind, "it was not given the flow run")

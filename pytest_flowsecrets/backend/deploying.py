@@ -114,7 +114,7 @@ def started(api: FakeApi, env: Optional[Mapping[str, str]], labels: Sequence[str
     from pytest_flowsecrets.backend.agent_process import AgentProcess
 
     require("local", api.isolation.require_prefect(f"{type(api).__name__}.agent()").version)
-    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+    if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
         raise UsageError("labels is a list of texts")
     given = texts_of("env", env)
     with api.isolation.covered(api.agent_variables()):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Tuple, Union
 
 from pytest_flowsecrets.backend import deploying
@@ -20,12 +21,12 @@ from pytest_flowsecrets.backend.deploying import Deployment
 from pytest_flowsecrets.backend.flow_run import FlowRun, Watch, told
 from pytest_flowsecrets.errors import FlowRunTimeout, UsageError
 from pytest_flowsecrets.routes import agents, kubernetes, manifests, shapes
+from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.request import texts_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.fake_api import FakeApi
     from pytest_flowsecrets.backend.processes import Processes
-    from pytest_flowsecrets.routes.cluster import ClusterSecrets
     from pytest_flowsecrets.routes.environment import FlowEnvironment
 
 PROJECT = "pytest-flowsecrets"
@@ -97,6 +98,10 @@ def _require_plain(order: Order) -> None:
     texts_of("agent_env", order.agent_env)
     if not isinstance(order.timeout, (int, float)):
         raise UsageError(f"timeout is a number of seconds, not a {type(order.timeout).__name__}")
+    if not 0 < order.timeout <= TIMEOUT_MAX:
+        raise UsageError(f"timeout is a number of seconds from 0 to {TIMEOUT_MAX:.0f}")
+    if not isinstance(order.cluster_secrets, (ClusterSecrets, type(None))):
+        raise UsageError(f"cluster_secrets is a ClusterSecrets, not a {type(order.cluster_secrets).__name__}")
     for what, given in (("parameters", order.parameters), ("context", order.context)):
         if not isinstance(given, (Mapping, type(None))):
             raise UsageError(f"{what} is a mapping of names to values, not a {type(given).__name__}")

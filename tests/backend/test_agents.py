@@ -195,6 +195,6 @@ def test_what_an_agent_that_is_a_process_refuses(flow):
         with pytest.raises(AgentFailed, match="its process has ended with exit status -9"):
             other.run(flow, agent=agent)
         agent.close()
-        for given in ({"env": {"A": 424242}}, {"labels": "here"}, {"labels": [1]}):
+        for given in ({"env": {"A": 424242}}, {"labels": "here"}, {"labels": [1]}, {"labels": None}):
             with pytest.raises(UsageError, match=r"^(env: 'A' is a int|labels is a list of texts)"):
                 other.agent(**given)

@@ -207,7 +207,7 @@ def test_what_is_asked_wrongly():
                 cloud.run("flow")
             return
         from prefect import Flow
-        from prefect.run_configs import DockerRun
+        from prefect.run_configs import DockerRun, LocalRun
 
         flow = Flow("empty")
         with pytest.raises(
@@ -227,6 +227,10 @@ def test_what_is_asked_wrongly():
             ({"context": {"a": object()}}, "context: something in it is no JSON"),
             ({"agent": "kubernetes", "in_process": True}, "a run in_process has no kubernetes agent: leave out one"),
             ({"timeout": "424242"}, "timeout is a number of seconds, not a str"),
+            *[({"timeout": wrong}, "timeout is a number of seconds from 0 to ") for wrong in (0, float("nan"), 10**400)],
+            ({"cluster_secrets": {"a": "424242"}}, "cluster_secrets is a ClusterSecrets, not a dict"),
+            ({"agent": ["424242"]}, "agent is one of local, docker, kubernetes, ecs, not a list"),
+            ({"run_config": LocalRun(working_dir="nowhere")}, "the working_dir of the run config does not exist: "),
         ):
             with pytest.raises(UsageError) as caught:
                 cloud.run(flow, **given)
