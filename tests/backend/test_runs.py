@@ -227,7 +227,10 @@ def test_what_is_asked_wrongly():
             ({"context": {"a": object()}}, "context: something in it is no JSON"),
             ({"agent": "kubernetes", "in_process": True}, "a run in_process has no kubernetes agent: leave out one"),
             ({"timeout": "424242"}, "timeout is a number of seconds, not a str"),
-            *[({"timeout": wrong}, "timeout is a number of seconds from 0 to ") for wrong in (0, float("nan"), 10**400)],
+            *[
+                ({"timeout": wrong}, "timeout is a number of seconds from 0 to ")
+                for wrong in (0, float("nan"), 10**400)
+            ],
             ({"cluster_secrets": {"a": "424242"}}, "cluster_secrets is a ClusterSecrets, not a dict"),
             ({"agent": ["424242"]}, "agent is one of local, docker, kubernetes, ecs, not a list"),
             ({"run_config": LocalRun(working_dir="nowhere")}, "the working_dir of the run config does not exist: "),
