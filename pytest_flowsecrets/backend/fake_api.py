@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 from urllib.parse import urlsplit
 
+from pytest_flowsecrets.backend.agents import Agents
 from pytest_flowsecrets.backend.api import World
 from pytest_flowsecrets.backend.client import make_client
 from pytest_flowsecrets.backend.forms import any_of, finder, forms_of
@@ -47,7 +48,7 @@ class FakeApi(ABC):
         self._url = ""
         self._isolation: Optional[Isolation] = None
         self._steps = ExitStack()
-        self.processes = Processes()
+        self.processes, self.agents = Processes(), Agents()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self._url or 'no address: it is not entered'}>"
@@ -66,6 +67,7 @@ class FakeApi(ABC):
             self._url = mount(self.world)
             steps.callback(unmount, self.world)
             steps.enter_context(known.outlet(self.world.journal.search))
+            steps.callback(self.agents.close)
             steps.callback(self.processes.close)
             steps.enter_context(_without_proxy())
             steps.enter_context(impatient(urlsplit(self._url).path))

@@ -48,6 +48,7 @@ class FlowRun:
         logs: all of them, in order.
         exit_status: of its process; None where there was none.
         environment: the variables that it was given, with origins; a repr shows names only.
+        agent_id: of the agent that deployed it; None where there was none.
         timings: seconds by step: ``register``, ``deploy``, ``process``, ``total``.
     """
 
@@ -57,6 +58,7 @@ class FlowRun:
     logs: Tuple[Log, ...]
     exit_status: Optional[int]
     environment: Optional[FlowEnvironment]
+    agent_id: Optional[str]
     timings: Dict[str, float]
 
     def __repr__(self) -> str:
@@ -220,7 +222,7 @@ def _deployed(api: FakeApi, order: Order, run: Any) -> FlowEnvironment:
     env = dict(order.agent_env or {})
     deployment = Deployment(api.isolation.version, order.agent, env, run.labels, order.cluster_secrets, template)
     with api.isolation.covered(api.agent_variables()):
-        return deploying.deploy(deployment, run, api.processes)
+        return deploying.deploy(deployment, run, api.agents, api.processes)
 
 
 def _run_here(api: FakeApi, flow: Any, order: Order, run: Any) -> FlowEnvironment:
@@ -260,7 +262,8 @@ def _told(
         lines = sorted(store.linked("log", "flow_run_id", run_id), key=lambda line: line["timestamp"])
         logs = tuple(Log(line["level"], line["name"], line["message"]) for line in lines)
     states = {slug: load(state) for slug, state in rows}
-    return FlowRun(run_id, load(row["serialized_state"]), states, logs, status, environment, watch.timings)
+    state = load(row["serialized_state"])
+    return FlowRun(run_id, state, states, logs, status, environment, row["agent_id"], watch.timings)
 
 
 def _slug(store: Any, row: Mapping[str, Any]) -> str:
