@@ -21,6 +21,7 @@ from pytest_flowsecrets.routes import agents, drivers
 from pytest_flowsecrets.routes.model import Written
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.agent_process import AgentProcess
     from pytest_flowsecrets.backend.deploying import Deployment
     from pytest_flowsecrets.backend.processes import Processes
 
@@ -104,8 +105,13 @@ class Agents:
         """Start another one for the next flow run: this one is not given any."""
         self._kept = {key: kept for key, kept in self._kept.items() if kept is not agent}
 
+    def keep(self, process: AgentProcess) -> AgentProcess:
+        """End an agent that is a process with the others."""
+        self._stack.callback(process.close)
+        return process
+
     def close(self) -> None:
-        """End what they have: the servers of loopback that stand for clusters."""
+        """End them, and what they have: the servers of loopback that stand for clusters."""
         self._kept.clear()
         self._stack.close()
 

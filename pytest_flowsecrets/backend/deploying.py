@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.backend.agents import import_paths
 from pytest_flowsecrets.errors import AgentFailed, RouteUnavailable, UsageError
@@ -20,9 +20,12 @@ from pytest_flowsecrets.routes import agents, drivers
 from pytest_flowsecrets.routes.agent_rules import release
 from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.model import Written
+from pytest_flowsecrets.routes.request import texts_of
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.agent_process import AgentProcess
     from pytest_flowsecrets.backend.agents import Agents
+    from pytest_flowsecrets.backend.fake_api import FakeApi
     from pytest_flowsecrets.backend.processes import Processes
     from pytest_flowsecrets.routes.environment import FlowEnvironment
 
@@ -100,6 +103,49 @@ def deploy(deployment: Deployment, run: Any, warm: Agents, processes: Processes)
     if deployment.agent == "kubernetes":
         _start_pod(sent[1]["args"], env, processes)
     return env
+
+
+def started(api: FakeApi, env: Optional[Mapping[str, str]], labels: Sequence[str]) -> AgentProcess:
+    """Start a LocalAgent as a process.
+
+    Raises:
+        FlowSecretsError: see ``FakeApi.agent``.
+    """
+    from pytest_flowsecrets.backend.agent_process import AgentProcess
+
+    require("local", api.isolation.require_prefect(f"{type(api).__name__}.agent()").version)
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+        raise UsageError("labels is a list of texts")
+    given = texts_of("env", env)
+    with api.isolation.covered(api.agent_variables()):
+        return api.agents.keep(AgentProcess(given, labels, import_paths()))
+
+
+def deploy_by(agent: AgentProcess, api: FakeApi, run: Any, timeout: float) -> FlowEnvironment:
+    """Let an agent that is a process deploy a flow run that waits in the API.
+
+    Args:
+        agent: the agent.
+        api: its API.
+        run: the flow run as agents see it.
+        timeout: seconds that it may take.
+
+    Raises:
+        AgentFailed: it has ended, or does not take the flow run.
+        UsageError: it cannot deploy it, or is the agent of another API.
+    """
+    store = api.world.store
+    if store.get("agent", agent.id) is None:
+        raise UsageError("this agent asks another API: take the one of .agent() of this API")
+    if not set(run.labels) <= set(agent.labels) or bool(run.labels) != bool(agent.labels):
+        raise UsageError(
+            f"an agent with the labels {agent.labels} is not given a flow run with the labels {run.labels}: it needs "
+            "all of them, and one that has labels is not given runs without; see run_config"
+        )
+    sent = agent.deploy(run.id, timeout, lambda: (store.get("flow_run", run.id) or {}).get("state") == "Failed")
+    run_env = (run.run_config.env if run.run_config is not None else None) or {}
+    written = Written(agent.host, agent.env, run_env, facts=agents.facts_of(sent, agent.labels))
+    return agents.with_origins("local", api.isolation.version, written, (drivers.as_entries(sent), {}), None)
 
 
 def _start_pod(command: List[str], env: FlowEnvironment, processes: Processes) -> None:

@@ -6,10 +6,9 @@ their own, and give it the variables that an operator would set: backend, addres
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.backend.agents import Agents
@@ -18,7 +17,8 @@ from pytest_flowsecrets.backend.client import make_client
 from pytest_flowsecrets.backend.forms import any_of, finder, forms_of
 from pytest_flowsecrets.backend.patience import impatient
 from pytest_flowsecrets.backend.processes import Processes
-from pytest_flowsecrets.backend.server import LOOPBACK, mount, unmount
+from pytest_flowsecrets.backend.proxies import without_proxy
+from pytest_flowsecrets.backend.server import mount, unmount
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation import stack
 from pytest_flowsecrets.isolation.shield import shielded
@@ -27,15 +27,14 @@ from pytest_flowsecrets.leaks.known import known
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from pytest_flowsecrets.backend.agent_process import AgentProcess
     from pytest_flowsecrets.backend.faults import Faults
+    from pytest_flowsecrets.backend.flow_run import FlowRun
     from pytest_flowsecrets.backend.journal import Place, Requests
-    from pytest_flowsecrets.backend.runs import FlowRun
     from pytest_flowsecrets.isolation.covers import Variables
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
-
-_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
 
 class FakeApi(ABC):
@@ -69,7 +68,7 @@ class FakeApi(ABC):
             steps.enter_context(known.outlet(self.world.journal.search))
             steps.callback(self.agents.close)
             steps.callback(self.processes.close)
-            steps.enter_context(_without_proxy())
+            steps.enter_context(without_proxy())
             steps.enter_context(impatient(urlsplit(self._url).path))
             steps.enter_context(isolation.covered(self._variables()))
             self._steps = steps.pop_all()
@@ -186,7 +185,7 @@ class FakeApi(ABC):
         parameters: Optional[Mapping[str, Any]] = None,
         run_config: Any = None,
         context: Optional[Mapping[str, Any]] = None,
-        agent: str = "local",
+        agent: Union[str, AgentProcess] = "local",
         agent_env: Optional[Mapping[str, str]] = None,
         job_template: Any = None,
         cluster_secrets: Optional[ClusterSecrets] = None,
@@ -200,7 +199,8 @@ class FakeApi(ABC):
             parameters: of the flow run.
             run_config: of this flow run, or a mapping of variables, which stands for ``UniversalRun(env=…)``.
             context: of this flow run.
-            agent: ``local``, or ``kubernetes``: the command of the job is started with the environment of the pod.
+            agent: ``local``, or ``kubernetes``: the command of the job is started with the environment of the pod. Or
+                what ``agent()`` gave.
             agent_env: variables of ``prefect agent … start --env NAME=value``.
             job_template: of Kubernetes, as a mapping or the path of a YAML file.
             cluster_secrets: what ``secretKeyRef`` and ``envFrom`` refer to.
@@ -229,6 +229,23 @@ class FakeApi(ABC):
         )
         return carry_out(self, flow, order)
 
+    @shielded
+    def agent(self, *, env: Optional[Mapping[str, str]] = None, labels: Sequence[str] = ()) -> AgentProcess:
+        """Start ``prefect agent local start`` as a process, from Prefect 0.15.0 on; at the latest it ends with this.
+
+        Args:
+            env: variables of its ``--env``.
+            labels: those of its ``--label``.
+
+        Raises:
+            AgentFailed: it has died at its start; with its exit status and what it printed, masked.
+            RouteUnavailable: the installed Prefect is older.
+            UsageError: an argument is wrong.
+        """
+        from pytest_flowsecrets.backend.deploying import started
+
+        return started(self, env, labels)
+
     def _finders(self, name: str) -> List[Callable[[str], bool]]:
         local = self.local_secrets
         return [finder(forms_of(local[name]))] if name in local else []
@@ -245,20 +262,3 @@ def _told(places: Sequence[Place]) -> List[str]:
         )
     ]
     return [f"{', '.join(place.request.fields) or 'no operation'}: {place.where}" for place in exact]
-
-
-@contextmanager
-def _without_proxy() -> Iterator[None]:
-    """Let requests to this machine go there, and not to a proxy that the environment may name."""
-    ours: Dict[str, str] = {}
-    before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
-    if not _PROXIES.isdisjoint(name.lower() for name in os.environ):
-        ours = {name: ",".join(filter(None, (text, LOOPBACK, "localhost"))) for name, text in before.items()}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name, text in ours.items():
-            if os.environ.get(name) == text:
-                os.environ.pop(name)
-                os.environ.update({name: before[name]} if before[name] else {})  # type: ignore[dict-item]

@@ -217,6 +217,21 @@ def facts(made: Any, run: Any, entries: List[Entry]) -> agent_rules.Facts:
     )
 
 
+def facts_of(sent: Mapping[str, str], labels: List[str]) -> agent_rules.Facts:
+    """What a LocalAgent knew that sent these variables."""
+    return agent_rules.Facts(
+        backend=sent["PREFECT__BACKEND"],
+        api=sent["PREFECT__CLOUD__API"],
+        api_key=sent.get("PREFECT__CLOUD__API_KEY"),
+        tenant_id=sent.get("PREFECT__CLOUD__TENANT_ID"),
+        agent_labels=tuple(labels),
+        flow_run_id=sent["PREFECT__CONTEXT__FLOW_RUN_ID"],
+        flow_id=sent["PREFECT__CONTEXT__FLOW_ID"],
+        folder=os.getcwd(),
+        auth_token=sent.get("PREFECT__CLOUD__AUTH_TOKEN"),
+    )
+
+
 # -- what refuses ------------------------------------------------------------------------------------------------------
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
+
 import pytest
 
-from pytest_flowsecrets import AgentFailed, FakeCloud, FakeServer
+from pytest_flowsecrets import AgentFailed, FakeCloud, FakeServer, UsageError
 from tests.compat import VERSION
 from tests.routes.conftest import needs_kubernetes
 
@@ -118,3 +122,78 @@ def test_it(server, number):
 """
     )
     result.assert_outcomes(passed=3)
+
+
+@needs_kubernetes
+def test_an_agent_that_is_a_process(flow, local_secrets):
+    """The real command registers, polls and starts the flow runs; it is one agent, woken for each of them."""
+    from prefect.run_configs import UniversalRun
+
+    local_secrets.setenv("OTHER", "of the host")
+    with FakeServer() as server:
+        with server.agent(env={f"{S}TOKEN": "hunter2"}, labels=["here"]) as agent:
+            local_secrets.setenv("OTHER", "too late")
+            flow.run_config = UniversalRun(labels=["here"])
+            runs = [server.run(flow, agent=agent) for _ in range(2)]
+            assert registrations(server) == 1
+            missing = server.run(flow, agent=agent, context={"secrets": {"ANOTHER": "x"}})
+            (row,) = server.world.store.all("agent")
+        assert not Path(f"/proc/{agent.pid}").exists()
+    assert {run.agent_id for run in [*runs, missing]} == {agent.id, row["id"]}
+    assert row["labels"] == ["here"]
+    assert all(run.state.is_successful() and run.exit_status == 0 for run in runs)
+    assert missing.state.is_failed()
+    env = runs[0].environment
+    assert (env.origin(f"{S}TOKEN"), env.origin(f"{S}OTHER"), env[f"{S}OTHER"]) == ("agent", "host", "of the host")
+    assert env.origin("PREFECT__CLOUD__API") == "forced"
+    assert "Registration successful!" in agent.printed
+    assert "hunter2" not in repr(agent) + agent.printed
+
+
+def test_an_agent_that_dies_at_its_start(flow):
+    """One line with its exit status and its last words; all of them are kept, without values."""
+    with FakeCloud() as cloud:
+        cloud.tenant.revoke(cloud.tenant.runner_key)
+        with pytest.raises(AgentFailed) as caught:
+            cloud.agent(env={"MINE": "hunter2"}, labels=["hunter2"])
+        key = cloud.tenant.runner_key
+    assert str(caught.value).startswith("the local agent cannot start: its process has ended with exit status 1; look ")
+    assert "AuthorizationError" in str(caught.value).rpartition(": .printed")[2]
+    assert "\n" not in str(caught.value)
+    assert "Traceback" in caught.value.printed
+    assert not any(text in caught.value.printed + str(caught.value) for text in ("hunter2", key))
+
+
+@needs_kubernetes
+def test_what_an_agent_that_is_a_process_refuses(flow):
+    """And what it is asked when it has gone, or is another API's."""
+    from prefect.run_configs import LocalRun
+
+    with FakeServer() as server, FakeServer() as other:
+        agent = other.agent(labels=["here"])
+        with pytest.raises(UsageError, match=r"^this agent asks another API: "):
+            server.run(flow, agent=agent)
+        for run_config in (LocalRun(labels=["there"]), LocalRun()):
+            with pytest.raises(UsageError, match=r"^an agent with the labels \['here'\] is not given a flow run with "):
+                other.run(flow, agent=agent, run_config=run_config)
+        with pytest.raises(UsageError, match=r"^the local agent cannot deploy the flow run: its \.printed tells why$"):
+            other.run(flow, agent=agent, run_config=LocalRun(env={"A": 424242}, labels=["here"]))
+        assert "424242" not in agent.printed
+        for given in ({"agent_env": {}}, {"in_process": True}):
+            with pytest.raises(
+                UsageError, match=r"^an agent that runs already has its agent_env, and starts processes"
+            ):
+                other.run(flow, agent=agent, **given)
+        flow.run_config = LocalRun(labels=["here"])
+        other.faults.graphql_error("No.", on="get_runs_in_queue", times=9)
+        with pytest.raises(
+            AgentFailed, match=r"^the local agent cannot start: it did not take the flow run within 1 s"
+        ):
+            other.run(flow, agent=agent, timeout=1)
+        os.kill(agent.pid, signal.SIGKILL)
+        with pytest.raises(AgentFailed, match="its process has ended with exit status -9"):
+            other.run(flow, agent=agent)
+        agent.close()
+        for given in ({"env": {"A": 424242}}, {"labels": "here"}, {"labels": [1]}):
+            with pytest.raises(UsageError, match=r"^(env: 'A' is a int|labels is a list of texts)"):
+                other.agent(**given)
