@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Callable, Dict, Mapping, Sequence
 
 FLOW_RUN_ID = "PREFECT__CONTEXT__FLOW_RUN_ID"
 AGENT_ID = "X-PREFECT-AGENT-ID"
@@ -50,6 +50,18 @@ class Line:
         threading.Thread(target=lambda: self.tell(run=run_id, status=process.wait()), daemon=True).start()
         return process
 
+    def watched(self, deploy: Callable[..., str]) -> Callable[..., str]:
+        """A method ``deploy_flow`` that tells what it refuses."""
+
+        def deploy_flow(agent: Any, flow_run: Any) -> str:
+            try:
+                return deploy(agent, flow_run)
+            except Exception as error:
+                self.tell(run=flow_run.id, refused=type(error).__name__)
+                raise
+
+        return deploy_flow
+
     def listen(self, wake: threading.Event) -> None:
         """Wake the agent for each message; end everything at the end of them."""
         while self.read() is not None:
@@ -69,7 +81,7 @@ def main(number: int) -> None:
     from prefect.agent.local import agent as local
     from prefect.cli import cli
 
-    local.Popen = line.start
+    local.Popen, LocalAgent.deploy_flow = line.start, line.watched(LocalAgent.deploy_flow)
     LocalAgent.on_startup = lambda agent: line.tell(ready=agent.client._attached_headers[AGENT_ID])  # noqa: SLF001
     LocalAgent._stop_heartbeat_thread = lambda _: None  # noqa: SLF001 - it waits a second for one that sleeps
     threading.Thread(target=line.listen, args=(base.AGENT_WAKE_EVENT,), daemon=True).start()

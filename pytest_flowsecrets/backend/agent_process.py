@@ -66,7 +66,7 @@ class AgentProcess:
                 errors="replace",
             )
         self.pid, self._out = self._process.pid, cast("IO[str]", self._process.stdout)
-        self._socket, self._line = ours, ours.makefile("rw", encoding="utf-8")
+        self._socket, self._line = ours, ours.makefile(encoding="utf-8")
         self._readers = [Thread(target=read, daemon=True) for read in (self._hear, self._read)]
         for reader in self._readers:
             reader.start()
@@ -92,13 +92,12 @@ class AgentProcess:
 
     # -- flow runs ----------------------------------------------------------------------------------------------------
 
-    def deploy(self, run_id: str, timeout: float, failed: Callable[[], bool]) -> Dict[str, str]:
+    def deploy(self, run_id: str, timeout: float) -> Dict[str, str]:
         """Wake the agent, and wait until it has started the process of a flow run.
 
         Args:
             run_id: the flow run, which waits in the API.
             timeout: seconds.
-            failed: whether the API says that this flow run has failed.
 
         Returns:
             The environment of the process.
@@ -109,15 +108,17 @@ class AgentProcess:
         """
         self._say("poke")
         with self._changed:
-            done = self._wait(lambda: self._ended or run_id in self._runs or failed(), timeout)
-            if run_id in self._runs:
-                found: Dict[str, str] = self._runs[run_id]["env"]
-                return found
-        if self._ended:
+            self._wait(lambda: self._ended or run_id in self._runs, timeout)
+            run = self._runs.get(run_id, {})
+        if "refused" in run:
+            del self._runs[run_id]
+            raise UsageError(f"the local agent cannot deploy the flow run: {run['refused']}; its .printed tells why")
+        if not run and self._ended:
             raise self._dead()
-        if done:
-            raise UsageError("the local agent cannot deploy the flow run: its .printed tells why")
-        raise AgentFailed("local", f"it did not take the flow run within {timeout:g} s", self.printed)
+        if not run:
+            raise AgentFailed("local", f"it did not take the flow run within {timeout:g} s", self.printed)
+        env: Dict[str, str] = run["env"]
+        return env
 
     def wait(self, run_id: str, timeout: float) -> Optional[int]:
         """As ``Processes.wait``; where the agent has ended meanwhile, nobody knows the status."""
@@ -179,8 +180,7 @@ class AgentProcess:
 
     def _say(self, message: Any) -> None:
         with suppress(OSError):  # it has ended, which is told by whoever waits for it
-            self._line.write(json.dumps(message) + "\n")
-            self._line.flush()
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
 
     def _hear(self) -> None:
         with suppress(OSError):

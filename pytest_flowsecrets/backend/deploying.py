@@ -142,7 +142,7 @@ def deploy_by(agent: AgentProcess, api: FakeApi, run: Any, timeout: float) -> Fl
             f"an agent with the labels {agent.labels} is not given a flow run with the labels {run.labels}: it needs "
             "all of them, and one that has labels is not given runs without; see run_config"
         )
-    sent = agent.deploy(run.id, timeout, lambda: (store.get("flow_run", run.id) or {}).get("state") == "Failed")
+    sent = agent.deploy(run.id, timeout)
     run_env = (run.run_config.env if run.run_config is not None else None) or {}
     written = Written(agent.host, agent.env, run_env, facts=agents.facts_of(sent, agent.labels))
     return agents.with_origins("local", api.isolation.version, written, (drivers.as_entries(sent), {}), None)

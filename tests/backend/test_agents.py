@@ -134,16 +134,17 @@ def test_an_agent_that_is_a_process(flow, local_secrets):
         with server.agent(env={f"{S}TOKEN": "hunter2"}, labels=["here"]) as agent:
             local_secrets.setenv("OTHER", "too late")
             flow.run_config = UniversalRun(labels=["here"])
-            runs = [server.run(flow, agent=agent) for _ in range(2)]
-            assert registrations(server) == 1
+            run = server.run(flow, agent=agent)
             missing = server.run(flow, agent=agent, context={"secrets": {"ANOTHER": "x"}})
+            assert registrations(server) == 1
             (row,) = server.world.store.all("agent")
         assert not Path(f"/proc/{agent.pid}").exists()
-    assert {run.agent_id for run in [*runs, missing]} == {agent.id, row["id"]}
+    assert {run.agent_id, missing.agent_id} == {agent.id, row["id"]}
     assert row["labels"] == ["here"]
-    assert all(run.state.is_successful() and run.exit_status == 0 for run in runs)
+    assert run.state.is_successful()
+    assert (run.exit_status, missing.exit_status) == (0, 0)
     assert missing.state.is_failed()
-    env = runs[0].environment
+    env = run.environment
     assert (env.origin(f"{S}TOKEN"), env.origin(f"{S}OTHER"), env[f"{S}OTHER"]) == ("agent", "host", "of the host")
     assert env.origin("PREFECT__CLOUD__API") == "forced"
     assert "Registration successful!" in agent.printed
@@ -176,7 +177,7 @@ def test_what_an_agent_that_is_a_process_refuses(flow):
         for run_config in (LocalRun(labels=["there"]), LocalRun()):
             with pytest.raises(UsageError, match=r"^an agent with the labels \['here'\] is not given a flow run with "):
                 other.run(flow, agent=agent, run_config=run_config)
-        with pytest.raises(UsageError, match=r"^the local agent cannot deploy the flow run: its \.printed tells why$"):
+        with pytest.raises(UsageError, match=r"^the local agent cannot deploy the flow run: TypeError; its \.printed "):
             other.run(flow, agent=agent, run_config=LocalRun(env={"A": 424242}, labels=["here"]))
         assert "424242" not in agent.printed
         for given in ({"agent_env": {}}, {"in_process": True}):
