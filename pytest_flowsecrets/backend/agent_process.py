@@ -46,7 +46,9 @@ class AgentProcess:
 
     id = ""
 
-    def __init__(self, env: Mapping[str, str], labels: Sequence[str], import_paths: Sequence[str]) -> None:
+    def __init__(
+        self, env: Mapping[str, str], labels: Sequence[str], import_paths: Sequence[str], address: Optional[str] = None
+    ) -> None:
         self.env, self.labels, self.host = dict(env), list(labels), dict(os.environ)
         self._printed: Deque[str] = deque(maxlen=_LINES)
         self._changed = Condition()
@@ -70,7 +72,7 @@ class AgentProcess:
         self._readers = [Thread(target=read, daemon=True) for read in (self._hear, self._read)]
         for reader in self._readers:
             reader.start()
-        self._say(_arguments(env, labels, import_paths))
+        self._say([*_arguments(env, labels, import_paths), *(["--agent-address", address] if address else ())])
         self._await_start()
 
     def __repr__(self) -> str:

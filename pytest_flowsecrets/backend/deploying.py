@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.backend.agents import import_paths
 from pytest_flowsecrets.errors import AgentFailed, RouteUnavailable, UsageError
-from pytest_flowsecrets.routes import agents, drivers
+from pytest_flowsecrets.routes import agents, drivers, refusals
 from pytest_flowsecrets.routes.agent_rules import release
 from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.model import Written
@@ -105,7 +105,9 @@ def deploy(deployment: Deployment, run: Any, warm: Agents, processes: Processes)
     return env
 
 
-def started(api: FakeApi, env: Optional[Mapping[str, str]], labels: Sequence[str]) -> AgentProcess:
+def started(
+    api: FakeApi, env: Optional[Mapping[str, str]], labels: Sequence[str], address: Optional[str]
+) -> AgentProcess:
     """Start a LocalAgent as a process.
 
     Raises:
@@ -118,7 +120,8 @@ def started(api: FakeApi, env: Optional[Mapping[str, str]], labels: Sequence[str
         raise UsageError("labels is a list of texts")
     given = texts_of("env", env)
     with api.isolation.covered(api.agent_variables()):
-        return api.agents.keep(AgentProcess(given, labels, import_paths()))
+        refusals.require_free(address or drivers.configured_address())
+        return api.agents.keep(AgentProcess(given, labels, import_paths(), address))
 
 
 def deploy_by(agent: AgentProcess, api: FakeApi, run: Any, timeout: float) -> FlowEnvironment:

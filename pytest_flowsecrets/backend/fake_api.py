@@ -230,12 +230,15 @@ class FakeApi(ABC):
         return carry_out(self, flow, order)
 
     @shielded
-    def agent(self, *, env: Optional[Mapping[str, str]] = None, labels: Sequence[str] = ()) -> AgentProcess:
+    def agent(
+        self, *, env: Optional[Mapping[str, str]] = None, labels: Sequence[str] = (), address: Optional[str] = None
+    ) -> AgentProcess:
         """Start ``prefect agent local start`` as a process, from Prefect 0.15.0 on; at the latest it ends with this.
 
         Args:
             env: variables of its ``--env``.
             labels: those of its ``--label``.
+            address: its ``--agent-address``, a URL with the port where it tells of its health; it needs none.
 
         Raises:
             AgentFailed: it has died at its start; with its exit status and what it printed, masked.
@@ -244,7 +247,7 @@ class FakeApi(ABC):
         """
         from pytest_flowsecrets.backend.deploying import started
 
-        return started(self, env, labels)
+        return started(self, env, labels, address)
 
     def _finders(self, name: str) -> List[Callable[[str], bool]]:
         local = self.local_secrets

@@ -166,6 +166,14 @@ def configuration() -> bytes:
     return sha256(repr(read).encode()).digest()
 
 
+def configured_address() -> Optional[str]:
+    """Where an agent listens that is not told an address; None where it does not."""
+    import prefect
+
+    address: Optional[str] = prefect.config.cloud.agent.get("agent_address")
+    return address
+
+
 def as_entries(texts: Mapping[str, str]) -> List[Entry]:
     """Variables that an agent has set, before it is known where they come from."""
     return [Entry(name, text, "forced") for name, text in texts.items()]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 from traceback import extract_tb
 from typing import Any, Iterator, Optional
+from urllib.parse import urlsplit
 
 from pytest_flowsecrets.errors import FlowSecretsError, UsageError
 
@@ -78,3 +80,30 @@ def _reason(error: Exception) -> Optional[str]:
     if type(error).__name__ == "ParamValidationError":
         return "a value is no text"
     return None
+
+
+def require_free(address: Optional[str]) -> None:
+    """Check that an agent can listen where it is told to; it would go on without, in silence.
+
+    Raises:
+        UsageError: the address is none, or something listens there already.
+    """
+    import socket
+
+    if not address:
+        return
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", int(parts.port or 0)
+    except (AttributeError, TypeError, ValueError):
+        host, port = "", 0
+    if not port:
+        raise UsageError("the address of an agent is a URL with a port, such as http://127.0.0.1:8080")
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        reason = "it is in use" if error.errno == errno.EADDRINUSE else type(error).__name__
+        raise UsageError(
+            f"the agent cannot listen at port {port}: {reason}; give it another address, or none"
+        ) from None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -149,6 +152,32 @@ def test_an_agent_that_is_a_process(flow, local_secrets):
     assert env.origin("PREFECT__CLOUD__API") == "forced"
     assert "Registration successful!" in agent.printed
     assert "hunter2" not in repr(agent) + agent.printed
+
+
+def test_the_address_of_an_agent():
+    """It listens there, if it is told to; one that is taken, or none, is refused in one line."""
+    with FakeServer() as server, socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = rf"^the agent cannot listen at port {port}: it is in use; give it another address, or none$"
+        with pytest.raises(UsageError, match=told):
+            server.agent(address=f"http://127.0.0.1:{port}")
+        variable = {"PREFECT__CLOUD__AGENT__AGENT_ADDRESS": f"http://127.0.0.1:{port}"}
+        with server.isolation.covered(variable), pytest.raises(UsageError, match=told):
+            server.agent()
+        for wrong in ("http://127.0.0.1", "8080", "http://127.0.0.1:http", 8080):
+            with pytest.raises(UsageError, match=r"^the address of an agent is a URL with a port, such as http://127"):
+                server.agent(address=wrong)
+        taken.close()
+        with server.agent(address=f"http://127.0.0.1:{port}"):
+            for _ in range(100):
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health") as answer:
+                        assert answer.status == 200
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            else:
+                pytest.fail("nothing listens there")
 
 
 def test_an_agent_that_dies_at_its_start(flow):
