@@ -1,6 +1,6 @@
 """The process of a ``prefect agent local start``: the real command, and a line to the test that started it.
 
-Run by its path, with the number of the line's socket. The first message says with what the command is started; secrets
+Run with the number of the line's socket. The first message says with what the command is started; secrets
 do not stand in its arguments, which everybody on the machine can read. The agent's ``Popen`` tells what it starts and
 how that ends. When the line is cut, whatever the reason, the agent ends, and all that it has started with it.
 """
@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from typing import Any, Callable, Dict, Mapping, Sequence
@@ -86,8 +85,3 @@ def main(number: int) -> None:
     LocalAgent._stop_heartbeat_thread = lambda _: None  # noqa: SLF001 - it waits a second for one that sleeps
     threading.Thread(target=line.listen, args=(base.AGENT_WAKE_EVENT,), daemon=True).start()
     cli(["agent", "local", "start", *arguments], prog_name="prefect")
-
-
-if __name__ == "__main__":
-    sys.path[0] = os.getcwd()  # as `python -m prefect` has it, and not the folder of this file
-    main(int(sys.argv[1]))

@@ -17,7 +17,7 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, cast
 
-from pytest_flowsecrets.backend import agent_main, remains
+from pytest_flowsecrets.backend import remains
 from pytest_flowsecrets.errors import AgentFailed, UsageError
 from pytest_flowsecrets.isolation.environ import SECRETS_PREFIX
 from pytest_flowsecrets.leaks.known import known
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 NAME = "flowsecrets"
 START_SECONDS = 60.0  # until it has registered; importing Prefect takes one or two
 END_SECONDS = 5.0  # until it is ended by force
+_MAIN = (
+    "import sys; sys.path.append(sys.argv[1]); from pytest_flowsecrets.backend.agent_main import main; "
+    "main(int(sys.argv[2]))"
+)
+_ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # of our package
 _LINES = 50  # of what it printed are kept
 _SHORTEST = 4  # characters of a variable's text; shorter ones stand in too many texts by chance
 
@@ -57,7 +62,7 @@ class AgentProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - ours
-                [sys.executable, agent_main.__file__, str(theirs.fileno())],
+                [sys.executable, "-c", _MAIN, _ROOT, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,

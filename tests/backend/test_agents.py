@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_flowsecrets import AgentFailed, FakeCloud, FakeServer, UsageError
+from pytest_flowsecrets.backend import agent_process
 from tests.compat import VERSION
 from tests.routes.conftest import needs_kubernetes
 
@@ -87,6 +88,7 @@ def test_an_agent_whose_configuration_changes(flow, local_secrets):
     assert [run.environment["PREFECT__LOGGING__LEVEL"] for run in runs] == ["INFO", "INFO", "ERROR"]
 
 
+@needs_kubernetes
 def test_an_agent_that_was_given_nothing(flow):
     """Is not kept: the next run has a fresh one."""
     with FakeCloud({"TOKEN": "x"}) as cloud:
@@ -130,7 +132,7 @@ def test_it(server, number):
 @needs_kubernetes
 def test_an_agent_that_is_a_process(flow, local_secrets):
     """The real command registers, polls and starts the flow runs; it is one agent, woken for each of them."""
-    from prefect.run_configs import UniversalRun
+    from prefect.run_configs import LocalRun, UniversalRun
 
     local_secrets.setenv("OTHER", "of the host")
     with FakeServer() as server:
@@ -139,6 +141,10 @@ def test_an_agent_that_is_a_process(flow, local_secrets):
             flow.run_config = UniversalRun(labels=["here"])
             run = server.run(flow, agent=agent)
             missing = server.run(flow, agent=agent, context={"secrets": {"ANOTHER": "x"}})
+            with pytest.raises(
+                UsageError, match=r"^the local agent cannot deploy the flow run: TypeError; its \.printed "
+            ):
+                server.run(flow, agent=agent, run_config=LocalRun(env={"A": 424242}, labels=["here"]))
             assert registrations(server) == 1
             (row,) = server.world.store.all("agent")
         assert not Path(f"/proc/{agent.pid}").exists()
@@ -151,9 +157,10 @@ def test_an_agent_that_is_a_process(flow, local_secrets):
     assert (env.origin(f"{S}TOKEN"), env.origin(f"{S}OTHER"), env[f"{S}OTHER"]) == ("agent", "host", "of the host")
     assert env.origin("PREFECT__CLOUD__API") == "forced"
     assert "Registration successful!" in agent.printed
-    assert "hunter2" not in repr(agent) + agent.printed
+    assert not any(value in repr(agent) + agent.printed for value in ("hunter2", "424242"))
 
 
+@needs_kubernetes
 def test_the_address_of_an_agent():
     """It listens there, if it is told to; one that is taken, or none, is refused in one line."""
     with FakeServer() as server, socket.create_server(("127.0.0.1", 0)) as taken:
@@ -206,9 +213,6 @@ def test_what_an_agent_that_is_a_process_refuses(flow):
         for run_config in (LocalRun(labels=["there"]), LocalRun()):
             with pytest.raises(UsageError, match=r"^an agent with the labels \['here'\] is not given a flow run with "):
                 other.run(flow, agent=agent, run_config=run_config)
-        with pytest.raises(UsageError, match=r"^the local agent cannot deploy the flow run: TypeError; its \.printed "):
-            other.run(flow, agent=agent, run_config=LocalRun(env={"A": 424242}, labels=["here"]))
-        assert "424242" not in agent.printed
         for given in ({"agent_env": {}}, {"in_process": True}):
             with pytest.raises(
                 UsageError, match=r"^an agent that runs already has its agent_env, and starts processes"
@@ -227,3 +231,25 @@ def test_what_an_agent_that_is_a_process_refuses(flow):
         for given in ({"env": {"A": 424242}}, {"labels": "here"}, {"labels": [1]}, {"labels": None}):
             with pytest.raises(UsageError, match=r"^(env: 'A' is a int|labels is a list of texts)"):
                 other.agent(**given)
+
+
+@needs_kubernetes
+def test_an_agent_that_does_not_end(flow, monkeypatch):
+    """Is ended by force, with the flow runs that it has found by itself."""
+    monkeypatch.setattr(agent_process, "END_SECONDS", 0.2)
+    with FakeServer() as server:
+        run = server.run(flow, in_process=True, context={"secrets": {"TOKEN": "x"}})
+        flow_id = server.world.store.get("flow_run", run.id)["flow_id"]
+        with server.agent() as agent:
+            server.client.create_flow_run(flow_id=flow_id)
+            for _ in range(600):
+                if agent._runs:
+                    break
+                time.sleep(0.02)
+            os.kill(agent.pid, signal.SIGSTOP)
+        (found,) = agent._runs.values()
+        for pid in (agent.pid, found["pid"]):
+            with pytest.raises(ProcessLookupError):
+                for _ in range(100):  # a zombie may be there, until its parent looks
+                    os.killpg(pid, 0)
+                    time.sleep(0.02)

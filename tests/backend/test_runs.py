@@ -247,7 +247,10 @@ def test_an_agent_that_cannot_deploy(flow):
     from prefect.run_configs import LocalRun
 
     with FakeCloud() as cloud:
-        with pytest.raises(UsageError, match=r"^the local agent cannot deploy the flow run: TypeError$"):
+        with pytest.raises(
+            UsageError,
+            match=r"^the local agent cannot deploy the flow run: TypeError \(prefect/agent/local/agent.py, line \d+\)$",
+        ):
             cloud.run(flow, run_config=LocalRun(env={"A": 424242}))
         cloud.faults.graphql_error("No.", on="get_runs_in_queue")
         with pytest.raises(AgentFailed, match=r"^the local agent cannot start: it was not given the flow run; look at"):
