@@ -16,6 +16,7 @@ import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from xml.etree import ElementTree as ET
 
 warnings.simplefilter("ignore")
 
@@ -70,6 +71,34 @@ def routes():
         yield "pytest, the same over all seven", times["all"], f"{times['one'] + 600:.0f} ms: 0.6 s more"
 
 
+def warm_routes():
+    """The same in one session, after a first test over all of them; and what that one has to import."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, report = Path(folder) / "test_warm.py", Path(folder) / "report.xml"
+        tests = [("first", '"all"'), *[("one", '"env"'), ("all", '"all"')] * 5]
+        text = "".join(
+            TEST.format(routes=given).replace("test_it", f"test_{number}_{name}")
+            for number, (name, given) in enumerate(tests)
+        )
+        path.write_text(text, "utf-8")
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_flowsecrets.plugin", f"--junit-xml={report}"]
+        env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        subprocess.run([*command, str(path)], env=env, check=True, capture_output=True)
+        times = {}
+        for case in ET.parse(report).iter("testcase"):
+            test = case.get("name").partition("[")[0]
+            times[test] = times.get(test, 0) + float(case.get("time")) * 1000
+        one, every = (median(time for test, time in times.items() if test.endswith(name)) for name in ("one", "all"))
+        yield "in one session: the first test over all seven", times["test_0_first"], ""
+        yield "a further test over one route", one, ""
+        yield "a further test over all seven", every, f"{one + 600:.0f} ms: 0.6 s more"
+    if "kubernetes" in AGENTS:
+        code = "import prefect, time; t = time.perf_counter(); from kubernetes.client import BatchV1Api, CoreV1Api; "
+        code += "print(time.perf_counter() - t)"
+        done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, stdout=subprocess.PIPE)
+        yield "what its agent imports of `kubernetes` after `import prefect`", float(done.stdout) * 1000, ""
+
+
 def runs():
     """A real flow run, its bare process, and one in this process."""
     from prefect import Flow, task
@@ -89,6 +118,11 @@ def runs():
             bare.append(execute(cloud, run))
         yield "a process of `prefect execute flow-run` alone", median(bare), ""
         yield "`run(flow)`, from registration to the last log", median(whole), f"{median(bare) * 1.4:.0f} ms: 1.4 times"
+        begin = time.perf_counter()
+        with cloud.agent() as agent:
+            yield "`agent()`, until it has registered", (time.perf_counter() - begin) * 1000, ""
+            whole = [cloud.run(flow, agent=agent).timings["total"] * 1000 for _ in range(5)]
+            yield "`run(flow, agent=…)` by that agent", median(whole), f"{median(bare) * 1.4:.0f} ms: 1.4 times"
         cloud.run(flow, in_process=True)
         yield "`run(flow, in_process=True)`", timed(lambda: cloud.run(flow, in_process=True), 10), "150 ms"
 
@@ -107,6 +141,6 @@ def execute(cloud, run):
 
 if __name__ == "__main__":
     print("| routes and flow runs | median | limit |\n| --- | ---: | ---: |")
-    for measure in (environments, routes, runs):
+    for measure in (environments, routes, warm_routes, runs):
         for name, value, limit in measure():
             print(f"| {name} | {value:,.1f} ms | {limit} |", flush=True)

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.agent_process import AgentProcess
     from pytest_flowsecrets.backend.cloud import FakeCloud, FakeServer
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
     from pytest_flowsecrets.backend.fault_matching import FaultedOperation
     from pytest_flowsecrets.backend.faults import Fault, Faults
+    from pytest_flowsecrets.backend.flow_run import FlowRun, Log
     from pytest_flowsecrets.backend.journal import RecordedRequest, Requests
-    from pytest_flowsecrets.backend.runs import FlowRun, Log
     from pytest_flowsecrets.backend.tenants import Tenant
     from pytest_flowsecrets.clock import FlowClock, frozen_clock
     from pytest_flowsecrets.errors import (
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentFailed",
+    "AgentProcess",
     "CloudSecrets",
     "CloudUnreachable",
     "ClusterSecrets",
@@ -80,6 +82,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AgentProcess": "pytest_flowsecrets.backend.agent_process",
     "CloudSecrets": "pytest_flowsecrets.backend.cloud_secrets",
     "FakeCloud": "pytest_flowsecrets.backend.cloud",
     "FakeServer": "pytest_flowsecrets.backend.cloud",
@@ -95,8 +98,8 @@ _HOMES = {
     "PrefectHome": "pytest_flowsecrets.isolation.home",
     "isolated_prefect": "pytest_flowsecrets.isolation.isolated",
     "ClusterSecrets": "pytest_flowsecrets.routes.cluster",
-    "FlowRun": "pytest_flowsecrets.backend.runs",
-    "Log": "pytest_flowsecrets.backend.runs",
+    "FlowRun": "pytest_flowsecrets.backend.flow_run",
+    "Log": "pytest_flowsecrets.backend.flow_run",
     "FlowEnvironment": "pytest_flowsecrets.routes.environment",
     "flow_environment": "pytest_flowsecrets.routes.request",
 }

@@ -157,22 +157,25 @@ class RouteUnavailable(FlowSecretsError):  # noqa: N818
 
 
 class AgentFailed(FlowSecretsError):  # noqa: N818
-    """A real agent that cannot start: the API refuses its key, or answers nothing.
+    """A real agent that cannot start, or has ended: the API refuses its key, say, or answers nothing.
 
     Args:
         agent: ``local`` or ``kubernetes``.
-        reason: type of Prefect's own error, without its text, which may hold what was sent.
+        reason: type of Prefect's own error, without its text, which may hold what was sent; or how its process ended.
+        printed: what its process has printed, the values of secrets masked.
     """
 
-    def __init__(self, agent: str, reason: str) -> None:
-        super().__init__(agent, reason)
-        self.agent, self.reason = agent, reason
+    def __init__(self, agent: str, reason: str, printed: str = "") -> None:
+        super().__init__(agent, reason, printed)
+        self.agent, self.reason, self.printed = agent, reason, printed
 
     def __str__(self) -> str:
-        return (
+        message = (
             f"the {self.agent} agent cannot start: {self.reason}; look at the API's faults, and whether its key is "
             "good (.requests tells what the API answered)"
         )
+        last = self.printed.strip().rpartition("\n")[2]
+        return f"{message}; the last line it printed (all: .printed): {last}" if last else message
 
 
 class FlowRunTimeout(FlowSecretsError):  # noqa: N818

@@ -29,6 +29,8 @@ ONLY_IN = {
         "isolation/legacy",
         "routes/agents",
         "routes/drivers",
+        "backend/agent_main",
+        "backend/flow_run",
         "backend/runs",
         "backend/client",
         "backend/scheduling",

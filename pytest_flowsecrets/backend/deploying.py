@@ -1,6 +1,6 @@
-"""A flow run deployed by the real agent: it registers, asks the API for work, and starts what runs the flow.
+"""A flow run deployed by the real agent: it has registered, asks the API for work, and starts what runs the flow.
 
-The agent is made and driven in this process, which is what keeps it warm; what it starts is a process of its own. A
+The agent is made and driven in this process (``agents``); what it starts is a process of its own. A
 LocalAgent calls ``Popen`` for it. The agent of Kubernetes creates a job, and in place of the kubelet the job's command
 is started here, with exactly the environment that the pod would have over that of an image (``_image``).
 """
@@ -11,18 +11,21 @@ import os
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
+from pytest_flowsecrets.backend.agents import import_paths
 from pytest_flowsecrets.errors import AgentFailed, RouteUnavailable, UsageError
-from pytest_flowsecrets.routes import agents, drivers
+from pytest_flowsecrets.routes import agents, drivers, refusals
 from pytest_flowsecrets.routes.agent_rules import release
 from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.model import Written
+from pytest_flowsecrets.routes.request import texts_of
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.agent_process import AgentProcess
+    from pytest_flowsecrets.backend.agents import Agents
+    from pytest_flowsecrets.backend.fake_api import FakeApi
     from pytest_flowsecrets.backend.processes import Processes
     from pytest_flowsecrets.routes.environment import FlowEnvironment
 
@@ -65,12 +68,13 @@ def require(agent: str, version: str) -> None:
         raise RouteUnavailable(f"real flow runs are for Prefect 0.15.0 and later, and {version} is installed")
 
 
-def deploy(deployment: Deployment, run: Any, processes: Processes) -> FlowEnvironment:
+def deploy(deployment: Deployment, run: Any, warm: Agents, processes: Processes) -> FlowEnvironment:
     """Let the agent deploy a flow run that waits in the API.
 
     Args:
         deployment: by whom.
         run: the flow run as agents see it, for its ids and its run config.
+        warm: the agents of the API.
         processes: where what is started is kept.
 
     Returns:
@@ -82,19 +86,18 @@ def deploy(deployment: Deployment, run: Any, processes: Processes) -> FlowEnviro
     """
     run_env = (run.run_config.env if run.run_config is not None else None) or {}
     written = Written(dict(os.environ), deployment.agent_env, run_env, deployment.template)
-    with ExitStack() as stack:
-        stack.enter_context(drivers.quiet())
+    with drivers.quiet(), warm.lock:
+        agent = warm.get(deployment, processes)
+        try:
+            agent.poll(run.id)
+        except AgentFailed:
+            warm.drop(agent)
+            raise
         if deployment.agent == "local":
-            driver = stack.enter_context(drivers.local(written, popen=processes.start))
-            made = _started(driver, deployment, import_paths=import_paths(), hostname_label=False)
-            _poll(made, deployment.agent, run.id)
             sent: drivers.Sent = drivers.as_entries(processes.environ(run.id) or {}), {}
         else:
-            driver = stack.enter_context(drivers.DRIVERS[deployment.agent](written))
-            made = _started(driver, deployment)
-            _poll(made, deployment.agent, run.id)
-            sent = driver.entries()
-    written = replace(written, facts=agents.facts(made, run, sent[0]))
+            sent = agent.driver.entries(run.id)
+    written = replace(written, facts=agents.facts(agent.made, run, sent[0]))
     secrets = ClusterSecrets() if deployment.secrets is None else deployment.secrets
     env = agents.with_origins(deployment.agent, deployment.version, written, sent, secrets)
     if deployment.agent == "kubernetes":
@@ -102,47 +105,56 @@ def deploy(deployment: Deployment, run: Any, processes: Processes) -> FlowEnviro
     return env
 
 
+def started(
+    api: FakeApi, env: Optional[Mapping[str, str]], labels: Sequence[str], address: Optional[str]
+) -> AgentProcess:
+    """Start a LocalAgent as a process.
+
+    Raises:
+        FlowSecretsError: see ``FakeApi.agent``.
+    """
+    from pytest_flowsecrets.backend.agent_process import AgentProcess
+
+    require("local", api.isolation.require_prefect(f"{type(api).__name__}.agent()").version)
+    if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
+        raise UsageError("labels is a list of texts")
+    given = texts_of("env", env)
+    with api.isolation.covered(api.agent_variables()):
+        refusals.require_free(address or drivers.configured_address())
+        return api.agents.keep(AgentProcess(given, labels, import_paths(), address))
+
+
+def deploy_by(agent: AgentProcess, api: FakeApi, run: Any, timeout: float) -> FlowEnvironment:
+    """Let an agent that is a process deploy a flow run that waits in the API.
+
+    Args:
+        agent: the agent.
+        api: its API.
+        run: the flow run as agents see it.
+        timeout: seconds that it may take.
+
+    Raises:
+        AgentFailed: it has ended, or does not take the flow run.
+        UsageError: it cannot deploy it, or is the agent of another API.
+    """
+    store = api.world.store
+    if store.get("agent", agent.id) is None:
+        raise UsageError("this agent asks another API: take the one of .agent() of this API")
+    if not set(run.labels) <= set(agent.labels) or bool(run.labels) != bool(agent.labels):
+        raise UsageError(
+            f"an agent with the labels {agent.labels} is not given a flow run with the labels {run.labels}: it needs "
+            "all of them, and one that has labels is not given runs without; see run_config"
+        )
+    sent = agent.deploy(run.id, timeout)
+    run_env = (run.run_config.env if run.run_config is not None else None) or {}
+    written = Written(agent.host, agent.env, run_env, facts=agents.facts_of(sent, agent.labels))
+    return agents.with_origins("local", api.isolation.version, written, (drivers.as_entries(sent), {}), None)
+
+
 def _start_pod(command: List[str], env: FlowEnvironment, processes: Processes) -> None:
     home = tempfile.mkdtemp(prefix="pod-", dir=os.path.expanduser("~"))  # the isolation's, which goes with it
     nowhere: Dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     processes.start([sys.executable, "-m", *command], env={**_image(home), **env}, cwd=home, **nowhere)
-
-
-def _started(driver: drivers.Driver, deployment: Deployment, **more: Any) -> Any:
-    try:
-        made = driver.make(labels=deployment.labels, **more)
-        made.labels = list(deployment.labels)  # where there are none it took those of the configuration
-        made._setup_api_connection()  # noqa: SLF001 - `start()` does this, then takes over the process's signals
-    except Exception as error:  # noqa: BLE001 - of many kinds, whose texts may hold what was sent
-        raise AgentFailed(deployment.agent, type(error).__name__) from None
-    return made
-
-
-def _poll(made: Any, agent: str, run_id: str) -> None:
-    """Ask for work once, as ``start()`` does again and again, and deploy it."""
-    deploy, deployed, refused = made.deploy_flow, [], []
-
-    def watched(flow_run: Any) -> Any:
-        deployed.append(flow_run.id)
-        try:
-            return deploy(flow_run)
-        except Exception as error:
-            refused.append(error)
-            raise
-
-    made.deploy_flow = watched
-    with ThreadPoolExecutor(1) as pool:
-        made._submit_deploy_flow_run_jobs(executor=pool)  # noqa: SLF001
-    for error in refused:
-        raise UsageError(f"the {agent} agent cannot deploy the flow run: {agents.told(error)}") from None
-    if run_id not in deployed:
-        raise AgentFailed(agent, "it was not given the flow run")
-
-
-def import_paths() -> List[str]:
-    """Where this process finds modules and a fresh Python would not: tests, and what they test."""
-    own = tuple(os.path.join(prefix, "") for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix})
-    return [path for path in dict.fromkeys(map(os.path.abspath, sys.path)) if not path.startswith(own)]
 
 
 def _image(home: str) -> Dict[str, str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 from urllib.parse import urlsplit
 
+from pytest_flowsecrets.backend.agents import Agents
 from pytest_flowsecrets.backend.api import World
 from pytest_flowsecrets.backend.client import make_client
 from pytest_flowsecrets.backend.forms import any_of, finder, forms_of
@@ -26,9 +27,10 @@ from pytest_flowsecrets.leaks.known import known
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from pytest_flowsecrets.backend.agent_process import AgentProcess
     from pytest_flowsecrets.backend.faults import Faults
+    from pytest_flowsecrets.backend.flow_run import FlowRun
     from pytest_flowsecrets.backend.journal import Place, Requests
-    from pytest_flowsecrets.backend.runs import FlowRun
     from pytest_flowsecrets.isolation.covers import Variables
     from pytest_flowsecrets.isolation.secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
@@ -45,7 +47,7 @@ class FakeApi(ABC):
         self._url = ""
         self._isolation: Optional[Isolation] = None
         self._steps = ExitStack()
-        self.processes = Processes()
+        self.processes, self.agents = Processes(), Agents()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self._url or 'no address: it is not entered'}>"
@@ -64,6 +66,7 @@ class FakeApi(ABC):
             self._url = mount(self.world)
             steps.callback(unmount, self.world)
             steps.enter_context(known.outlet(self.world.journal.search))
+            steps.callback(self.agents.close)
             steps.callback(self.processes.close)
             steps.enter_context(without_proxy())
             steps.enter_context(impatient(urlsplit(self._url).path))
@@ -182,7 +185,7 @@ class FakeApi(ABC):
         parameters: Optional[Mapping[str, Any]] = None,
         run_config: Any = None,
         context: Optional[Mapping[str, Any]] = None,
-        agent: str = "local",
+        agent: Union[str, AgentProcess] = "local",
         agent_env: Optional[Mapping[str, str]] = None,
         job_template: Any = None,
         cluster_secrets: Optional[ClusterSecrets] = None,
@@ -196,7 +199,8 @@ class FakeApi(ABC):
             parameters: of the flow run.
             run_config: of this flow run, or a mapping of variables, which stands for ``UniversalRun(env=…)``.
             context: of this flow run.
-            agent: ``local``, or ``kubernetes``: the command of the job is started with the environment of the pod.
+            agent: ``local``, or ``kubernetes``: the command of the job is started with the environment of the pod. Or
+                what ``agent()`` gave.
             agent_env: variables of ``prefect agent … start --env NAME=value``.
             job_template: of Kubernetes, as a mapping or the path of a YAML file.
             cluster_secrets: what ``secretKeyRef`` and ``envFrom`` refer to.
@@ -224,6 +228,26 @@ class FakeApi(ABC):
             timeout,
         )
         return carry_out(self, flow, order)
+
+    @shielded
+    def agent(
+        self, *, env: Optional[Mapping[str, str]] = None, labels: Sequence[str] = (), address: Optional[str] = None
+    ) -> AgentProcess:
+        """Start ``prefect agent local start`` as a process, from Prefect 0.15.0 on; at the latest it ends with this.
+
+        Args:
+            env: variables of its ``--env``.
+            labels: those of its ``--label``.
+            address: its ``--agent-address``, a URL with the port where it tells of its health; it needs none.
+
+        Raises:
+            AgentFailed: it has died at its start; with its exit status and what it printed, masked.
+            RouteUnavailable: the installed Prefect is older.
+            UsageError: an argument is wrong.
+        """
+        from pytest_flowsecrets.backend.deploying import started
+
+        return started(self, env, labels, address)
 
     def _finders(self, name: str) -> List[Callable[[str], bool]]:
         local = self.local_secrets

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import subprocess
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence
 
-FLOW_RUN_ID = "PREFECT__CONTEXT__FLOW_RUN_ID"
+from pytest_flowsecrets.backend import remains
 
 
 class Processes:
     """The processes that an agent has started, by flow run; each leads a group of its own."""
 
     def __init__(self) -> None:
-        self._all: List[subprocess.Popen[Any]] = []
         self._of_run: Dict[str, subprocess.Popen[Any]] = {}
         self._environ: Dict[str, Dict[str, str]] = {}
 
@@ -24,8 +20,7 @@ class Processes:
     ) -> subprocess.Popen[Any]:
         """Start a process, as ``subprocess.Popen`` does; this stands in its place in the agent's module."""
         process = subprocess.Popen(command, env=dict(env), start_new_session=True, **more)  # noqa: S603 - the agent's
-        run_id = run_id or env[FLOW_RUN_ID]
-        self._all.append(process)
+        run_id = run_id or env[remains.FLOW_RUN_ID]
         self._of_run[run_id], self._environ[run_id] = process, dict(env)
         return process
 
@@ -52,15 +47,16 @@ class Processes:
         try:
             return process.wait(timeout)
         finally:  # also after Ctrl-C
-            _end(process)
+            _end(process, run_id)
+            self._of_run.pop(run_id, None)  # its number may soon be another process's
 
     def close(self) -> None:
         """End whatever still runs."""
-        while self._all:
-            _end(self._all.pop())
+        while self._of_run:
+            run_id, process = self._of_run.popitem()
+            _end(process, run_id)
 
 
-def _end(process: subprocess.Popen[Any]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+def _end(process: subprocess.Popen[Any], run_id: str) -> None:
+    remains.end(process.pid, run_id)
     process.wait()

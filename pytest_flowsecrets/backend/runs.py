@@ -10,58 +10,26 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, NamedTuple, Optional, Tuple
+from threading import TIMEOUT_MAX
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Tuple, Union
 
 from pytest_flowsecrets.backend import deploying
+from pytest_flowsecrets.backend.agent_process import AgentProcess
 from pytest_flowsecrets.backend.deploying import Deployment
+from pytest_flowsecrets.backend.flow_run import FlowRun, Watch, told
 from pytest_flowsecrets.errors import FlowRunTimeout, UsageError
 from pytest_flowsecrets.routes import agents, kubernetes, manifests, shapes
+from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.request import texts_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.fake_api import FakeApi
-    from pytest_flowsecrets.routes.cluster import ClusterSecrets
+    from pytest_flowsecrets.backend.processes import Processes
     from pytest_flowsecrets.routes.environment import FlowEnvironment
 
 PROJECT = "pytest-flowsecrets"
-
-
-class Log(NamedTuple):
-    """One line that a flow run or its agent has logged."""
-
-    level: str
-    name: str
-    message: str
-
-
-@dataclass(frozen=True, repr=False)
-class FlowRun:
-    """What became of a flow run.
-
-    Attributes:
-        id: of the run.
-        state: the final state, as Prefect's own class.
-        task_states: the final state of each task run by its slug, ``read-1``; of mapped ones ``read-1[0]``, ….
-        logs: all of them, in order.
-        exit_status: of its process; None where there was none.
-        environment: the variables that it was given, with origins; a repr shows names only.
-        timings: seconds by step: ``register``, ``deploy``, ``process``, ``total``.
-    """
-
-    id: str
-    state: Any
-    task_states: Dict[str, Any]
-    logs: Tuple[Log, ...]
-    exit_status: Optional[int]
-    environment: Optional[FlowEnvironment]
-    timings: Dict[str, float]
-
-    def __repr__(self) -> str:
-        states = {slug: type(state).__name__ for slug, state in self.task_states.items()}
-        return f"<FlowRun {type(self.state).__name__} {states}, exit status {self.exit_status}>"
 
 
 @dataclass(frozen=True)
@@ -71,25 +39,17 @@ class Order:
     parameters: Optional[Mapping[str, Any]] = field(default=None, repr=False)
     run_config: Any = None
     context: Optional[Mapping[str, Any]] = field(default=None, repr=False)
-    agent: str = "local"
+    agent: Union[str, AgentProcess] = "local"
     agent_env: Optional[Mapping[str, str]] = field(default=None, repr=False)
     job_template: Any = field(default=None, repr=False)
     cluster_secrets: Optional[ClusterSecrets] = None
     in_process: bool = False
     timeout: float = 60.0
 
-
-class _Watch:
-    """Seconds by step."""
-
-    def __init__(self) -> None:
-        self.timings: Dict[str, float] = {}
-        self._began = self._last = time.perf_counter()
-
-    def step(self, name: str) -> None:
-        now = time.perf_counter()
-        self.timings.update({name: now - self._last, "total": now - self._began})
-        self._last = now
+    @property
+    def kind(self) -> str:
+        """Of the agent."""
+        return "local" if isinstance(self.agent, AgentProcess) else self.agent
 
 
 def carry_out(api: FakeApi, flow: Any, order: Order) -> FlowRun:
@@ -100,42 +60,48 @@ def carry_out(api: FakeApi, flow: Any, order: Order) -> FlowRun:
     """
     version = api.isolation.require_prefect(f"{type(api).__name__}.run()").version
     if not order.in_process:
-        deploying.require(order.agent, version)
+        deploying.require(order.kind, version)
     from prefect import Flow
 
     if not isinstance(flow, Flow):
         raise UsageError(f"run() takes a flow of Prefect's, not a {type(flow).__name__}")
     _require_plain(order)
-    watch = _Watch()
+    watch = Watch()
     run_config = _run_config(order, version)
     run = _created(api, flow, order, run_config)
     watch.step("register")
     if order.in_process:
         environment = _run_here(api, flow, order, run)
         watch.step("process")
-        return _told(api, run.id, None, environment, watch)
-    environment = _deployed(api, order, run)
+        return told(api, run.id, None, environment, watch)
+    environment, started = _deployed(api, order, run)
     watch.step("deploy")
     try:
-        status = api.processes.wait(run.id, order.timeout)
+        status = started.wait(run.id, order.timeout)
     except subprocess.TimeoutExpired:
         watch.step("process")
-        so_far = _told(api, run.id, None, environment, watch)
+        so_far = told(api, run.id, None, environment, watch)
         tasks = [f"{slug} {type(state).__name__}" for slug, state in so_far.task_states.items()]
         error = FlowRunTimeout(order.timeout, type(so_far.state).__name__, tasks)
         error.run = so_far
         raise error from None
     watch.step("process")
-    return _told(api, run.id, status, environment, watch)
+    return told(api, run.id, status, environment, watch)
 
 
 def _require_plain(order: Order) -> None:
     """Check what else the API, a process and a clock would refuse, each in its own words."""
-    if order.in_process and order.agent != "local":
-        raise UsageError(f"a run in_process has no {order.agent} agent: leave out one of both")
+    if isinstance(order.agent, AgentProcess) and (order.agent_env is not None or order.in_process):
+        raise UsageError("an agent that runs already has its agent_env, and starts processes: leave out one of both")
+    if order.in_process and order.kind != "local":
+        raise UsageError(f"a run in_process has no {order.kind} agent: leave out one of both")
     texts_of("agent_env", order.agent_env)
     if not isinstance(order.timeout, (int, float)):
         raise UsageError(f"timeout is a number of seconds, not a {type(order.timeout).__name__}")
+    if not 0 < order.timeout <= TIMEOUT_MAX:
+        raise UsageError(f"timeout is a number of seconds from 0 to {TIMEOUT_MAX:.0f}")
+    if not isinstance(order.cluster_secrets, (ClusterSecrets, type(None))):
+        raise UsageError(f"cluster_secrets is a ClusterSecrets, not a {type(order.cluster_secrets).__name__}")
     for what, given in (("parameters", order.parameters), ("context", order.context)):
         if not isinstance(given, (Mapping, type(None))):
             raise UsageError(f"{what} is a mapping of names to values, not a {type(given).__name__}")
@@ -148,16 +114,16 @@ def _require_plain(order: Order) -> None:
 def _run_config(order: Order, version: str) -> Any:
     given = order.run_config
     if order.job_template is not None:
-        if order.agent != "kubernetes":
-            raise UsageError(f"a job template is for the kubernetes agent, not for the {order.agent} agent")
+        if order.kind != "kubernetes":
+            raise UsageError(f"a job template is for the kubernetes agent, not for the {order.kind} agent")
         template = kubernetes.accepted(manifests.load_one(order.job_template, "job template"))
         if not isinstance(given, (Mapping, type(None))):
             return agents.with_template("kubernetes", given, template, version=version)
         return agents.run_config_of("kubernetes", texts_of("run_config", given), template, version=version)
     if isinstance(given, Mapping):
-        return agents.run_config_of(order.agent, texts_of("run_config", given), {}, version=version)
+        return agents.run_config_of(order.kind, texts_of("run_config", given), {}, version=version)
     if given is not None:
-        agents.require_run_config(order.agent, given)
+        agents.require_run_config(order.kind, given)
     return given
 
 
@@ -169,7 +135,7 @@ def _created(api: FakeApi, flow: Any, order: Order, run_config: Any) -> Any:
     client.create_project(PROJECT)
     registered = flow.copy()
     if registered.run_config is None:
-        registered.run_config = agents.run_config_of(order.agent, {}, {}, version=api.isolation.version)
+        registered.run_config = agents.run_config_of(order.kind, {}, {}, version=api.isolation.version)
     registered.storage = flow.storage or _storage(api)
     with _picklable(flow):
         flow_id = client.register(registered, project_name=PROJECT, no_url=True, set_schedule_active=False)
@@ -215,12 +181,15 @@ def _importable(name: str) -> bool:
 # -- running -----------------------------------------------------------------------------------------------------------
 
 
-def _deployed(api: FakeApi, order: Order, run: Any) -> FlowEnvironment:
+def _deployed(api: FakeApi, order: Order, run: Any) -> Tuple[FlowEnvironment, Union[AgentProcess, Processes]]:
+    """The environment of the flow run, and who knows its process."""
+    if isinstance(order.agent, AgentProcess):
+        return deploying.deploy_by(order.agent, api, run, order.timeout), order.agent
     template = getattr(run.run_config, "job_template", None) or {}
     env = dict(order.agent_env or {})
     deployment = Deployment(api.isolation.version, order.agent, env, run.labels, order.cluster_secrets, template)
     with api.isolation.covered(api.agent_variables()):
-        return deploying.deploy(deployment, run, api.processes)
+        return deploying.deploy(deployment, run, api.agents, api.processes), api.processes
 
 
 def _run_here(api: FakeApi, flow: Any, order: Order, run: Any) -> FlowEnvironment:
@@ -242,27 +211,3 @@ def _run_here(api: FakeApi, flow: Any, order: Order, run: Any) -> FlowEnvironmen
                 LOG_MANAGER.stop()
                 LOG_MANAGER._stopped.clear()  # noqa: SLF001 - or it would never again send anything by itself
     return env
-
-
-# -- what became of it -------------------------------------------------------------------------------------------------
-
-
-def _told(
-    api: FakeApi, run_id: str, status: Optional[int], environment: Optional[FlowEnvironment], watch: _Watch
-) -> FlowRun:
-    from prefect.serialization.state import StateSchema
-
-    store, load = api.world.store, StateSchema().load
-    with store.lock:
-        row = store.get("flow_run", run_id) or {}
-        tasks = store.linked("task_run", "flow_run_id", run_id)
-        rows = [(_slug(store, each), each["serialized_state"]) for each in tasks]
-        lines = sorted(store.linked("log", "flow_run_id", run_id), key=lambda line: line["timestamp"])
-        logs = tuple(Log(line["level"], line["name"], line["message"]) for line in lines)
-    states = {slug: load(state) for slug, state in rows}
-    return FlowRun(run_id, load(row["serialized_state"]), states, logs, status, environment, watch.timings)
-
-
-def _slug(store: Any, row: Mapping[str, Any]) -> str:
-    slug = store.get("task", row["task_id"])["slug"]
-    return slug if row["map_index"] in (None, -1) else f"{slug}[{row['map_index']}]"

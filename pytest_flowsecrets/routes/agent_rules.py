@@ -114,14 +114,25 @@ def release(version: str) -> Release:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
+def require_agent(agent: str) -> None:
+    """Check that an agent exists.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if not isinstance(agent, str):
+        raise UsageError(f"agent is one of {', '.join(AGENTS)}, not a {type(agent).__name__}")
+    if agent not in AGENTS:
+        raise UsageError(f"{agent!r} is no agent: choose one of {', '.join(AGENTS)}")
+
+
 def require_known(agent: str, version: str) -> None:
     """Check that an agent exists and that its rules for this release stand here.
 
     Raises:
         UsageError: no such agent, or one of an older release.
     """
-    if agent not in AGENTS:
-        raise UsageError(f"{agent!r} is no agent: choose one of {', '.join(AGENTS)}")
+    require_agent(agent)
     oldest = OLDEST[agent]
     if release(version) < oldest:
         since = ".".join(map(str, oldest))

@@ -7,14 +7,14 @@ what lies outside Prefect is not there (``drivers``). Nothing is started, and no
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from copy import copy
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.errors import RouteUnavailable, UsageError
-from pytest_flowsecrets.routes import agent_rules, drivers, kubernetes, model
+from pytest_flowsecrets.routes import agent_rules, drivers, kubernetes, model, refusals
 from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def require(agent: str, version: str) -> None:
         UsageError: there is no such agent.
         RouteUnavailable: the installed Prefect is older than its rules that are known here, or a package is missing.
     """
-    if agent not in agent_rules.AGENTS:
-        raise UsageError(f"{agent!r} is no agent: choose one of {', '.join(agent_rules.AGENTS)}")
+    agent_rules.require_agent(agent)
     if agent_rules.release(version) < agent_rules.OLDEST[agent]:
         oldest = ".".join(map(str, agent_rules.OLDEST[agent]))
         raise RouteUnavailable(f"the {agent} agent is driven from Prefect {oldest} on, and {version} is installed")
@@ -77,9 +76,8 @@ def real(
     with ExitStack() as stack:
         stack.enter_context(drivers.quiet())
         driver = stack.enter_context(drivers.DRIVERS[agent](written))
-        made = driver.make()
-        run = _flow_run(version, run_config)
-        with _refusals(agent), drivers.hosted(agent, written.host):
+        run, made = _flow_run(version, run_config), driver.make()
+        with refusals.told_as_one_line(agent), drivers.hosted(agent, written.host):
             made.deploy_flow(run)
         sent = driver.entries()
         written = replace(written, facts=facts(made, run, sent[0]))
@@ -192,6 +190,7 @@ def require_run_config(agent: str, run_config: Any) -> None:
         raise UsageError(
             f"a {kind} is for another agent: the {agent} agent takes {_RUN_CONFIGS[agent]} or UniversalRun"
         )
+    refusals.require_sendable(run_config)
 
 
 def facts(made: Any, run: Any, entries: List[Entry]) -> agent_rules.Facts:
@@ -217,37 +216,16 @@ def facts(made: Any, run: Any, entries: List[Entry]) -> agent_rules.Facts:
     )
 
 
-# -- what refuses ------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _refusals(agent: str) -> Iterator[None]:
-    """Tell what infrastructure or agent refuse in one line, without the body of the request, which holds values."""
-    try:
-        yield
-    except Exception as error:
-        reason = _reason(error)
-        if reason is None:
-            raise
-    else:
-        return
-    raise UsageError(f"the {agent} agent cannot deploy the flow run: {reason}") from None
-
-
-def told(error: Exception) -> str:
-    """What was refused, as far as it can be told without a value; else the type of the error."""
-    return _reason(error) or type(error).__name__
-
-
-def _reason(error: Exception) -> Optional[str]:
-    body = getattr(error, "body", None)  # of kubernetes.client.ApiException
-    if isinstance(body, str):
-        import json
-
-        return str(json.loads(body)["message"])
-    response = getattr(error, "response", None)  # of botocore's ClientError
-    if isinstance(response, dict):
-        return str(response["Error"]["Message"])
-    if type(error).__name__ == "ParamValidationError":
-        return "a value is no text"
-    return None
+def facts_of(sent: Mapping[str, str], labels: List[str]) -> agent_rules.Facts:
+    """What a LocalAgent knew that sent these variables."""
+    return agent_rules.Facts(
+        backend=sent["PREFECT__BACKEND"],
+        api=sent["PREFECT__CLOUD__API"],
+        api_key=sent.get("PREFECT__CLOUD__API_KEY"),
+        tenant_id=sent.get("PREFECT__CLOUD__TENANT_ID"),
+        agent_labels=tuple(labels),
+        flow_run_id=sent["PREFECT__CONTEXT__FLOW_RUN_ID"],
+        flow_id=sent["PREFECT__CONTEXT__FLOW_ID"],
+        folder=os.getcwd(),
+        auth_token=sent.get("PREFECT__CLOUD__AUTH_TOKEN"),
+    )

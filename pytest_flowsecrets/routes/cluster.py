@@ -87,9 +87,11 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
         """
         if not isinstance(manifest, Mapping):
             raise UsageError(f"a manifest is a mapping with apiVersion and kind, not {type(manifest).__name__}")
-        for each in manifest.get("items") or () if manifest.get("kind") == "List" else ():
-            self.apply(each)
         kind = manifest.get("kind")
+        if kind == "List":
+            shapes.require(manifest, shapes.LIST, "the List")
+            for each in manifest.get("items") or ():
+                self.apply(each)
         if kind in KINDS:
             shapes.require(manifest, shapes.MANIFEST, f"the {kind}")
             about = manifest.get("metadata") or {}
@@ -101,7 +103,9 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
         return self._objects.get((kind, self.namespace, name))
 
     def _put(self, kind: str, namespace: str, name: Any, data: Mapping[str, Any]) -> None:
-        if not isinstance(name, str) or not OBJECT_NAME.fullmatch(name):
+        if not isinstance(name, (str, type(None))):
+            raise UsageError(f"the name of a {kind} is text, not a {type(name).__name__}")
+        if name is None or not OBJECT_NAME.fullmatch(name):
             raise UsageError(f"{name!r} can be no name of a {kind}: use lower-case letters, digits, - and .")
         if not isinstance(data, Mapping):
             raise UsageError(f"{kind} {name}: give a mapping of keys to texts, not {type(data).__name__}")

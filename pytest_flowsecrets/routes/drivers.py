@@ -12,6 +12,7 @@ import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.errors import UsageError
@@ -31,7 +32,7 @@ Sent = Tuple[List[Entry], Mapping[str, Any]]  # the variables in order; the cont
 class Driver:
     """How one kind of agent is made, and how what it sends is read."""
 
-    def __init__(self, make: Callable[..., Any], entries: Callable[[], Sent]) -> None:
+    def __init__(self, make: Callable[..., Any], entries: Callable[..., Sent]) -> None:
         self.make, self.entries = make, entries
 
 
@@ -85,15 +86,26 @@ def _kubernetes(written: Written) -> Iterator[Driver]:
         path = os.path.join(folder, "config")
         with open(path, "w", encoding="utf-8") as file:
             file.write(_KUBE_CONFIG.format(port=endpoint.port))
-        stack.enter_context(_loopback(KUBERNETES_SERVICE_HOST=None, KUBECONFIG=path))
-        stack.enter_context(_set(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", path))
-        stack.enter_context(_set(Configuration, "_default", None))
 
-        def entries() -> Sent:
-            container = kubernetes.container_of(endpoint.body("job"))
+        def make(**more: Any) -> Any:
+            """The agent reads where the cluster is when it is made, and never again."""
+            with _loopback(KUBERNETES_SERVICE_HOST=None, KUBECONFIG=path), ExitStack() as stack:
+                stack.enter_context(_set(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", path))
+                stack.enter_context(_set(Configuration, "_default", None))
+                return _agent("kubernetes", written, **more)
+
+        def entries(run_id: str = "") -> Sent:
+            container = next(
+                each for each in map(kubernetes.container_of, endpoint.bodies("job")) if _is_of(each, run_id)
+            )
             return [kubernetes.entry_of(each, "forced") for each in container["env"]], container
 
-        yield Driver(partial(_agent, "kubernetes", written), entries)
+        yield Driver(make, entries)
+
+
+def _is_of(container: Mapping[str, Any], run_id: str) -> bool:
+    """Whether a container is that of this flow run, or of any."""
+    return not run_id or {"name": "PREFECT__CONTEXT__FLOW_RUN_ID", "value": run_id} in container["env"]
 
 
 @contextmanager
@@ -144,6 +156,22 @@ def _agent(kind: str, written: Written, **more: Any) -> Any:
 
     made = getattr(import_module(f"prefect.agent.{kind}"), _CLASSES[kind])
     return made(name=NAME, env_vars=dict(written.agent_env) or None, **more)
+
+
+def configuration() -> bytes:
+    """What an agent reads as it starts, as a digest; secrets of the context are none of it."""
+    import prefect
+
+    read = {name: value for name, value in prefect.config.items() if name != "context"}
+    return sha256(repr(read).encode()).digest()
+
+
+def configured_address() -> Optional[str]:
+    """Where an agent listens that is not told an address; None where it does not."""
+    import prefect
+
+    address: Optional[str] = prefect.config.cloud.agent.get("agent_address")
+    return address
 
 
 def as_entries(texts: Mapping[str, str]) -> List[Entry]:

@@ -34,7 +34,11 @@ class Endpoint:
 
     def body(self, what: str) -> Any:
         """The last body that was sent for ``what``, None without."""
-        return next((body for name, body in reversed(self.got) if name == what), None)
+        return next(self.bodies(what), None)
+
+    def bodies(self, what: str) -> Iterator[Any]:
+        """All of them, the last one first."""
+        return (body for name, body in reversed(self.got) if name == what)
 
 
 class Infrastructure(ABC):

@@ -14,9 +14,13 @@ def load_all(path: Path) -> List[Any]:
     """The documents of a YAML file that are not empty.
 
     Raises:
-        UsageError: the file cannot be read, is no YAML, or there is no PyYAML.
+        UsageError: it is no path, the file cannot be read, is no YAML, or there is no PyYAML.
     """
     yaml = _yaml()
+    if not isinstance(path, (str, os.PathLike)):  # a number would be the file of that descriptor
+        raise UsageError(f"the path of a YAML file is text, not a {type(path).__name__}")
+    if "://" in os.fspath(path):
+        raise UsageError(f"{os.fspath(path)}: only files of this machine are read: fetch it, and give its path")
     try:
         with open(path, encoding="utf-8") as file:
             return [document for document in yaml.safe_load_all(file) if document is not None]

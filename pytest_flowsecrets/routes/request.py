@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Union
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.routes import agent_rules, kubernetes, manifests, model, shapes
+from pytest_flowsecrets.routes import agent_rules, kubernetes, manifests, model, refusals, shapes
 from pytest_flowsecrets.routes.agent_rules import Facts
+from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.model import Written
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.routes.cluster import ClusterSecrets
     from pytest_flowsecrets.routes.environment import FlowEnvironment
 
 Template = Union[str, "os.PathLike[str]", Mapping[str, Any]]
@@ -51,15 +51,19 @@ def flow_environment(  # noqa: PLR0913 - what is written where
         RouteUnavailable: the agent of the installed Prefect cannot run here.
         CreateContainerConfigError: the pod needs a Secret or key that ``cluster_secrets`` does not have.
     """
-    if agent not in agent_rules.AGENTS:
-        raise UsageError(f"{agent!r} is no agent: choose one of {', '.join(agent_rules.AGENTS)}")
+    agent_rules.require_agent(agent)
+    if prefect_version is not None and not isinstance(prefect_version, str):
+        raise UsageError(f"prefect_version is text such as '1.4.1', not a {type(prefect_version).__name__}")
+    if not isinstance(cluster_secrets, (ClusterSecrets, type(None))):
+        raise UsageError(f"cluster_secrets is a ClusterSecrets, not a {type(cluster_secrets).__name__}")
     from pytest_flowsecrets.isolation.version import installed_version
+    from pytest_flowsecrets.resolution.dialects import dialect_for
 
     template = _template(agent, job_template, task_definition) or {}
     written = Written(texts_of("host_env", host_env), texts_of("agent_env", agent_env), template=template)
     installed = installed_version()
     if installed is None or prefect_version not in (None, installed):
-        version = prefect_version or installed or "1.4.1"
+        version = dialect_for(prefect_version or installed or "1.4.1").version
         host = dict(os.environ) if host_env is None else written.host
         written = replace(written, host=host, run_env=_run_env(run_config), facts=_assumed(agent, version))
         return model.modelled(agent, version, written, cluster_secrets)
@@ -128,6 +132,9 @@ def _accepted(agent: str, template: Dict[str, Any]) -> Dict[str, Any]:
         return kubernetes.accepted(template)
     shapes.require(template, shapes.TASK, "the task definition")
     shapes.require_json(template, "the task definition")
+    for key in template:
+        if not isinstance(key, str):
+            raise UsageError(f"the task definition has a key that is a {type(key).__name__} and no text")
     return template
 
 
@@ -140,7 +147,8 @@ def _overrides(run_config: Any) -> Mapping[str, Any]:
 def _template_of(agent: str, run_config: Any) -> Mapping[str, Any]:
     """The template of a run config, which it may have by path."""
     name = {"kubernetes": "job_template", "ecs": "task_definition"}.get(agent, "")
-    own = getattr(run_config, name, None) or getattr(run_config, f"{name}_path", None)
+    path = getattr(run_config, f"{name}_path", None)
+    own = getattr(run_config, name, None) or (path and refusals.path_here(path))
     return {} if own is None else _accepted(agent, manifests.load_one(own, name.replace("_", " ")))
 
 

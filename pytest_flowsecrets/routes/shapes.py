@@ -24,6 +24,7 @@ JOB = {"metadata": _METADATA, "spec": {"template": {"metadata": _METADATA, "spec
 _OF_TASK = {"name?": str, "environment?": [{"name!": str, "value!": str}]}
 TASK = {"containerDefinitions": [{**_OF_TASK, "secrets?": [{"name!": str, "valueFrom!": str}]}]}
 RUN_TASK = {"overrides?": {"containerOverrides?": [_OF_TASK]}}
+LIST: Dict[str, Any] = {"items?": [{}]}
 MANIFEST = {"metadata?": {"namespace?": str}, "data?": {}, "stringData?": {}, "binaryData?": {}}
 
 _WORDS = {Mapping: "a mapping", list: "a list", str: "text", bool: "true or false"}

@@ -158,12 +158,44 @@ def test_flow_run_without_any_secret_nor_api(dask, tmp_path):
     assert done.returncode == 0, done.stdout
 
 
-def test_flow_run_with_a_context(flow, real_prefect, executor):
-    """``flow.run(context={"secrets": …})``, without any API."""
-    if getattr(executor, "scheduler", None) == "processes":
-        pytest.skip("forks this very process; shown by the flow runs above")
-    state = flow.run(expected={"TOKEN": "x"}, context={"secrets": {"TOKEN": "x"}})
-    assert state.is_successful()
+CONTEXT = """
+import sys
+from prefect import Flow, task
+from prefect.client import Secret
+from prefect.executors import DaskExecutor, LocalDaskExecutor, LocalExecutor
+
+@task
+def read(name):
+    try:
+        return Secret(name).get()
+    except ValueError as error:
+        return type(error).__name__
+
+with Flow("f") as flow:
+    found = [read("TOKEN"), read("OTHER")]
+
+if __name__ == "__main__":
+    for executor in (
+        LocalExecutor(),
+        LocalDaskExecutor(scheduler="threads"),
+        LocalDaskExecutor(scheduler="processes", num_workers=2),
+        DaskExecutor(address=sys.argv[1]),
+    ):
+        state = flow.run(executor=executor, context={"secrets": {"TOKEN": "x"}})
+        results = [state.result[task].result for task in found]
+        assert results == ["x", "ValueError"], (executor, results)
+"""
+
+
+def test_flow_run_with_a_context(dask, tmp_path):
+    """``flow.run(context={"secrets": …})``, without any API: in every executor it replaces what else is configured."""
+    script = tmp_path / "script.py"
+    script.write_text(CONTEXT)
+    env = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT__")}
+    env.update({"HOME": str(tmp_path), f"{S}OTHER": "of the environment"})
+    command = [sys.executable, "-Wignore", str(script), dask]
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
 
 
 def test_prefect_run_execute(prefect_cloud, local_secrets, tmp_path):

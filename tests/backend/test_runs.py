@@ -143,14 +143,12 @@ def test_in_this_process(flow):
 @needs_kubernetes
 def test_a_flow_run_that_hangs_is_ended(hanging):
     """After the timeout, with its children; what is known by then is told, without values."""
-    with FakeServer() as server:
-        with pytest.raises(FlowRunTimeout) as caught:
-            server.run(hanging, timeout=6)
-        process = server.processes._all[0]
+    with FakeServer() as server, pytest.raises(FlowRunTimeout) as caught:
+        server.run(hanging, timeout=6)
     assert str(caught.value).startswith("the flow run was stopped after 6 s: it is Running, its tasks hang-1 Running; ")
     assert caught.value.run.task_states["hang-1"].is_running()
     assert any("Starting" in line.message or "Submitted" in line.message for line in caught.value.run.logs)
-    assert_group_is_gone(process.pid)
+    assert_group_is_gone(int(caught.value.run.logs[0].message.rpartition(" ")[2]))  # Submitted for execution: PID: 42
 
 
 @has_runs
@@ -209,7 +207,7 @@ def test_what_is_asked_wrongly():
                 cloud.run("flow")
             return
         from prefect import Flow
-        from prefect.run_configs import DockerRun
+        from prefect.run_configs import DockerRun, LocalRun
 
         flow = Flow("empty")
         with pytest.raises(
@@ -229,6 +227,13 @@ def test_what_is_asked_wrongly():
             ({"context": {"a": object()}}, "context: something in it is no JSON"),
             ({"agent": "kubernetes", "in_process": True}, "a run in_process has no kubernetes agent: leave out one"),
             ({"timeout": "424242"}, "timeout is a number of seconds, not a str"),
+            *[
+                ({"timeout": wrong}, "timeout is a number of seconds from 0 to ")
+                for wrong in (0, float("nan"), 10**400)
+            ],
+            ({"cluster_secrets": {"a": "424242"}}, "cluster_secrets is a ClusterSecrets, not a dict"),
+            ({"agent": ["424242"]}, "agent is one of local, docker, kubernetes, ecs, not a list"),
+            ({"run_config": LocalRun(working_dir="nowhere")}, "the working_dir of the run config does not exist: "),
         ):
             with pytest.raises(UsageError) as caught:
                 cloud.run(flow, **given)
@@ -242,7 +247,10 @@ def test_an_agent_that_cannot_deploy(flow):
     from prefect.run_configs import LocalRun
 
     with FakeCloud() as cloud:
-        with pytest.raises(UsageError, match=r"^the local agent cannot deploy the flow run: TypeError$"):
+        with pytest.raises(
+            UsageError,
+            match=r"^the local agent cannot deploy the flow run: TypeError \(prefect/agent/local/agent.py, line \d+\)$",
+        ):
             cloud.run(flow, run_config=LocalRun(env={"A": 424242}))
         cloud.faults.graphql_error("No.", on="get_runs_in_queue")
         with pytest.raises(AgentFailed, match=r"^the local agent cannot start: it was not given the flow run; look at"):

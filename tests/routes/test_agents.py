@@ -11,7 +11,7 @@ from importlib import import_module, metadata
 import pytest
 
 from pytest_flowsecrets import ClusterSecrets, RouteUnavailable, UsageError, flow_environment, isolated_prefect
-from pytest_flowsecrets.routes import agent_rules, agents, model
+from pytest_flowsecrets.routes import agent_rules, agents, model, refusals
 from pytest_flowsecrets.routes.agent_rules import Facts
 from pytest_flowsecrets.routes.model import Written
 from tests.compat import VERSION, needs_prefect
@@ -404,7 +404,61 @@ def test_an_old_boto3_would_ask_amazon(monkeypatch):
     agents.require("ecs", "1.4.1")
 
 
-def test_other_errors_of_an_agent_are_its_own():
-    """What is no refusal of an endpoint passes as it is."""
-    with pytest.raises(ZeroDivisionError), agents._refusals("local"):
-        raise ZeroDivisionError
+def test_other_errors_of_an_agent_are_told_by_their_type():
+    """Their texts may hold values; what is ours passes as it is."""
+    with pytest.raises(UsageError) as caught, refusals.told_as_one_line("local"):
+        int("hunter2")
+    assert str(caught.value) == "the local agent cannot deploy the flow run: ValueError"
+    with pytest.raises(RouteUnavailable), refusals.told_as_one_line("local"):
+        raise RouteUnavailable("it is")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"agent": ["424242"]}, "agent is one of local, docker, kubernetes, ecs, not a list"),
+        ({"agent": "nomad"}, "'nomad' is no agent: choose one of local, docker, kubernetes, ecs"),
+        ({"prefect_version": 424242}, "prefect_version is text such as '1.4.1', not a int"),
+        ({"prefect_version": "2.0"}, "'2.0' is no release of Prefect 0.5.0 to 1.4.1 "),
+        ({"cluster_secrets": {"a": {"b": "424242"}}}, "cluster_secrets is a ClusterSecrets, not a dict"),
+        (
+            {"agent": "kubernetes", "job_template": "s3://a/b.yaml"},
+            "s3://a/b.yaml: only files of this machine are read",
+        ),
+        (
+            {"agent": "kubernetes", "job_template": 424242},
+            "a job template is a mapping or the path of a YAML file, not a int",
+        ),
+        ({"agent": "ecs", "task_definition": {1: "424242"}}, "the task definition has a key that is a int and no text"),
+        ({"host_env": [424242]}, "host_env is a mapping of names to texts, not list"),
+    ],
+)
+def test_arguments_of_another_kind(given, told):
+    """One line each, and no value, with Prefect and without."""
+    with pytest.raises(UsageError) as caught:
+        flow_environment(**given)
+    assert str(caught.value).startswith(told)
+    assert "424242" not in str(caught.value)
+
+
+@here.needs_kubernetes
+def test_run_configs_that_no_agent_can_take(tmp_path):
+    """A path that is not here, or somewhere else, and what cannot be sent: before anything is asked for it."""
+    from prefect.run_configs import DockerRun, ECSRun, KubernetesRun, LocalRun
+
+    job = tmp_path / "job.yaml"
+    job.write_text("spec: {template: {spec: {containers: [{name: flow, env: [{name: A, value: x}]}]}}}")
+    for agent, run_config, told in (
+        ("local", LocalRun(working_dir="nowhere"), "the working_dir of the run config does not exist: "),
+        ("kubernetes", KubernetesRun(job_template_path="s3://a/b.yaml"), "s3://a/b.yaml: only files of this machine"),
+        ("kubernetes", KubernetesRun(job_template_path="agent:///no.yaml"), "/no.yaml: no such file or directory"),
+        ("ecs", ECSRun(task_definition_path="gs://a/b.yaml"), "gs://a/b.yaml: only files of this machine are read"),
+        ("docker", DockerRun(ports=["hunter2"]), "this DockerRun cannot be sent: ValueError: look at the types in it"),
+    ):
+        if here.can_run(agent):
+            with pytest.raises(UsageError) as caught:
+                flow_environment(agent, run_config=run_config)
+            assert str(caught.value).startswith(told)
+            assert "hunter2" not in str(caught.value)
+    env = flow_environment("kubernetes", run_config=KubernetesRun(job_template_path=f"agent://{job}"))
+    assert (env["A"], env.origin("A")) == ("x", "template")

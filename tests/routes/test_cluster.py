@@ -103,6 +103,19 @@ def test_an_object_is_a_mapping():
         ClusterSecrets()["github"] = "x"
 
 
+def test_what_is_no_path_no_list_and_no_name():
+    """One line each; a number is not the file of that descriptor."""
+    for call, told in (
+        (lambda: ClusterSecrets().load(424242), "the path of a YAML file is text, not a int"),
+        (lambda: ClusterSecrets().apply({"kind": "List", "items": 424242}), "the List: items is a int where a list "),
+        (lambda: ClusterSecrets().update({("424242",): {}}), "the name of a Secret is text, not a tuple"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            call()
+        assert str(caught.value).startswith(told)
+        assert "424242" not in str(caught.value)
+
+
 def test_an_object_that_is_not_there():
     """As of any mapping, by the name that was asked for."""
     cluster = ClusterSecrets()

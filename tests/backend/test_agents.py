@@ -1,0 +1,255 @@
+"""The agents of one API: started once for what they are told, and serving further flow runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from pytest_flowsecrets import AgentFailed, FakeCloud, FakeServer, UsageError
+from pytest_flowsecrets.backend import agent_process
+from tests.compat import VERSION
+from tests.routes.conftest import needs_kubernetes
+
+S = "PREFECT__CONTEXT__SECRETS__"
+has_runs = pytest.mark.skipif(VERSION is None or VERSION < (0, 15), reason="real flow runs are for Prefect 0.15.0 on")
+pytestmark = has_runs
+
+
+@pytest.fixture
+def flow():
+    """Reads the secret TOKEN."""
+    import prefect
+    from prefect.client import Secret
+
+    @prefect.task
+    def read():
+        return len(Secret("TOKEN").get())
+
+    with prefect.Flow("reads") as flow:
+        read()
+    return flow
+
+
+def registrations(api):
+    """How often an agent has started."""
+    return sum("register_agent" in request.fields for request in api.requests)
+
+
+@needs_kubernetes  # once for each Prefect is enough
+def test_a_warm_agent_serves_further_runs(flow):
+    """It registers once; each run tells which agent it was. Another ``--env`` or label is another agent."""
+    with FakeServer() as server:
+        given = {f"{S}TOKEN": "x"}
+        first, again = (server.run(flow, run_config=given) for _ in range(2))
+        assert (registrations(server), first.agent_id) == (1, again.agent_id)
+        assert first.agent_id == server.world.store.all("agent")[0]["id"]
+        other = server.run(flow, agent_env=given)
+        assert registrations(server) == 2
+        server.run(flow, agent_env=given)
+        assert registrations(server) == 2
+        assert server.run(flow, in_process=True, run_config=given).agent_id is None
+    assert all(run.state.is_successful() for run in (first, again, other))
+
+
+@needs_kubernetes
+def test_a_warm_agent_of_kubernetes(flow):
+    """Each run has its own job, also where the agent finds another run in the queue."""
+    with FakeServer() as server:
+        runs = [server.run(flow, agent="kubernetes", run_config={f"{S}TOKEN": "x", "N": str(n)}) for n in range(2)]
+        flow_id = server.world.store.get("flow_run", runs[-1].id)["flow_id"]
+        others = [server.client.create_flow_run(flow_id=flow_id) for _ in range(2)]
+        runs.append(server.run(flow, agent="kubernetes", run_config={f"{S}TOKEN": "x", "N": "2"}))
+        states = [server.world.store.get("flow_run", other)["state"] for other in others]
+    assert [run.environment["N"] for run in runs] == ["0", "1", "2"]
+    assert all(run.state.is_successful() for run in runs)
+    assert len({run.agent_id for run in runs}) == 1
+    assert states == ["Submitted", "Submitted"]
+
+
+@needs_kubernetes
+def test_an_agent_whose_configuration_changes(flow, local_secrets):
+    """Is started anew, as an operator would; a secret of its environment comes with the process that it starts."""
+    with FakeServer() as server:
+        local_secrets.setenv("TOKEN", "x")
+        runs = [server.run(flow)]
+        local_secrets.setenv("TOKEN", "longer")
+        runs.append(server.run(flow))
+        assert registrations(server) == 1
+        with server.isolation.covered({"PREFECT__LOGGING__LEVEL": "ERROR"}):
+            runs.append(server.run(flow))
+        assert registrations(server) == 2
+    assert all(run.state.is_successful() for run in runs)
+    assert [run.environment["PREFECT__LOGGING__LEVEL"] for run in runs] == ["INFO", "INFO", "ERROR"]
+
+
+@needs_kubernetes
+def test_an_agent_that_was_given_nothing(flow):
+    """Is not kept: the next run has a fresh one."""
+    with FakeCloud({"TOKEN": "x"}) as cloud:
+        cloud.faults.graphql_error("No.", on="get_runs_in_queue")
+        with pytest.raises(AgentFailed, match="it was not given the flow run"):
+            cloud.run(flow)
+        assert cloud.run(flow).state.is_successful()
+        assert registrations(cloud) == 2
+
+
+@needs_kubernetes
+def test_an_api_of_the_session_has_an_agent_of_the_session(run_tests):
+    """A fixture of that scope is all that it takes."""
+    result = run_tests(
+        """
+import prefect
+import pytest
+from pytest_flowsecrets import FakeServer
+
+
+@pytest.fixture(scope="session")
+def server():
+    with FakeServer() as server:
+        yield server
+
+
+with prefect.Flow("empty", tasks=[prefect.Task()]) as flow:
+    pass
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_it(server, number):
+    run = server.run(flow)
+    assert run.state.is_successful()
+    assert sum("register_agent" in request.fields for request in server.requests) == 1
+"""
+    )
+    result.assert_outcomes(passed=3)
+
+
+@needs_kubernetes
+def test_an_agent_that_is_a_process(flow, local_secrets):
+    """The real command registers, polls and starts the flow runs; it is one agent, woken for each of them."""
+    from prefect.run_configs import LocalRun, UniversalRun
+
+    local_secrets.setenv("OTHER", "of the host")
+    with FakeServer() as server:
+        with server.agent(env={f"{S}TOKEN": "hunter2"}, labels=["here"]) as agent:
+            local_secrets.setenv("OTHER", "too late")
+            flow.run_config = UniversalRun(labels=["here"])
+            run = server.run(flow, agent=agent)
+            missing = server.run(flow, agent=agent, context={"secrets": {"ANOTHER": "x"}})
+            with pytest.raises(
+                UsageError, match=r"^the local agent cannot deploy the flow run: TypeError; its \.printed "
+            ):
+                server.run(flow, agent=agent, run_config=LocalRun(env={"A": 424242}, labels=["here"]))
+            assert registrations(server) == 1
+            (row,) = server.world.store.all("agent")
+        assert not Path(f"/proc/{agent.pid}").exists()
+    assert {run.agent_id, missing.agent_id} == {agent.id, row["id"]}
+    assert row["labels"] == ["here"]
+    assert run.state.is_successful()
+    assert (run.exit_status, missing.exit_status) == (0, 0)
+    assert missing.state.is_failed()
+    env = run.environment
+    assert (env.origin(f"{S}TOKEN"), env.origin(f"{S}OTHER"), env[f"{S}OTHER"]) == ("agent", "host", "of the host")
+    assert env.origin("PREFECT__CLOUD__API") == "forced"
+    assert "Registration successful!" in agent.printed
+    assert not any(value in repr(agent) + agent.printed for value in ("hunter2", "424242"))
+
+
+@needs_kubernetes
+def test_the_address_of_an_agent():
+    """It listens there, if it is told to; one that is taken, or none, is refused in one line."""
+    with FakeServer() as server, socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = rf"^the agent cannot listen at port {port}: it is in use; give it another address, or none$"
+        with pytest.raises(UsageError, match=told):
+            server.agent(address=f"http://127.0.0.1:{port}")
+        variable = {"PREFECT__CLOUD__AGENT__AGENT_ADDRESS": f"http://127.0.0.1:{port}"}
+        with server.isolation.covered(variable), pytest.raises(UsageError, match=told):
+            server.agent()
+        for wrong in ("http://127.0.0.1", "8080", "http://127.0.0.1:http", 8080):
+            with pytest.raises(UsageError, match=r"^the address of an agent is a URL with a port, such as http://127"):
+                server.agent(address=wrong)
+        taken.close()
+        with server.agent(address=f"http://127.0.0.1:{port}"):
+            for _ in range(100):
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health") as answer:
+                        assert answer.status == 200
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            else:
+                pytest.fail("nothing listens there")
+
+
+def test_an_agent_that_dies_at_its_start(flow):
+    """One line with its exit status and its last words; all of them are kept, without values."""
+    with FakeCloud() as cloud:
+        cloud.tenant.revoke(cloud.tenant.runner_key)
+        with pytest.raises(AgentFailed) as caught:
+            cloud.agent(env={"MINE": "hunter2"}, labels=["hunter2"])
+        key = cloud.tenant.runner_key
+    assert str(caught.value).startswith("the local agent cannot start: its process has ended with exit status 1; look ")
+    assert "AuthorizationError" in str(caught.value).rpartition(": .printed")[2]
+    assert "\n" not in str(caught.value)
+    assert "Traceback" in caught.value.printed
+    assert not any(text in caught.value.printed + str(caught.value) for text in ("hunter2", key))
+
+
+@needs_kubernetes
+def test_what_an_agent_that_is_a_process_refuses(flow):
+    """And what it is asked when it has gone, or is another API's."""
+    from prefect.run_configs import LocalRun
+
+    with FakeServer() as server, FakeServer() as other:
+        agent = other.agent(labels=["here"])
+        with pytest.raises(UsageError, match=r"^this agent asks another API: "):
+            server.run(flow, agent=agent)
+        for run_config in (LocalRun(labels=["there"]), LocalRun()):
+            with pytest.raises(UsageError, match=r"^an agent with the labels \['here'\] is not given a flow run with "):
+                other.run(flow, agent=agent, run_config=run_config)
+        for given in ({"agent_env": {}}, {"in_process": True}):
+            with pytest.raises(
+                UsageError, match=r"^an agent that runs already has its agent_env, and starts processes"
+            ):
+                other.run(flow, agent=agent, **given)
+        flow.run_config = LocalRun(labels=["here"])
+        other.faults.graphql_error("No.", on="get_runs_in_queue", times=9)
+        with pytest.raises(
+            AgentFailed, match=r"^the local agent cannot start: it did not take the flow run within 1 s"
+        ):
+            other.run(flow, agent=agent, timeout=1)
+        os.kill(agent.pid, signal.SIGKILL)
+        with pytest.raises(AgentFailed, match="its process has ended with exit status -9"):
+            other.run(flow, agent=agent)
+        agent.close()
+        for given in ({"env": {"A": 424242}}, {"labels": "here"}, {"labels": [1]}, {"labels": None}):
+            with pytest.raises(UsageError, match=r"^(env: 'A' is a int|labels is a list of texts)"):
+                other.agent(**given)
+
+
+@needs_kubernetes
+def test_an_agent_that_does_not_end(flow, monkeypatch):
+    """Is ended by force, with the flow runs that it has found by itself."""
+    monkeypatch.setattr(agent_process, "END_SECONDS", 0.2)
+    with FakeServer() as server:
+        run = server.run(flow, in_process=True, context={"secrets": {"TOKEN": "x"}})
+        flow_id = server.world.store.get("flow_run", run.id)["flow_id"]
+        with server.agent() as agent:
+            server.client.create_flow_run(flow_id=flow_id)
+            for _ in range(600):
+                if agent._runs:
+                    break
+                time.sleep(0.02)
+            os.kill(agent.pid, signal.SIGSTOP)
+        (found,) = agent._runs.values()
+        for pid in (agent.pid, found["pid"]):
+            with pytest.raises(ProcessLookupError):
+                for _ in range(100):  # a zombie may be there, until its parent looks
+                    os.killpg(pid, 0)
+                    time.sleep(0.02)
