@@ -178,6 +178,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Mask a report after all other plugins have had their part in it; in the mode ``fail``, fail a leaking test."""
     outcome: Any = yield
     run, report = run_of(item.config), outcome.get_result()
+    if report.when == "call":
+        run.look_at_left(item)
     if report.longrepr is not None or report.sections:
         run.learn_environment()  # tests set variables too; not asked for a quiet test, which has nothing to mask
     run.mask_report(report)

@@ -28,6 +28,7 @@ from typing import (
 
 from pytest_flowsecrets.backend.outline import masked_document, masked_variables, without_own_values
 from pytest_flowsecrets.backend.sent import pieces
+from pytest_flowsecrets.leaks.known import known
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -201,10 +202,19 @@ def _without_own_values(request: Request, operation: Optional[Operation]) -> byt
     if operation is None:
         return request.body or request.query.encode()
     query, variables = without_own_values(operation.query, operation.variables)
+    for name, own in variables.items():
+        if own is not operation.variables[name]:
+            _register(name, operation.variables[name])
     if query is operation.query and variables is operation.variables and request.body:
         return request.body
     rest = json.loads(request.body) if request.body else {}
     return json.dumps({**rest, "query": query, "variables": variables, "operationName": operation.name}).encode()
+
+
+def _register(name: str, given: Any) -> None:
+    """Make the value known that a secret mutation brought: a client prints it where the mutation is refused."""
+    inside = given if isinstance(given, dict) else {"name": name, "value": given}
+    known.register(str(inside.get("name")), inside.get("value"))
 
 
 Kept = Tuple[RecordedRequest, str, Mapping[str, str], bytes]

@@ -8,6 +8,8 @@ import signal
 import subprocess
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from pytest_flowsecrets.leaks.known import known
+
 FLOW_RUN_ID = "PREFECT__CONTEXT__FLOW_RUN_ID"
 
 
@@ -23,6 +25,9 @@ class Processes:
         self, command: Sequence[str], *, env: Mapping[str, str], run_id: str = "", **more: Any
     ) -> subprocess.Popen[Any]:
         """Start a process, as ``subprocess.Popen`` does; this stands in its place in the agent's module."""
+        for name, text in env.items():
+            if os.environ.get(name) == text and not name.startswith("PREFECT__"):  # those are how a run has its secrets
+                known.tell(text, f"environment {name} of a flow run")
         process = subprocess.Popen(command, env=dict(env), start_new_session=True, **more)  # noqa: S603 - the agent's
         run_id = run_id or env[FLOW_RUN_ID]
         self._all.append(process)
