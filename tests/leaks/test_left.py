@@ -85,7 +85,7 @@ def test_none(local_secrets, prefect_home):
         )
         result = run_tests(source, "--flowsecrets-leaks=fail", "-W", "ignore")
         result.stdout.fnmatch_lines(["secret TOKEN, raw, in file prefect-result-*"])
-        result.assert_outcomes(passed=2, failed=3, errors=0)
+        result.assert_outcomes(passed=1, failed=3)
 
     def test_in_a_folder_of_the_test(self, run_tests):
         """``LocalResult(dir=tmp_path)``."""
@@ -177,14 +177,12 @@ def test_it(secret_leaks):
     def test_the_text_of_a_refusal(self, run_tests):
         """The client prints what a refused ``set_secret`` was sent, which nobody was told before."""
         source = """
-import pytest
-@pytest.mark.parametrize("status", [400, 500])
-def test_it(prefect_cloud, status):
-    prefect_cloud.faults.status(status)
+def test_it(prefect_cloud):
+    prefect_cloud.faults.status(400)
     prefect_cloud.client.set_secret("NEW", "-".join(["k9Tz", "Wq4m", "LrPx"]))
 """
         result = run_tests(source, "-W", "ignore", "-l", "-vv")
-        result.assert_outcomes(failed=2)
+        result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(["*[[]secret NEW[]]*"])
         result.stdout.no_fnmatch_line("*k9Tz-Wq4m*")
 
