@@ -106,6 +106,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if isinstance(reason, str):
             setattr(session, name, run.clean(reason, "reason"))
     if hasattr(session.config, "workeroutput"):
+        run.look_through_files()  # now, as xdist waits ten seconds and no longer for a worker that has finished
         session.config.workeroutput["flowsecrets_findings"] = [list(finding) for finding in run.findings]
     elif run.mode == "fail" and run.findings and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

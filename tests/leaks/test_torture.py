@@ -31,6 +31,7 @@ REPORTERS = {
     "pytest_jsonreport.plugin": ["-p", "pytest_metadata.plugin", "--json-report", "--json-report-file=report.json"],
     "pytest_reportlog.plugin": ["--report-log=log.json"],
     "pytest_subtests.plugin": [],
+    "allure_pytest.plugin": ["--alluredir=allure"],
 }
 USUAL = [
     "-v",
