@@ -141,13 +141,14 @@ def test_it(prefect_cloud, secret_leaks):
     client = prefect_cloud.client
     client.create_project("p")
     with Flow("leaky") as flow:
-        Parameter("x", default=1)
+        flow.add_task(Parameter("x", default=1))
     run_id = client.create_flow_run(
         flow_id=flow.register("p", build=False, no_url=True), run_name=f"run {TOLD}", parameters={"x": TOLD}
     )
-    task_run = client.get_flow_run_info(run_id).task_runs[0]
+    task_id = client.graphql({"query": {"task": {"id"}}}).data.task[0].id
+    task_run = client.get_task_run_info(run_id, task_id)
     client.set_task_run_name(task_run.id, f"task {TOLD}")
-    client.set_flow_run_state(run_id, version=0, state=Failed(f"no access with {TOLD}"))
+    client.set_flow_run_state(run_id, version=1, state=Failed(f"no access with {TOLD}"))
     client.create_task_run_artifact(task_run.id, "markdown", {"markdown": TOLD})
     client.write_run_logs([{"message": TOLD, "flow_run_id": run_id, "level": "INFO", "name": "x"}])
     places = "\\n".join(sorted(leak.place for leak in secret_leaks.found))
