@@ -106,6 +106,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if isinstance(reason, str):
             setattr(session, name, run.clean(reason, "reason"))
     if hasattr(session.config, "workeroutput"):
+        run.look_through_files()  # now, as xdist waits ten seconds and no longer for a worker that has finished
         session.config.workeroutput["flowsecrets_findings"] = [list(finding) for finding in run.findings]
     elif run.mode == "fail" and run.findings and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -177,6 +178,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Mask a report after all other plugins have had their part in it; in the mode ``fail``, fail a leaking test."""
     outcome: Any = yield
     run, report = run_of(item.config), outcome.get_result()
+    if report.when == "call":
+        run.look_at_left(item)
     if report.longrepr is not None or report.sections:
         run.learn_environment()  # tests set variables too; not asked for a quiet test, which has nothing to mask
     run.mask_report(report)

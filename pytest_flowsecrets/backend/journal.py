@@ -28,6 +28,7 @@ from typing import (
 
 from pytest_flowsecrets.backend.outline import OwnValues, own_values, shown
 from pytest_flowsecrets.backend.sent import pieces
+from pytest_flowsecrets.leaks.known import known
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -205,9 +206,19 @@ def _without_own_values(request: Request, operation: Optional[Operation], own: O
     if own is None and request.body:
         return request.body
     query, variables = operation.query, operation.variables
-    query, variables = own.taken_out(query, variables) if own else (query, variables)
+    if own is not None:
+        query, variables = own.taken_out(query, variables)
+        for name, given in operation.variables.items():
+            if variables[name] is not given:
+                _register(name, given)
     rest = json.loads(request.body) if request.body else {}
     return json.dumps({**rest, "query": query, "variables": variables, "operationName": operation.name}).encode()
+
+
+def _register(name: str, given: Any) -> None:
+    """Make the value known that a secret mutation brought: a client prints it where the mutation is refused."""
+    inside = given if isinstance(given, dict) else {"name": name, "value": given}
+    known.register(str(inside.get("name")), inside.get("value"))
 
 
 Kept = Tuple[RecordedRequest, str, Mapping[str, str], bytes]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.backend import remains
+from pytest_flowsecrets.leaks.known import known
 
 
 class Processes:
@@ -19,6 +21,9 @@ class Processes:
         self, command: Sequence[str], *, env: Mapping[str, str], run_id: str = "", **more: Any
     ) -> subprocess.Popen[Any]:
         """Start a process, as ``subprocess.Popen`` does; this stands in its place in the agent's module."""
+        for name, text in env.items():
+            if os.environ.get(name) == text and not name.startswith("PREFECT__"):  # those are how a run has its secrets
+                known.tell(text, f"environment {name} of a flow run")
         process = subprocess.Popen(command, env=dict(env), start_new_session=True, **more)  # noqa: S603 - the agent's
         run_id = run_id or env[remains.FLOW_RUN_ID]
         self._of_run[run_id], self._environ[run_id] = process, dict(env)

@@ -115,6 +115,7 @@ class Isolation:
             self._guard.enter()
         self.delivery = Delivery(self._root, self.version)
         self.home = PrefectHome(self._root, self.writing)
+        self.holding.enter_context(known.folder(self.home.path))
         self.secrets = LocalSecrets(self)
         self.delivery.give(secrets)
         self.secrets.surprises.note(secrets)

@@ -7,14 +7,12 @@ traceback, by ``pprint`` (which closes and opens quotes), by the lines of base64
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from typing import Callable, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 JOINT = re.compile(rb"\n|\\[\\]*[nr]|\x1b\[[0-9;]*m|&#1[03];")  # what every break holds
 # What a break can consist of: joints, blanks, the markers of tracebacks and diffs, the quotes and commas of pprint. One
 # loop over tokens that begin differently, so that no text makes it slow.
 _GAP = re.compile(rb"(?:\x1b\[[0-9;]*m|&#1[03];|\\[\\]*[nr]?|[ \t\r\n'\",bE>|+?-])*")
-_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 _GAP_BYTES = b" \t\r\n'\",bE>|+?-\\"
 _LONG_TOKEN = re.compile(rb"(?:\x1b\[[0-9;]*m|&#1[03];)\Z")
 _BLANK = b" \t\r\n"
@@ -38,18 +36,6 @@ class Span(NamedTuple):
     first: int
     last: int
     broken: bool
-
-
-def without_colours(data: bytes) -> Tuple[bytes, Callable[[int], int]]:
-    """The bytes without their colours, and where each of the places left was before.
-
-    Highlighted Python has a colour on either side of each quote and each escape, too near for anything to be seen.
-    """
-    begins, lost = [0], [0]
-    for colour in _COLOUR.finditer(data):
-        lost.append(lost[-1] + len(colour.group()))
-        begins.append(colour.end() - lost[-1])
-    return _COLOUR.sub(b"", data), lambda place: place + lost[bisect_right(begins, place) - 1]
 
 
 def extend(data: bytes, at: int, text: bytes, place: int) -> Span:

@@ -15,6 +15,8 @@ _ADVICE = {
     "id": "give the parameter an id: pytest.param(value, id='token')",
     "property": "record the secret's name, not its value",
     "file": "do not write it to files, or remove them",
+    "run": "leave the env of run configs free of values: Prefect stores it readable; let the flow ask for the secret",
+    "environment": "a LocalAgent hands all of its environment on: start it with one that holds no secret",
     "api": "send the secret's name, and let the flow read the value where it runs",
     "searched": "keep the value out of what leaves the flow",
 }

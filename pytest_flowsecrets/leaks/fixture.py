@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, List
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.known import known
+from pytest_flowsecrets.leaks.left import look_at_left, look_below
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.findings import Finding
@@ -65,6 +66,7 @@ class SecretLeaks:
     def found(self) -> List[Finding]:
         """The leaks so far, in reports, captured output, log, watched files, and where one has searched."""
         self.look_at_watched()
+        look_at_left(self._item, self._run.clean)
         self._look_at_capture()
         for search in known.outlets:
             self._run.look_at_api(search)
@@ -86,12 +88,7 @@ class SecretLeaks:
     def look_at_watched(self) -> None:
         """Look through the watched files as they are now."""
         for path in self._watched:
-            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-                if file.is_file():
-                    self._run.clean(file.read_bytes(), f"file {self._shown(file)}", self._item.nodeid)
-
-    def _shown(self, file: Path) -> str:
-        return str(self._run.clean(file.name, "file name", self._item.nodeid))
+            look_below(path, self._run.clean, self._item.nodeid)
 
     def _look_at_capture(self) -> None:
         """What pytest has captured since this phase of the test began, left as it is."""

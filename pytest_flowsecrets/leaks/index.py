@@ -17,8 +17,9 @@ from itertools import accumulate, chain, compress, count, repeat
 from operator import itemgetter
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from pytest_flowsecrets.leaks.extend import JOINT, Span, extend, without_colours
+from pytest_flowsecrets.leaks.extend import JOINT, Span, extend
 from pytest_flowsecrets.leaks.forms import Form, forms_of
+from pytest_flowsecrets.leaks.views import views
 
 Place = Tuple[Form, int]  # a place in a form
 Places = Dict[bytes, List[Place]]
@@ -130,15 +131,17 @@ class Index:
     def find(self, data: bytes) -> List[Hit]:
         """Every hit, in the order of their beginnings, the longest first; some lie inside others, some overlap."""
         found: Dict[Tuple[int, int, int], Hit] = {}
-        for hit in chain(self._hits(data), self._without_colours(data)):
+        for hit in chain(self._hits(data), self._in_views(data)):
             found.setdefault(hit[:3], hit)
         return sorted(found.values(), key=lambda hit: (hit.start, -hit.end, hit.value))
 
-    def _without_colours(self, data: bytes) -> Iterator[Hit]:
-        if b"\x1b[" in data:
-            bare, place = without_colours(data)
-            for hit in self._hits(bare):
-                yield hit._replace(start=place(hit.start), end=place(hit.end - 1) + 1)
+    def _in_views(self, data: bytes) -> Iterator[Hit]:
+        for view in views(data):
+            for hit in self._hits(view.data):
+                start, end = view.places(hit.start, hit.end)
+                yield hit._replace(
+                    start=start, end=end, kind=view.kind if hit.kind == "raw" and view.kind else hit.kind
+                )
 
     def _hits(self, data: bytes) -> Iterator[Hit]:
         for match in self._tiny_pattern.finditer(data) if self._tiny_pattern else ():

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Tuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Asked whether a text holds something; gives the places where one does, with `where` and `request.fields`.
 Search = Callable[[Callable[[str], bool]], List[Any]]
@@ -32,6 +35,9 @@ class Known:
         self._listeners = 0
         self.outlets: List[Search] = []
         self.watchers: List[Callable[[Search], None]] = []
+        self.readers: List[Callable[[str, str], object]] = []
+        self.folders: List[Path] = []
+        self.leavers: List[Callable[[Path], object]] = []
         self.version = 0
         self.told = False  # whether short values are looked for too
 
@@ -51,6 +57,22 @@ class Known:
                 watcher(search)
         finally:
             self.outlets.remove(search)
+
+    @contextmanager
+    def folder(self, path: Path) -> Iterator[None]:
+        """While Prefect may write into a folder: results, flows."""
+        self.folders.append(path)
+        try:
+            yield
+        finally:
+            self.folders.remove(path)
+            for leaver in self.leavers:
+                leaver(path)
+
+    def tell(self, text: str, place: str) -> None:
+        """Say that a text has come to a place where no secret belongs."""
+        for reader in self.readers:
+            reader(text, place)
 
     def listen(self) -> None:
         """Remember what is registered from now on; each call needs its ``forget``."""

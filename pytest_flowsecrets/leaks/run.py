@@ -14,6 +14,8 @@ from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, mask_names
 from pytest_flowsecrets.leaks.known import SHORTEST, Search, known
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_flowsecrets.leaks.findings import Finding
     from pytest_flowsecrets.leaks.redact import Masked, Redactor
     from pytest_flowsecrets.leaks.written import WrittenFiles
@@ -64,10 +66,15 @@ class Run:
         self.learn_environment()
         from pytest_flowsecrets.leaks.streams import wrap_standard_streams
 
-        self._undo = [known.forget, wrap_standard_streams(self.clean_live)]
+        known.readers.append(self.clean)
+        self._undo = [known.forget, lambda: known.readers.remove(self.clean), wrap_standard_streams(self.clean_live)]
         if self.mode in ("fail", "warn"):
             known.watchers.append(self.look_at_api)
-            self._undo.append(lambda: known.watchers.remove(self.look_at_api))
+            known.leavers.append(self.look_at_home)
+            self._undo += [
+                lambda: known.watchers.remove(self.look_at_api),
+                lambda: known.leavers.remove(self.look_at_home),
+            ]
 
     def end(self) -> None:
         """Forget the secrets, leave the streams as they were."""
@@ -241,6 +248,8 @@ class Run:
         redactor = self.redactor
         if redactor is None:
             return
+        from pytest_flowsecrets.leaks.left import in_run_config
+
         texts: List[str] = []
 
         def finds(text: str) -> bool:
@@ -255,7 +264,22 @@ class Run:
             inside = number + 1 < len(places) and places[number + 1].request is place.request
             if inside and text.startswith(_CONTAINERS):
                 continue  # what is found in it tells the place better
-            self.clean(text, f"api {', '.join(place.request.fields)} {self.clean(place.where, 'api')}")
+            where = self.clean(place.where, "api")
+            self.clean(text, in_run_config(where) or f"api {', '.join(place.request.fields)} {where}")
+
+    def look_at_left(self, item: Any) -> None:
+        """In the modes that find: look through the files that a test leaves."""
+        if self.mode in ("fail", "warn") and self.redactor is not None:
+            from pytest_flowsecrets.leaks.left import look_at_left
+
+            look_at_left(item, self.clean)
+
+    def look_at_home(self, home: Path) -> None:
+        """The same for the home of an isolation that ends."""
+        if self.redactor is not None:
+            from pytest_flowsecrets.leaks.left import look_at_home
+
+            look_at_home(home, self.clean, self.test)
 
     def judge(self, report: Any) -> None:
         """In the mode ``fail``: fail a test for what it has leaked since it was last looked at."""

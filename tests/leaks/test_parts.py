@@ -175,7 +175,7 @@ def test_without_a_known_secret_nothing_is_touched():
     """Objects, warnings and requests."""
     run = Run("mask")
     assert run.mask_object(object(), "failure") is run.mask_warning(object(), "") is run.look_at_api(print) is None
-    assert run.mask_report(object()) is None
+    assert run.mask_report(object()) is run.look_at_home(Path("nowhere")) is None
 
 
 def test_redacting_a_stream_without_a_list():

@@ -31,6 +31,7 @@ REPORTERS = {
     "pytest_jsonreport.plugin": ["-p", "pytest_metadata.plugin", "--json-report", "--json-report-file=report.json"],
     "pytest_reportlog.plugin": ["--report-log=log.json"],
     "pytest_subtests.plugin": [],
+    "allure_pytest.plugin": ["--alluredir=allure"],
 }
 USUAL = [
     "-v",
@@ -72,7 +73,8 @@ class Written:
 
 def run_pytest(folder, *arguments, **environ):
     """The output of a real pytest with the plugin and no other, in a folder."""
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT", "PYTEST"))}
+    # Of TOX_ENV_DIR pytest makes the place of its cache, which then stands where nobody looks.
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT", "PYTEST", "TOX_"))}
     ours = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "80"}
     return subprocess.run(
         [
@@ -130,12 +132,15 @@ def written(tmp_path_factory):
 
 
 NOT_SHOWN = {("usual", "fixture_param", "base64_lines"), ("xdist", "fixture_param", "base64_lines")}  # cut before it
+NOT_THERE = set() if _there("_pytest.subtests") or _there("pytest_subtests") else {"subtest"}
 # In a worker there is no terminal, and no JUnit that fixtures could tell something.
 NOT_IN_WORKERS = {"disabled_capture", "recorded_as_attribute", "recorded_for_the_suite"}
 
 
 def _is_shown(run, place, form):
-    return (run, place, form) not in NOT_SHOWN and (run != "xdist" or place not in NOT_IN_WORKERS)
+    if place in NOT_THERE or (run, place, form) in NOT_SHOWN:
+        return False
+    return run != "xdist" or place not in NOT_IN_WORKERS
 
 
 @pytest.mark.parametrize("form", CHOSEN)

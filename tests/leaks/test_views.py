@@ -1,0 +1,94 @@
+"""Encodings that are taken off before one looks: many encoders, any depth, and the place is told as it was."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from urllib.parse import quote
+
+import pytest
+
+from pytest_flowsecrets.leaks.find import Finder
+from pytest_flowsecrets.leaks.redact import Redactor
+
+PLAIN, ODD = "tokab12Zz9xKq7Lm3", "aB3 <&'\"\\/% x9Kq7Lm"
+
+
+def _each(value, form):
+    return "".join(form(char) for char in value)
+
+
+def _odd(value, form):
+    return "".join(char if char.isalnum() else form(char) for char in value)
+
+
+FORMS = {
+    "hex with colons": ("hex", lambda value: value.encode().hex(":")),
+    "hex with blanks": ("hex", lambda value: value.encode().hex(" ").upper()),
+    "hex with dashes": ("hex", lambda value: value.encode().hex("-")),
+    "quoted twice": ("url", lambda value: quote(quote(value, safe=""), safe="")),
+    "quoted three times": ("url", lambda value: quote(quote(quote(value)))),
+    "quoted wholly": ("url", lambda value: _each(value, lambda char: f"%{ord(char):02x}")),
+    "references": ("html", lambda value: _odd(value, lambda char: f"&#{ord(char)};")),
+    "references with zeros": ("html", lambda value: _odd(value, lambda char: f"&#{ord(char):05};")),
+    "hexadecimal references": ("html", lambda value: _each(value, lambda char: f"&#x{ord(char):X};")),
+    "references as of PHP": ("html", lambda value: html.escape(value).replace("&#x27;", "&#039;")),
+    "HTML in HTML": ("html", lambda value: html.escape(html.escape(value))),
+    "escapes of bytes": ("escaped", lambda value: _each(value, lambda char: f"\\x{ord(char):02x}")),
+    "escapes of characters": ("escaped", lambda value: _each(value, lambda char: f"\\u{ord(char):04X}")),
+    "octal escapes": ("escaped", lambda value: _each(value, lambda char: f"\\{ord(char):03o}")),
+    "JSON of Go": ("escaped", lambda value: json.dumps(value).replace("&", "\\u0026").replace("<", "\\u003c")),
+    "JSON of Gson": ("escaped", lambda value: json.dumps(value).replace("'", "\\u0027").replace("&", "\\u0026")),
+    "JSON four times": ("escaped", lambda value: json.dumps(json.dumps(json.dumps({"a": json.dumps(value)})))),
+    "repr of repr of JSON": ("escaped", lambda value: repr(repr(json.dumps({"a": value})))),
+    "a bytearray": ("escaped", lambda value: repr(bytearray(value.encode()))),
+    "UTF-16": ("utf-16", lambda value: repr(value.encode("utf-16"))),
+    "UTF-16, the other order": ("utf-16", lambda value: repr(value.encode("utf-16-be"))),
+    "UTF-32": ("utf-16", lambda value: repr(value.encode("utf-32"))),
+    "UTF-16 as it is": ("utf-16", lambda value: value.encode("utf-16-le").decode("latin-1")),
+    "user and password": ("base64", lambda value: "Basic " + base64.b64encode(f"me:{value}".encode()).decode()),
+}
+
+
+@pytest.mark.parametrize("value", [PLAIN, ODD], ids=["plain", "odd"])
+@pytest.mark.parametrize("form", FORMS)
+def test_each_encoding(form, value):
+    """Is found and masked, and nothing of the text around it is."""
+    told = FORMS[form][1](value)
+    masked = Redactor({value: ("A",)}).redact(f"é before {told} after é")
+    assert masked.startswith("é before ")
+    assert masked.endswith(" after é")
+    assert "[secret A]" in masked
+    left = masked.replace("[secret A]", "")
+    for part in (value[:6], value[-6:]):
+        assert part not in left
+        assert FORMS[form][1](part).strip("'\"") not in left
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_it_is_called(form):
+    """A finding tells the encoding; what needs none taken off is what it was."""
+    told = FORMS[form][1](ODD)
+    kinds = {match.form.split(",")[0] for match in Finder({ODD: ("A",)}).find(told)}
+    assert FORMS[form][0] in kinds
+
+
+def test_the_place_is_that_of_what_was_encoded():
+    """What stands beside an encoded part is kept, byte by byte."""
+    text = f"&#60; before {_each(PLAIN, lambda char: f'&#{ord(char)};')}, {PLAIN} after &#62;&lt;"
+    assert Redactor({PLAIN: ("A",)}).redact(text) == "&#60; before [secret A], [secret A] after &#62;&lt;"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "&#1114112;&#x110000; is no character, &amp;amp; &apos;",
+        "2026-11-22 04:31:11 12:13:14:15:16:17:18 00-11-22-33-44-55-66-77",
+        "%25 %2525 %41%42%43%44%45%46",
+        "C:\\\\Users\\\\x41 \\u0041 \\101 \\x00 \x00",
+    ],
+)
+def test_what_holds_none(text):
+    """Is the same object, whatever encodings stand in it."""
+    assert Redactor({PLAIN: ("A",), ODD: ("B",)}).redact(text) is text
