@@ -177,8 +177,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Mask a report after all other plugins have had their part in it; in the mode ``fail``, fail a leaking test."""
     outcome: Any = yield
     run, report = run_of(item.config), outcome.get_result()
-    if report.longrepr is not None or report.sections:
-        run.learn_environment()  # tests set variables too; not asked for a quiet test, which has nothing to mask
+    if run.brings_news(report):
+        run.learn_environment()  # tests set variables too
     run.mask_report(report)
     run.judge(report)
 

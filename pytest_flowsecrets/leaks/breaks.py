@@ -43,7 +43,7 @@ class Breaks:
     def candidates(self, data: bytes) -> Iterator[Tuple[int, Form, int]]:
         """Where a form may stand that is broken: a place in the bytes, the form, the place in it."""
         odd = b"\x1b" in data or (b"&" in data and b"&#1" in data) or (b"\\" in data and _has_escaped_break(data))
-        if not odd and b"\n" not in data:
+        if not (odd or is_broken(data)):
             return
         waiting, self._waiting = self._waiting, []
         for form, start, stop in waiting:
@@ -93,6 +93,11 @@ class Breaks:
             elif stop - place >= _WORD:
                 at = len(text) - len(after)
                 self._starts.setdefault(after[:_WORD], []).append((form, at, before[-_BEYOND:]))
+
+
+def is_broken(data: bytes) -> bool:
+    """Whether there is a line break, but at the end, where nothing goes on behind it."""
+    return data.find(b"\n", 0, -1) >= 0
 
 
 def _has_escaped_break(data: bytes) -> bool:

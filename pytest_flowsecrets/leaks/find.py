@@ -9,6 +9,7 @@ from pytest_flowsecrets.leaks.index import Index
 from pytest_flowsecrets.leaks.payloads import begins, payload
 
 _PIECE = 1 << 19  # characters read at once
+_SHORT = 1 << 13  # characters
 _BEFORE = 64  # characters read again, to see what a piece begins with
 _OVERLAP = 1 << 14  # characters read ahead at least, for values that are broken over lines
 
@@ -57,6 +58,10 @@ class Finder:
 
     def find(self, text: str) -> List[Match]:
         """Every known secret in a text, in order; of two at one place the longer one comes first."""
+        if len(text) < _SHORT:
+            data = to_bytes(text)
+            if self._index.passes(data) and not begins(data):
+                return []
         return [*self.each(text)]
 
     def find_in_bytes(self, data: bytes) -> List[Match]:
@@ -74,6 +79,10 @@ class Finder:
             found = self._in_piece(text, low, text[low : start + _PIECE + ahead])
             inside = [match for match in found if start <= match.start < start + _PIECE]
             yield from sorted(inside, key=lambda match: (match.start, -match.end))
+
+    def is_foreign(self, text: str) -> bool:
+        """Whether no character of a text is in any form of any value, nor between the parts of a broken one."""
+        return self._index.letters.isdisjoint(to_bytes(text))
 
     def is_near(self, text: str, places: Iterable[Tuple[int, int]]) -> bool:
         """Whether a secret begins or ends at one of some places, given by beginning and end."""

@@ -16,8 +16,8 @@ from array import array
 from operator import length_hint
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from pytest_flowsecrets.leaks.breaks import Breaks
-from pytest_flowsecrets.leaks.extend import Span, extend, without_colours
+from pytest_flowsecrets.leaks.breaks import Breaks, is_broken
+from pytest_flowsecrets.leaks.extend import GAP_BYTES, Span, extend, without_colours
 from pytest_flowsecrets.leaks.forms import Form, forms_of
 
 Place = Tuple[Form, int]  # a place in a form
@@ -27,6 +27,7 @@ _WORD = 4
 _SEVEN = 7  # bytes; the shortest window that is sure to hold a whole aligned word
 _CHUNK = 1 << 14  # bytes, a multiple of the word
 _ELLIPSES = b"...", "…".encode()
+_ODD = b"\\", b"\x1b", b"&", *_ELLIPSES  # what begins an escaped break, a colour or an entity
 _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 
 
@@ -50,6 +51,7 @@ class Index:
         self.count = 0
         self.longest = 0  # form
         self.widest = 0  # window
+        self.letters = {*GAP_BYTES}  # the bytes of all forms, and of what may stand between their parts
         self._owner: Dict[bytes, int] = {}
         self._windows: Places = {}
         self._anchors: Dict[int, Set[Tuple[int, int]]] = {}
@@ -69,6 +71,7 @@ class Index:
             if form.text not in self._owner:
                 self._owner[form.text] = self.count
                 self.longest = max(self.longest, len(form.text))
+                self.letters.update(form.text)
                 self._add(form)
         self.count += 1
 
@@ -101,6 +104,15 @@ class Index:
             where.setdefault(number, set()).add((offset, len(window)))
 
     # -- finding ------------------------------------------------------------------------------------------------------
+
+    def passes(self, data: bytes) -> bool:
+        """Whether a glance shows that nothing is in a short text, which most are: nothing near any form, no oddity."""
+        words = array("I", data[: len(data) & -_WORD])
+        return (
+            self._anchors.keys().isdisjoint(words)
+            and not (self._second or self._tiny or is_broken(data))
+            and not any(odd in data for odd in _ODD)
+        )
 
     def find(self, data: bytes) -> List[Hit]:
         """Every hit, in the order of their beginnings, the longest first; some lie inside others, some overlap."""

@@ -9,6 +9,7 @@ from pytest_flowsecrets.leaks.find import Finder, Match
 
 _ROUNDS = 5  # a mask and its neighbours can make another secret, so what came out is looked through again
 _LONGEST_NAME = 80
+_FEW = 8  # characters
 _AT_ONCE = 1 << 20  # characters that are put together
 _PARTS_OF_MASKS = "secret", "hidden", "...", "***"
 WITHHELD = "[withheld]"
@@ -101,6 +102,8 @@ class Redactor:
             masked: if given, a list to which what was masked is added.
         """
         whole = before + text
+        if len(text) < _FEW and self._finder.is_foreign(text):  # the dot of a test that has passed
+            return text, whole[-_TAIL:]
         matches = self._finder.find(whole)
         if not matches:
             return text, whole[-_TAIL:]

@@ -5,13 +5,12 @@ Light: as long as no secret is known, texts pass through it untouched and nothin
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, mask_names
 from pytest_flowsecrets.leaks.known import SHORTEST, Search, known
+from pytest_flowsecrets.leaks.variables import Variables
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.findings import Finding
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.written import WrittenFiles
 
 Allowed = Tuple[str, Tuple[str, ...]]  # a secret's name, or *, and the places where it may be; none means everywhere
-_PREFIX = "PREFECT__CONTEXT__SECRETS__"
 _AROUND = 40  # characters of an excerpt on either side of the mask
 # Attributes of a report that say nothing but how a test is called and what it has printed.
 _USUAL = frozenset(
@@ -42,10 +40,10 @@ class Run:
         self.mode = mode
         self.in_worker = False  # of xdist
         self.watching = mode != "off"
-        self._patterns = list(patterns)
+        self._variables = Variables(patterns)
         self._files: Optional[WrittenFiles] = None
         self._clean: Set[Any] = set()
-        self._named = ""  # the last node id that is clean
+        self._names: Set[str] = set()  # of tests, and their keywords; clean
         self._clean_long: Deque[Any] = deque(maxlen=4)
         self._found: Set[Tuple[str, ...]] = set()
         self._judged: Set[Tuple[str, ...]] = set()
@@ -77,11 +75,8 @@ class Run:
 
     def learn_environment(self) -> None:
         """The secrets of Prefect's variables, and those of variables whose names match a pattern."""
-        for name, text in os.environ.items() if self.watching else ():
-            if name.upper().startswith(_PREFIX):
-                known.register(name[len(_PREFIX) :], text)
-            elif any(fnmatchcase(name, pattern) for pattern in self._patterns):
-                known.register(name, text)
+        if self.watching:
+            self._variables.learn()
 
     def learn_tests(self, items: Iterable[Any]) -> None:
         """The secrets of tests' marks; and mask the tests' names."""
@@ -91,8 +86,13 @@ class Run:
         for item in items:
             learn_marks(item)
         redactor = self.redactor
-        if redactor is not None and redactor.find("\n".join(item.nodeid for item in items)):
+        if redactor is None:
+            return
+        names = {name for item in items for name in (item.nodeid, item.name)} - self._names
+        if redactor.find("\n".join(names)):
             mask_names(items, lambda text: self.clean(text, "id", ""))
+        else:
+            self._names |= names
 
     def begin_test(self, item: Any) -> None:
         """Say whose findings the next ones are, and what may leak in it."""
@@ -107,16 +107,16 @@ class Run:
     def redactor(self) -> Optional[Redactor]:
         """What masks all that is known by now; None as long as nothing is."""
         if self._version != known.version:
-            self._version = known.version
+            version, self._version = self._version, known.version
             self._clean.clear()
             self._clean_long.clear()
-            self._named = ""
+            self._names.clear()
             if self._redactor is None and len(known):
                 from pytest_flowsecrets.leaks.redact import Redactor
 
                 self._redactor = Redactor({})
             if self._redactor is not None:
-                self._redactor.update(known.values())
+                self._redactor.update(known.values(version))
         return self._redactor
 
     def clean(self, text: Any, place: str, test: Optional[str] = None) -> Any:
@@ -188,6 +188,10 @@ class Run:
 
     # -- objects ------------------------------------------------------------------------------------------------------
 
+    def brings_news(self, report: Any) -> bool:
+        """Whether there is a text in a report that nobody has looked through, so that what is known now counts."""
+        return report.longrepr is not None or not all(self._is_clean(content) for _, content in report.sections)
+
     def mask_report(self, report: Any) -> None:
         """Mask a report, in place."""
         if self.redactor is None or self._says_nothing(report):
@@ -206,11 +210,12 @@ class Run:
         """Whether it is clean at a glance, to be quick where a test passes: names and captured output only."""
         if report.longrepr is not None or not vars(report).keys() <= _USUAL or getattr(report, "user_properties", None):
             return False
-        if report.nodeid != self._named:
-            names = "\n".join([report.nodeid, *map(str, getattr(report, "keywords", ()))])
-            if not self._finds_nothing(names):
+        names = {report.nodeid, *getattr(report, "keywords", ())}
+        if not names <= self._names:
+            names -= self._names
+            if not self._finds_nothing("\n".join(map(str, names))):
                 return False
-            self._named = report.nodeid
+            self._names |= names
         return all(self._finds_nothing(content) for _, content in report.sections)
 
     def _finds_nothing(self, text: Any) -> bool:
