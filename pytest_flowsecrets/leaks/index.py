@@ -22,6 +22,7 @@ from pytest_flowsecrets.leaks.forms import Form, forms_of
 
 Place = Tuple[Form, int]  # a place in a form
 Places = Dict[bytes, List[Place]]
+Anchors = Dict[int, Tuple[Tuple[int, int], ...]]  # where in windows, and how long these are
 
 _WORD = 4
 _SEVEN = 7  # bytes; the shortest window that is sure to hold a whole aligned word
@@ -54,8 +55,8 @@ class Index:
         self.letters = {*GAP_BYTES}  # the bytes of all forms, and of what may stand between their parts
         self._owner: Dict[bytes, int] = {}
         self._windows: Places = {}
-        self._anchors: Dict[int, Set[Tuple[int, int]]] = {}
-        self._second: Dict[int, Set[Tuple[int, int]]] = {}
+        self._anchors: Anchors = {}
+        self._second: Anchors = {}
         self._tiny: Dict[bytes, Form] = {}
         self._tiny_pattern: Optional[re.Pattern[bytes]] = None
         self._breaks = Breaks()
@@ -101,7 +102,9 @@ class Index:
         where, count = (self._anchors, _WORD) if len(window) >= _SEVEN else (self._second, 2)
         for offset in range(min(count, len(window) - _WORD + 1)):
             number = int.from_bytes(window[offset : offset + _WORD], sys.byteorder)
-            where.setdefault(number, set()).add((offset, len(window)))
+            known, place = where.get(number, ()), (offset, len(window))
+            if place not in known:
+                where[number] = (*known, place)
 
     # -- finding ------------------------------------------------------------------------------------------------------
 
@@ -172,7 +175,7 @@ class Index:
             yield from self._scan(data, self._second, shift)
 
     def _scan(
-        self, data: bytes, anchors: Dict[int, Set[Tuple[int, int]]], shift: int
+        self, data: bytes, anchors: Anchors, shift: int
     ) -> Iterator[Tuple[int, Sequence[Place]]]:
         none_in = anchors.keys().isdisjoint
         for at in range(shift, len(data) - _WORD + 1, _CHUNK):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
-from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, mask_names
+from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, mask_names, names_of
 from pytest_flowsecrets.leaks.known import SHORTEST, Search, known
 from pytest_flowsecrets.leaks.variables import Variables
 
@@ -24,6 +24,7 @@ _USUAL = frozenset(
     ["nodeid", "_id", "location", "keywords", "outcome", "longrepr", "when", "user_properties", "sections", "duration"]
 ).union(["start", "stop", "result", "call", "node", "worker_id", "testrun_uid", "item_index"])
 _CONTAINERS = "{", "[", '"', "H4sI", "eJ"  # JSON and compressed JSON, which are looked into
+_APART = "\0"  # between texts that are looked through as one; no value goes on behind it
 _OFTEN = 2000  # characters of a text, and texts
 WITHHELD = "[withheld: it could not be masked]"
 
@@ -88,8 +89,8 @@ class Run:
         redactor = self.redactor
         if redactor is None:
             return
-        names = {name for item in items for name in (item.nodeid, item.name)} - self._names
-        if redactor.find("\n".join(names)):
+        names = {name for item in items for name in names_of(item)} - self._names
+        if redactor.find(_APART.join(names)):
             mask_names(items, lambda text: self.clean(text, "id", ""))
         else:
             self._names |= names
@@ -213,7 +214,7 @@ class Run:
         names = {report.nodeid, *getattr(report, "keywords", ())}
         if not names <= self._names:
             names -= self._names
-            if not self._finds_nothing("\n".join(map(str, names))):
+            if not self._finds_nothing(_APART.join(map(str, names))):
                 return False
             self._names |= names
         return all(self._finds_nothing(content) for _, content in report.sections)
