@@ -6,7 +6,6 @@ there. Most runs know far more secrets than they print lines, so the tables are 
 
 from __future__ import annotations
 
-import re
 from itertools import accumulate, compress, count, repeat
 from operator import itemgetter
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Tuple

@@ -174,9 +174,7 @@ class Index:
         for shift in (0, 2) if self._second else ():
             yield from self._scan(data, self._second, shift)
 
-    def _scan(
-        self, data: bytes, anchors: Anchors, shift: int
-    ) -> Iterator[Tuple[int, Sequence[Place]]]:
+    def _scan(self, data: bytes, anchors: Anchors, shift: int) -> Iterator[Tuple[int, Sequence[Place]]]:
         none_in = anchors.keys().isdisjoint
         for at in range(shift, len(data) - _WORD + 1, _CHUNK):
             words = array("I", data[at : at + (min(_CHUNK, len(data) - at) & -_WORD)]).tolist()

@@ -104,7 +104,7 @@ class Known:
             self._changes.append(text)
 
     def values(self, since: int = -1) -> Mapping[str, Tuple[str, ...]]:
-        """The texts, each with its names, the first registered first; only what has changed since a version, if given."""
+        """The texts, each with its names, the first registered first; only what changed since a version, if given."""
         changed = self._changes[since - self._begun :] if since >= self._begun else list(self._names)
         return {text: tuple(self._names[text]) for text in changed}
 

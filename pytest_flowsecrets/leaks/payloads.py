@@ -49,7 +49,7 @@ def payload(text: Union[str, bytes], start: int) -> Optional[Tuple[int, bytes]]:
         chunk = _ascii(text[end : end + size])
         body = _BODY.match(chunk)
         fresh = _NOT_DIGITS.sub(b"", body.group()) if body else b""
-        if not body or len(fresh) < _SMALLEST and end == start:
+        if not body or (len(fresh) < _SMALLEST and end == start):
             break
         is_last = len(chunk) < size or body.end() < size - _GAP
         digits = rest + fresh

@@ -34,7 +34,7 @@ class Variables:
 
     def _changed(self) -> List[str]:
         """The names; reading 500 variables takes a millisecond, comparing what is behind them ten microseconds."""
-        present = getattr(os.environ, "_data", os.environ)
+        present: Any = getattr(os.environ, "_data", os.environ)
         for name in _OF_PYTEST:
             self._seen.pop(name, None)
             if name in present:
