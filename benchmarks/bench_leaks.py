@@ -158,15 +158,15 @@ def learning():
 
 
 ADVERSARIAL = {
-    "one letter": lambda values: "a" * 1_000_000,
-    "line breaks": lambda values: "\n" * 1_000_000,
-    "line breaks, escaped": lambda values: "\\n" * 500_000,
-    "base64 of anything": lambda values: b64encode(
+    "one letter": lambda _: "a" * 1_000_000,
+    "line breaks": lambda _: "\n" * 1_000_000,
+    "line breaks, escaped": lambda _: "\\n" * 500_000,
+    "base64 of anything": lambda _: b64encode(
         random.Random(1).getrandbits(6_000_000).to_bytes(750_000, "big")
     ).decode(),
-    "ellipses": lambda values: "." * 1_000_000,
-    "beginnings of payloads": lambda values: "eJwr" * 250_000,
-    "payloads one behind the other": lambda values: b64encode(zlib.compress(b"x" * 30)).decode() * 40_000,
+    "ellipses": lambda _: "." * 1_000_000,
+    "beginnings of payloads": lambda _: "eJwr" * 250_000,
+    "payloads one behind the other": lambda _: b64encode(zlib.compress(b"x" * 30)).decode() * 40_000,
     "near misses: seven characters of each value": lambda values: " ".join(v[:7] for v in values) * 1_250,
     "nothing but secrets": lambda values: " ".join(values) * 300,
 }

@@ -41,7 +41,7 @@ class Breaks:
 
     def candidates(self, data: bytes) -> Iterator[Tuple[int, Form, int]]:
         """Where a form may stand that is broken: a place in the bytes, the form, the place in it."""
-        odd = b"\x1b" in data or (b"&" in data and b"&#1" in data) or (b"\\" in data and _has_escaped_break(data))
+        odd = _is_odd(data)
         if not (odd or is_broken(data)):
             return
         waiting, self._waiting = self._waiting, []
@@ -99,5 +99,8 @@ def is_broken(data: bytes) -> bool:
     return data.find(b"\n", 0, -1) >= 0
 
 
-def _has_escaped_break(data: bytes) -> bool:
-    return b"\\n" in data or b"\\r" in data
+def _is_odd(data: bytes) -> bool:
+    """Whether there may be colours, entities or escaped breaks. One byte is looked for faster than several."""
+    return (
+        b"\x1b" in data or (b"&" in data and b"&#1" in data) or (b"\\" in data and (b"\\n" in data or b"\\r" in data))
+    )

@@ -129,9 +129,8 @@ class Index:
         return sorted(found.values(), key=lambda hit: (hit.start, -hit.end, hit.value))
 
     def _hits(self, data: bytes) -> List[Hit]:
-        hits: List[Hit] = []
-        for match in self._tiny_pattern.finditer(data) if self._tiny_pattern else ():
-            hits.append(Hit(*match.span(), self._owner[match.group()], self._tiny[match.group()].kind, ""))
+        tiny = self._tiny_pattern.finditer(data) if self._tiny_pattern else ()
+        hits = [Hit(*each.span(), self._owner[each.group()], self._tiny[each.group()].kind, "") for each in tiny]
         for at, places in self._candidates(data):
             # Many forms of one value begin alike, so whole ones are looked for first: that is one comparison each.
             whole = [place for place in places if data.startswith(place[0].text, at - place[1]) and at >= place[1]]
