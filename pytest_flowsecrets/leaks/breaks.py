@@ -44,9 +44,7 @@ class Breaks:
         odd = _is_odd(data)
         if not (odd or is_broken(data)):
             return
-        waiting, self._waiting = self._waiting, []
-        for form, start, stop in waiting:
-            self._tear(form, start, stop)
+        self._tear_waiting()
         lines = JOINT.split(data) if odd else data.split(b"\n")
         lefts = [*map(bytes.rstrip, lines, repeat(_EDGE))]
         rights = [*map(bytes.lstrip, lines, repeat(_MARGIN))]
@@ -67,6 +65,11 @@ class Breaks:
             for form, place, beyond in self._starts[rights[number][:_WORD]]:
                 if rest.endswith(beyond):
                     yield begins[number] + len(lines[number]) - len(rights[number]), form, place
+
+    def _tear_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for form, start, stop in waiting:
+            self._tear(form, start, stop)
 
     def _tear(self, form: Form, start: int, stop: int) -> None:
         """For each place where a window can be broken, the word before it or after it."""
