@@ -8,17 +8,22 @@ pyahocorasick and pytest-mask-secrets are peers that are left out where they are
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import re
+import resource
 import string
 import subprocess
 import sys
 import tempfile
 import tracemalloc
+import zlib
+from base64 import b64encode
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 from pytest_flowsecrets.leaks.forms import forms_of
 from pytest_flowsecrets.leaks.redact import Redactor
@@ -41,9 +46,9 @@ def captured(megabytes, values):
 
 
 def timed(work):
-    start = perf_counter()
+    start = process_time()
     result = work()
-    return perf_counter() - start, result
+    return process_time() - start, result
 
 
 def searching(megabytes):
@@ -96,54 +101,114 @@ def memory(megabytes):
     return tracemalloc.get_traced_memory()[1] / len(text)
 
 
-def suites(tests, count):
-    """Seconds for a suite of quiet tests with so many known secrets, for each plugin."""
+PLUGINS = {
+    "no plugin": ["-c", os.devnull],
+    "**flowsecrets**": ["-p", "pytest_flowsecrets.plugin"],
+    **{
+        f"**flowsecrets**, {mode}": ["-p", "pytest_flowsecrets.plugin", f"--flowsecrets-leaks={mode}"]
+        for mode in ("warn", "fail", "off")
+    },
+}
+if find_spec("pytest_mask_secrets"):
+    PLUGINS["pytest-mask-secrets"] = ["-c", os.devnull, "-p", "pytest_mask_secrets.plugin"]
+
+
+def suites(tests, count, body, rounds):
+    """For each plugin the CPU seconds of a suite of such tests, and those of one of them, without start and collection.
+
+    The first are the least of some rounds; the second are the fifth part's that is fastest, so that a busy machine does
+    not count.
+    """
     values = secrets(count)
-    source = f"import pytest\n@pytest.mark.parametrize('n', range({tests}))\ndef test_it(n): print('line', n)\n"
-    runs = {"no plugin": [], "**flowsecrets**": ["-p", "pytest_flowsecrets.plugin"]}
-    if find_spec("pytest_mask_secrets"):
-        runs["pytest-mask-secrets"] = ["-p", "pytest_mask_secrets.plugin"]
     environ = {f"KNOWN_{number}": value for number, value in enumerate(values)}
-    environ.update(MASK_SECRETS=",".join(environ), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    times = {name: [] for name in runs}
+    environ.update(MASK_SECRETS=",".join(environ), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", MEASURE_RESULT="result.json")
+    environ["PYTHONPATH"] = str(Path(__file__).parents[1])
+    whole, one = ({name: float("inf") for name in PLUGINS} for _ in range(2))
     with tempfile.TemporaryDirectory() as folder:
+        source = f"import pytest\n@pytest.mark.parametrize('n', range({tests}))\ndef test_it(n): {body}\n"
         Path(folder, "test_it.py").write_text(source)
         Path(folder, "pytest.ini").write_text("[pytest]\nflowsecrets_known = KNOWN_*\n")
-        for _ in range(3):
-            for name, arguments in runs.items():
-                command = [
-                    sys.executable,
-                    "-m",
-                    "pytest",
-                    "-q",
-                    *(["-c", os.devnull] if name != "**flowsecrets**" else []),
-                    *arguments,
-                    "test_it.py",
-                ]
-                took, _done = timed(
-                    lambda: subprocess.run(
-                        command, cwd=folder, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, check=False
-                    )
-                )
-                times[name].append(took)
-    return {name: min(took) for name, took in times.items()}
+        for _ in range(rounds):
+            for name, arguments in PLUGINS.items():
+                run = partial(_cpu, [*arguments, "test_it.py"], folder, {**os.environ, **environ})
+                whole[name] = min(whole[name], run(["-m", "pytest"]))
+                run([str(Path(__file__).with_name("measure.py"))])
+                times = sorted(json.loads(Path(folder, "result.json").read_text())["times"])
+                one[name] = min(one[name], times[len(times) // 5])
+    return whole, one
+
+
+def _cpu(arguments, folder, environ, script):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, *script, "-q", *arguments]
+    subprocess.run(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def learning():
+    """Milliseconds for learning so many values, and for the first text with a line break."""
+    for count in (100, 500, 10_000):
+        values = dict.fromkeys(secrets(count), ("NAME",))
+        start = process_time()
+        redactor = Redactor(values)
+        learnt = process_time()
+        redactor.redact("two\nlines\n")
+        yield count, (learnt - start) * 1000, (process_time() - learnt) * 1000
+
+
+ADVERSARIAL = {
+    "one letter": lambda _: "a" * 1_000_000,
+    "line breaks": lambda _: "\n" * 1_000_000,
+    "line breaks, escaped": lambda _: "\\n" * 500_000,
+    "base64 of anything": lambda _: b64encode(
+        random.Random(1).getrandbits(6_000_000).to_bytes(750_000, "big")
+    ).decode(),
+    "ellipses": lambda _: "." * 1_000_000,
+    "beginnings of payloads": lambda _: "eJwr" * 250_000,
+    "payloads one behind the other": lambda _: b64encode(zlib.compress(b"x" * 30)).decode() * 40_000,
+    "near misses: seven characters of each value": lambda values: " ".join(v[:7] for v in values) * 1_250,
+    "nothing but secrets": lambda values: " ".join(values) * 300,
+}
+
+
+def adversaries():
+    """MB/s over texts that are made to be slow, and over four times as much of each."""
+    values = secrets(100)
+    redactor = Redactor(dict.fromkeys(values, ("NAME",)))
+    for name, make in ADVERSARIAL.items():
+        text = make(values)
+        speeds = []
+        for each in (text, text * 4):
+            start = process_time()
+            redactor.redact(each)
+            speeds.append(len(each) / 1e6 / (process_time() - start))
+        yield name, speeds
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--tests", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     print("| searching | MB/s |\n| --- | ---: |")
     for name, speed in searching(arguments.megabytes):
         print(f"| {name} | {speed:,.1f} |", flush=True)
     print(f"\nMemory beside the text: {memory(min(arguments.megabytes, 20)):.2f} times the text.\n")
-    found = suites(arguments.tests, 500)
-    base = found["no plugin"]
-    print(f"| {arguments.tests} quiet tests, 500 known secrets | time | against no plugin | per test |")
-    print("| --- | ---: | ---: | ---: |")
-    for name, took in found.items():
-        print(f"| {name} | {took:.2f} s | {took / base:.2f} | {(took - base) / arguments.tests * 1e6:+.0f} µs |")
+    print("| texts made to be slow, 100 secrets | MB/s | four times as much |\n| --- | ---: | ---: |")
+    for name, speeds in adversaries():
+        print(f"| {name} | {speeds[0]:,.1f} | {speeds[1]:,.1f} |", flush=True)
+    print("\n| learning | CPU time | the first line break |\n| --- | ---: | ---: |")
+    for count, learnt, torn in learning():
+        print(f"| {count:,} secrets | {learnt:.0f} ms | {torn:.0f} ms |", flush=True)
+    for told, body in (("print a line", "print('line', n)"), ("do nothing", "pass")):
+        whole, one = suites(arguments.tests, 500, body, arguments.rounds)
+        base, least = whole["no plugin"], one["no plugin"]
+        head = f"{arguments.tests:,} tests that {told}, 500 known secrets"
+        print(f"\n| {head} | CPU time | against no plugin | one test |\n| --- | ---: | ---: | ---: |")
+        for name, took in whole.items():
+            print(f"| {name} | {took:.2f} s | {took / base:.2f} | {(one[name] - least) * 1e6:+.0f} µs |", flush=True)
 
 
 if __name__ == "__main__":

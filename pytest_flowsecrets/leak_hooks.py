@@ -180,8 +180,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     run, report = run_of(item.config), outcome.get_result()
     if report.when == "call":
         run.look_at_left(item)
-    if report.longrepr is not None or report.sections:
-        run.learn_environment()  # tests set variables too; not asked for a quiet test, which has nothing to mask
+    if run.brings_news(report):
+        run.learn_environment()  # tests set variables too
     run.mask_report(report)
     run.judge(report)
 

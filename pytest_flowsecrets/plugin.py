@@ -156,7 +156,8 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> No
                 # Newer pytest finishes only what was begun, and would find this fixture half begun in the next test.
                 fixturedef.cached_result = (None, fixturedef.cache_key(request), None)
                 raise
-        if fixturedef.argname != CLOCK and CLOCK in request.fixturenames:  # so that `monkeypatch` is undone inside it
+        # So that `monkeypatch` is undone inside it. `request.fixturenames` would be made anew for each fixture.
+        if fixturedef.argname != CLOCK and CLOCK in getattr(request.node, "fixturenames", ()):
             request.getfixturevalue(CLOCK)
 
 

@@ -13,7 +13,7 @@ JOINT = re.compile(rb"\n|\\[\\]*[nr]|\x1b\[[0-9;]*m|&#1[03];")  # what every bre
 # What a break can consist of: joints, blanks, the markers of tracebacks and diffs, the quotes and commas of pprint. One
 # loop over tokens that begin differently, so that no text makes it slow.
 _GAP = re.compile(rb"(?:\x1b\[[0-9;]*m|&#1[03];|\\[\\]*[nr]?|[ \t\r\n'\",bE>|+?-])*")
-_GAP_BYTES = b" \t\r\n'\",bE>|+?-\\"
+GAP_BYTES = b" \t\r\n'\",bE>|+?-\\"
 _LONG_TOKEN = re.compile(rb"(?:\x1b\[[0-9;]*m|&#1[03];)\Z")
 _BLANK = b" \t\r\n"
 _REACH = 200  # bytes; no break is longer
@@ -107,7 +107,7 @@ def _gap_before(data: bytes, at: int) -> int:
     """Where the gap begins that ends at ``at``."""
     lowest = max(0, at - _REACH)
     while at > lowest:
-        if data[at - 1] in _GAP_BYTES:
+        if data[at - 1] in GAP_BYTES:
             at -= 1
         elif data[at - 1] in b"nr" and data[at - 2 : at - 1] == b"\\":
             at -= 2

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple, Union
 
 from pytest_flowsecrets.leaks.forms import to_bytes
-from pytest_flowsecrets.leaks.index import Hit, Index
-from pytest_flowsecrets.leaks.payloads import payloads
+from pytest_flowsecrets.leaks.index import Index
+from pytest_flowsecrets.leaks.payloads import begins, payload
 
-_PIECE = 1 << 18  # characters read at once
+_PIECE = 1 << 19  # characters read at once
+_SHORT = 1 << 13  # characters
 _BEFORE = 64  # characters read again, to see what a piece begins with
 _OVERLAP = 1 << 14  # characters read ahead at least, for values that are broken over lines
 
@@ -57,46 +58,57 @@ class Finder:
 
     def find(self, text: str) -> List[Match]:
         """Every known secret in a text, in order; of two at one place the longer one comes first."""
-        if not self._names:
-            return []
-        found = [*self._in_pieces(text), *self._compressed(text)]
-        return sorted(found, key=lambda match: (match.start, -match.end))
+        if len(text) < _SHORT:
+            data = to_bytes(text)
+            if self._index.passes(data) and not begins(data):
+                return []
+        return [*self.each(text)]
 
     def find_in_bytes(self, data: bytes) -> List[Match]:
         """The same for bytes, whatever they are; places are counted in bytes."""
-        found = [*self._in_pieces(data), *self._compressed(data.decode("latin-1"))]
-        return sorted(found, key=lambda match: (match.start, -match.end))
+        return [*self.each(data)]
+
+    def each(self, text: Union[str, bytes]) -> Iterator[Match]:
+        """The same, one by one, as a large text is looked through.
+
+        A piece of it sees so much of what follows that a value which begins in it ends in sight.
+        """
+        ahead = _OVERLAP + 2 * self._index.longest
+        for start in range(0, len(text), _PIECE) if self._names else ():
+            low = max(0, start - _BEFORE)
+            found = self._in_piece(text, low, text[low : start + _PIECE + ahead])
+            inside = [match for match in found if start <= match.start < start + _PIECE]
+            yield from sorted(inside, key=lambda match: (match.start, -match.end))
+
+    def is_foreign(self, text: str) -> bool:
+        """Whether no character of a text is in any form of any value, nor between the parts of a broken one."""
+        return self._index.letters.isdisjoint(to_bytes(text))
 
     def is_near(self, text: str, places: Iterable[Tuple[int, int]]) -> bool:
         """Whether a secret begins or ends at one of some places, given by beginning and end."""
         margin = self._index.widest + _BEFORE
         return any(self.find(text[max(0, start - margin) : end + margin]) for start, end in places)
 
-    def _in_pieces(self, text: Union[str, bytes]) -> Iterator[Match]:
-        """A piece sees so much of what follows that a value which begins in it ends in sight."""
-        ahead = _OVERLAP + 2 * self._index.longest
-        for start in range(0, len(text), _PIECE):
-            low = max(0, start - _BEFORE)
-            piece = text[low : start + _PIECE + ahead]
-            data = to_bytes(piece) if isinstance(piece, str) else piece
-            hits = self._index.find(data)
-            at = _places(data, hits) if hits and len(data) != len(piece) else None
-            for hit in hits:
-                first, last = (at[hit.start], at[hit.end]) if at else (hit.start, hit.end)
-                if start <= low + first < start + _PIECE:
-                    form = f"{hit.kind}, {hit.note}" if hit.note else hit.kind
-                    yield Match(low + first, low + last, self._names[hit.value], form)
-
-    def _compressed(self, text: str) -> Iterator[Match]:
-        for start, end, content in payloads(text):
-            for number in sorted({hit.value for hit in self._index.find(content)}):
+    def _in_piece(self, text: Union[str, bytes], low: int, piece: Union[str, bytes]) -> Iterator[Match]:
+        data = to_bytes(piece) if isinstance(piece, str) else piece
+        hits, packed = self._index.find(data), begins(data)
+        places = [*(place for hit in hits for place in hit[:2]), *packed]
+        at = _characters(data, places) if places and len(data) != len(piece) else None
+        for hit in hits:
+            first, last = (at[hit.start], at[hit.end]) if at else (hit.start, hit.end)
+            form = f"{hit.kind}, {hit.note}" if hit.note else hit.kind
+            yield Match(low + first, low + last, self._names[hit.value], form)
+        for place in packed:
+            start = low + (at[place] if at else place)
+            end, content = payload(text, start) or (start, b"")
+            for number in sorted({hit.value for hit in self._index.find(content)} if content else ()):
                 yield Match(start, end, self._names[number], "compressed")
 
 
-def _places(data: bytes, hits: Iterable[Hit]) -> Dict[int, int]:
-    """The number of characters before each place in UTF-8 at which a hit begins or ends."""
-    places, done, characters = {}, 0, 0
-    for place in sorted({place for hit in hits for place in (hit.start, hit.end)}):
+def _characters(data: bytes, places: Iterable[int]) -> Dict[int, int]:
+    """The number of characters before each of some places in UTF-8."""
+    found, done, characters = {}, 0, 0
+    for place in sorted({*places}):
         characters += len(data[done:place].decode("utf-8", "surrogatepass"))
-        places[place], done = characters, place
-    return places
+        found[place], done = characters, place
+    return found

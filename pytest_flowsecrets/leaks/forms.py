@@ -87,7 +87,8 @@ def forms_of(value: str) -> List[Form]:
     for pieces, kind in _escaped_twice(once, value).items():
         form = _of_pieces([to_bytes(piece) for piece in pieces], kind, cuts)
         found.setdefault(form.text, form._replace(nested=True))
-    for form in [*_base64_forms(value, cuts), *_hex_forms(value, cuts)]:
+    encoded = _before_encoding(value)
+    for form in [*_base64_forms(encoded, cuts), *_hex_forms(encoded, cuts)]:
         found.setdefault(form.text, form)
     return list(found.values())
 
@@ -247,7 +248,9 @@ def _raw_bytes(text: str) -> bytes:
 
 def _before_encoding(value: str) -> List[List[bytes]]:
     """What may have happened to a value before it was encoded: nothing, or it became part of a JSON or Python text."""
-    encoders = [_same] if _PLAIN.fullmatch(value) else [_same, _json_ascii, _json_unicode, _escapes()[1][1]]
+    if _PLAIN.fullmatch(value):
+        return [[*map(str.encode, value)]]
+    encoders = [_same, _json_ascii, _json_unicode, _escapes()[1][1]]
     return [[_raw_bytes(encode(char)) for char in value] for encode in encoders]
 
 
@@ -255,8 +258,8 @@ def _same(text: str) -> str:
     return text
 
 
-def _base64_forms(value: str, cuts: _Cuts) -> Iterator[Form]:
-    for pieces in _before_encoding(value):
+def _base64_forms(encoded: List[List[bytes]], cuts: _Cuts) -> Iterator[Form]:
+    for pieces in encoded:
         bare = _of_pieces(pieces, "base64", cuts)
         sizes = [-(-4 * size // 3) for size in bare[2:10]]
         for shift in range(3):
@@ -272,8 +275,8 @@ def _core(data: bytes, shift: int) -> bytes:
     return digits[-(-8 * shift // 6) : (shift + len(data)) * 8 // 6]
 
 
-def _hex_forms(value: str, cuts: _Cuts) -> Iterator[Form]:
-    for pieces in _before_encoding(value):
+def _hex_forms(encoded: List[List[bytes]], cuts: _Cuts) -> Iterator[Form]:
+    for pieces in encoded:
         bare = _of_pieces([piece.hex().encode() for piece in pieces], "hex", cuts)
         for text in (bare.text, bare.text.upper()):
             yield _of_digits(bare._replace(text=text), list(bare[2:10]), _HEX_CUT)

@@ -5,7 +5,7 @@ bytes or more holds, wherever it stands, four bytes whose place is a multiple of
 of 32-bit numbers, and numbers that are in no window, no *anchors*, are passed over by C code at a few nanoseconds each.
 Only where an anchor is found the windows are looked up, and only where a window is found the form is compared.
 
-Breaks are looked at apart, since they tear windows: the four bytes before or after one are anchors then.
+Breaks, which tear windows, are looked at apart.
 """
 
 from __future__ import annotations
@@ -13,32 +13,24 @@ from __future__ import annotations
 import re
 import sys
 from array import array
-from itertools import accumulate, chain, compress, count, repeat
-from operator import itemgetter
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from itertools import chain
+from operator import length_hint
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from pytest_flowsecrets.leaks.extend import JOINT, Span, extend
+from pytest_flowsecrets.leaks.breaks import Breaks, is_broken
+from pytest_flowsecrets.leaks.extend import GAP_BYTES, Span, extend
 from pytest_flowsecrets.leaks.forms import Form, forms_of
-from pytest_flowsecrets.leaks.views import views
+from pytest_flowsecrets.leaks.views import LETTERS, is_plain, views
 
 Place = Tuple[Form, int]  # a place in a form
 Places = Dict[bytes, List[Place]]
+Anchors = Dict[int, Tuple[Tuple[int, int], ...]]  # where in windows, and how long these are
 
 _WORD = 4
 _SEVEN = 7  # bytes; the shortest window that is sure to hold a whole aligned word
-_CHUNK = 1 << 16  # bytes, a multiple of the word
-_BEYOND = 3  # bytes that are looked at on the other side of a break
-_EDGE = b" \t\r'\"\\,"  # what stands between a text and the end of its line
-_MARGIN = b" \t>|E+?-'\"b"  # what stands between the beginning of a line and a text
+_CHUNK = 1 << 14  # bytes, a multiple of the word
 _ELLIPSES = b"...", "…".encode()
 _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
-_NEWLINE = re.compile(b"\n")
-_last_four, _first_four = itemgetter(slice(-_WORD, None)), itemgetter(slice(_WORD))
-
-
-def _numbers_of(things: Iterable[Any], wanted: Mapping[Any, Any]) -> List[int]:
-    """The numbers of those things that are wanted, found by C code alone."""
-    return [*compress(count(), map(wanted.__contains__, things))]
 
 
 class Hit(NamedTuple):
@@ -61,14 +53,14 @@ class Index:
         self.count = 0
         self.longest = 0  # form
         self.widest = 0  # window
+        self.letters = {*GAP_BYTES, *LETTERS}  # of all forms, of what may stand between their parts, and of encodings
         self._owner: Dict[bytes, int] = {}
         self._windows: Places = {}
-        self._anchors: Dict[int, Set[Tuple[int, int]]] = {}
-        self._second: Dict[int, Set[Tuple[int, int]]] = {}
+        self._anchors: Anchors = {}
+        self._second: Anchors = {}
         self._tiny: Dict[bytes, Form] = {}
         self._tiny_pattern: Optional[re.Pattern[bytes]] = None
-        self._line_ends: Dict[bytes, List[Tuple[Form, int, bytes]]] = {}
-        self._line_starts: Dict[bytes, List[Tuple[Form, int, bytes]]] = {}
+        self._breaks = Breaks()
         self._before_ellipsis: Places = {}
         self._after_ellipsis: Places = {}
         self._halves: Set[int] = set()
@@ -81,6 +73,7 @@ class Index:
             if form.text not in self._owner:
                 self._owner[form.text] = self.count
                 self.longest = max(self.longest, len(form.text))
+                self.letters.update(form.text)
                 self._add(form)
         self.count += 1
 
@@ -98,7 +91,7 @@ class Index:
             if len(places) == 1:
                 self._add_anchors(form.text[start:stop])
             if not form.nested:
-                self._add_breaks(form, start, stop)
+                self._breaks.add(form, start, stop)
         self._halves.update(range(form.half_first, form.first), range(form.half_last, form.last))
         for size in range(form.half_first, form.first):
             self._before_ellipsis.setdefault(form.text[begin : begin + size], []).append((form, begin + size))
@@ -110,23 +103,21 @@ class Index:
         where, count = (self._anchors, _WORD) if len(window) >= _SEVEN else (self._second, 2)
         for offset in range(min(count, len(window) - _WORD + 1)):
             number = int.from_bytes(window[offset : offset + _WORD], sys.byteorder)
-            where.setdefault(number, set()).add((offset, len(window)))
-
-    def _add_breaks(self, form: Form, start: int, stop: int) -> None:
-        """For each place where a window can be broken, the word before it or after it."""
-        text = form.text
-        near = text[max(0, start - _WORD) : stop + _WORD]
-        plain = near.translate(None, _EDGE + _MARGIN) == near  # nothing in it looks like the edge of a line
-        for place in range(start + 1, stop):
-            before = text[:place] if plain else text[:place].rstrip(_EDGE)
-            after = text[place:] if plain else text[place:].lstrip(_MARGIN)
-            if place - start >= _WORD:
-                self._line_ends.setdefault(before[-_WORD:], []).append((form, len(before), after[:_BEYOND]))
-            elif stop - place >= _WORD:
-                at = len(text) - len(after)
-                self._line_starts.setdefault(after[:_WORD], []).append((form, at, before[-_BEYOND:]))
+            known, place = where.get(number, ()), (offset, len(window))
+            if place not in known:
+                where[number] = (*known, place)
 
     # -- finding ------------------------------------------------------------------------------------------------------
+
+    def passes(self, data: bytes) -> bool:
+        """Whether a glance shows that nothing is in a short text, which most are: nothing near any form, no oddity."""
+        words = array("I", data[: len(data) & -_WORD])
+        return (
+            self._anchors.keys().isdisjoint(words)
+            and not (self._second or self._tiny or is_broken(data))
+            and not any(ellipsis in data for ellipsis in _ELLIPSES)
+            and is_plain(data)
+        )
 
     def find(self, data: bytes) -> List[Hit]:
         """Every hit, in the order of their beginnings, the longest first; some lie inside others, some overlap."""
@@ -143,17 +134,20 @@ class Index:
                     start=start, end=end, kind=view.kind if hit.kind == "raw" and view.kind else hit.kind
                 )
 
-    def _hits(self, data: bytes) -> Iterator[Hit]:
-        for match in self._tiny_pattern.finditer(data) if self._tiny_pattern else ():
-            yield Hit(*match.span(), self._owner[match.group()], self._tiny[match.group()].kind, "")
+    def _hits(self, data: bytes) -> List[Hit]:
+        tiny = self._tiny_pattern.finditer(data) if self._tiny_pattern else ()
+        hits = [Hit(*each.span(), self._owner[each.group()], self._tiny[each.group()].kind, "") for each in tiny]
         for at, places in self._candidates(data):
             # Many forms of one value begin alike, so whole ones are looked for first: that is one comparison each.
             whole = [place for place in places if data.startswith(place[0].text, at - place[1]) and at >= place[1]]
             for form, place in self._longest(whole) if whole else places:
                 hit = self._judged(data, form, extend(data, at, form.text, place))
                 if hit:
-                    yield hit
-        yield from self._beside_ellipses(data)
+                    hits.append(hit)
+        for ellipsis in _ELLIPSES if self._halves else ():
+            if ellipsis in data:
+                hits += self._beside_ellipses(data, ellipsis)
+        return hits
 
     def _longest(self, places: Iterable[Place]) -> Iterable[Place]:
         """Of each value its longest form."""
@@ -180,16 +174,18 @@ class Index:
     def _candidates(self, data: bytes) -> Iterator[Tuple[int, Sequence[Place]]]:
         if self._anchors:
             yield from self._scan(data, self._anchors, 0)
-            yield from self._at_breaks(data)
+            for at, form, place in self._breaks.candidates(data):
+                yield at, [(form, place)]
         for shift in (0, 2) if self._second else ():
             yield from self._scan(data, self._second, shift)
 
-    def _scan(
-        self, data: bytes, anchors: Dict[int, Set[Tuple[int, int]]], shift: int
-    ) -> Iterator[Tuple[int, Sequence[Place]]]:
+    def _scan(self, data: bytes, anchors: Anchors, shift: int) -> Iterator[Tuple[int, Sequence[Place]]]:
+        none_in = anchors.keys().isdisjoint
         for at in range(shift, len(data) - _WORD + 1, _CHUNK):
-            words = array("I", data[at : at + (min(_CHUNK, len(data) - at) & -_WORD)])
-            for number in _numbers_of(words, anchors):
+            words = array("I", data[at : at + (min(_CHUNK, len(data) - at) & -_WORD)]).tolist()
+            rest = iter(words)
+            while not none_in(rest):  # it stops behind an anchor
+                number = len(words) - length_hint(rest) - 1
                 yield from self._look_up(data, at + number * _WORD, anchors[words[number]])
 
     def _look_up(
@@ -201,38 +197,12 @@ class Index:
             if places:
                 yield start, places
 
-    def _at_breaks(self, data: bytes) -> Iterator[Tuple[int, Sequence[Place]]]:
-        """For each line, its last and its first word, without what may stand around a text there."""
-        odd = b"\x1b" in data or b"&#1" in data or (b"\\" in data and (b"\\n" in data or b"\\r" in data))
-        joint = JOINT if odd else _NEWLINE
-        lines = JOINT.split(data) if odd else data.split(b"\n")
-        lefts = [*map(bytes.rstrip, lines, repeat(_EDGE))]
-        rights = [*map(bytes.lstrip, lines, repeat(_MARGIN))]
-        ending = _numbers_of(map(_last_four, lefts), self._line_ends)
-        starting = _numbers_of(map(_first_four, rights), self._line_starts)
-        if not (ending or starting):
-            return
-        begins = [0, *accumulate(map((1).__add__, map(len, lines)))]
-        if joint is JOINT:
-            begins = [0, *(found.end() for found in joint.finditer(data))]
-        for number in ending:
-            rest = rights[number + 1] if number + 1 < len(lines) else b""
-            for form, place, beyond in self._line_ends[lefts[number][-_WORD:]]:
-                if rest.startswith(beyond):
-                    yield begins[number] + len(lefts[number]), [(form, place)]
-        for number in starting:
-            rest = lefts[number - 1] if number else b""
-            for form, place, beyond in self._line_starts[rights[number][:_WORD]]:
-                if rest.endswith(beyond):
-                    yield begins[number] + len(lines[number]) - len(rights[number]), [(form, place)]
-
-    def _beside_ellipses(self, data: bytes) -> Iterator[Hit]:
+    def _beside_ellipses(self, data: bytes, ellipsis: bytes) -> Iterator[Hit]:
         """Cuts that are too short to be told from other texts, but for the ellipsis."""
-        for ellipsis in _ELLIPSES if self._halves else ():
-            at = data.find(ellipsis)
-            while at >= 0:
-                yield from self._beside(data, at, at + len(ellipsis))
-                at = data.find(ellipsis, at + 1)
+        at = data.find(ellipsis)
+        while at >= 0:
+            yield from self._beside(data, at, at + len(ellipsis))
+            at = data.find(ellipsis, at + 1)
 
     def _beside(self, data: bytes, start: int, end: int) -> Iterator[Hit]:
         for size in self._halves:

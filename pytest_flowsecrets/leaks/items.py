@@ -56,6 +56,11 @@ def _allowed(name: str, where: Any) -> Tuple[str, Tuple[str, ...]]:
     return name, (where,) if isinstance(where, str) else tuple(where)
 
 
+def names_of(item: Any) -> Tuple[str, str, str]:
+    """What is different in the reports of each test: its node id, its name, the id of its parameters."""
+    return item.nodeid, item.name, getattr(getattr(item, "callspec", None), "id", "")
+
+
 def mask_names(items: Iterable[Any], clean: Callable[[str], str]) -> None:
     """Mask names and ids of tests, each as early as its secret is known, so that all that is made of them is masked.
 

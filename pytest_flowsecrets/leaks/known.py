@@ -32,13 +32,14 @@ class Known:
 
     def __init__(self) -> None:
         self._names: Dict[str, List[str]] = {}
+        self._changes: List[str] = []
+        self._begun = 0  # the version before the first change
         self._listeners = 0
         self.outlets: List[Search] = []
         self.watchers: List[Callable[[Search], None]] = []
         self.readers: List[Callable[[str, str], object]] = []
         self.folders: List[Path] = []
         self.leavers: List[Callable[[Path], object]] = []
-        self.version = 0
         self.told = False  # whether short values are looked for too
 
     def __len__(self) -> int:
@@ -46,6 +47,11 @@ class Known:
 
     def __repr__(self) -> str:
         return f"<Known {len(self)} values>"
+
+    @property
+    def version(self) -> int:
+        """Another number after each change."""
+        return self._begun + len(self._changes)
 
     @contextmanager
     def outlet(self, search: Search) -> Iterator[None]:
@@ -82,9 +88,10 @@ class Known:
         """Stop listening; the last one who does makes everything forgotten."""
         self._listeners -= 1
         if not self._listeners:
+            self._begun = self.version + 1
+            self._changes.clear()
             self._names.clear()
             self.told = False
-            self.version += 1
 
     def register(self, name: str, value: Any, *, told: bool = False) -> None:
         """Make a secret known, with the texts inside a structured one.
@@ -113,16 +120,15 @@ class Known:
                     self.register(f"cloud {name}", token)
 
     def _add(self, name: str, text: str) -> None:
-        names = self._names.get(text)
-        if names is None:
-            self._names[text] = [name]
-            self.version += 1
-        elif name not in names:
+        names = self._names.setdefault(text, [])
+        if name not in names:
             names.append(name)
+            self._changes.append(text)
 
-    def values(self) -> Mapping[str, Tuple[str, ...]]:
-        """Copy of the texts, each with its names, the first registered first."""
-        return {text: tuple(names) for text, names in list(self._names.items())}
+    def values(self, since: int = -1) -> Mapping[str, Tuple[str, ...]]:
+        """The texts, each with its names, the first registered first; only what changed since a version, if given."""
+        changed = self._changes[since - self._begun :] if since >= self._begun else list(self._names)
+        return {text: tuple(self._names[text]) for text in changed}
 
 
 def texts_of(value: Any) -> Iterator[str]:

@@ -19,12 +19,6 @@ _WRITTEN_BY_PREFECT = (
 _RUN_CONFIG = re.compile(r"\brun_config\.env(?:\.|\[)(.+?)\]?$")
 
 
-def look_at_left(item: Any, clean: Clean) -> None:
-    """Look through what a test has left so far."""
-    for folder in _folders(item):
-        look_below(folder, clean, item.nodeid)
-
-
 def look_below(path: Path, clean: Clean, test: str) -> None:
     """Look through a file, or all files below a folder, and at their names."""
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -34,7 +28,8 @@ def look_below(path: Path, clean: Clean, test: str) -> None:
                 clean(file.read_bytes(), f"file {shown}", test)
 
 
-def _folders(item: Any) -> Iterator[Path]:
+def folders_of(item: Any) -> Iterator[Path]:
+    """Where a test may have left something so far."""
     given = getattr(item, "funcargs", {})
     yield from {Path(str(given[name])) for name in ("tmp_path", "tmpdir") if name in given}
     for home in known.folders:

@@ -5,13 +5,12 @@ Light: as long as no secret is known, texts pass through it untouched and nothin
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
-from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, mask_names
+from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, mask_names, names_of
 from pytest_flowsecrets.leaks.known import SHORTEST, Search, known
+from pytest_flowsecrets.leaks.variables import Variables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.written import WrittenFiles
 
 Allowed = Tuple[str, Tuple[str, ...]]  # a secret's name, or *, and the places where it may be; none means everywhere
-_PREFIX = "PREFECT__CONTEXT__SECRETS__"
 _AROUND = 40  # characters of an excerpt on either side of the mask
 # Attributes of a report that say nothing but how a test is called and what it has printed.
 _USUAL = frozenset(
     ["nodeid", "_id", "location", "keywords", "outcome", "longrepr", "when", "user_properties", "sections", "duration"]
 ).union(["start", "stop", "result", "call", "node", "worker_id", "testrun_uid", "item_index"])
 _CONTAINERS = "{", "[", '"', "H4sI", "eJ"  # JSON and compressed JSON, which are looked into
+_APART = "\0"  # between texts that are looked through as one; no value goes on behind it
 _OFTEN = 2000  # characters of a text, and texts
 WITHHELD = "[withheld: it could not be masked]"
 
@@ -44,10 +43,10 @@ class Run:
         self.mode = mode
         self.in_worker = False  # of xdist
         self.watching = mode != "off"
-        self._patterns = list(patterns)
+        self._variables = Variables(patterns)
         self._files: Optional[WrittenFiles] = None
         self._clean: Set[Any] = set()
-        self._named = ""  # the last node id that is clean
+        self._names: Set[str] = set()  # of tests, and their keywords; clean
         self._clean_long: Deque[Any] = deque(maxlen=4)
         self._found: Set[Tuple[str, ...]] = set()
         self._judged: Set[Tuple[str, ...]] = set()
@@ -84,11 +83,8 @@ class Run:
 
     def learn_environment(self) -> None:
         """The secrets of Prefect's variables, and those of variables whose names match a pattern."""
-        for name, text in os.environ.items() if self.watching else ():
-            if name.upper().startswith(_PREFIX):
-                known.register(name[len(_PREFIX) :], text)
-            elif any(fnmatchcase(name, pattern) for pattern in self._patterns):
-                known.register(name, text)
+        if self.watching:
+            self._variables.learn()
 
     def learn_tests(self, items: Iterable[Any]) -> None:
         """The secrets of tests' marks; and mask the tests' names."""
@@ -98,8 +94,13 @@ class Run:
         for item in items:
             learn_marks(item)
         redactor = self.redactor
-        if redactor is not None and redactor.find("\n".join(item.nodeid for item in items)):
+        if redactor is None:
+            return
+        names = {name for item in items for name in names_of(item)} - self._names
+        if redactor.find(_APART.join(names)):
             mask_names(items, lambda text: self.clean(text, "id", ""))
+        else:
+            self._names |= names
 
     def begin_test(self, item: Any) -> None:
         """Say whose findings the next ones are, and what may leak in it."""
@@ -114,16 +115,16 @@ class Run:
     def redactor(self) -> Optional[Redactor]:
         """What masks all that is known by now; None as long as nothing is."""
         if self._version != known.version:
-            self._version = known.version
+            version, self._version = self._version, known.version
             self._clean.clear()
             self._clean_long.clear()
-            self._named = ""
+            self._names.clear()
             if self._redactor is None and len(known):
                 from pytest_flowsecrets.leaks.redact import Redactor
 
                 self._redactor = Redactor({})
             if self._redactor is not None:
-                self._redactor.update(known.values())
+                self._redactor.update(known.values(version))
         return self._redactor
 
     def clean(self, text: Any, place: str, test: Optional[str] = None) -> Any:
@@ -195,6 +196,10 @@ class Run:
 
     # -- objects ------------------------------------------------------------------------------------------------------
 
+    def brings_news(self, report: Any) -> bool:
+        """Whether there is a text in a report that nobody has looked through, so that what is known now counts."""
+        return report.longrepr is not None or not all(self._is_clean(content) for _, content in report.sections)
+
     def mask_report(self, report: Any) -> None:
         """Mask a report, in place."""
         if self.redactor is None or self._says_nothing(report):
@@ -213,11 +218,12 @@ class Run:
         """Whether it is clean at a glance, to be quick where a test passes: names and captured output only."""
         if report.longrepr is not None or not vars(report).keys() <= _USUAL or getattr(report, "user_properties", None):
             return False
-        if report.nodeid != self._named:
-            names = "\n".join([report.nodeid, *map(str, getattr(report, "keywords", ()))])
-            if not self._finds_nothing(names):
+        names = {report.nodeid, *getattr(report, "keywords", ())}
+        if not names <= self._names:
+            names -= self._names
+            if not self._finds_nothing(_APART.join(map(str, names))):
                 return False
-            self._named = report.nodeid
+            self._names |= names
         return all(self._finds_nothing(content) for _, content in report.sections)
 
     def _finds_nothing(self, text: Any) -> bool:
@@ -269,10 +275,13 @@ class Run:
 
     def look_at_left(self, item: Any) -> None:
         """In the modes that find: look through the files that a test leaves."""
-        if self.mode in ("fail", "warn") and self.redactor is not None:
-            from pytest_flowsecrets.leaks.left import look_at_left
+        if self.mode in ("fail", "warn"):
+            from pytest_flowsecrets.leaks.left import folders_of, look_below
 
-            look_at_left(item, self.clean)
+            for folder in folders_of(item):
+                self.learn_environment()
+                if self.redactor is not None:
+                    look_below(folder, self.clean, item.nodeid)
 
     def look_at_home(self, home: Path) -> None:
         """The same for the home of an isolation that ends."""

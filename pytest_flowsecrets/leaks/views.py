@@ -9,6 +9,7 @@ speed of ``bytes.find``, as most texts have none.
 from __future__ import annotations
 
 import re
+import string
 import sys
 from bisect import bisect_right
 from typing import Callable, Iterator, List, NamedTuple, Pattern, Tuple
@@ -30,6 +31,8 @@ _KINDS = bytes(
     for byte in range(256)
 )
 _RUN = b":".join([b"00"] * 7)
+_ODD = b"\x1b", b"%", b"&", b"\\", b"\x00"
+LETTERS = b"%&#;\\\x1b\x00:- " + string.ascii_letters.encode() + string.digits.encode()  # that encodings consist of
 
 
 class View(NamedTuple):
@@ -44,6 +47,11 @@ class View(NamedTuple):
     data: bytes
     kind: str
     places: Callable[[int, int], Tuple[int, int]]
+
+
+def is_plain(data: bytes) -> bool:
+    """Whether there is surely no other way to read a short text."""
+    return not any(byte in data for byte in _ODD) and _RUN not in data.translate(_KINDS)
 
 
 def views(data: bytes) -> Iterator[View]:
