@@ -178,7 +178,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Mask a report after all other plugins have had their part in it; in the mode ``fail``, fail a leaking test."""
     outcome: Any = yield
     run, report = run_of(item.config), outcome.get_result()
-    if report.when == "call":
+    if report.when == "call" and run.mode in ("fail", "warn"):
         run.look_at_left(item)
     if run.brings_news(report):
         run.learn_environment()  # tests set variables too

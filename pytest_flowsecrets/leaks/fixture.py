@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, List
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.known import known
-from pytest_flowsecrets.leaks.left import look_at_left, look_below
+from pytest_flowsecrets.leaks.left import look_below
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.findings import Finding
@@ -66,7 +66,7 @@ class SecretLeaks:
     def found(self) -> List[Finding]:
         """The leaks so far, in reports, captured output, log, watched files, and where one has searched."""
         self.look_at_watched()
-        look_at_left(self._item, self._run.clean)
+        self._run.look_at_left(self._item)
         self._look_at_capture()
         for search in known.outlets:
             self._run.look_at_api(search)

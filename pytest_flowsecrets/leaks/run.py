@@ -274,14 +274,13 @@ class Run:
             self.clean(text, in_run_config(where) or f"api {', '.join(place.request.fields)} {where}")
 
     def look_at_left(self, item: Any) -> None:
-        """In the modes that find: look through the files that a test leaves."""
-        if self.mode in ("fail", "warn"):
-            from pytest_flowsecrets.leaks.left import folders_of, look_below
+        """Look through the files that a test has left so far."""
+        from pytest_flowsecrets.leaks.left import folders_of, look_below
 
-            for folder in folders_of(item):
-                self.learn_environment()
-                if self.redactor is not None:
-                    look_below(folder, self.clean, item.nodeid)
+        for folder in folders_of(item):
+            self.learn_environment()
+            if self.redactor is not None:
+                look_below(folder, self.clean, item.nodeid)
 
     def look_at_home(self, home: Path) -> None:
         """The same for the home of an isolation that ends."""
