@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Tuple, Type
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Optional, Tuple, Type
 
 from pytest_flowsecrets.resolution.layers import Failure, Items, PlainBox, Refused, Slot, Table, object_name
 
@@ -115,7 +115,7 @@ def _descend(node: Any, part: str, slot: Slot, dialect: Dialect) -> Any:
         message = f"'{object_name(node)}' object has no attribute 'setdefault'"
         raise Refused(Failure("AttributeError", message, str(slot.origin)))
     if not dialect.box and "setdefault" in node:
-        raise Refused(_not_callable(node["setdefault"], slot))
+        raise Refused(not_callable(node["setdefault"], slot))
     return node.setdefault(part, Table())
 
 
@@ -152,11 +152,17 @@ def _check_names(table: Table, forbidden: FrozenSet[str], dialect: Dialect) -> N
 
 def _entries(table: Table, *, box: bool) -> Any:
     if not box and "items" in table:  # a DotDict's key hides the method that Prefect calls here
-        raise Refused(_not_callable(table["items"]))
+        raise Refused(not_callable(table["items"]))
     return table.items()
 
 
-def _not_callable(value: Any, slot: Any = None) -> Failure:
+def not_callable(value: Any, slot: Optional[Slot] = None) -> Failure:
+    """The error where a key of a table without python-box hides a method that Prefect calls.
+
+    Args:
+        value: what the key holds.
+        slot: where that was written, as far as known.
+    """
     return Failure("TypeError", f"'{object_name(value)}' object is not callable", str(slot.origin) if slot else "")
 
 

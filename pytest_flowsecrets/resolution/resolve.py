@@ -29,6 +29,7 @@ from pytest_flowsecrets.resolution.forbidden import forbidden_names
 from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, Refused, Slot, Table, object_name
 from pytest_flowsecrets.resolution.merge import merge_flat, merge_tables
 from pytest_flowsecrets.resolution.names import SECRETS, Key
+from pytest_flowsecrets.resolution.task_defaults import check_task_defaults
 from pytest_flowsecrets.resolution.values import Surroundings
 
 if TYPE_CHECKING:
@@ -198,7 +199,11 @@ def _load(result: Resolution) -> None:
         result.flat = merge_flat(result.flat, flat)
         result.config = merge_tables(result.config, config) if result.config else config
         result.lost += lost
+    if not dialect.at_least("0.6.4"):
+        check_task_defaults(result.config, result.flat, dialect)
     validate(result.config, dialect, forbidden_names(dialect, machine.python, box))
+    if dialect.at_least("0.6.4"):
+        check_task_defaults(result.config, result.flat, dialect)
     result.context = context_of(result.config, dialect)
 
 

@@ -22,6 +22,7 @@ import pytest
 NEEDED = {
     "cloud": ("api", "endpoint", "heartbeat_interval", "use_local_secrets"),
     "server": ("endpoint", "host", "port"),
+    "tasks": ("defaults",),
 }
 
 
@@ -81,6 +82,7 @@ class Real:
         self.texts = {self.paths["user"]: user, self.paths["backend"]: backend}
         with exchanged((os, "environ", environ), (self.configuration, "toml", self.toml)):
             config = self.apart() if self.loads_apart else self.together()
+            config = self.configuration.process_task_defaults(config)  # up to 0.6.3 it was done by then, and is again
             with exchanged((self.context, "config", config)):
                 context = self.context.Context()
         with exchanged((self.prefect, "config", config), (self.prefect, "context", context)):

@@ -206,6 +206,16 @@ LINES = st.sampled_from(
         "[context.secrets]\n_box_config = 'x'\n__class__ = 'y'",
         "[context.secrets]\n_box_config = 'x'",
         "é = 'x'",
+        "setdefault = 'x'",
+        "setdefault_nested = 'x'",
+        "tasks = 'x'",
+        "[tasks]\nsetdefault = 1",
+        "[tasks]\ndefaults = []",
+        "[tasks.defaults]\nsetdefault = 'x'",
+        "[tasks.defaults]\nget = 'x'",
+        "[tasks.defaults]\nretry_delay = 7\ntimeout = 9",
+        "[tasks.defaults]\nretry_delay = 86400000000000",
+        "[tasks.defaults]\ntimeout = 100000000000000000000000",
     ]
 )
 WHOLE = st.sampled_from(
@@ -237,6 +247,10 @@ WHOLE = st.sampled_from(
         "set()",
         "1j",
         "...",
+        "the defaults",
+        "{'defaults': 1}",
+        "{'defaults': {'timeout': 86400000000000}}",
+        "86400000000000",
     ]
 )
 VARIABLES = st.sampled_from(
@@ -254,6 +268,11 @@ VARIABLES = st.sampled_from(
         "PREFECT__CONTEXT__CONFIG__CLOUD",
         "PREFECT__CONTEXT__FLOW",
         "PREFECT__FOO__ITEMS",
+        "PREFECT__TASKS",
+        "PREFECT__TASKS__DEFAULTS",
+        "PREFECT__TASKS__DEFAULTS__RETRY_DELAY",
+        "PREFECT__TASKS__DEFAULTS__TIMEOUT",
+        "PREFECT__TASKS__DEFAULTS__GET",
         "PREFECT__Foo",
     ]
 )

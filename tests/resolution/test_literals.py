@@ -54,10 +54,11 @@ def test_no_literals(text):
     [("(", ")", 92, 99), ("[", "]", 92, 99), ("{'(':", "}", 92, 105), ("{1:[", "]}", 46, 51)],
 )
 def test_depth(opening, closing, old, middle):
-    """Up to Python 3.8 brackets may be nested less deeply; those in strings do not count."""
+    """Up to Python 3.8 brackets may be nested less deeply; those in strings and comments do not count."""
     for python, deepest in (((3, 7), old), ((3, 8), middle)):
         assert read(opening * deepest + "1" + closing * deepest, python) != "no literal"
         assert read(opening * (deepest + 1) + "1" + closing * (deepest + 1), python) == "no literal"
+        assert read(f"1  # {opening * (deepest + 1)}", python) == 1
     assert read("[" + "'((',[],()," * 100 + "]", (3, 8)) != "no literal"
     assert read("]" + "[" * 95, (3, 8)) == "no literal"
 
