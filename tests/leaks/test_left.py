@@ -33,6 +33,21 @@ def run_flow(**arguments):
 )
 
 
+def test_nothing_known(run_tests):
+    """Files are not read then; and secrets count that a test has put into the environment."""
+    source = """
+import pytest
+def test_quiet(tmp_path):
+    (tmp_path / "a").write_text("told-by-nobody")
+def test_learns(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__LATE", "told-by-nobody")
+    (tmp_path / "b").write_text("told-by-nobody")
+"""
+    result = run_tests(source, "--flowsecrets-leaks=fail", "-p", "no:cacheprovider", "-p", "no:randomly")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["secret LATE, raw, in file b:"])
+
+
 def test_files_below_tmp_path(run_tests):
     """Nobody has to watch them; another test's are its own."""
     source = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import threading
 import types
@@ -16,6 +17,7 @@ from pytest_flowsecrets.leaks.extend import extend
 from pytest_flowsecrets.leaks.known import Known, texts_of
 from pytest_flowsecrets.leaks.redact import Redactor
 from pytest_flowsecrets.leaks.run import WITHHELD, Run
+from pytest_flowsecrets.leaks.variables import Variables
 
 TOKEN = "ghp_abcDEF0123456789xyzQRS"
 HERE = Path(__file__)
@@ -60,6 +62,60 @@ def test_nothing_is_remembered_until_somebody_listens():
 def test_texts_of_a_value(value, texts):
     """Leaves, JSON in a text, long lines, and passwords of URLs."""
     assert list(texts_of(value)) == texts
+
+
+def test_what_changed_since():
+    """By versions, which no two states share, also after everything was forgotten."""
+    mine = Known()
+    mine.listen()
+    versions = [mine.version]
+    for name, value in (("A", "first-value"), ("B", "second-value"), ("C", "first-value"), ("C", "first-value")):
+        mine.register(name, value)
+        versions.append(mine.version)
+    assert len(set(versions)) == len(versions) - 1, "the last one told nothing new"
+    assert mine.values() == {"first-value": ("A", "C"), "second-value": ("B",)}
+    assert mine.values(versions[1]) == {"second-value": ("B",), "first-value": ("A", "C")}
+    assert mine.values(versions[2]) == {"first-value": ("A", "C")}
+    assert mine.values(versions[3]) == {}
+    mine.forget()
+    assert mine.version not in versions
+    mine.listen()
+    mine.register("D", "third-value")
+    assert mine.version not in versions
+    assert mine.values(versions[3]) == {"third-value": ("D",)}
+
+
+@pytest.fixture
+def variables(monkeypatch):
+    """Variables, and what is known by them; the process's own are not asked for."""
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    mine = Known()
+    mine.listen()
+    monkeypatch.setattr("pytest_flowsecrets.leaks.variables.known", mine)
+    return Variables(["*_TOKEN"]), mine
+
+
+def test_variables(variables, monkeypatch):
+    """Prefect's secrets and those of patterns; again if they change; not pytest's own, which always does."""
+    told, mine = variables
+    prefix = "PREFECT__CONTEXT__SECRETS__"
+    for name, text in ((f"{prefix}A", "first-value"), ("MY_TOKEN", "second-value"), ("MINE", "third-value")):
+        monkeypatch.setenv(name, text)
+    told.learn()
+    assert mine.values() == {"first-value": ("A",), "second-value": ("MY_TOKEN",)}
+    before = mine.version
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "now")
+    told.learn()
+    assert mine.version == before
+    monkeypatch.setenv("MY_TOKEN", "fourth-value")
+    monkeypatch.delenv(f"{prefix}A")
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    told.learn()
+    assert mine.values(before) == {"fourth-value": ("MY_TOKEN",)}
+    monkeypatch.setenv(f"{prefix.lower()}b", "fifth-value")
+    told.learn()
+    assert mine.values()["fifth-value"] == ("b",)
 
 
 def test_tokens_of_a_configuration():

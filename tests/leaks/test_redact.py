@@ -191,6 +191,42 @@ def test_false_payloads():
         assert mine.redact(text) is text
 
 
+@pytest.mark.parametrize("noise", [100, 4_000, 100_000])
+def test_a_payload_that_breaks_off(noise):
+    """It is read in chunks, and as far as it can be read."""
+    told = f"{TOKEN} {bytes(random.Random(1).choices(range(256), k=noise)).hex()}"
+    whole = base64.b64encode(zlib.compress(told.encode())).decode()
+    mine = redactor(TOKEN)
+    for end in ("", "!", "\n\nend"):
+        assert mine.redact(whole[: len(whole) * 9 // 10] + end).startswith("[secret S0]")
+    damaged = f"{whole[:140]}{'A' * 40}{whole[180:]}"
+    assert mine.redact(f"flow: {damaged}").startswith("flow: [secret S0]")
+
+
+def test_a_payload_that_unpacks_without_end():
+    """Only its first 16 MB are looked through."""
+    mine = redactor(TOKEN)
+    for before, found in (("", True), ("0" * 17_000_000, False)):
+        packed = base64.b64encode(zlib.compress(f"{before}{TOKEN}{'0' * 17_000_000}".encode())).decode()
+        assert (mine.redact(packed) != packed) is found
+
+
+def test_another_name():
+    """A value that becomes known by another name is shown by its first one; an added value by its own."""
+    mine = Redactor({TOKEN: ("A",)})
+    assert mine.redact(TOKEN) == "[secret A]"
+    mine.update({TOKEN: ("B", "A"), "Zx8k2Wq9": ("C",)})
+    assert mine.redact(f"{TOKEN} Zx8k2Wq9") == "[secret B] [secret C]"
+    assert [match.names for match in mine.find(TOKEN)] == [("B", "A")]
+
+
+@pytest.mark.parametrize("text", [".", ". ", "(", "ä", "", "é."])
+def test_short_texts_of_a_stream(text):
+    """Those that no form of any value holds are not looked through, and are remembered all the same."""
+    mine = redactor(TOKEN)
+    assert mine.redact_next("before", text) == (text, f"before{text}")
+
+
 @pytest.mark.parametrize("size", range(1, 26))
 @pytest.mark.parametrize("value", [TOKEN, "Zx8k2W", "correct-horse-battery-staple"])
 def test_a_stream_of_pieces(value, size):
