@@ -31,7 +31,7 @@ _KINDS = bytes(
     for byte in range(256)
 )
 _RUN = b":".join([b"00"] * 7)
-_ODD = b"\x1b", b"%", b"&", b"\\", b"\x00"
+_ODD = b"\x1b", b"\\", b"\x00"
 LETTERS = b"%&#;\\\x1b\x00:- " + string.ascii_letters.encode() + string.digits.encode()  # that encodings consist of
 
 
@@ -51,16 +51,17 @@ class View(NamedTuple):
 
 def is_plain(data: bytes) -> bool:
     """Whether there is surely no other way to read a short text."""
-    return not any(byte in data for byte in _ODD) and _RUN not in data.translate(_KINDS)
+    odd = any(byte in data for byte in _ODD) or _is_quoted(data) or _has_references(data)
+    return not odd and _RUN not in data.translate(_KINDS)
 
 
 def views(data: bytes) -> Iterator[View]:
     """Every other way to read these bytes. A byte is looked for faster than two, so that is what is asked first."""
     if b"\x1b" in data and b"\x1b[" in data:
         yield _view(data, _COLOUR, lambda _: b"", "")
-    if b"%" in data and _QUOTED.search(data):
+    if _is_quoted(data):
         yield _view(data, _QUOTED, _unquoted, "url")
-    if b"&" in data and (b"&#" in data or b"&amp;" in data):
+    if _has_references(data):
         yield _view(data, _REFERENCE, _referred, "html")
     if b"\\" in data:
         yield from _without_backslashes(data)
@@ -68,6 +69,14 @@ def views(data: bytes) -> Iterator[View]:
         yield _view(data, _ZERO, lambda _: b"", "utf-16")
     if _RUN in data.translate(_KINDS):
         yield _view(data, _PAIRS, lambda found: bytes.fromhex(re.sub("[:-]", " ", found.group().decode())), "hex")
+
+
+def _is_quoted(data: bytes) -> bool:
+    return b"%" in data and _QUOTED.search(data) is not None
+
+
+def _has_references(data: bytes) -> bool:
+    return b"&" in data and (b"&#" in data or b"&amp;" in data)
 
 
 def _without_backslashes(data: bytes) -> Iterator[View]:
