@@ -17,7 +17,7 @@ class _Change(NamedTuple):
     ours: str
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # what nobody has left is left by the garbage collector, in any line
 _live: List[Dict[str, _Change]] = []  # what each that is entered has changed, in the order of entering
 
 
@@ -50,8 +50,10 @@ def _leave(changes: Dict[str, _Change]) -> None:
     del _live[place]
     later = _live[-1] if place < len(_live) else None
     for name, (before, ours) in changes.items():
-        if later is not None:  # it goes on, and undoes this, too
-            later[name] = _Change(before, later[name].ours if name in later else ours)
+        if later is not None and name not in later:
+            later[name] = _Change(before, ours)  # it goes on with this, and undoes it
+        elif later is not None and later[name].before == ours:
+            later[name] = _Change(before, later[name].ours)
         elif os.environ.get(name) == ours:
             os.environ.pop(name)
             os.environ.update({} if before is None else {name: before})
