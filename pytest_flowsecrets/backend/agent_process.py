@@ -34,7 +34,7 @@ _MAIN = (
     "main(int(sys.argv[2]))"
 )
 _ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # of our package
-_LINES = 50  # of what it printed are kept
+_LINES = 200  # of what it printed are kept; a traceback of requests has more than fifty
 _SHORTEST = 4  # characters of a variable's text; shorter ones stand in too many texts by chance
 
 
