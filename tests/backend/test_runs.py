@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -314,14 +316,28 @@ def test_a_real_run_on_kubernetes(flow, cluster_secrets, tmp_path):
 
 
 def assert_group_is_gone(pid):
-    """No process of this group is left (a zombie may be, until its parent looks)."""
+    """No process of this group is left; a zombie may be, until its parent looks."""
     for _ in range(100):
         try:
             os.killpg(pid, 0)
         except ProcessLookupError:
             return
+        if os.path.isdir("/proc") and not living_of_group(pid):
+            return
         time.sleep(0.02)
-    raise AssertionError
+    raise AssertionError(living_of_group(pid))
+
+
+def living_of_group(group):
+    """The processes of a group that are no zombies, by their state and command."""
+    living = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            name, _, rest = place.joinpath("stat").read_text().rpartition(")")
+            state, _, of_group = rest.split()[:3]
+            if int(of_group) == group and state not in "ZX":
+                living.append(f"{name}) {state}")
+    return living
 
 
 def test_after_ctrl_c_nothing_is_left():
