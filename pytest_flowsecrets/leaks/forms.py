@@ -16,6 +16,7 @@ from urllib.parse import quote, quote_plus
 Encoder = Callable[[str], str]
 
 CUT = 8  # characters: so much of a value's beginning or end is a leak of it
+_MARKS = 2  # of punctuation and blanks that stand together in usual texts
 _HEX_CUT, _SHORTEST_CUT, _SHORTEST_HALF, _WORDS_CUT = 12, 7, 4, 12
 _WORDS = re.compile(r"[\W_]*(?:[A-Z]?[a-z]*[\W_]+)*[A-Z]?[a-z]*")
 _LONG = 20_000  # characters; of a longer value only the usual forms are made
@@ -114,7 +115,9 @@ def _cuts(value: str) -> _Cuts:
 
 def _least(window: str, rest: int) -> int:
     """Of plain words, which stand in other texts too, it has to be more."""
-    return min(rest, max(_WORDS_CUT, rest // 2)) if _WORDS.fullmatch(window) else len(window)
+    marks = {mark for mark in window if not mark.isalnum()}
+    words = len(marks) <= _MARKS and _WORDS.fullmatch(window)
+    return min(rest, max(_WORDS_CUT, rest // 2)) if words else len(window)
 
 
 def _of_pieces(pieces: List[bytes], kind: str, cuts: _Cuts) -> Form:

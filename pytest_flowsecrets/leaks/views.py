@@ -23,14 +23,19 @@ _NAMED = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
 _ESCAPE = re.compile(rb"\\+(?:x([0-9A-Fa-f]{2})|(?:u00|U000000)([0-9A-Fa-f]{2})|([0-3][0-7]{2}))")
 _NESTED = re.compile(rb"\\([\\\"'/])")
 _ZERO = re.compile(rb"\x00|\\+(?:x00|u0000)")
-_PAIRS = re.compile(rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{2}([:\- ])(?:[0-9A-Fa-f]{2}\1){5,}[0-9A-Fa-f]{2}(?!\w)")
+# One, two or four bytes at once, as ``bytes.hex`` and ``xxd`` have them.
+_PAIRS = re.compile(
+    rb"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}){1,4}([:\- ])"
+    rb"(?:(?:[0-9A-Fa-f]{2}\1){5,}[0-9A-Fa-f]{2}|(?:(?:[0-9A-Fa-f]{2}){2}\1){2,}(?:[0-9A-Fa-f]{2}){1,2}"
+    rb"|(?:[0-9A-Fa-f]{8}\1)+(?:[0-9A-Fa-f]{2}){1,4})(?!\w)"
+)
 _DEEPEST = 3  # times that one thing is taken off
 # Of each byte what it is among pairs of hexadecimal digits.
 _KINDS = bytes(
     ord("0") if chr(byte) in "0123456789abcdefABCDEF" else ord(":") if chr(byte) in ":- " else ord(".")
     for byte in range(256)
 )
-_RUN = b":".join([b"00"] * 7)
+_RUNS = b":".join([b"00"] * 7), b":".join([b"0000"] * 3), b":".join([b"00000000"] * 2)
 _ODD = b"\x1b", b"\\", b"\x00"
 LETTERS = b"%&#;\\\x1b\x00:- " + string.ascii_letters.encode() + string.digits.encode()  # that encodings consist of
 
@@ -52,7 +57,7 @@ class View(NamedTuple):
 def is_plain(data: bytes) -> bool:
     """Whether there is surely no other way to read a short text."""
     odd = any(byte in data for byte in _ODD) or _is_quoted(data) or _has_references(data)
-    return not odd and _RUN not in data.translate(_KINDS)
+    return not (odd or _has_pairs(data))
 
 
 def views(data: bytes) -> Iterator[View]:
@@ -67,7 +72,7 @@ def views(data: bytes) -> Iterator[View]:
         yield from _without_backslashes(data)
     if b"\x00" in data or (b"\\" in data and (b"\\x00" in data or b"\\u0000" in data)):
         yield _view(data, _ZERO, lambda _: b"", "utf-16")
-    if _RUN in data.translate(_KINDS):
+    if _has_pairs(data):
         yield _view(data, _PAIRS, lambda found: bytes.fromhex(re.sub("[:-]", " ", found.group().decode())), "hex")
 
 
@@ -77,6 +82,11 @@ def _is_quoted(data: bytes) -> bool:
 
 def _has_references(data: bytes) -> bool:
     return b"&" in data and (b"&#" in data or b"&amp;" in data)
+
+
+def _has_pairs(data: bytes) -> bool:
+    kinds = data.translate(_KINDS)
+    return any(run in kinds for run in _RUNS)
 
 
 def _without_backslashes(data: bytes) -> Iterator[View]:

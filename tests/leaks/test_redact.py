@@ -169,6 +169,15 @@ def test_words_of_a_value_are_no_leak():
     assert mine.redact("correct-horse-b") == "[secret S1]"
 
 
+@pytest.mark.parametrize("value", ["pa$$ 'w\"o\\rd\t<&>%\nxyz", "!@#$%^&*()_+;:<>,./", "x&y=z;a|b(c)"])
+def test_punctuation_is_no_word(value):
+    """Where several kinds of it stand together eight characters are as much as those of any other value."""
+    mine = redactor(value)
+    for part in (value[:8], value[-8:]):
+        assert mine.redact(f"before {part} after") == "before [secret S0] after"
+    assert redactor("--------------------------x").redact("---------") == "---------"
+
+
 @pytest.mark.parametrize("level", range(10))
 def test_payloads_of_every_level(level):
     """Whatever the compressed bytes begin with: the third digit holds some of them."""

@@ -26,6 +26,10 @@ def _odd(value, form):
 FORMS = {
     "hex with colons": ("hex", lambda value: value.encode().hex(":")),
     "hex with blanks": ("hex", lambda value: value.encode().hex(" ").upper()),
+    "hex by two bytes": ("hex", lambda value: value.encode().hex(" ", 2)),
+    "hex by two bytes, from the left": ("hex", lambda value: value.encode().hex(":", -2)),
+    "hex by four bytes": ("hex", lambda value: value.encode().hex(" ", 4)),
+    "hex by four bytes, from the left": ("hex", lambda value: value.encode().hex("-", -4)),
     "hex with dashes": ("hex", lambda value: value.encode().hex("-")),
     "quoted twice": ("url", lambda value: quote(quote(value, safe=""), safe="")),
     "quoted three times": ("url", lambda value: quote(quote(quote(value)))),
