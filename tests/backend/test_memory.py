@@ -19,7 +19,6 @@ from pytest_flowsecrets import FakeCloud
 
 def look(needle):
     # Every text that an object of this process holds: attributes, items, closures, local variables of functions.
-    time.sleep(0.1)  # until the last connection has been closed
     gc.collect()  # the tokens of a document refer to each other
     for thing in gc.get_objects():
         for held in gc.get_referents(thing):
@@ -31,7 +30,13 @@ with FakeCloud() as cloud:
     with cloud.executing():
         print(json.dumps([cloud.url, cloud.tenant.user_key, cloud.tenant.runner_key]), flush=True)
         for line in sys.stdin:  # each line: look once
-            print(json.dumps(list(look("c4n4ry" + "-9f3b7a6" + line[0]))), flush=True)
+            for _ in range(15):  # until the last connection has been closed
+                found = None
+                time.sleep(0.1)
+                found = list(look("c4n4ry" + "-9f3b7a6" + line[0]))
+                if not found:
+                    break
+            print(json.dumps(found), flush=True)
 """
 
 

@@ -107,5 +107,5 @@ def test_a_task_that_starts_one(tmp_path, by):
     with FakeServer() as server:
         agent = server.agent() if by == "process" else "local"
         with pytest.raises(FlowRunTimeout):
-            server.run(flow, agent=agent, timeout=6)
+            server.run(flow, agent=agent, timeout=12)
         assert_gone(pid_in(tmp_path / "pid"))

@@ -337,14 +337,14 @@ def test_a_fault_of_the_world(url, caplog):
 
 def test_slow_clients(url, monkeypatch):
     """A request that drips in is given up after its time, a silent connection is closed, and others do not wait."""
-    monkeypatch.setattr(incoming, "REQUEST_SECONDS", 0.3)
-    monkeypatch.setattr(incoming, "IDLE_SECONDS", 0.3)
-    with Line(url) as slow, Line(url) as silent, Line(url) as other:
+    monkeypatch.setattr(incoming, "REQUEST_SECONDS", 2)
+    monkeypatch.setattr(incoming, "IDLE_SECONDS", 2)
+    with Line(url) as slow, Line(url) as silent:
         request = slow.request(OK)
         slow.send(request[:40])
         for byte in request[40:44]:
             slow.send(bytes([byte]))
-            assert other.ask(OK).status == 200
+            assert ask(url, OK).status == 200
             time.sleep(0.1)
         assert slow.reply().status == 408
         assert slow.closed()
@@ -357,7 +357,7 @@ def test_clients_that_do_not_read(url, world, monkeypatch):
     monkeypatch.setattr(world, "answer", lambda _: Response(200, (), b"x" * 50_000_000))
     with Line(url) as line:
         line.send(line.request(OK))
-        time.sleep(0.5)
+        time.sleep(1.5)
         assert len(line.file.read()) < 50_000_000
     monkeypatch.undo()
 
@@ -505,8 +505,12 @@ def test_nothing_is_kept_of_connections(url):
     count = sum(isinstance(one, connection.Connection) for one in gc.get_objects())
     for _ in range(100):
         ask(url, OK)
-    time.sleep(0.1)
-    assert sum(isinstance(one, connection.Connection) for one in gc.get_objects()) <= count + 2
+    for _ in range(100):  # until the last ones have ended
+        left = sum(isinstance(one, connection.Connection) for one in gc.get_objects())
+        if left <= count + 2:
+            break
+        time.sleep(0.05)
+    assert left <= count + 2
 
 
 def test_faults_have_the_shape_of_graphql():
