@@ -50,10 +50,10 @@ def _leave(changes: Dict[str, _Change]) -> None:
     del _live[place]
     later = _live[-1] if place < len(_live) else None
     for name, (before, ours) in changes.items():
-        if later is not None and name not in later:
+        if later is None and os.environ.get(name) == ours:
+            os.environ.pop(name)
+            os.environ.update({} if before is None else {name: before})
+        elif later is not None and name not in later:
             later[name] = _Change(before, ours)  # it goes on with this, and undoes it
         elif later is not None and later[name].before == ours:
             later[name] = _Change(before, later[name].ours)
-        elif os.environ.get(name) == ours:
-            os.environ.pop(name)
-            os.environ.update({} if before is None else {name: before})

@@ -55,6 +55,22 @@ def test_any_order(monkeypatch, order, between):
     assert said() == (between, None)
 
 
+@pytest.mark.parametrize("before", [None, "mine"])
+def test_somebody_who_was_forgotten(monkeypatch, before):
+    """Whoever has never left leaves when the garbage is collected, and takes nothing from those who came later."""
+    forgotten, mine = without_proxy(), without_proxy()
+    forgotten.__enter__()
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name)
+    if before:
+        monkeypatch.setenv("no_proxy", before)
+    mine.__enter__()
+    forgotten.__exit__(None, None, None)
+    assert said() == (f"mine,{OURS}" if before else OURS, OURS)
+    mine.__exit__(None, None, None)
+    assert said() == (before, None)
+
+
 def test_what_is_said_inside_stays(monkeypatch):
     """It is the test's own."""
     with without_proxy():
