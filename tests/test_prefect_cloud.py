@@ -445,8 +445,7 @@ def test_requests_of_a_test_that_is_over():
     """Find nothing: 404, which no client tries again."""
     with FakeCloud() as cloud:
         url, key = cloud.url, cloud.tenant.user_key
-    with isolated_prefect(), pytest.raises(Exception, match="404"):
-        FakeCloud().__enter__()
+    with isolated_prefect(), FakeCloud(), pytest.raises(Exception, match="404"):
         from pytest_flowsecrets.backend.client import make_client
 
         make_client(url, key, None).set_secret(name="X", value=1)
