@@ -14,6 +14,7 @@ import pytest
 from pytest_flowsecrets import AgentFailed, FakeCloud, FakeServer, UsageError
 from pytest_flowsecrets.backend import agent_process
 from tests.compat import VERSION
+from tests.processes import assert_group_is_gone, needs_proc
 from tests.routes.conftest import needs_kubernetes
 
 S = "PREFECT__CONTEXT__SECRETS__"
@@ -233,6 +234,7 @@ def test_what_an_agent_that_is_a_process_refuses(flow):
                 other.agent(**given)
 
 
+@needs_proc
 @needs_kubernetes
 def test_an_agent_that_does_not_end(flow, monkeypatch):
     """Is ended by force, with the flow runs that it has found by itself."""
@@ -249,7 +251,4 @@ def test_an_agent_that_does_not_end(flow, monkeypatch):
             os.kill(agent.pid, signal.SIGSTOP)
         (found,) = agent._runs.values()
         for pid in (agent.pid, found["pid"]):
-            with pytest.raises(ProcessLookupError):
-                for _ in range(100):  # a zombie may be there, until its parent looks
-                    os.killpg(pid, 0)
-                    time.sleep(0.02)
+            assert_group_is_gone(pid)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +14,10 @@ from pytest_flowsecrets import FakeServer, FlowRunTimeout
 from pytest_flowsecrets.backend import remains
 from pytest_flowsecrets.backend.processes import Processes
 from tests.compat import VERSION
+from tests.processes import assert_gone, needs_proc
 from tests.routes.conftest import needs_kubernetes
 
-needs_proc = pytest.mark.skipif(not os.path.isdir("/proc"), reason="who left the group is found in /proc")
+has_runs = pytest.mark.skipif(VERSION is None or VERSION < (0, 15), reason="real flow runs are for Prefect 0.15.0 on")
 SLEEP = "import time; time.sleep(60)"
 AWAY = f"""
 import os, subprocess, sys, time
@@ -34,19 +34,6 @@ def pid_in(path):
     for _ in range(500):
         if path.exists():
             return int(path.read_text())
-        time.sleep(0.02)
-    raise AssertionError
-
-
-def assert_gone(pid):
-    """No process of this number runs; a zombie does not."""
-    for _ in range(100):
-        stat = Path(f"/proc/{pid}/stat")
-        try:
-            if stat.read_text().rpartition(")")[2].split()[0] in "ZX":
-                return
-        except OSError:
-            return
         time.sleep(0.02)
     raise AssertionError
 
@@ -86,7 +73,7 @@ def test_what_is_no_process_is_passed_over(monkeypatch, tmp_path):
 
 @needs_proc
 @needs_kubernetes  # once for each Prefect is enough
-@pytest.mark.skipif(VERSION is None or VERSION < (0, 15), reason="real flow runs are for Prefect 0.15.0 on")
+@has_runs
 @pytest.mark.parametrize("by", ["agent", "process"])
 def test_a_task_that_starts_one(tmp_path, by):
     """Of a real flow run that is stopped, by an agent of this process or of its own."""
@@ -109,3 +96,49 @@ def test_a_task_that_starts_one(tmp_path, by):
         with pytest.raises(FlowRunTimeout):
             server.run(flow, agent=agent, timeout=12)
         assert_gone(pid_in(tmp_path / "pid"))
+
+
+INTERRUPTED = """
+import os, sys, time
+import prefect
+from pytest_flowsecrets import FakeServer
+
+place, by = sys.argv[1:]
+
+@prefect.task
+def hang():
+    with open(place + "_", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename(place + "_", place)
+    time.sleep(60)
+
+with prefect.Flow("hangs") as flow:
+    hang()
+with FakeServer() as server:
+    agent = server.agent() if by == "process" else "local"
+    print(agent.pid if by == "process" else 0, flush=True)
+    server.run(flow, agent=agent, timeout=60)
+"""
+
+
+@needs_proc
+@needs_kubernetes  # once for each Prefect is enough
+@has_runs
+@pytest.mark.parametrize("by", ["agent", "process"])
+def test_ctrl_c(tmp_path, by):
+    """Ends the flow run, its agent and all that they have started."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", INTERRUPTED, str(tmp_path / "pid"), by],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    agent = int(process.stdout.readline())
+    run = pid_in(tmp_path / "pid")
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "KeyboardInterrupt" in told
+    for pid in (run, agent):
+        assert_gone(pid)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
@@ -24,6 +21,7 @@ from pytest_flowsecrets import (
 )
 from pytest_flowsecrets.backend.processes import Processes
 from tests.compat import VERSION, needs_prefect
+from tests.processes import assert_group_is_gone, needs_proc
 from tests.routes.conftest import needs_kubernetes
 
 S = "PREFECT__CONTEXT__SECRETS__"
@@ -142,6 +140,7 @@ def test_in_this_process(flow):
 
 
 @has_runs
+@needs_proc
 @needs_kubernetes
 def test_a_flow_run_that_hangs_is_ended(hanging):
     """After the timeout, with its children; what is known by then is told, without values."""
@@ -317,31 +316,7 @@ def test_a_real_run_on_kubernetes(flow, cluster_secrets, tmp_path):
     assert hidden.state.is_failed()
 
 
-def assert_group_is_gone(pid):
-    """No process of this group is left; a zombie may be, until its parent looks."""
-    for _ in range(100):
-        try:
-            os.killpg(pid, 0)
-        except ProcessLookupError:
-            return
-        if os.path.isdir("/proc") and not living_of_group(pid):
-            return
-        time.sleep(0.02)
-    raise AssertionError(living_of_group(pid))
-
-
-def living_of_group(group):
-    """The processes of a group that are no zombies, by their state and command."""
-    living = []
-    for place in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            name, _, rest = place.joinpath("stat").read_text().rpartition(")")
-            state, _, of_group = rest.split()[:3]
-            if int(of_group) == group and state not in "ZX":
-                living.append(f"{name}) {state}")
-    return living
-
-
+@needs_proc
 def test_after_ctrl_c_nothing_is_left():
     """Neither the process nor its children."""
     processes = Processes()
