@@ -55,5 +55,3 @@ def _leave(changes: Dict[str, _Change]) -> None:
             os.environ.update({} if before is None else {name: before})
         elif later is not None and name not in later:
             later[name] = _Change(before, ours)  # it goes on with this, and undoes it
-        elif later is not None and later[name].before == ours:
-            later[name] = _Change(before, later[name].ours)
