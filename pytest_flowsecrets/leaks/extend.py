@@ -83,7 +83,7 @@ def _left(data: bytes, at: int, text: bytes, place: int) -> Tuple[int, int, bool
         at, place = at - same, place - same
         beyond = _back_over_break(data, at, text, place) if place else None
         if beyond is None:
-            while place and data[at] & 0xC0 == 0x80:  # noqa: PLR2004 - inside a character
+            while place and at < len(data) and data[at] & 0xC0 == 0x80:  # noqa: PLR2004 - inside a character
                 at, place = at + 1, place + 1
             return at, place, broken
         at, place, broken = *beyond, True

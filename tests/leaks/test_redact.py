@@ -316,6 +316,20 @@ def test_nothing_of_a_generated_secret_is_left(values, data):
     assert masked is text or masked != text
 
 
+BREAKS = st.sampled_from("bE-|>+ \t\n'\",\\nré")
+
+
+@hypothesis.given(st.text(BREAKS, min_size=6, max_size=30), st.text(BREAKS, max_size=30), st.booleans())
+@hypothesis.example("b" * 12, "\nb\n", False)
+@hypothesis.example("\t" * 30, "rr'\n" + "\t" * 22 + "bbb", False)
+def test_secrets_made_of_what_a_break_consists_of(value, text, inside):
+    """Any value and any text can be looked through, and the whole value is masked."""
+    text = f"{text}{value}{text}" if inside else text
+    mine = redactor(value)
+    assert value not in mine.redact(text)
+    assert isinstance(mine.redact_bytes(text.encode()), bytes)
+
+
 @hypothesis.given(VALUES, st.text(max_size=200))
 def test_a_text_is_changed_only_where_a_secret_is(values, text):
     """No finding, no change; a finding, another text."""
