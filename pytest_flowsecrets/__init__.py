@@ -105,6 +105,30 @@ _HOMES = {
 }
 
 
+def _keep_bytecode() -> None:
+    """Load the modules of this package from their cached bytecode, under pytest too.
+
+    pytest rewrites the assertions of every installed plugin. It compiles each module anew in each run where
+    ``PYTHONDONTWRITEBYTECODE`` is set, as in many container images. This package has no assertions to rewrite.
+    """
+    import sys
+
+    if "_pytest.assertion.rewrite" in sys.modules:
+        from importlib.machinery import ModuleSpec, PathFinder
+
+        class Finder:
+            """Finds the modules of this package before the hook of pytest does."""
+
+            @staticmethod
+            def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+                return PathFinder.find_spec(name, path, target) if name.startswith(f"{__name__}.") else None
+
+        sys.meta_path.insert(0, Finder)
+
+
+_keep_bytecode()
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional, TextIO
 
 from pytest_flowsecrets.errors import PrefectNotInstalled, UsageError
-from pytest_flowsecrets.isolation.version import installed_version, require_supported
+from pytest_flowsecrets.versions import installed_version, require_supported
 
 PROJECT = Path(__file__).with_name("demo_project")
 LOG = "pytest.log"

@@ -87,7 +87,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """One line: the Prefect that was found, and each setting with its source."""
-    from pytest_flowsecrets.isolation.version import installed_version
+    from pytest_flowsecrets.versions import installed_version
 
     shown = [f"{name}={value} ({source})" for name, (value, source) in config.stash[_settings].items() if value]
     return f"flowsecrets: prefect {installed_version() or 'not installed'}, {', '.join(shown)}"
@@ -188,7 +188,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 def _enter(item: Any) -> Isolation:
     from pytest_flowsecrets.isolation.stack import Isolation
-    from pytest_flowsecrets.isolation.version import DEFAULT_VERSION
+    from pytest_flowsecrets.versions import DEFAULT_VERSION
 
     isolation = Isolation(item.config.stash[_settings]["prefect-version"].value or DEFAULT_VERSION)
     try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib import import_module, metadata
 
 import pytest
+from packaging.version import Version
 
 try:
-    VERSION = tuple(int(part) for part in metadata.version("prefect").split(".")[:3])
+    VERSION = Version(metadata.version("prefect")).release
 except metadata.PackageNotFoundError:
     VERSION = None
 

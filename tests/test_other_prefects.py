@@ -7,7 +7,7 @@ import os
 import pytest
 
 from pytest_flowsecrets import UnsupportedPrefect
-from pytest_flowsecrets.isolation.version import require_supported
+from pytest_flowsecrets.versions import require_supported
 from tests.compat import VERSION
 
 

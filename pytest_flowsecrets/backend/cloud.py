@@ -10,12 +10,13 @@ from pytest_flowsecrets.backend.tenants import Tenant
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.environ import PREFIX
 from pytest_flowsecrets.isolation.shield import shielded
+from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
     from pytest_flowsecrets.isolation.covers import Variables
 
-_HAS_KEYS, _HAS_SERVER = (0, 15), (0, 10)  # the Prefect from which on there are API keys, and there is Server
+_HAS_KEYS, _HAS_SERVER = (0, 15, 0), (0, 10, 0)  # the Prefect from which on there are API keys, and there is Server
 # After 429 the client of 1.x sleeps for three minutes and more, unless it is told to do otherwise. There is no such
 # setting for its other waits: see `patience`, which works in this process; these go to children, too.
 _IMPATIENT = {
@@ -57,7 +58,7 @@ class FakeCloud(FakeApi):
     def variables(self, key: Optional[str], tenant_id: Optional[str]) -> Variables:
         """The variables by which Prefect talks to this API with a key."""
         version = self.isolation.legacy.version if self.isolation.legacy else self.isolation.version
-        has_keys = _release(version) >= _HAS_KEYS
+        has_keys = release_of(version) >= _HAS_KEYS
         return {
             f"{PREFIX}BACKEND": "cloud",
             f"{PREFIX}CLOUD__API": self.url,
@@ -133,7 +134,7 @@ class FakeServer(FakeApi):
 
     def _variables(self) -> Variables:
         legacy = self.isolation.legacy
-        if legacy and _release(legacy.version) < _HAS_SERVER:
+        if legacy and release_of(legacy.version) < _HAS_SERVER:
             raise UsageError(
                 f"Prefect {legacy.version} knows no Prefect Server, which came with 0.10.0: use prefect_cloud"
             )
@@ -155,7 +156,3 @@ class FakeServer(FakeApi):
             PrefectNotInstalled: there is none.
         """
         return self.client_for(None, None)
-
-
-def _release(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2])

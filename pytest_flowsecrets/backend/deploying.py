@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 from pytest_flowsecrets.backend.agents import import_paths
 from pytest_flowsecrets.errors import AgentFailed, RouteUnavailable, UsageError
 from pytest_flowsecrets.routes import agents, drivers, refusals
-from pytest_flowsecrets.routes.agent_rules import release
 from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.model import Written
 from pytest_flowsecrets.routes.request import texts_of
+from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.agent_process import AgentProcess
@@ -64,7 +64,7 @@ def require(agent: str, version: str) -> None:
     agents.require(agent, version)
     if agent not in AGENTS:
         raise UsageError(f"flow runs are started by the agents {', '.join(AGENTS)}; for {agent} use flow_environment")
-    if release(version) < (0, 15, 0):
+    if release_of(version) < (0, 15, 0):
         raise RouteUnavailable(f"real flow runs are for Prefect 0.15.0 and later, and {version} is installed")
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
 from pytest_flowsecrets.isolation.files import this_machine
-from pytest_flowsecrets.isolation.version import DEFAULT_VERSION, installed_version
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
 from pytest_flowsecrets.resolution.layers import Environment
 from pytest_flowsecrets.resolution.masks import one_line
 from pytest_flowsecrets.resolution.positions import position
 from pytest_flowsecrets.resolution.toml import deep_place
+from pytest_flowsecrets.versions import DEFAULT_VERSION, installed_version
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.resolve import Machine

@@ -5,10 +5,11 @@ import sys
 
 import prefect
 import pytest
+from packaging.version import Version
 from prefect.client import Secret
 from report_flow import flow
 
-VERSION = tuple(int(part) for part in prefect.__version__.split("+")[0].split(".")[:2])
+VERSION = Version(prefect.__version__).release
 
 
 @pytest.mark.secrets(GITHUB_ACCESS_TOKEN="from-the-marker")

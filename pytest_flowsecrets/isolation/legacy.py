@@ -30,7 +30,7 @@ from pytest_flowsecrets.isolation.tables import (
     thaw,
 )
 from pytest_flowsecrets.isolation.threads import thread_states
-from pytest_flowsecrets.isolation.version import installed_version, require_supported
+from pytest_flowsecrets.versions import installed_version, require_supported
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -24,8 +24,8 @@ from pytest_flowsecrets.isolation.network import NOWHERE, CloudGuard
 from pytest_flowsecrets.isolation.rotation import Rotations
 from pytest_flowsecrets.isolation.secrets import LocalSecrets
 from pytest_flowsecrets.isolation.tables import Tree
-from pytest_flowsecrets.isolation.version import DEFAULT_VERSION
 from pytest_flowsecrets.leaks.known import known
+from pytest_flowsecrets.versions import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path

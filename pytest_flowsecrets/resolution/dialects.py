@@ -1,7 +1,7 @@
 """THE table: which release of Prefect reads secrets by which rules.
 
 Prefect 0.5.0 to 1.4.1 holds eleven dialects of ``src/prefect/configuration.py``. One row each, with all its switches;
-code, docs and tests read this table, and nothing else compares versions. ``Secret.get`` changed at other releases than
+code, docs and tests read this table. ``Secret.get`` changed at other releases than
 the configuration did, so its rules are a second, smaller table, and so are the few facts of the imported package that
 matter (how ``prefect.context`` takes in the configuration, which python-box a release allows).
 """
@@ -9,14 +9,11 @@ matter (how ``prefect.context`` takes in the configuration, which python-box a r
 # ruff: noqa: FBT003  (a table of switches reads best as a table)
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Optional, Sequence, Tuple, TypeVar
 
 from pytest_flowsecrets.errors import UnknownPrefectVersion
-
-Version = Tuple[int, int, int]
+from pytest_flowsecrets.versions import Release, release_of
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Dialect:
     @property
     def lookup(self) -> Lookup:
         """How ``Secret(name).get()`` works in this release."""
-        return _row(LOOKUPS, parse_version(self.version or self.last))
+        return _row(LOOKUPS, release_of(self.version or self.last))
 
     @property
     def label(self) -> str:
@@ -74,7 +71,7 @@ class Dialect:
         Args:
             version: a release, such as ``0.14.2``.
         """
-        return parse_version(self.version or self.last) >= parse_version(version)
+        return release_of(self.version or self.last) >= release_of(version)
 
 
 @dataclass(frozen=True)
@@ -171,22 +168,6 @@ _NEWEST_BOXES = (((3, 6), "6.1.0"), ((3, 7), "7.0.1"), ((3, 8), "7.2.0"), ((3, 9
 _Row = TypeVar("_Row", Dialect, Lookup)
 
 
-@lru_cache(maxsize=128)
-def parse_version(text: str) -> Version:
-    """Read a release number.
-
-    Args:
-        text: such as ``0.14.5``, ``1.4`` or ``0.15.13+7.gabc``.
-
-    Raises:
-        UnknownPrefectVersion: it is none.
-    """
-    match = re.match(r"v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(?![\d.])", text)
-    if match is None:
-        raise UnknownPrefectVersion(text)
-    return int(match.group(1)), int(match.group(2)), int(match.group(3) or 0)
-
-
 def dialect_for(version: str) -> Dialect:
     """Find the rules of a release.
 
@@ -199,8 +180,8 @@ def dialect_for(version: str) -> Dialect:
     for dialect in DIALECTS:
         if dialect.id == version:
             return replace(dialect, version=dialect.last)
-    number = parse_version(version)
-    if not parse_version(DIALECTS[0].first) <= number <= parse_version(DIALECTS[-1].last):
+    number = release_of(version)
+    if not release_of(DIALECTS[0].first) <= number <= release_of(DIALECTS[-1].last):
         raise UnknownPrefectVersion(version)
     return replace(_row(DIALECTS, number), version=".".join(str(part) for part in number))
 
@@ -222,5 +203,5 @@ def default_box(dialect: Dialect, python: Tuple[int, int]) -> str:
     return pinned or (newest[-1] if newest else _NEWEST_BOXES[0][1])
 
 
-def _row(rows: Sequence[_Row], number: Version) -> _Row:
-    return [row for row in rows if parse_version(row.first) <= number][-1]
+def _row(rows: Sequence[_Row], number: Release) -> _Row:
+    return [row for row in rows if release_of(row.first) <= number][-1]

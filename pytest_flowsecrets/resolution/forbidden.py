@@ -11,6 +11,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, FrozenSet, Tuple
 
+from pytest_flowsecrets.versions import release_of
+
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect
 
@@ -74,7 +76,7 @@ def forbidden_names(dialect: Dialect, python: Tuple[int, int], box: str) -> Froz
 
 
 def _box_names(python: Tuple[int, int], box: str) -> FrozenSet[str]:
-    numbers = tuple(int(part) for part in box.split(".")[:2])
+    numbers = release_of(box)[:2]
     names = set(_BOX) | (_DICT_UNION if python >= (3, 9) else frozenset())
     names |= _BOX_3_ONLY if numbers < (4, 0) else frozenset()
     for first, added in _BOX_ADDED:

@@ -11,13 +11,11 @@ An agent puts the variables of a flow run together from the places of ``environm
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.errors import UsageError
-
-Release = Tuple[int, ...]
+from pytest_flowsecrets.versions import Release, release_of
 
 AGENTS = ("local", "docker", "kubernetes", "ecs")
 #: The oldest release whose agent of this kind is known here.
@@ -109,11 +107,6 @@ class Facts:
     auth_token: Optional[str] = field(default=None, repr=False)
 
 
-def release(version: str) -> Release:
-    """A version as numbers that compare: ``0.15.13+3`` is (0, 15, 13)."""
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-
-
 def require_agent(agent: str) -> None:
     """Check that an agent exists.
 
@@ -134,14 +127,14 @@ def require_known(agent: str, version: str) -> None:
     """
     require_agent(agent)
     oldest = OLDEST[agent]
-    if release(version) < oldest:
+    if release_of(version) < oldest:
         since = ".".join(map(str, oldest))
         raise UsageError(f"the {agent} agent of Prefect {version} is not known here: use {since} or later")
 
 
 def forced(agent: str, version: str, facts: Facts) -> Dict[str, Optional[str]]:
     """The variables that an agent forces; None where it has no value to give, and takes the variable away."""
-    number, texts = release(version), _texts(agent, facts)
+    number, texts = release_of(version), _texts(agent, facts)
     found = {
         rule.name: texts[rule.fact] for rule in FORCED if agent in rule.agents and rule.since <= number <= rule.until
     }
@@ -152,14 +145,14 @@ def forced(agent: str, version: str, facts: Facts) -> Dict[str, Optional[str]]:
 
 def log_default(version: str, facts: Facts) -> Dict[str, str]:
     """Where a flow run may switch its logs off and nobody does, they are sent."""
-    by_choice = release(version) >= LOGS_BY_CHOICE and facts.log_to_cloud
+    by_choice = release_of(version) >= LOGS_BY_CHOICE and facts.log_to_cloud
     return {"PREFECT__CLOUD__SEND_FLOW_RUN_LOGS": "true"} if by_choice else {}
 
 
 def defaults(agent: str, version: str, facts: Facts) -> Dict[str, str]:
     """The variables that an agent sets unless ``--env`` or the run config does."""
     found = {"PREFECT__LOGGING__LEVEL": facts.level}
-    if agent == "docker" and release(version) >= (0, 15, 10):
+    if agent == "docker" and release_of(version) >= (0, 15, 10):
         found["PREFECT__CLOUD__API"] = _for_docker(facts.api)
     return found
 

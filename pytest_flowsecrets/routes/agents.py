@@ -11,11 +11,12 @@ from contextlib import ExitStack
 from copy import copy
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.errors import RouteUnavailable, UsageError
 from pytest_flowsecrets.routes import agent_rules, drivers, kubernetes, model, refusals
 from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment
+from pytest_flowsecrets.versions import Release, release_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _RUN_CONFIGS = {"local": "LocalRun", "docker": "DockerRun", "kubernetes": "KubernetesRun", "ecs": "ECSRun"}
 _TEMPLATES = {"kubernetes": "job_template", "ecs": "task_definition"}
 _NEEDS = {"kubernetes": ("kubernetes",), "docker": ("docker",), "ecs": ("boto3",)}
-_OLDEST_BOTO = (1, 28)  # the first that is told an address of ECS by AWS_ENDPOINT_URL; older ones would ask Amazon
+_OLDEST_BOTO = (1, 28, 0)  # the first that is told an address of ECS by AWS_ENDPOINT_URL; older ones would ask Amazon
 
 
 def require(agent: str, version: str) -> None:
@@ -36,7 +37,7 @@ def require(agent: str, version: str) -> None:
         RouteUnavailable: the installed Prefect is older than its rules that are known here, or a package is missing.
     """
     agent_rules.require_agent(agent)
-    if agent_rules.release(version) < agent_rules.OLDEST[agent]:
+    if release_of(version) < agent_rules.OLDEST[agent]:
         oldest = ".".join(map(str, agent_rules.OLDEST[agent]))
         raise RouteUnavailable(f"the {agent} agent is driven from Prefect {oldest} on, and {version} is installed")
     missing = [package for package in _NEEDS.get(agent, ()) if find_spec(package) is None]
@@ -49,10 +50,10 @@ def require(agent: str, version: str) -> None:
         )
 
 
-def _boto_version() -> Tuple[int, ...]:
+def _boto_version() -> Release:
     from importlib import metadata
 
-    return agent_rules.release(metadata.version("boto3"))
+    return release_of(metadata.version("boto3"))
 
 
 def real(
@@ -144,7 +145,7 @@ def run_config_of(
     Raises:
         RouteUnavailable: the installed Prefect has no run configs, or none of this kind.
     """
-    if agent_rules.release(version) < agent_rules.RUN_CONFIGS:
+    if release_of(version) < agent_rules.RUN_CONFIGS:
         raise RouteUnavailable(f"Prefect {version} has no run configs: they came with 0.13.12")
     from prefect import run_configs
 

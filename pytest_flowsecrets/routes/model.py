@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 from pytest_flowsecrets.routes import agent_rules, kubernetes
 from pytest_flowsecrets.routes.agent_rules import Facts
 from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment, Lost, merged
+from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
@@ -74,7 +75,7 @@ def entries(agent: str, version: str, written: Written) -> Tuple[List[Entry], Li
 
 def _local(version: str, written: Written) -> Tuple[List[Entry], List[Lost]]:
     facts = written.facts
-    if agent_rules.release(version) < agent_rules.RUN_CONFIGS:
+    if release_of(version) < agent_rules.RUN_CONFIGS:
         forced = agent_rules.forced("local", version, facts)
         given = {name: text for name, text in forced.items() if text is not None}
         host = _entries("host", written.host) + _entries("forced", given) + _entries("agent", written.agent_env)

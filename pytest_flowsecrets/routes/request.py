@@ -13,6 +13,7 @@ from pytest_flowsecrets.routes import agent_rules, kubernetes, manifests, model,
 from pytest_flowsecrets.routes.agent_rules import Facts
 from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.model import Written
+from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.routes.environment import FlowEnvironment
@@ -56,8 +57,8 @@ def flow_environment(  # noqa: PLR0913 - what is written where
         raise UsageError(f"prefect_version is text such as '1.4.1', not a {type(prefect_version).__name__}")
     if not isinstance(cluster_secrets, (ClusterSecrets, type(None))):
         raise UsageError(f"cluster_secrets is a ClusterSecrets, not a {type(cluster_secrets).__name__}")
-    from pytest_flowsecrets.isolation.version import installed_version
     from pytest_flowsecrets.resolution.dialects import dialect_for
+    from pytest_flowsecrets.versions import installed_version
 
     template = _template(agent, job_template, task_definition) or {}
     written = Written(texts_of("host_env", host_env), texts_of("agent_env", agent_env), template=template)
@@ -111,7 +112,7 @@ def _real(
         )
     elif run_config is not None or written.template:
         written = replace(written, run_env=texts_of("run_config", run_config))
-        universal = agent_rules.release(version) >= agent_rules.UNIVERSAL
+        universal = release_of(version) >= agent_rules.UNIVERSAL
         run_config = agents.run_config_of(
             agent, written.run_env, written.template, version=version, universal=universal
         )

@@ -7,7 +7,7 @@ from importlib import metadata
 
 import pytest
 
-from pytest_flowsecrets.isolation import version as versions
+from pytest_flowsecrets import versions
 from tests.compat import VERSION
 from tests.routes.conftest import agents, can_run
 

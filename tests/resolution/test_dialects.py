@@ -7,12 +7,13 @@ import pickle
 import pytest
 
 from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
-from pytest_flowsecrets.resolution.dialects import DIALECTS, LOOKUPS, SPANS, default_box, dialect_for, parse_version
+from pytest_flowsecrets.resolution.dialects import DIALECTS, LOOKUPS, SPANS, default_box, dialect_for
+from pytest_flowsecrets.versions import release_of
 
 
 def test_ranges_follow_each_other():
     """The ranges are in order and do not overlap."""
-    edges = [parse_version(edge) for row in DIALECTS for edge in (row.first, row.last)]
+    edges = [release_of(edge) for row in DIALECTS for edge in (row.first, row.last)]
     assert edges == sorted(edges)
     assert [row.id for row in DIALECTS] == [f"D{number}" for number in range(1, 12)]
 
@@ -60,7 +61,7 @@ def test_spans_are_the_edges_of_both_tables():
     firsts = {row.first for row in DIALECTS} | {row.first for row in LOOKUPS}
     assert {first for first, _ in SPANS} == firsts
     for (_, last), (first, _) in zip(SPANS, SPANS[1:]):
-        assert parse_version(last) < parse_version(first)
+        assert release_of(last) < release_of(first)
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ from prefect.client import Secret
 from pytest_flowsecrets import CloudUnreachable
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest_flowsecrets.SecretChangedWarning")
-VERSION = tuple(int(part) for part in prefect.__version__.split("+")[0].split("."))
+VERSION = Version(prefect.__version__).release
 
 
 @pytest.mark.skipif(VERSION < (0, 11, 2), reason="variables and files are typed alike from 0.11.2 on")
