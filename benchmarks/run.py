@@ -9,16 +9,18 @@ that are missing are left out. Nothing here is a test; on a busy machine the fig
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import platform
+import site
 import subprocess
 import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 HERE = Path(__file__).parent
 
@@ -117,20 +119,26 @@ def main() -> None:
 
 
 def start_up(arguments: argparse.Namespace) -> List[str]:
-    """What each installed plugin adds to `pytest --collect-only` of one empty test."""
+    """What each installed plugin adds to `pytest --collect-only` of one empty test, with and without cached bytecode.
+
+    ``PYTHONDONTWRITEBYTECODE``, usual in container images, keeps pytest from caching the plugins that it rewrites.
+    """
+    for folder in site.getsitepackages():  # as pip does when it installs
+        compileall.compile_dir(folder, quiet=2, workers=2)
     names = [None, "flowsecrets", *sorted({*PEERS} & _plugins())]
-    times: Dict[Optional[str], List[float]] = {name: [] for name in names}
+    modes = {"": "bytecode is cached", "1": "`PYTHONDONTWRITEBYTECODE=1`"}
+    times: Dict[Tuple[Optional[str], str], List[float]] = {(name, mode): [] for name in names for mode in modes}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "test_empty.py").write_text("def test_it():\n    pass\n")
         for _ in range(arguments.rounds + 1):  # in turn, so that a busy moment hits all of them
-            for name in names:
-                times[name].append(_run(folder, name, "--collect-only")["total"])
-    base = median(times[None][1:])
+            for (name, mode), series in times.items():
+                series.append(_run(folder, name, "--collect-only", PYTHONDONTWRITEBYTECODE=mode)["total"])
+    head = [f"{text}: added to {median(times[None, mode][1:]) * 1000:.0f} ms" for mode, text in modes.items()]
     rows = []
     for name in names[1:]:
-        added = median(mine - without for mine, without in zip(times[name][1:], times[None][1:]))
-        rows.append([f"**{name}**" if name == "flowsecrets" else name, f"{added * 1000:.1f} ms"])
-    return _table(["start-up with the plugin", f"added to {base * 1000:.0f} ms without plugins"], rows)
+        cells = [median(a - b for a, b in zip(times[name, mode][1:], times[None, mode][1:])) for mode in modes]
+        rows.append([f"**{name}**" if name == "flowsecrets" else name, *(f"{added * 1000:.1f} ms" for added in cells)])
+    return _table(["start-up with the plugin", *head], rows)
 
 
 def cost(_: argparse.Namespace) -> List[str]:
@@ -192,7 +200,7 @@ def _measure(case: Case, count: int) -> Dict[str, List[float]]:
         return _run(folder, case.needs or None)
 
 
-def _run(folder: str, plugin: Optional[str], *arguments: str) -> Dict[str, List[float]]:
+def _run(folder: str, plugin: Optional[str], *arguments: str, **variables: str) -> Dict[str, List[float]]:
     """Run pytest with no other installed plugin than ``plugin``; ``measure.py`` says how long everything took."""
     blocked = [argument for name in sorted(_plugins() - {plugin}) for argument in ("-p", f"no:{name}")]
     command: Sequence[str] = [sys.executable, str(HERE / "measure.py"), "-q", "-p", "no:cacheprovider", *blocked]
@@ -201,7 +209,7 @@ def _run(folder: str, plugin: Optional[str], *arguments: str) -> Dict[str, List[
     done = subprocess.run(
         [*command, *arguments],
         cwd=folder,
-        env={**environ, "MEASURE_RESULT": str(result)},
+        env={**environ, "MEASURE_RESULT": str(result), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -20,6 +20,7 @@ ROOMS = [
     {"marks"},
     {"isolation", "routes", "backend", "leaks", "clock", "naps", "strategies", "_strategies"},
     {"resolution", "options"},
+    {"versions"},
     {"errors"},
 ]
 # Foreign packages that only certain modules may import.
@@ -130,6 +131,23 @@ import sys
 
 def test_it():
     assert [name for name in {heavy + own} if name in sys.modules] == []
+"""
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_pytest_does_not_compile_the_package_anew(run_tests):
+    """Its modules are loaded from cached bytecode although pytest rewrites plugins; the tests of a run are rewritten."""
+    result = run_tests(
+        """
+import sys
+from importlib.machinery import SourceFileLoader
+
+def test_it():
+    loaded = [module for name, module in sys.modules.items() if name.startswith("pytest_flowsecrets.")]
+    assert "pytest_flowsecrets.plugin" in sys.modules
+    assert {type(module.__loader__) for module in loaded} == {SourceFileLoader}
+    assert type(sys.modules[__name__].__loader__) is not SourceFileLoader
 """
     )
     result.assert_outcomes(passed=1)
