@@ -1,17 +1,20 @@
 """Masking what pytest keeps in objects: reports with their tracebacks and sections, warnings, any data.
 
-Objects are changed in place, part by part, so that a report keeps its structure and every ``--tb`` style still works.
-Only what holds a known secret is touched.
+Only the report itself is changed: an attribute that holds a known secret is replaced by a masked copy, part by part, so
+that it keeps its structure and every ``--tb`` style still works. The objects that it refers to may belong to a test, so
+they are never changed.
 """
 
 from __future__ import annotations
 
+import operator
 from dataclasses import is_dataclass
-from typing import Any, Callable, Dict, List, Mapping, Set
+from typing import Any, Callable, Dict, List, Mapping, Set, Tuple
 
 from pytest_flowsecrets.leaks.items import set_nodeid
 
 Clean = Callable[[Any], Any]
+_CONTAINERS = list, tuple, set, frozenset, Mapping
 _PLACES = {
     "longrepr": "failure",
     "wasxfail": "reason",
@@ -26,7 +29,7 @@ _LIVE = frozenset(
 
 
 def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str, *, keep_id: bool = False) -> None:
-    """Mask every attribute of a report.
+    """Replace every attribute of a report that holds a secret by a masked copy.
 
     Args:
         report: of a test, of a collector, or what a plugin makes like them.
@@ -49,7 +52,7 @@ def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str, *,
             else:
                 masked = mask_data(value, _at(clean, place))
         except Exception:  # noqa: BLE001 - whatever an object of a plugin raises
-            masked = withheld if name == "longrepr" else type(value)() if isinstance(value, (list, dict)) else withheld
+            masked = [] if isinstance(value, list) else {} if isinstance(value, dict) else withheld
         if masked is not value:
             setattr(report, name, masked)
 
@@ -83,72 +86,112 @@ def _mask_longrepr(longrepr: Any, clean: Clean) -> Any:
 
 
 def mask_data(value: Any, clean: Clean) -> Any:
-    """Any data masked: texts, containers, and objects of the kinds that reports consist of."""
-    return _Walk(clean).masked(value)
+    """Return data with every text masked, the same object if there is nothing to mask.
+
+    Nothing is changed in place: containers and objects that hold a secret are copied. Objects are those that reports
+    consist of (dataclasses, classes of attrs, all that has ``toterminal``); other objects are not looked into.
+    """
+    walk = _Walk(clean)
+    masked = walk.masked(value)
+    return masked if walk.changed else value
+
+
+def mask_in_place(thing: Any, clean: Clean) -> None:
+    """Mask an object that pytest made for a hook and that the hook cannot replace; what it refers to is copied."""
+    masked = mask_data(thing, clean)
+    if masked is not thing:
+        vars(thing).update(vars(masked))
 
 
 class _Walk:
+    """One walk through data, which may refer to itself.
+
+    Attributes:
+        changed: whether a text was masked.
+    """
+
     def __init__(self, clean: Clean) -> None:
         self._clean = clean
-        self._seen: Set[int] = set()
+        self._copies: Dict[int, Tuple[Any, Any]] = {}  # by the id of the original, which is kept alive beside its copy
+        self._used: Set[int] = set()  # originals whose copies something refers to that was reached from them
+        self.changed = False
 
     def masked(self, value: Any) -> Any:
         if isinstance(value, (str, bytes)):
-            return self._clean(value)
-        if isinstance(value, (list, tuple, dict)) or _has_parts(value):
-            if id(value) in self._seen or isinstance(value, type):
-                return value
-            self._seen.add(id(value))
-            return self._masked_parts(value)
-        return value
-
-    def _masked_parts(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return self._mapping(value)
-        if isinstance(value, list):
-            return self._lines(value) if _is_lines(value) else self._sequence(value)
-        if isinstance(value, tuple):
-            return self._sequence(value)
-        for name, part in list(_attributes(value).items()):
-            masked = self._mapping(part) if isinstance(part, Mapping) else self.masked(part)
-            if masked is not part:
-                object.__setattr__(value, name, masked)  # some of the classes are frozen
-        return value
-
-    def _mapping(self, value: Mapping[Any, Any]) -> Any:
-        masked = {self.masked(key): self.masked(part) for key, part in value.items()}
-        same = len(masked) == len(value) and all(key in masked and masked[key] is value[key] for key in value)
-        return value if same else masked
-
-    def _sequence(self, value: Any) -> Any:
-        masked = [self.masked(part) for part in value]
-        if all(old is new for old, new in zip(value, masked)):
+            return self._text(value)
+        if isinstance(value, type) or not (isinstance(value, _CONTAINERS) or _has_parts(value)):
             return value
-        if isinstance(value, list):
-            return masked
-        return type(value)(*masked) if hasattr(value, "_fields") else tuple(masked)
+        if id(value) in self._copies:
+            self._used.add(id(value))
+            return self._copies[id(value)][1]
+        copy = self._copy(value)
+        if id(value) not in self._used and _is_same(value, copy):
+            copy = value
+        self._copies[id(value)] = value, copy
+        return copy
+
+    def _text(self, text: Any) -> Any:
+        masked = self._clean(text)
+        self.changed = self.changed or masked is not text
+        return masked
+
+    def _copy(self, value: Any) -> Any:
+        """A masked copy; one that can refer to itself is remembered before it is filled."""
+        if isinstance(value, tuple):
+            parts = tuple(map(self.masked, value))
+            return tuple.__new__(type(value), parts) if hasattr(value, "_fields") else parts
+        if isinstance(value, (set, frozenset)):
+            return type(value)(map(self.masked, value))
+        copy: Any = {} if isinstance(value, Mapping) else [] if isinstance(value, list) else _empty(value)
+        self._copies[id(value)] = value, copy
+        if isinstance(value, Mapping):
+            copy.update((self.masked(key), self.masked(part)) for key, part in value.items())
+        elif isinstance(value, list):
+            copy += self._lines(value) if _is_lines(value) else map(self.masked, value)
+        else:
+            for name, part in attributes_of(value).items():
+                object.__setattr__(copy, name, self.masked(part))  # some of the classes are frozen
+        return copy
 
     def _lines(self, lines: List[str]) -> List[str]:
         """The lines of one text, masked together: a value may be broken over them."""
         glue = "" if all(line.endswith("\n") for line in lines) else "\n"
         text = glue.join(lines)
-        masked = self._clean(text)
+        masked = self._text(text)
         if masked is text:
             return lines
         return [str(line) for line in (masked.splitlines(keepends=True) if glue == "" else masked.split("\n"))]
 
 
+def _is_same(value: Any, copy: Any) -> bool:
+    """Whether all parts of a copy are those of the original."""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return len(value) == len(copy) and all(map(operator.is_, value, copy))
+    old, new = (value, copy) if isinstance(value, Mapping) else (attributes_of(value), attributes_of(copy))
+    return len(old) == len(new) and all(name in new and new[name] is old[name] for name in old)
+
+
 def _has_parts(value: Any) -> bool:
     """Dataclasses, classes of attrs (pytest-subtests has some), and all that can print itself to a terminal."""
-    return is_dataclass(value) or hasattr(type(value), "__attrs_attrs__") or hasattr(value, "toterminal")
+    kind = type(value)  # an instance may be a mock, which has every attribute, and remembers that it was asked
+    return is_dataclass(kind) or hasattr(kind, "__attrs_attrs__") or hasattr(kind, "toterminal")
 
 
 def _is_lines(value: List[Any]) -> bool:
     return len(value) > 1 and all(isinstance(part, str) for part in value)
 
 
-def _attributes(value: Any) -> Dict[str, Any]:
-    return dict(vars(value)) if hasattr(value, "__dict__") else {name: getattr(value, name) for name in value.__slots__}
+def _empty(value: Any) -> Any:
+    """Another object of the same class; none of the class's own code runs."""
+    return object.__new__(type(value))
+
+
+def attributes_of(value: Any) -> Dict[str, Any]:
+    """What an object holds, in its dictionary and in its slots."""
+    slots = [vars(kind).get("__slots__", ()) for kind in type(value).__mro__]
+    names = [name for names in slots for name in ([names] if isinstance(names, str) else names)]
+    held = {name: getattr(value, name) for name in names if not name.startswith("__") and hasattr(value, name)}
+    return {**held, **getattr(value, "__dict__", {})}
 
 
 def mask_warning(recorded: Any, clean: Clean) -> None:

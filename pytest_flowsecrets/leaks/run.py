@@ -236,9 +236,9 @@ class Run:
     def mask_object(self, thing: Any, place: str) -> None:
         """Mask the parts of an object of pytest's, in place."""
         if self.redactor is not None:
-            from pytest_flowsecrets.leaks.reports import mask_data
+            from pytest_flowsecrets.leaks.reports import mask_in_place
 
-            mask_data(thing, lambda text: self.clean(text, place))
+            mask_in_place(thing, lambda text: self.clean(text, place))
 
     def mask_warning(self, recorded: Any, test: str) -> None:
         """Mask a recorded warning, in place."""
@@ -299,7 +299,7 @@ class Run:
             from pytest_flowsecrets.leaks.findings import section
 
             if report.outcome == "failed":
-                report.sections.append(("Leaked secrets", section(fresh)))
+                report.sections = [*report.sections, ("Leaked secrets", section(fresh))]
             else:
                 report.outcome, report.longrepr = "failed", section(fresh)
                 vars(report).pop("wasxfail", None)

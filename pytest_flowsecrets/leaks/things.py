@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import FunctionType, ModuleType
 from typing import Any, Iterator, Mapping, Set, Tuple, Union
 
+from pytest_flowsecrets.leaks.reports import attributes_of
+
 Text = Tuple[Union[str, bytes], str]  # a text and the place where it stands
 
 _DEEPEST = 12
@@ -30,7 +32,7 @@ def _texts(thing: Any, place: str, seen: Set[int], depth: int) -> Iterator[Text]
     elif isinstance(thing, (list, tuple, set, frozenset)):
         for part in thing:
             yield from _texts(part, place, seen, depth + 1)
-    elif hasattr(thing, "serialize") and hasattr(thing, "tasks"):
+    elif hasattr(type(thing), "serialize") and "tasks" in getattr(thing, "__dict__", ()):
         yield from _flow(thing, place)
     else:
         yield from _object(thing, place, seen, depth)
@@ -43,7 +45,7 @@ def _object(thing: Any, place: str, seen: Set[int], depth: int) -> Iterator[Text
             yield from _texts(link, place, seen, depth + 1)
     kind = type(thing).__name__
     where = "run config" if type(thing).__module__.startswith("prefect.run_configs") else f"{place} {kind}"
-    for name, value in getattr(thing, "__dict__", {}).items():
+    for name, value in attributes_of(thing).items():
         yield from _texts(value, f"{where} {name.lstrip('_')}", seen, depth + 1)
 
 

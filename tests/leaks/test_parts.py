@@ -364,8 +364,15 @@ def test_findings_without_a_test():
 
 def test_a_flow_that_cannot_be_pickled():
     """Is looked at as registered."""
-    flow = types.SimpleNamespace(serialize=lambda build: {"a": TOKEN}, tasks=[], lock=threading.Lock())
-    assert [place for _, place in things.texts_in(flow, "x")] == ["x flow, serialised"]
+
+    class Flow:
+        def __init__(self):
+            self.tasks, self.lock = [], threading.Lock()
+
+        def serialize(self, build):
+            return {"a": TOKEN, "build": build}
+
+    assert [place for _, place in things.texts_in(Flow(), "x")] == ["x flow, serialised"]
 
 
 def test_odd_values():

@@ -1,0 +1,215 @@
+"""Masking never changes an object that is not the plugin's own: a test's objects are after a run what they were."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import types
+from typing import NamedTuple
+from unittest import mock
+
+import pytest
+
+from pytest_flowsecrets.leaks import reports, things
+
+TOKEN = "k9TzWq4mLrV7"
+MASK = "[secret TOKEN]"
+
+
+def _clean(text, *_):
+    if isinstance(text, bytes):
+        return text.replace(TOKEN.encode(), MASK.encode()) if TOKEN.encode() in text else text
+    return text.replace(TOKEN, MASK) if TOKEN in text else text
+
+
+@dataclasses.dataclass
+class Plain:
+    one: object = None
+    two: object = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    one: object = None
+    two: object = None
+
+
+class Slots:
+    __slots__ = ("one", "unset")
+
+    def __init__(self, one):
+        self.one = one
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.one == other.one
+
+    def toterminal(self, tw):
+        tw.line(self.one)
+
+
+class SlotsAndMore(Slots):
+    __slots__ = "two"  # noqa: PLC0205 - one name is allowed, too
+    __attrs_attrs__ = ()
+
+    def __init__(self, one, two):
+        super().__init__(one)
+        self.two = two
+
+    def __eq__(self, other):
+        return super().__eq__(other) and self.two == other.two
+
+
+class Named(NamedTuple):
+    one: object
+    two: object
+
+
+def test_every_kind_of_object_is_copied():
+    """A masked copy of the same class, and the original is equal to what it was."""
+    inner = {"token": TOKEN, TOKEN: [TOKEN], "bytes": TOKEN.encode()}
+    for kind in (Plain, Frozen, SlotsAndMore, Named, lambda *parts: list(parts), lambda *parts: parts):
+        for one in (TOKEN, inner, Frozen(inner), [Plain((TOKEN,))], Slots(TOKEN), types.MappingProxyType(inner)):
+            value = kind(one, "nothing")
+            before = copy.deepcopy(value) if not isinstance(one, types.MappingProxyType) else kind(one, "nothing")
+            masked = reports.mask_data(value, _clean)
+            assert value == before
+            assert type(masked) is type(value)
+            assert masked != before
+    assert reports.mask_data({TOKEN, "a"}, _clean) == {MASK, "a"}
+    assert reports.mask_data(frozenset([TOKEN]), _clean) == frozenset([MASK])
+
+
+def test_what_holds_no_secret_is_the_same_object():
+    """Also where it refers to itself, and beside something that is copied."""
+    ring = Plain("nothing")
+    ring.two = [ring]
+    assert reports.mask_data(ring, _clean) is ring
+    quiet = Frozen(["nothing"])
+    masked = reports.mask_data([quiet, TOKEN], _clean)
+    assert masked[0] is quiet
+    assert reports.mask_data(Plain, _clean) is Plain
+
+
+def test_objects_that_refer_to_each_other():
+    """The copies refer to each other, and never back to an original; what is there twice is masked twice."""
+    parent, child = Plain(), Plain(TOKEN)
+    parent.one, parent.two, child.two = [child], child, parent
+    masked = reports.mask_data(parent, _clean)
+    assert masked.two is masked.one[0]
+    assert masked.two.one == MASK
+    assert masked.two.two is masked
+    assert (parent.two, child.one, child.two) == (child, TOKEN, parent)
+    through = ([],)
+    through[0].extend([through, TOKEN])
+    assert reports.mask_data(through, _clean)[0][1] == MASK
+    assert through[0][1] == TOKEN
+
+
+def test_mocks_are_not_asked():
+    """A mock has every attribute and remembers that it was asked."""
+    double = mock.MagicMock(spec=["serialize", "tasks"])
+    reports.mask_data([double, TOKEN], _clean)
+    list(things.texts_in({"flow": double}, "searched"))
+    assert double.mock_calls == []
+    assert list(double._mock_children) == []
+
+
+def test_all_objects_of_a_run(run_tests, pytester):
+    """Whatever way an object comes to a report: properties, attributes of conftests, parameters, subtests, warnings."""
+    pytester.makeconftest(
+        """
+import copy, dataclasses
+import pytest
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    token: str
+    more: object = None
+
+TOKEN = "k9TzWq4mLr" + "V7"
+KEPT = {}
+def kept(name, value):
+    KEPT[name] = value, copy.deepcopy(value)
+    return value
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    report.cfg = kept(f"report {report.when}", Settings(TOKEN, [{"deep": Settings(TOKEN)}]))
+    report.session_objects = [value for value, _ in KEPT.values()]
+
+@pytest.fixture
+def settings():
+    return kept("fixture", Settings(TOKEN, {"a": [TOKEN]}))
+
+def pytest_unconfigure():
+    changed = [name for name, (value, before) in KEPT.items() if value != before]
+    print(f"{len(KEPT)} objects, changed: {changed}")
+"""
+    )
+    newest = int(pytest.__version__.split(".")[0]) >= 9
+    result = run_tests(
+        """
+import warnings
+import pytest
+from conftest import KEPT, TOKEN, Settings, kept
+
+PARAM = kept("parameter", Settings(TOKEN))
+pytestmark = pytest.mark.secrets(kept("mark", {"TOKEN": TOKEN}))
+
+@pytest.mark.parametrize("value", [PARAM, kept("list", [TOKEN, {"a": TOKEN}])], ids=repr)
+def test_all(value, settings, record_property, record_testsuite_property, request):
+    record_property("settings", settings)
+    record_testsuite_property("suite", kept("suite", Settings(TOKEN)))
+    request.node.own = settings
+    warnings.warn(UserWarning(kept("warning", Settings(TOKEN))))
+    raise RuntimeError(kept("error", Settings(TOKEN)))
+
+def test_subtests(subtests, settings):
+    with subtests.test(cfg=settings):
+        assert settings.token == "other"
+    assert settings.token == TOKEN
+
+def test_next(settings):
+    assert settings.token == TOKEN
+    assert all(value == before for value, before in KEPT.values())
+""",
+        "--junit-xml=junit.xml",
+        "-rA",
+        plugins=[] if newest else ["pytest_subtests"],
+    )
+    result.stdout.fnmatch_lines(["*PASSED *::test_next", "10 objects, changed: []"])
+    result.stdout.no_fnmatch_line(f"*{TOKEN}*")
+    assert TOKEN not in (pytester.path / "junit.xml").read_text()
+
+
+hypothesis = pytest.importorskip("hypothesis")
+st = hypothesis.strategies
+
+TEXTS = st.sampled_from([TOKEN, "quiet", f"the {TOKEN}", "", "[", MASK])
+KEYS = st.sampled_from(["a", "b", TOKEN])
+GRAPHS = st.recursive(
+    TEXTS | st.integers() | st.none() | TEXTS.map(str.encode),
+    lambda parts: st.one_of(
+        st.lists(parts, max_size=4),
+        st.dictionaries(KEYS, parts, max_size=3),
+        st.tuples(parts, parts),
+        st.builds(Plain, parts, parts),
+        st.builds(Frozen, parts, parts),
+        st.builds(Named, parts, parts),
+        st.builds(SlotsAndMore, parts, parts),
+        parts.map(lambda part: [part, part]),
+    ),
+    max_leaves=20,
+)
+
+
+@hypothesis.given(GRAPHS)
+def test_any_data(value):
+    """No text of the masked data holds the secret, and the original is equal to what it was."""
+    before = copy.deepcopy(value)
+    masked = reports.mask_data(value, _clean)
+    assert value == before
+    assert not [text for text, _ in things.texts_in(masked, "") if _clean(text) is not text]
+    assert (masked is value) == (not [text for text, _ in things.texts_in(value, "") if _clean(text) is not text])
