@@ -57,7 +57,7 @@ def both(text: str) -> Tuple[Dict[str, str], ...]:
 CONTAINER = "containers:\n- env:\n  - name: PREFECT__CONTEXT__SECRETS__NAME\n    "
 EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS001": (toml("NAME = value"),),
-    "FS002": (toml("NAME = [1, 'x']"),),
+    "FS002": (toml("NAME = [1, 'x']"), toml("NAME=postgres://user:password@host/db?timeout=10")),
     "FS003": ({"config.toml": f"\ufeff{TABLE}NAME = 'value'\n"},),
     "FS004": (toml("NAME = 'value'\nNAME = 'other'"),),
     "FS005": (toml("items = 'value'"),),

@@ -119,7 +119,6 @@ def test_toml_that_prefect_reads_differently_is_read_so_and_told(local_secrets):
     assert dict(local_secrets["a "]) == {"b": "hunter2"}
     assert [str(warning.message).split(" the key ")[1].split(" ")[0] for warning in told] == [
         "context.secrets.a",
-        "context.secrets.a",
     ]
     assert not any("hunter2" in str(warning.message) for warning in told)
 

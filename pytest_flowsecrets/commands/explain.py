@@ -54,7 +54,12 @@ def explained(resolution: Resolution, names: List[str]) -> List[Explanation]:
         names: of secrets; none for all.
     """
     found = findings(resolution)
-    wanted = names or resolution.names or sorted({finding.name for finding in found if finding.name})
+    unread = [doubt.name for layer in resolution.layers for doubt in layer.doubts.values() if doubt.name]
+    wanted = (
+        names
+        or list(dict.fromkeys([*resolution.names, *unread]))
+        or sorted({finding.name for finding in found if finding.name})
+    )
     about = _by_name(found)
     return [explain(resolution, name, about.get("", []) + about.get(name, [])) for name in wanted]
 

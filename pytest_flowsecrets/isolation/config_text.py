@@ -7,11 +7,15 @@ takes some things that are no TOML, refuses some that are, and reads a few diffe
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Union
 
 from pytest_flowsecrets.errors import ConfigSyntaxError, TomlDialectWarning, UsageError
 from pytest_flowsecrets.isolation.notify import warn_user
-from pytest_flowsecrets.resolution.toml import decode, differences, legacy_fault, loads, syntax_fault
+from pytest_flowsecrets.isolation.raw_values import register_raw_values
+from pytest_flowsecrets.resolution.toml import decode, differences, legacy_fault, loads, read_layer, syntax_fault
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.toml import SyntaxFault
 
 _HEADER = re.compile(r"\s*\[\[?\s*[A-Za-z_][\w.-]*\s*\]?\]?\s*$")
 _PART = r"(?:[\w-]{1,80}|\"[^\"]{0,80}\"|'[^']{0,80}')"
@@ -54,25 +58,41 @@ def check(text: str, path: str) -> Dict[str, Any]:
     """
     text = decode(text)
     fault, refused = syntax_fault(text), legacy_fault(text)
+    if refused or fault:
+        register_raw_values(text)
     if refused:
         line, column, reason = fault or refused
         raise ConfigSyntaxError(path, line, column, reason, excerpt=_excerpt(text, line, column)) from None
-    if fault:
-        line, column, reason = fault
-        key = _key_on(text, line)
-        warn_user(
-            TomlDialectWarning(
-                f"{path}:{line}:{column}: {key} is no TOML 1.0 ({reason}), but Prefect's parser reads it, so it counts"
-            )
-        )
-    for key_parts in differences(text) if not fault else ():
-        key = ".".join(key_parts)
-        warn_user(
-            TomlDialectWarning(
-                f"{path}: Prefect's parser reads the key {key} differently from TOML 1.0; its reading counts"
-            )
-        )
+    for message in _misreadings(text, fault):
+        warn_user(TomlDialectWarning(f"{path}{message}"))
     return loads(text)
+
+
+def register_if_broken(text: str) -> None:
+    """Make the values in a text known where its lines do not say what they are, so that reports mask them.
+
+    Args:
+        text: a configuration file's text.
+    """
+    text = decode(text)
+    if syntax_fault(text) or legacy_fault(text):
+        register_raw_values(text)
+
+
+def _misreadings(text: str, fault: Optional[SyntaxFault]) -> Iterator[str]:
+    """Say where Prefect's parser reads a text unlike TOML 1.0; names that may hold a value are masked."""
+    different = [] if fault else differences(text)
+    doubts = read_layer(text).doubts if fault or different else {}
+    for doubt in doubts.values():
+        missing = f"there is no key {doubt.name!r}" if doubt.name else "the key that is meant does not exist"
+        place = f":{doubt.line}:{doubt.column}" if doubt.line else ""
+        yield f"{place}: Prefect's parser takes a part of the value for a part of the name, so {missing}: use quotes"
+    for key, _ in different:
+        yield f": Prefect's parser reads the key {'.'.join(key)} differently from TOML 1.0; its reading counts"
+    if fault and fault.line not in {doubt.line for doubt in doubts.values()}:
+        line, column, reason = fault
+        key_on = _key_on(text, line)
+        yield f":{line}:{column}: {key_on} is no TOML 1.0 ({reason}), but Prefect's parser reads it, so it counts"
 
 
 def _key_on(text: str, line: Optional[int]) -> str:

@@ -63,6 +63,8 @@ class PrefectHome:
         target = self.path / name
         text = config_text.to_text(text_or_mapping)
         found = config_text.check(text, str(target)) if strict else {}
+        if not strict:
+            config_text.register_if_broken(text)
         known.register_settings(found)
         with self._writing(target, found, strict):
             write_private(target, text)

@@ -15,6 +15,7 @@ from pytest_flowsecrets.isolation.rotation import Plan
 from pytest_flowsecrets.isolation.shield import shielded
 from pytest_flowsecrets.isolation.spelling import as_text
 from pytest_flowsecrets.isolation.surprises import Surprises
+from pytest_flowsecrets.resolution.doubtful_names import masked_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         try:
-            return f"<LocalSecrets {sorted(map(str, self))}>"
+            return f"<LocalSecrets {sorted(masked_name(str(name)) for name in self)}>"
         except IsolationEnded:
             return "<LocalSecrets of an isolation that does not count now>"
 

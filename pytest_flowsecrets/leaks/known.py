@@ -24,7 +24,7 @@ COMMON = re.compile(
     re.IGNORECASE,
 )
 _LOGIN = re.compile(r"://(?:([^/?#\s:@]*)|[^/?#\s:@]*:([^/?#\s]+))@")  # of a URL: a token, or what follows the user
-_TOKENS = frozenset({"api_key", "auth_token", "_tenant_token"})
+TOKENS = frozenset({"api_key", "auth_token", "_tenant_token"})
 
 
 class Known:
@@ -116,7 +116,7 @@ class Known:
             self.register(name, value)
         for key, value in cloud.items() if isinstance(cloud, Mapping) else ():
             for name, token in [(key, value), *(value.items() if isinstance(value, Mapping) else ())]:
-                if name in _TOKENS and isinstance(token, str):
+                if name in TOKENS and isinstance(token, str):
                     self.register(f"cloud {name}", token)
 
     def _add(self, name: str, text: str) -> None:

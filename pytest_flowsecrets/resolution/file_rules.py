@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Iterator, List, Optional
 
 from pytest_flowsecrets.resolution.advice import Finding
-from pytest_flowsecrets.resolution.layers import Origin
+from pytest_flowsecrets.resolution.layers import Layer, Origin
+from pytest_flowsecrets.resolution.names import SECRETS
 from pytest_flowsecrets.resolution.positions import position, positions_of
-from pytest_flowsecrets.resolution.toml import SyntaxFault, decode, differences, legacy_fault, syntax_fault
+from pytest_flowsecrets.resolution.toml import SyntaxFault, decode, differences, legacy_fault, read_layer, syntax_fault
 
 _ALL = "0.5.0-1.4.1"
 _BOM = "\ufeff"
@@ -30,28 +31,53 @@ def file_findings(source: bytes, place: str) -> List[Finding]:
         does = "import prefect fails" if legacy_fault(text) else "it becomes a part of the first key"
         return [_finding("FS003", place, 1, 1, f"a byte order mark: {does}", "save it as UTF-8 without BOM")]
     fault, legacy = syntax_fault(text), legacy_fault(text)
-    if fault is not None and legacy is not None:
-        return [_fault(place, fault)]
     if fault is not None:
-        message = f"no valid TOML ({fault.reason}), although Prefect's own parser (toml 0.10.2) takes it"
-        return [_read_unlike("warning", Origin("user", place, fault.line, fault.column), message, "correct it")]
+        return [_fault(place, fault)] if legacy is not None else _lenient(text, place, fault)
     if legacy is not None:
         message = "Prefect's TOML parser (toml 0.10.2) cannot read this file: import prefect fails"
         return [_read_unlike("error", Origin("user", place, legacy.line, legacy.column), message)]
     return _differences(text, place)
 
 
+def _lenient(text: str, place: str, fault: SyntaxFault) -> List[Finding]:
+    """A text that only Prefect's parser reads."""
+    misread = list(misread_names(read_layer(text, place=place)))
+    if fault.line in {finding.origin.line for finding in misread}:
+        return misread
+    message = f"no valid TOML ({fault.reason}), although Prefect's own parser (toml 0.10.2) takes it"
+    return [_read_unlike("warning", Origin("user", place, fault.line, fault.column), message, "correct it")]
+
+
 def _differences(text: str, place: str) -> List[Finding]:
     found = []
     different = differences(text)
     places = positions_of(text) if different else {}
-    for key in different:
+    for key, missing in different:
         at = places.get(key)
         origin = Origin("user", place, at.line if at else None, at.column if at else None, key)
         name = ".".join(key)
-        message = f"Prefect's TOML parser (toml 0.10.2) reads the key {name!r} in another way"
-        found.append(_read_unlike("warning", origin, message))
+        does = (
+            f"does not read the key {name!r}, which does not exist" if missing else f"reads another value for {name!r}"
+        )
+        message = f"Prefect's TOML parser (toml 0.10.2) {does}"
+        found.append(_read_unlike("error" if missing else "warning", origin, message))
     return found
+
+
+def misread_names(layer: Layer) -> Iterator[Finding]:
+    """Report the names of a file into which Prefect's parser takes a part of the value.
+
+    Args:
+        layer: the file; names that may hold a value are masked in it.
+    """
+    for key, doubt in layer.doubts.items():
+        if key[:-1] in layer.doubts:
+            continue
+        missing = f"there is no {doubt.name!r}" if doubt.name else "the key that is meant does not exist"
+        message = f"Prefect's TOML parser (toml 0.10.2) reads another name here than TOML 1.0: {missing}"
+        name = ".".join((*key[2:-1], doubt.name or key[-1]) if key[:2] == SECRETS else key)
+        advice = f"put the value in quotes: {doubt.name or 'NAME'} = '...'"
+        yield Finding("FS002", "error", name, layer.origin(key), message, _ALL, advice)
 
 
 def _read_unlike(

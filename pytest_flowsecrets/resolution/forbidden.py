@@ -75,6 +75,12 @@ def forbidden_names(dialect: Dialect, python: Tuple[int, int], box: str) -> Froz
     return frozenset(names | (_box_names(python, box) if dialect.box else _DOTDICT))
 
 
+def every_forbidden_name() -> FrozenSet[str]:
+    """Return the names that any release refuses under any Python."""
+    rows = (*_BOX_ADDED, *_PYTHON_ADDED)
+    return frozenset(_ANY | _DOTDICT | _BOX | _BOX_3_ONLY | _DICT_UNION).union(*(added for _, added in rows))
+
+
 def _box_names(python: Tuple[int, int], box: str) -> FrozenSet[str]:
     numbers = release_of(box)[:2]
     names = set(_BOX) | (_DICT_UNION if python >= (3, 9) else frozenset())

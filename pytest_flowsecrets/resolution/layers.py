@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.doubtful_names import Doubt
     from pytest_flowsecrets.resolution.positions import Position
 
 #: Weakest first. A layer of a later kind beats one of an earlier kind.
@@ -81,6 +82,7 @@ class Layer:
         place: the file, for messages.
         failure: what Prefect's TOML parser raises for this text, if it does.
         find: gives line and column of a key; asked only when a position is to be shown.
+        doubts: the names in ``data`` that are masked, because they may hold a value.
     """
 
     kind: str
@@ -88,6 +90,7 @@ class Layer:
     place: str = ""
     failure: Optional[Failure] = None
     find: Optional[Callable[[Tuple[str, ...]], Optional[Position]]] = None
+    doubts: Mapping[Tuple[str, ...], Doubt] = field(default_factory=dict)
 
     def origin(self, key: Tuple[str, ...]) -> Origin:
         """Tell where a key of this layer was written.

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from pytest_flowsecrets.resolution.advice import Finding, where, written
 from pytest_flowsecrets.resolution.dialects import default_box
+from pytest_flowsecrets.resolution.file_rules import misread_names
 from pytest_flowsecrets.resolution.forbidden import forbidden_names
 from pytest_flowsecrets.resolution.layers import Slot
 from pytest_flowsecrets.resolution.layers import variable as origin_of
@@ -27,6 +28,12 @@ def shape_findings(resolution: Resolution) -> Iterator[Finding]:
     slots = written(resolution)
     for rule in SHAPE_RULES:
         yield from rule(resolution, slots)
+
+
+def misread_name(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS002: Prefect's parser takes a part of the value for a part of the name."""
+    for layer in resolution.layers:
+        yield from misread_names(layer)
 
 
 def forbidden(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
@@ -154,6 +161,7 @@ def unreachable_by_variable(resolution: Resolution, slots: List[Slot]) -> Iterat
 
 
 SHAPE_RULES: Tuple[ShapeRule, ...] = (
+    misread_name,
     forbidden,
     nested_name,
     lost_name,

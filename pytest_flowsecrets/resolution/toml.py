@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
+from pytest_flowsecrets.resolution.doubtful_names import Doubt, StandardReading, mask_names, position_of
 from pytest_flowsecrets.resolution.layers import Failure, Layer
 from pytest_flowsecrets.resolution.positions import Position, positions_of
 
 Key = Tuple[str, ...]
 
 DEEPEST = 200
+_MOST_FAULTS = 50
 _BRACKETS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|[\[\]{}]")  # and strings, which are stepped over
 _PART = r"(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*\.[ \t]*"
 _MANY_PARTS = re.compile(rf"(?:^|[{{,\[])[ \t]*(?:{_PART}){{{DEEPEST}}}", re.MULTILINE)
@@ -30,6 +32,13 @@ class SyntaxFault(NamedTuple):
     reason: str
 
 
+class Difference(NamedTuple):
+    """A key of TOML 1.0 that Prefect's parser does not have, or has with another value."""
+
+    key: Key
+    missing: bool
+
+
 def read_layer(source: Union[str, bytes], kind: str = "user", place: str = "") -> Layer:
     """Read one file's text the way Prefect would.
 
@@ -39,7 +48,8 @@ def read_layer(source: Union[str, bytes], kind: str = "user", place: str = "") -
         place: the file's name, for messages.
 
     Returns:
-        A layer; where Prefect's parser would fail, its ``failure`` says how, and its data is empty.
+        A layer; where Prefect's parser would fail, its ``failure`` says how, and its data is empty. Names that may
+        hold a value are masked, see :mod:`~pytest_flowsecrets.resolution.doubtful_names`.
     """
     try:
         text = decode(source)
@@ -51,7 +61,10 @@ def read_layer(source: Union[str, bytes], kind: str = "user", place: str = "") -
         fault = syntax_fault(text) or _fault_in(error)
         where = ":".join(str(part) for part in (place, fault.line, fault.column) if part is not None)
         return Layer(kind, {}, place, Failure(type(error).__name__, str(error), where, reveals=True))
-    return Layer(kind, data, place, find=lru_cache(maxsize=None)(_finder(text)))
+    standard = standard_reading(text)
+    names, doubts = mask_names(data, text, standard)
+    find = lru_cache(maxsize=None)(_finder(standard.text, doubts))
+    return Layer(kind, names, place, find=find, doubts=doubts)
 
 
 def loads(text: str) -> Dict[str, Any]:
@@ -126,14 +139,15 @@ def _fault_in(error: Exception) -> SyntaxFault:
     return SyntaxFault(line, column, "TOML 1.0 allows this, but the parser of Prefect (toml 0.10.2) does not")
 
 
-def differences(text: str) -> List[Key]:
+def differences(text: str) -> List[Difference]:
     """Compare Prefect's reading of a text with TOML 1.0's.
 
     Args:
         text: valid TOML 1.0 that Prefect's parser takes, too.
 
     Returns:
-        The keys that only one of them knows, or whose values differ.
+        The keys of TOML 1.0 that Prefect's parser does not have, or has with another value. Names that only Prefect's
+        parser has are left out: they may hold values (``Layer.doubts``).
     """
     return list(_different(_standard(text), loads(text), ()))
 
@@ -143,6 +157,40 @@ def _standard(text: str) -> Dict[str, Any]:
 
     refuse_deep(text)
     return tomli.loads(text)
+
+
+def standard_reading(text: str) -> StandardReading:
+    """Read a text as TOML 1.0, without the lines that are not valid.
+
+    Args:
+        text: the file's text.
+
+    Returns:
+        What is left of it. Where a fault lies in a text of several lines, or there are more than 50, only the lines
+        above it count.
+    """
+    lines, faults = text.split("\n"), []
+    for _ in range(_MOST_FAULTS):
+        fault = syntax_fault("\n".join(lines))
+        if fault is None:
+            return StandardReading(_standard("\n".join(lines)), "\n".join(lines), tuple(faults))
+        number = fault.line or 1
+        line = lines[number - 1]
+        if not line.strip() or '"""' in line or "'''" in line:
+            break
+        lines[number - 1] = ""
+        faults.append(number)
+    above = _whole(lines[: number - 1])
+    return StandardReading(_standard(above), above, tuple(faults))
+
+
+def _whole(lines: List[str]) -> str:
+    """Return as many of the lines as are whole TOML, or ``""`` where the next fault is far above."""
+    for length in range(len(lines), max(len(lines) - _MOST_FAULTS, 0), -1):
+        text = "\n".join(lines[:length])
+        if syntax_fault(text) is None:
+            return text
+    return ""
 
 
 def refuse_deep(text: str) -> None:
@@ -192,10 +240,13 @@ def _deep_bracket(text: str) -> Optional[int]:
     return None
 
 
-def _finder(text: str) -> Callable[[Key], Optional[Position]]:
+def _finder(text: str, doubts: Mapping[Key, Doubt]) -> Callable[[Key], Optional[Position]]:
     found: Dict[Key, Position] = {}
 
     def find(key: Key) -> Optional[Position]:
+        doubt = next((doubts[key[:length]] for length in range(len(key), 0, -1) if key[:length] in doubts), None)
+        if doubt is not None:
+            return position_of(doubt)
         if not found:
             found.update(positions_of(text))
         return found.get(key)
@@ -215,19 +266,21 @@ def _at_end(text: str, reason: str) -> SyntaxFault:
     return SyntaxFault(len(lines), len(lines[-1]) + 1, reason)
 
 
-def _different(one: Any, other: Any, key: Key) -> Iterator[Key]:
-    if isinstance(one, dict) and isinstance(other, dict):
-        for name in {**one, **other}:
-            if name in one and name in other:
-                yield from _different(one[name], other[name], (*key, name))
+def _different(standard: Any, legacy: Any, key: Key) -> Iterator[Difference]:
+    if isinstance(standard, dict) and isinstance(legacy, dict):
+        for name, value in standard.items():
+            if name in legacy:
+                yield from _different(value, legacy[name], (*key, name))
             else:
-                yield (*key, name)
-    elif not _same(one, other):
-        yield key
+                yield Difference((*key, name), missing=True)
+    elif not _same(standard, legacy):
+        yield Difference(key, missing=False)
 
 
 def _same(one: Any, other: Any) -> bool:
     """Of one type and equal, inside lists too; both may be nan."""
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and not any(list(_different(*pair, ())) for pair in zip(one, other))
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
     return type(one) is type(other) and (bool(one == other) or (one != one and other != other))  # noqa: PLR0124
