@@ -43,7 +43,17 @@ class World:
         raise TypeError("a fake API can neither be pickled nor copied: its secrets are write-only")
 
     def answer(self, request: wire.Request) -> wire.Response:
-        """The response to a request; never raises."""
+        """Return the response to a request.
+
+        Never raises: a fault of this API is a 400, because Prefect's clients repeat what gets a 5xx for a minute.
+        """
+        try:
+            return self._answer(request)
+        except Exception as error:  # noqa: BLE001 - its text and its frames may hold values
+            self.journal.forgotten += 1
+            return wire.write_fault(request, wire.internal_fault(400, error))
+
+    def _answer(self, request: wire.Request) -> wire.Response:
         at, began = self.now(), _seconds()
         try:
             operation = wire.read_operation(request)

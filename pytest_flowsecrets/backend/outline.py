@@ -176,7 +176,7 @@ class OwnValues:
 
     def _walk(self, node: Node) -> None:
         if node.kind == "field" and node.name.value in SETTERS:  # type: ignore[attr-defined]
-            for argument in node.arguments:  # type: ignore[attr-defined]
+            for argument in node.arguments or ():  # type: ignore[attr-defined]
                 self._input(argument.value) if argument.name.value == "input" else self._walk(argument)
         elif node.kind == "variable":
             self._elsewhere.add(node.name.value)  # type: ignore[attr-defined]
@@ -192,7 +192,7 @@ class OwnValues:
         """The argument ``input`` of a secret mutation."""
         if node.kind == "variable":
             self._inputs.add(node.name.value)
-        for field in getattr(node, "fields", ()):
+        for field in getattr(node, "fields", None) or ():
             self._cut(field.value) if field.name.value == "value" else self._walk(field)
 
     def _cut(self, node: Any) -> None:

@@ -36,14 +36,16 @@ def unpacked(text: str) -> Any:
 
 
 def checked_flow(serialized: Any) -> Mapping[str, Any]:
-    """A flow, which is a mapping with a name.
+    """Return a flow after a check of what every part of this API relies on.
 
     Raises:
-        BadInput: it is none.
+        BadInput: it is not a mapping with a name, or its parameters are not a list of mappings.
     """
     flow = _mapping(serialized, "a flow")
     if not isinstance(flow.get("name"), str):
         raise BadInput("a flow has a name, which is text")
+    if flow.get("parameters") is not None:
+        _mappings(flow["parameters"], "a parameter of a flow")
     return flow
 
 

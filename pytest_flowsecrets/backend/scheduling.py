@@ -32,7 +32,7 @@ def add_flow_run(call: Call, flow: Row, given: Mapping[str, Any], *, auto_schedu
         auto_scheduled: whether its schedule wants it.
 
     Raises:
-        BadInput: a required parameter is missing, or something is no mapping.
+        BadInput: a required parameter is missing, or something is no mapping or list.
     """
     start = given.get("scheduled_start_time") or call.now
     run_config = flow["run_config"] if given.get("run_config") is None else given["run_config"]
@@ -61,8 +61,7 @@ def add_flow_run(call: Call, flow: Row, given: Mapping[str, Any], *, auto_schedu
 def _parameters(flow: Row, given: Any) -> Dict[str, Any]:
     """As given; those that have no default must be."""
     parameters = _mapping(given, "parameters")
-    described = [entry for entry in flow["parameters"] if isinstance(entry, Mapping)]
-    missing = sorted(str(entry.get("name")) for entry in described if entry.get("required"))
+    missing = sorted(str(entry.get("name")) for entry in flow["parameters"] if entry.get("required"))
     missing = [name for name in missing if name not in parameters]
     if missing:
         raise BadInput(f"Required parameters were not supplied: {', '.join(missing)}")
@@ -81,6 +80,8 @@ def _labels(call: Call, flow: Row, given: Optional[List[str]], run_config: Any) 
     sources = [group["labels"] if group else None]
     sources += [part.get("labels") for part in (run_config, flow["environment"]) if isinstance(part, Mapping)]
     found = given if given is not None else next((labels for labels in sources if labels is not None), [])
+    if not isinstance(found, list):
+        raise BadInput("labels of a flow run: a list is expected")
     return sorted({str(label) for label in found})
 
 

@@ -17,14 +17,18 @@ A second liberty: ``variables`` may be a JSON text inside the JSON, which is how
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, field
 from functools import lru_cache
+from traceback import extract_tb
 from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple
 from urllib.parse import parse_qsl
 
 from pytest_flowsecrets.backend.engine import Answer, Operation
 
 Headers = Tuple[Tuple[str, str], ...]
+
+_log = logging.getLogger("pytest_flowsecrets")
 
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
@@ -79,6 +83,13 @@ class HttpFault(Exception):  # noqa: N818 - what HTTP calls it is a status
     def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
         super().__init__(status, message, headers)
         self.status, self.message, self.headers = status, message, headers
+
+
+def internal_fault(status: int, error: Exception) -> HttpFault:
+    """Log an error of this API by its type and place, and return what the client is sent: its text may hold a value."""
+    frame = extract_tb(error.__traceback__)[-1]
+    _log.error("%s while a request was answered, %s:%s", type(error).__name__, frame.filename, frame.lineno)
+    return HttpFault(status, f"a fault of this API itself: {type(error).__name__}")
 
 
 # -- requests ----------------------------------------------------------------------------------------------------------
