@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict
 
 from pytest_flowsecrets.errors import PrefectNotInstalled
+from pytest_flowsecrets.isolation.environ import SECRETS_PREFIX
 from pytest_flowsecrets.isolation.files import config_files, this_machine
 from pytest_flowsecrets.isolation.spelling import plain
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.advice import Reading
     from pytest_flowsecrets.resolution.resolve import Resolution
 
 
@@ -25,6 +27,20 @@ def modelled(version: str) -> Resolution:
 
     layers = [read_layer(Path(path).read_bytes(), kind, path) for kind, path in config_files()]
     return resolve(layers, dict(os.environ), version, machine=this_machine())
+
+
+def reading(name: str, text: str, version: str, *, in_file: bool) -> Reading:
+    """The model's reading of a text as the only secret, in a variable or in a config file."""
+    from pytest_flowsecrets.resolution.advice import alone
+    from pytest_flowsecrets.resolution.dialects import dialect_for
+    from pytest_flowsecrets.resolution.layers import Origin, Slot
+    from pytest_flowsecrets.resolution.names import SECRETS
+    from pytest_flowsecrets.resolution.values import Surroundings
+
+    machine = this_machine()
+    around = Surroundings(dialect_for(version), dict(os.environ), machine.home, machine.users, machine.python)
+    origin = Origin("user", "config.toml") if in_file else Origin("env", f"{SECRETS_PREFIX}{name}")
+    return alone(name, text, Slot(text, origin, (*SECRETS, name)), around)
 
 
 def secrets_in(resolution: Resolution) -> Dict[str, Any]:

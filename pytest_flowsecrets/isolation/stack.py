@@ -315,22 +315,6 @@ class Isolation:
             raise PrefectNotInstalled(wanted_by)
         return self.legacy
 
-    def try_out(self, name: str, text: str, *, in_file: bool) -> Any:
-        """What ``Secret(name).get()`` would give if the secret were written so; nothing changes.
-
-        Raises:
-            Exception: whatever Prefect raises for it.
-        """
-        undo = self.delivery.saved()
-        try:
-            self.delivery.give({name: text}, in_file=in_file)
-            self.delivery.sync()
-            if self.legacy is None:
-                return self.read(name)
-            return self.legacy.decoded(name, self._load(self.legacy, "", strict=False)["context"]["secrets"][name])
-        finally:
-            undo()
-
 
 def _told(names: Sequence[str]) -> str:
     return "secret " + ", ".join(map(repr, names)) if names else "what is set now"

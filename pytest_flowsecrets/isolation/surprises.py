@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set
 
 from pytest_flowsecrets.errors import SecretChangedWarning
-from pytest_flowsecrets.isolation import spelling
+from pytest_flowsecrets.isolation import modelled, spelling
+from pytest_flowsecrets.isolation.environ import variable_for
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.stack import Isolation
@@ -65,16 +66,19 @@ class Surprises:
             got = self._isolation.read_as_given(name)
         except Exception:  # noqa: BLE001 - not readable here (in a `with Flow` block, or from Cloud only)
             return None
-        meant = given.lenient and spelling.is_document(given.value) and not isinstance(got, str)
-        if meant or spelling.same(given.value, got):
+        document = given.lenient and spelling.is_document(given.value) and not isinstance(got, str)
+        return None if document or spelling.same(given.value, got) else self._change(name, given, got)
+
+    def _change(self, name: str, given: Given, got: Any) -> Optional[str]:
+        from pytest_flowsecrets.resolution.spellings import deliberate, spelling_of
+
+        version, text = self._isolation.version, spelling.as_text(name, given.value)
+        in_file = given.in_file or variable_for(name, text, version) is None
+        reading = modelled.reading(name, text, version, in_file=in_file)
+        if text is given.value and deliberate(reading, spelling.plain(got)):
             return None
         kinds = type(given.value).__name__, type(got).__name__
         gives = kinds[1] if kinds[0] != kinds[1] else f"another {kinds[1]}"
-        return f"the test gave {kinds[0]}, Secret({name!r}).get() gives {gives}; {self._advice(name, given)}"
-
-    def _advice(self, name: str, given: Given) -> str:
-        def get(text: str) -> Any:
-            return self._isolation.try_out(name, text, in_file=given.in_file)
-
-        way = spelling.right_way(given.value, get)
-        return f"to get it unchanged, give {way}" if way else "no way of writing it in this place gives it unchanged"
+        way = spelling_of(reading, given.value)
+        advice = f"to get it unchanged, give {way.expression}" if way else "no way of writing it gives it unchanged"
+        return f"the test gave {kinds[0]}, Secret({name!r}).get() gives {gives}; {advice}"

@@ -66,13 +66,15 @@ def value_findings(reading: Reading) -> List[Finding]:
 
 def _finding(rule: ValueRule, reading: Reading, message: str) -> Finding:
     changed = (reading.value != reading.text or rule.group == "variable") and rule.severity != "note"
-    label, text = (spelling_of(reading) if changed else None) or ("", None)
+    spelling = spelling_of(reading) if changed else None
     place = "the TOML string's text" if reading.from_file else "the variable's text"
-    advice = f"for the text as it stands, make {place} {label}" if label else rule.advice
-    if changed and not label:
+    advice = f"for the text as it stands, make {place} {spelling.label}" if spelling else rule.advice
+    if changed and not spelling:
         advice = f"{advice}; no other spelling gives this text in Prefect {reading.around.dialect.version}"
     versions = versions_of(reading, lambda other: rule.applies(other) is not None)
-    return Finding(rule.id, rule.severity, reading.name, reading.slot.origin, message, versions, advice, text)
+    return Finding(
+        rule.id, rule.severity, reading.name, reading.slot.origin, message, versions, advice, spelling and spelling.text
+    )
 
 
 def crash_typed_twice(reading: Reading) -> Optional[str]:

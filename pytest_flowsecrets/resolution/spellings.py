@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional
 
 from pytest_flowsecrets.resolution.advice import Reading, alone
 from pytest_flowsecrets.resolution.values import DECODED
 
-_DOLLAR = "\\u0024"
+_DOLLAR, _SLASH = "\\u0024", "\\"
 # Doubled backslashes, and escapes of what is not ASCII: nobody writes these for a path or a password.
 _MEANT = re.compile(
     r"(?:[^\\]|\\\\|\\x[89a-f][0-9a-f]|\\u(?!00[0-7])[0-9a-f]{4}|\\U(?!000000[0-7])[0-9a-f]{8})*",
@@ -23,24 +23,92 @@ _MEANT = re.compile(
 )
 
 
-def spelling_of(reading: Reading) -> Optional[Tuple[str, str]]:
-    """Find a spelling that gives what was meant: the text as a string, or the table or list that it is as JSON.
+class Spelling(NamedTuple):
+    """A way to write a value.
+
+    Attributes:
+        label: how it is written, for people.
+        expression: the same as a Python expression of ``value``.
+        text: what to write; it holds the value.
+    """
+
+    label: str
+    expression: str
+    text: str
+
+    def __repr__(self) -> str:
+        return f"<Spelling {self.label!r}>"
+
+
+_UNKNOWN: Any = object()
+
+
+def spelling_of(reading: Reading, value: Any = _UNKNOWN) -> Optional[Spelling]:
+    """Find a spelling that gives a flow the intended value.
 
     Args:
-        reading: a text that comes out as something else.
+        reading: a text that a flow gets as something else.
+        value: what the flow should get: text, or JSON data whose JSON is the reading's text. Without it, the text as a
+            string, or the table or list that it is as JSON.
 
     Returns:
-        How it is spelled, for people, and the spelling; None where there is none.
+        The first spelling that works; None where there is none.
     """
-    meant = _json_of(reading.text)
-    if not isinstance(meant, (dict, list)):
-        meant = reading.text
-    candidates = _strings(reading) if meant is reading.text else _structures(reading)
-    for label, text in candidates:
-        value = _anywhere(reading, text).value
-        if isinstance(value, type(meant)) and value == meant:
-            return label, text
-    return None
+    expression = "value" if value is _UNKNOWN or isinstance(value, str) else "json.dumps(value)"
+    if value is _UNKNOWN:
+        decoded = _json_of(reading.text)
+        value = decoded if isinstance(decoded, (dict, list)) else reading.text
+    ways = _strings if isinstance(value, str) else _structures
+    return next((way for way in ways(reading, expression) if _gives(reading, way.text, value)), None)
+
+
+def deliberate(reading: Reading, value: Any) -> bool:
+    """Tell whether a text is a spelling of what a flow gets for it, so that its writer meant that value.
+
+    Args:
+        reading: the text.
+        value: what the flow gets: text, or JSON data, for which the plain JSON is no spelling.
+    """
+    if isinstance(value, str):
+        return _is_one_of(reading.text, _json_strings(replace(reading, text=value))) or _quotes_or_escapes(
+            reading, value
+        )
+    aim = replace(reading, text=_json_text(value))
+    return reading.text != aim.text and _is_one_of(reading.text, _structures(aim, ""))
+
+
+def _json_strings(aim: Reading) -> Iterator[Spelling]:
+    plain = _json_string(aim, "")
+    yield from _quoted(plain, aim)
+    yield from _quoted(_dollars(plain), aim)
+
+
+def _quotes_or_escapes(reading: Reading, value: str) -> bool:
+    aim = replace(reading, text=value)
+    escapes = _MEANT.fullmatch(reading.text) and _is_one_of(reading.text, _escapes(aim, ""))
+    spelled = escapes or _is_one_of(reading.text, _quoted(_python_string(aim, ""), aim))
+    return bool(spelled) and not _gives(reading, value, value)
+
+
+def _is_one_of(text: str, ways: Iterable[Spelling]) -> bool:
+    return any(way.text == text for way in ways)
+
+
+def _gives(reading: Reading, text: str, value: Any) -> bool:
+    result = _anywhere(reading, text).outcome
+    if result.kind != "value":
+        return False
+    if isinstance(value, str):
+        return type(result.value) is str and result.value == value
+    return _json_text(result.value) == _json_text(value)
+
+
+def _json_text(value: Any) -> str:
+    """A value as JSON; ``""`` where it is no JSON data."""
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError):
+        return ""
 
 
 def shielded(reading: Reading) -> bool:
@@ -74,38 +142,57 @@ def _anywhere(reading: Reading, text: str) -> Reading:
     return alone(reading.name, text, reading.slot, around)
 
 
-def _structures(reading: Reading) -> Iterator[Tuple[str, str]]:
-    yield from _escapes(reading)
-    dollars = reading.text.replace("$", _DOLLAR)
-    yield f"the same with {_DOLLAR} for each $", dollars
+def _structures(reading: Reading, expression: str) -> Iterator[Spelling]:
+    yield from _escapes(reading, expression)
+    dollars = _dollars(Spelling("the same", expression, reading.text))
+    yield dollars
     if not reading.from_file:
-        yield f"the same with {_DOLLAR} for each $, and then each backslash doubled", _doubled(dollars)
+        yield _doubled(dollars, f"{dollars.label}, and then each backslash doubled")
 
 
-def _strings(reading: Reading) -> Iterator[Tuple[str, str]]:
-    yield from _escapes(reading)
-    quoted = json.dumps(reading.text).replace("$", _DOLLAR)
-    json_string = f"a JSON string with {_DOLLAR} for each $" if "$" in reading.text else "a JSON string"
-    for label, text, shape in (
-        (json_string, quoted, '"..."'),
-        ("a Python string", repr(reading.text), "'...'"),
-    ):
-        spelled = text
-        for wrapping in ("", " inside a Python string", " inside two Python strings"):
-            yield f"{label}{wrapping}: {shape}", spelled
-            if not reading.from_file:
-                yield f"{label}{wrapping}, each backslash doubled: {_doubled(shape)}", _doubled(spelled)
-            spelled, shape = repr(spelled), repr(shape)  # noqa: PLW2901 (wrapped once more)
+def _strings(reading: Reading, expression: str) -> Iterator[Spelling]:
+    yield from _escapes(reading, expression)
+    json_string = _json_string(reading, expression)
+    yield from _quoted(_dollars(json_string) if "$" in reading.text else json_string, reading)
+    yield from _quoted(_python_string(reading, expression), reading)
 
 
-def _escapes(reading: Reading) -> Iterator[Tuple[str, str]]:
+def _quoted(spelling: Spelling, reading: Reading) -> Iterator[Spelling]:
+    """Yield a string in quotes, alone and up to twice inside a Python string."""
+    name, expression, text = spelling
+    shape = f"{text[0]}...{text[0]}"
+    for wrapping in ("", " inside a Python string", " inside two Python strings"):
+        wrapped = Spelling(f"{name}{wrapping}: {shape}", expression, text)
+        yield wrapped
+        if not reading.from_file:
+            yield _doubled(wrapped, f"{name}{wrapping}, each backslash doubled: {shape.replace(_SLASH, _SLASH * 2)}")
+        expression, text, shape = f"repr({expression})", repr(text), repr(shape)
+
+
+def _json_string(reading: Reading, expression: str) -> Spelling:
+    return Spelling("a JSON string", f"json.dumps({expression})", json.dumps(reading.text))
+
+
+def _python_string(reading: Reading, expression: str) -> Spelling:
+    return Spelling("a Python string", f"repr({expression})", repr(reading.text))
+
+
+def _escapes(reading: Reading, expression: str) -> Iterator[Spelling]:
     if not reading.from_file:
-        yield "the same with each backslash doubled", _doubled(reading.text)
-        yield "the same with backslashes doubled, and \\u escapes beyond ASCII", ascii(reading.text)[1:-1]
+        yield _doubled(Spelling("", expression, reading.text), "the same with each backslash doubled")
+        label = "the same with backslashes doubled, and \\u escapes beyond ASCII"
+        yield Spelling(label, f"ascii({expression})[1:-1]", ascii(reading.text)[1:-1])
 
 
-def _doubled(text: str) -> str:
-    return text.replace("\\", "\\\\")
+def _dollars(spelling: Spelling) -> Spelling:
+    label, expression, text = spelling
+    expression = f"{expression}.replace('$', '\\{_DOLLAR}')"
+    return Spelling(f"{label} with {_DOLLAR} for each $", expression, text.replace("$", _DOLLAR))
+
+
+def _doubled(spelling: Spelling, label: str) -> Spelling:
+    expression = f"{spelling.expression}.replace('\\\\', '\\\\\\\\')"
+    return Spelling(label, expression, spelling.text.replace(_SLASH, _SLASH * 2))
 
 
 def _json_of(text: str) -> Any:

@@ -1,0 +1,149 @@
+"""Warnings about changed secrets: the advice works on the real Prefect, and whoever follows it gets no other warning."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pytest_flowsecrets import SecretChangedWarning, isolated_prefect
+from pytest_flowsecrets.errors import FlowSecretsError
+from tests.compat import VERSION, needs_prefect
+
+PIECES = [
+    "$HOME",
+    "${HOME}",
+    "$5",
+    "${cloud.api}",
+    "~",
+    "/",
+    "\\",
+    "\\n",
+    "'",
+    '"',
+    "0",
+    "1e5",
+    "true",
+    "None",
+    "\n",
+    "ü",
+    "x",
+    " ",
+]
+TEXTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=5).map("".join)
+DATA = st.recursive(
+    TEXTS | st.integers() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+def advice_for(secrets, give, value):
+    """The spelling that the warning about a value names, None without a warning, "" where it names none."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        give(secrets, value)
+    messages = [str(warning.message) for warning in caught if warning.category is SecretChangedWarning]
+    if not messages:
+        return None
+    expression = re.search("to get it unchanged, give (.*)", messages[0], re.DOTALL)
+    return expression.group(1) if expression else ""
+
+
+def by_mapping(secrets, value):
+    """Through the mapping."""
+    secrets["name"] = value
+
+
+def by_setenv(secrets, value):
+    """As a variable."""
+    secrets.setenv("name", value)
+
+
+def by_file(secrets, value):
+    """In config.toml."""
+    secrets.write_config({"context": {"secrets": {"name": value}}})
+
+
+@needs_prefect
+@pytest.mark.parametrize("give", [by_mapping, by_setenv, by_file])
+@example(value="pa$HOME!x")
+@example(value="0000")
+@example(value="~\n'\"")
+@example(value="C:\\\\new")
+@given(value=TEXTS)
+def test_the_advice_gives_the_text(give, value):
+    """For every road; with the spelling of the warning the flow gets the text, without a further warning."""
+    with isolated_prefect() as secrets:
+        try:
+            expression = advice_for(secrets, give, value)
+        except FlowSecretsError:
+            return
+        if expression:
+            spelling = eval(expression, {"json": json, "value": value})
+            with isolated_prefect() as others:
+                assert advice_for(others, give, spelling) is None, expression
+                assert others["name"] == value
+
+
+@needs_prefect
+@given(value=DATA.filter(lambda value: not isinstance(value, str)))
+def test_the_advice_gives_the_data(value):
+    """JSON data comes out in value and type, wherever there is a way of writing it."""
+    with isolated_prefect() as secrets:
+        try:
+            expression = advice_for(secrets, by_mapping, value)
+        except FlowSecretsError:
+            return
+        if expression:
+            with isolated_prefect() as others:
+                assert advice_for(others, by_mapping, eval(expression, {"json": json, "value": value})) is None
+                assert json.dumps(others["name"], sort_keys=True) == json.dumps(value, sort_keys=True)
+
+
+@pytest.mark.parametrize("value", ['"it"', r"a\\b", '"pa$unset-name"', '{"a": "\\u0024HOME"}'.replace("\\", "\\\\")])
+def test_a_deliberate_spelling_is_no_surprise(value):
+    """Quotes and escapes that stand for exactly what the flow gets bring no warning."""
+    with isolated_prefect() as secrets:
+        assert advice_for(secrets, by_setenv, value) is None
+
+
+@pytest.mark.skipif(VERSION is not None and VERSION < (0, 11), reason="the quotes stay")
+@pytest.mark.parametrize(("value", "warns"), [("'it'", True), ("'\"x\"'", False), ("'\"7'", True)])
+def test_lost_quotes_are_a_surprise_unless_they_have_a_reason(value, warns):
+    """Python quotes are lost; that is meant only where the text in them is JSON or would come out differently."""
+    with isolated_prefect() as secrets:
+        assert bool(advice_for(secrets, by_mapping, value)) is warns
+
+
+def test_nothing_is_tried_out_in_the_environment(monkeypatch):
+    """The advice comes from the model: no variable is set for it, so no other thread can see or lose a value."""
+    writes = []
+    put = os.environ.__class__.__setitem__
+    monkeypatch.setattr(os.environ.__class__, "__setitem__", lambda *pair: (writes.append(pair[1:]), put(*pair))[1])
+    with isolated_prefect() as secrets:
+        assert advice_for(secrets, by_mapping, "42")
+    assert {text for name, text in writes if name.endswith("__name")} == {"42"}
+
+
+def test_a_spelling_in_a_warning_is_no_known_secret(pytester):
+    """The test never gave it, so a test may print it while leaks fail."""
+    pytester.makepyfile(
+        """
+        import warnings
+
+        def test_it(local_secrets):
+            with warnings.catch_warnings(record=True):
+                warnings.simplefilter("always")
+                local_secrets["PORT"] = "0000"
+            print({"port": "0000"})
+            print('"0000"')
+        """
+    )
+    result = pytester.runpytest_subprocess("--flowsecrets-leaks=fail")
+    result.assert_outcomes(passed=1)
