@@ -76,7 +76,9 @@ def _add_explain(subcommands: Any) -> None:
 
 
 def _add_flow_run(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what a flow run of an agent gets (then all comes by its environment)")
+    group = parser.add_argument_group(
+        "what a flow run of an agent gets (--config, --backend and --env-file are those of the agent's machine)"
+    )
     group.add_argument("--agent", metavar="KIND", help="local, docker, kubernetes or ecs")
     group.add_argument("--agent-env", metavar="NAME=value", action="append", help="prefect agent … start --env")
     group.add_argument("--run-env", metavar="NAME=value", action="append", help="env of the run config")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 from pytest_flowsecrets.commands.machine import dialects_of, environment_of, machine_of, read_toml
 from pytest_flowsecrets.isolation.files import config_files
@@ -40,10 +40,19 @@ def run(arguments: Any) -> int:
 
 
 def _layers(arguments: Any) -> List[Layer]:
-    given = {"user": arguments.config, "backend": arguments.backend}
-    own = not any(given.values()) and not arguments.env_file
-    paths = config_files() if own else given.items()
-    return [read_layer(read_toml(path), kind, path) for kind, path in paths if path]
+    return [read_layer(read_toml(path), kind, path) for kind, path in files_of(arguments)]
+
+
+def files_of(arguments: Any) -> List[Tuple[str, str]]:
+    """List kind and path of the configuration files: those of the options, else those of this machine.
+
+    Args:
+        arguments: parsed arguments.
+    """
+    options = {"user": arguments.config, "backend": arguments.backend}
+    if not any(options.values()) and not arguments.env_file:
+        return list(config_files())
+    return [(kind, path) for kind, path in options.items() if path]
 
 
 def explained(resolution: Resolution, names: List[str]) -> List[Explanation]:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
-from pytest_flowsecrets.commands.explain import explained, shown_as_dict, write
-from pytest_flowsecrets.commands.machine import environment_of, machine_of
+from pytest_flowsecrets.commands.explain import explained, files_of, shown_as_dict, write
+from pytest_flowsecrets.commands.machine import environment_of, machine_of, read_toml
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.resolution.dialects import dialect_for
+from pytest_flowsecrets.isolation.files import FILES, config_files
+from pytest_flowsecrets.resolution.dialects import SPANS, dialect_for
 from pytest_flowsecrets.resolution.masks import Mask
 from pytest_flowsecrets.resolution.resolve import resolve
+from pytest_flowsecrets.resolution.toml import read_layer
+from pytest_flowsecrets.routes.agent_rules import OLDEST, require_agent
 from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.request import flow_environment
+from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.layers import Layer
     from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment
 
 
@@ -29,30 +34,73 @@ def run(arguments: Any) -> int:
         0 if there is nothing to say against it, else 1.
 
     Raises:
-        FlowSecretsError: an argument is wrong, or the pod could not start.
+        FlowSecretsError: an argument is wrong, the agent could not start, or the pod could not.
     """
-    env = flow_environment(
-        arguments.agent,
-        run_config=_pairs("--run-env", arguments.run_env) or None,
-        agent_env=_pairs("--agent-env", arguments.agent_env),
-        job_template=arguments.job_template,
-        task_definition=arguments.task_definition,
-        cluster_secrets=_cluster(arguments.cluster_secrets),
-        host_env=environment_of(arguments.env_file),
-        prefect_version=arguments.prefect_version,
-    )
-    resolution = resolve(
-        [], {"HOME": os.path.expanduser("~"), **env}, dialect_for(env.version), machine=machine_of(arguments)
-    )
-    secrets = explained(resolution, arguments.names)
-    mask = Mask(arguments.show_values)
-    if arguments.json:
-        print(json.dumps({**_as_dict(env, mask), "flow": shown_as_dict(resolution, secrets, mask)}, indent=2))
+    host, mask = environment_of(arguments.env_file), Mask(arguments.show_values)
+    files = {kind: os.fspath(path) for kind, path in files_of(arguments)}
+    runs = [_FlowRun(arguments, version, host, files) for version in _versions(arguments)]
+    if not arguments.json:
+        for run in runs:
+            print(run.env.explain(mask))
+            write([run.resolution], [run.secrets], mask, in_short=arguments.all_versions)
+    elif arguments.all_versions:
+        print(json.dumps([run.as_dict(mask) for run in runs], indent=2))
     else:
-        print(env.explain(mask))
-        write([resolution], [secrets], mask, in_short=False)
-    surprised = any(one.findings or one.outcome.error for one in secrets)
-    return int(surprised or bool(env.dropped) or resolution.failure is not None)
+        print(json.dumps(runs[0].as_dict(mask), indent=2))
+    return int(any(run.is_surprising() for run in runs))
+
+
+class _FlowRun:
+    """The environment of a flow run, and what its flow gets."""
+
+    def __init__(
+        self, arguments: Any, version: Optional[str], host: Mapping[str, str], files: Mapping[str, str]
+    ) -> None:
+        self.env = flow_environment(
+            arguments.agent,
+            run_config=_pairs("--run-env", arguments.run_env) or None,
+            agent_env=_pairs("--agent-env", arguments.agent_env),
+            job_template=arguments.job_template,
+            task_definition=arguments.task_definition,
+            cluster_secrets=_cluster(arguments.cluster_secrets),
+            host_env=host,
+            host_files=files,
+            prefect_version=version,
+        )
+        self.resolution = resolve(
+            _layers(self.env, host, files),
+            {"HOME": os.path.expanduser("~"), **self.env},
+            dialect_for(self.env.version),
+            machine=machine_of(arguments),
+        )
+        self.secrets = explained(self.resolution, arguments.names)
+
+    def is_surprising(self) -> bool:
+        findings = any(one.findings or one.outcome.error for one in self.secrets)
+        return findings or bool(self.env.dropped) or self.resolution.failure is not None
+
+    def as_dict(self, mask: Mask) -> Dict[str, Any]:
+        return {**_as_dict(self.env, mask), "flow": shown_as_dict(self.resolution, self.secrets, mask)}
+
+
+def _versions(arguments: Any) -> List[Optional[str]]:
+    """The releases to explain: one, or with ``--all-versions`` each whose agent of this kind is known."""
+    if not arguments.all_versions:
+        return [arguments.prefect_version]
+    require_agent(arguments.agent)
+    return [last for _, last in SPANS if release_of(last) >= OLDEST[arguments.agent]]
+
+
+def _layers(env: FlowEnvironment, host: Mapping[str, str], files: Mapping[str, str]) -> List[Layer]:
+    """The configuration files that a flow run reads: those of its machine with a LocalAgent, none in a container."""
+    if env.agent != "local":
+        return []
+    own = dict(files)
+    for kind, (variable, _) in FILES.items():
+        if env.get(variable) != host.get(variable):  # --env or the run config name another file
+            own.pop(kind, None)
+            own.update({found: path for found, path in config_files(env) if found == kind})
+    return [read_layer(read_toml(path), kind, path) for kind, path in own.items()]
 
 
 def _pairs(option: str, given: Optional[List[str]]) -> Dict[str, str]:

@@ -17,18 +17,18 @@ FILES: Dict[str, Tuple[str, str]] = {
 }
 
 
-def config_files() -> Iterator[Tuple[str, str]]:
-    """Kind and path of each file that Prefect would read in this process now; one that does not exist is no fault."""
+def config_files(environ: Mapping[str, str] = os.environ) -> Iterator[Tuple[str, str]]:
+    """Yield kind and path of each existing file that Prefect reads in a process with this environment."""
     for kind in FILES:
-        path = os.path.expanduser(os.path.expandvars(said_path(kind)))
+        path = os.path.expanduser(os.path.expandvars(said_path(kind, environ)))
         if os.path.isfile(path):
             yield kind, path
 
 
-def said_path(kind: str) -> str:
+def said_path(kind: str, environ: Mapping[str, str] = os.environ) -> str:
     """The path of a file as it is said, with ``~`` and ``$NAME`` in it."""
     variable, usual = FILES[kind]
-    return os.environ.get(variable, usual)
+    return environ.get(variable, usual)
 
 
 def this_machine() -> Machine:

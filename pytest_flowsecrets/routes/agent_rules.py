@@ -91,6 +91,7 @@ class Facts:
         image: of the container.
         folder: where a LocalAgent runs.
         auth_token: the token of before 0.15, if any.
+        server_port: port of Prefect Server, at which containers ask a server of the agent's machine.
     """
 
     backend: str = "cloud"
@@ -105,6 +106,7 @@ class Facts:
     image: str = "prefecthq/prefect"
     folder: str = "."
     auth_token: Optional[str] = field(default=None, repr=False)
+    server_port: str = "4200"
 
 
 def require_agent(agent: str) -> None:
@@ -153,13 +155,13 @@ def defaults(agent: str, version: str, facts: Facts) -> Dict[str, str]:
     """The variables that an agent sets unless ``--env`` or the run config does."""
     found = {"PREFECT__LOGGING__LEVEL": facts.level}
     if agent == "docker" and release_of(version) >= (0, 15, 10):
-        found["PREFECT__CLOUD__API"] = _for_docker(facts.api)
+        found["PREFECT__CLOUD__API"] = _for_docker(facts)
     return found
 
 
-def _for_docker(api: str) -> str:
-    """Inside a container ``localhost`` is another host; 4200 is the port of Prefect Server."""
-    return "http://host.docker.internal:4200" if "localhost" in api else api
+def _for_docker(facts: Facts) -> str:
+    """Inside a container ``localhost`` is another host."""
+    return f"http://host.docker.internal:{facts.server_port}" if "localhost" in facts.api else facts.api
 
 
 def _texts(agent: str, facts: Facts) -> Dict[str, Optional[str]]:
@@ -168,7 +170,7 @@ def _texts(agent: str, facts: Facts) -> Dict[str, Optional[str]]:
     return {
         "backend": facts.backend,
         "api": facts.api,
-        "docker_api": _for_docker(facts.api),
+        "docker_api": _for_docker(facts),
         "key": facts.api_key or nothing,
         "tenant": facts.tenant_id if facts.api_key else nothing,
         "token": facts.auth_token or facts.api_key or nothing,

@@ -78,11 +78,19 @@ def real(
         stack.enter_context(drivers.quiet())
         driver = stack.enter_context(drivers.DRIVERS[agent](written))
         run, made = _flow_run(version, run_config), driver.make()
-        with refusals.told_as_one_line(agent), drivers.hosted(agent, written.host):
+        written = with_agent_env(written, made)
+        with refusals.told_as_one_line(agent, refusals.not_text(written)), drivers.hosted(agent, written.host):
             made.deploy_flow(run)
         sent = driver.entries()
         written = replace(written, facts=facts(made, run, sent[0]))
     return with_origins(agent, version, written, sent, secrets)
+
+
+def with_agent_env(written: Written, made: Any) -> Written:
+    """Add the variables of the agent's configuration, which count where there is no ``--env``."""
+    if written.agent_env or not isinstance(made.env_vars, Mapping) or not made.env_vars:
+        return written
+    return replace(written, agent_env=dict(made.env_vars), configured=True)
 
 
 def with_origins(
@@ -94,12 +102,17 @@ def with_origins(
         CreateContainerConfigError: the pod needs a Secret that the cluster does not have.
     """
     expected, lost = model.entries(agent, version, written)
-    known = {(entry.name, entry.value, entry.detail): entry for entry in expected}
-    entries = [known.get((entry.name, entry.value, entry.detail), entry) for entry in sent[0]]
+    known = {_key(entry): entry for entry in expected}
+    entries = [known.get(_key(entry), entry) for entry in sent[0]]
+    notes = model.notes(agent, written)
     if agent == "kubernetes":
-        env = kubernetes.in_pod(version, entries, lost, sent[1].get("envFrom") or (), secrets)
+        env = kubernetes.in_pod(version, entries, lost, sent[1].get("envFrom") or (), secrets, notes=notes)
         return FlowEnvironment(agent, version, env.variables.values(), env.lost, env.notes, real=True)
-    return FlowEnvironment(agent, version, entries, lost, sent[1].get("notes") or (), real=True)
+    return FlowEnvironment(agent, version, entries, lost, [*notes, *(sent[1].get("notes") or ())], real=True)
+
+
+def _key(entry: Entry) -> Tuple[str, Optional[str], str]:
+    return entry.name, entry.value, entry.detail if entry.source is not None else ""
 
 
 # -- what an agent is given --------------------------------------------------------------------------------------------
@@ -214,6 +227,7 @@ def facts(made: Any, run: Any, entries: List[Entry]) -> agent_rules.Facts:
         image=sent.get("PREFECT__CONTEXT__IMAGE") or "",
         folder=os.getcwd(),
         auth_token=config.cloud.agent.get("auth_token") or getattr(made.client, "_api_token", None),
+        server_port=str(config.get("server", {}).get("port", "4200")),
     )
 
 

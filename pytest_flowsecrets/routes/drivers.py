@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, 
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.routes import endpoints, kubernetes, model
-from pytest_flowsecrets.routes.environment import Entry, merged
+from pytest_flowsecrets.routes.environment import ABSENT, Entry, merged
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.routes.model import Written
@@ -58,7 +58,16 @@ def local(written: Written, popen: Optional[Callable[..., Any]] = None) -> Itera
         for question in () if popen else _QUESTIONS:
             if hasattr(module.Agent, question):
                 stack.enter_context(_set(module.Agent, question, lambda *_: ""))
+        if not popen:
+            stack.enter_context(_set(module.Agent.__init__.__globals__["Client"], "graphql", _no_tenant))
         yield Driver(partial(_agent, "local", written), lambda: (as_entries(started[-1]), {}))
+
+
+def _no_tenant(*_: Any, **__: Any) -> Any:
+    """Answer what clients of 0.13 and 0.14 ask Prefect Server for as they are made; nothing else is asked here."""
+    from prefect.utilities.graphql import GraphQLResult
+
+    return GraphQLResult({"data": GraphQLResult({"tenant": []})})
 
 
 @contextmanager
@@ -68,7 +77,10 @@ def _docker(written: Written) -> Iterator[Driver]:
 
         def entries() -> Sent:
             pairs = [line.partition("=") for line in endpoint.body("create")["Env"]]
-            return as_entries({name: text for name, _, text in pairs}), {}
+            return [
+                Entry(name, text if equals else None, "forced", None, "" if equals else ABSENT)
+                for name, equals, text in pairs
+            ], {}
 
         yield Driver(partial(_agent, "docker", written, base_url=url, no_pull=True), entries)
 

@@ -6,7 +6,8 @@ A variable can be written in several places. Weakest first (``ORIGINS``):
 - ``template``: a Kubernetes job template, an ECS task definition;
 - ``overrides``: the ``run_task_kwargs`` of ECS;
 - ``default``: what the agent sets unless somebody else does;
-- ``agent``: ``prefect agent … start --env NAME=value``;
+- ``agent``: ``prefect agent … start --env NAME=value``, or without any ``--env`` what the agent's configuration has
+  under ``[cloud.agent.env_vars]``;
 - ``run_config``: ``run_config.env``;
 - ``forced``: what the agent sets whatever others say.
 
@@ -22,6 +23,10 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.masks import Mask
 
+#: Detail of a variable that the agent's configuration holds; the origin is ``agent``, as for ``--env``.
+#: Detail of a variable that Docker removes from the container, because its value is None.
+ABSENT = "None, with which Docker removes the variable"
+CONFIGURED = "cloud.agent.env_vars of the agent's configuration"
 ORIGINS = ("host", "template", "overrides", "default", "agent", "run_config", "forced")
 
 _TOLD = {
@@ -44,7 +49,7 @@ class Entry:
         value: its text; None where a reference stands instead, or where the agent takes the variable away.
         origin: one of :data:`ORIGINS`.
         source: ``valueFrom`` of Kubernetes or of ECS, where a reference stands.
-        detail: what it refers to, in words: ``secretKeyRef github/token``.
+        detail: what it refers to, in words: ``secretKeyRef github/token``; or where exactly it was written.
     """
 
     name: str
@@ -54,6 +59,8 @@ class Entry:
     detail: str = ""
 
     def __str__(self) -> str:
+        if self.detail == CONFIGURED:
+            return self.detail
         return f"{_TOLD[self.origin]}: {self.detail}" if self.detail else _TOLD[self.origin]
 
 
@@ -100,7 +107,9 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
     def __getitem__(self, name: str) -> str:
         value = self.variables[name].value
         if value is None:
-            raise KeyError(f"{name}: {self.variables[name].detail} is known only where the flow runs")
+            entry = self.variables[name]
+            unknown = "" if entry.detail == ABSENT else " is known only where the flow runs"
+            raise KeyError(f"{name}: {entry.detail}{unknown}")
         return value
 
     def __iter__(self) -> Iterator[str]:
@@ -138,7 +147,7 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
     @property
     def unresolved(self) -> Tuple[str, ...]:
         """Names whose text is known only where the flow runs."""
-        return tuple(name for name, entry in self.variables.items() if entry.value is None)
+        return tuple(name for name, entry in self.variables.items() if entry.value is None and entry.detail != ABSENT)
 
     def _of(self, origin: str) -> Tuple[str, ...]:
         return tuple(name for name, entry in self.variables.items() if entry.origin == origin)
@@ -165,7 +174,8 @@ def _lines(env: FlowEnvironment, mask: Mask, names: List[str]) -> Iterator[str]:
         if not names and entry.origin == "host" and not name.startswith("PREFECT__"):
             hidden += 1
             continue
-        shown = mask.text(entry.value) if entry.value is not None else "known only where the flow runs"
+        unknown = "not set" if entry.detail == ABSENT else "known only where the flow runs"
+        shown = mask.text(entry.value) if entry.value is not None else unknown
         yield f"  {name}: {shown}, {entry}"
     if hidden:
         yield f"  and {hidden} more variables of the agent's own environment"
@@ -191,5 +201,9 @@ def merged(entries: Iterable[Entry]) -> Tuple[List[Entry], List[Lost]]:
             lost = [replace(one, winner=entry) if one.winner is former else one for one in lost]
             lost.append(Lost(former, entry))
         winners[entry.name] = entry
-    left = [entry for entry in winners.values() if entry.value is not None or entry.source is not None]
+    left = [
+        entry
+        for entry in winners.values()
+        if entry.value is not None or entry.source is not None or entry.detail == ABSENT
+    ]
     return left, lost

@@ -55,12 +55,14 @@ def entry_of(variable: Mapping[str, Any], origin: str = "template") -> Entry:
     return Entry(variable["name"], "" if value is None else value, origin)
 
 
-def in_pod(
+def in_pod(  # noqa: PLR0913 - what it is made of
     version: str,
     entries: Iterable[Entry],
     lost: Iterable[Lost],
     env_from: Iterable[Source],
     secrets: Optional[ClusterSecrets],
+    *,
+    notes: Iterable[str] = (),
 ) -> FlowEnvironment:
     """What the container sees.
 
@@ -70,6 +72,7 @@ def in_pod(
         lost: what the agent had dropped before.
         env_from: the container's ``envFrom``.
         secrets: the objects of the cluster; None where they are not known.
+        notes: what else happened on the way.
 
     Raises:
         CreateContainerConfigError: a Secret or a key is missing; the pod waits, and the flow run stays Submitted.
@@ -79,7 +82,7 @@ def in_pod(
         pod.take_all(source)
     for entry in entries:
         pod.take(entry)
-    return FlowEnvironment("kubernetes", version, pod.variables.values(), [*lost, *pod.lost], pod.notes)
+    return FlowEnvironment("kubernetes", version, pod.variables.values(), [*lost, *pod.lost], [*notes, *pod.notes])
 
 
 class _Pod:

@@ -7,18 +7,21 @@ For machines without Prefect, and to tell origins. Where Prefect is installed it
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
+from pytest_flowsecrets.resolution.names import PREFIX
 from pytest_flowsecrets.routes import agent_rules, kubernetes
 from pytest_flowsecrets.routes.agent_rules import Facts
-from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment, Lost, merged
+from pytest_flowsecrets.routes.environment import ABSENT, CONFIGURED, Entry, FlowEnvironment, Lost, merged
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
 
 Texts = Mapping[str, Optional[str]]
+#: The secret that the ECS agent itself uses: for ``prefect.utilities.aws.get_boto_client``, since 0.11.0.
+AGENT_OWN = (f"{PREFIX}CONTEXT__SECRETS__AWS_CREDENTIALS",)
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Written:
         overrides: ``run_task_kwargs`` of ECS.
         working_dir: of a LocalRun.
         facts: what the agent knows.
+        configured: ``agent_env`` comes from the agent's configuration, not from ``--env``.
     """
 
     host: Texts = field(default_factory=dict, repr=False)
@@ -42,6 +46,7 @@ class Written:
     overrides: Mapping[str, Any] = field(default_factory=dict, repr=False)
     working_dir: Optional[str] = None
     facts: Facts = field(default_factory=Facts)
+    configured: bool = False
 
 
 def modelled(agent: str, version: str, written: Written, secrets: Optional[ClusterSecrets] = None) -> FlowEnvironment:
@@ -61,8 +66,8 @@ def modelled(agent: str, version: str, written: Written, secrets: Optional[Clust
     made, lost = entries(agent, version, written)
     if agent == "kubernetes":
         env_from = kubernetes.container_of(written.template).get("envFrom") or ()
-        return kubernetes.in_pod(version, made, lost, env_from, secrets)
-    return FlowEnvironment(agent, version, made, lost)
+        return kubernetes.in_pod(version, made, lost, env_from, secrets, notes=notes(agent, written))
+    return FlowEnvironment(agent, version, made, lost, notes(agent, written))
 
 
 def entries(agent: str, version: str, written: Written) -> Tuple[List[Entry], List[Lost]]:
@@ -87,12 +92,15 @@ def _local(version: str, written: Written) -> Tuple[List[Entry], List[Lost]]:
 
 
 def _docker(version: str, written: Written) -> Tuple[List[Entry], List[Lost]]:
-    return merged(_set_by_agent("docker", version, written))
+    """A variable without a value stays in what the agent sends, for Docker to remove it from those of the image."""
+    entries = _set_by_agent("docker", version, written)
+    return merged([replace(entry, detail=ABSENT) if entry.value is None else entry for entry in entries])
 
 
 def _kubernetes(version: str, written: Written) -> Tuple[List[Entry], List[Lost]]:
     """The list ``env`` of the container as the agent of Kubernetes writes it; names may stand in it twice."""
-    set_by_agent, lost = merged(_set_by_agent("kubernetes", version, written))
+    entries = _set_by_agent("kubernetes", version, written)
+    set_by_agent, lost = merged([replace(entry, value=entry.value or "") for entry in entries])
     winners = {entry.name: entry for entry in set_by_agent}
     template = [kubernetes.entry_of(each) for each in kubernetes.container_of(written.template).get("env") or ()]
     lost += [Lost(entry, winners[entry.name]) for entry in template if entry.name in winners]
@@ -105,6 +113,22 @@ def _ecs(version: str, written: Written) -> Tuple[List[Entry], List[Lost]]:
     image = _entries("default", {"PREFECT__CONTEXT__IMAGE": written.facts.image})
     in_definition = task_entries(definition, [])
     return merged(in_definition + image + task_entries([], overrides) + _set_by_agent("ecs", version, written))
+
+
+def notes(agent: str, written: Written) -> List[str]:
+    """What is written for an agent and does not reach its flow runs: only a LocalAgent passes its own environment on.
+
+    Args:
+        agent: one of ``agent_rules.AGENTS``.
+        written: what stands where; of ``host`` only the secrets matter.
+    """
+    secrets = f"{PREFIX}CONTEXT__SECRETS__"
+    used = {*written.agent_env, *written.run_env, *(AGENT_OWN if agent == "ecs" else ())}
+    names = [name for name in written.host if name.upper().startswith(secrets) and name not in used]
+    if agent == "local" or not names:
+        return []
+    hint = f"the {agent} agent does not pass it on to flow runs; use --env, run_config.env or the template"
+    return [f"{', '.join(sorted(names))} of the agent's own environment: {hint}"]
 
 
 def task_entries(definition: Any, overrides: Any) -> List[Entry]:
@@ -124,15 +148,18 @@ def _set_by_agent(agent: str, version: str, written: Written) -> List[Entry]:
 
 def _above(agent: str, version: str, written: Written) -> List[Entry]:
     """From ``--env`` on; a flow run may switch its logs off, by any variable that the agent knows by then."""
-    user = _entries("agent", written.agent_env) + _entries("run_config", written.run_env)
+    agent_env = _entries("agent", written.agent_env, CONFIGURED if written.configured else "")
+    user = agent_env + _entries("run_config", written.run_env)
     known = {entry.name for entry in user} | (set(written.host) if agent == "local" else set())
     logs = agent_rules.log_default(version, written.facts)
     default = _entries("default", {name: text for name, text in logs.items() if name not in known})
     return user + default + _entries("forced", agent_rules.forced(agent, version, written.facts))
 
 
-def _entries(origin: str, texts: Texts) -> List[Entry]:
-    return [Entry(name, text, origin) for name, text in texts.items()]
+def _entries(origin: str, values: Mapping[str, Any], detail: str = "") -> List[Entry]:
+    """Entries of one place; what is not text arrives as its ``str``, where it arrives at all."""
+    texts = {name: value if value is None else str(value) for name, value in values.items()}
+    return [Entry(name, text, origin, None, detail) for name, text in texts.items()]
 
 
 def _pairs(origin: str, container: Mapping[str, Any]) -> List[Entry]:

@@ -6,27 +6,50 @@ import errno
 import os
 from contextlib import contextmanager
 from traceback import extract_tb
-from typing import Any, Iterator, Optional
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.errors import FlowSecretsError, UsageError
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.routes.model import Written
 
 _PACKAGE = f"{os.sep}prefect{os.sep}"
 _AGENTS = os.path.join(_PACKAGE, "agent", "")
 
 
 @contextmanager
-def told_as_one_line(agent: str) -> Iterator[None]:
-    """Tell what infrastructure or agent refuse in one line, without the body of the request, which holds values."""
+def told_as_one_line(agent: str, likely: str = "") -> Iterator[None]:
+    """Raise what infrastructure or agent refuse as one line, without the body of the request, which holds values.
+
+    Args:
+        agent: one of ``agent_rules.AGENTS``.
+        likely: the reason where the error itself does not tell one.
+    """
     try:
         yield
     except FlowSecretsError:
         raise
     except Exception as error:  # noqa: BLE001 - of many kinds
-        reason = told(error)
+        reason = likely or told(error)
     else:
         return
     raise UsageError(f"the {agent} agent cannot deploy the flow run: {reason}") from None
+
+
+def not_text(written: Written) -> str:
+    """Return which variables of ``--env`` and of the run config are not text; an empty string if all are.
+
+    Args:
+        written: what stands where.
+    """
+    wrong = {**written.agent_env, **written.run_env}.items()
+    named = [
+        f"env {name}: the value is a {'table' if isinstance(value, Mapping) else type(value).__name__}"
+        for name, value in wrong
+        if not isinstance(value, (str, type(None)))
+    ]
+    return f"{'; '.join(named)}, and a variable is text: put it in quotes" if named else ""
 
 
 def require_sendable(run_config: Any) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Union
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.routes import agent_rules, kubernetes, manifests, model, refusals, shapes
-from pytest_flowsecrets.routes.agent_rules import Facts
+from pytest_flowsecrets.routes import agent_rules, configuration, kubernetes, manifests, model, refusals, shapes
 from pytest_flowsecrets.routes.cluster import ClusterSecrets
 from pytest_flowsecrets.routes.model import Written
 from pytest_flowsecrets.versions import release_of
@@ -31,6 +29,7 @@ def flow_environment(  # noqa: PLR0913 - what is written where
     cluster_secrets: Optional[ClusterSecrets] = None,
     host_env: Optional[Mapping[str, str]] = None,
     prefect_version: Optional[str] = None,
+    host_files: Optional[Mapping[str, str]] = None,
 ) -> FlowEnvironment:
     """The environment that a flow run would get, each variable with its origin.
 
@@ -44,8 +43,11 @@ def flow_environment(  # noqa: PLR0913 - what is written where
         job_template: of a Kubernetes job, as a mapping or the path of a YAML file.
         task_definition: of an ECS task, likewise.
         cluster_secrets: what ``secretKeyRef`` and ``envFrom`` refer to; without, those are ``unresolved``.
-        host_env: the environment of the agent itself; default: that of this process.
+        host_env: the environment of the agent itself, whose ``PREFECT__`` variables configure it; default: that of
+            this process.
         prefect_version: the release; default: the installed one, else 1.4.1.
+        host_files: paths of the agent's own ``config.toml`` (``user``) and ``backend.toml`` (``backend``); default:
+            those that Prefect reads here.
 
     Raises:
         UsageError: an argument is wrong; names, never values.
@@ -57,7 +59,9 @@ def flow_environment(  # noqa: PLR0913 - what is written where
         raise UsageError(f"prefect_version is text such as '1.4.1', not a {type(prefect_version).__name__}")
     if not isinstance(cluster_secrets, (ClusterSecrets, type(None))):
         raise UsageError(f"cluster_secrets is a ClusterSecrets, not a {type(cluster_secrets).__name__}")
+    from pytest_flowsecrets.isolation.files import this_machine
     from pytest_flowsecrets.resolution.dialects import dialect_for
+    from pytest_flowsecrets.resolution.resolve import resolve
     from pytest_flowsecrets.versions import installed_version
 
     template = _template(agent, job_template, task_definition) or {}
@@ -65,34 +69,15 @@ def flow_environment(  # noqa: PLR0913 - what is written where
     installed = installed_version()
     if installed is None or prefect_version not in (None, installed):
         version = dialect_for(prefect_version or installed or "1.4.1").version
-        host = dict(os.environ) if host_env is None else written.host
-        written = replace(written, host=host, run_env=_run_env(run_config), facts=_assumed(agent, version))
+        host, layers = configuration.of_host(host_env, host_files)
+        written = replace(written, host=host, run_env=_run_env(run_config))
+        written = configuration.configured(agent, written, resolve(layers, host, version, machine=this_machine()))
         return model.modelled(agent, version, written, cluster_secrets)
     with ExitStack() as stack:
-        _isolate(stack)
+        configuration.isolate(stack, host_env, host_files)
         if host_env is None:
             written = replace(written, host=dict(os.environ))
         return _real(agent, installed, written, run_config, cluster_secrets)
-
-
-def _assumed(agent: str, version: str) -> Facts:
-    """What an agent would know that was started here without any option."""
-    labels = (socket.gethostname(),) if agent == "local" else ()
-    return Facts(agent_labels=labels, image=f"prefecthq/prefect:{version}", folder=os.getcwd())
-
-
-def _isolate(stack: ExitStack) -> None:
-    from pytest_flowsecrets.isolation.loading import CLOUD_ADDRESS
-    from pytest_flowsecrets.isolation.network import NOWHERE
-    from pytest_flowsecrets.isolation.stack import Isolation, depth
-
-    if not depth():
-        isolation = Isolation()
-        stack.callback(isolation.exit)
-        isolation.enter({})
-        # The address that the agent would know; nothing can be sent there.
-        known = {name: CLOUD_ADDRESS for name, text in os.environ.items() if text == NOWHERE}
-        stack.enter_context(isolation.covered(known))
 
 
 def _real(

@@ -6,6 +6,7 @@ import ast
 import logging
 import os
 import socket
+from contextlib import nullcontext
 from importlib import import_module, metadata
 
 import pytest
@@ -212,7 +213,7 @@ def test_ecs_takes_text_only():
     """boto3 would show the whole request."""
     from prefect.run_configs import ECSRun
 
-    with pytest.raises(UsageError, match=r"^the ecs agent cannot deploy the flow run: a value is no text$"):
+    with pytest.raises(UsageError, match=r"^the ecs agent cannot deploy the flow run: env A: the value is a int, and"):
         flow_environment("ecs", run_config=ECSRun(env={"A": 424242}))
 
 
@@ -264,6 +265,64 @@ def test_kubernetes_refuses_numbers_in_a_run_config_of_its_own():
     with pytest.raises(UsageError, match=r"env A: the value is a int") as caught:
         flow_environment("kubernetes", run_config=KubernetesRun(job_template=job))
     assert "424242" not in str(caught.value)
+
+
+@here.needs_docker
+@pytest.mark.parametrize("value", [5, True, 1.5, None, {"a": 1}, ["x"]])
+def test_docker_makes_text_of_what_is_not(value):
+    """The origin is the run config; None removes the variable from those of the image."""
+    from prefect.run_configs import DockerRun
+
+    env = flow_environment("docker", run_config=DockerRun(env={SECRET: value}))
+    assert env.origin(SECRET) == "run_config"
+    assert SECRET not in env.forced + env.unresolved
+    if value is not None:
+        assert env[SECRET] == str(value)
+    else:
+        assert f"{SECRET}: not set, run_config.env: None, with which Docker removes the variable" in env.explain()
+        with pytest.raises(KeyError, match="None, with which Docker removes the variable"):
+            env[SECRET]
+
+
+@here.needs_kubernetes
+@pytest.mark.parametrize("value", [5, True, {"a": 1}])
+def test_kubernetes_names_what_is_not_text(value):
+    """Whatever the installed client of Kubernetes says; None is an empty text."""
+    from prefect.run_configs import KubernetesRun
+
+    with pytest.raises(UsageError, match=f"^the kubernetes agent cannot deploy the flow run: .*env {SECRET}"):
+        flow_environment("kubernetes", run_config=KubernetesRun(env={SECRET: value}))
+    env = flow_environment("kubernetes", run_config=KubernetesRun(env={SECRET: None}))
+    assert (env[SECRET], env.origin(SECRET)) == ("", "run_config")
+
+
+@pytest.mark.parametrize("agent", here.agents())
+def test_the_environment_of_the_agent_configures_it(agent):
+    """``PREFECT__`` variables of ``host_env``, by the real agent and by the model; no variable of the test's own."""
+    version = "1.4.1" if VERSION != (1, 4, 1) else "0.15.13"
+    host = {"PREFECT__BACKEND": "server", "PREFECT__CLOUD__API_KEY": "x", SECRET: "y"}
+    with isolated_prefect() as secrets:
+        secrets.setenv("OTHER", "z")
+        for env in (
+            flow_environment(agent, host_env=host),
+            flow_environment(agent, host_env=host, prefect_version=version),
+        ):
+            if env.version >= "0.15":
+                assert env["PREFECT__BACKEND"] == "server"
+            assert (SECRET in env) == (agent == "local")
+            assert bool(env.notes) == (agent != "local")
+            assert "PREFECT__CONTEXT__SECRETS__OTHER" not in env
+        assert secrets["OTHER"] == "z"
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_model_hides_what_an_isolation_hides(inside, monkeypatch):
+    """Outside of a test the developer's own variables and files do not count."""
+    version = "1.4.1" if VERSION != (1, 4, 1) else "0.15.13"
+    with isolated_prefect() if inside else nullcontext():
+        monkeypatch.setenv("PREFECT__BACKEND", "server")
+        env = flow_environment("local", prefect_version=version)
+        assert (env["PREFECT__BACKEND"] == "server") == inside
 
 
 @here.needs_kubernetes
