@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from copy import copy
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.errors import RouteUnavailable, UsageError
 from pytest_flowsecrets.routes import agent_rules, drivers, kubernetes, model, refusals
