@@ -7,6 +7,7 @@ from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple, U
 from pytest_flowsecrets.leaks.forms import to_bytes
 from pytest_flowsecrets.leaks.index import Index
 from pytest_flowsecrets.leaks.payloads import begins, payload
+from pytest_flowsecrets.leaks.structure import Part, parts_of
 
 _PIECE = 1 << 19  # characters read at once
 _SHORT = 1 << 13  # characters
@@ -47,14 +48,22 @@ class Finder:
         return f"<Finder of {len(self._names)} values>"
 
     def update(self, values: Mapping[str, Tuple[str, ...]]) -> None:
-        """Look for more values, or by more names."""
+        """Look for more values and for the secrets inside structured ones, or by more names."""
         for value, names in values.items():
-            if value in self._numbers:
-                self._names[self._numbers[value]] = names
-            else:
-                self._numbers[value] = len(self._names)
-                self._names.append(names)
-                self._index.add(value)
+            number = self._numbers.get(value)
+            if number is not None:
+                self._names[number] = tuple(dict.fromkeys([*names, *self._names[number]]))
+            for part in parts_of(value):
+                self._add(part, names)
+
+    def _add(self, part: Part, names: Tuple[str, ...]) -> None:
+        number = self._numbers.get(part.text)
+        if number is None:
+            self._numbers[part.text] = len(self._names)
+            self._names.append(names)
+            self._index.add(part)
+        else:
+            self._names[number] = tuple(dict.fromkeys([*self._names[number], *names]))
 
     def find(self, text: str) -> List[Match]:
         """Every known secret in a text, in order; of two at one place the longer one comes first."""

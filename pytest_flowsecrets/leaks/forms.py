@@ -20,10 +20,6 @@ _MARKS = 2  # of punctuation and blanks that stand together in usual texts
 _HEX_CUT, _SHORTEST_CUT, _SHORTEST_HALF, _WORDS_CUT = 12, 7, 4, 12
 _WORDS = re.compile(r"[\W_]*(?:[A-Z]?[a-z]*[\W_]+)*[A-Z]?[a-z]*")
 _LONG = 20_000  # characters; of a longer value only the usual forms are made
-_HEAD = re.compile(
-    r"[A-Za-z][A-Za-z0-9+.-]*://|github_pat_|sk_(?:live|test)_|Bearer |Basic |-----BEGIN [A-Z0-9 ]+-----\s*"
-)
-_TAIL = re.compile(r"\s*-----END [A-Z0-9 ]+-----\s*\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")  # the same in every form that escapes
 
 
@@ -44,6 +40,7 @@ class Form(NamedTuple):
         before: so many digits before it say something of the value too.
         after: so many digits after it do.
         nested: whether it was escaped twice.
+        whole: whether only the whole form, between head and tail, is a leak.
     """
 
     text: bytes
@@ -59,6 +56,7 @@ class Form(NamedTuple):
     before: int = 0
     after: int = 0
     nested: bool = False
+    whole: bool = False
 
 
 class _Cuts(NamedTuple):
@@ -77,37 +75,41 @@ def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def forms_of(value: str) -> List[Form]:
-    """Every form of a value, each text once."""
-    cuts = _cuts(value)
+def forms_of(value: str, *, head: int = 0, tail: int = 0, whole: bool = False) -> List[Form]:
+    """Every form of a value, each text once.
+
+    Args:
+        value: any text.
+        head: number of characters at its beginning that are public.
+        tail: number of characters at its end that are public.
+        whole: whether only the whole value, between head and tail, is a leak.
+    """
+    cuts = _cuts(value, head, tail, whole=whole)
     found: Dict[bytes, Form] = {}
     once = _escaped(value)
     for pieces, kind in once.items():
         form = _of_pieces([to_bytes(piece) for piece in pieces], kind, cuts)
         found.setdefault(form.text, form)
-    for pieces, kind in _escaped_twice(once, value).items():
+    for pieces, kind in () if whole else _escaped_twice(once, value).items():  # the leaves are known by themselves
         form = _of_pieces([to_bytes(piece) for piece in pieces], kind, cuts)
         found.setdefault(form.text, form._replace(nested=True))
     encoded = _before_encoding(value)
     for form in [*_base64_forms(encoded, cuts), *_hex_forms(encoded, cuts)]:
         found.setdefault(form.text, form)
-    return list(found.values())
+    return [form._replace(whole=whole) for form in found.values()]
 
 
-def _cuts(value: str) -> _Cuts:
-    """Where a value begins and ends to say something, and how much of it is a leak.
-
-    The rest of a URL is made of words that stand elsewhere too (hosts, paths): its cuts count beside an ellipsis only.
-    """
-    found = _HEAD.match(value), _TAIL.search(value)
-    head, tail = (len(match.group()) if match else 0 for match in found)
-    if len(value) - head - tail < CUT:
+def _cuts(value: str, head: int, tail: int, *, whole: bool) -> _Cuts:
+    """Where a value begins and ends to say something, and how much of it is a leak."""
+    if len(value) - head - tail < (1 if whole else CUT):
         head = tail = 0
     rest = len(value) - head - tail
     half = min(CUT, max(_SHORTEST_HALF, (rest + 1) // 2))
     size = min(rest, max(_SHORTEST_CUT, half))
     least = 0, 0
-    if size < rest and not value[:head].endswith("://"):
+    if whole:
+        half = size
+    elif size < rest and not value[:head].endswith("://"):
         inner = value[head : len(value) - tail]
         least = (_least(inner[:size], rest), _least(inner[-size:], rest))
     return _Cuts(head, tail, size, min(half, size), *least)

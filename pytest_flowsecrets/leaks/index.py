@@ -15,12 +15,15 @@ import sys
 from array import array
 from itertools import chain
 from operator import length_hint
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from pytest_flowsecrets.leaks.breaks import Breaks, is_broken
 from pytest_flowsecrets.leaks.extend import GAP_BYTES, Span, extend
 from pytest_flowsecrets.leaks.forms import Form, forms_of
 from pytest_flowsecrets.leaks.views import LETTERS, is_plain, views
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.leaks.structure import Part
 
 Place = Tuple[Form, int]  # a place in a form
 Places = Dict[bytes, List[Place]]
@@ -67,9 +70,9 @@ class Index:
 
     # -- adding -------------------------------------------------------------------------------------------------------
 
-    def add(self, value: str) -> None:
-        """Look for one more value."""
-        for form in forms_of(value):
+    def add(self, part: Part) -> None:
+        """Look for one more text."""
+        for form in forms_of(part.text, head=part.head, tail=part.tail, whole=part.whole):
             if form.text not in self._owner:
                 self._owner[form.text] = self.count
                 self.longest = max(self.longest, len(form.text))
@@ -92,6 +95,8 @@ class Index:
                 self._add_anchors(form.text[start:stop])
             if not form.nested:
                 self._breaks.add(form, start, stop)
+        if form.whole:
+            return
         self._halves.update(range(form.half_first, form.first), range(form.half_last, form.last))
         for size in range(form.half_first, form.first):
             self._before_ellipsis.setdefault(form.text[begin : begin + size], []).append((form, begin + size))
@@ -159,6 +164,8 @@ class Index:
         end = len(form.text) - form.tail
         whole = span.first <= form.head and span.last >= end
         if not whole:
+            if form.whole:
+                return None
             is_first = span.first <= form.head and span.last >= form.head + form.first
             is_last = span.last >= end and span.first <= end - form.last
             trailing = is_first and data.startswith(_ELLIPSES, span.end)

@@ -23,7 +23,6 @@ COMMON = re.compile(
     r"unknown|username|127\.0\.0\.1|0\.0\.0\.0",
     re.IGNORECASE,
 )
-_LOGIN = re.compile(r"://(?:([^/?#\s:@]*)|[^/?#\s:@]*:([^/?#\s]+))@")  # of a URL: a token, or what follows the user
 TOKENS = frozenset({"api_key", "auth_token", "_tenant_token"})
 
 
@@ -94,7 +93,7 @@ class Known:
             self.told = False
 
     def register(self, name: str, value: Any, *, told: bool = False) -> None:
-        """Make a secret known, with the texts inside a structured one.
+        """Make a secret known. What is looked for because of it, ``structure.parts_of`` decides.
 
         Args:
             name: what a mask shows.
@@ -132,54 +131,17 @@ class Known:
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """A value as text, and each text inside it: leaves (of JSON text too), long lines, what a URL logs in with."""
+    """Return a value as text; of a mapping or sequence, the texts in it that are sensitive."""
     if isinstance(value, str):
         yield value
-        yield from _lines(value)
-        yield from _logins(value)
-        yield from _json_leaves(value)
     elif isinstance(value, (bytes, bytearray)):
         yield bytes(value).decode("utf-8", "surrogateescape")
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _texts_inside(part)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for part in value:
-            yield from _texts_inside(part)
+    elif isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        from pytest_flowsecrets.leaks.structure import texts_in_data
+
+        yield from texts_in_data(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         yield str(value)
-
-
-def _texts_inside(part: Any) -> Iterator[str]:
-    if not isinstance(part, (int, float)):
-        yield from texts_of(part)
-
-
-def _lines(text: str) -> Iterator[str]:
-    """The lines of a key in PEM form, say, which may be printed one by one."""
-    lines = text.split("\n") if "\n" in text else ()
-    return (line for line in map(str.strip, lines) if len(line) >= 2 * SHORTEST and not line.startswith("-----"))
-
-
-def _logins(text: str) -> Iterator[str]:
-    """Passwords and tokens in URLs, which stay secret where the rest of the URL is another one."""
-    for token, password in _LOGIN.findall(text) if "://" in text else ():
-        if password or len(token) >= 2 * SHORTEST:
-            from urllib.parse import unquote
-
-            yield from dict.fromkeys([password or token, unquote(password or token)])
-
-
-def _json_leaves(text: str) -> Iterator[str]:
-    if text.lstrip()[:1] not in ("{", "[", '"'):
-        return
-    import json
-
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
-        return
-    yield from _texts_inside(parsed)
 
 
 def is_common(text: str) -> bool:

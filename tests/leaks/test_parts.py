@@ -50,17 +50,12 @@ def test_nothing_is_remembered_until_somebody_listens():
         (True, []),
         (None, []),
         ({"a": ["x-leaf", 5], "b": {"c": ("y-leaf",)}}, ["x-leaf", "y-leaf"]),
-        ('{"a": "inside"}', ['{"a": "inside"}', "inside"]),
-        ("{broken", ["{broken"]),
-        ('"text"', ['"text"', "text"]),
-        ("db://me:a%2Fb@c@host/x", ["db://me:a%2Fb@c@host/x", "a%2Fb@c", "a/b@c"]),
-        ("https://ghp_abcdefghi@host", ["https://ghp_abcdefghi@host", "ghp_abcdefghi"]),
-        ("ssh://git@host:22/a:b@c", ["ssh://git@host:22/a:b@c"]),
-        ("-----BEGIN\nabcdefghijklmn\nshort", ["-----BEGIN\nabcdefghijklmn\nshort", "abcdefghijklmn"]),
+        ({"type": "object", "password": "x-leaf"}, ["x-leaf"]),
+        ('{"a": "inside"}', ['{"a": "inside"}']),
     ],
 )
 def test_texts_of_a_value(value, texts):
-    """Leaves, JSON in a text, long lines, and passwords of URLs."""
+    """The value as text; of data the sensitive texts in it. What stands in a text is found when it is looked for."""
     assert list(texts_of(value)) == texts
 
 

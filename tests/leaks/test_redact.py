@@ -149,7 +149,7 @@ def test_ordinary_beginnings_are_no_leak():
     ):
         assert mine.redact(text) is text
     assert mine.redact(f"<{url}>") == "<[secret S0]>"
-    assert mine.redact(url[:20] + "...") == "[secret S0]..."
+    assert mine.redact("..." + url[-6:]) == "...[secret S0]"
 
 
 def test_short_cuts_need_an_ellipsis():

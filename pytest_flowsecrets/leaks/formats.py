@@ -1,0 +1,245 @@
+"""The formats of structured secrets, as a table: how each is recognized, and what stands in it.
+
+A format's function returns the leaves of a text, or nothing if the text does not have this format. The first format
+that returns leaves is taken, so stricter ones come first. Each function is linear in the length of its text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Callable, Iterable, Iterator, List, NamedTuple, Tuple
+
+from pytest_flowsecrets.leaks.encoded import base64_leaves, json_leaves, jwt_leaves, parsed, pem_leaves
+from pytest_flowsecrets.leaks.sensitive import PUBLIC, SENSITIVE, UNCLEAR, Leaf, is_random, names_a_secret, rank
+
+_LINE = 12  # characters; a shorter line is in other texts by chance
+
+
+class Format(NamedTuple):
+    """A format of structured secrets.
+
+    Attributes:
+        name: what the documentation calls it.
+        source: the section of the standard or the documentation that defines it.
+        leaves: returns what stands in a text of this format; nothing for any other text.
+        has_frame: whether something public stands around the leaves.
+        strict: whether no text has this format by chance, so that it says something of a text that is not known to be
+            a secret.
+    """
+
+    name: str
+    source: str
+    leaves: Callable[[str], Iterable[Leaf]]
+    has_frame: bool = True
+    strict: bool = True
+
+
+# -- quotes and authorization headers ----------------------------------------------------------------------------------
+
+_AUTHORIZATION = re.compile(
+    r"(?:(?:Proxy-)?Authorization:\s*)?(?:Bearer|Basic|Token|ApiKey|DSN|Digest)\s+(\S+)", re.IGNORECASE
+)
+_QUOTES = "'\"`"
+_SHORTEST_QUOTED = 4
+
+
+def _quoted(text: str) -> Iterator[Leaf]:
+    inner = text.strip()
+    if len(inner) >= _SHORTEST_QUOTED and inner[0] in _QUOTES and inner[-1] == inner[0]:
+        plain = parsed(inner) if inner[0] != "`" else None
+        content = plain if isinstance(plain, str) else inner[1:-1]
+        yield Leaf(content, rank=SENSITIVE)
+
+
+def _authorization(text: str) -> Iterator[Leaf]:
+    header = _AUTHORIZATION.fullmatch(text.strip())
+    if header:
+        yield Leaf(header.group(1), rank=SENSITIVE)
+
+
+# -- URLs --------------------------------------------------------------------------------------------------------------
+
+_URL = re.compile(r"(?:jdbc:)?[A-Za-z][A-Za-z0-9+.-]*://([^/?#\s;]*)([^?#\s;]*)(?:\?([^#\s]*))?(?:#(\S*))?")
+_LATE_USER = re.compile(r"[^/?#@:\s]*:(?!\d{1,5}(?:[/?#]|\Z))\S*@")  # a password with an unquoted slash
+_ORACLE = re.compile(r"jdbc:oracle:\w+:([^/\s]+)/([^@\s]+)@\S+")
+_TARGET = 12  # characters of a path that is specific
+_USER = 12  # characters of a token that stands where a user name does
+
+
+def _url(text: str) -> Iterator[Leaf]:
+    """User information, random segments of the path, sensitive query values; path and query as clients log them."""
+    url = _URL.fullmatch(text.strip())
+    if not url:
+        oracle = _ORACLE.fullmatch(text.strip())
+        if oracle:
+            yield Leaf(oracle.group(2), "password")
+        return
+    authority, path, query, fragment = (part or "" for part in url.groups())
+    late = _LATE_USER.match(text, url.start(1)) if "@" not in authority and "@" in path else None
+    if late:
+        authority, path, query, fragment = late.group(), "", "", ""
+    yield from _user_info(authority.rpartition("@")[0])
+    parts = [*_segments(path), *_query_values(query), *_query_values(fragment)]
+    yield from parts
+    target = f"{path}?{query}" if query else path
+    if any(leaf.rank == SENSITIVE for leaf in parts) or (len(target) >= _TARGET and target.count("/") > 1):
+        is_sensitive = any(leaf.rank == SENSITIVE for leaf in parts)
+        yield Leaf(target, rank=SENSITIVE if is_sensitive else UNCLEAR, whole=True, opaque=True)
+    else:
+        yield Leaf(text, rank=PUBLIC)
+
+
+def _user_info(text: str) -> Iterator[Leaf]:
+    user, colon, password = text.partition(":")
+    if len(user) >= _USER and (not password or is_random(user)):
+        yield from _quoted_for_urls(user)
+    if colon:
+        yield from _quoted_for_urls(password)
+
+
+def _quoted_for_urls(text: str) -> Iterator[Leaf]:
+    from urllib.parse import unquote
+
+    plain = unquote(text)
+    yield Leaf(plain, rank=SENSITIVE, opaque=True)
+    if plain != text:  # as it is quoted here; its cuts are cuts of the plain text
+        yield Leaf(text, rank=SENSITIVE, whole=True, opaque=True)
+
+
+def _segments(path: str) -> Iterator[Leaf]:
+    for segment in path.split("/"):
+        if is_random(segment):
+            yield from _quoted_for_urls(segment)
+
+
+def _query_values(query: str) -> Iterator[Leaf]:
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if names_a_secret(name) or rank(value, name) == SENSITIVE:
+            yield from _quoted_for_urls(value)
+
+
+_EMBEDDED_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s\"'<>]+")
+
+
+def _text_with_urls(text: str) -> Iterator[Leaf]:
+    """URLs in a longer text, such as a command."""
+    for url in _EMBEDDED_URL.findall(text) if " " in text else ():
+        leaves = [leaf for leaf in _url(url) if leaf.rank == SENSITIVE]
+        yield from leaves
+
+
+# -- names and values --------------------------------------------------------------------------------------------------
+
+_VALUE = r"""("(?:[^"\\]|\\.|"")*"|'(?:[^'\\]|\\.|'')*'|\{{[^}}]*\}}|[^{separator}]*)"""
+_PAIRS = [
+    re.compile(rf"(?:\A\??|[{separator}])\s*([A-Za-z_][\w .-]{{0,63}}?)\s*=\s*{_VALUE.format(separator=separator)}")
+    for separator in (";", "&", ",", r"\s")
+]
+_MANY = 3  # pairs that make a connection string even if none of their names is known
+
+
+def _connection_string(text: str) -> Iterator[Leaf]:
+    """``Name=value`` with semicolons (ODBC, ADO.NET, Azure), ampersands (SAS), commas (Redis) or blanks (libpq)."""
+    if "=" not in text or "\n" in text:
+        return
+    for pattern in _PAIRS:
+        pairs = [(name, _bare(value)) for name, value in pattern.findall(text)]
+        if any(names_a_secret(name) for name, _ in pairs) or len(pairs) >= _MANY:
+            for name, value in pairs:
+                if "%" in value and "&" in pattern.pattern and rank(value, name) == SENSITIVE:
+                    yield from _quoted_for_urls(value)
+                else:
+                    yield Leaf(value, name)
+            return
+
+
+def _bare(value: str) -> str:
+    """A value without its quotes."""
+    value = value.strip()
+    ends = value[:1] + value[-1:]
+    return value[1:-1] if len(value) > 1 and ends in ("''", '""', "{}") else value
+
+
+_ASSIGNMENT = re.compile(r"\s*(?:-\s+)?(?:export\s+|set\s+)?[\"']?([\w./@:-]{1,200}?)[\"']?\s*[:=]\s*(.*)")
+_NETRC = re.compile(r"\b(login|password|account)\s+(\S+)")
+_PGPASS = re.compile(r"[^:#\s]*:(?:\d+|\*):[^:]*:[^:]*:(.+)")
+
+
+def _assignments(text: str) -> Iterator[Leaf]:
+    """A file with names and values: ``.env``, INI, YAML, ``.npmrc``, ``.netrc``, ``.pgpass``; or one line of it."""
+    lines = _split(text)
+    leaves = [leaf for line in lines for leaf in _line_leaves(line)]
+    named = sum(bool(leaf.name) for leaf in leaves)
+    if (len(lines) > 1 and 2 * named >= len(leaves)) or any(names_a_secret(leaf.name) for leaf in leaves):
+        yield from leaves
+
+
+def _lines(text: str) -> Iterator[Leaf]:
+    """Lines that are long enough to be known by themselves."""
+    lines = _split(text)
+    for line in lines if len(lines) > 1 else ():
+        if len(line) >= _LINE and not line.startswith("-----"):
+            yield Leaf(line)
+
+
+def _split(text: str) -> List[str]:
+    """Lines at real line breaks, or at escaped ones if there are no others."""
+    text = text.strip()
+    return [line.strip() for line in text.split("\n" if "\n" in text else "\\n")]
+
+
+def _line_leaves(line: str) -> Iterator[Leaf]:
+    if not line or line[0] in "#;[" or line.startswith("-----"):
+        return
+    pgpass, assignment = _PGPASS.fullmatch(line), _ASSIGNMENT.fullmatch(line)
+    if pgpass:
+        yield Leaf(pgpass.group(1), "password")
+    elif _NETRC.search(line):
+        for name, value in _NETRC.findall(line):
+            yield Leaf(value, name)
+    elif assignment and not assignment.group(2).startswith("//"):
+        yield Leaf(_bare(assignment.group(2)), assignment.group(1))
+    elif len(line) >= _LINE:
+        yield Leaf(line)
+
+
+_ACCOUNT = re.compile(r"[A-Za-z][\w.@+-]{0,63}:(\S{8,})")
+
+
+def _account(text: str) -> Iterator[Leaf]:
+    """``user:password``, as in RFC 7617."""
+    pair = _ACCOUNT.fullmatch(text)
+    if pair and not pair.group(1).startswith("//"):
+        yield Leaf(pair.group(1), rank=SENSITIVE, opaque=True)
+
+
+_SEPARATORS = (",", ";")
+_ITEM = 6  # characters
+
+
+def _list(text: str) -> Iterator[Leaf]:
+    """Items with commas or semicolons between them."""
+    for separator in _SEPARATORS:
+        items = [item.strip() for item in text.strip().strip(separator).split(separator)]
+        if len(items) > 1 and all(len(item) >= _ITEM and " " not in item for item in items):
+            for item in items:
+                yield Leaf(item)
+            return
+
+
+FORMATS: Tuple[Format, ...] = (
+    Format("quoted value", "POSIX.1-2017 Shell 2.2, RFC 8259 section 7", _quoted),
+    Format("PEM", "RFC 7468 section 2", pem_leaves),
+    Format("JWT", "RFC 7515 section 3.1, RFC 7516 section 3.1", jwt_leaves),
+    Format("JSON or Python literal", "RFC 8259; Python reference, ast.literal_eval", json_leaves),
+    Format("authorization header", "RFC 9110 section 11.4", _authorization),
+    Format("URL", "RFC 3986 section 3; JDBC 4.3 section 9.4", _url),
+    Format("connection string", "MS-ODBCSTR section 2.1; libpq 34.1.1; Azure SAS", _connection_string),
+    Format("names and values", "INI, .env, YAML, .npmrc, .netrc, .pgpass", _assignments),
+    Format("lines", "POSIX.1-2017 3.206", _lines, has_frame=False, strict=False),
+    Format("text with URLs", "RFC 3986 appendix C", _text_with_urls),
+    Format("base64", "RFC 4648 sections 4 and 5", base64_leaves, strict=False),
+    Format("user and password", "RFC 7617 section 2", _account, strict=False),
+    Format("list", "commas or semicolons between items", _list, has_frame=False, strict=False),
+)
