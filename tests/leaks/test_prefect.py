@@ -104,3 +104,31 @@ def test_what_the_api_was_sent_so_far(run_tests):
         + "    assert bool(secret_leaks.found) == (value != 'harmless')\n"
     )
     run_tests(asking, "-W", "ignore").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("path", ["/services/T024F7K9P/B024F7K9Q/abcDEFghi123JKLmno456", "/services/team/channel/hook"])
+def test_the_path_of_a_webhook(run_tests, path):
+    """Prefect's own ``slack_notifier`` logs path and query of the URL when the host refuses the connection."""
+    source = f"""
+import inspect
+import pytest
+from prefect import Flow, task
+from prefect.utilities.notifications import slack_notifier
+
+OPTIONS = {{"backend_info": False}} if "backend_info" in str(inspect.signature(slack_notifier)) else {{}}
+
+@pytest.mark.secrets(SLACK_WEBHOOK_URL="http://127.0.0.1:9{path}?wait=true")
+def test_it(local_secrets):
+    @task(state_handlers=[slack_notifier(**OPTIONS)])
+    def work():
+        return 1
+    with Flow("notifies") as flow:
+        work()
+    assert flow.run().is_failed()
+"""
+    result = run_tests(source, "--flowsecrets-leaks=fail", "-rA")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*secret SLACK_WEBHOOK_URL, raw, in captured log*"])
+    output = result.stdout.str()
+    assert "Max retries exceeded with url: [secret SLACK_WEBHOOK_URL]" in output
+    assert path not in output
