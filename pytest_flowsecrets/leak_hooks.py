@@ -67,6 +67,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("flowsecrets_known", told, type="args", default=[])
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks by which users add encoders and formats."""
+    from pytest_flowsecrets import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
     """Wrap the standard streams before pytest begins to capture them."""
@@ -81,8 +88,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "allow_leaks(*names, where=()): these secrets may leak in this test, at these places or anywhere"
     )
-    run_of(config).in_worker = hasattr(config, "workerinput")
-    run_of(config).learn_environment()
+    run = run_of(config)
+    run.in_worker = hasattr(config, "workerinput")
+    run.learn_environment()
+    _extend(run, config)
+
+
+def _extend(run: Run, config: pytest.Config) -> None:
+    """Learn the encoders and formats of users."""
+    encoders = config.hook.pytest_flowsecrets_encoders(config=config)
+    formats = config.hook.pytest_flowsecrets_formats(config=config)
+    try:
+        if encoders or formats:
+            run.extend(encoders, formats)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 @pytest.hookimpl(trylast=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, NamedTuple, Op
 
 from pytest_flowsecrets.leaks.breaks import Breaks, is_broken
 from pytest_flowsecrets.leaks.extend import GAP_BYTES, Span, extend
+from pytest_flowsecrets.leaks.extensions import forms_by_encoders
 from pytest_flowsecrets.leaks.forms import Form, forms_of
 from pytest_flowsecrets.leaks.views import LETTERS, is_plain, views
 
@@ -72,7 +73,8 @@ class Index:
 
     def add(self, part: Part) -> None:
         """Look for one more text."""
-        for form in forms_of(part.text, head=part.head, tail=part.tail, whole=part.whole):
+        forms = forms_of(part.text, head=part.head, tail=part.tail, whole=part.whole)
+        for form in chain(forms, forms_by_encoders(part.text)):
             if form.text not in self._owner:
                 self._owner[form.text] = self.count
                 self.longest = max(self.longest, len(form.text))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_flowsecrets.leaks.formats import Format
+
 # Asked whether a text holds something; gives the places where one does, with `where` and `request.fields`.
 Search = Callable[[Callable[[str], bool]], List[Any]]
 
@@ -40,6 +42,8 @@ class Known:
         self.folders: List[Path] = []
         self.leavers: List[Callable[[Path], object]] = []
         self.told = False  # whether short values are looked for too
+        self.encoders: Dict[str, Callable[[str], Any]] = {}  # of users, by the names of their forms
+        self.formats: List[Format] = []  # of users
 
     def __len__(self) -> int:
         return len(self._names)
@@ -90,6 +94,8 @@ class Known:
             self._begun = self.version + 1
             self._changes.clear()
             self._names.clear()
+            self.encoders.clear()
+            self.formats.clear()
             self.told = False
 
     def register(self, name: str, value: Any, *, told: bool = False) -> None:

@@ -81,6 +81,13 @@ class Run:
             self._undo.pop()()
         self._redactor, self._version, self.watching = None, -1, False
 
+    def extend(self, encoders: Sequence[Any], formats: Sequence[Any]) -> None:
+        """Use what the hooks for encoders and formats returned, also for the secrets that are known already."""
+        from pytest_flowsecrets.leaks.extensions import register
+
+        if self.watching and register(encoders, formats):
+            self._redactor, self._version = None, -1
+
     def learn_environment(self) -> None:
         """The secrets of Prefect's variables, and those of variables whose names match a pattern."""
         if self.watching:

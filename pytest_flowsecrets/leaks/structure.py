@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tu
 
 from pytest_flowsecrets.leaks.encoded import data_leaves, decoded
 from pytest_flowsecrets.leaks.formats import FORMATS, Format
-from pytest_flowsecrets.leaks.known import is_common
+from pytest_flowsecrets.leaks.known import is_common, known
 from pytest_flowsecrets.leaks.sensitive import SENSITIVE, UNCLEAR, Leaf, rank
 
 _DEEPEST = 5  # formats inside each other
@@ -44,18 +44,23 @@ class Part(NamedTuple):
     whole: bool = False
 
 
-def parts_of(value: str, formats: Sequence[Format] = FORMATS) -> List[Part]:
+def parts_of(value: str) -> List[Part]:
     """Return the value itself and every text in it that is a secret by itself; each text once."""
     parts: Dict[str, Part] = {}
-    for part in _parts(value, formats, 0):
+    for part in _parts(value, _formats(), 0):
         parts.setdefault(part.text, part)
     return list(parts.values())
 
 
 def texts_in_data(data: Any) -> Iterator[str]:
     """The sensitive texts in mappings and sequences that are a secret's value, as the same rule finds them."""
-    for leaf in _sensitive(list(data_leaves(data)), FORMATS, 0):
+    for leaf in _sensitive(list(data_leaves(data)), _formats(), 0):
         yield leaf.text
+
+
+def _formats() -> Sequence[Format]:
+    """Those of users first."""
+    return (*known.formats, *FORMATS) if known.formats else FORMATS
 
 
 def _parts(value: str, formats: Sequence[Format], depth: int) -> Iterator[Part]:
