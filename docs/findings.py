@@ -54,6 +54,12 @@ def both(text: str) -> Tuple[Dict[str, str], ...]:
     return env(f"{VARIABLE}NAME={quoted if text.startswith(chr(34)) else text}"), toml(f"NAME = {quoted}")
 
 
+def compose(value: str) -> Dict[str, str]:
+    """Give a Compose file."""
+    service = "services:\n  agent:\n    image: prefecthq/prefect\n    environment:\n"
+    return {"compose.yaml": f"{service}      {VARIABLE}NAME: {value}\n"}
+
+
 CONTAINER = "containers:\n- env:\n  - name: PREFECT__CONTEXT__SECRETS__NAME\n    "
 EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS001": (toml("NAME = value"),),
@@ -82,20 +88,23 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS028": both("1,2"),
     "FS029": both('{"a": true}'),
     "FS030": both("pa$HOME"),
-    "FS031": both("pa${x}ss"),
+    "FS031": both("pa${a.b}ss"),
     "FS032": both("~/x"),
     "FS033": (env(rf"{VARIABLE}NAME=C:\new"),),
     "FS034": (env(f"{VARIABLE}NAME=café"),),
     "FS035": both("{'a': 1}"),
     "FS036": (toml(r'NAME = "value\n"'),),
+    "FS037": (toml("NAME = 'https://${TOKEN}@host'"),),
     "FS040": (env(f"{VARIABLE}NAME=$V", "V=$W", "W=42"),),
     "FS041": (env(f"{VARIABLE}NAME=$V", "V=x$V"),),
     "FS042": (env(f"{VARIABLE}NAME=value\\"),),
     "FS043": (env(rf"{VARIABLE}NAME=b'\xff'"),),
-    "FS050": ({"job.yaml": f"{CONTAINER}value: true\n"},),
+    "FS050": ({"job.yaml": f"{CONTAINER}value: true\n"}, compose("0042")),
     "FS051": ({"job.yaml": f"{CONTAINER}valueFrom: {{secretKeyRef: {{name: My_Secret, key: token}}}}\n"},),
     "FS052": (env("GITHUB_ACCESS_TOKEN=value"), env("AWS_CREDENTIALS=value")),
     "FS053": ({"run.sh": "prefect agent local start --env PREFECT__CLOUD__USE_LOCAL_SECRETS=true\n"},),
+    "FS054": (compose("'pa$word'"), {"job.yaml": f"{CONTAINER}value: 'pa$$word'\n"}),
+    "FS055": (compose("'pa$$$5'"),),
 }
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Tuple
 
 from pytest_flowsecrets.commands import output
+from pytest_flowsecrets.commands.interpolation import UNKNOWN
 from pytest_flowsecrets.commands.machine import (
     Unreadable,
     dialects_of,
@@ -20,7 +21,7 @@ from pytest_flowsecrets.commands.sources import Item, env_items, shell_items
 from pytest_flowsecrets.resolution.advice import Finding, findings, where
 from pytest_flowsecrets.resolution.dialects import SPANS
 from pytest_flowsecrets.resolution.file_rules import file_findings
-from pytest_flowsecrets.resolution.layers import Layer, Origin
+from pytest_flowsecrets.resolution.layers import Environment, Layer, Origin
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
 from pytest_flowsecrets.resolution.toml import read_layer
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 _IGNORE = re.compile(r"#\s*flowsecrets:\s*ignore(?:\[([A-Z0-9, ]*)\])?")
 _BARE = "PREFECT__CONTEXT__SECRETS__"
 _LAST = dict(SPANS)
-_UNKNOWN = (
-    "unknown"  # in the place of a value that the file does not tell: a plain token, about which no rule complains
-)
 # Default secrets by their bare names, and who reads a variable of that name all the same.
 _READERS = {
     "GITHUB_ACCESS_TOKEN": "GitHub storage (0.12.1+)",
@@ -136,7 +134,7 @@ class Checker:
         found = file_findings(source, path)
         kind = "backend" if os.path.basename(path).startswith("backend") else "user"
         layer = read_layer(source, kind, path)
-        return found + (self._resolved([layer], {}) if layer.failure is None else [])
+        return found + (self._resolved([layer], Environment(complete=False)) if layer.failure is None else [])
 
     def items(self, path: str, items: List[Item]) -> List[Finding]:
         """Check variables.
@@ -147,7 +145,9 @@ class Checker:
         """
         found: List[Finding] = []
         for round_of_items in _rounds(items):
-            environ = {item.name: _UNKNOWN if item.value is None else item.value for item in round_of_items}
+            values = {item.name: UNKNOWN if item.value is None else item.value for item in round_of_items}
+            environ = Environment(values, complete=False)
+            environ.escaped.update(item.name for item in round_of_items if item.escaped)
             places = {item.name: _origin(item, path) for item in round_of_items}
             found += [replace(finding, origin=places[finding.origin.place]) for finding in self._resolved([], environ)]
         return found + [finding for item in items for finding in _written(item, path)]
@@ -201,8 +201,8 @@ def _written(item: Item, path: str) -> Iterator[Finding]:
     """Findings about how a variable is written, whatever its value."""
     origin = _origin(item, path)
     if item.problem is not None:
-        rule, message, advice = item.problem
-        yield Finding(rule, "error", item.name, origin, message, advice=advice)
+        rule, message, advice, severity = item.problem
+        yield Finding(rule, severity, item.name, origin, message, advice=advice)
     elif item.name in _READERS and not item.stored:
         reader = _READERS[item.name]
         seen = f"only {reader} looks there when the secret is missing" if reader else "nothing in Prefect looks there"

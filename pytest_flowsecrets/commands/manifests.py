@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 
+from pytest_flowsecrets.commands import interpolation
+from pytest_flowsecrets.commands.interpolation import Filled
 from pytest_flowsecrets.commands.machine import Unreadable
-from pytest_flowsecrets.commands.sources import ASSIGNMENT, Item
+from pytest_flowsecrets.commands.sources import ASSIGNMENT, Item, Problem
+from pytest_flowsecrets.commands.yaml_types import TAG, changed_by_compose, no_text_to_kubernetes
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.resolution.names import PREFIX
 from pytest_flowsecrets.routes.cluster import KEY, OBJECT_NAME
 
 _LONGEST = 253
@@ -24,15 +29,6 @@ _DEEPEST = 150  # what PyYAML's recursion surely bears
 _MANY = 2_000
 _LISTS = ("env", "environment", "secrets")  # of Kubernetes and run configs; of ECS and Docker Compose; of ECS
 _TABLES = ("env", "environment")
-_TAG = "tag:yaml.org,2002:"
-# What is no text to Kubernetes, whose YAML differs a little from PyYAML's: 1e5 is a number, 1:30 and dates are texts.
-_NO_TEXT = {
-    "bool": re.compile(r"(?:y|yes|n|no|true|false|on|off)", re.IGNORECASE),
-    "int": re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)"),
-    "float": re.compile(
-        r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", re.IGNORECASE
-    ),
-}
 
 
 def yaml_items(text: str, path: str) -> Iterator[Item]:
@@ -58,8 +54,16 @@ def yaml_items(text: str, path: str) -> Iterator[Item]:
         raise Unreadable(path, reason, *place) from None
     seen: Set[int] = set()
     template = _BRACES.search(text) is not None
+    compose = "compose" in os.path.basename(path) or any(map(_is_compose, documents))
     for document in documents:
-        yield from _walk(document, seen, path, template=template)
+        yield from _walk(document, seen, path, template=template, compose=compose)
+
+
+def _is_compose(document: Any) -> bool:
+    services = _child(document, "services")
+    return services is not None and any(
+        _child(service, "image") or _child(service, "build") for _, service in _named(services)
+    )
 
 
 def _yaml() -> Any:
@@ -86,7 +90,7 @@ def _refuse_deep(tokens: Iterable[Any], path: str) -> None:
             raise Unreadable(path, "nested too deeply", *_place(token))
 
 
-def _walk(top: Any, seen: Set[int], path: str, *, template: bool) -> Iterator[Item]:
+def _walk(top: Any, seen: Set[int], path: str, *, template: bool, compose: bool) -> Iterator[Item]:
     """Walk over all nodes once; aliases make a document a graph, and a loop possible."""
     waiting = [top]
     while waiting:
@@ -100,27 +104,51 @@ def _walk(top: Any, seen: Set[int], path: str, *, template: bool) -> Iterator[It
         kind = _child(node, "kind")
         for key, value in node.value:
             if key.id == "scalar":
-                yield from _entry(key, value, kind.value if kind is not None else "")
+                yield from _entry(key, value, kind.value if kind is not None else "", compose=compose)
             elif key.id == "mapping" and key.flow_style and template:  # {{ braces }} are YAML too
                 raise Unreadable(path, _TEMPLATE, *_place(key))
         waiting += [value for _, value in reversed(node.value)]
 
 
-def _entry(key: Any, value: Any, kind: Any) -> Iterator[Item]:
+def _entry(key: Any, value: Any, kind: Any, *, compose: bool) -> Iterator[Item]:
+    compose = compose and key.value == "environment"
     if key.value in _LISTS and value.id == "sequence":
-        for entry in value.value:
-            for item in _container_variable(entry):
-                yield item._replace(lines=_lines(entry, entry))
+        items = (item._replace(lines=_lines(each, each)) for each in value.value for item in _container_variable(each))
+        fill = interpolation.compose if compose else interpolation.kubernetes
+        yield from _filled(items, fill) if compose or key.value == "env" else items
     elif key.value == "envFrom" and value.id == "sequence":
         for entry in value.value:
             yield from _bad_reference("", entry, _WHOLE_REFERENCES)
     elif key.value in _TABLES and value.id == "mapping":
-        for name, inner in _named(value):
-            yield _variable(name, inner, forced=True)._replace(lines=_lines(name, inner))
+        items = (_table_entry(name, inner, compose=compose) for name, inner in _named(value))
+        yield from _filled(items, interpolation.compose) if compose else items
     elif kind in ("Secret", "ConfigMap") and key.value in ("data", "stringData") and value.id == "mapping":
         for name, inner in _named(value):
             item = _datum(name, inner, encoded=(kind, key.value) == ("Secret", "data"))
             yield item._replace(lines=_lines(name, inner))
+
+
+def _filled(items: Iterable[Item], fill: Callable[[str, Mapping[str, Optional[str]]], Filled]) -> Iterator[Item]:
+    """Interpolate the values of a container's variables, in their order."""
+    known: Dict[str, Optional[str]] = {}
+    for item in items:
+        filled = fill(item.value, known) if item.value is not None else Filled(None)
+        if item.problem is None or item.value is not None:
+            known[item.name] = filled.value
+        yield item._replace(value=filled.value, escaped="$$" in (item.value or ""))
+        if filled.problem is not None and (item.name.startswith(PREFIX) or filled.problem.severity == "error"):
+            yield item._replace(value=None, problem=filled.problem)
+
+
+def _table_entry(name: Any, value: Any, *, compose: bool) -> Item:
+    item = _variable(name, value, forced=True)._replace(lines=_lines(name, value))
+    if not compose:
+        return item
+    if value.tag == f"{TAG}null":
+        return item._replace(value=None)  # taken from the shell
+    kind = changed_by_compose(value) if item.name.startswith(PREFIX) else None
+    message = f"the value is a YAML {kind}, which Docker Compose writes in another way or refuses"
+    return _with_problem(item, value, message) if kind else item
 
 
 def _datum(name: Any, value: Any, *, encoded: bool) -> Item:
@@ -150,24 +178,13 @@ def _container_variable(entry: Any) -> Iterator[Item]:
 
 
 def _refused_as_no_text(item: Item, value: Any) -> Item:
-    kind = _no_text(value)
-    if kind is None:
-        return item
+    kind = no_text_to_kubernetes(value)
+    return _with_problem(item, value, f"the value is a YAML {kind}, which Kubernetes refuses") if kind else item
+
+
+def _with_problem(item: Item, value: Any, message: str) -> Item:
     line, column = _place(value)
-    problem = "FS050", f"the value is a YAML {kind}, which Kubernetes refuses", "put it in quotes"
-    return item._replace(problem=problem, line=line, column=column)
-
-
-def _no_text(value: Any) -> Optional[str]:
-    """What a value is to Kubernetes that is no text; tags of a tool's own are its own business."""
-    if value.id != "scalar":
-        return "list" if value.id == "sequence" else "mapping"
-    tag = value.tag.partition(_TAG)[2]
-    if value.style:  # quoted, or a block: a text unless it says !!int
-        return tag if tag in _NO_TEXT else None
-    says_text = tag == "str" and value.end_mark.index - value.start_mark.index > len(value.value)  # !!str 5
-    kinds = _NO_TEXT.items() if tag and not says_text else ()
-    return next((kind for kind, pattern in kinds if pattern.fullmatch(value.value)), None)
+    return item._replace(problem=Problem("FS050", message, "put it in quotes"), line=line, column=column)
 
 
 def _bad_reference(name: str, source: Any, references: Tuple[str, ...]) -> Iterator[Item]:
@@ -179,7 +196,7 @@ def _bad_reference(name: str, source: Any, references: Tuple[str, ...]) -> Itera
                 continue
             if not isinstance(node.value, str) or len(node.value) > _LONGEST or not pattern.fullmatch(node.value):
                 message = f"the {field} of this {kind} is not one that Kubernetes allows"
-                yield Item(name, None, *_place(node), problem=("FS051", message, f"use {allowed}"))
+                yield Item(name, None, *_place(node), problem=Problem("FS051", message, f"use {allowed}"))
 
 
 def _named(node: Any) -> List[Tuple[Any, Any]]:
@@ -192,9 +209,9 @@ def _child(node: Any, name: str) -> Any:
 
 
 def _variable(name: Any, value: Any, *, forced: bool) -> Item:
-    known = value.id == "scalar" and value.tag.startswith(_TAG) and not _BRACES.search(value.value)
+    known = value.id == "scalar" and value.tag.startswith(TAG) and not _BRACES.search(value.value)
     text = value.value if known else None
-    text = "" if value.tag == f"{_TAG}null" else text
+    text = "" if value.tag == f"{TAG}null" else text
     return Item(str(name.value), text, *_place(name), forced=forced)
 
 

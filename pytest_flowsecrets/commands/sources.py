@@ -19,6 +19,22 @@ _LONGEST_QUOTE = 200
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}  # in double quotes, as python-dotenv and Docker Compose read them
 
 
+class Problem(NamedTuple):
+    """What is wrong with how a variable is written, whatever its value.
+
+    Attributes:
+        rule: ``FS050``.
+        message: what happens.
+        advice: what to write.
+        severity: ``error`` or ``warning``.
+    """
+
+    rule: str
+    message: str
+    advice: str
+    severity: str = "error"
+
+
 class Item(NamedTuple):
     """A variable as it is written.
 
@@ -27,9 +43,10 @@ class Item(NamedTuple):
         value: its value, or None where the text does not tell.
         line: 1-based.
         column: 1-based.
-        problem: what is wrong with how it is written, as id, message and advice.
+        problem: what is wrong with how it is written.
         forced: an agent or a job template gives it to flow runs.
         stored: a datum of a Secret or a ConfigMap, which containers may take under another name.
+        escaped: a dollar in it was escaped for Docker Compose or Kubernetes.
         lines: first and last line of all that belongs to it, where a comment about it may stand.
     """
 
@@ -37,9 +54,10 @@ class Item(NamedTuple):
     value: Optional[str]
     line: int
     column: int
-    problem: Optional[Tuple[str, str, str]] = None
+    problem: Optional[Problem] = None
     forced: bool = False
     stored: bool = False
+    escaped: bool = False
     lines: Optional[Tuple[int, int]] = None
 
 

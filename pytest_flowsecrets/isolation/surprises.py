@@ -71,11 +71,12 @@ class Surprises:
 
     def _change(self, name: str, given: Given, got: Any) -> Optional[str]:
         from pytest_flowsecrets.resolution.spellings import deliberate, spelling_of
+        from pytest_flowsecrets.resolution.values import is_reference
 
         version, text = self._isolation.version, spelling.as_text(name, given.value)
         in_file = given.in_file or variable_for(name, text, version) is None
         reading = modelled.reading(name, text, version, in_file=in_file)
-        if text is given.value and deliberate(reading, spelling.plain(got)):
+        if text is given.value and (is_reference(text) or deliberate(reading, spelling.plain(got))):
             return None
         kinds = type(given.value).__name__, type(got).__name__
         gives = kinds[1] if kinds[0] != kinds[1] else f"another {kinds[1]}"

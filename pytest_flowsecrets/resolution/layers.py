@@ -7,7 +7,7 @@ resolution print names, types and lengths only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Set, Tuple, Union
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.doubtful_names import Doubt
@@ -49,11 +49,15 @@ class Environment(Dict[str, str]):
 
     Attributes:
         places: file, line and column by name.
+        escaped: names of variables with a dollar that was escaped, so that it is meant as it is.
+        complete: whether a variable that is not among them is not set; False for the variables of one file.
     """
 
-    def __init__(self, *given: Any) -> None:
+    def __init__(self, *given: Any, complete: bool = True) -> None:
         super().__init__(*given)
         self.places: Dict[str, Tuple[str, int, int]] = {}
+        self.escaped: Set[str] = set()
+        self.complete = complete
 
     def __repr__(self) -> str:
         return f"<Environment of {len(self)}>"

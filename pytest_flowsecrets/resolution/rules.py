@@ -7,7 +7,7 @@ one. Messages tell types and lengths, never a value.
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.resolution.advice import Finding, Reading, Rule, versions_of
 from pytest_flowsecrets.resolution.spellings import escaped, spelling_of
@@ -24,7 +24,7 @@ from pytest_flowsecrets.resolution.type_rules import (
     structure,
     zeros,
 )
-from pytest_flowsecrets.resolution.values import DECODED, FILLED, TAKEN
+from pytest_flowsecrets.resolution.values import DECODED, FILLED, NO_KEY, TAKEN, is_reference
 
 _NAME = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})", re.ASCII)
 _REFERENCE = re.compile(r"\$\{[^${}\n][^${}]*\}")
@@ -65,16 +65,22 @@ def value_findings(reading: Reading) -> List[Finding]:
 
 
 def _finding(rule: ValueRule, reading: Reading, message: str) -> Finding:
-    changed = (reading.value != reading.text or rule.group == "variable") and rule.severity != "note"
-    spelling = spelling_of(reading) if changed else None
-    place = "the TOML string's text" if reading.from_file else "the variable's text"
-    advice = f"for the text as it stands, make {place} {spelling.label}" if spelling else rule.advice
-    if changed and not spelling:
-        advice = f"{advice}; no other spelling gives this text in Prefect {reading.around.dialect.version}"
+    advice, spelling = _advice(rule, reading)
     versions = versions_of(reading, lambda other: rule.applies(other) is not None)
-    return Finding(
-        rule.id, rule.severity, reading.name, reading.slot.origin, message, versions, advice, spelling and spelling.text
-    )
+    return Finding(rule.id, rule.severity, reading.name, reading.slot.origin, message, versions, advice, spelling)
+
+
+def _advice(rule: ValueRule, reading: Reading) -> Tuple[str, Optional[str]]:
+    """What to write, and the text itself where one was found."""
+    if _is_meant(reading):
+        return "set the variable, or correct the value of the variable or key that it names", None
+    if rule.severity == "note" or (reading.value == reading.text and rule.group != "variable"):
+        return rule.advice, None
+    spelling = spelling_of(reading)
+    if spelling is None:
+        return f"{rule.advice}; no other spelling gives this text in Prefect {reading.around.dialect.version}", None
+    place = "the TOML string's text" if reading.from_file else "the variable's text"
+    return f"for the text as it stands, make {place} {spelling.label}", spelling.text
 
 
 def crash_typed_twice(reading: Reading) -> Optional[str]:
@@ -125,22 +131,49 @@ def mojibake(reading: Reading) -> Optional[str]:
 
 
 def variable_expanded(reading: Reading) -> Optional[str]:
-    """``$NAME`` of a variable that is set."""
+    """``$NAME`` of a variable that is set, within a text; a text that is nothing else is meant so."""
     names = [found.strip("${}") for found in _NAME.findall(reading.text)]
+    if _is_meant(reading):
+        lost = names and reading.value == reading.text and _is_complete(reading)
+        return "the variable that it names is not set: the name stays" if lost else None
     if any(name in reading.around.environ for name in names):
         return "$name in it is replaced by the value of that variable, which is set"
     plain = any(f"${{{name}}}" not in reading.text for name in names)
     return "$name in it is replaced wherever a variable of that name is set" if plain else None
 
 
+def resolved_reference(reading: Reading) -> Optional[str]:
+    """``${...}`` within a text, which leads to a key, or to a variable that may be set."""
+    if _is_meant(reading) or not reading.took(TAKEN, FILLED):
+        return None
+    lost = any(what.endswith(NO_KEY) for what, _, _ in reading.slot.steps)
+    names = _REFERENCE.findall(reading.text)
+    if lost and (_is_complete(reading) or any(_NAME.fullmatch(name) is None for name in names)):
+        return None
+    return "${name} in it is replaced by the variable or key of that name, and removed where there is neither"
+
+
 def reference(reading: Reading) -> Optional[str]:
-    """``${...}`` is looked up in the configuration, and removed if it is not there."""
-    if reading.took(TAKEN, FILLED):
+    """``${...}`` is looked up in the environment and in the configuration, and removed if it is in neither."""
+    if any(what.endswith(NO_KEY) for what, _, _ in reading.slot.steps):
+        if _is_meant(reading) and not _is_complete(reading):
+            return None
         return "${...} is looked up in the configuration, and removed if there is no such key"
     inside = isinstance(reading.value, (dict, list)) and _REFERENCE.search(reading.text)
     return (
         "${...} inside of a literal stays, but is removed as soon as the text is no Python literal" if inside else None
     )
+
+
+def _is_meant(reading: Reading) -> bool:
+    """Whether a text is nothing but a reference, and its dollar was not escaped for another tool."""
+    escaped_names = getattr(reading.around.environ, "escaped", ())
+    return is_reference(reading.text) and reading.slot.origin.place not in escaped_names
+
+
+def _is_complete(reading: Reading) -> bool:
+    """Whether all variables are known, as those of a process are, and those of a single file are not."""
+    return bool(getattr(reading.around.environ, "complete", True))
 
 
 def home(reading: Reading) -> Optional[str]:
@@ -173,6 +206,7 @@ VALUE_RULES = (
     ValueRule("FS042", "failure", "error", broken_escape, _ESCAPE),
     ValueRule("FS043", "failure", "error", get_fails, _RENAME),
     ValueRule("FS030", "variable", "warning", variable_expanded, _NO_ESCAPE),
+    ValueRule("FS037", "reference", "note", resolved_reference, _NO_ESCAPE),
     ValueRule("FS031", "reference", "error", reference, _NO_ESCAPE),
     ValueRule("FS032", "home", "error", home, _NO_ESCAPE),
     ValueRule("FS033", "escape", "error", backslash, _ESCAPE),

@@ -25,7 +25,9 @@ LONGEST = 2**24  # a text that grows beyond this would fill the memory of the re
 DECODED, TYPED, TYPED_AGAIN = "backslash escapes decoded", "typed", "typed again"
 EXPANDED, EXPANDED_TYPED = "variables and ~ expanded", "variables and ~ expanded, and typed on the way"
 TAKEN, FILLED = "taken from the configuration: ", "filled in from the configuration: "
+NO_KEY = "${...} is no key"
 REFERENCE = re.compile(r"\${(.[^${}]*)}")
+_WHOLE_REFERENCE = re.compile(r"\$(?:[A-Za-z_]\w*|\{(?:[^{}\n]|\$\{[^{}\n]*\})+\})", re.ASCII)
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})", re.ASCII)
 
 
@@ -46,6 +48,15 @@ class Surroundings:
     home: str = "~"
     users: Mapping[str, str] = field(default_factory=dict)
     python: Python = (3, 8)
+
+
+def is_reference(text: str) -> bool:
+    """Tell whether a text is nothing but ``$NAME``, ``${NAME}`` or ``${a.b}``, as Prefect's documentation writes them.
+
+    Args:
+        text: a text as it is written.
+    """
+    return _WHOLE_REFERENCE.fullmatch(text) is not None
 
 
 def decode_escapes(text: str) -> str:
@@ -193,7 +204,7 @@ def _substitute_one(slot: Slot, flat: Dict[Tuple[str, ...], Slot]) -> bool:
         return False
     target = flat.get(tuple(match.group(1).split(".")))
     found = "" if target is None else target.value
-    shown = match.group(0) if target is not None else "${...} is no key"  # else it may be a part of a password
+    shown = match.group(0) if target is not None else NO_KEY  # else it may be a part of a password
     if slot.value == match.group(0):
         slot.become(f"{TAKEN}{shown}", found)
     else:

@@ -145,7 +145,11 @@ def test_other_manifests(run, write):
     assert run("check", *V, write("task.json", json.dumps(ecs))).ids == ["FS021"]
     compose = f"environment:\n  - {S}A=0000\n  - '=x'\nother:\n  environment:\n    {S}B: true\n"
     done = run("check", *V, write("compose.yml", compose))
-    assert [line.split(" ")[0] for line in done.out.splitlines()] == ["compose.yml:2:5:", "compose.yml:6:5:"]
+    assert [line.split(" ")[0] for line in done.out.splitlines()] == [
+        "compose.yml:2:5:",
+        "compose.yml:6:35:",
+        "compose.yml:6:35:",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -147,3 +147,13 @@ def test_a_spelling_in_a_warning_is_no_known_secret(pytester):
     )
     result = pytester.runpytest_subprocess("--flowsecrets-leaks=fail")
     result.assert_outcomes(passed=1)
+
+
+def test_a_whole_reference_is_meant(local_secrets, monkeypatch, recwarn):
+    """A text that is nothing but a reference gives another value on purpose: no warning, in a file or a variable."""
+    monkeypatch.setenv("GITHUB_TOKEN", "ghp_abcdef")
+    text = '[context.secrets]\nA = "$GITHUB_TOKEN"\nB = "${GITHUB_TOKEN}"\nC = "${context.secrets.A}"\n'
+    local_secrets.write_config(text)
+    local_secrets["D"] = "$GITHUB_TOKEN"
+    assert {local_secrets[name] for name in "ABCD"} == {"ghp_abcdef"}
+    assert not [warning for warning in recwarn if issubclass(warning.category, SecretChangedWarning)]

@@ -8,9 +8,10 @@ import pytest
 
 from pytest_flowsecrets.resolution.advice import findings
 from pytest_flowsecrets.resolution.dialects import DIALECTS, dialect_for
-from pytest_flowsecrets.resolution.layers import Layer
+from pytest_flowsecrets.resolution.layers import Environment, Layer
 from pytest_flowsecrets.resolution.resolve import resolve
 from pytest_flowsecrets.resolution.rules import VALUE_RULES
+from pytest_flowsecrets.resolution.values import is_reference
 
 ENVIRON = {"HOME": "/home/x", "V": "$W", "W": "42", "L": "x$L", "T": "true"}
 
@@ -34,6 +35,10 @@ EXAMPLES = [
     ("FS030", "pa$wordx", "pa$$", "env", "1.4.1"),
     ("FS030", "pa$HOME", "pa$5", "toml", "1.4.1"),
     ("FS031", "pa${x}ss", "pa${}ss", "toml", "1.4.1"),
+    ("FS031", "${NOWHERE}", "${V}", "toml", "1.4.1"),
+    ("FS037", "https://${backend}", "${backend}", "toml", "1.4.1"),
+    ("FS037", "a${context.secrets.A}", "a${nowhere}", "toml", "1.4.1"),
+    ("FS030", "$NOWHERE", "$V", "toml", "1.4.1"),
     ("FS031", "{'p': 'pa${x}ss'}", "{'p': 'pa{x}ss'}", "env", "1.4.1"),
     ("FS032", "~/x", "a~/x", "toml", "0.10.7"),
     ("FS033", "C:\\new", "C:/new", "env", "0.13.14"),
@@ -116,6 +121,20 @@ def test_who_follows_a_suggestion_has_peace(text, where):
                 assert [other.id for other in again if other.severity != "note"] == [], (row.id, finding.spelling)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        *(("$TOKEN", []), ("${TOKEN}", []), ("${context.secrets.B}", []), ("${a.${TOKEN}.b}", []), ("$HOME", [])),
+        *(("https://${TOKEN}@host", ["FS037"]), ("pa${a.b}ss", ["FS031"]), ("pa$TOKEN", ["FS030"])),
+    ],
+)
+def test_references_in_a_file_of_which_the_environment_is_not_known(text, found):
+    """A text that is nothing but a reference is meant so; one within a text may be, where it names a variable."""
+    layer = Layer("user", {"context": {"secrets": {"A": text}}}, "f")
+    resolution = resolve([layer], Environment({"HOME": "/home/x"}, complete=False), "1.4.1")
+    assert [finding.id for finding in findings(resolution)] == found
+
+
 def test_a_dollar_is_written_as_an_escape():
     """A JSON string alone does not help against ``$``: that its escape does is said, also where no such variable is set."""
     (finding,) = found_in("pa$wordx", "toml")
@@ -183,10 +202,13 @@ def test_silent_on_plain_tokens(text):
 
 @hypothesis.given(text=env_texts(), where=hypothesis.strategies.sampled_from(["env", "toml"]))
 def test_silence_means_the_text_itself(text, where):
-    """Without a finding the flow gets the text itself, what JSON says it is, or what nothing plainer gives."""
+    """Without a finding the flow gets the text itself, what JSON says it is, or what nothing plainer gives.
+
+    A text that is nothing but a reference is meant to be replaced.
+    """
     for version in ("0.5.5", "0.10.7", "0.13.14", "1.4.1"):
         resolution = resolved(text, where, version)
-        if found_in(text, where, version) or resolution.failure is not None:
+        if found_in(text, where, version) or resolution.failure is not None or is_reference(text):
             continue
         value = resolution.get(NAMES[version, where]).value
         if value == text or (isinstance(value, str) and needs_help(value, where, version)):
