@@ -204,7 +204,7 @@ def _line_leaves(line: str) -> Iterator[Leaf]:
         yield Leaf(line)
 
 
-_ACCOUNT = re.compile(r"[A-Za-z][\w.@+-]{0,63}:(\S{8,})")
+_ACCOUNT = re.compile(r"[A-Za-z][\w.@+-]{2,63}:(\S{8,})")
 
 
 def _account(text: str) -> Iterator[Leaf]:
@@ -215,14 +215,14 @@ def _account(text: str) -> Iterator[Leaf]:
 
 
 _SEPARATORS = (",", ";")
-_ITEM = 6  # characters
+_ITEM = re.compile(r"[\w.+/=~-]{8,}")
 
 
 def _list(text: str) -> Iterator[Leaf]:
     """Items with commas or semicolons between them."""
     for separator in _SEPARATORS:
         items = [item.strip() for item in text.strip().strip(separator).split(separator)]
-        if len(items) > 1 and all(len(item) >= _ITEM and " " not in item for item in items):
+        if len(items) > 1 and all(map(_ITEM.fullmatch, items)):
             for item in items:
                 yield Leaf(item)
             return

@@ -123,8 +123,12 @@ def _whole(value: str, inner: List[Part]) -> Part:
     others = [part for part in inner if part.text != value]
     for parts in ([part for part in others if not part.whole], others):
         cores = [part.text[part.head : len(part.text) - part.tail] for part in parts]
-        begins = [value.find(core[:_CORE]) for core in cores if core[:_CORE] in value]
-        ends = [value.rfind(core[-_CORE:]) + len(core[-_CORE:]) for core in cores if core[-_CORE:] in value]
-        if begins and ends and min(begins) < max(ends):
-            return Part(value, min(begins), len(value) - max(ends), whole=True)
+        begin = next((value.find(core[:_CORE]) for core in cores if core[:_CORE] in value), 0)
+        end = next((_end_of(value, core[-_CORE:]) for core in reversed(cores) if core[-_CORE:] in value), 0)
+        if begin < end:
+            return Part(value, begin, len(value) - end, whole=True)
     return Part(value, whole=True)
+
+
+def _end_of(value: str, text: str) -> int:
+    return value.rfind(text) + len(text)

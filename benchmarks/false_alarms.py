@@ -1,0 +1,141 @@
+"""False alarms: the tests of other projects, run with structured secrets declared that none of them prints.
+
+    python benchmarks/false_alarms.py
+
+It downloads the source distributions of the projects below from PyPI, installs them and what their tests need into a
+virtual environment of its own, and runs each suite in the mode ``warn``. Every finding is a false alarm: it exits with
+1 if there is one. A suite may have failures of its own; the table shows how many of its tests ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.leaks.structured import KINDS, structured  # noqa: E402
+
+
+class Suite(NamedTuple):
+    """The tests of a project.
+
+    Attributes:
+        project: its name and version on PyPI.
+        tests: where its tests are, in the source distribution.
+        needs: what the tests need besides the project.
+        arguments: more arguments for pytest.
+    """
+
+    project: str
+    tests: str = "tests"
+    needs: Tuple[str, ...] = ()
+    arguments: Tuple[str, ...] = ()
+
+
+# Projects that deal with keys, tokens, URLs, connection strings, configuration files and JSON.
+SUITES = (
+    Suite("PyJWT==2.10.1", needs=("cryptography",)),
+    Suite("itsdangerous==2.2.0", needs=("freezegun",)),
+    Suite("oauthlib==3.2.2", needs=("cryptography", "PyJWT", "blinker")),
+    Suite("python-dotenv==1.0.1", needs=("sh", "click", "ipython")),
+    Suite("dj-database-url==2.3.0", "dj_database_url", ("django",)),
+    Suite("furl==2.1.3", needs=("six", "orderedmultidict")),
+    Suite("tomlkit==0.13.2", needs=("pyyaml",)),
+    Suite("jsonschema==4.23.0", "jsonschema/tests", ("pyrsistent", "rpds-py", "jsonpath-ng", "pip")),
+    Suite(
+        "google-auth==2.36.0", needs=("cryptography", "requests", "responses", "mock", "freezegun", "pyu2f", "urllib3")
+    ),
+    Suite("msal==1.31.1", needs=("requests", "python-dotenv", "cryptography")),
+    Suite("paramiko==3.5.0", needs=("cryptography", "bcrypt", "pynacl", "icecream", "invoke")),
+    Suite("requests-oauthlib==2.0.0", needs=("mock", "requests-mock", "requests", "oauthlib", "cryptography")),
+)
+SECRETS = 40
+
+
+def secrets() -> Dict[str, str]:
+    """So many structured secrets of all kinds, by the names of their variables."""
+    kinds = [*KINDS]
+    return {
+        f"DECLARED_{number}": structured(kinds[number % len(kinds)], 1000 + number).value for number in range(SECRETS)
+    }
+
+
+def main() -> int:
+    """Print a table; return 1 if there is a false alarm."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("project", nargs="*", help="names of projects; all without any")
+    parser.add_argument("--keep", type=Path, help="a folder in which downloads and the environment stay")
+    arguments = parser.parse_args()
+    suites = [suite for suite in SUITES if not arguments.project or suite.project.split("==")[0] in arguments.project]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (arguments.keep or Path(temporary)).resolve()
+        python = environment(folder / "environment")
+        print(f"{SECRETS} structured secrets of {min(SECRETS, len(KINDS))} kinds\n")
+        print("| tests of | outcome | false alarms |\n| --- | --- | ---: |")
+        alarms = 0
+        for suite in suites:
+            outcome, findings = run(suite, folder, python)
+            alarms += len(findings)
+            print(f"| {suite.project} | {outcome} | {len(findings)} |", flush=True)
+            for finding in findings:
+                print(f"    {finding['name']} ({finding['form']}) in {finding['place']}: {finding['excerpt']}")
+    return int(alarms > 0)
+
+
+def environment(folder: Path) -> str:
+    """The interpreter of a virtual environment with this package in it."""
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        install(str(python), "-e", str(ROOT), "pytest<9")
+    return str(python)
+
+
+def install(python: str, *packages: str) -> None:
+    """Install packages into a virtual environment."""
+    subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages], check=True)
+
+
+def run(suite: Suite, folder: Path, python: str) -> Tuple[str, List[Dict[str, str]]]:
+    """Run a suite: the last line of pytest, and what was found."""
+    source = unpacked(suite, folder, python)
+    install(python, suite.project, *suite.needs)
+    report = folder / "report.json"
+    report.unlink(missing_ok=True)
+    (source / "declared.ini").write_text("[pytest]\nflowsecrets_known = DECLARED_*\n")
+    command = [python, "-m", "pytest", "-c", "declared.ini", "--rootdir=.", "-q", "-rA", "-p", "no:cacheprovider"]
+    command += ["--flowsecrets-leaks=warn", f"--flowsecrets-report={report}", suite.tests, *suite.arguments]
+    done = subprocess.run(
+        command, cwd=source, env={**os.environ, **secrets()}, capture_output=True, text=True, check=False
+    )
+    lines: Sequence[str] = re.findall(r"^=*\s*(\d+ .* in [\d.]+s.*?)\s*=*$", done.stdout, re.MULTILINE)
+    if not lines or not report.exists():
+        return f"did not run: {(done.stdout + done.stderr)[-2000:]}", []
+    return lines[-1], json.loads(report.read_text())
+
+
+def unpacked(suite: Suite, folder: Path, python: str) -> Path:
+    """The folder of a source distribution."""
+    project = suite.project.replace("==", "-").replace("-", "_").lower()
+    target = folder / project
+    if not target.exists():
+        command = [python, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
+        subprocess.run([*command, "--no-binary", ":all:", "-d", str(target), suite.project], check=True)
+        with tarfile.open(next(target.glob("*.tar.gz"))) as archive:
+            archive.extractall(target)
+    return next(path for path in target.iterdir() if path.is_dir())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
