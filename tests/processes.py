@@ -22,6 +22,17 @@ def assert_group_is_gone(group):
     _await_none(lambda state: state[1] == group)
 
 
+def assert_none_has(name, text):
+    """No process runs whose environment has this variable."""
+    mark = f"{name}={text}".encode()
+
+    def has(state):
+        with suppress(OSError):  # it has ended
+            return mark in Path("/proc", str(state[0]), "environ").read_bytes().split(b"\0")
+
+    _await_none(has)
+
+
 def _await_none(wanted):
     for _ in range(200):
         left = [name for state, name in _living() if wanted(state)]

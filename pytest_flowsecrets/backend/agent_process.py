@@ -17,7 +17,8 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, cast
 
-from pytest_flowsecrets.backend import remains
+from pytest_flowsecrets.backend.agent_main import WAKE
+from pytest_flowsecrets.backend.processes import ROOT, SupervisedProcess
 from pytest_flowsecrets.errors import AgentFailed, UsageError
 from pytest_flowsecrets.isolation.environ import SECRETS_PREFIX
 from pytest_flowsecrets.leaks.known import known
@@ -28,12 +29,11 @@ if TYPE_CHECKING:
 
 NAME = "flowsecrets"
 START_SECONDS = 60.0  # until it has registered; importing Prefect takes one or two
-END_SECONDS = 5.0  # until it is ended by force
+END_SECONDS = 5.0  # until a flow run that the agent is asked to end has ended
 _MAIN = (
     "import sys; sys.path.append(sys.argv[1]); from pytest_flowsecrets.backend.agent_main import main; "
     "main(int(sys.argv[2]))"
 )
-_ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))  # of our package
 _LINES = 200  # of what it printed are kept; a traceback of requests has more than fifty
 _SHORTEST = 4  # characters of a variable's text; shorter ones stand in too many texts by chance
 
@@ -50,6 +50,7 @@ class AgentProcess:
     """
 
     id = ""
+    pid = 0
 
     def __init__(
         self, env: Mapping[str, str], labels: Sequence[str], import_paths: Sequence[str], address: Optional[str] = None
@@ -61,10 +62,9 @@ class AgentProcess:
         self._ended = False
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - ours
-                [sys.executable, "-c", _MAIN, _ROOT, str(theirs.fileno())],
+            self._process = SupervisedProcess(
+                [sys.executable, "-c", _MAIN, ROOT, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -72,7 +72,7 @@ class AgentProcess:
                 encoding="utf-8",
                 errors="replace",
             )
-        self.pid, self._out = self._process.pid, cast("IO[str]", self._process.stdout)
+        self._out = cast("IO[str]", self._process.stdout)
         self._socket, self._line = ours, ours.makefile(encoding="utf-8")
         self._readers = [Thread(target=read, daemon=True) for read in (self._hear, self._read)]
         for reader in self._readers:
@@ -113,7 +113,7 @@ class AgentProcess:
             AgentFailed: it has ended, or does not take the flow run.
             UsageError: it cannot deploy it.
         """
-        self._say("poke")
+        self._say(WAKE)
         with self._changed:
             self._wait(lambda: self._ended or run_id in self._runs, timeout)
             run = self._runs.get(run_id, {})
@@ -138,8 +138,9 @@ class AgentProcess:
             status: Optional[int] = run.get("status")
             return status
         finally:  # also after Ctrl-C
-            remains.end(run["pid"], run_id)
-            run["ended"] = True
+            self._say({"end": run_id})
+            with self._changed:
+                self._wait(lambda: self._ended or "status" in run, END_SECONDS)
 
     def close(self) -> None:
         """End the agent, and what it has started."""
@@ -148,12 +149,9 @@ class AgentProcess:
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            remains.end(self.pid)
-            self._process.wait()
+            pass
         finally:
-            for run_id, run in self._runs.items():
-                if "ended" not in run:
-                    remains.end(run["pid"], run_id)
+            self._process.end()
         for reader in self._readers:
             reader.join()
         self._line.close()
@@ -194,7 +192,7 @@ class AgentProcess:
             for line in self._line:
                 message = json.loads(line)
                 with self._changed:
-                    self.id = message.pop("ready", self.id)
+                    self.id, self.pid = message.pop("id", self.id), message.pop("pid", self.pid)
                     if message:
                         self._runs.setdefault(message.pop("run"), {}).update(message)
                     self._changed.notify_all()

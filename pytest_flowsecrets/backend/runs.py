@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.routes.environment import FlowEnvironment
 
 PROJECT = "pytest-flowsecrets"
+# In this process a heartbeat is a thread, so that it ends with the process: a child would outlive one that is killed.
+_HEARTBEAT = {"PREFECT__CLOUD__HEARTBEAT_MODE": "thread"}
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,7 @@ def _run_here(api: FakeApi, flow: Any, order: Order, run: Any) -> FlowEnvironmen
     with api.isolation.covered(api.agent_variables()):
         env = flow_environment("local", run_config=run.run_config, agent_env=order.agent_env)
         ids = {"PREFECT__CONTEXT__FLOW_RUN_ID": run.id, "PREFECT__CONTEXT__FLOW_ID": run.flow.id}
-        with api.isolation.covered({**env, **ids}):
+        with api.isolation.covered({**_HEARTBEAT, **env, **ids}):
             try:
                 with prefect.context(running_with_backend=True):
                     CloudFlowRunner(flow=flow).run()

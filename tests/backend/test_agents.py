@@ -14,7 +14,7 @@ import pytest
 from pytest_flowsecrets import AgentFailed, FakeCloud, FakeServer, UsageError
 from pytest_flowsecrets.backend import agent_process
 from tests.compat import VERSION
-from tests.processes import assert_group_is_gone, needs_proc
+from tests.processes import assert_gone, assert_none_has, needs_proc
 from tests.routes.conftest import needs_kubernetes
 
 S = "PREFECT__CONTEXT__SECRETS__"
@@ -237,7 +237,7 @@ def test_what_an_agent_that_is_a_process_refuses(flow):
 @needs_proc
 @needs_kubernetes
 def test_an_agent_that_does_not_end(flow, monkeypatch):
-    """Is ended by force, with the flow runs that it has found by itself."""
+    """A stopped agent is killed, with the flow runs that it has found by itself."""
     monkeypatch.setattr(agent_process, "END_SECONDS", 0.2)
     with FakeServer() as server:
         run = server.run(flow, in_process=True, context={"secrets": {"TOKEN": "x"}})
@@ -249,6 +249,6 @@ def test_an_agent_that_does_not_end(flow, monkeypatch):
                     break
                 time.sleep(0.02)
             os.kill(agent.pid, signal.SIGSTOP)
-        (found,) = agent._runs.values()
-        for pid in (agent.pid, found["pid"]):
-            assert_group_is_gone(pid)
+        (run_id,) = agent._runs
+        assert_gone(agent.pid)
+        assert_none_has("PREFECT__CONTEXT__FLOW_RUN_ID", run_id)
