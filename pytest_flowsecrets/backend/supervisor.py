@@ -1,7 +1,8 @@
 """A process between a test run and a flow run, which ends everything that the flow run started, whatever happens.
 
 It starts a command and waits for it. On Linux it adopts the orphans among the descendants (``PR_SET_CHILD_SUBREAPER``),
-so that none can escape by leaving its session or by clearing its environment. It kills the command and all descendants
+so that none can escape by leaving its session or by clearing its environment. Elsewhere it finds the orphans of its
+process group. It kills the command and all descendants
 
 - when the command has ended: a flow run leaves nothing behind;
 - when it reads from its line or the line is closed: the test run asks for the end, or is gone, even by ``SIGKILL``.
@@ -34,7 +35,7 @@ def main(line: int, command: Sequence[str]) -> NoReturn:
         command: the program and its arguments; environment, working directory and streams are inherited.
     """
     os.set_inheritable(line, False)  # noqa: FBT003 - positional only
-    adopt_orphans()
+    adopts = adopt_orphans()
     for number in (signal.SIGINT, signal.SIGHUP):  # for the command to decide; a handler, as SIG_IGN is inherited
         signal.signal(number, lambda *_: None)
     process = subprocess.Popen(command, close_fds=False)  # noqa: S603 - what the agent asked for
@@ -45,18 +46,24 @@ def main(line: int, command: Sequence[str]) -> NoReturn:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     status = process.wait()
     end_descendants()
+    if not adopts:
+        end_group()
     if status < 0:
         _end_by(-status)
     sys.exit(status)
 
 
-def adopt_orphans() -> None:
-    """Make this process the parent of descendants whose own parent ends (``prctl(2)``), on Linux."""
-    if sys.platform == "linux":
-        import ctypes
+def adopt_orphans() -> bool:
+    """Make this process the parent of descendants whose own parent ends (``prctl(2)``).
 
-        with suppress(OSError, AttributeError):  # a libc without it
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    Returns:
+        Whether it is; only Linux can do it.
+    """
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 def end_descendants() -> None:
@@ -76,6 +83,16 @@ def end_descendants() -> None:
                 with suppress(psutil.NoSuchProcess):
                     child.kill()
             os.waitpid(-1, 0)
+
+
+def end_group() -> None:
+    """Kill the other processes of this process group; orphans that left it are not found."""
+    import psutil
+
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # it has ended, or belongs to another user
+            if process.pid != os.getpid() and os.getpgid(process.pid) == os.getpgrp():
+                process.kill()
 
 
 def _end_by(number: int) -> None:  # pragma: no cover - a process that a signal ends writes no coverage

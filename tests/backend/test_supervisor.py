@@ -124,6 +124,26 @@ def test_a_start_that_fails_leaves_no_descriptor_open():
     assert len(os.listdir("/dev/fd")) == len(before)
 
 
+UNADOPTED = """
+import os, sys
+from pytest_flowsecrets.backend import supervisor
+supervisor.adopt_orphans = lambda: False
+supervisor.main(os.pipe()[0], sys.argv[1:])
+"""
+LEAVES_AN_ORPHAN = f"""
+import subprocess, sys
+print(subprocess.Popen([sys.executable, "-c", {SLEEP!r}], stdout=subprocess.DEVNULL).pid)
+"""
+
+
+@needs_proc
+def test_orphans_of_the_process_group_end_where_none_are_adopted():
+    """Where the system lets no process adopt orphans, those of the process group are killed."""
+    command = [sys.executable, "-c", UNADOPTED, sys.executable, "-c", LEAVES_AN_ORPHAN]
+    done = subprocess.run(command, stdout=subprocess.PIPE, start_new_session=True, check=True)
+    assert_gone(int(done.stdout))
+
+
 @pytest.mark.parametrize("end", [os.close, lambda line: os.write(line, b"x")], ids=["closed", "written"])
 def test_the_command_ends_with_its_line(end):
     """The command is killed when its line is closed or written to."""
