@@ -37,16 +37,18 @@ ONLY_IN = {
         "backend/scheduling",
     },
     "graphql": {"backend"},
+    "h11": {"backend"},
     "hypothesis": {"strategies", "_strategies"},
     "freezegun": {"clock"},
     "toml": {"resolution/toml"},
     "yaml": {"commands/manifests", "routes/manifests"},
 }
 # Imported inside functions only; not hypothesis, which its own room needs at the top, for decorators and annotations.
-LAZY = {"prefect", "graphql", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"}
+LAZY = {"prefect", "graphql", "h11", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"}
 # Except where a class derives from it or all is about it; such a module is itself imported inside functions only.
 AT_TOP = {
-    "backend/connection": {"http"},
+    "backend/connection": {"h11", "http"},
+    "backend/incoming": {"h11"},
     "backend/execution": {"graphql"},
     "backend/schema": {"graphql"},
     "backend/validation": {"graphql"},

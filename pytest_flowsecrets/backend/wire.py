@@ -31,6 +31,7 @@ Headers = Tuple[Tuple[str, str], ...]
 _log = logging.getLogger("pytest_flowsecrets")
 
 JSON = "application/json"
+MAX_DOCUMENT = 1024 * 1024  # characters: graphql-core reads them one by one, which other clients would have to wait for
 GRAPHQL = "application/graphql-response+json"
 
 
@@ -105,10 +106,10 @@ def read_operation(request: Request) -> Operation:
         raise HttpFault(406, f"this API answers in {GRAPHQL} or {JSON}, which the request does not accept")
     if request.method == "POST":
         return _operation(_posted(request), get=False)
-    if request.method == "GET":
+    if request.method in ("GET", "HEAD"):  # RFC 9110, section 9.1: servers support both
         return _operation(_asked(request.query), get=True)
     raise HttpFault(
-        405, f"{request.method} is not allowed: POST an operation, or GET a query", (("Allow", "GET, POST"),)
+        405, f"{request.method} is not allowed: POST an operation, or GET a query", (("Allow", "GET, HEAD, POST"),)
     )
 
 
@@ -147,6 +148,8 @@ def _operation(body: Mapping[str, Any], *, get: bool) -> Operation:
     query, variables, name = body.get("query"), body.get("variables"), body.get("operationName")
     if not isinstance(query, str):
         raise HttpFault(400, "query is missing or no text: it has to hold the GraphQL document")
+    if len(query) > MAX_DOCUMENT:
+        raise HttpFault(400, f"query is longer than {MAX_DOCUMENT} characters: send large values in the variables")
     if isinstance(variables, str):
         variables = _object_in(variables, "variables")
     if not (variables is None or isinstance(variables, dict)):

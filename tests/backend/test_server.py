@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pytest_flowsecrets.backend import connection, incoming, server
-from pytest_flowsecrets.backend.connection import MAX_BODY, MAX_LINE
+from pytest_flowsecrets.backend.incoming import MAX_BODY, MAX_LINE
 from pytest_flowsecrets.backend.server import Server
 from pytest_flowsecrets.backend.wire import HttpFault, Response, write_fault
 from pytest_flowsecrets.clock import frozen_clock
@@ -75,16 +75,56 @@ def test_one_segment(url):
         assert line.socket.recv(65536).endswith(b"}")
 
 
-def test_close_and_http_1_0(url):
-    """``Connection: close`` closes, and so does HTTP/1.0, unless it says that it wants to go on."""
+@pytest.mark.parametrize("wish", ["close", "TE, Close", "keep-alive, CLOSE", "close ,te"])
+def test_close(url, wish):
+    """``Connection`` is a list of options in any case; ``close`` closes wherever it stands in it."""
     with Line(url) as line:
-        assert line.ask(OK, connection="close").headers["connection"] == "close"
+        assert line.ask(OK, connection=wish).headers["connection"] == "close"
         assert line.closed()
-    for wish, open_ in ((None, False), ("keep-alive", True)):
-        with Line(url) as line:
-            line.send(line.request(OK, connection=wish).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
-            assert line.reply().headers["connection"] == ("keep-alive" if open_ else "close")
-            assert open_ or line.closed()
+
+
+@pytest.mark.parametrize("wish", [None, "keep-alive", "TE"])
+def test_http_1_0(url, wish):
+    """HTTP/1.0 has one request for each connection."""
+    with Line(url) as line:
+        line.send(line.request(OK, connection=wish).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+        reply = line.reply()
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
+        assert line.closed()
+
+
+@pytest.mark.parametrize("wish", ["TE", "keep-alive", "closed"])
+def test_connections_that_stay_open(url, wish):
+    """Other options of ``Connection`` do not close."""
+    with Line(url) as line:
+        for _ in range(2):
+            reply = line.ask(OK, connection=wish)
+            assert (reply.status, reply.headers.get("connection")) == (200, None)
+
+
+def test_upgrade(url):
+    """Another protocol is not taken; the request is answered in this one."""
+    with Line(url) as line:
+        assert line.ask(OK, connection="Upgrade", upgrade="h2c").status == 200
+        assert line.closed()
+
+
+def test_head(url, world):
+    """A response to HEAD has the headers of one to GET and no body; the connection stays open for the next request."""
+    with Line(url) as line:
+        reply = line.ask(b"", method="HEAD", more="?a")
+        assert (reply.status, reply.body) == (200, b"")
+        with_body = line.ask(b"", method="GET", more="?a")
+        assert len(with_body.body) == int(reply.headers["content-length"]) - 1  # "HEAD" is longer than "GET"
+        line.send(line.request(method="HEAD") + b"nonsense\r\n\r\n")
+        line.reply("HEAD")
+        reply = line.reply()
+        assert (reply.status, len(reply.body)) == (400, int(reply.headers["content-length"]))
+        assert line.closed()
+    with Line(url) as line:
+        assert line.ask(b"", method="HEAD", path="/nobody").status == 404
+        assert line.closed()
+    assert [request.method for request in world.asked] == ["HEAD", "GET", "HEAD"]
 
 
 def test_paths(url):
@@ -216,9 +256,24 @@ MALFORMED = {
     "HTTP/0.9": (b"GET /\r\n\r\n", 400),
     "a version that is none": (b"GET / HTTP/x.y\r\n" + HOST + b"\r\n", 400),
     "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    "a NUL in a header": (b"GET / HTTP/1.1\r\n" + HOST + b"x: a\0b\r\n\r\n", 400),
+    "a control character in a header": (b"GET / HTTP/1.1\r\n" + HOST + b"x: a\x01b\r\n\r\n", 400),
+    "a carriage return in a header": (b"GET / HTTP/1.1\r\n" + HOST + b"x: a\rb\r\n\r\n", 400),
+    "an odd space before a coding": (
+        b"POST %s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+        400,
+    ),
+    "a coding twice": (
+        b"POST %s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n",
+        501,
+    ),
+    "a length with a sign": (b"POST %s HTTP/1.1\r\n" + HOST + b"Content-Length: +1\r\n\r\na", 400),
+    "a length with an odd space": (b"POST %s HTTP/1.1\r\n" + HOST + b"Content-Length: \x0b1\r\n\r\na", 400),
     "too many words": (b"GET / x HTTP/1.1\r\n" + HOST + b"\r\n", 400),
-    "a long line": (b"GET /" + b"x" * MAX_LINE + b" HTTP/1.1\r\n\r\n", 414),
-    "a long header": (b"GET / HTTP/1.1\r\nx: " + b"x" * 70_000 + b"\r\n\r\n", 431),
+    "a long line": (b"GET /" + b"x" * MAX_LINE + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
+    "a line without an end": (b"GET /" + b"x" * 70_000, 414),
+    "a long header": (b"GET / HTTP/1.1\r\n" + HOST + b"x: " + b"x" * 70_000 + b"\r\n\r\n", 431),
+    "a header without an end": (b"GET / HTTP/1.1\r\n" + HOST + b"x: " + b"x" * 70_000, 431),
     "many headers": (b"GET / HTTP/1.1\r\n" + HOST + b"x: y\r\n" * 101 + b"\r\n", 431),
     "large headers": (
         b"GET / HTTP/1.1\r\n" + HOST + b"".join(b"x%d: %s\r\n" % (n, b"x" * 9_000) for n in range(9)) + b"\r\n",
@@ -242,8 +297,9 @@ for name, chunks, status in [
     ("a size that is none", b"x\r\n", 400),
     ("a negative size", b"-1\r\n", 400),
     ("a chunk that is too long", b"1\r\nab\r\n", 400),
-    ("a chunk that is too large", b"fffffff\r\n", 413),
-    ("many chunks", b"800000\r\n" + b"x" * 0x800000 + b"\r\n800001\r\n", 413),
+    ("a chunk that is too large", b"fffffff\r\n" + b"x" * (MAX_BODY + 1), 413),
+    ("a chunk that does not end", b"1\r\naXX0\r\n\r\n", 400),
+    ("many chunks", b"800000\r\n" + b"x" * 0x800000 + b"\r\n800001\r\n" + b"x" * 0x800001, 413),
     ("a large trailer", b"0\r\n" + b"x: %s\r\n" % (b"x" * 9_000) * 9, 400),
 ]:
     MALFORMED[name] = (CHUNKED + chunks, status)
@@ -263,13 +319,12 @@ def test_malformed(url, world, case):
 
 
 def test_an_empty_line_before_a_request(url, world):
-    """Is passed over, as HTTP/1.1 asks for; two are none of HTTP."""
+    """Is ignored, also where the request before it is sent in the same piece."""
     with Line(url) as line:
-        line.send(b"\r\n" + line.request(OK))
-        assert line.reply().status == 200
-        line.send(b"\r\n\r\n" + line.request(OK))
-        assert line.closed()
-    assert len(world.asked) == 1
+        line.send(b"\r\n")
+        line.send(b"\r\n" + line.request(OK) + b"\r\n" + line.request(OK))
+        assert [line.reply().status, line.reply().status] == [200, 200]
+    assert len(world.asked) == 2
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pytest_flowsecrets.backend.engine import Answer, Operation
 from pytest_flowsecrets.backend.wire import (
     GRAPHQL,
     JSON,
+    MAX_DOCUMENT,
     HttpFault,
     Request,
     Response,
@@ -196,6 +197,19 @@ def test_a_refusal_shows_nothing_of_the_body():
     assert "ghp" not in str(refusal.value)
 
 
+def test_large_documents():
+    """A document is at most 1 MiB long, because reading one takes its time; variables may be as large as the body."""
+    longest = HELLO + " " * (MAX_DOCUMENT - len(HELLO))
+    assert posted({"query": longest, "variables": {"x": "y" * 15_000_000}}).query == longest
+    for large in (
+        longest + " ",
+        'mutation { set_secret(input: {name: "n", value: "%s"}) { success } }' % ("x" * 15_000_000),
+    ):
+        with pytest.raises(HttpFault, match="query is longer than 1048576 characters") as refusal:
+            posted({"query": large})
+        assert refusal.value.status == 400
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/json; charset=latin-1", "", "application/graphql"])
 def test_415(kind):
     """Bodies are JSON in UTF-8; the header says so."""
@@ -204,12 +218,23 @@ def test_415(kind):
     assert (refusal.value.status, refusal.value.headers) == (415, (("Accept-Post", JSON),))
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "BREW"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
 def test_405(url, method):
-    """Other methods: the header says which there are. HEAD gets no body."""
+    """Other methods: the header says which there are."""
     reply = ask(url, method=method)
-    assert (reply.status, reply.headers["allow"]) == (405, "GET, POST")
-    assert (reply.body == b"") == (method == "HEAD")
+    assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD, POST")
+    assert reply.json["errors"]
+
+
+def test_head(url):
+    """HEAD is GET without the body of the response (RFC 9110, section 9.3.2)."""
+    found, refused = (ask(url, method="HEAD", more=more) for more in (f"?query={quote(HELLO)}", ""))
+    assert (found.status, found.body) == (200, b"")
+    assert (
+        found.headers["content-length"]
+        == ask(url, method="GET", more=f"?query={quote(HELLO)}").headers["content-length"]
+    )
+    assert (refused.status, refused.body) == (400, b"")
 
 
 def test_mutations_by_get(url):
