@@ -120,15 +120,3 @@ def route_of(item: Any) -> Optional[str]:
             "on a parameter, a unittest.TestCase or a doctest"
         )
     return route
-
-
-def names_in_env_ini(config: Any) -> List[str]:
-    """The variables that pytest-env sets by its ini key ``env``: they are declared, even if a shell says the same.
-
-    Its lines are ``NAME=value`` with flags in front: ``D:NAME=value``.
-    """
-    try:
-        lines = config.getini("env")
-    except (KeyError, ValueError):  # no such plugin
-        return []
-    return [str(line).partition("=")[0].split(":")[-1].strip() for line in lines]

@@ -18,7 +18,6 @@ from pytest_flowsecrets.errors import (
     SecretChangedWarning,
     UsageError,
 )
-from pytest_flowsecrets.isolation import environ
 from pytest_flowsecrets.options import OPTIONS, Setting, resolve_all
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.stack import Isolation
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
 
-pytest_plugins = ["pytest_flowsecrets.leak_hooks"]
+pytest_plugins = ["pytest_flowsecrets.leak_hooks", "pytest_flowsecrets.environment_hooks"]
 
 ISOLATION = "flowsecrets_isolation"
 CLOCK = "flow_clock"
@@ -65,11 +64,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, read the settings, and remember which variables were there before the run."""
+    """Register the markers and read the settings."""
     config.addinivalue_line("markers", marks.HELP)
     config.addinivalue_line("markers", marks.ROUTES_HELP)
-    environ.forget_ambient(getattr(config, "workerinput", {}).get("flowsecrets_declared", ()))
-    environ.forget_ambient(marks.names_in_env_ini(config))
     config.stash[_depth] = _entered()
     try:
         config.stash[_settings] = resolve_all(config.getoption, config.getini)
@@ -91,12 +88,6 @@ def pytest_report_header(config: pytest.Config) -> str:
 
     shown = [f"{name}={value} ({source})" for name, (value, source) in config.stash[_settings].items() if value]
     return f"flowsecrets: prefect {installed_version() or 'not installed'}, {', '.join(shown)}"
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker which of the variables that it inherits were declared by this run."""
-    node.workerinput["flowsecrets_declared"] = environ.declared_names()
 
 
 def _entered() -> int:

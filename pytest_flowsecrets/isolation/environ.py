@@ -1,8 +1,7 @@
 """The part of ``os.environ`` that decides what Prefect sees: ``PREFECT__…`` and where the home directory is.
 
-Ambient state is not a test input, what the run declares is. A variable that was there before the run could declare
-anything, that is when this module was imported, is the developer's own, *ambient*. One that appeared or changed since
-(pytest-env, a conftest, ``monkeypatch.setenv``) was declared, and stays.
+Which of these variables an isolated test keeps is the rule of ``declarations``. Outside of a test run there is no such
+rule: a script keeps what it has set since this package was imported.
 """
 
 from __future__ import annotations
@@ -10,26 +9,15 @@ from __future__ import annotations
 import os
 import site
 from functools import lru_cache
-from typing import Dict, Iterable, List, Mapping, Optional
+from typing import Callable, Dict, List, Mapping, Optional
 
-PREFIX = "PREFECT__"
+from pytest_flowsecrets.isolation import declarations
+
+PREFIX = declarations.PREFIX
 SECRETS_PREFIX = "PREFECT__CONTEXT__SECRETS__"
 HOME_NAMES = ("HOME", "USERPROFILE") if os.name == "nt" else ("HOME",)  # what `~` follows
 _USER_BASE = "PYTHONUSERBASE"
 _LONGEST = 100_000  # bytes; Linux refuses to start a process with a variable of 128 KiB
-
-ambient: Dict[str, str] = {name: text for name, text in os.environ.items() if name.startswith(PREFIX)}
-
-
-def declared_names() -> List[str]:
-    """Names of the ``PREFECT__`` variables that this run has set or changed by now."""
-    return [name for name, text in os.environ.items() if name.startswith(PREFIX) and ambient.get(name) != text]
-
-
-def forget_ambient(names: Iterable[str]) -> None:
-    """Take variables as declared: a child of the run (an xdist worker) inherits what the run set before it started."""
-    for name in names:
-        ambient.pop(name, None)
 
 
 def variable_for(name: str, text: str, version: str) -> Optional[str]:
@@ -61,27 +49,47 @@ def secret_of(variable: str, version: str) -> Optional[str]:
 
 
 class Environment:
-    """Prefect's part of ``os.environ``: taken, hidden, changed, and given back as it was."""
+    """Prefect's part of ``os.environ``: taken, hidden, changed, and given back as it was.
+
+    Attributes:
+        kept: who has declared each variable that was kept, in words.
+        hidden: who has set each variable that was hidden, in words.
+    """
 
     def __init__(self) -> None:
         self._saved: Dict[str, str] = {}
-        self._hidden: Dict[str, str] = {}
+        self._ambient: Dict[str, str] = {}
         self._home = ""
+        self._forget: Callable[[], None] = lambda: None
+        self.kept: Dict[str, str] = {}
+        self.hidden: Dict[str, str] = {}
 
     def enter(self, home: str, of_outer: Mapping[str, str]) -> None:
         """Hide the ambient variables and those of outer isolations, and move the home directory to ``home``."""
-        self._saved, self._home = visible(), home
-        self._hidden = {name: text for name, text in ambient.items() if os.environ.get(name) == text}
-        for name, text in of_outer.items():
-            if os.environ.get(name) == text:
-                del os.environ[name]
-        for name in self._hidden:
-            os.environ.pop(name, None)
+        run = declarations.current()
+        self._saved, self._home, self._forget = visible(), home, run.mark()
+        kept = {name: entry for name, entry in run.kept().items() if of_outer.get(name) != entry.text}
+        self.kept = {name: entry.source for name, entry in kept.items()}
+        tracked = {name: text for name, text in os.environ.items() if run.tracks(name)}
+        self.hidden = {name: run.source_of(name) for name in tracked if name not in kept and name not in of_outer}
+        self._ambient = {name: text for name, text in tracked.items() if run.ambient.get(name) == text}
+        for name in tracked:
+            del os.environ[name]
+        os.environ.update((name, entry.text or "") for name, entry in kept.items())
         if _USER_BASE not in os.environ and site.ENABLE_USER_SITE:
             # Python looks for packages of `pip install --user` below HOME; a child process must still find them.
             os.environ[_USER_BASE] = site.getuserbase()
         for name in HOME_NAMES:
             os.environ[name] = home
+
+    def notes(self, secret: str, version: str) -> List[str]:
+        """Return a line for each variable for a secret that was hidden or kept when the isolation began."""
+        return [
+            f"{label} in this test: {name} ({source})"
+            for label, sources in (("hidden", self.hidden), ("kept", self.kept))
+            for name, source in sources.items()
+            if secret in (name, secret_of(name, version))
+        ]
 
     def keep_home(self) -> None:
         """Set the home directory again if the test has removed it, so that ``~`` never means the developer's own."""
@@ -91,6 +99,7 @@ class Environment:
     def exit(self) -> None:
         """Make everything that belongs to Prefect as it was, whatever the test did to it."""
         put_back(self._saved)
+        self._forget()
 
     def sweep(self, ours: Mapping[str, str]) -> None:
         """After ``exit``: take away what something older than the isolation (a ``monkeypatch``) has put back since.
@@ -101,20 +110,18 @@ class Environment:
         for name, text in ours.items():
             if os.environ.get(name) == text and self._saved.get(name) != text:
                 del os.environ[name]
-        for name, text in self._hidden.items():
-            os.environ.setdefault(name, text)
+        for name, text in self._ambient.items():
+            if name not in os.environ:
+                os.environ[name] = text
         for name in HOME_NAMES:
             if os.environ.get(name) == self._home:
                 _set(name, self._saved.get(name))
 
 
 def visible() -> Dict[str, str]:
-    """What a child process needs to see the same: the home directory and every ``PREFECT__`` variable, in order."""
-    return {
-        name: text
-        for name, text in os.environ.items()
-        if name.startswith(PREFIX) or name in HOME_NAMES or name == _USER_BASE
-    }
+    """What a child process needs to see the same: the home directory and all that can be hidden, in order."""
+    tracks = declarations.current().tracks
+    return {name: text for name, text in os.environ.items() if name in HOME_NAMES or name == _USER_BASE or tracks(name)}
 
 
 def _set(name: str, text: Optional[str]) -> None:

@@ -180,9 +180,10 @@ class LocalSecrets(MutableMapping[str, Any]):
         """Where a secret comes from and what has changed it on the way, in words; values are masked.
 
         By the model of ``flowsecrets explain``, from the files and variables of this test; what the test has put into
-        ``prefect.context`` by hand is not in it.
+        ``prefect.context`` by hand is not in it. Lines at the end name the variables for the secret that were hidden
+        from this test, or kept, and who had set them.
         """
-        return modelled.told(self._isolation.model(), name)
+        return "\n".join([modelled.told(self._isolation.model(), name), *self._isolation.notes(name)])
 
     # -- warnings -----------------------------------------------------------------------------------------------------
 

@@ -298,6 +298,10 @@ class Isolation:
         self.require_current()
         return modelled.modelled(self.version)
 
+    def notes(self, name: str) -> List[str]:
+        """Return what was hidden and kept of the variables for a secret, in words."""
+        return self._environment.notes(name, self.version)
+
     def use_local_secrets(self) -> bool:
         """The flag as ``Secret.get`` reads it."""
         self.require_current()

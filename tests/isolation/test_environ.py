@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pytest_flowsecrets.isolation import environ
+from pytest_flowsecrets.isolation import declarations, environ
 from pytest_flowsecrets.isolation.environ import Environment, secret_of, variable_for
 
 NAMES = {
@@ -71,10 +71,13 @@ def test_which_secrets_a_variable_can_carry(name, text, version, carried):
 @pytest.fixture
 def ambient(monkeypatch):
     """Two variables of the developer, one of which the run has changed since, and one that it has set."""
-    monkeypatch.setattr(environ, "ambient", {"PREFECT__OWN": "own", "PREFECT__CHANGED": "own"})
     monkeypatch.setenv("PREFECT__OWN", "own")
-    monkeypatch.setenv("PREFECT__CHANGED", "by the run")
+    monkeypatch.setenv("PREFECT__CHANGED", "own")
+    stop = declarations.start()
+    os.environ["PREFECT__CHANGED"] = "by the run"
     monkeypatch.setenv("PREFECT__SET", "by the run")
+    yield
+    stop()
 
 
 def test_ambient_variables_are_hidden_and_declared_ones_kept(ambient, tmp_path):
@@ -100,15 +103,6 @@ def test_what_an_outer_isolation_has_set_is_hidden(ambient, tmp_path):
     assert "PREFECT__SET" not in os.environ
     environment.exit()
     assert os.environ["PREFECT__SET"] == "by the run"
-
-
-def test_declared_names_and_forgetting(ambient):
-    """What a worker of xdist is told by the run that starts it."""
-    declared = environ.declared_names()
-    assert {"PREFECT__CHANGED", "PREFECT__SET"} <= set(declared)
-    assert "PREFECT__OWN" not in declared
-    environ.forget_ambient(["PREFECT__OWN", "PREFECT__UNKNOWN"])
-    assert "PREFECT__OWN" in environ.declared_names()
 
 
 @pytest.mark.parametrize("own", [None, "/own"])

@@ -1,0 +1,222 @@
+"""Which variables a run declares: where a variable is set decides, never its value."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from contextlib import contextmanager
+from unittest import mock
+
+import pytest
+
+from pytest_flowsecrets.isolation import declarations
+from pytest_flowsecrets.isolation.environ import Environment
+from pytest_flowsecrets.isolation.origins import SHELL
+
+NAME = "PREFECT__CONTEXT__SECRETS__X"
+
+
+@contextmanager
+def _run(shell=None):
+    """A run, inside that of this test, that begins with these variables and no others that can be hidden."""
+    with mock.patch.dict(os.environ):
+        for name in [name for name in os.environ if declarations.current().tracks(name)]:
+            del os.environ[name]
+        os.environ.update(shell or {})
+        stop = declarations.start()
+        try:
+            yield declarations.current()
+        finally:
+            stop()
+
+
+def _load(path, source):
+    """Import a module from this file, as pytest does conftest files."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def _kept(run, path=None):
+    run.path = None if path is None else str(path)
+    return {name: entry.text for name, entry in run.kept().items()}
+
+
+SET = f"import os\nos.environ[{NAME!r}] = 'a'\n"
+BY_CALL = f"import os\ndef load():\n    os.environ[{NAME!r}] = 'a'\nload()\n"
+COMPUTED = f"import os\nos.environ[{NAME!r}] = 'A'.lower()\n"
+DEFAULT = f"import os\nos.environ.setdefault({NAME!r}, 'a')\n"
+
+
+@pytest.mark.parametrize("source", [SET, BY_CALL, COMPUTED, DEFAULT], ids=["set", "by call", "computed", "default"])
+@pytest.mark.parametrize("shell", [None, "a", "b"])
+def test_a_conftest_declares_for_the_tests_below_its_folder(tmp_path, source, shell):
+    """Whatever the shell holds."""
+    with _run({NAME: shell} if shell else {}) as run:
+        _load(tmp_path / "sub" / "conftest.py", source)
+        assert _kept(run, tmp_path / "sub" / "deep" / "test_it.py") == {NAME: "a"}
+        assert _kept(run, tmp_path / "test_it.py") == {}
+        assert _kept(run) == {NAME: "a"}
+        assert os.environ[NAME] == ("b" if shell == "b" and source == DEFAULT else "a")
+
+
+@pytest.mark.parametrize(("source", "declared"), [(SET, True), (BY_CALL, False), (COMPUTED, False), (DEFAULT, True)])
+@pytest.mark.parametrize("shell", [None, "a", "b"])
+def test_a_module_that_a_conftest_imports(tmp_path, monkeypatch, source, declared, shell):
+    """It declares what it spells out; what it reads from somewhere is of this machine."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / f"helper_{declared}.py").write_text(source)
+    monkeypatch.delitem(__import__("sys").modules, f"helper_{declared}", raising=False)
+    with _run({NAME: shell} if shell else {}) as run:
+        _load(tmp_path / "conftest.py", f"import helper_{declared}\n")
+        assert _kept(run, tmp_path / "test_it.py") == ({NAME: "a"} if declared else {})
+        assert run.imported() == ({} if declared else {NAME: f"the import of {tmp_path}/helper_False.py"})
+    monkeypatch.delitem(__import__("sys").modules, f"helper_{declared}")
+
+
+@pytest.mark.parametrize("shell", [None, "a", "b"])
+def test_a_test_module_declares_for_itself(tmp_path, shell):
+    """No other module sees it: which ones are imported depends on the selection of tests."""
+    with _run({NAME: shell} if shell else {}) as run:
+        _load(tmp_path / "test_it.py", DEFAULT)
+        assert _kept(run, tmp_path / "test_it.py") == {NAME: "a"}
+        assert _kept(run, tmp_path / "test_other.py") == {}
+        assert _kept(run) == {}
+
+
+def test_the_default_of_a_folder_does_not_depend_on_other_folders(tmp_path):
+    """A conftest of another folder may have been imported before, or not."""
+    with _run() as run:
+        _load(tmp_path / "one" / "conftest.py", SET)
+        _load(tmp_path / "two" / "conftest.py", DEFAULT.replace("'a'", "'b'"))
+        assert _kept(run, tmp_path / "one" / "test_it.py") == {NAME: "a"}
+        assert _kept(run, tmp_path / "two" / "test_it.py") == {NAME: "b"}
+        _load(tmp_path / "two" / "deep" / "conftest.py", DEFAULT)
+        assert _kept(run, tmp_path / "two" / "deep" / "test_it.py") == {NAME: "b"}
+
+
+def test_what_is_set_for_a_while_is_not_declared(tmp_path):
+    """``mock.patch.dict`` and ``monkeypatch`` write the shell's own value when they end."""
+    with _run({NAME: "shell"}) as run:
+        with mock.patch.dict(os.environ, {NAME: "a"}):
+            assert _kept(run) == {NAME: "a"}
+        assert _kept(run) == {}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(NAME, "a")
+            patch.delenv(NAME)
+            assert _kept(run) == {}
+        assert _kept(run) == {}
+        os.environ[NAME] = "shell"
+        assert _kept(run) == {NAME: "shell"}
+        with mock.patch.dict(os.environ, {NAME: "a"}):
+            pass
+        assert _kept(run) == {NAME: "shell"}
+
+
+def test_what_an_owner_declares_ends_with_it():
+    """A fixture of wider scope within a test: its variables outlive the test's."""
+    test, fixture = object(), object()
+    with _run() as run:
+        run.begin(test, "this test")
+        os.environ[NAME] = "a"
+        resume = run.begin(fixture, "the fixture f")
+        os.environ["PREFECT__F"] = "f"
+        resume()
+        os.environ["PREFECT__T"] = "t"
+        assert _kept(run) == {NAME: "a", "PREFECT__F": "f", "PREFECT__T": "t"}
+        run.end(test)
+        assert _kept(run) == {"PREFECT__F": "f"}
+        assert run.source_of("PREFECT__T") == "another test"
+        assert run.source_of("PREFECT__F") == "the fixture f"
+        run.end(fixture)
+        assert _kept(run) == {}
+
+
+def test_an_isolation_declares_nothing(tmp_path):
+    """Neither what it delivers nor what it puts back, such as what another test had left behind."""
+    with _run({NAME: "shell"}) as run:
+        other = object()
+        run.begin(other, "another")
+        os.environ["PREFECT__LEFT"] = "left"
+        run.end(other)
+        run.begin(object(), "this test")
+        os.environ["PREFECT__MINE"] = "mine"
+        for _ in range(2):
+            environment = Environment()
+            environment.enter(str(tmp_path), {})
+            assert [name for name in os.environ if run.tracks(name)] == ["PREFECT__MINE"]
+            assert environment.hidden == {NAME: SHELL, "PREFECT__LEFT": "another test"}
+            assert environment.kept == {"PREFECT__MINE": "this test"}
+            os.environ["PREFECT__DELIVERED"] = "x"
+            environment.exit()
+            assert _kept(run) == {"PREFECT__MINE": "mine"}
+            assert os.environ["PREFECT__LEFT"] == "left"
+
+
+def test_what_a_worker_inherits():
+    """Names, scopes and sources; what the worker itself declares is stronger."""
+    with _run() as run:
+        os.environ[NAME] = "a"
+        os.environ["PREFECT__GONE"] = "b"
+        os.environ["PREFECT__OWN"] = "controller"
+        inherited = run.inheritable()
+    with _run({NAME: "a", "PREFECT__OWN": "controller"}) as run:
+        os.environ["PREFECT__OWN"] = "worker"
+        run.inherit(inherited)
+        assert _kept(run) == {NAME: "a", "PREFECT__OWN": "worker"}
+
+
+def test_variables_without_the_prefix():
+    """Those that Prefect reads in place of a secret are hidden by default, others by a pattern."""
+    with _run() as run:
+        run.hide(["AWS_*", "!AWS_REGION", "!GITLAB_*"])
+        hidden = ["AWS_SECRET_ACCESS_KEY", "AWS_REGION", "GITLAB_ACCESS_TOKEN", "GITHUB_ACCESS_TOKEN", "PATH"]
+        assert [name for name in hidden if run.tracks(name)] == ["AWS_SECRET_ACCESS_KEY", "GITHUB_ACCESS_TOKEN"]
+
+
+def test_plugins_declare_for_all(pytester):
+    """Also by defaults, and by modules that a conftest names."""
+    with _run({NAME: "shell"}) as run:
+        run.add_defaults({NAME: "default", "PATH": "x"}, "pytest_env")
+        run.add_defaults({NAME: "another"}, "pytest_dotenv")
+        assert _kept(run, "/any/where.py") == {NAME: "default"}
+        assert repr(run.kept()[NAME]) == f"<Declaration of {NAME} by pytest_env>"
+
+
+def test_a_run_in_this_process_and_one_after_it():
+    """An inner run takes all that it finds as ambient, and the outer one goes on as before."""
+    with _run() as outer:
+        os.environ[NAME] = "a"
+        with _run({NAME: "a"}) as inner:
+            assert _kept(inner) == {}
+            os.environ["PREFECT__INNER"] = "x"
+        assert _kept(outer) == {NAME: "a"}
+
+
+IN_PROCESS = """
+import os, sys, pytest
+
+os.environ["PREFECT__CONTEXT__SECRETS__SCRIPT"] = "script"
+plain = type(os.environ)
+for _ in range(2):
+    assert pytest.main(["-q", "-p", "pytest_flowsecrets.plugin", "--import-mode=importlib", *sys.argv[1:]]) == 0
+    assert type(os.environ) is plain
+copy = __import__("copy").copy(os.environ)
+copy["PREFECT__CONTEXT__SECRETS__COPY"] = "x"
+copy.setdefault("PREFECT__CONTEXT__SECRETS__COPY", "x")
+del copy["PREFECT__CONTEXT__SECRETS__COPY"]
+from pytest_flowsecrets import isolated_prefect
+with isolated_prefect() as secrets:
+    print(sorted(secrets))
+"""
+
+
+def test_one_run_after_another(pytester, monkeypatch):
+    """The conftest files are not imported again, and yet the second run has what they declare."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeconftest(SET)
+    pytester.makepyfile("def test_it(local_secrets):\n    assert dict(local_secrets) == {'X': 'a'}\n")
+    pytester.makepyfile(script=IN_PROCESS)
+    result = pytester.runpython(pytester.path / "script.py")
+    assert result.outlines[-1] == "['X']", result.stderr.str()
