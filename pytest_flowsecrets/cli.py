@@ -109,6 +109,7 @@ def _add_check(subcommands: Any) -> None:
     parser.add_argument("--as", dest="kind", choices=KINDS, help="what the files are (default: by their names)")
     parser.add_argument("--format", choices=FORMATS, default="text", help="form of the output")
     parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    parser.add_argument("--show-values", action="store_true", help="print the lines to write, which hold the values")
     parser.add_argument("--no-notes", action="store_true", help="leave out findings that are mere notes")
     _add_versions(parser)
     parser.set_defaults(run=_check)

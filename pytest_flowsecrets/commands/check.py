@@ -68,6 +68,8 @@ def run(arguments: Any) -> int:
             print(error, file=sys.stderr)
     if arguments.no_notes:
         found = [finding for finding in found if finding.severity != "note"]
+    if arguments.show_values:
+        found = [output.with_line(finding) for finding in found]
     output.write(found, arguments.format)
     return 2 if unreadable else int(bool(found))
 
@@ -147,6 +149,7 @@ class Checker:
         for round_of_items in _rounds(items):
             values = {item.name: UNKNOWN if item.value is None else item.value for item in round_of_items}
             environ = Environment(values, complete=False)
+            environ.notations.update((item.name, item.notation) for item in round_of_items if item.notation)
             environ.escaped.update(item.name for item in round_of_items if item.escaped)
             places = {item.name: _origin(item, path) for item in round_of_items}
             found += [replace(finding, origin=places[finding.origin.place]) for finding in self._resolved([], environ)]

@@ -150,4 +150,6 @@ def environment_of(files: Optional[List[str]]) -> Dict[str, str]:
         for item in env_items(read_text(path)):
             environ[item.name] = str(item.value)  # never None: a line without a value is no item
             environ.places[item.name] = path, item.line, item.column
+            if item.notation is not None:
+                environ.notations[item.name] = item.notation
     return environ

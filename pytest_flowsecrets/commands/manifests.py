@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import os
 import re
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 
 from pytest_flowsecrets.commands import interpolation
 from pytest_flowsecrets.commands.interpolation import Filled
 from pytest_flowsecrets.commands.machine import Unreadable
 from pytest_flowsecrets.commands.sources import ASSIGNMENT, Item, Problem
-from pytest_flowsecrets.commands.yaml_types import TAG, changed_by_compose, no_text_to_kubernetes
+from pytest_flowsecrets.commands.yaml_types import TAG, changed_by_compose, no_text_to_kubernetes, yaml_item, yaml_line
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.resolution.names import PREFIX
 from pytest_flowsecrets.routes.cluster import KEY, OBJECT_NAME
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.notation import Notation
 
 _LONGEST = 253
 _ALLOWED = {
@@ -135,9 +139,19 @@ def _filled(items: Iterable[Item], fill: Callable[[str, Mapping[str, Optional[st
         filled = fill(item.value, known) if item.value is not None else Filled(None)
         if item.problem is None or item.value is not None:
             known[item.name] = filled.value
-        yield item._replace(value=filled.value, escaped="$$" in (item.value or ""))
+        known_text = filled.value == (item.value or "").replace("$$", "$")
+        notation = partial(_with_dollars, item.notation) if item.notation and known_text else _no_line
+        yield item._replace(value=filled.value, escaped="$$" in (item.value or ""), notation=notation)
         if filled.problem is not None and (item.name.startswith(PREFIX) or filled.problem.severity == "error"):
             yield item._replace(value=None, problem=filled.problem)
+
+
+def _with_dollars(notation: Notation, text: str) -> Optional[str]:
+    return notation(text.replace("$", "$$"))
+
+
+def _no_line(_: str) -> None:
+    """Write no line: what the file fills in would be lost."""
 
 
 def _table_entry(name: Any, value: Any, *, compose: bool) -> Item:
@@ -156,6 +170,9 @@ def _datum(name: Any, value: Any, *, encoded: bool) -> Item:
     item = _refused_as_no_text(_variable(name, value, forced=False), value)._replace(stored=True)
     if not encoded or item.value is None:
         return item
+    item = item._replace(
+        notation=lambda text: yaml_line(item.name, name.style, base64.b64encode(text.encode()).decode())
+    )
     try:
         return item._replace(value=base64.b64decode("".join(item.value.split()), validate=True).decode())
     except ValueError:  # no base64, or no text
@@ -166,12 +183,14 @@ def _container_variable(entry: Any) -> Iterator[Item]:
     fields: Dict[str, Any] = {key.value: value for key, value in _named(entry)}
     pair = ASSIGNMENT.fullmatch(entry.value) if entry.id == "scalar" else None
     if pair:
-        yield Item(pair.group(1), pair.group(2), *_place(entry), forced=True)
+        notation = partial(yaml_item, pair.group(1))
+        yield Item(pair.group(1), pair.group(2), *_place(entry), forced=True, notation=notation)
     name = fields.get("name")
     if name is None or not isinstance(name.value, str):
         return
     if "value" in fields:
-        yield _refused_as_no_text(_variable(name, fields["value"], forced=True), fields["value"])
+        item = _refused_as_no_text(_variable(name, fields["value"], forced=True), fields["value"])
+        yield item._replace(notation=partial(yaml_line, "value", name.style))
     else:
         yield Item(name.value, None, *_place(name), forced=True)
     yield from _bad_reference(name.value, fields.get("valueFrom"), _REFERENCES)
@@ -212,7 +231,8 @@ def _variable(name: Any, value: Any, *, forced: bool) -> Item:
     known = value.id == "scalar" and value.tag.startswith(TAG) and not _BRACES.search(value.value)
     text = value.value if known else None
     text = "" if value.tag == f"{TAG}null" else text
-    return Item(str(name.value), text, *_place(name), forced=forced)
+    variable = str(name.value)
+    return Item(variable, text, *_place(name), forced=forced, notation=partial(yaml_line, variable, name.style))
 
 
 def _lines(first: Any, last: Any) -> Tuple[int, int]:

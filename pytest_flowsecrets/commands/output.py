@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, List
 
 from pytest_flowsecrets.resolution.masks import one_line
@@ -28,6 +29,15 @@ def write(found: List[Finding], form: str) -> None:
     else:
         for finding in found:
             print(_github(finding) if form == "github" else text(finding))
+
+
+def with_line(finding: Finding) -> Finding:
+    """Return a finding whose advice holds the line to write, and so the value.
+
+    Args:
+        finding: the finding.
+    """
+    return finding if finding.line is None else replace(finding, advice=f"for the text as it stands: {finding.line}")
 
 
 def text(finding: Finding) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import partial
 from typing import Iterator, List, Match, NamedTuple, Optional, Tuple
+
+from pytest_flowsecrets.resolution.notation import Notation, env_line
 
 _ENV_LINE = re.compile(
     r"[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w.\-]*)[ \t]*=[ \t]*"
@@ -46,6 +49,7 @@ class Item(NamedTuple):
         problem: what is wrong with how it is written.
         forced: an agent or a job template gives it to flow runs.
         stored: a datum of a Secret or a ConfigMap, which containers may take under another name.
+        notation: how the file writes another value for it; None for an assignment of a shell.
         escaped: a dollar in it was escaped for Docker Compose or Kubernetes.
         lines: first and last line of all that belongs to it, where a comment about it may stand.
     """
@@ -58,6 +62,7 @@ class Item(NamedTuple):
     forced: bool = False
     stored: bool = False
     escaped: bool = False
+    notation: Optional[Notation] = None
     lines: Optional[Tuple[int, int]] = None
 
 
@@ -73,7 +78,8 @@ def env_items(text: str) -> Iterator[Item]:
         end = text.find("\n", found.end() if found else at) + 1 or len(text)
         if found is not None:  # else a comment, or nothing that anyone reads
             lines = number, number + found.group().count("\n")
-            yield Item(found.group("name"), _env_value(found), number, found.start("name") - at + 1, lines=lines)
+            name, column = found.group("name"), found.start("name") - at + 1
+            yield Item(name, _env_value(found), number, column, lines=lines, notation=partial(env_line, name))
         number += text.count("\n", at, end)
         at = end
 

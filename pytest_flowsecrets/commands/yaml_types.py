@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Dict, Optional, Pattern
 
 TAG = "tag:yaml.org,2002:"
+QUOTE = "'"
 _BOOL = re.compile(r"(?:y|yes|n|no|true|false|on|off)", re.IGNORECASE)
 # Kubernetes' YAML differs a little from PyYAML's: 1e5 is a number, 1:30 and dates are texts.
 _KUBERNETES = {
@@ -56,3 +58,30 @@ def _kind(value: Any, patterns: Dict[str, Pattern[str]]) -> Optional[str]:
     says_text = tag == "str" and value.end_mark.index - value.start_mark.index > len(value.value)  # !!str 5
     kinds = patterns.items() if tag and not says_text else ()
     return next((kind for kind, pattern in kinds if pattern.fullmatch(value.value)), None)
+
+
+def yaml_line(name: str, quote: Optional[str], text: str) -> str:
+    """Write an entry of a YAML mapping, or of a JSON object.
+
+    Args:
+        name: its key.
+        quote: how the key is quoted in the file: in double quotes, the entry is written as JSON.
+        text: its value.
+    """
+    if quote == '"':
+        return f"{json.dumps(name)}: {json.dumps(text)}"
+    return f"{name}: {_yaml_string(text)}"
+
+
+def yaml_item(name: str, text: str) -> str:
+    """Write an entry of a YAML list of assignments.
+
+    Args:
+        name: the variable.
+        text: its value.
+    """
+    return f"- {_yaml_string(f'{name}={text}')}"
+
+
+def _yaml_string(text: str) -> str:
+    return f"'{text.replace(QUOTE, QUOTE * 2)}'" if text.isprintable() else json.dumps(text)

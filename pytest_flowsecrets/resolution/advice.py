@@ -39,6 +39,7 @@ class Finding:
         versions: the releases in which it happens.
         advice: what to write, or that nothing helps.
         spelling: the text to write for it, checked; it holds the value, and is never printed by itself.
+        line: the line of the file that writes the spelling; printed only where values are shown.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Finding:
     versions: str = ""
     advice: str = ""
     spelling: Optional[str] = field(default=None, repr=False, compare=False)
+    line: Optional[str] = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, repr=False)

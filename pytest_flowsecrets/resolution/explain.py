@@ -87,6 +87,7 @@ class Explanation:
         lines += [f"  beats   {origin.kind} {origin}" for origin in self.losers]
         lines += [f"  step    {_step_text(step, mask)}" for step in self.steps]
         lines += [f"  {found.id}   {found.origin}: {found.message}; {found.advice}" for found in self.findings]
+        lines += [f"  write   {found.line}" for found in self.findings if found.line and mask.show_values]
         return "\n".join(one_line(line) for line in lines)
 
 

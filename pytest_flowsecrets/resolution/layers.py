@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.doubtful_names import Doubt
+    from pytest_flowsecrets.resolution.notation import Notation
     from pytest_flowsecrets.resolution.positions import Position
 
 #: Weakest first. A layer of a later kind beats one of an earlier kind.
@@ -50,6 +51,7 @@ class Environment(Dict[str, str]):
     Attributes:
         places: file, line and column by name.
         escaped: names of variables with a dollar that was escaped, so that it is meant as it is.
+        notations: how the file writes another value for a variable; by default as a shell does.
         complete: whether a variable that is not among them is not set; False for the variables of one file.
     """
 
@@ -57,6 +59,7 @@ class Environment(Dict[str, str]):
         super().__init__(*given)
         self.places: Dict[str, Tuple[str, int, int]] = {}
         self.escaped: Set[str] = set()
+        self.notations: Dict[str, Notation] = {}
         self.complete = complete
 
     def __repr__(self) -> str:

@@ -7,9 +7,11 @@ one. Messages tell types and lengths, never a value.
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from functools import partial
+from typing import Dict, List, NamedTuple, Optional, Tuple, cast
 
 from pytest_flowsecrets.resolution.advice import Finding, Reading, Rule, versions_of
+from pytest_flowsecrets.resolution.notation import Notation, described, shell_line, toml_line
 from pytest_flowsecrets.resolution.spellings import escaped, spelling_of
 from pytest_flowsecrets.resolution.type_rules import (
     becomes,
@@ -65,22 +67,33 @@ def value_findings(reading: Reading) -> List[Finding]:
 
 
 def _finding(rule: ValueRule, reading: Reading, message: str) -> Finding:
-    advice, spelling = _advice(rule, reading)
+    advice, spelling, line = _advice(rule, reading)
     versions = versions_of(reading, lambda other: rule.applies(other) is not None)
-    return Finding(rule.id, rule.severity, reading.name, reading.slot.origin, message, versions, advice, spelling)
+    origin = reading.slot.origin
+    return Finding(rule.id, rule.severity, reading.name, origin, message, versions, advice, spelling, line)
 
 
-def _advice(rule: ValueRule, reading: Reading) -> Tuple[str, Optional[str]]:
-    """What to write, and the text itself where one was found."""
+def _advice(rule: ValueRule, reading: Reading) -> Tuple[str, Optional[str], Optional[str]]:
+    """What to write; then the text itself and the line that writes it, where they are known."""
     if _is_meant(reading):
-        return "set the variable, or correct the value of the variable or key that it names", None
+        return "set the variable, or correct the value of the variable or key that it names", None, None
     if rule.severity == "note" or (reading.value == reading.text and rule.group != "variable"):
-        return rule.advice, None
-    spelling = spelling_of(reading)
+        return rule.advice, None, None
+    spelling, notation = spelling_of(reading), _notation(reading)
     if spelling is None:
-        return f"{rule.advice}; no other spelling gives this text in Prefect {reading.around.dialect.version}", None
-    place = "the TOML string's text" if reading.from_file else "the variable's text"
-    return f"for the text as it stands, make {place} {spelling.label}", spelling.text
+        version = reading.around.dialect.version
+        return f"{rule.advice}; no other spelling gives this text in Prefect {version}", None, None
+    how = described(spelling, reading.text, notation) or f"make the text {spelling.label}"
+    return f"for the text as it stands, {how}", spelling.text, notation(spelling.text)
+
+
+def _notation(reading: Reading) -> Notation:
+    """How the place where a text is written writes another one."""
+    if reading.from_file:
+        return partial(toml_line, str(reading.slot.key[-1]))
+    variable = reading.slot.origin.place
+    notations = getattr(reading.around.environ, "notations", {})
+    return cast("Notation", notations.get(variable) or partial(shell_line, variable))
 
 
 def crash_typed_twice(reading: Reading) -> Optional[str]:

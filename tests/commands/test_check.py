@@ -302,18 +302,19 @@ def test_all_versions(run, write):
 def test_all_versions_advice(run, write):
     """Where the right spelling is not the same in all releases, each is told with its own."""
     done = run("check", "--all-versions", write("config.toml", "[context.secrets]\nA = '\"word\"'\n"))
-    assert "in Prefect 0.5.1-0.11.1, for the text as it stands, make the TOML string's text a JSON string: " in done.out
     assert (
-        "; in Prefect 0.11.2-1.4.1, for the text as it stands, make the TOML string's text a JSON string in" in done.out
+        "in Prefect 0.5.1-0.11.1, for the text as it stands, write A = '\"...\"', where ... is the text as in"
+        in done.out
     )
+    assert '; in Prefect 0.11.2-1.4.1, for the text as it stands, write A = "\'\\"...\\"\'", where' in done.out
 
 
 def test_all_versions_advice_whatever_the_case_of_the_name(run, write):
     """That a name is lower case up to 0.6.6 does not hide the advice of later releases."""
     done = run("check", "--all-versions", write(".env", f"{S}A=1e5\n"))
     (line,) = [line for line in done.out.splitlines() if " FS023 " in line]
-    assert "in Prefect 0.5.1-0.10.7, for the text as it stands, make the variable's text a JSON string: " in line
-    assert "; in Prefect 0.13.15-1.4.1, for the text as it stands, make the variable's text a JSON string in" in line
+    assert f"in Prefect 0.5.1-0.10.7, for the text as it stands, write {S}A='\"...\"' (... is the text)" in line
+    assert f'; in Prefect 0.13.15-1.4.1, for the text as it stands, write {S}A="' in line
 
 
 def test_notes(run, write):
