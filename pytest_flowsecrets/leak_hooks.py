@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.fixture import SecretLeaks
 
 RUN = pytest.StashKey[Run]()
+SESSION = pytest.StashKey[pytest.Session]()
 
 
 def run_of(config: pytest.Config) -> Run:
-    """The watch over a run; it begins when it is first asked for."""
+    """Return the watch over a run; it begins when it is first asked for."""
     if RUN not in config.stash:
-        given = getattr(config.known_args_namespace, "flowsecrets_leaks", None)
+        option = getattr(config.known_args_namespace, "flowsecrets_leaks", None)
         try:
-            mode = resolve("leaks", command_line=given, ini=config.getini("flowsecrets_leaks") or None).value
+            mode = resolve("leaks", command_line=option, ini=config.getini("flowsecrets_leaks") or None).value
         except UsageError:
             mode = "off"  # the run ends with this error
         config.stash[RUN] = Run(mode or "off", config.getini("flowsecrets_known"))
@@ -41,14 +42,35 @@ def run_of(config: pytest.Config) -> Run:
 
 
 def _end(config: pytest.Config) -> None:
-    """The last thing that happens, unless the run ends with an error that is still to be printed."""
+    """End the watch; pytest has ended, but for its exit status. A pending error is still to be printed, masked."""
     run = config.stash[RUN]
     run.look_through_files()
-    if run.findings:  # some in files, after the session has ended
-        with suppress(OSError):  # told by then
-            _write_report(config)
+    _fail_session(config)
+    if not run.in_worker:
+        _print_rest(run)
+        if run.findings:  # some in files, after the session has ended
+            with run.faults, suppress(OSError):  # it was reported when the session ended
+                _write_report(config)
     if sys.exc_info()[1] is None:
         run.end()
+
+
+def _print_rest(run: Run) -> None:
+    """Show what was found after the summary was printed, or where none is printed."""
+    lines = run.fresh_lines()
+    if lines:
+        sys.stderr.write("\n".join(["leaked secrets, found at the end of the run:", *lines, *_verdict(run), ""]))
+
+
+def _verdict(run: Run) -> List[str]:
+    return ["The run fails: flowsecrets_leaks is fail."] if run.has_failed else []
+
+
+def _fail_session(config: pytest.Config) -> None:
+    """In the mode ``fail``, end a run that leaked with an exit status that is not 0."""
+    session = config.stash.get(SESSION, None)
+    if session is not None and config.stash[RUN].has_failed and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _write_report(config: pytest.Config) -> None:
@@ -92,6 +114,8 @@ def pytest_configure(config: pytest.Config) -> None:
     run.in_worker = hasattr(config, "workerinput")
     run.learn_environment()
     _extend(run, config)
+    # Later than pytest's capture, and so asked before it.
+    config.pluginmanager.register(CapturedRest(run, config), "flowsecrets-captured-rest")
 
 
 def _extend(run: Run, config: pytest.Config) -> None:
@@ -108,6 +132,7 @@ def _extend(run: Run, config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Mask what goes to a log file, and remember which files the run will write."""
+    session.config.stash[SESSION] = session
     run_of(session.config).watch_files(session.config)
 
 
@@ -119,33 +144,28 @@ def pytest_report_collectionfinish(config: pytest.Config) -> List[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Mask the reasons for stopping; write the report file; an xdist worker sends what it has found instead."""
+    """Mask the reasons for stopping, before anybody shows them."""
     run = run_of(session.config)
     for name in ("shouldstop", "shouldfail"):
         reason = getattr(session, name)
         if isinstance(reason, str):
             setattr(session, name, run.clean(reason, "reason"))
-    if hasattr(session.config, "workeroutput"):
-        run.look_through_files()  # now, as xdist waits ten seconds and no longer for a worker that has finished
-        session.config.workeroutput["flowsecrets_findings"] = [list(finding) for finding in run.findings]
-    elif run.mode == "fail" and run.findings and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    _write_report(session.config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over what an xdist worker has found."""
-    found = getattr(node, "workeroutput", {}).get("flowsecrets_findings", ())
-    run_of(node.config).take_over(found)
+    run_of(node.config).merge(getattr(node, "workeroutput", {}).get("flowsecrets", {}))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Counts for each secret and place."""
     run = run_of(config)
-    if run.findings and run.mode in ("fail", "warn"):
+    run.look_through_files()  # reporters have written most of theirs
+    lines = run.fresh_lines()
+    if lines:
         terminalreporter.section("leaked secrets")
-        for line in run.summary():
+        for line in [*lines, *_verdict(run)]:
             terminalreporter.write_line(line)
 
 
@@ -156,32 +176,44 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def pytest_pycollect_makeitem(collector: pytest.Collector) -> Iterator[None]:
     """Learn the marks of a test and mask its parameters' ids before anything is made of them."""
     outcome: Any = yield
-    made = outcome.get_result()
     run = run_of(collector.config)
-    if made is not None and run.watching:
-        found = [item for item in (made if isinstance(made, list) else [made]) if isinstance(item, pytest.Item)]
-        run.learn_tests(found)
+    if run.watching and outcome.excinfo is None:
+        result = outcome.get_result()
+        run.learn_tests(node for node in _listed(result) if isinstance(node, pytest.Item))
+
+
+def _listed(result: Any) -> List[Any]:
+    return result if isinstance(result, list) else [result]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """Once all secrets are known, mask the names of tests that were collected before theirs was."""
-    run_of(config).learn_tests(items)
+    """Once all secrets are known, mask the names of tests that were collected before theirs was.
+
+    ``--deselect`` compares node ids, so the real ones are compared here.
+    """
+    run = run_of(config)
+    run.learn_tests(items)
+    gone = run.ids.deselected(items, config.getoption("deselect") or ())
+    if gone:
+        config.hook.pytest_deselected(items=gone)
+        items[:] = [item for item in items if item not in gone]
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     """Mask what a broken module says."""
     outcome: Any = yield
-    report = outcome.get_result()
-    run = run_of(collector.config)
-    call = getattr(report, "call", None)
-    if call is not None and call.excinfo is not None and run.watching:
-        tests.learn_broken_module(call.excinfo.value)
-    run.mask_report(report)
+    if outcome.excinfo is None:
+        report, run = outcome.get_result(), run_of(collector.config)
+        call = getattr(report, "call", None)
+        if call is not None and call.excinfo is not None and run.watching:
+            with run.faults:
+                tests.learn_broken_module(call.excinfo.value)
+        run.mask_report(report)
 
 
-# -- reports and warnings ----------------------------------------------------------------------------------------------
+# -- running -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -193,28 +225,51 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     run.test = ""
 
 
+def _with_real_name(item: pytest.Item) -> Iterator[None]:
+    """Give a test its real name; plugins that wrap the phases of a test see the masked one before and after."""
+    with run_of(item.config).ids.real(item):
+        yield
+
+
+pytest_runtest_setup = pytest.hookimpl(hookwrapper=True, trylast=True)(_with_real_name)
+pytest_runtest_call = pytest.hookimpl(hookwrapper=True, trylast=True)(_with_real_name)
+pytest_runtest_teardown = pytest.hookimpl(hookwrapper=True, trylast=True)(_with_real_name)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Iterator[None]:
+    """Show pytest's own fixtures the masked name: ``tmp_path`` makes a folder of it, JUnit's look for its report."""
+    if getattr(fixturedef.func, "__module__", "").startswith("_pytest."):
+        with run_of(request.config).ids.masked(request.node):
+            yield
+    else:
+        yield
+
+
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Mask a report after all other plugins have had their part in it; in the mode ``fail``, fail a leaking test."""
     outcome: Any = yield
-    run, report = run_of(item.config), outcome.get_result()
-    if report.when == "call" and run.mode in ("fail", "warn"):
-        run.look_at_left(item)
-    if run.brings_news(report):
-        run.learn_environment()  # tests set variables too
-    run.mask_report(report)
-    run.judge(report)
+    if outcome.excinfo is None:
+        run, report = run_of(item.config), outcome.get_result()
+        if report.when == "call" and run.reports_leaks:
+            run.look_at_left(item)
+        if run.brings_news(report):
+            run.learn_environment()  # tests set variables too
+        run.mask_report(report)
+        run.judge(report)
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_report_to_serializable(config: pytest.Config) -> Iterator[None]:
     """Mask the name of a test whose secret was learnt only while it ran: an xdist worker needs it until here."""
     outcome: Any = yield
-    run_of(config).mask_id(outcome.get_result())
+    if outcome.excinfo is None:
+        run_of(config).mask_id(outcome.get_result())
 
 
 class LastLook:
-    """The hooks that are not told the ``config``: what is reported is masked before any other plugin hears of it."""
+    """The hooks that do not get the ``config``: what is reported is masked before any other plugin sees it."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -223,6 +278,7 @@ class LastLook:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Subtests' reports too, and what plugins have added since the report was made."""
         self._run.mask_report(report)
+        self._run.judge(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -238,6 +294,34 @@ class LastLook:
     def pytest_internalerror(self, excrepr: Any) -> None:
         """Mask the traceback of a plugin's fault; an xdist worker sends it as text."""
         self._run.mask_object(excrepr, "failure")
+
+
+class CapturedRest:
+    """The end of a session, where pytest shows captured output that belongs to no report."""
+
+    def __init__(self, run: Run, config: pytest.Config) -> None:
+        self._run, self._config = run, config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        """Mask what an interrupted test has printed: pytest writes it to the terminal's descriptor."""
+        self._run.mask_captured(self._config)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self) -> None:
+        """The same for a fault of a plugin."""
+        self._run.mask_captured(self._config)
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        """Write the report file; an xdist worker sends what it has found instead, as late as it can."""
+        yield
+        run = self._run
+        if hasattr(session.config, "workeroutput"):
+            run.look_through_files()  # now, as xdist waits ten seconds and no longer for a worker that has finished
+            session.config.workeroutput["flowsecrets"] = run.export()
+        _fail_session(session.config)
+        _write_report(session.config)
 
 
 # -- the fixture -------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, List
 
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.leaks.captured import take_captured
 from pytest_flowsecrets.leaks.known import known
 from pytest_flowsecrets.leaks.left import look_below
 
@@ -33,7 +34,7 @@ class SecretLeaks:
         self._added = 0
 
     def __repr__(self) -> str:
-        return f"<SecretLeaks of {self._item.nodeid}>"
+        return f"<SecretLeaks of {self._run.shown_id(self._item.nodeid)}>"
 
     def add(self, value: Any, name: str = "") -> None:
         """Make a value known as a secret, even a short or common one.
@@ -92,11 +93,9 @@ class SecretLeaks:
 
     def _look_at_capture(self) -> None:
         """What pytest has captured since this phase of the test began, left as it is."""
-        manager: Any = self._item.config.pluginmanager.get_plugin("capturemanager")
-        if manager is not None and manager.is_globally_capturing():
-            for text, stream in zip(manager.read_global_capture(), (sys.stdout, sys.stderr)):
-                self._run.clean(text, f"captured {'stdout' if stream is sys.stdout else 'stderr'}", self._item.nodeid)
-                stream.write(text)
+        for stream, text in take_captured(self._item.config):
+            self._run.clean(text, f"captured {'stdout' if stream is sys.stdout else 'stderr'}", self._item.nodeid)
+            stream.write(text)
         handler = getattr(self._item.config.pluginmanager.get_plugin("logging-plugin"), "report_handler", None)
         if handler is not None:
             self._run.clean(handler.stream.getvalue(), "captured log", self._item.nodeid)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Set, Tuple
 
 from pytest_flowsecrets.leaks.known import known
 
@@ -14,9 +14,19 @@ def learn_marks(node: Any) -> None:
 
 
 def _learn(mark: Any) -> None:
-    given = [values for values in (*mark.args, mark.kwargs) if isinstance(values, dict)]
-    for name, value in (pair for values in given for pair in values.items()):
+    for name, value in _pairs(mark):
         known.register(str(name), value)
+
+
+def _pairs(mark: Any) -> Iterator[Tuple[Any, Any]]:
+    for values in (*mark.args, mark.kwargs):
+        if isinstance(values, dict):
+            yield from values.items()
+
+
+def names_in_marks(node: Any) -> Set[str]:
+    """Return the names of the secrets that a test's marks declare."""
+    return {str(name) for mark in node.iter_markers("secrets") for name, _ in _pairs(mark)}
 
 
 def learn_broken_module(error: BaseException) -> None:
@@ -59,23 +69,6 @@ def _allowed(name: str, where: Any) -> Tuple[str, Tuple[str, ...]]:
 def names_of(item: Any) -> Tuple[str, str, str]:
     """What is different in the reports of each test: its node id, its name, the id of its parameters."""
     return item.nodeid, item.name, getattr(getattr(item, "callspec", None), "id", "")
-
-
-def mask_names(items: Iterable[Any], clean: Callable[[str], str]) -> None:
-    """Mask names and ids of tests, each as early as its secret is known, so that all that is made of them is masked.
-
-    Names stay different from each other. The old name can still be selected with ``-k``; it is shown nowhere.
-    """
-    taken: Dict[str, int] = {}
-    for item in items:
-        name, nodeid = clean(item.name), clean(item.nodeid)
-        if nodeid is item.nodeid and name is item.name:
-            continue
-        count = taken[nodeid] = taken.get(nodeid, 0) + 1
-        suffix = f"-{count}" if count > 1 else ""
-        item.extra_keyword_matches.add(item.name)
-        item.name = name + suffix
-        set_nodeid(item, nodeid + suffix)
 
 
 def set_nodeid(owner: Any, nodeid: str) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List
 
-from pytest_flowsecrets.leaks.known import known
+from pytest_flowsecrets.leaks.known import Search, known
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.leaks.redact import Redactor
 
 Clean = Callable[..., Any]  # a text, its place, the test
 
+_CONTAINERS = "{", "[", '"', "H4sI", "eJ"  # JSON and compressed JSON, which are looked into
 _LARGEST = 200_000_000  # bytes; a larger file is not looked through
 _WRITTEN_BY_PREFECT = (
     "results",
@@ -44,6 +48,32 @@ def look_at_home(home: Path, clean: Clean, test: str) -> None:
 
 def _written_into(home: Path) -> Iterator[Path]:
     return (home / name for name in _WRITTEN_BY_PREFECT)
+
+
+def look_at_requests(search: Search, redactor: Redactor, clean: Clean) -> None:
+    """Look through what an API was sent.
+
+    Args:
+        search: gives the places where a text holds something.
+        redactor: tells which texts hold a secret.
+        clean: called with each such text and its place.
+    """
+    texts: List[str] = []
+
+    def finds(text: str) -> bool:
+        found = any("cut" not in match.form for match in redactor.find(text))  # nothing on that way cuts values
+        if found:
+            texts.append(text)
+        return found
+
+    places = search(finds)
+    for number, place in enumerate(places):
+        text = texts.pop(0)
+        inside = number + 1 < len(places) and places[number + 1].request is place.request
+        if inside and text.startswith(_CONTAINERS):
+            continue  # what is found in it tells the place better
+        where = clean(place.where, "api")
+        clean(text, in_run_config(where) or f"api {', '.join(place.request.fields)} {where}")
 
 
 def in_run_config(where: str) -> str:

@@ -23,23 +23,22 @@ _PLACES = {
     "user_properties": "property",
 }
 
+_HARMLESS = frozenset(
+    {"outcome", "when", "duration", "start", "stop", "worker_id", "node", "item_index", "testrun_uid"}
+)
 _LIVE = frozenset(
     {"call", "result", "item", "_id", "nodeid"}
 )  # not shown: what the reporters use is in the other attributes
 
 
-def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str, *, keep_id: bool = False) -> None:
-    """Replace every attribute of a report that holds a secret by a masked copy.
+def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str) -> None:
+    """Replace every attribute of a report that holds a secret by a masked copy, but its id.
 
     Args:
         report: of a test, of a collector, or what a plugin makes like them.
         clean: masks a text, told the place at which it stands.
         withheld: what is put in the place of something that raises.
-        keep_id: leave the id of the test as it was collected, by which an xdist worker knows it.
     """
-    nodeid = clean(report.nodeid, "id")
-    if nodeid is not report.nodeid and not keep_id:
-        set_nodeid(report, nodeid)
     for name, value in list(vars(report).items()):
         if name in _LIVE:
             continue
@@ -52,9 +51,41 @@ def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str, *,
             else:
                 masked = mask_data(value, _at(clean, place))
         except Exception:  # noqa: BLE001 - whatever an object of a plugin raises
-            masked = [] if isinstance(value, list) else {} if isinstance(value, dict) else withheld
+            masked = _withheld(value, withheld)
         if masked is not value:
             setattr(report, name, masked)
+
+
+def withhold_report(report: Any, withheld: str) -> None:
+    """Put a note in the place of everything in a report that can hold a secret."""
+    path, bracket, _ = str(report.nodeid).partition("[")
+    if bracket:
+        set_nodeid(report, f"{path}[{withheld}]")
+    for name, value in list(vars(report).items()):
+        if name == "location":
+            report.location = (*value[:2], path.rpartition("::")[2]) if value else value
+        elif name == "sections":
+            report.sections = [(title if title.startswith("Captured ") else "", withheld) for title, _ in value]
+        elif name not in _LIVE | _HARMLESS and value:
+            setattr(report, name, _withheld(value, withheld))
+
+
+def withhold_object(thing: Any, withheld: str) -> None:
+    """Put a note in the place of every text that an object of pytest's holds."""
+    for name, value in list(vars(thing).items()):
+        setattr(thing, name, _withheld_parts(value, withheld))
+
+
+def _withheld_parts(value: Any, withheld: str) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)(_withheld_parts(part, withheld) for part in value)
+    if _has_parts(value):
+        withhold_object(value, withheld)
+    return withheld if isinstance(value, str) else value
+
+
+def _withheld(value: Any, withheld: str) -> Any:
+    return [] if isinstance(value, list) else {} if isinstance(value, dict) else withheld
 
 
 def _place_of(report: Any, place: str) -> str:

@@ -5,11 +5,15 @@ Light: as long as no secret is known, texts pass through it untouched and nothin
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
-from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, mask_names, names_of
+from pytest_flowsecrets.leaks.faults import Faults
+from pytest_flowsecrets.leaks.ids import TestIds
+from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, names_of
 from pytest_flowsecrets.leaks.known import SHORTEST, Search, known
+from pytest_flowsecrets.leaks.record import Record
 from pytest_flowsecrets.leaks.variables import Variables
 
 if TYPE_CHECKING:
@@ -19,13 +23,10 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.redact import Masked, Redactor
     from pytest_flowsecrets.leaks.written import WrittenFiles
 
-Allowed = Tuple[str, Tuple[str, ...]]  # a secret's name, or *, and the places where it may be; none means everywhere
-_AROUND = 40  # characters of an excerpt on either side of the mask
 # Attributes of a report that say nothing but how a test is called and what it has printed.
 _USUAL = frozenset(
     ["nodeid", "_id", "location", "keywords", "outcome", "longrepr", "when", "user_properties", "sections", "duration"]
 ).union(["start", "stop", "result", "call", "node", "worker_id", "testrun_uid", "item_index"])
-_CONTAINERS = "{", "[", '"', "H4sI", "eJ"  # JSON and compressed JSON, which are looked into
 _APART = "\0"  # between texts that are looked through as one; no value goes on behind it
 _OFTEN = 2000  # characters of a text, and texts
 WITHHELD = "[withheld: it could not be masked]"
@@ -43,42 +44,52 @@ class Run:
         self.mode = mode
         self.in_worker = False  # of xdist
         self.watching = mode != "off"
+        self.faults, self.record, self.ids = Faults(), Record(), TestIds()
+        self.test = ""  # the id of the one that runs
         self._variables = Variables(patterns)
         self._files: Optional[WrittenFiles] = None
         self._clean: Set[Any] = set()
         self._names: Set[str] = set()  # of tests, and their keywords; clean
         self._clean_long: Deque[Any] = deque(maxlen=4)
-        self._found: Set[Tuple[str, ...]] = set()
-        self._judged: Set[Tuple[str, ...]] = set()
-        self.test = ""
-        self.allowed: Dict[str, List[Allowed]] = {}
-        self.findings: List[Finding] = []
         self._redactor: Optional[Redactor] = None
         self._version = -1
         self._undo: List[Callable[[], None]] = []
+
+    @property
+    def reports_leaks(self) -> bool:
+        """Whether leaks are reported, and not only masked."""
+        return self.mode in ("fail", "warn")
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run fails for what leaked, or for what could not be looked through."""
+        return self.mode == "fail" and bool(self.record.findings or len(self.faults))
 
     def begin(self) -> None:
         """Learn what the environment says, and mask the standard streams from now on."""
         if not self.watching:
             return
         known.listen()
-        self.learn_environment()
-        from pytest_flowsecrets.leaks.streams import wrap_standard_streams
+        self._undo = [known.forget]
+        with self.faults:
+            from pytest_flowsecrets.leaks.streams import wrap_standard_streams
 
-        known.readers.append(self.clean)
-        self._undo = [known.forget, lambda: known.readers.remove(self.clean), wrap_standard_streams(self.clean_live)]
-        if self.mode in ("fail", "warn"):
-            known.watchers.append(self.look_at_api)
-            known.leavers.append(self.look_at_home)
-            self._undo += [
-                lambda: known.watchers.remove(self.look_at_api),
-                lambda: known.leavers.remove(self.look_at_home),
-            ]
+            self._undo.append(wrap_standard_streams(self.clean_live))
+            self._enlist(known.readers, self.clean)
+            if self.reports_leaks:
+                self._enlist(known.watchers, self.look_at_api)
+                self._enlist(known.leavers, self.look_at_home)
+        self.learn_environment()
+
+    def _enlist(self, called: List[Any], function: Callable[..., Any]) -> None:
+        called.append(function)
+        self._undo.append(lambda: called.remove(function))
 
     def end(self) -> None:
         """Forget the secrets, leave the streams as they were."""
         while self._undo:
-            self._undo.pop()()
+            with self.faults:
+                self._undo.pop()()
         self._redactor, self._version, self.watching = None, -1, False
 
     def extend(self, encoders: Sequence[Any], formats: Sequence[Any]) -> None:
@@ -89,32 +100,40 @@ class Run:
             self._redactor, self._version = None, -1
 
     def learn_environment(self) -> None:
-        """The secrets of Prefect's variables, and those of variables whose names match a pattern."""
+        """Learn the secrets of Prefect's variables, and those of variables whose names match a pattern."""
         if self.watching:
-            self._variables.learn()
+            with self.faults:
+                self._variables.learn()
 
     def learn_tests(self, items: Iterable[Any]) -> None:
-        """The secrets of tests' marks; and mask the tests' names."""
+        """Learn the secrets of tests' marks, and mask the tests' names."""
         if not self.watching:
             return
         items = list(items)
         for item in items:
-            learn_marks(item)
-        redactor = self.redactor
-        if redactor is None:
-            return
-        names = {name for item in items for name in names_of(item)} - self._names
-        if redactor.find(_APART.join(names)):
-            mask_names(items, lambda text: self.clean(text, "id", ""))
-        else:
-            self._names |= names
+            with self.faults:
+                learn_marks(item)
+        with self.faults:
+            redactor = self.redactor
+            if redactor is None:
+                return
+            names = {name for item in items for name in names_of(item)} - self._names
+            if redactor.find(_APART.join(names)):
+                self.ids.mask(items, redactor.redact, redactor.find)
+            else:
+                self._names |= names
 
     def begin_test(self, item: Any) -> None:
         """Say whose findings the next ones are, and what may leak in it."""
         self.test = item.nodeid
-        allowed = allowed_by(item) if self.watching else ()
-        if allowed:
-            self.allowed[item.nodeid] = list(allowed)
+        if self.watching:
+            with self.faults:
+                allowed = allowed_by(item)
+                if allowed:
+                    self.record.allowed[item.nodeid] = list(allowed)
+                real = self.ids.real_id(item)
+                if real != item.nodeid:
+                    self.clean(real, "id")
 
     # -- texts --------------------------------------------------------------------------------------------------------
 
@@ -135,22 +154,32 @@ class Run:
         return self._redactor
 
     def clean(self, text: Any, place: str, test: Optional[str] = None) -> Any:
-        """A text, or bytes, masked; the same object if there is nothing to mask. What was found is remembered."""
-        redactor = self.redactor
-        if redactor is None or not text or self._is_clean(text):
-            return text
-        masked: List[Masked] = []
-        redact: Callable[..., Any] = redactor.redact if isinstance(text, str) else redactor.redact_bytes
+        """Return a text, or bytes, masked; the same object if there is nothing to mask. Findings are remembered."""
         try:
-            result = redact(text, masked)
-        except Exception:  # noqa: BLE001 - a run does not break because of a mask, and says rather nothing than a value
+            redactor = self.redactor
+            if redactor is None or not text or self._is_clean(text):
+                return text
+            masked: List[Masked] = []
+            redact: Callable[..., Any] = redactor.redact if isinstance(text, str) else redactor.redact_bytes
+            result = self.ids.apart(text, lambda part: redact(part, masked))
+            if not masked:
+                self._remember_clean(text)
+            else:
+                shown = result if isinstance(result, str) else result.decode("latin-1")
+                self._remember(masked, shown, place, self.test if test is None else test)
+        except Exception as error:  # noqa: BLE001 - a run does not break because of a mask, and withholds the text
+            self.faults.add(error)
             return WITHHELD if isinstance(text, str) else WITHHELD.encode()
-        if not masked:
-            self._remember_clean(text)
-        else:
-            shown = result if isinstance(result, str) else result.decode("latin-1")
-            self.remember(masked, shown, place, self.test if test is None else test)
         return result
+
+    def _remember(self, masked: Iterable[Masked], shown: str, place: str, test: str) -> None:
+        self.record.add(masked, shown, place, self.ids.collected_id(test), self.shown_id(test))
+
+    def shown_id(self, test: str) -> str:
+        """Return the id of a test as it may be shown."""
+        redactor = self.redactor
+        collected = self.ids.collected_id(test)
+        return self.ids.apart(collected, redactor.redact) if redactor else collected
 
     def _is_clean(self, text: Any) -> bool:
         """Whether this text was looked through already: names come in three reports of a test, its sections in two."""
@@ -165,41 +194,39 @@ class Run:
             self._clean.add(text)
 
     def clean_live(self, text: Any, before: str) -> Tuple[Any, str]:
-        """Masked for a stream: never an error, and nothing to do for the shortest texts."""
-        if self.redactor is None:
-            return text, ""
+        """Return a text, or bytes, masked for a stream, and what the next call has to get as ``before``.
+
+        Raises:
+            TypeError: it is neither text nor bytes, as in any stream.
+        """
         if not isinstance(text, str):
-            # Anything but text and bytes raises TypeError here, as it does in a stream.
             shown, rest = self.clean_live(memoryview(text).tobytes().decode("utf-8", "surrogateescape"), before)
             return shown.encode("utf-8", "surrogateescape"), rest
+        try:
+            return self._clean_live(text, before)
+        except Exception as error:  # noqa: BLE001 - a run does not break because of a mask
+            self.faults.add(error)
+            return WITHHELD, ""
+
+    def _clean_live(self, text: str, before: str) -> Tuple[str, str]:
+        redactor = self.redactor
+        if redactor is None:
+            return text, ""
         if not known.told and len(before) + len(text) < SHORTEST:
             return text, before + text
-        try:
-            masked: List[Masked] = []
-            shown, rest = self.redactor.redact_next(before, text, masked)
-            self.remember(masked, shown, "live output", self.test)
-        except Exception:  # noqa: BLE001 - a run does not break because of a mask
-            return WITHHELD, ""
+        masked: List[Masked] = []
+        rest = ""
+
+        def redact(part: str) -> str:
+            nonlocal rest
+            masked.clear()
+            shown, rest = redactor.redact_next(before, part, masked)
+            return shown
+
+        shown = self.ids.apart(text, redact)
+        if masked:
+            self._remember(masked, shown, "live output", self.test)
         return shown, rest
-
-    def remember(self, masked: Iterable[Masked], shown: str, place: str, test: str) -> None:
-        """Add findings, each secret, form, place and test once, but those that are allowed."""
-        from pytest_flowsecrets.leaks.findings import Finding
-
-        for each in masked:
-            if self._is_allowed(each.names, place, test):
-                continue
-            around = shown[max(0, each.start - _AROUND) : each.start + 2 * _AROUND]
-            finding = Finding(each.names[0], each.form, place, test, " ".join(around.split()), each.names)
-            if finding[:4] not in self._found:
-                self._found.add(finding[:4])
-                self.findings.append(finding)
-
-    def _is_allowed(self, names: Iterable[str], place: str, test: str) -> bool:
-        return any(
-            (name == "*" or name in names) and (not places or any(part in place for part in places))
-            for name, places in self.allowed.get(test, ())
-        )
 
     # -- objects ------------------------------------------------------------------------------------------------------
 
@@ -208,13 +235,28 @@ class Run:
         return report.longrepr is not None or not all(self._is_clean(content) for _, content in report.sections)
 
     def mask_report(self, report: Any) -> None:
-        """Mask a report, in place."""
-        if self.redactor is None or self._says_nothing(report):
+        """Replace what holds a secret in a report; if that fails, everything that can hold one."""
+        with self.faults:
+            if self.redactor is not None and not self._says_nothing(report):
+                self._mask_report(report)
             return
+        from pytest_flowsecrets.leaks.reports import withhold_report
+
+        withhold_report(report, WITHHELD)
+
+    def _mask_report(self, report: Any) -> None:
+        from pytest_flowsecrets.leaks.items import set_nodeid
         from pytest_flowsecrets.leaks.reports import mask_report
 
-        test = report.nodeid if isinstance(report.nodeid, str) else ""
-        mask_report(report, lambda text, place: self.clean(text, place, test), WITHHELD, keep_id=self.in_worker)
+        nodeid = report.nodeid if isinstance(report.nodeid, str) else ""
+        test = self.ids.collected_id(nodeid)
+        shown = self.clean(test, "id", test)
+        if self.in_worker:  # the controller knows the test by the id with which it was collected
+            shown = test
+        if shown != nodeid:
+            self.ids.remember(test, shown)
+            set_nodeid(report, shown)
+        mask_report(report, lambda text, place: self.clean(text, place, test), WITHHELD)
 
     def mask_id(self, data: Any) -> None:
         """Mask the id of a test in a report that is about to be sent or written."""
@@ -242,105 +284,112 @@ class Run:
 
     def mask_object(self, thing: Any, place: str) -> None:
         """Mask the parts of an object of pytest's, in place."""
-        if self.redactor is not None:
-            from pytest_flowsecrets.leaks.reports import mask_in_place
+        with self.faults:
+            if self.redactor is not None:
+                from pytest_flowsecrets.leaks.reports import mask_in_place
 
-            mask_in_place(thing, lambda text: self.clean(text, place))
+                mask_in_place(thing, lambda text: self.clean(text, place))
+            return
+        from pytest_flowsecrets.leaks.reports import withhold_object
+
+        withhold_object(thing, WITHHELD)
 
     def mask_warning(self, recorded: Any, test: str) -> None:
         """Mask a recorded warning, in place."""
-        if self.redactor is not None:
-            from pytest_flowsecrets.leaks.reports import mask_warning
+        with self.faults:
+            if self.redactor is not None:
+                from pytest_flowsecrets.leaks.reports import mask_warning
 
-            mask_warning(recorded, lambda text: self.clean(text, "warning", test))
+                mask_warning(recorded, lambda text: self.clean(text, "warning", test))
+            return
+        recorded.message, recorded.line = UserWarning(WITHHELD), ""
 
-    # -- findings -----------------------------------------------------------------------------------------------------
+    def mask_captured(self, config: Any) -> None:
+        """Mask what pytest has captured and is about to write to the terminal by itself."""
+        with self.faults:
+            if self.redactor is not None:
+                from pytest_flowsecrets.leaks.captured import take_captured
+
+                for stream, text in take_captured(config):
+                    stream.write(self.clean(text, f"captured {'stdout' if stream is sys.stdout else 'stderr'}"))
+
+    # -- places that are looked through -------------------------------------------------------------------------------
 
     def look_at_api(self, search: Search) -> None:
         """Look for secrets in what an API was sent."""
-        redactor = self.redactor
-        if redactor is None:
-            return
-        from pytest_flowsecrets.leaks.left import in_run_config
+        with self.faults:
+            if self.redactor is not None:
+                from pytest_flowsecrets.leaks.left import look_at_requests
 
-        texts: List[str] = []
-
-        def finds(text: str) -> bool:
-            found = any("cut" not in match.form for match in redactor.find(text))  # nothing on that way cuts values
-            if found:
-                texts.append(text)
-            return found
-
-        places = search(finds)
-        for number, place in enumerate(places):
-            text = texts.pop(0)
-            inside = number + 1 < len(places) and places[number + 1].request is place.request
-            if inside and text.startswith(_CONTAINERS):
-                continue  # what is found in it tells the place better
-            where = self.clean(place.where, "api")
-            self.clean(text, in_run_config(where) or f"api {', '.join(place.request.fields)} {where}")
+                look_at_requests(search, self.redactor, self.clean)
 
     def look_at_left(self, item: Any) -> None:
         """Look through the files that a test has left so far."""
         from pytest_flowsecrets.leaks.left import folders_of, look_below
 
-        for folder in folders_of(item):
-            self.learn_environment()
-            if self.redactor is not None:
-                look_below(folder, self.clean, item.nodeid)
+        with self.faults:
+            for folder in folders_of(item):
+                self.learn_environment()
+                if self.redactor is not None:
+                    look_below(folder, self.clean, item.nodeid)
 
     def look_at_home(self, home: Path) -> None:
         """The same for the home of an isolation that ends."""
-        if self.redactor is not None:
-            from pytest_flowsecrets.leaks.left import look_at_home
+        with self.faults:
+            if self.redactor is not None:
+                from pytest_flowsecrets.leaks.left import look_at_home
 
-            look_at_home(home, self.clean, self.test)
-
-    def judge(self, report: Any) -> None:
-        """In the mode ``fail``: fail a test for what it has leaked since it was last looked at."""
-        if self.mode != "fail" or not self.findings:
-            return
-        fresh = [finding for finding in self.of_test(report.nodeid) if finding[:4] not in self._judged]
-        self._judged.update(finding[:4] for finding in fresh)
-        if fresh:
-            from pytest_flowsecrets.leaks.findings import section
-
-            if report.outcome == "failed":
-                report.sections = [*report.sections, ("Leaked secrets", section(fresh))]
-            else:
-                report.outcome, report.longrepr = "failed", section(fresh)
-                vars(report).pop("wasxfail", None)
-
-    def take_over(self, findings: Iterable[Sequence[Any]]) -> None:
-        """Findings of an xdist worker."""
-        from pytest_flowsecrets.leaks.findings import Finding
-
-        self.findings += [Finding(*finding) for finding in findings]
-
-    def summary(self) -> List[str]:
-        """Counts for each secret and place."""
-        from pytest_flowsecrets.leaks.findings import summary
-
-        return summary(self.findings)
-
-    def write_report(self, path: str) -> None:
-        """Write the findings as SARIF and as JSON."""
-        from pytest_flowsecrets.leaks.findings import write_report
-
-        write_report(path, self.findings)
+                look_at_home(home, self.clean, self.test)
 
     def watch_files(self, config: Any) -> None:
         """Mask the log file as it is written, and remember what else the run writes."""
         if self.watching:
             from pytest_flowsecrets.leaks.written import WrittenFiles
 
-            self._files = WrittenFiles(config, self)
+            with self.faults:
+                self._files = WrittenFiles(config, self)
 
     def look_through_files(self) -> None:
         """Mask what reporters have written past the reports."""
-        if self._files is not None and self.redactor is not None:
-            self._files.mask()
+        with self.faults:
+            if self._files is not None and self.redactor is not None:
+                self._files.mask()
+
+    # -- findings -----------------------------------------------------------------------------------------------------
+
+    @property
+    def findings(self) -> List[Finding]:
+        """All findings so far."""
+        return self.record.findings
 
     def of_test(self, test: str) -> List[Finding]:
-        """The findings of one test."""
-        return [finding for finding in self.findings if finding.test == test]
+        """Return the findings of one test, by any of its ids."""
+        return self.record.of_test(self.ids.collected_id(test))
+
+    def judge(self, report: Any) -> None:
+        """In the mode ``fail``: fail a test for what it has leaked since it was last judged."""
+        with self.faults:
+            if self.mode == "fail" and self.record.findings:
+                self.record.judge(report, self.ids.collected_id(report.nodeid))
+
+    def export(self) -> Dict[str, Any]:
+        """Return findings and faults as plain data that an xdist worker can send."""
+        return {"findings": [list(finding) for finding in self.record.findings], "faults": self.faults.pairs()}
+
+    def merge(self, exported: Mapping[str, Any]) -> None:
+        """Take over what an xdist worker has found."""
+        with self.faults:
+            self.record.merge(exported.get("findings", ()))
+            self.faults.merge(exported.get("faults", ()))
+
+    def fresh_lines(self) -> List[str]:
+        """Return what is to be shown at the end and was not shown before: leaks, and errors of the masking."""
+        lines = self.record.fresh_summary() if self.reports_leaks else []
+        return [*lines, *(f"could not be masked, withheld: {line}" for line in self.faults.fresh_lines())]
+
+    def write_report(self, path: str) -> None:
+        """Write the findings as SARIF and as JSON."""
+        from pytest_flowsecrets.leaks.findings import write_report
+
+        findings = [finding._replace(test=self.shown_id(finding.test)) for finding in self.record.findings]
+        write_report(path, findings)

@@ -67,17 +67,25 @@ def test_fail_counts_what_belongs_to_no_test(run_tests, monkeypatch):
 
 
 def test_fail_in_setup_and_on_xfail(run_tests):
-    """Each phase is judged; a leak is no expected failure."""
+    """A leak in the setup fails the test's body, which runs; a leak is no expected failure."""
     source = f"""
 import pytest
 pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
 @pytest.fixture
 def prints(): print("{TOKEN}")
-def test_setup(prints): pass
+@pytest.fixture
+def prints_and_skips(prints): pytest.skip("no reason")
+@pytest.fixture
+def prints_later(): yield print("{TOKEN}")
+def test_setup(prints): assert not "the body runs"
+def test_skipped(prints_and_skips): pass
+def test_teardown(prints_later): pass
 @pytest.mark.xfail(reason="{TOKEN}")
 def test_expected(): assert 0
 """
-    run_tests(source, "--flowsecrets-leaks=fail").assert_outcomes(errors=1, failed=1)
+    result = run_tests(source, "--flowsecrets-leaks=fail")
+    result.assert_outcomes(failed=3, errors=1)
+    result.stdout.fnmatch_lines(["*assert not 'the body runs'", "*Leaked secrets*", "*in captured stdout:"])
 
 
 def test_off(run_tests):

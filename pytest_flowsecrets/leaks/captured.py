@@ -1,0 +1,17 @@
+"""What pytest has captured and not reported yet."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Iterator, Tuple
+
+
+def take_captured(config: Any) -> Iterator[Tuple[Any, str]]:
+    """Take the captured output of each standard stream; whoever takes it writes it again.
+
+    Returns:
+        Pairs of ``sys.stdout`` or ``sys.stderr`` and its text; none if pytest captures nothing.
+    """
+    manager = config.pluginmanager.get_plugin("capturemanager")
+    if manager is not None and manager.is_globally_capturing():
+        yield from zip((sys.stdout, sys.stderr), manager.read_global_capture())

@@ -1,0 +1,174 @@
+"""Ids of tests that hold secrets: reporters see the masked one, the test itself and the command line the real one.
+
+A test is renamed when it is collected, so that everything that is made of its name is masked: progress, reports, the
+cache, the folder of ``tmp_path``. While its own code runs it has its real name. Either name selects it.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from itertools import zip_longest
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Pattern, Sequence, Set, Tuple
+from weakref import WeakKeyDictionary
+
+from pytest_flowsecrets.leaks.items import names_in_marks, set_nodeid
+
+_STAND_IN = "\uf8f7"  # a character for private use: no secret is looked for in it
+_NUMBER = re.compile(r"[\d.+-]+")
+
+
+class Identity(NamedTuple):
+    """The real and the masked name and node id of a test."""
+
+    name: str
+    nodeid: str
+    masked_name: str
+    masked_nodeid: str
+
+
+class MaskedName(str):
+    """The masked name of a test, which equals the real name too: pytest compares it with the command line's."""
+
+    __slots__ = ("real",)
+    real: str
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other) is True or other == self.real
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
+class TestIds:
+    """The tests of a run that were renamed, and those that keep a name in which a secret's digits stand by chance."""
+
+    __test__ = False  # it is no test
+
+    def __init__(self) -> None:
+        self._identities: WeakKeyDictionary[Any, Identity] = WeakKeyDictionary()
+        self._masked: Dict[str, str] = {}  # node ids by the real ones
+        self._collected: Dict[str, str] = {}  # node ids as they were collected, by those that were masked later
+        self._taken: Dict[str, int] = {}
+        self._kept: Set[str] = set()
+        self._patterns: Tuple[Pattern[Any], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<TestIds {len(self._masked)} masked>"
+
+    def mask(self, items: Iterable[Any], redact: Callable[[str], str], find: Callable[[str], Sequence[Any]]) -> None:
+        """Rename the tests in whose names secrets stand; names stay different from each other.
+
+        Args:
+            items: tests, as collected.
+            redact: masks a text.
+            find: gives what would be masked.
+        """
+        for item in items:
+            matches = find(item.nodeid)
+            if matches and _is_chance(item, matches):
+                self._kept.add(item.name)
+                self._patterns = ()
+            elif matches or find(item.name):
+                self._rename(item, redact)
+
+    def _rename(self, item: Any, redact: Callable[[str], str]) -> None:
+        old = self._identities.get(item, Identity(item.name, item.nodeid, "", ""))
+        nodeid = redact(item.nodeid)
+        count = self._taken[nodeid] = self._taken.get(nodeid, 0) + 1
+        suffix = f"-{count}" if count > 1 else ""
+        name = MaskedName(redact(item.name) + suffix)
+        name.real = old.name
+        new = old._replace(masked_name=name, masked_nodeid=nodeid + suffix)
+        self._identities[item] = new
+        self._masked[new.nodeid] = new.masked_nodeid
+        item.extra_keyword_matches.add(new.name)
+        _set_names(item, new.masked_name, new.masked_nodeid)
+
+    def collected_id(self, nodeid: str) -> str:
+        """Return the node id that a test had when its collection ended, masked or not, by any of its ids."""
+        return self._masked.get(nodeid) or self._collected.get(nodeid, nodeid)
+
+    def remember(self, collected: str, masked: str) -> None:
+        """Remember that a report shows another id, as a secret in it was learnt after the collection."""
+        self._collected[masked] = collected
+
+    def real_id(self, item: Any) -> str:
+        """Return the real node id of a test."""
+        return self._identities[item].nodeid if item in self._identities else str(item.nodeid)
+
+    @contextmanager
+    def real(self, item: Any) -> Iterator[None]:
+        """Give a test its real name, while its own code runs."""
+        identity = self._identities.get(item)
+        if identity is None:
+            yield
+        else:
+            with _named(item, identity.name, identity.nodeid):
+                yield
+
+    @contextmanager
+    def masked(self, item: Any) -> Iterator[None]:
+        """Give a test its masked name, while a fixture of pytest's is set up: ``tmp_path`` names a folder after it."""
+        identity = self._identities.get(item)
+        if identity is None:
+            yield
+        else:
+            with _named(item, identity.masked_name, identity.masked_nodeid):
+                yield
+
+    def deselected(self, items: Iterable[Any], prefixes: Sequence[str]) -> List[Any]:
+        """Return the renamed tests that ``--deselect`` names by their real ids."""
+        return [
+            item
+            for item in items
+            if item in self._identities and self._identities[item].nodeid.startswith(tuple(prefixes))
+        ]
+
+    def apart(self, text: Any, redact: Callable[[Any], Any]) -> Any:
+        """Mask a text, or bytes, but for the names that tests keep; the same object if there is nothing to mask."""
+        if not self._kept:
+            return redact(text)
+        pattern, stand_in = self._kept_names(text)
+        names = pattern.findall(text)
+        if not names or stand_in in text:
+            return redact(text)
+        stripped = pattern.sub(stand_in, text)
+        masked = redact(stripped)
+        if masked is stripped:
+            return text
+        pieces = masked.split(stand_in)
+        if len(pieces) != len(names) + 1:  # something around a name was masked together with it
+            return redact(text)
+        return type(text)().join(piece for pair in zip_longest(pieces, names, fillvalue=type(text)()) for piece in pair)
+
+    def _kept_names(self, text: Any) -> Tuple[Pattern[Any], Any]:
+        """A pattern of the names that tests keep, and what stands for them, in text or in bytes."""
+        if not self._patterns:
+            joined = "|".join(re.escape(name) for name in sorted(self._kept, key=len, reverse=True))
+            self._patterns = re.compile(joined), re.compile(joined.encode("utf-8", "surrogatepass"))
+        of_text, of_bytes = self._patterns
+        return (of_text, _STAND_IN) if isinstance(text, str) else (of_bytes, _STAND_IN.encode())
+
+
+def _is_chance(item: Any, matches: Iterable[Any]) -> bool:
+    """Whether all that looks like a secret in a test's id are digits, and none is a secret of the test's own marks."""
+    own = names_in_marks(item)
+    return all(_NUMBER.fullmatch(item.nodeid[each.start : each.end]) and own.isdisjoint(each.names) for each in matches)
+
+
+@contextmanager
+def _named(item: Any, name: str, nodeid: str) -> Iterator[None]:
+    old = item.name, item.nodeid
+    _set_names(item, name, nodeid)
+    try:
+        yield
+    finally:
+        _set_names(item, *old)
+
+
+def _set_names(item: Any, name: str, nodeid: str) -> None:
+    item.name = name
+    set_nodeid(item, nodeid)
