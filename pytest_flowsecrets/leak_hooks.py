@@ -8,7 +8,6 @@ terminal and to log files when it is written. At the end the files that the run 
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Iterator, List
 
 import pytest
@@ -46,20 +45,13 @@ def _end(config: pytest.Config) -> None:
     run = config.stash[RUN]
     run.look_through_files()
     _fail_session(config)
-    if not run.in_worker:
-        _print_rest(run)
-        if run.findings:  # some in files, after the session has ended
-            with run.faults, suppress(OSError):  # it was reported when the session ended
-                _write_report(config)
+    if run.findings:  # some in files, after the session has ended
+        _write_report(config)
+    lines = [*run.fresh_lines(), *run.faults.fresh_lines()]
     if sys.exc_info()[1] is None:
         run.end()
-
-
-def _print_rest(run: Run) -> None:
-    """Show what was found after the summary was printed, or where none is printed."""
-    lines = run.fresh_lines()
-    if lines:
-        sys.stderr.write("\n".join(["leaked secrets, found at the end of the run:", *lines, *_verdict(run), ""]))
+    if lines and not run.in_worker:  # streams are as they were: a fault may have withheld everything before
+        sys.stderr.write("\n".join(["flowsecrets: found at the end of the run:", *lines, *_verdict(run), ""]))
 
 
 def _verdict(run: Run) -> List[str]:

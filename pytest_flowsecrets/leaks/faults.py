@@ -45,7 +45,11 @@ class Faults:
 
     def add(self, error: Exception) -> None:
         """Remember an error: its type and place only, as its text may hold a value."""
-        self._counts[f"{type(error).__name__} in {_place_of(error)}"] += 1
+        self.note(f"could not be masked, withheld: {type(error).__name__} in {_place_of(error)}")
+
+    def note(self, description: str) -> None:
+        """Remember another fault, described without a value."""
+        self._counts[description] += 1
 
     def merge(self, counts: Any) -> None:
         """Add what an xdist worker sent: pairs of a description and a count."""

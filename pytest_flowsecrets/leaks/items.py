@@ -79,3 +79,9 @@ def set_nodeid(owner: Any, nodeid: str) -> None:
         owner._nodeid = nodeid  # noqa: SLF001
     else:
         owner.nodeid = nodeid
+
+
+def without_parameters(nodeid: str, note: str) -> str:
+    """Return the id of a test with a note in the place of its parameters."""
+    function, bracket, _ = nodeid.partition("[")
+    return f"{function}[{note}]" if bracket else nodeid

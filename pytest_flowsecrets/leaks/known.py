@@ -41,6 +41,7 @@ class Known:
         self.readers: List[Callable[[str, str], object]] = []
         self.folders: List[Path] = []
         self.leavers: List[Callable[[Path], object]] = []
+        self.fault_listeners: List[Callable[[Exception], object]] = []
         self.told = False  # whether short values are looked for too
         self.encoders: Dict[str, Callable[[str], Any]] = {}  # of users, by the names of their forms
         self.formats: List[Format] = []  # of users
@@ -108,10 +109,19 @@ class Known:
         """
         if not self._listeners:
             return
-        for text in texts_of(value):
+        for text in self._texts_of(value):
             if text and (told or not is_common(text)):
                 self.told = self.told or len(text) < SHORTEST
                 self._add(str(name), text)
+
+    def _texts_of(self, value: Any) -> List[str]:
+        """The texts of a value; an error in looking for them is not the caller's."""
+        try:
+            return list(texts_of(value))
+        except Exception as error:  # noqa: BLE001 - a value of any class
+            for listener in self.fault_listeners:
+                listener(error)
+            return [value] if isinstance(value, str) else []
 
     def register_settings(self, settings: Mapping[str, Any]) -> None:
         """Make known what a Prefect configuration holds: its secrets, and the tokens for its API."""

@@ -11,7 +11,7 @@ import operator
 from dataclasses import is_dataclass
 from typing import Any, Callable, Dict, List, Mapping, Set, Tuple
 
-from pytest_flowsecrets.leaks.items import set_nodeid
+from pytest_flowsecrets.leaks.items import set_nodeid, without_parameters
 
 Clean = Callable[[Any], Any]
 _CONTAINERS = list, tuple, set, frozenset, Mapping
@@ -40,7 +40,7 @@ def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str) ->
         withheld: what is put in the place of something that raises.
     """
     for name, value in list(vars(report).items()):
-        if name in _LIVE:
+        if name in _LIVE or name in _HARMLESS:
             continue
         place = _PLACES.get(name, f"report {name}")
         try:
@@ -58,15 +58,13 @@ def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str) ->
 
 def withhold_report(report: Any, withheld: str) -> None:
     """Put a note in the place of everything in a report that can hold a secret."""
-    path, bracket, _ = str(report.nodeid).partition("[")
-    if bracket:
-        set_nodeid(report, f"{path}[{withheld}]")
+    set_nodeid(report, without_parameters(str(report.nodeid), withheld))
     for name, value in list(vars(report).items()):
         if name == "location":
-            report.location = (*value[:2], path.rpartition("::")[2]) if value else value
+            report.location = value and (*value[:2], without_parameters(value[2], withheld))
         elif name == "sections":
             report.sections = [(title if title.startswith("Captured ") else "", withheld) for title, _ in value]
-        elif name not in _LIVE | _HARMLESS and value:
+        elif name not in _LIVE and name not in _HARMLESS and value:
             setattr(report, name, _withheld(value, withheld))
 
 
@@ -85,6 +83,8 @@ def _withheld_parts(value: Any, withheld: str) -> Any:
 
 
 def _withheld(value: Any, withheld: str) -> Any:
+    if isinstance(value, tuple):  # the place and reason of a skip
+        return _withheld_parts(value, withheld)
     return [] if isinstance(value, list) else {} if isinstance(value, dict) else withheld
 
 

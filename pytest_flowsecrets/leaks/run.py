@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, List, Ma
 
 from pytest_flowsecrets.leaks.faults import Faults
 from pytest_flowsecrets.leaks.ids import TestIds
-from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, names_of
+from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, names_of, without_parameters
 from pytest_flowsecrets.leaks.known import SHORTEST, Search, known
 from pytest_flowsecrets.leaks.record import Record
 from pytest_flowsecrets.leaks.variables import Variables
@@ -71,6 +71,7 @@ class Run:
             return
         known.listen()
         self._undo = [known.forget]
+        self._enlist(known.fault_listeners, self.faults.add)
         with self.faults:
             from pytest_flowsecrets.leaks.streams import wrap_standard_streams
 
@@ -141,7 +142,7 @@ class Run:
     def redactor(self) -> Optional[Redactor]:
         """What masks all that is known by now; None as long as nothing is."""
         if self._version != known.version:
-            version, self._version = self._version, known.version
+            version = known.version
             self._clean.clear()
             self._clean_long.clear()
             self._names.clear()
@@ -150,14 +151,15 @@ class Run:
 
                 self._redactor = Redactor({})
             if self._redactor is not None:
-                self._redactor.update(known.values(version))
+                self._redactor.update(known.values(self._version))
+            self._version = version  # last, so that an error is raised each time and no value is missed
         return self._redactor
 
     def clean(self, text: Any, place: str, test: Optional[str] = None) -> Any:
         """Return a text, or bytes, masked; the same object if there is nothing to mask. Findings are remembered."""
         try:
-            redactor = self.redactor
-            if redactor is None or not text or self._is_clean(text):
+            redactor = None if self._is_too_short(text) else self.redactor
+            if redactor is None or self._is_clean(text):
                 return text
             masked: List[Masked] = []
             redact: Callable[..., Any] = redactor.redact if isinstance(text, str) else redactor.redact_bytes
@@ -180,6 +182,10 @@ class Run:
         redactor = self.redactor
         collected = self.ids.collected_id(test)
         return self.ids.apart(collected, redactor.redact) if redactor else collected
+
+    def _is_too_short(self, text: Any) -> bool:
+        """Whether no secret can stand in a text."""
+        return not text or (len(text) < SHORTEST and not known.told)
 
     def _is_clean(self, text: Any) -> bool:
         """Whether this text was looked through already: names come in three reports of a test, its sections in two."""
@@ -206,7 +212,7 @@ class Run:
             return self._clean_live(text, before)
         except Exception as error:  # noqa: BLE001 - a run does not break because of a mask
             self.faults.add(error)
-            return WITHHELD, ""
+            return WITHHELD + "\n" * text.endswith("\n"), ""
 
     def _clean_live(self, text: str, before: str) -> Tuple[str, str]:
         redactor = self.redactor
@@ -232,7 +238,9 @@ class Run:
 
     def brings_news(self, report: Any) -> bool:
         """Whether there is a text in a report that nobody has looked through, so that what is known now counts."""
-        return report.longrepr is not None or not all(self._is_clean(content) for _, content in report.sections)
+        with self.faults:
+            return report.longrepr is not None or not all(self._is_clean(content) for _, content in report.sections)
+        return True
 
     def mask_report(self, report: Any) -> None:
         """Replace what holds a secret in a report; if that fails, everything that can hold one."""
@@ -251,6 +259,8 @@ class Run:
         nodeid = report.nodeid if isinstance(report.nodeid, str) else ""
         test = self.ids.collected_id(nodeid)
         shown = self.clean(test, "id", test)
+        if shown == WITHHELD:
+            shown = without_parameters(test, WITHHELD)
         if self.in_worker:  # the controller knows the test by the id with which it was collected
             shown = test
         if shown != nodeid:
@@ -260,8 +270,9 @@ class Run:
 
     def mask_id(self, data: Any) -> None:
         """Mask the id of a test in a report that is about to be sent or written."""
-        if self.redactor is not None and isinstance(data, dict) and isinstance(data.get("nodeid"), str):
-            data["nodeid"] = self.clean(data["nodeid"], "id", data["nodeid"])
+        with self.faults:
+            if self.redactor is not None and isinstance(data, dict) and isinstance(data.get("nodeid"), str):
+                data["nodeid"] = self.clean(data["nodeid"], "id", data["nodeid"])
 
     def _says_nothing(self, report: Any) -> bool:
         """Whether it is clean at a glance, to be quick where a test passes: names and captured output only."""
@@ -352,7 +363,7 @@ class Run:
     def look_through_files(self) -> None:
         """Mask what reporters have written past the reports."""
         with self.faults:
-            if self._files is not None and self.redactor is not None:
+            if self._files is not None and len(known):
                 self._files.mask()
 
     # -- findings -----------------------------------------------------------------------------------------------------
@@ -383,13 +394,18 @@ class Run:
             self.faults.merge(exported.get("faults", ()))
 
     def fresh_lines(self) -> List[str]:
-        """Return what is to be shown at the end and was not shown before: leaks, and errors of the masking."""
-        lines = self.record.fresh_summary() if self.reports_leaks else []
-        return [*lines, *(f"could not be masked, withheld: {line}" for line in self.faults.fresh_lines())]
+        """Return a line for each secret and place that was not shown before."""
+        with self.faults:
+            return self.record.fresh_summary() if self.reports_leaks else []
+        return []
 
     def write_report(self, path: str) -> None:
         """Write the findings as SARIF and as JSON."""
-        from pytest_flowsecrets.leaks.findings import write_report
+        with self.faults:
+            from pytest_flowsecrets.leaks.findings import write_report
 
-        findings = [finding._replace(test=self.shown_id(finding.test)) for finding in self.record.findings]
-        write_report(path, findings)
+            findings = [finding._replace(test=self.shown_id(finding.test)) for finding in self.record.findings]
+            try:
+                write_report(path, findings)
+            except OSError as error:
+                self.faults.note(f"--flowsecrets-report: {error.strerror}, nothing was written")

@@ -303,8 +303,8 @@ class Report:
 def test_a_report_with_a_plain_node_id():
     """As of other plugins."""
     report = Report()
-    reports.mask_report(report, _clean, "withheld")
-    assert report.nodeid == "test[MASK]"
+    Knowing("mask").mask_report(report)
+    assert report.nodeid == "test[[secret A]]"
 
 
 @pytest.mark.parametrize("attribute", ["_id", "_nodeid", "nodeid"])

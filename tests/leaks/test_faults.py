@@ -1,0 +1,135 @@
+"""Errors inside the masking: no hook lets one through, the text is withheld, the run goes on and says what happened."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from pytest_flowsecrets.leaks.faults import Faults
+from pytest_flowsecrets.leaks.known import Known
+
+TOKEN = "k9TzWq4mLrV7"
+PROJECT = """
+import logging, os, sys, warnings
+import pytest
+TOKEN = "k9TzWq4mLr" + "V7"
+pytestmark = pytest.mark.secrets(TOKEN=TOKEN)
+
+@pytest.mark.parametrize("value", [TOKEN])
+def test_fails(value, record_property, tmp_path):
+    record_property("token", value)
+    (tmp_path / "left").write_text(value)
+    print(value)
+    warnings.warn(value)
+    logging.error(value)
+    assert value == "other"
+
+def test_passes(capsys, local_secrets):
+    with capsys.disabled():
+        print("live", TOKEN)
+
+def test_skips(record_testsuite_property):
+    record_testsuite_property("token", TOKEN)
+    pytest.skip(TOKEN)
+"""
+# Runs the project once for each function of the masking, which raises; what is shown comes as one line of JSON a run.
+DRIVER = """
+import contextlib, importlib, io, json, sys
+import pytest
+from unittest import mock
+
+def broken(*_, **__):
+    raise RuntimeError("k9TzWq4mLr" + "V7")
+
+for name in sys.argv[1:]:
+    module, _, path = name.partition(":")
+    owner = importlib.import_module("pytest_flowsecrets.leaks." + module)
+    *owners, last = path.split(".")
+    for part in owners:
+        owner = getattr(owner, part)
+    out = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    with mock.patch.object(owner, last, broken), contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = pytest.main(["-p", "pytest_flowsecrets.plugin", "-p", "no:randomly", "--capture=sys", "-rA", "-v",
+                            "--junit-xml=junit.xml", "--flowsecrets-leaks=fail", "--flowsecrets-report=leaks.sarif",
+                            "test_project.py"])
+    out.flush()
+    written = open("junit.xml").read()
+    with open("runs.jsonl", "a") as runs:
+        print(json.dumps([name, int(code), out.buffer.getvalue().decode(), written]), file=runs)
+"""
+FUNCTIONS = [
+    "redact:Redactor.redact",
+    "redact:Redactor.redact_bytes",
+    "redact:Redactor.redact_next",
+    "redact:Redactor.find",
+    "redact:Redactor.update",
+    "known:texts_of",
+    "known:Known.values",
+    "variables:Variables.learn",
+    "run:learn_marks",
+    "run:allowed_by",
+    "ids:TestIds.mask",
+    "ids:TestIds.apart",
+    "record:Record.add",
+    "record:Record.judge",
+    "record:Record.fresh_summary",
+    "reports:mask_report",
+    "reports:mask_data",
+    "reports:mask_warning",
+    "left:look_below",
+    "written:WrittenFiles.__init__",
+    "written:WrittenFiles.mask",
+    "findings:write_report",
+    "run:Run._says_nothing",
+    "run:Run._is_clean",
+]
+# Without these it is not known what is secret, or which files there are.
+LEARNING = {"run:learn_marks", "written:WrittenFiles.__init__", "written:WrittenFiles.mask"}
+
+
+def test_no_fault_reaches_pytest(pytester, monkeypatch):
+    """Whatever function of the masking raises: the tests have their outcomes, and no value is shown or written."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(test_project=PROJECT, driver=DRIVER)
+    result = pytester.run(sys.executable, "driver.py", *FUNCTIONS, timeout=200)
+    assert result.ret == 0
+    runs = [json.loads(line) for line in (pytester.path / "runs.jsonl").read_text().splitlines()]
+    assert [name for name, *_ in runs] == FUNCTIONS
+    for name, code, shown, written in runs:
+        wrong = [
+            "a value on the terminal" * (TOKEN in shown and name not in LEARNING),
+            "a value in JUnit's file" * (TOKEN in written and name not in LEARNING),
+            "an internal error" * ("INTERNALERROR" in shown),
+            f"exit status {code}" * (code != 1),
+            "no note" * ("could not be masked" not in shown),
+            "a lost test" * ('tests="3"' not in written),
+        ]
+        assert (name, [fault for fault in wrong if fault]) == (name, [])
+
+
+def test_values_that_cannot_be_read():
+    """An error in a value of any class is no error of whoever registers it."""
+    mine, errors = Known(), []
+    mine.fault_listeners.append(errors.append)
+    mine.listen()
+    mine.register("A", type("Odd", (dict,), {"values": lambda self: 1 / 0})())
+    assert [type(error) for error in errors] == [ZeroDivisionError]
+    assert len(mine) == 0
+
+
+def test_what_is_said_of_a_fault():
+    """Its type and place, and how often it occurred since it was last said; never its text."""
+    mine = Faults()
+    for _ in range(2):
+        with mine:
+            raise ValueError(TOKEN)
+    assert mine.fresh_lines() == ["could not be masked, withheld: ValueError in an unknown place: 2"]
+    assert mine.fresh_lines() == []
+    other = Faults()
+    other.merge(mine.pairs())
+    assert len(other) == 2
+    assert repr(other) == "<Faults 2>"
+    with pytest.raises(KeyboardInterrupt), mine:
+        raise KeyboardInterrupt
