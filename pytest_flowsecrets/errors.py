@@ -228,4 +228,4 @@ class CreateContainerConfigError(FlowSecretsError):
             told, wanted = f'{self.kind.lower()} "{self.name}" not found', self.wanted
         which = "cluster_secrets" if self.kind == "Secret" else "cluster_secrets.config_maps"
         entry = f"{{{wanted!r}: ...}}" if wanted else "{...}"
-        return f"CreateContainerConfigError: {told}; set {which}[{self.name!r}] = {entry}, or say optional: true"
+        return f"{told}; set {which}[{self.name!r}] = {entry}, or say optional: true"

@@ -45,13 +45,11 @@ def _secrets(*arguments: Any, **values: Any) -> Dict[str, Any]:
         raise UsageError(
             f"the argument of the secrets mark is a mapping of names to values, not {type(mapping).__name__}"
         )
-    from pytest_flowsecrets.isolation.spelling import as_text
+    from pytest_flowsecrets.isolation.spelling import as_text, checked
 
     secrets = {**mapping, **values}
     for name, value in secrets.items():
-        if not isinstance(name, str):
-            raise UsageError(f"the name of a secret is text, not {type(name).__name__}")
-        as_text(name, value)
+        as_text(checked(name), value)
     return secrets
 
 
@@ -110,8 +108,9 @@ def route_of(item: Any) -> Optional[str]:
     """The road of a test that is one of several, None for other tests.
 
     Raises:
-        UsageError: it has a ``secret_routes`` mark and cannot be run several times.
+        UsageError: its ``secret_routes`` mark is wrong, or it has one and cannot be run several times.
     """
+    routes_of(item)
     callspec = getattr(item, "callspec", None)
     route: Optional[str] = callspec.params.get(ROUTE) if callspec else None
     if route is None and item.get_closest_marker("secret_routes"):

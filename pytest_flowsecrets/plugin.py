@@ -104,8 +104,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test with a ``secret_routes`` mark once per road."""
     try:
         routes = marks.routes_of(metafunc.definition)
-    except UsageError as error:
-        raise pytest.Collector.CollectError(str(error)) from None
+    except UsageError:
+        return  # reported for the item, with the other wrong markers
     if routes:
         metafunc.fixturenames += [] if marks.ROUTE in metafunc.fixturenames else [marks.ROUTE]
         metafunc.parametrize(marks.ROUTE, routes, indirect=True, ids=routes)
@@ -161,6 +161,17 @@ def pytest_runtest_call(item: pytest.Item) -> None:
         item.addfinalizer(_enter(item).exit)
     elif item.get_closest_marker("secrets"):
         pytest.fail(f"{item.nodeid}: the secrets mark was added after the setup of this test had begun", pytrace=False)
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Show our own errors at the line of the test, unless pytest is asked for the full traceback."""
+    if call.excinfo is not None and not item.config.getoption("fulltrace"):
+        from pytest_flowsecrets.tracebacks import without_own_frames
+
+        kind, error, traceback = call.excinfo.type, call.excinfo.value, call.excinfo.tb
+        left = without_own_frames(error, traceback)
+        if left is not traceback:
+            call.excinfo = pytest.ExceptionInfo.from_exc_info((kind, error.with_traceback(left), left))
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

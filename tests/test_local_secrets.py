@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from pytest_flowsecrets import SecretChangedWarning, SecretRejected, UsageError
 from tests.compat import VERSION, needs_prefect, variable_secret
 
 pytestmark = needs_prefect
+VARIABLE = "PREFECT__CONTEXT__SECRETS__"
 
 # A thread of a pool that is older than every test.
 OLD_POOL = ThreadPoolExecutor(1)
@@ -104,7 +106,7 @@ def test_values_come_back_as_they_were_given(local_secrets, value):
 
 def test_any_name_reaches_prefect_and_its_children_unchanged(local_secrets):
     """Also names that no variable of this version can carry: they go by the config file."""
-    names = ["my secret", "with-dash", "dotted.name", "A__B", "", "_", "x=y", "ünïcode", "UPPER", "a"]
+    names = ["my secret", "with-dash", "dotted.name", "A__B", "_", "x=y", "ünïcode", "UPPER", "a"]
     local_secrets.update({name: f"v{number}" for number, name in enumerate(names)})
     expected = [f"v{number}" for number in range(len(names))]
     assert [secret(name) for name in names] == expected
@@ -113,6 +115,19 @@ def test_any_name_reaches_prefect_and_its_children_unchanged(local_secrets):
         del local_secrets[name]
     assert list(local_secrets) == names[:1]
     assert in_child("list(prefect.context.secrets)") == names[:1]
+
+
+@pytest.mark.parametrize("call", [lambda it, name: it.setenv(name, "x"), lambda it, name: it.unsetenv(name)])
+def test_the_name_of_a_secret_is_not_that_of_its_variable(local_secrets, call):
+    """``setenv`` adds the prefix itself; the line says what to write."""
+    for name, told in (
+        (f"{VARIABLE}TOKEN", "is the name of a variable: write the name of the secret, 'TOKEN'"),
+        ("PREFECT__CLOUD__API", "is not a secret's variable: set it with monkeypatch, then call reload()"),
+        ("", "the name of a secret is empty"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(told)):
+            call(local_secrets, name)
+    assert not local_secrets
 
 
 @pytest.mark.parametrize("value", ["nul\0inside", "text"])
@@ -128,7 +143,10 @@ def test_the_repr_shows_names_only(local_secrets):
     assert repr(local_secrets) == "<LocalSecrets ['X']>"
 
 
-@pytest.mark.parametrize(("name", "value"), [(1, "x"), ("X", b"bytes"), ("X", object()), ("X", {1, 2}), (None, "x")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(1, "x"), ("X", b"bytes"), ("X", object()), ("X", {1, 2}), (None, "x"), ("", "x"), (f"{VARIABLE}X", "x")],
+)
 def test_names_are_text_and_values_are_text_or_json(local_secrets, name, value):
     """Anything else is refused, in one line, and nothing changes."""
     local_secrets["KEPT"] = "kept"

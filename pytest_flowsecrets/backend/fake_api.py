@@ -191,6 +191,7 @@ class FakeApi(ABC):
         cluster_secrets: Optional[ClusterSecrets] = None,
         in_process: bool = False,
         timeout: float = 60.0,
+        storage: Any = None,
     ) -> FlowRun:
         """Run a flow as production does, from Prefect 0.15.0 on: real client, real agent, a real process.
 
@@ -206,13 +207,16 @@ class FakeApi(ABC):
             cluster_secrets: what ``secretKeyRef`` and ``envFrom`` refer to.
             in_process: run it by the real CloudFlowRunner in this process; no agent, no pickle.
             timeout: seconds after which the process is ended; one in this process has no such limit.
+            storage: instead of the flow's own: ``"local"`` to store it in the home of the test, with ``secrets`` and
+                labels of its own storage; or a storage of Prefect's, which may then reach the network. A run in_process
+                uses no storage.
 
         Raises:
             FlowRunTimeout: it took too long; ``.run`` has what is known.
             AgentFailed: the agent could not start.
             CreateContainerConfigError: the pod needs a Secret or key that ``cluster_secrets`` does not have.
             RouteUnavailable: the installed Prefect is older, or a package is missing.
-            UsageError: an argument is wrong.
+            UsageError: an argument is wrong, or the flow's storage is on the network and ``storage`` does not say so.
         """
         from pytest_flowsecrets.backend.runs import Order, carry_out
 
@@ -226,6 +230,7 @@ class FakeApi(ABC):
             cluster_secrets,
             in_process,
             timeout,
+            storage,
         )
         return carry_out(self, flow, order)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Tuple, TypedDict
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Tuple, TypedDict
 
 from pytest_flowsecrets.backend.journal import plain
-from pytest_flowsecrets.backend.outline import outline, own_values, sets_secrets, shown
+from pytest_flowsecrets.backend.outline import outline, own_values, root_fields, sets_secrets, shown
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -120,6 +120,18 @@ def asked_of(operation: Operation, caller: Optional[Caller]) -> FaultedOperation
         query, variables = own.taken_out(query, variables) if own else shown(query, variables, own)
     scope, tenant_id = (caller.scope, caller.tenant_id) if caller else (None, None)
     return FaultedOperation(kind, fields, query, variables, scope, tenant_id)
+
+
+def path_of(operation: Operation, on: Optional[str]) -> List[str]:
+    """Return the ``path`` of an error of a root field: its alias, or else its name.
+
+    Args:
+        operation: the operation.
+        on: the root field, in either spelling; by default the first one.
+    """
+    fields = root_fields(operation.query, operation.name)[1]
+    named = [field for field in fields if on is None or plain(field.name.value) == plain(on)]
+    return [(field.alias or field.name).value for field in named[:1]]
 
 
 def check_seconds(name: str, value: Any) -> None:

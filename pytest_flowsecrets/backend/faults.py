@@ -13,9 +13,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
-from pytest_flowsecrets.backend.fault_matching import FaultedOperation, Match, Which, asked_of, check_seconds
+from pytest_flowsecrets.backend.fault_matching import FaultedOperation, Match, Which, asked_of, check_seconds, path_of
 from pytest_flowsecrets.backend.outline import Outline
-from pytest_flowsecrets.backend.wire import HttpFault, Response, write_error, write_fault
+from pytest_flowsecrets.backend.wire import HttpFault, Response, read_operation, write_error, write_fault
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Faults:
     # -- kinds of faults ----------------------------------------------------------------------------------------------
 
     def graphql_error(self, message: str, *, code: str = "INTERNAL_SERVER_ERROR", **which: Unpack[Which]) -> Fault:
-        """An error of GraphQL, at HTTP 200 and without data, as resolvers of the real API give it.
+        """An error of GraphQL with its ``path``, at HTTP 200 and without data, as resolvers of the real API give it.
 
         Args:
             message: its text.
@@ -133,7 +133,11 @@ class Faults:
         """
         if not (isinstance(message, str) and message and isinstance(code, str) and code):
             raise UsageError("a GraphQL error has a message and a code, both of them texts")
-        return self._add(f"GraphQL error {code}", lambda request, _: write_error(request, message, code), which)
+
+        def act(request: Request, _: Callable[[], Response]) -> Response:
+            return write_error(request, message, code, path_of(read_operation(request), which.get("on")))
+
+        return self._add(f"GraphQL error {code}", act, which)
 
     def status(self, status: int, *, retry_after: Optional[float] = None, **which: Unpack[Which]) -> Fault:
         """A status of HTTP instead of an answer; the operation is not carried out.

@@ -30,24 +30,35 @@ class Outline(NamedTuple):
 
 def outline(query: str, name: Optional[str] = None) -> Outline:
     """What the operation ``name`` of a document asks for, or its only one; empty if there is no such operation."""
+    kind, fields = root_fields(query, name)
+    return Outline(kind, tuple(field.name.value for field in fields))
+
+
+def root_fields(query: str, name: Optional[str] = None) -> Tuple[str, List[Any]]:
+    """Return the kind of an operation and the nodes of its root fields; empty if there is no such operation.
+
+    Args:
+        query: the document.
+        name: which of its operations, or None for its only one.
+    """
     from graphql import GraphQLError, parse
     from graphql.utilities import get_operation_ast
 
     try:
         document = parse(query, no_location=True)
     except (GraphQLError, RecursionError):
-        return Outline("", ())
+        return "", []
     operation = get_operation_ast(document, name)
     if operation is None:
-        return Outline("", ())
+        return "", []
     fragments = {node.name.value: node for node in document.definitions if node.kind == "fragment_definition"}  # type: ignore[attr-defined]
-    return Outline(operation.operation.value, tuple(_root_fields(operation, fragments, set())))
+    return operation.operation.value, list(_root_fields(operation, fragments, set()))
 
 
-def _root_fields(node: Any, fragments: Mapping[str, Any], seen: Set[str]) -> Iterator[str]:
+def _root_fields(node: Any, fragments: Mapping[str, Any], seen: Set[str]) -> Iterator[Any]:
     for selection in node.selection_set.selections:
         if selection.kind == "field":
-            yield selection.name.value
+            yield selection
         elif selection.kind == "inline_fragment":
             yield from _root_fields(selection, fragments, seen)
         elif selection.name.value in fragments and selection.name.value not in seen:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Tuple, Union
@@ -19,9 +20,11 @@ from pytest_flowsecrets.backend import deploying
 from pytest_flowsecrets.backend.agent_process import AgentProcess
 from pytest_flowsecrets.backend.deploying import Deployment
 from pytest_flowsecrets.backend.flow_run import FlowRun, Watch, told
+from pytest_flowsecrets.backend.storages import OFFLINE, storage_of
 from pytest_flowsecrets.errors import FlowRunTimeout, UsageError
-from pytest_flowsecrets.routes import agents, kubernetes, manifests, shapes
+from pytest_flowsecrets.routes import agents, kubernetes, manifests, refusals, shapes
 from pytest_flowsecrets.routes.cluster import ClusterSecrets
+from pytest_flowsecrets.routes.model import Written
 from pytest_flowsecrets.routes.request import texts_of
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ class Order:
     cluster_secrets: Optional[ClusterSecrets] = None
     in_process: bool = False
     timeout: float = 60.0
+    storage: Any = None
 
     @property
     def kind(self) -> str:
@@ -69,7 +73,7 @@ def carry_out(api: FakeApi, flow: Any, order: Order) -> FlowRun:
         raise UsageError(f"run() takes a flow of Prefect's, not a {type(flow).__name__}")
     _require_plain(order)
     watch = Watch()
-    run_config = _run_config(order, version)
+    run_config = _run_config(order, flow, version)
     run = _created(api, flow, order, run_config)
     watch.step("register")
     if order.in_process:
@@ -113,8 +117,9 @@ def _require_plain(order: Order) -> None:
 # -- registration ------------------------------------------------------------------------------------------------------
 
 
-def _run_config(order: Order, version: str) -> Any:
+def _run_config(order: Order, flow: Any, version: str) -> Any:
     given = order.run_config
+    _require_in_process(order, flow)
     if order.job_template is not None:
         if order.kind != "kubernetes":
             raise UsageError(f"a job template is for the kubernetes agent, not for the {order.kind} agent")
@@ -124,39 +129,59 @@ def _run_config(order: Order, version: str) -> Any:
         return agents.run_config_of("kubernetes", texts_of("run_config", given), template, version=version)
     if isinstance(given, Mapping):
         return agents.run_config_of(order.kind, texts_of("run_config", given), {}, version=version)
-    if given is not None:
-        agents.require_run_config(order.kind, given)
+    counts = given if given is not None else flow.run_config
+    if counts is not None:
+        agents.require_run_config(order.kind, counts)
+        wrong = refusals.not_text(Written(run_env=counts.env or {}))
+        if wrong:
+            raise UsageError(f"the {order.kind} agent cannot deploy the flow run: {wrong}")
     return given
+
+
+def _require_in_process(order: Order, flow: Any) -> None:
+    """Check that a run in this process is not asked to be a container's."""
+    from prefect.run_configs import RunConfig
+
+    counts = flow.run_config if order.run_config is None else order.run_config
+    kind = type(counts).__name__
+    if order.in_process and isinstance(counts, RunConfig) and kind not in ("LocalRun", "UniversalRun"):
+        raise UsageError(
+            f"in_process=True runs the flow as a LocalAgent does, which takes no {kind}: pass run_config={{...}} with "
+            f"its variables, or leave out in_process{_agent_for(kind)}"
+        )
+
+
+def _agent_for(kind: str) -> str:
+    return ' and pass agent="kubernetes"' if kind == "KubernetesRun" else f" and use flow_environment for a {kind}"
 
 
 def _created(api: FakeApi, flow: Any, order: Order, run_config: Any) -> Any:
     """A flow run that waits in the API, as agents see it."""
     from prefect.utilities.graphql import GraphQLResult
 
+    storage = storage_of(api, flow, OFFLINE if order.in_process else order.storage)
     client = api.client
     client.create_project(PROJECT)
     registered = flow.copy()
     if registered.run_config is None:
         registered.run_config = agents.run_config_of(order.kind, {}, {}, version=api.isolation.version)
-    registered.storage = flow.storage or _storage(api)
-    with _picklable(flow):
-        flow_id = client.register(registered, project_name=PROJECT, no_url=True, set_schedule_active=False)
+    registered.run_config = copy(registered.run_config)
+    registered.run_config.labels = {*registered.run_config.labels, *storage.labels}  # as `flow.register()` does
+    registered.storage = storage
+    with _picklable(flow):  # in this process no storage is used, so none is written
+        flow_id = client.register(
+            registered, project_name=PROJECT, build=not order.in_process, no_url=True, set_schedule_active=False
+        )
     run_id = client.create_flow_run(
         flow_id=flow_id, parameters=dict(order.parameters or {}), context=_plain(order.context), run_config=run_config
     )
     counts = run_config or registered.run_config
-    labels = {*registered.storage.labels, *counts.labels}
-    return GraphQLResult({"id": run_id, "flow": {"id": flow_id}, "labels": sorted(labels), "run_config": counts})
+    labels = sorted(counts.labels)
+    return GraphQLResult({"id": run_id, "flow": {"id": flow_id}, "labels": labels, "run_config": counts})
 
 
 def _plain(context: Optional[Mapping[str, Any]]) -> Optional[Dict[str, Any]]:
     return None if context is None else dict(context)
-
-
-def _storage(api: FakeApi) -> Any:
-    from prefect.storage import Local
-
-    return Local(directory=str(api.isolation.home.path / "flows"), add_default_labels=False)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import logging
 from dataclasses import dataclass, field
 from functools import lru_cache
 from traceback import extract_tb
-from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence, Tuple
 from urllib.parse import parse_qsl
 
 from pytest_flowsecrets.backend.engine import Answer, Operation
@@ -280,8 +280,10 @@ def _content_type(media: Media) -> Headers:
     return (("Content-Type", f"{media.type}; charset=utf-8"),)
 
 
-def write_error(request: Request, message: str, code: str = "INTERNAL_SERVER_ERROR") -> Response:
+def write_error(
+    request: Request, message: str, code: str = "INTERNAL_SERVER_ERROR", path: Sequence[str] = ()
+) -> Response:
     """The response of an operation that gives nothing but one error, at HTTP 200 as resolvers' errors have it."""
     media = negotiate(request.headers.get("accept")) or _BY_DEFAULT
-    errors = [{"message": message, "extensions": {"code": code}}]
+    errors = [{"message": message, "path": list(path), "extensions": {"code": code}}]
     return Response(200, _content_type(media), _encode({"errors": errors, "data": None}).encode())

@@ -16,7 +16,7 @@ from pytest_flowsecrets.errors import ConfigSyntaxError, UsageError
 from pytest_flowsecrets.isolation import config_text
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX, put_back, secret_of, variable_for, visible
 from pytest_flowsecrets.isolation.home import EFFECTIVE_BACKEND, EFFECTIVE_CONFIG, write_private
-from pytest_flowsecrets.isolation.spelling import as_text
+from pytest_flowsecrets.isolation.spelling import as_text, checked
 from pytest_flowsecrets.leaks.known import register
 
 Content = Dict[str, Any]
@@ -203,17 +203,6 @@ def _edit(content: Content, put: Mapping[str, Any], drop: Set[str]) -> bool:
 
 def _secrets_of(context: Any) -> Any:
     return context.get("secrets", {}) if isinstance(context, dict) else None
-
-
-def checked(name: object) -> str:
-    """The name of a secret, if it can be one.
-
-    Raises:
-        UsageError: it is no text.
-    """
-    if not isinstance(name, str):
-        raise UsageError(f"the name of a secret is text, not {type(name).__name__}")
-    return name
 
 
 def _toml_value(value: Any, text: str) -> Any:

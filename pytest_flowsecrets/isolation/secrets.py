@@ -6,14 +6,13 @@ import os
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, MutableMapping, Optional, Sequence
 
 from pytest_flowsecrets import clock
-from pytest_flowsecrets.errors import IsolationEnded
+from pytest_flowsecrets.errors import IsolationEnded, UsageError
 from pytest_flowsecrets.isolation import modelled
-from pytest_flowsecrets.isolation.delivery import checked
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX, visible
 from pytest_flowsecrets.isolation.notify import warn_user
 from pytest_flowsecrets.isolation.rotation import Plan
 from pytest_flowsecrets.isolation.shield import shielded
-from pytest_flowsecrets.isolation.spelling import as_text
+from pytest_flowsecrets.isolation.spelling import as_text, checked
 from pytest_flowsecrets.isolation.surprises import Surprises
 from pytest_flowsecrets.resolution.doubtful_names import masked_name
 
@@ -25,6 +24,17 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.stack import Isolation
 
 FLAG = f"{PREFIX}CLOUD__USE_LOCAL_SECRETS"
+
+
+def _variable(name: str) -> str:
+    """Return the variable of a secret.
+
+    Raises:
+        UsageError: the name cannot be a secret's.
+    """
+    if isinstance(name, str) and name.startswith(PREFIX) and not name.startswith(SECRETS_PREFIX):
+        raise UsageError(f"{name!r} is not a secret's variable: set it with monkeypatch, then call reload()")
+    return SECRETS_PREFIX + checked(name)
 
 
 class LocalSecrets(MutableMapping[str, Any]):
@@ -127,11 +137,11 @@ class LocalSecrets(MutableMapping[str, Any]):
         Up to 0.6.6 the secret's name is lower-cased, and ``__`` in ``name`` makes a table in every version.
 
         Raises:
-            UsageError: the operating system does not take such a name or text.
+            UsageError: the name is the whole name of a variable, or the operating system does not take name or text.
             SecretRejected: Prefect cannot load with it; nothing has changed.
         """
         with self._isolation.changing() as delivery:
-            delivery.set_variable(f"{SECRETS_PREFIX}{checked(name)}", text)
+            delivery.set_variable(_variable(name), text)
         self.surprises.note({name: text}, lenient=True)
         self.warn_of([name])
 
@@ -141,11 +151,12 @@ class LocalSecrets(MutableMapping[str, Any]):
 
         Raises:
             KeyError: there is no such variable.
+            UsageError: the name is the whole name of a variable.
         """
-        if f"{SECRETS_PREFIX}{name}" not in os.environ:
+        if _variable(name) not in os.environ:
             raise KeyError(name)
         with self._isolation.changing() as delivery:
-            delivery.unset_variable(f"{SECRETS_PREFIX}{name}")
+            delivery.unset_variable(_variable(name))
 
     @shielded
     def write_config(self, text_or_mapping: ConfigText, *, strict: bool = True) -> Path:

@@ -6,6 +6,26 @@ import json
 from typing import Any, Mapping, Sequence
 
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.isolation.environ import SECRETS_PREFIX
+
+
+def checked(name: object) -> str:
+    """Return the name of a secret if it can be one.
+
+    Args:
+        name: what a test gives as a name.
+
+    Raises:
+        UsageError: it is not text, is empty, or is the name of a variable.
+    """
+    if not isinstance(name, str):
+        raise UsageError(f"the name of a secret is text, not {type(name).__name__}")
+    if not name:
+        raise UsageError("the name of a secret is empty: write the name that the flow asks for")
+    if name.startswith(SECRETS_PREFIX):
+        own = name[len(SECRETS_PREFIX) :]
+        raise UsageError(f"{name!r} is the name of a variable: write the name of the secret, {own!r}")
+    return name
 
 
 def as_text(name: str, value: Any) -> str:

@@ -12,7 +12,7 @@ An agent puts the variables of a flow run together from the places of ``environm
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.versions import Release, release_of
@@ -26,6 +26,10 @@ RUN_CONFIGS: Release = (0, 13, 12)
 UNIVERSAL: Release = (0, 14, 0)
 #: The first release in which a flow run may switch its logs off.
 LOGS_BY_CHOICE: Release = (1, 4, 0)
+
+#: The releases whose ``prefect agent … start --env NAME=value`` ends with a ValueError for a ``=`` in the value: the
+#: command splits at each of them (up to 0.13.14 and 0.14.9, read from the packages; 0.9.0 brought the option).
+SPLITS_EQUALS: Tuple[Release, Release] = ((0, 9, 0), (0, 14, 9))
 
 _LOCAL = frozenset({"local"})
 _CONTAINERS = frozenset(AGENTS) - _LOCAL
@@ -107,6 +111,31 @@ class Facts:
     folder: str = "."
     auth_token: Optional[str] = field(default=None, repr=False)
     server_port: str = "4200"
+
+
+def refused_options(version: str, agent_env: Mapping[str, str]) -> List[str]:
+    """List the variables that ``prefect agent … start --env`` cannot take.
+
+    Args:
+        version: release of Prefect.
+        agent_env: names and texts.
+    """
+    oldest, newest = SPLITS_EQUALS
+    broken = oldest <= release_of(version) <= newest
+    return [name for name, text in agent_env.items() if broken and "=" in text]
+
+
+def equals_in_option(version: str, names: List[str]) -> str:
+    """Describe why a release cannot take variables by ``--env``, and what to do.
+
+    Args:
+        version: release of Prefect.
+        names: of the variables.
+    """
+    return (
+        f"--env {', '.join(names)}: `prefect agent … start` of Prefect {version} ends with a ValueError for a = in the "
+        "value (0.9.0-0.14.9): use run_config.env, the environment of a LocalAgent, or 0.14.10"
+    )
 
 
 def require_agent(agent: str) -> None:

@@ -62,13 +62,16 @@ def flow_environment(  # noqa: PLR0913 - what is written where
     from pytest_flowsecrets.isolation.files import this_machine
     from pytest_flowsecrets.resolution.dialects import dialect_for
     from pytest_flowsecrets.resolution.resolve import resolve
-    from pytest_flowsecrets.versions import installed_version
+    from pytest_flowsecrets.versions import DEFAULT_VERSION, installed_version
 
     template = _template(agent, job_template, task_definition) or {}
     written = Written(texts_of("host_env", host_env), texts_of("agent_env", agent_env), template=template)
     installed = installed_version()
+    version = dialect_for(prefect_version or installed or DEFAULT_VERSION).version
+    refused = agent_rules.refused_options(version, written.agent_env)
+    if refused:
+        raise UsageError(agent_rules.equals_in_option(version, refused))
     if installed is None or prefect_version not in (None, installed):
-        version = dialect_for(prefect_version or installed or "1.4.1").version
         host, layers = configuration.of_host(host_env, host_files)
         written = replace(written, host=host, run_env=_run_env(run_config))
         written = configuration.configured(agent, written, resolve(layers, host, version, machine=this_machine()))

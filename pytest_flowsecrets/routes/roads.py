@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import os
 import warnings
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Tuple
 
 from pytest_flowsecrets.errors import PrefectNotInstalled, RouteUnavailable, UsageError
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX
 from pytest_flowsecrets.isolation.spelling import as_text
 from pytest_flowsecrets.isolation.surprises import Surprises
+from pytest_flowsecrets.routes.agent_rules import equals_in_option, refused_options
 from pytest_flowsecrets.routes.request import flow_environment
 
 if TYPE_CHECKING:
@@ -56,8 +58,15 @@ def checked(routes: Iterable[Any]) -> List[str]:
     for route in named:
         road, _, variant = route.partition(":") if isinstance(route, str) else (route, "", "")
         if not isinstance(route, str) or road not in ROUTES or (variant and variant not in ROUTES[road]):
-            raise UsageError(f"{route!r} is no route; choose of {_choices()}")
+            raise UsageError(f"{route!r} is no route; {_near(route)}choose of {_choices()}")
     return list(dict.fromkeys(named))
+
+
+def _near(route: Any) -> str:
+    """Suggest what a name that is no route may stand for: a variant, or a route that is spelled alike."""
+    variants = [f"{road}:{route}" for road, names in ROUTES.items() if route and route in names]
+    near = variants or get_close_matches(str(route), ROUTES, n=1)
+    return f"did you mean {' or '.join(near)}? Else " if near else ""
 
 
 def _choices() -> str:
@@ -130,7 +139,10 @@ def _env(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: ClusterSe
 
 def _agent(variant: str, secrets: Mapping[str, Any], isolation: Isolation, _: ClusterSecrets) -> None:
     """``prefect agent … start --env``; or the environment in which a LocalAgent was started."""
-    isolation.require_prefect("the route agent")
+    version = isolation.require_prefect("the route agent").version
+    refused = refused_options(version, _variables(secrets))
+    if refused and variant != "host":
+        raise RouteUnavailable(equals_in_option(version, refused))
     if variant == "host":
         isolation.holding.enter_context(isolation.covered(_variables(secrets)))
         _apply(flow_environment("local"), isolation)

@@ -50,9 +50,30 @@ def test_graphql_error(url, faults):
     reply = ask(url, HELLO)
     assert reply.status == 200
     assert reply.json == {
-        "errors": [{"message": "Quota exceeded", "extensions": {"code": "API_ERROR"}}],
+        "errors": [{"message": "Quota exceeded", "path": ["hello"], "extensions": {"code": "API_ERROR"}}],
         "data": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("query", "on", "path"),
+    [
+        ("{ hello }", None, ["hello"]),
+        ("{ greeting: hello }", "hello", ["greeting"]),
+        ("{ hello flow_run { id } }", "flow_run", ["flow_run"]),
+        (
+            "query Q { ...rest } fragment rest on query_root { ... { hello } runs: flow_run { id } }",
+            "flowRun",
+            ["runs"],
+        ),
+        ("{ hello", None, []),
+        ("fragment rest on query_root { hello }", None, []),
+    ],
+)
+def test_the_path_of_a_graphql_error(url, faults, query, on, path):
+    """The alias or the name of the root field that the fault is about, as real errors have it."""
+    faults.graphql_error("No", **({"on": on} if on else {}))
+    assert ask(url, {"query": query}).json["errors"][0]["path"] == path
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 418, 429, 500, 502, 503, 504, 599])

@@ -140,6 +140,25 @@ def test_in_this_process(flow):
 
 
 @has_runs
+@pytest.mark.parametrize("of_the_flow", [True, False])
+@pytest.mark.parametrize("kind", ["KubernetesRun", "DockerRun"])
+def test_in_this_process_there_is_no_container(flow, kind, of_the_flow):
+    """One line says what to do, before anything is registered."""
+    import prefect
+
+    run_config = getattr(prefect.run_configs, kind)()
+    options = {} if of_the_flow else {"run_config": run_config}
+    flow.run_config = run_config if of_the_flow else None
+    with FakeCloud({"TOKEN": "hunter2"}) as cloud:
+        with pytest.raises(
+            UsageError, match=f"^in_process=True runs the flow as a LocalAgent does, which takes no {kind}"
+        ):
+            cloud.run(flow, in_process=True, **options)
+        assert not cloud.requests
+        assert cloud.run(flow, in_process=True, run_config={"MINE": "x"}).state.is_successful()
+
+
+@has_runs
 @needs_proc
 @needs_kubernetes
 def test_a_flow_run_that_hangs_is_ended(hanging):
@@ -251,8 +270,7 @@ def test_an_agent_that_cannot_deploy(flow):
 
     with FakeCloud() as cloud:
         with pytest.raises(
-            UsageError,
-            match=r"^the local agent cannot deploy the flow run: TypeError \(prefect/agent/local/agent.py, line \d+\)$",
+            UsageError, match=r"^the local agent cannot deploy the flow run: env A: the value is a int, and"
         ):
             cloud.run(flow, run_config=LocalRun(env={"A": 424242}))
         cloud.faults.graphql_error("No.", on="get_runs_in_queue")

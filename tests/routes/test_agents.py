@@ -315,6 +315,36 @@ def test_the_environment_of_the_agent_configures_it(agent):
         assert secrets["OTHER"] == "z"
 
 
+@pytest.mark.parametrize(
+    ("version", "refused"), [("0.10.7", True), ("0.13.14", True), ("0.14.9", True), ("0.14.10", False)]
+)
+def test_the_option_env_of_old_releases(version, refused):
+    """Up to 0.14.9 the command splits the text at each ``=``, so no flow run ever starts."""
+    env = {"A": "x=y", "B": "z"}
+    if not refused:
+        assert flow_environment("local", agent_env=env, prefect_version=version)["A"] == "x=y"
+        return
+    with pytest.raises(
+        UsageError, match=f"^--env A: `prefect agent … start` of Prefect {version} ends with a ValueError"
+    ):
+        flow_environment("local", agent_env=env, prefect_version=version)
+    assert flow_environment("local", agent_env={"B": "z"}, prefect_version=version)["B"] == "z"
+
+
+@here.needs_local
+@pytest.mark.parametrize("text", ["x", "x=y", "x=y=z"])
+def test_the_real_command_with_an_equals_sign(text):
+    """The installed command itself, which reads the option for ``start`` and ``install`` in the same way."""
+    from click.testing import CliRunner
+    from prefect.cli import cli
+
+    command = ["agent", "local", "install"] if VERSION >= (0, 13) else ["agent", "install", "local"]
+    done = CliRunner().invoke(cli, [*command, "--env", f"A={text}"])
+    refused = agent_rules.refused_options(metadata.version("prefect"), {"A": text})
+    assert isinstance(done.exception, ValueError) == bool(refused)
+    assert done.exit_code == len(refused)
+
+
 @pytest.mark.parametrize("inside", [True, False])
 def test_the_model_hides_what_an_isolation_hides(inside, monkeypatch):
     """Outside of a test the developer's own variables and files do not count."""

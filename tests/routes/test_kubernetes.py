@@ -43,9 +43,9 @@ def test_a_reference_gives_what_the_secret_holds(cluster):
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        (reference("gone", "token"), 'CreateContainerConfigError: secret "gone" not found; '),
-        (reference("github", "gone"), "CreateContainerConfigError: couldn't find key gone in Secret default/github; "),
-        ({"configMapKeyRef": {"name": "gone", "key": "k"}}, 'CreateContainerConfigError: configmap "gone" not found; '),
+        (reference("gone", "token"), 'secret "gone" not found; '),
+        (reference("github", "gone"), "couldn't find key gone in Secret default/github; "),
+        ({"configMapKeyRef": {"name": "gone", "key": "k"}}, 'configmap "gone" not found; '),
     ],
 )
 def test_a_missing_object_or_key_is_the_failure_of_the_pod(cluster, source, told):
