@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Iterator, List, NoReturn, Optional, Tuple
 from pytest_flowsecrets.backend.errors import BadInput
 from pytest_flowsecrets.clock import as_moment
 from pytest_flowsecrets.errors import UsageError, WriteOnlySecret
-from pytest_flowsecrets.isolation.delivery import checked
 from pytest_flowsecrets.isolation.shield import shielded
+from pytest_flowsecrets.isolation.spelling import checked
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -113,7 +113,7 @@ class Facts:
     server_port: str = "4200"
 
 
-def refused_options(version: str, agent_env: Mapping[str, str]) -> List[str]:
+def refused_options(version: str, agent_env: Mapping[str, Optional[str]]) -> List[str]:
     """List the variables that ``prefect agent … start --env`` cannot take.
 
     Args:
@@ -122,7 +122,7 @@ def refused_options(version: str, agent_env: Mapping[str, str]) -> List[str]:
     """
     oldest, newest = SPLITS_EQUALS
     broken = oldest <= release_of(version) <= newest
-    return [name for name, text in agent_env.items() if broken and "=" in text]
+    return [name for name, text in agent_env.items() if broken and "=" in (text or "")]
 
 
 def equals_in_option(version: str, names: List[str]) -> str:

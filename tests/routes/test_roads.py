@@ -125,6 +125,7 @@ import os
 
 import prefect
 import pytest
+from packaging.version import Version
 from prefect.client import Secret
 from pytest_flowsecrets import CloudUnreachable
 
