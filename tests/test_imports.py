@@ -35,6 +35,7 @@ ONLY_IN = {
         "backend/runs",
         "backend/client",
         "backend/scheduling",
+        "backend/storages",
     },
     "graphql": {"backend"},
     "h11": {"backend"},
