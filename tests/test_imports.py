@@ -17,7 +17,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "demo_project" not in
 # The rooms from the top of the house down; a module may import from its own room and from those below it.
 ROOMS = [
     {"plugin", "leak_hooks", "environment_hooks", "hookspecs", "cli", "demo", "commands"},
-    {"marks"},
+    {"marks", "tracebacks"},
     {"isolation", "routes", "backend", "leaks", "clock", "naps", "strategies", "_strategies"},
     {"resolution", "options"},
     {"versions"},
