@@ -60,6 +60,7 @@ class World:
         except wire.HttpFault as refused:
             self.journal.record(request, at=at, seconds=_seconds() - began, status=refused.status)
             return wire.write_fault(request, refused)
+        engine.load()
         caller = self.caller(request.headers)
         fault, outline = self.faults.take(operation, caller)
         answer = engine.Answer(kind=outline.kind, fields=outline.fields)

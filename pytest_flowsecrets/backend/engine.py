@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, Tuple
+
+from pytest_flowsecrets.backend.fork_guard import importing
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.api import World
@@ -41,6 +44,15 @@ class Answer:
     def __repr__(self) -> str:
         """Without the data: the answer to ``secret_value`` is a value."""
         return f"<Answer {self.status} {self.kind} {', '.join(self.fields)}>"
+
+
+@lru_cache(maxsize=None)
+def load() -> None:
+    """Import all that operations need, while no other thread can fork."""
+    with importing:
+        from pytest_flowsecrets.backend import execution, resolvers  # noqa: F401 - the first one imports graphql-core
+
+        resolvers.load()
 
 
 def execute(operation: Operation, world: World, caller: Caller) -> Answer:

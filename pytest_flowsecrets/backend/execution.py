@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import OrderedDict
 from threading import Lock
@@ -80,6 +81,10 @@ class _Documents:
     MOST, LONGEST = 256, 8_192  # documents, characters of each
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all documents, in a forked child, too, whose parent may have held the lock."""
         self._lock = Lock()
         self._kept: OrderedDict[Tuple[str, str], DocumentNode] = OrderedDict()
 
@@ -104,6 +109,7 @@ class _Documents:
 
 
 _documents = _Documents()
+os.register_at_fork(after_in_child=_documents.clear)
 
 
 def _may_be_kept(document: DocumentNode) -> bool:

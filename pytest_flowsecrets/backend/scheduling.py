@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.backend import states
 from pytest_flowsecrets.backend.errors import BadInput
+from pytest_flowsecrets.backend.fork_guard import importing
 from pytest_flowsecrets.backend.run_names import run_name
 from pytest_flowsecrets.backend.scalars import read_time
 
@@ -111,8 +112,9 @@ def add_scheduled_runs(call: Call, flow: Row) -> None:
 def _events(schedule: Any, after: datetime) -> List[Dict[str, Any]]:
     """What a schedule asks for next, read by the real Prefect's own code; nothing where none is installed."""
     try:
-        from pendulum import instance
-        from prefect.serialization.schedule import ScheduleSchema
+        with importing:
+            from pendulum import instance
+            from prefect.serialization.schedule import ScheduleSchema
     except ImportError:
         return []
     try:
