@@ -68,9 +68,10 @@ _USER = 12  # characters of a token that stands where a user name does
 
 def _url(text: str) -> Iterator[Leaf]:
     """User information, random segments of the path, sensitive query values; path and query as clients log them."""
-    url = _URL.fullmatch(text.strip())
+    text = text.strip()
+    url = _URL.fullmatch(text)
     if not url:
-        oracle = _ORACLE.fullmatch(text.strip())
+        oracle = _ORACLE.fullmatch(text)
         if oracle:
             yield Leaf(oracle.group(2), "password")
         return
@@ -119,14 +120,15 @@ def _query_values(query: str) -> Iterator[Leaf]:
             yield from _quoted_for_urls(value)
 
 
-_EMBEDDED_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s\"'<>]+")
+_URL_BEGINS = re.compile(r"(?<=[,;\s])(?=(?:jdbc:)?[A-Za-z][A-Za-z0-9+.-]{0,30}://)")
 
 
-def _text_with_urls(text: str) -> Iterator[Leaf]:
-    """URLs in a longer text, such as a command."""
-    for url in _EMBEDDED_URL.findall(text) if " " in text else ():
-        leaves = [leaf for leaf in _url(url) if leaf.rank == SENSITIVE]
-        yield from leaves
+def _urls(text: str) -> Iterator[Leaf]:
+    """Several URLs, with commas, semicolons or blanks between them, or one in a longer text, such as a command."""
+    pieces = _URL_BEGINS.split(text.strip())
+    for piece in pieces if len(pieces) > 1 else ():
+        for url in piece.rstrip(",;").split()[:1]:
+            yield from (leaf for leaf in _url(url) if leaf.rank == SENSITIVE)
 
 
 # -- names and values --------------------------------------------------------------------------------------------------
@@ -215,7 +217,7 @@ def _account(text: str) -> Iterator[Leaf]:
 
 
 _SEPARATORS = (",", ";")
-_ITEM = re.compile(r"[\w.+/=~-]{8,}")
+_ITEM = re.compile(r"[\w.+/=~:@!-]{6,}")
 
 
 def _list(text: str) -> Iterator[Leaf]:
@@ -234,11 +236,11 @@ FORMATS: Tuple[Format, ...] = (
     Format("JWT", "RFC 7515 section 3.1, RFC 7516 section 3.1", jwt_leaves),
     Format("JSON or Python literal", "RFC 8259; Python reference, ast.literal_eval", json_leaves),
     Format("authorization header", "RFC 9110 section 11.4", _authorization),
+    Format("text with URLs", "RFC 3986 appendix C", _urls),
     Format("URL", "RFC 3986 section 3; JDBC 4.3 section 9.4", _url),
     Format("connection string", "MS-ODBCSTR section 2.1; libpq 34.1.1; Azure SAS", _connection_string),
     Format("names and values", "INI, .env, YAML, .npmrc, .netrc, .pgpass", _assignments),
     Format("lines", "POSIX.1-2017 3.206", _lines, has_frame=False, strict=False),
-    Format("text with URLs", "RFC 3986 appendix C", _text_with_urls),
     Format("base64", "RFC 4648 sections 4 and 5", base64_leaves, strict=False),
     Format("user and password", "RFC 7617 section 2", _account, strict=False),
     Format("list", "commas or semicolons between items", _list, has_frame=False, strict=False),

@@ -22,7 +22,8 @@ _SECRET_NAME = re.compile(
     r"(?:api|access|account|private|signing|encryption|shared|master|client|primary|secondary|storage|webhook)key"
     r"(?:data|value|base64)?\Z"
 )
-_SECRET_WORD = frozenset({"pass", "pwd", "sig", "auth", "pat", "pin", "pw", "sas", "key"})  # as the last word of a name
+_OTHER_KEYS = frozenset({"public", "primary", "foreign", "partition", "sort", "cache", "object", "index", "lookup"})
+_SECRET_WORD = frozenset({"pass", "pwd", "sig", "auth", "pat", "pin", "pw", "sas"})  # as the last word of a name
 # Names that hold one of the words above and yet name something public, and what public frames are made of.
 _PUBLIC_NAME = re.compile(
     r"(?:uri|url|type|endpoint|name|policy|expir\w*|lifetime|ttl|issuer|audience|scopes?|version|algorithm|kind|email|"
@@ -93,7 +94,10 @@ def names_a_secret(name: str) -> bool:
     normal = _normal(name)
     if not normal or _PUBLIC_NAME.search(normal):
         return False
-    return normal.rpartition("_")[2] in _SECRET_WORD or _SECRET_NAME.search(normal.replace("_", "")) is not None
+    others, _, last = normal.rpartition("_")
+    if last == "key" and others:
+        return others.rpartition("_")[2] not in _OTHER_KEYS
+    return last in _SECRET_WORD or _SECRET_NAME.search(normal.replace("_", "")) is not None
 
 
 def _normal(name: str) -> str:

@@ -87,6 +87,9 @@ SENSITIVE_TEXTS = {
     "-----BEGIN\nabcdefghijklmn\nshort": ["abcdefghijklmn"],
     "first-line-of-it\nsecond-line-of-it": ["first-line-of-it", "second-line-of-it"],
     "git clone https://ghp_abcdefghijk@github.com/a/b": ["ghp_abcdefghijk"],
+    "https://ghp_abcdefghijk@a.example, amqp://u:hunter2xyz@b.example": ["ghp_abcdefghijk", "hunter2xyz"],
+    "tok-aa,tok-bb": ["tok-aa", "tok-bb"],
+    '{"Bucket": "flows", "Key": "flows/my-flow", "SecretAccessKey": "hunter2xyz"}': ["hunter2xyz"],
     "db.example.com:5432:app:deploy:hunter2xyz\n# comment\n": ["hunter2xyz"],
     "deploy:hunter2-xyz": ["hunter2-xyz"],
     "X-Api-Key: hunter2xyz": ["hunter2xyz"],
@@ -170,12 +173,8 @@ def test_what_looks_random():
 
 def test_names_of_secrets():
     """In any case and with any punctuation; names that only hold such a word are others."""
-    secret = (
-        "password Pwd AccountKey SharedAccessKey _authToken client_secret aws_secret_access_key private_key api-key"
-    )
-    other = (
-        "token_uri SharedAccessKeyName AccountName client_email auth_uri keyspace monkey private_key_id author compass"
-    )
+    secret = "password Pwd AccountKey SharedAccessKey _authToken client_secret aws_secret_access_key private_key api-key ssh-key"
+    other = "token_uri SharedAccessKeyName AccountName client_email auth_uri keyspace monkey private_key_id author compass key public_key"
     assert [name for name in secret.split() if not names_a_secret(name)] == []
     assert [name for name in other.split() if names_a_secret(name)] == []
 
