@@ -49,7 +49,7 @@ SUITES = (
     Suite("itsdangerous==2.2.0", needs=("freezegun",)),
     Suite("oauthlib==3.2.2", needs=("cryptography", "PyJWT", "blinker")),
     Suite("python-dotenv==1.0.1", needs=("sh", "click", "ipython")),
-    Suite("dj-database-url==2.3.0", "dj_database_url", ("django",)),
+    Suite("dj-database-url==2.3.0", needs=("django",)),
     Suite("furl==2.1.3", needs=("six", "orderedmultidict")),
     Suite("tomlkit==0.13.2", needs=("pyyaml",)),
     Suite("jsonschema==4.23.0", "jsonschema/tests", ("pyrsistent", "rpds-py", "jsonpath-ng", "pip")),

@@ -134,10 +134,12 @@ def _urls(text: str) -> Iterator[Leaf]:
 # -- names and values --------------------------------------------------------------------------------------------------
 
 _VALUE = r"""("(?:[^"\\]|\\.|"")*"|'(?:[^'\\]|\\.|'')*'|\{{[^}}]*\}}|[^{separator}]*)"""
-_PAIRS = [
-    re.compile(rf"(?:\A\??|[{separator}])\s*([A-Za-z_][\w .-]{{0,63}}?)\s*=\s*{_VALUE.format(separator=separator)}")
+_PAIRS = {
+    separator: re.compile(
+        rf"(?:\A\??|[{separator}])\s*([A-Za-z_][\w .-]{{0,63}}?)\s*=\s*{_VALUE.format(separator=separator)}"
+    )
     for separator in (";", "&", ",", r"\s")
-]
+}
 _MANY = 3  # pairs that make a connection string even if none of their names is known
 
 
@@ -145,15 +147,14 @@ def _connection_string(text: str) -> Iterator[Leaf]:
     """``Name=value`` with semicolons (ODBC, ADO.NET, Azure), ampersands (SAS), commas (Redis) or blanks (libpq)."""
     if "=" not in text or "\n" in text:
         return
-    for pattern in _PAIRS:
-        pairs = [(name, _bare(value)) for name, value in pattern.findall(text)]
-        if any(names_a_secret(name) for name, _ in pairs) or len(pairs) >= _MANY:
-            for name, value in pairs:
-                if "%" in value and "&" in pattern.pattern and rank(value, name) == SENSITIVE:
-                    yield from _quoted_for_urls(value)
-                else:
-                    yield Leaf(value, name)
-            return
+    separator, pairs = max(((each, _PAIRS[each].findall(text)) for each in _PAIRS), key=lambda both: len(both[1]))
+    if len(pairs) < _MANY and not any(names_a_secret(name) for name, _ in pairs):
+        return
+    for name, value in pairs:
+        if separator == "&" and "%" in value and rank(value, name) == SENSITIVE:
+            yield from _quoted_for_urls(value)
+        else:
+            yield Leaf(_bare(value), name)
 
 
 def _bare(value: str) -> str:

@@ -109,6 +109,7 @@ def test_what_functions_return(extensions):
         "same": lambda text: text,
         "none": lambda _: None,
         "error": none_of_tokens,
+        "never": lambda text: text.encode("ascii") if text.isdigit() else int(text),
     }
     assert extensions([encoders], [])
     mine = Redactor({TOKEN: ("A",)})
@@ -145,7 +146,16 @@ def test_an_error_in_a_function(extensions):
         assert Redactor({TOKEN: ("A",)}).redact(TOKEN) == "[secret A]"
 
 
-def test_a_mapping_is_needed():
-    """Of functions."""
-    with pytest.raises(UsageError, match="returned int"):
-        register([5], [])
+@pytest.mark.parametrize(
+    ("encoders", "message"),
+    [
+        ([5], "returned int"),
+        ([{"x": 5}], "'x' without a function"),
+        ([{"x": len}], "'x' returned int: return str or bytes"),
+        ([{"x": lambda: 1}], "'x' raised TypeError"),
+    ],
+)
+def test_functions_that_cannot_be_used(encoders, message):
+    """They are refused with the name of the hook."""
+    with pytest.raises(UsageError, match=f"pytest_flowsecrets_encoders.*({message})"):
+        register(encoders, [])
