@@ -229,6 +229,17 @@ def test_a_project_that_is_not_there(prefect_cloud):
         register(prefect_cloud.client, two_tasks(), project="nowhere")
 
 
+@registers
+@pytest.mark.parametrize("key", ["user_key", "runner_key"])
+def test_the_address_of_a_registered_flow(prefect_cloud, key, capsys):
+    """The client looks for the tenant of its user, whom a key of scope RUNNER has, too: a service account."""
+    tenant = prefect_cloud.tenant
+    client = prefect_cloud.client_for(getattr(tenant, key), tenant.id)
+    client.create_project("p")
+    flow_id = register(client, two_tasks(), no_url=False)
+    assert prefect_cloud.client.graphql("{ flow { id } }").data.flow[0].id == flow_id
+
+
 def test_a_flow_that_is_not_there(prefect_cloud):
     """Gives the client's own error, with ours in it."""
     exceptions = import_module("prefect.exceptions" if VERSION >= (0, 15) else "prefect.utilities.exceptions")

@@ -39,13 +39,13 @@ def checked_flow(serialized: Any) -> Mapping[str, Any]:
     """Return a flow after a check of what every part of this API relies on.
 
     Raises:
-        BadInput: it is not a mapping with a name, or its parameters are not a list of mappings.
+        BadInput: it is not a mapping with a name, or its parameters are not a list.
     """
     flow = _mapping(serialized, "a flow")
     if not isinstance(flow.get("name"), str):
         raise BadInput("a flow has a name, which is text")
-    if flow.get("parameters") is not None:
-        _mappings(flow["parameters"], "a parameter of a flow")
+    if not isinstance(flow.get("parameters"), (list, type(None))):
+        raise BadInput("the parameters of a flow are a list")
     return flow
 
 

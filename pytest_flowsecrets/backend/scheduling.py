@@ -62,7 +62,8 @@ def add_flow_run(call: Call, flow: Row, given: Mapping[str, Any], *, auto_schedu
 def _parameters(flow: Row, given: Any) -> Dict[str, Any]:
     """As given; those that have no default must be."""
     parameters = _mapping(given, "parameters")
-    missing = sorted(str(entry.get("name")) for entry in flow["parameters"] if entry.get("required"))
+    described = [entry for entry in flow["parameters"] if isinstance(entry, Mapping)]
+    missing = sorted(str(entry.get("name")) for entry in described if entry.get("required"))
     missing = [name for name in missing if name not in parameters]
     if missing:
         raise BadInput(f"Required parameters were not supplied: {', '.join(missing)}")

@@ -36,15 +36,16 @@ class Tenant:
         world = cloud.world
         self.id, self.name, self.slug = str(uuid.uuid4()), name, slugify(name)
         world.store.add("tenant", id=self.id, tenant_id=self.id, name=name, slug=self.slug)
-        self.user_id = self._add_user() if user_id is None else self._join(user_id)
+        self.user_id = self._add_user(f"user-of-{self.slug}") if user_id is None else self._join(user_id)
+        self._service_account_id = self._add_user(f"agents-of-{self.slug}")
         self.user_key = self.create_key(USER, name="of the fixture")
         self.runner_key = self.create_key(RUNNER, name="of the agents")
         self.secrets = CloudSecrets(world.vault, self.id)
         self._runs = Runs(world, self.id)
 
-    def _add_user(self) -> str:
+    def _add_user(self, username: str) -> str:
         store = self._cloud.world.store
-        user = store.add("user", tenant_id=self.id, username=f"user-of-{self.slug}")
+        user = store.add("user", tenant_id=self.id, username=username)
         membership = store.add("membership", tenant_id=self.id, user_id=user["id"])
         return str(store.change("user", user["id"], default_membership_id=membership["id"])["id"])
 
@@ -78,7 +79,7 @@ class Tenant:
         """
         if scope not in (USER, RUNNER):
             raise UsageError(f"scope={scope!r}: the scope of a key is {USER!r} or {RUNNER!r}")
-        owner = self.user_id if scope == USER else str(uuid.uuid4())
+        owner = self.user_id if scope == USER else self._service_account_id
         until = None if expires_at is None else as_moment(expires_at)
         return self._cloud.world.keyring.issue((self.id,), scope, user_id=owner, name=name, expires_at=until).key
 

@@ -126,14 +126,14 @@ def test_registered_flows(flow, parameters):
     require_no_fault(team, *ask(team, {"query": EVERYTHING}))
 
 
-@pytest.mark.parametrize("parameters", [{"name": "x"}, "x", 5, True, ["x"], [None], [[]]])
-def test_parameters_that_are_no_list_of_mappings(cloud, parameters):
+@pytest.mark.parametrize("parameters", [{"name": "x"}, "x", 5, True, 0, {}])
+def test_parameters_that_are_no_list(cloud, parameters):
     """A flow with such parameters is refused when it is registered, not when it is run."""
     project = cloud.project(str(parameters))
     registration = {"project": project, "flow": {"name": "f", "parameters": parameters}}
     status, (message,) = ask(cloud, {"query": CREATE_FLOW, "variables": registration})
     assert status == 200
-    assert message in ("a list is expected, each entry a parameter of a flow", "a parameter of a flow is a mapping")
+    assert message == "the parameters of a flow are a list"
     assert cloud.ask('{ flow(where: {project_id: {_eq: "%s"}}) { id } }' % project) == {"flow": []}
 
 
