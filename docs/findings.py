@@ -77,6 +77,8 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS013": (toml("A = 'a${context.secrets.B}'\nB = 'b${context.secrets.A}'"),),
     "FS014": ({**toml("NAME = 'value'"), **env(f"{VARIABLE}NAME=other")},),
     "FS015": ({"config.toml": "[context]\nsecrets = 'value'\n"}, {"config.toml": "context = 'value'\n"}),
+    "FS016": ({"config.toml": "[cloud]\nuse_local_secrets = 'yes'\n"},),
+    "FS017": (env("PREFECT__USER_CONFIG_PATH=/nowhere/config.toml"),),
     "FS020": both("1.10"),
     "FS021": both("0000"),
     "FS022": both("+15551234567"),
@@ -95,6 +97,7 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS035": both("{'a': 1}"),
     "FS036": (toml(r'NAME = "value\n"'),),
     "FS037": (toml("NAME = 'https://${TOKEN}@host'"),),
+    "FS038": both(""),
     "FS040": (env(f"{VARIABLE}NAME=$V", "V=$W", "W=42"),),
     "FS041": (env(f"{VARIABLE}NAME=$V", "V=x$V"),),
     "FS042": (env(f"{VARIABLE}NAME=value\\"),),
@@ -105,6 +108,7 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS053": ({"run.sh": "prefect agent local start --env PREFECT__CLOUD__USE_LOCAL_SECRETS=true\n"},),
     "FS054": (compose("'pa$word'"), {"job.yaml": f"{CONTAINER}value: 'pa$$word'\n"}),
     "FS055": (compose("'pa$$$5'"),),
+    "FS056": ({"job.yaml": f"{CONTAINER}value: one\n  - name: {VARIABLE}NAME\n    value: other\n"},),
 }
 
 

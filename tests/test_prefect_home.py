@@ -102,6 +102,17 @@ def test_what_prefect_itself_does_with_a_broken_file(local_secrets, prefect_home
     assert dict(local_secrets) == {"A": "a"}
 
 
+def test_the_traceback_of_a_broken_file_leads_through_prefects_parser(local_secrets):
+    """``strict=False``: with the frames of Prefect and of ``toml``, and without those that hold our arguments."""
+    with pytest.raises(Exception, match="line 2") as caught:
+        local_secrets.write_config("[context.secrets]\nKEY = VALUE\n", strict=False)
+    files = [str(entry.path) for entry in caught.traceback]
+    assert any(path.endswith(os.path.join("toml", "decoder.py")) for path in files)
+    assert any(path.endswith(os.path.join("prefect", "configuration.py")) for path in files)
+    ours = [path for path in files if "pytest_flowsecrets" in path]
+    assert [os.path.basename(path) for path in ours] in (["shield.py"], ["shield.py", "shield.py"])
+
+
 def test_toml_that_only_prefects_parser_refuses_is_refused(local_secrets):
     """``toml`` 0.10.2 knows no arrays of mixed types, TOML 1.0 does."""
     with pytest.raises(ConfigSyntaxError, match=r"toml 0\.10\.2.*does not") as caught:

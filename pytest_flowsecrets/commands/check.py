@@ -18,6 +18,7 @@ from pytest_flowsecrets.commands.machine import (
     read_toml,
 )
 from pytest_flowsecrets.commands.sources import Item, env_items, shell_items
+from pytest_flowsecrets.isolation.files import MISSING, MISSING_ADVICE, missing_file
 from pytest_flowsecrets.resolution.advice import Finding, findings, where
 from pytest_flowsecrets.resolution.dialects import SPANS
 from pytest_flowsecrets.resolution.file_rules import file_findings
@@ -211,6 +212,8 @@ def _written(item: Item, path: str) -> Iterator[Finding]:
         seen = f"only {reader} looks there when the secret is missing" if reader else "nothing in Prefect looks there"
         message = f"without {_BARE} it is no secret: {seen}"
         yield Finding("FS052", "warning", item.name, origin, message, "0.5.0-1.4.1", f"name it {_BARE}{item.name}")
+    if item.value is not None and not item.forced and missing_file(item.name, item.value):
+        yield Finding("FS017", "warning", item.name, origin, MISSING, "0.5.0-1.4.1", MISSING_ADVICE)
     if item.forced and item.name.upper() == "PREFECT__CLOUD__USE_LOCAL_SECRETS":
         message = "agents set this to false for every flow run, whatever is written here"
         advice = "leave it out: secrets in the environment are found anyway, from 0.7.0"

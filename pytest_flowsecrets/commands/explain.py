@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 
 from pytest_flowsecrets.commands.machine import dialects_of, environment_of, machine_of, read_toml
-from pytest_flowsecrets.isolation.files import config_files
+from pytest_flowsecrets.isolation.files import config_files, missing_files
 from pytest_flowsecrets.resolution.advice import Finding, findings
 from pytest_flowsecrets.resolution.explain import Explanation, explain, subjects, summary
 from pytest_flowsecrets.resolution.masks import Mask, one_line
@@ -30,7 +30,8 @@ def run(arguments: Any) -> int:
     layers = _layers(arguments)
     machine, mask = machine_of(arguments), Mask(arguments.show_values)
     resolutions = [resolve(layers, environ, dialect, machine=machine) for dialect in dialects_of(arguments)]
-    told = [explained(resolution, arguments.names) for resolution in resolutions]
+    missing = list(missing_files(environ)) if reads_this_machine(arguments) else []
+    told = [explained(resolution, arguments.names, missing) for resolution in resolutions]
     if arguments.json:
         print(json.dumps([shown_as_dict(*pair, mask) for pair in zip(resolutions, told)], indent=2))
     else:
@@ -50,19 +51,29 @@ def files_of(arguments: Any) -> List[Tuple[str, str]]:
         arguments: parsed arguments.
     """
     options = {"user": arguments.config, "backend": arguments.backend}
-    if not any(options.values()) and not arguments.env_file:
+    if reads_this_machine(arguments):
         return list(config_files())
     return [(kind, path) for kind, path in options.items() if path]
 
 
-def explained(resolution: Resolution, names: List[str]) -> List[Explanation]:
+def reads_this_machine(arguments: Any) -> bool:
+    """Tell whether the files are those of this machine.
+
+    Args:
+        arguments: parsed arguments.
+    """
+    return not (arguments.config or arguments.backend or arguments.env_file)
+
+
+def explained(resolution: Resolution, names: List[str], more: Sequence[Finding] = ()) -> List[Explanation]:
     """Explain the named secrets of a resolution, or all.
 
     Args:
         resolution: a resolution.
         names: of secrets; none for all.
+        more: findings about every secret.
     """
-    found = findings(resolution)
+    found = [*findings(resolution), *more]
     unread = [doubt.name for layer in resolution.layers for doubt in layer.doubts.values() if doubt.name]
     wanted = (
         names

@@ -118,13 +118,14 @@ def _entry(key: Any, value: Any, kind: Any, *, compose: bool) -> Iterator[Item]:
     compose = compose and key.value == "environment"
     if key.value in _LISTS and value.id == "sequence":
         items = (item._replace(lines=_lines(each, each)) for each in value.value for item in _container_variable(each))
+        items = _without_repetition(items)
         fill = interpolation.compose if compose else interpolation.kubernetes
         yield from _filled(items, fill) if compose or key.value == "env" else items
     elif key.value == "envFrom" and value.id == "sequence":
         for entry in value.value:
             yield from _bad_reference("", entry, _WHOLE_REFERENCES)
     elif key.value in _TABLES and value.id == "mapping":
-        items = (_table_entry(name, inner, compose=compose) for name, inner in _named(value))
+        items = _without_repetition(_table_entry(name, inner, compose=compose) for name, inner in _named(value))
         yield from _filled(items, interpolation.compose) if compose else items
     elif kind in ("Secret", "ConfigMap") and key.value in ("data", "stringData") and value.id == "mapping":
         for name, inner in _named(value):
@@ -144,6 +145,18 @@ def _filled(items: Iterable[Item], fill: Callable[[str, Mapping[str, Optional[st
         yield item._replace(value=filled.value, escaped="$$" in (item.value or ""), notation=notation)
         if filled.problem is not None and (item.name.startswith(PREFIX) or filled.problem.severity == "error"):
             yield item._replace(value=None, problem=filled.problem)
+
+
+def _without_repetition(items: Iterable[Item]) -> Iterator[Item]:
+    """Report a name that stands twice in the list of one container."""
+    seen: Set[str] = set()
+    for item in items:
+        yield item
+        about_reference = item.problem is not None and item.value is None
+        if item.name in seen and item.name.startswith(PREFIX) and not about_reference:
+            message = "the name is above in the same list, too: the later value counts"
+            yield item._replace(value=None, problem=Problem("FS056", message, "keep one of them", "warning"))
+        seen.add(item.name)
 
 
 def _with_dollars(notation: Notation, text: str) -> Optional[str]:

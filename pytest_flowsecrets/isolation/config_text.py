@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 from pytest_flowsecrets.errors import ConfigSyntaxError, TomlDialectWarning, UsageError
 from pytest_flowsecrets.isolation.notify import warn_user
 from pytest_flowsecrets.isolation.raw_values import register_raw_values
-from pytest_flowsecrets.resolution.toml import decode, differences, legacy_fault, loads, read_layer, syntax_fault
+from pytest_flowsecrets.resolution.toml import (
+    CORRECT_IT,
+    decode,
+    differences,
+    legacy_fault,
+    loads,
+    read_layer,
+    remedy,
+    syntax_fault,
+)
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.toml import SyntaxFault
@@ -62,6 +71,8 @@ def check(text: str, path: str) -> Dict[str, Any]:
         register_raw_values(text)
     if refused:
         line, column, reason = fault or refused
+        if fault and remedy(text, fault) != CORRECT_IT:
+            reason = f"{reason}, {remedy(text, fault)}"
         raise ConfigSyntaxError(path, line, column, reason, excerpt=_excerpt(text, line, column)) from None
     for message in _misreadings(text, fault):
         warn_user(TomlDialectWarning(f"{path}{message}"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict
 
 from pytest_flowsecrets.errors import PrefectNotInstalled
 from pytest_flowsecrets.isolation.environ import SECRETS_PREFIX
-from pytest_flowsecrets.isolation.files import config_files, this_machine
+from pytest_flowsecrets.isolation.files import config_files, missing_files, this_machine
 from pytest_flowsecrets.isolation.spelling import plain
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ def read_in(resolution: Resolution, name: str) -> Any:
 
 def told(resolution: Resolution, name: str) -> str:
     """The explanation of a secret in words, its values masked."""
+    from pytest_flowsecrets.resolution.advice import findings
     from pytest_flowsecrets.resolution.explain import explain
     from pytest_flowsecrets.resolution.masks import Mask
 
-    return explain(resolution, name).text(Mask())
+    found = [*findings(resolution), *missing_files()]
+    return explain(resolution, name, found).text(Mask())

@@ -7,12 +7,23 @@ purpose starts at the line of their caller.
 from __future__ import annotations
 
 from functools import wraps
-from typing import Any, Callable, TypeVar, cast
+from types import TracebackType
+from typing import Any, Callable, Optional, TypeVar, cast
 
 from pytest_flowsecrets.errors import FlowSecretsError, SecretChangedWarning, TomlDialectWarning
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _OURS = (FlowSecretsError, SecretChangedWarning, TomlDialectWarning)  # warnings are raised under `-W error`
+
+
+def _without_our_frames(traceback: Optional[TracebackType]) -> Optional[TracebackType]:
+    """Return the part of a traceback that is Prefect's and its TOML parser's: the arguments of ours are secrets."""
+    if traceback is None:
+        return None
+    rest = _without_our_frames(traceback.tb_next)
+    if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] == "pytest_flowsecrets":
+        return rest
+    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
 
 def shielded(function: Function) -> Function:
@@ -25,10 +36,11 @@ def shielded(function: Function) -> Function:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            # With strict=False it is Prefect's own, of a file that the test wanted to be broken.
-            if not isinstance(error, _OURS) and kwargs.get("strict", True):
+            ours = isinstance(error, _OURS)
+            if not ours and kwargs.get("strict", True):
                 raise
-            told = error.with_traceback(None)
+            # With strict=False it is Prefect's own, of a file that the test wanted to be broken.
+            told = error.with_traceback(None if ours else _without_our_frames(error.__traceback__))
         del args, kwargs
         told.__context__ = None
         raise told from None

@@ -8,7 +8,15 @@ from pytest_flowsecrets.resolution.advice import Finding
 from pytest_flowsecrets.resolution.layers import Layer, Origin
 from pytest_flowsecrets.resolution.names import SECRETS
 from pytest_flowsecrets.resolution.positions import position, positions_of
-from pytest_flowsecrets.resolution.toml import SyntaxFault, decode, differences, legacy_fault, read_layer, syntax_fault
+from pytest_flowsecrets.resolution.toml import (
+    SyntaxFault,
+    decode,
+    differences,
+    legacy_fault,
+    read_layer,
+    remedy,
+    syntax_fault,
+)
 
 _ALL = "0.5.0-1.4.1"
 _BOM = "\ufeff"
@@ -32,7 +40,7 @@ def file_findings(source: bytes, place: str) -> List[Finding]:
         return [_finding("FS003", place, 1, 1, f"a byte order mark: {does}", "save it as UTF-8 without BOM")]
     fault, legacy = syntax_fault(text), legacy_fault(text)
     if fault is not None:
-        return [_fault(place, fault)] if legacy is not None else _lenient(text, place, fault)
+        return [_fault(place, text, fault)] if legacy is not None else _lenient(text, place, fault)
     if legacy is not None:
         message = "Prefect's TOML parser (toml 0.10.2) cannot read this file: import prefect fails"
         return [_read_unlike("error", Origin("user", place, legacy.line, legacy.column), message)]
@@ -89,7 +97,7 @@ def _read_unlike(
     return Finding("FS002", severity, ".".join(origin.key), origin, message, _ALL, advice)
 
 
-def _fault(place: str, fault: SyntaxFault) -> Finding:
+def _fault(place: str, text: str, fault: SyntaxFault) -> Finding:
     line, column, reason = fault
     twice = any(word in reason.lower() for word in _TWICE)
     message = f"{reason}: import prefect fails"
@@ -97,7 +105,7 @@ def _fault(place: str, fault: SyntaxFault) -> Finding:
         return _finding(
             "FS004", place, line, column, f"a key or table that is there already: {message}", "keep one of them"
         )
-    return _finding("FS001", place, line, column, f"no valid TOML: {message}", "correct it")
+    return _finding("FS001", place, line, column, f"no valid TOML: {message}", remedy(text, fault))
 
 
 def _finding(  # noqa: PLR0913, PLR0917 (the columns of a finding)

@@ -208,6 +208,11 @@ def trailing_newline(reading: Reading) -> Optional[str]:
     return None
 
 
+def empty(reading: Reading) -> Optional[str]:
+    """Nothing at all: a flow gets a text that is false."""
+    return "the secret is empty: a flow gets '', and no error" if not reading.text else None
+
+
 _QUOTE = "let whoever uses it call str(), or write it in another way"
 _NO_ESCAPE = "no $name and no leading ~ can be escaped in the configuration itself: choose another secret"
 _ESCAPE = "double each backslash, or put the secret into config.toml"
@@ -235,6 +240,7 @@ VALUE_RULES = (
     ValueRule("FS028", "type", "error", python_only, _QUOTE),
     ValueRule("FS029", "type", "note", json_text, "for a dict there too, write True, False and None"),
     ValueRule("FS035", "type", "warning", structure, "write JSON"),
+    ValueRule("FS038", "empty", "warning", empty, "give it a value, or leave it out"),
     ValueRule("FS036", "newline", "warning", trailing_newline, "take the newline away, as printf and `tr -d '\\n'` do"),
 )
 # fmt: on

@@ -9,7 +9,7 @@ from pytest_flowsecrets.resolution.advice import Finding, where, written
 from pytest_flowsecrets.resolution.dialects import default_box
 from pytest_flowsecrets.resolution.file_rules import misread_names
 from pytest_flowsecrets.resolution.forbidden import forbidden_names
-from pytest_flowsecrets.resolution.layers import Slot
+from pytest_flowsecrets.resolution.layers import Slot, type_name
 from pytest_flowsecrets.resolution.layers import variable as origin_of
 from pytest_flowsecrets.resolution.names import PREFIX, SECRETS, key_of, variable_for
 from pytest_flowsecrets.resolution.resolve import Resolution
@@ -90,7 +90,10 @@ def lower_cased(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
         ):
             message = f"the name is lower-cased: Secret({slot.key[2]!r}) finds it, Secret({name!r}) does not"
             versions = where(lambda row: row.env_names == "lower")
-            yield _finding("FS008", "error", slot, message, versions, "use lower-case names in flows, or config.toml")
+            advice = (
+                f'use lower-case names in flows, or {name} = "$VARIABLE" in config.toml, where names keep their case'
+            )
+            yield _finding("FS008", "error", slot, message, versions, advice)
 
 
 def whole_table(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
@@ -160,6 +163,21 @@ def unreachable_by_variable(resolution: Resolution, slots: List[Slot]) -> Iterat
             yield _finding("FS014", "error", slot, message, versions, "name it in lower case in config.toml")
 
 
+def odd_flag(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS016: ``cloud.use_local_secrets`` that is no boolean."""
+    key = ("cloud", "use_local_secrets")
+    done = resolution.flat.get(key)
+    if done is None or isinstance(done.value, bool):
+        return
+    first = resolution.dialect.lookup.context_first
+    counts = "true: local secrets are used" if first else "false: secrets are asked of Prefect Cloud"
+    message = f"use_local_secrets is no boolean but {type_name(done.value)}, which counts as {counts}"
+    versions = where(lambda row: row.lookup.context_first == first)
+    for slot in slots:
+        if slot.key == key:
+            yield Finding("FS016", "error", "", slot.origin, message, versions, "write true or false")
+
+
 SHAPE_RULES: Tuple[ShapeRule, ...] = (
     misread_name,
     forbidden,
@@ -173,6 +191,7 @@ SHAPE_RULES: Tuple[ShapeRule, ...] = (
     twice,
     circle,
     unreachable_by_variable,
+    odd_flag,
 )
 
 

@@ -18,7 +18,9 @@ from pytest_flowsecrets.resolution.positions import Position, positions_of
 Key = Tuple[str, ...]
 
 DEEPEST = 200
+CORRECT_IT = "correct it"
 _MOST_FAULTS = 50
+_UNQUOTED = re.compile(r"[ \t]*(?:([\w-]{1,80})|[^=]+?)[ \t]*=[ \t]*(?![\"'\[{=])", re.ASCII)
 _BRACKETS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|[\[\]{}]")  # and strings, which are stepped over
 _PART = r"(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*\.[ \t]*"
 _MANY_PARTS = re.compile(rf"(?:^|[{{,\[])[ \t]*(?:{_PART}){{{DEEPEST}}}", re.MULTILINE)
@@ -116,6 +118,24 @@ def syntax_fault(text: str) -> Optional[SyntaxFault]:
         reason = _without_values(str(error))
         return SyntaxFault(int(found.group(1)), int(found.group(2)), reason) if found else _at_end(text, reason)
     return None
+
+
+def remedy(text: str, fault: SyntaxFault) -> str:
+    """Say what to do about a fault.
+
+    Args:
+        text: the file's text.
+        fault: its first fault.
+    """
+    if fault.line is None or not fault.reason.startswith(
+        ("Invalid value", "Expected newline or end of document after")
+    ):
+        return CORRECT_IT
+    lines = text.split("\n")
+    found = _UNQUOTED.match(lines[fault.line - 1])
+    if found is None or (fault.column or 0) < found.end() or syntax_fault("\n".join(lines[: fault.line - 1])):
+        return CORRECT_IT
+    return f"put the value in quotes: {found.group(1) or 'NAME'} = '...'"
 
 
 def legacy_fault(text: str) -> Optional[SyntaxFault]:

@@ -77,6 +77,7 @@ def test_manifest(run, write):
         ("job.yaml:7:18:", "FS021"),
         ("job.yaml:7:18:", "FS050"),
         ("job.yaml:8:18:", "FS053"),
+        ("job.yaml:9:18:", "FS038"),
         ("job.yaml:10:17:", "FS052"),
         ("job.yaml:11:44:", "FS051"),
         ("job.yaml:11:60:", "FS051"),
@@ -225,7 +226,7 @@ def test_shell_syntax(run, write, text, found):
         (f"{S}A='0000' # c\n{S}B=\"0000\"\t#c\r\n{S}C=0000\r\n", ["1 FS021", "2 FS021", "3 FS021"]),
         (f'{S}A="-----BEGIN\nMIIE=\n-----END"\n{S}B=0000\n', ["4 FS021"]),
         (f"{S}A='0000\n{S}B='0000'\n", ["2 FS021"]),
-        (f'{S}A="{{\\"a\\": true}}"\n{S}B=#0000\n{S}C=', ["1 FS029"]),
+        (f'{S}A="{{\\"a\\": true}}"\n{S}B=#0000\n{S}C=', ["1 FS029", "2 FS038", "3 FS038"]),
         (f"{S}A=0000\n{S}A=ghp_abc\n{S}A=1e5\n", ["1 FS021", "3 FS023"]),
         (f'{S}A="abc\\n"\n{S}B=\'abc\\n\'\n{S}C=abc\\n\n{S}D="0000\\r"', ["1 FS036", "4 FS021"]),
     ],
@@ -448,6 +449,31 @@ def test_unreadable(run, write, tmp_path):
     write("secret.env", "A=1")
     (tmp_path / "secret.env").chmod(0)
     assert run("check", "secret.env").err == "secret.env: permission denied\n"
+
+
+def test_what_the_documentation_says(run, write):
+    """Its example without quotes, empty secrets, a flag that is no boolean, a name twice, a path that leads nowhere."""
+    done = run("check", *V, write("unquoted.toml", "[context.secrets]\nKEY = VALUE\n"))
+    assert done.out.endswith("; put the value in quotes: KEY = '...'\n")
+    flag = write("flag.toml", "[cloud]\nuse_local_secrets = 'yes'\n[context.secrets]\nA = ''\n")
+    assert run("check", *V, flag).ids == ["FS016", "FS038"]
+    assert "counts as true" in run("check", *V, flag).out
+    assert "counts as false" in run("check", "--prefect-version", "0.6.6", flag).out
+    assert run("check", *V, write("ok.toml", "[cloud]\nuse_local_secrets = 'true'\n")).code == 0
+    path = "PREFECT__USER_CONFIG_PATH"
+    write("there.toml", CLEAN)
+    assert run("check", *V, write(".env", f"{path}=/nowhere/x.toml\n{path}=~/there.toml\n")).ids == ["FS017"]
+    assert f'{S}A = "$VARIABLE"' not in run("check", "--prefect-version", "0.6.6", write("a.env", f"{S}A=x\n")).out
+    assert 'A = "$VARIABLE" in config.toml' in run("check", "--prefect-version", "0.6.6", "a.env").out
+
+
+def test_a_name_twice_in_a_container(run, write):
+    """In a list or a table of variables; another container may have it again."""
+    pytest.importorskip("yaml")
+    one = f"{{name: {S}A, value: abcdefgh}}"
+    text = f"a:\n- env: [{one}, {one}]\n- env:\n  - {one}\n  - {{name: X, value: a}}\n  - {{name: X, value: b}}\n"
+    assert run("check", *V, write("a.yaml", text)).ids == ["FS056"]
+    assert run("check", *V, write("b.yaml", f"env: {{{S}A: abcdefgh, {S}A: abcdefgi}}\n")).ids == ["FS056"]
 
 
 def test_deep_names(run, write):

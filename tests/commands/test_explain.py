@@ -133,3 +133,12 @@ def test_other_homes(run, write):
     out = run("explain", *V, "--show-values", "--config", "c.toml").out
     assert pwd.getpwnam("root").pw_dir in out
     assert "~nosuchuser9" in out
+
+
+def test_a_path_that_names_no_file(run, write, monkeypatch):
+    """Of this machine's environment: an error about every secret; not with files of one's own."""
+    monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", "/nowhere/config.toml")
+    monkeypatch.setenv(S + "A", "abcdefgh")
+    done = run("explain", *V, "A")
+    assert (done.code, "FS017   PREFECT__USER_CONFIG_PATH: it names no file" in done.out) == (1, True)
+    assert "FS017" not in run("explain", *V, "--config", write("c.toml", CONFIG), "A").out

@@ -63,6 +63,19 @@ def test_no_value_is_shown(text):
     assert "^" in error.excerpt
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("[context.secrets]\nKEY = VALUE\n", "put the value in quotes: KEY = '...'"),
+        ("KEY = 2fa-abc\n", "put the value in quotes: KEY = '...'"),
+        ("'my key' = VALUE\n", "put the value in quotes: NAME = '...'"),
+    ],
+)
+def test_a_value_without_quotes(text, advice):
+    """The documentation of Prefect writes ``KEY = VALUE``: the message says what is missing."""
+    assert advice in str(fault(text))
+
+
 def test_what_is_shown():
     """The structure: tables, keys and punctuation, with a mark under the column."""
     error = fault("[context.secrets]\n'my key' = \"ab\" c\nplain = 'x'\n")
