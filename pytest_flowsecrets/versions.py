@@ -5,10 +5,11 @@ The only module that reads version numbers; everything else compares the tuples 
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from typing import Optional, Tuple
 
-from pytest_flowsecrets.errors import UnknownPrefectVersion, UnsupportedPrefect
+from pytest_flowsecrets.errors import UnknownPrefectVersion, UnsupportedPrefect, UsageError
 
 #: A release as numbers, for comparison: ``(0, 14, 5)``.
 Release = Tuple[int, int, int]
@@ -42,11 +43,21 @@ def release_of(version: str) -> Release:
 
 
 def installed_version() -> Optional[str]:
-    """Return the version of the installed Prefect without importing it, or None where there is none."""
+    """Return the version of the installed Prefect without importing it, or None where there is none.
+
+    Raises:
+        UsageError: the package is there, but its files cannot be seen.
+    """
     from importlib.util import find_spec
 
-    if find_spec("prefect") is None:  # asked first, as the import of metadata takes as long as all the rest
+    spec = find_spec("prefect")
+    if spec is None:  # asked first, as the import of metadata takes as long as all the rest
         return None
+    if spec.origin and not os.path.exists(spec.origin):
+        raise UsageError(
+            "Prefect's files cannot be seen, as the test has replaced the file system (pyfakefs): "
+            "use local_secrets, or enter an isolation once, before that"
+        )
     from importlib import metadata
 
     try:

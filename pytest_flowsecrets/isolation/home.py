@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, List, Mapping, Union
 
@@ -72,8 +73,12 @@ class PrefectHome:
 
 
 def write_private(target: Path, text: Union[str, bytes]) -> None:
-    """Write a file that only its owner can read, at once or not at all (a rename in the same folder)."""
+    """Write a file that only its owner can read, at once or not at all (a rename in the same folder).
+
+    Its folder is made again if the test has deleted it, or has replaced the file system (pyfakefs).
+    """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # made with mode 0600
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -115,14 +120,16 @@ class HomePool:
             with contextlib.suppress(OSError):
                 (root / name).unlink()
         if not _is_empty(root):
-            shutil.rmtree(root, ignore_errors=True)
-            if root.exists():  # something in it cannot be removed, or is being written: never hand it out again
+            if not _remove(root):  # never hand it out again
+                warnings.warn(
+                    f"the private home {root} may hold secrets and cannot be removed: delete it", stacklevel=2
+                )
                 return
             (root / ".prefect").mkdir(parents=True)
         root.chmod(0o700)
         (root / ".prefect").chmod(0o700)
         if self._forked:  # it may end by `os._exit`, without a chance to clean up
-            shutil.rmtree(root)
+            _remove(root)
         else:
             self._free.append(root)
 
@@ -130,9 +137,27 @@ class HomePool:
         """Remove every home directory."""
         if os.getpid() == self._owner:
             for root in self._all:
-                shutil.rmtree(root, ignore_errors=True)
+                with contextlib.suppress(Exception):  # pyfakefs raises what it likes once its file system is gone
+                    _remove(root)
             self._free.clear()
             self._all.clear()
+
+
+def _remove(root: Path) -> bool:
+    """Remove a folder, also one with read-only folders in it, and return whether it is gone."""
+    shutil.rmtree(root, ignore_errors=True)
+    if os.path.lexists(root):
+        _make_writable(str(root))
+        shutil.rmtree(root, ignore_errors=True)
+    return not os.path.lexists(root)
+
+
+def _make_writable(folder: str) -> None:
+    with contextlib.suppress(OSError):
+        os.chmod(folder, 0o700)
+        for entry in os.scandir(folder):
+            if entry.is_dir(follow_symlinks=False):
+                _make_writable(entry.path)
 
 
 def _is_empty(root: Path) -> bool:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from pathlib import Path
 from typing import Any, Dict, List
 
 from pytest_flowsecrets.isolation.environ import PREFIX
 from pytest_flowsecrets.isolation.files import said_path
+from pytest_flowsecrets.isolation.home import write_private
 from pytest_flowsecrets.isolation.tables import Tree, freeze
 
 CLOUD_ADDRESS = "https://api.prefect.io"
@@ -40,6 +42,7 @@ class Loader:
         self._bases: Dict[Any, Tree] = {}
         with open(configuration.DEFAULT_CONFIG, encoding="utf-8") as packaged:
             text = packaged.read()
+        self._packaged = text
         # Where Prefect's own defaults depend on more than HOME, loaded configurations cannot be kept for later.
         self._defaults_are_plain = not re.search(r"\$\w|^\[context", text, re.MULTILINE)
         self.cloud_key = "endpoint" if "endpoint" in configuration.toml.loads(text)["cloud"] else "api"
@@ -83,6 +86,24 @@ class Loader:
         return paths
 
     def _load_all(self) -> Tree:
+        configuration = self._configuration
+        path = configuration.DEFAULT_CONFIG
+        configuration.DEFAULT_CONFIG = self._packaged_file()
+        try:
+            return self._load_files()
+        finally:
+            configuration.DEFAULT_CONFIG = path
+
+    def _packaged_file(self) -> str:
+        """Return the path of Prefect's own defaults; a copy where the test has replaced the file system (pyfakefs)."""
+        path = str(self._configuration.DEFAULT_CONFIG)
+        if os.path.isfile(path):
+            return path
+        copy = Path(os.path.expanduser("~"), "packaged-config.toml")
+        write_private(copy, self._packaged)
+        return str(copy)
+
+    def _load_files(self) -> Tree:
         configuration = self._configuration
         if hasattr(configuration, "load_default_config"):  # 0.15.0
             return freeze(configuration.load_default_config(), self._table)

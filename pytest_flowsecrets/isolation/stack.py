@@ -203,7 +203,7 @@ class Isolation:
             except BaseException:
                 if strict:
                     if former is None:
-                        target.unlink()
+                        target.unlink(missing_ok=True)
                     else:
                         write_private(target, former)
                     undo()
@@ -257,6 +257,11 @@ class Isolation:
         except Exception as error:  # `import prefect` raises ValueError, TypeError, UnicodeError, …
             if not strict:
                 raise
+            if isinstance(error, OSError):
+                raise UsageError(
+                    f"Prefect cannot read {error.filename} ({type(error).__name__}): make it readable; if the test "
+                    "replaces the file system (pyfakefs), add the file with fs.add_real_file"
+                ) from None
             # Of Prefect's own texts only this one holds no value; the names in it are those of dict's methods.
             told = f": {error}" if str(error).startswith("Invalid config key") else ""
             raise SecretRejected(blamed, self.version, type(error).__name__ + told) from None

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -61,10 +62,50 @@ def test_a_home_that_cannot_be_cleaned_is_not_used_again(monkeypatch):
     (root / "left").mkdir()
     with monkeypatch.context() as patched:
         patched.setattr(home.shutil, "rmtree", lambda *arguments, **options: None)
-        pool.release(root)
+        with pytest.warns(UserWarning, match=f"private home {root} may hold secrets and cannot be removed"):
+            pool.release(root)
     assert pool.acquire() != root
     pool.close()
     assert not root.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to become another user")
+def test_a_home_with_a_read_only_folder_is_removed(tmp_path, monkeypatch):
+    """For a user that is not root; the folder belongs to the test, the secret in it too."""
+    tmp_path.chmod(0o777)
+    for folder in tmp_path.parents[:-2]:
+        folder.chmod(folder.stat().st_mode | 0o055)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            if os.getuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            pool = HomePool()
+            root = pool.acquire()
+            (root / "deep" / "deeper").mkdir(parents=True)
+            write_private(root / "deep" / "deeper" / "secret", "x")
+            (root / "deep" / "deeper").chmod(0o500)
+            (root / "deep").chmod(0o000)
+            pool.release(root)
+            assert pool.acquire() == root
+            (root / ".prefect" / "read-only").mkdir(mode=0o500)
+            pool.close()
+            status = len(os.listdir(tmp_path))
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_is_written_where_its_folder_was_deleted(tmp_path):
+    """Readable by its owner only, folder and file."""
+    target = tmp_path / "gone" / ".prefect" / "config.toml"
+    write_private(target, "x")
+    assert target.read_text() == "x"
+    assert stat.S_IMODE(target.parent.stat().st_mode) == 0o700
 
 
 def test_a_home_that_somebody_removed_is_not_used_again():

@@ -19,24 +19,31 @@ Resolver = Callable[..., Any]
 SUCCESS = {"success": True}
 _MODULES: Tuple[str, ...] = ("agents", "artifacts", "cloud", "flow_runs", "flow_settings", "flows", "keys")
 _MODULES += ("logs", "plain", "projects", "secrets", "task_runs")
-_QUERIES: Dict[str, Resolver] = {}
-_MUTATIONS: Dict[str, Resolver] = {}
+_KIND = "_kind"
 
 
 def query(function: Resolver) -> Resolver:
-    """Register the resolver of a field of ``Query``; its name is the field's."""
-    _QUERIES[function.__name__] = function
+    """Mark the resolver of a field of ``Query``; its name is the field's."""
+    setattr(function, _KIND, "query")
     return function
 
 
 def mutation(function: Resolver) -> Resolver:
-    """Register the resolver of a field of ``Mutation``; its name is the field's."""
-    _MUTATIONS[function.__name__] = function
+    """Mark the resolver of a field of ``Mutation``; its name is the field's."""
+    setattr(function, _KIND, "mutation")
     return function
 
 
 def load() -> Tuple[Dict[str, Resolver], Dict[str, Resolver]]:
-    """All resolvers of queries, and all of mutations."""
-    for name in _MODULES:
-        import_module(f"{__name__}.{name}")
-    return _QUERIES, _MUTATIONS
+    """Return all resolvers of queries, and all of mutations.
+
+    They are collected from the modules each time. A registry that modules fill at import would stay empty where this
+    package is imported anew and its modules are not, as after a test with pyfakefs.
+    """
+    modules = [import_module(f"{__name__}.{name}") for name in _MODULES]
+    functions = [function for module in modules for function in vars(module).values() if hasattr(function, _KIND)]
+    queries, mutations = (
+        {function.__name__: function for function in functions if getattr(function, _KIND) == kind}
+        for kind in ("query", "mutation")
+    )
+    return queries, mutations
