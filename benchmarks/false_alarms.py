@@ -3,8 +3,9 @@
     python benchmarks/false_alarms.py
 
 It downloads the source distributions of the projects below from PyPI, installs them and what their tests need into a
-virtual environment of its own, and runs each suite in the mode ``warn``. Every finding is a false alarm: it exits with
-1 if there is one. A suite may have failures of its own; the table shows how many of its tests ran.
+virtual environment of its own, and runs each suite in the mode ``warn``. It also looks through every file of the source
+distributions: sources, documentation, test data. Every finding is a false alarm: it exits with 1 if there is one. Some
+tests may fail, with or without secrets; the table shows how many ran.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from pytest_flowsecrets.leaks.find import Finder  # noqa: E402
 from tests.leaks.structured import KINDS, structured  # noqa: E402
 
 
@@ -82,15 +84,30 @@ def main() -> int:
         folder = (arguments.keep or Path(temporary)).resolve()
         python = environment(folder / "environment")
         print(f"{SECRETS} structured secrets of {min(SECRETS, len(KINDS))} kinds\n")
-        print("| tests of | outcome | false alarms |\n| --- | --- | ---: |")
+        print("| tests of | outcome | false alarms | files | false alarms |\n| --- | --- | ---: | ---: | ---: |")
+        finder = Finder({value: (name,) for name, value in secrets().items()})
         alarms = 0
         for suite in suites:
             outcome, findings = run(suite, folder, python)
-            alarms += len(findings)
-            print(f"| {suite.project} | {outcome} | {len(findings)} |", flush=True)
+            size, matches = look_through(unpacked(suite, folder, python), finder)
+            alarms += len(findings) + len(matches)
+            row = suite.project, outcome, len(findings), f"{size / 1e6:.1f} MB", len(matches)
+            print(f"| {' | '.join(map(str, row))} |", flush=True)
+            print("".join(f"    {match}\n" for match in matches), end="")
             for finding in findings:
                 print(f"    {finding['name']} ({finding['form']}) in {finding['place']}: {finding['excerpt']}")
     return int(alarms > 0)
+
+
+def look_through(folder: Path, finder: Finder) -> Tuple[int, List[str]]:
+    """The size of all files of a source distribution, and what is found in them."""
+    contents = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    matches = [
+        f"{match.names[0]} ({match.form}) in {path.relative_to(folder)}: {content[match.start : match.end][:40]!r}"
+        for path, content in contents.items()
+        for match in finder.find_in_bytes(content)
+    ]
+    return sum(map(len, contents.values())), matches
 
 
 def environment(folder: Path) -> str:
