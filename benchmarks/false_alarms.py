@@ -54,13 +54,16 @@ SUITES = (
     Suite("dj-database-url==2.3.0", needs=("django",)),
     Suite("furl==2.1.3", needs=("six", "orderedmultidict")),
     Suite("tomlkit==0.13.2", needs=("pyyaml",)),
-    Suite("jsonschema==4.23.0", "jsonschema/tests", ("pyrsistent", "rpds-py", "jsonpath-ng", "pip")),
+    Suite("rfc3986==2.0.0", needs=("idna",)),
+    Suite("jinja2==3.1.4", needs=("trio",)),
     Suite(
-        "google-auth==2.36.0", needs=("cryptography", "requests", "responses", "mock", "freezegun", "pyu2f", "urllib3")
+        "werkzeug==3.1.3",
+        needs=("cryptography", "ephemeral-port-reserve", "watchdog"),
+        arguments=("--ignore=tests/live_apps",),
     ),
-    Suite("msal==1.31.1", needs=("requests", "python-dotenv", "cryptography")),
-    Suite("paramiko==3.5.0", needs=("cryptography", "bcrypt", "pynacl", "icecream", "invoke")),
-    Suite("requests-oauthlib==2.0.0", needs=("mock", "requests-mock", "requests", "oauthlib", "cryptography")),
+    Suite("environs==11.2.1", needs=("dj-database-url", "dj-email-url", "django-cache-url", "packaging")),
+    Suite("python-decouple==3.8", needs=("mock",)),
+    Suite("jsonschema==4.23.0", "jsonschema/tests", ("pyrsistent", "rpds-py", "jsonpath-ng", "pip")),
 )
 SECRETS = 40
 

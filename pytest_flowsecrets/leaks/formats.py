@@ -147,14 +147,21 @@ def _connection_string(text: str) -> Iterator[Leaf]:
     """``Name=value`` with semicolons (ODBC, ADO.NET, Azure), ampersands (SAS), commas (Redis) or blanks (libpq)."""
     if "=" not in text or "\n" in text:
         return
-    separator, pairs = max(((each, _PAIRS[each].findall(text)) for each in _PAIRS), key=lambda both: len(both[1]))
-    if len(pairs) < _MANY and not any(names_a_secret(name) for name, _ in pairs):
+    pairs_by = {separator: pattern.findall(text) for separator, pattern in _PAIRS.items()}
+    good = (each for each, pairs in pairs_by.items() if len(pairs) > 1 and _has_secret(pairs))
+    separator = next(good, max(pairs_by, key=lambda each: len(pairs_by[each])))
+    pairs = pairs_by[separator]
+    if len(pairs) < _MANY and not _has_secret(pairs):
         return
     for name, value in pairs:
         if separator == "&" and "%" in value and rank(value, name) == SENSITIVE:
             yield from _quoted_for_urls(value)
         else:
             yield Leaf(_bare(value), name)
+
+
+def _has_secret(pairs: Iterable[Tuple[str, str]]) -> bool:
+    return any(names_a_secret(name) for name, _ in pairs)
 
 
 def _bare(value: str) -> str:
@@ -207,14 +214,24 @@ def _line_leaves(line: str) -> Iterator[Leaf]:
         yield Leaf(line)
 
 
+_ADDRESS = re.compile(r"@(?:tcp|unix)\(")
 _ACCOUNT = re.compile(r"[A-Za-z][\w.@+-]{2,63}:(\S{8,})")
 
 
 def _account(text: str) -> Iterator[Leaf]:
-    """``user:password``, as in RFC 7617."""
+    """``user:password``, as in RFC 7617; with an address behind it, as Go's driver for MySQL has it."""
     pair = _ACCOUNT.fullmatch(text)
     if pair and not pair.group(1).startswith("//"):
-        yield Leaf(pair.group(1), rank=SENSITIVE, opaque=True)
+        yield Leaf(_ADDRESS.split(pair.group(1))[0], rank=SENSITIVE, opaque=True)
+
+
+_XML = re.compile(r"""<([\w:.-]{1,100})(?:\s[^<>]*)?>([^<>]+)</|\b([\w:.-]{1,100})\s{0,9}=\s{0,9}["']([^"'<>]*)["']""")
+
+
+def _xml(text: str) -> Iterator[Leaf]:
+    """The texts of elements and the values of attributes, each by its name."""
+    for element, content, attribute, value in _XML.findall(text) if text.lstrip()[:1] == "<" else ():
+        yield Leaf((content or value).strip(), element or attribute)
 
 
 _SEPARATORS = (",", ";")
@@ -236,6 +253,7 @@ FORMATS: Tuple[Format, ...] = (
     Format("PEM", "RFC 7468 section 2", pem_leaves),
     Format("JWT", "RFC 7515 section 3.1, RFC 7516 section 3.1", jwt_leaves),
     Format("JSON or Python literal", "RFC 8259; Python reference, ast.literal_eval", json_leaves),
+    Format("XML", "XML 1.0 sections 3.1 and 2.4", _xml),
     Format("authorization header", "RFC 9110 section 11.4", _authorization),
     Format("text with URLs", "RFC 3986 appendix C", _urls),
     Format("URL", "RFC 3986 section 3; JDBC 4.3 section 9.4", _url),

@@ -93,6 +93,13 @@ SENSITIVE_TEXTS = {
     "db.example.com:5432:app:deploy:hunter2xyz\n# comment\n": ["hunter2xyz"],
     "deploy:hunter2-xyz": ["hunter2-xyz"],
     "X-Api-Key: hunter2xyz": ["hunter2xyz"],
+    "BlobEndpoint=https://x.example/;SharedAccessSignature=sv=2020-08-04&ss=b&sig=a1B2c3D4": [
+        "sv=2020-08-04&ss=b&sig=a1B2c3D4",
+        "a1B2c3D4",
+    ],
+    "app:hunter2xyz@tcp(127.0.0.1:3306)/db?parseTime=true": ["hunter2xyz"],
+    "<server id='x'><username>deploy</username><password>hunter2xyz</password></server>": ["hunter2xyz"],
+    '<add name="app" connectionString="Server=db;Pwd=hunter2xyz"/>': ["Server=db;Pwd=hunter2xyz", "hunter2xyz"],
     "sig=hunter2%2Bxyz&sv=2020-08-04": ["hunter2+xyz", "hunter2%2Bxyz"],
     "password=hunter2xyz host=db": ["hunter2xyz"],
     'Password="hunter2;xyz";Server=db': ["hunter2;xyz"],
