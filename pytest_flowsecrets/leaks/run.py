@@ -13,6 +13,7 @@ from pytest_flowsecrets.leaks.faults import Faults
 from pytest_flowsecrets.leaks.ids import TestIds
 from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, names_of, without_parameters
 from pytest_flowsecrets.leaks.known import SHORTEST, Search, known
+from pytest_flowsecrets.leaks.prefect_values import PrefectValues, learn_config_file
 from pytest_flowsecrets.leaks.record import Record
 from pytest_flowsecrets.leaks.variables import Variables
 
@@ -46,7 +47,7 @@ class Run:
         self.watching = mode != "off"
         self.faults, self.record, self.ids = Faults(), Record(), TestIds()
         self.test = ""  # the id of the one that runs
-        self._variables = Variables(patterns)
+        self._variables, self._prefect = Variables(patterns), PrefectValues(self.faults)
         self._files: Optional[WrittenFiles] = None
         self._clean: Set[Any] = set()
         self._names: Set[str] = set()  # of tests, and their keywords; clean
@@ -80,6 +81,10 @@ class Run:
             if self.reports_leaks:
                 self._enlist(known.watchers, self.look_at_api)
                 self._enlist(known.leavers, self.look_at_home)
+            self._undo += [self._variables.watch(self.faults), self._prefect.end]
+            self._prefect.begin()
+        with self.faults:
+            learn_config_file()
         self.learn_environment()
 
     def _enlist(self, called: List[Any], function: Callable[..., Any]) -> None:
@@ -101,10 +106,11 @@ class Run:
             self._redactor, self._version = None, -1
 
     def learn_environment(self) -> None:
-        """Learn the secrets of Prefect's variables, and those of variables whose names match a pattern."""
+        """Learn the secrets of Prefect and its variables, and those of variables whose names match a pattern."""
         if self.watching:
             with self.faults:
                 self._variables.learn()
+                self._prefect.learn()
 
     def learn_tests(self, items: Iterable[Any]) -> None:
         """Learn the secrets of tests' marks, and mask the tests' names."""
@@ -129,6 +135,7 @@ class Run:
         self.test = item.nodeid
         if self.watching:
             with self.faults:
+                self._prefect.watch()
                 allowed = allowed_by(item)
                 if allowed:
                     self.record.allowed[item.nodeid] = list(allowed)

@@ -1,0 +1,169 @@
+"""Values that a test has for a moment only: they are known although they are gone when the test is reported."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from unittest import mock
+
+import pytest
+
+from pytest_flowsecrets.leaks import prefect_values, variables
+from pytest_flowsecrets.leaks.faults import Faults
+from pytest_flowsecrets.leaks.known import Known
+from tests.compat import needs_prefect
+
+NAME = "PREFECT__CONTEXT__SECRETS__TOKEN"
+
+
+@pytest.fixture
+def known(monkeypatch):
+    mine = Known()
+    mine.listen()
+    for module in (variables, prefect_values):
+        monkeypatch.setattr(module, "known", mine)
+    return mine
+
+
+def test_variables_that_are_gone(run_tests):
+    """Set by ``mock.patch.dict``, as a context and as a decorator, by ``monkeypatch.context()``, and a key of Cloud's."""
+    result = run_tests(
+        f"""
+import os
+from unittest import mock
+
+def test_context():
+    with mock.patch.dict(os.environ, {{"{NAME}_A": "k9TzWq4mLrV7-a"}}):
+        value = os.environ["{NAME}_A"]
+    print(value)
+
+@mock.patch.dict(os.environ, {{"{NAME}_B": "k9TzWq4mLrV7-b"}}, clear=True)
+def test_decorator(): print(os.environ["{NAME}_B"])
+
+def test_monkeypatch(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setenv("{NAME}_C", "k9TzWq4mLrV7-c")
+    print("k9TzWq4mLrV7-c")
+
+def test_key():
+    with mock.patch.dict(os.environ, PREFECT__CLOUD__API_KEY="k9TzWq4mLrV7-d", PREFECT__CLOUD__AGENT__AUTH_TOKEN="k9TzWq4mLrV7-e"):
+        print("k9TzWq4mLrV7-d", "k9TzWq4mLrV7-e")
+""",
+        "-rP",
+    )
+    result.assert_outcomes(passed=4)
+    shown = result.stdout.str()
+    assert "k9TzWq4mLrV7" not in shown
+    assert "[secret cloud api_key] [secret cloud auth_token]" in shown
+
+
+def test_live_output_of_a_variable_that_a_test_sets(run_tests):
+    """It is known from the moment when it is set, also with ``-s``."""
+    source = f"def test_it(monkeypatch):\n    monkeypatch.setenv('{NAME}', 'k9TzWq4mLrV7')\n    print('k9TzWq4mLrV7')\n"
+    result = run_tests(source, "-s")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*[[]secret TOKEN[]]*"])
+
+
+@needs_prefect
+def test_temporary_configurations(run_tests):
+    """``set_temporary_config`` and ``prefect.context``; Prefect is imported while the first test runs."""
+    result = run_tests(
+        """
+import sys
+
+def test_config():
+    assert "prefect" not in sys.modules
+    from prefect.utilities.configuration import set_temporary_config
+    with set_temporary_config({"context.secrets.A": "k9TzWq4mLrV7-a", "cloud.auth_token": "k9TzWq4mLrV7-b"}):
+        pass
+    print("k9TzWq4mLrV7-a", "k9TzWq4mLrV7-b")
+
+def test_context():
+    import prefect
+    with prefect.context(secrets={"C": "k9TzWq4mLrV7-c"}):
+        assert prefect.context.secrets["C"] == "k9TzWq4mLrV7-c"
+    with prefect.context({"secrets": {"D": "k9TzWq4mLrV7-d"}}):
+        print("k9TzWq4mLrV7-c", "k9TzWq4mLrV7-d")
+
+def test_assigned():
+    import prefect
+    prefect.context.setdefault("secrets", {})["E"] = "k9TzWq4mLrV7-e"
+    print("k9TzWq4mLrV7-e")
+""",
+        "-rP",
+        "-p",
+        "no:randomly",
+    )
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        ["[[]secret A[]] [[]secret cloud auth_token[]]", "[[]secret C[]] [[]secret D[]]", "[[]secret E[]]"]
+    )
+
+
+def test_config_file_of_the_developer(run_tests, pytester, monkeypatch):
+    """Its secrets are known, also to tests that never import Prefect."""
+    path = pytester.path / "own.toml"
+    path.write_text('[context.secrets]\nA = "k9TzWq4mLrV7-a"\nB = "$INSIDE"\n[cloud]\napi_key = "k9TzWq4mLrV7-c"\n')
+    monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(path))
+    monkeypatch.setenv("INSIDE", "k9TzWq4mLrV7-b")
+    result = run_tests("def test_it():\n    for end in 'abc': print('k9TzWq4mLrV7-' + end)\n", "-rP")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["[[]secret A[]]", "[[]secret B[]]", "[[]secret cloud api_key[]]"])
+
+
+@pytest.mark.parametrize(
+    "content", [b"no secrets", b"\xff secrets", b"[context.secrets\nA = 1", b"[logging]\nlevel=1", None]
+)
+def test_config_files_that_tell_nothing(known, tmp_path, monkeypatch, content):
+    """Broken ones, those without secrets, and none."""
+    path = tmp_path / "config.toml"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(path))
+    prefect_values.learn_config_file()
+    assert len(known) == 0
+
+
+def test_the_environment_is_left_as_it_was(known):
+    """Also where somebody has replaced the same function since."""
+    owner = os.environ if hasattr(os.environ, "putenv") else os
+    before = owner.putenv
+    end = variables.Variables(["OWN_*"]).watch(Faults())
+    with mock.patch.dict(
+        os.environ,
+        {"OWN_KEY": "k9TzWq4mLrV7", "ANOTHER": "k9TzWq4mLrV8", "PREFECT__CONTEXT__SECRETS": '{"A": "k9TzWq4mLrV9"}'},
+    ):
+        pass
+    assert "k9TzWq4mLrV7" in known.values()
+    assert "k9TzWq4mLrV8" not in known.values()
+    assert [names for value, names in known.values().items() if "k9TzWq4mLrV9" in value] == [("secrets",)]
+    with mock.patch.object(owner, "putenv", before):
+        end()
+    end()
+    assert owner.putenv is before
+
+
+def test_prefect_is_left_as_it_was(known, monkeypatch):
+    """Its class is watched once, and has its own method again at the end."""
+
+    class Context(dict):
+        def __call__(self, *args, **kwargs):
+            return args, kwargs
+
+    own = Context.__call__
+    monkeypatch.setitem(sys.modules, "prefect.utilities.context", types.SimpleNamespace(Context=Context))
+    monkeypatch.setitem(sys.modules, "prefect", types.SimpleNamespace(config={"cloud": 5}, context=None))
+    watch = prefect_values.PrefectValues(Faults())
+    watch.begin()
+    assert watch.find_spec("prefect.client") is watch.find_spec("other") is None
+    secrets = {"secrets": {"A": "k9TzWq4mLrV7"}}
+    assert Context()(secrets, config={"context": {"secrets": {"B": "other-value"}}})[0] == (secrets,)
+    Context()(5)
+    watch.learn()
+    watch.learn()
+    watch.end()
+    assert list(known.values()) == ["k9TzWq4mLrV7", "other-value"]
+    assert Context.__call__ is own
+    assert watch not in sys.meta_path
