@@ -1,8 +1,8 @@
 """The secrets that Prefect itself holds: in the developer's config file, its configuration and its context.
 
 A test may set them for a moment, by ``with prefect.context(secrets=...)`` or by ``set_temporary_config``, which in
-Prefect 0.5.5 to 1.4.1 ends in ``with prefect.context(config=...)``. They are gone when the test is reported, so they are
-registered when they are set. Nothing here imports Prefect.
+Prefect 0.5.5 to 1.4.1 ends in ``with prefect.context(config=...)``. They are gone when the test is reported, so they
+are registered when they are set. Nothing here imports Prefect.
 """
 
 from __future__ import annotations

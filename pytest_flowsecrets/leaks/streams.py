@@ -5,14 +5,36 @@ Light, since it is there in every run. What a process writes to descriptors 1 an
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Any, Callable, Iterable, Optional, Tuple
 
 Clean = Callable[[Any, str], Tuple[Any, str]]
+# What the classes of ``io`` define themselves, so that it does not come to ``__getattr__``.
+_METHODS = (
+    "close",
+    "detach",
+    "fileno",
+    "flush",
+    "isatty",
+    "read",
+    "readable",
+    "readinto",
+    "readline",
+    "readlines",
+    "seek",
+    "seekable",
+    "tell",
+    "truncate",
+    "writable",
+    "__iter__",
+    "__next__",
+)
+_ATTRIBUTES = "closed", "encoding", "errors", "newlines"
 
 
-class MaskedStream:
-    """A text stream; everything but writing is the wrapped one's business.
+class _Masked:
+    """What masked streams of text and of bytes have in common: everything but writing is the wrapped one's business.
 
     Args:
         stream: the stream to write to.
@@ -20,9 +42,10 @@ class MaskedStream:
             pieces.
     """
 
+    _stream: Any
+
     def __init__(self, stream: Any, clean: Clean) -> None:
         self._stream, self._clean, self._before = stream, clean, ""
-        self._buffer: Optional[MaskedStream] = None
 
     def __getattr__(self, name: str) -> Any:
         if name == "_stream":  # a copy that is being made
@@ -32,8 +55,18 @@ class MaskedStream:
     def __repr__(self) -> str:
         return f"<masked {self._stream!r}>"
 
+    def __del__(self) -> None:
+        """Leave the wrapped stream open, which streams of ``io`` would close."""
+
     def write(self, text: Any) -> int:
-        """Write a text masked; as many characters are told as were given."""
+        """Write a text masked.
+
+        Returns:
+            The length of the text as it was passed.
+
+        Raises:
+            TypeError: it is not of the type that the stream takes.
+        """
         masked, self._before = self._clean(text, self._before)
         self._stream.write(masked)
         return len(text)
@@ -44,11 +77,35 @@ class MaskedStream:
         if lines:
             self.write((b"" if isinstance(lines[0], bytes) else "").join(lines))
 
+
+def _forward(name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self._stream, name)(*args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+for _name in _METHODS:
+    setattr(_Masked, _name, _forward(_name))
+for _name in _ATTRIBUTES:
+    setattr(_Masked, _name, property(lambda self, name=_name: getattr(self._stream, name)))  # type: ignore[misc]
+
+
+class MaskedBuffer(_Masked, io.BufferedIOBase):
+    """A masked stream of bytes."""
+
+
+class MaskedStream(_Masked, io.TextIOBase):
+    """A masked stream of text."""
+
+    _buffer: Optional[MaskedBuffer] = None
+
     @property
     def buffer(self) -> Any:
         """The binary stream below."""
         if self._buffer is None:
-            self._buffer = MaskedStream(self._stream.buffer, self._clean)
+            self._buffer = MaskedBuffer(self._stream.buffer, self._clean)
         return self._buffer
 
 

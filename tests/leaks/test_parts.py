@@ -163,6 +163,29 @@ def test_streams():
         streams.MaskedStream.__new__(streams.MaskedStream).anything
 
 
+def test_streams_are_streams_of_io():
+    """By their classes, as context managers, by iteration; and deleting them closes nothing."""
+    below = io.TextIOWrapper(io.BytesIO(b"one\ntwo\n"), encoding="utf-8", errors="replace")
+    mine = streams.MaskedStream(below, lambda text, _: (text, ""))
+    assert isinstance(mine, io.TextIOBase)
+    assert isinstance(mine.buffer, io.BufferedIOBase)
+    assert list(mine) == ["one\n", "two\n"]
+    assert (mine.encoding, mine.errors, mine.closed, mine.isatty()) == ("utf-8", "replace", False, False)
+    assert mine.readable()
+    assert mine.writable()
+    mine.seek(0)
+    assert mine.readline() == next(iter(["one\n"]))
+    assert next(mine) == "two\n"
+    mine.reconfigure(line_buffering=True)
+    mine.buffer.flush()
+    del mine
+    assert not below.closed
+    with streams.MaskedStream(below, lambda text, _: (text, "")) as mine:
+        mine.write("three")
+    assert below.closed
+    assert mine.closed
+
+
 def test_streams_that_somebody_has_replaced(monkeypatch):
     """Stay replaced."""
     first, second = io.StringIO(), io.StringIO()
