@@ -11,7 +11,7 @@ HEAD = f"import pytest\nTOKEN = '{TOKEN[:8]}' + '{TOKEN[8:]}'\npytestmark = pyte
 LATE = {
     "suite property": "def test_it(record_testsuite_property): record_testsuite_property('a', TOKEN)\n",
     "cache": "def test_it(request): request.config.cache.set('our/token', TOKEN)\n",
-    "exit": "def test_it():\n    print(TOKEN)\n    pytest.exit('done', returncode=0)\n",
+    "exit": "def test_it(capsys):\n    with capsys.disabled():\n        print(TOKEN)\n    pytest.exit('done', returncode=0)\n",
     "exit reason": "def test_it(): pytest.exit(TOKEN, returncode=0)\n",
     "allure": "import pathlib\ndef test_it():\n    pathlib.Path('allure').mkdir()\n"
     "    pathlib.Path('allure', 'a-attachment.txt').write_text(TOKEN)\n",
@@ -53,9 +53,11 @@ def test_late_leaks_elsewhere(run_tests, pytester, plugins):
     """In an xdist worker, after the hooks of others; and without pytest's terminal reporter."""
     if plugins:
         pytest.importorskip("xdist")
-        pytester.makeconftest(HEAD.replace("pytestmark", "MARK") + HOOKS["sessionfinish"])
+        in_worker = "def pytest_sessionfinish(session):\n    if hasattr(session.config, 'workerinput'): print(TOKEN)\n"
+        pytester.makeconftest(HEAD.replace("pytestmark", "MARK") + in_worker)
     arguments = ["-n1"] if plugins else ["-p", "no:terminal", "--junit-xml=junit.xml"]
-    result = run_tests(HEAD + LATE["suite property"], "--flowsecrets-leaks=fail", *arguments, plugins=plugins)
+    source = HEAD + ("def test_it(): pass\n" if plugins else LATE["suite property"])
+    result = run_tests(source, "--flowsecrets-leaks=fail", *arguments, plugins=plugins)
     assert result.ret == 1
     assert "TOKEN in " in result.stdout.str() + result.stderr.str()
     assert TOKEN not in result.stdout.str() + result.stderr.str()
