@@ -132,7 +132,13 @@ def _add_serve(subcommands: Any) -> None:
     parser.add_argument("--port", type=_port, default=4200, help="port (default: 4200, as Prefect Server's; 0: any)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
     parser.add_argument("--i-know", action="store_true", help="yes, other machines may come in")
+    parser.add_argument("--user-key", metavar="KEY", help="key of scope USER (default: a new random one)")
+    parser.add_argument(
+        "--runner-key", metavar="KEY", help="key of scope RUNNER, for agents (default: a new random one)"
+    )
+    parser.add_argument("--secrets", metavar="FILE", help="set these secrets first: a mapping in TOML, JSON or .env")
     parser.add_argument("--json", action="store_true", help="print address and keys as JSON, in one line")
+    parser.add_argument("--verbose", action="store_true", help="log each request to stderr, without values")
     parser.set_defaults(run=_serve)
 
 

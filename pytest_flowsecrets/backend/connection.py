@@ -53,6 +53,7 @@ class Connection(BaseRequestHandler):
             request = replace(request, body=self._incoming.body(head))
             response = _answer(world, request)
         except HttpFault as fault:
+            self.server.on_refusal(fault)
             response = write_fault(request, fault)
         except socket.timeout:
             if not self._incoming.started:

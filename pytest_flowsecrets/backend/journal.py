@@ -134,6 +134,7 @@ class Journal:
         self._records: Deque[RecordedRequest] = deque(maxlen=kept)
         self._keep, self._search, self._clear = _keeper(kept, kept_bytes)
         self.requests = Requests(self._records, self)
+        self.watchers: List[Callable[[RecordedRequest], object]] = []
         self.forgotten = 0
 
     def record(  # noqa: PLR0913 - all that is known of a request
@@ -172,6 +173,8 @@ class Journal:
             forgotten = len(self._records) == self._records.maxlen
             self._records.append(record)
             self.forgotten += max(int(forgotten), self._keep(record, request, sent))
+        for watcher in self.watchers:
+            watcher(record)
 
     def snapshot(self) -> List[RecordedRequest]:
         """The records of now."""

@@ -102,12 +102,13 @@ class Keyring:
         name: str = "",
         expires_at: Optional[datetime] = None,
         made_of: Optional[str] = None,
+        text: Optional[str] = None,
     ) -> Issued:
         """Make a key; this is the only time that it is told. The first of its tenants is its default.
 
-        One that is made of another key (its id) is good for no longer than that one.
+        One that is made of another key (its id) is good for no longer than that one. Its text is random by default.
         """
-        text = secrets.token_urlsafe(16)
+        text = secrets.token_urlsafe(16) if text is None else text
         with self._lock:
             older = self._keys.get(made_of or "")
             root = (older and older.root) or made_of or ""

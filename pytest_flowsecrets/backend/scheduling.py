@@ -6,6 +6,7 @@ schedule is turned on and whenever an agent asks for work, so that it follows a 
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.backend import states
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.backend.call import Call
     from pytest_flowsecrets.backend.store import Row
+
+_log = logging.getLogger("pytest_flowsecrets")
 
 AHEAD = 10
 
@@ -117,6 +120,9 @@ def _events(schedule: Any, after: datetime) -> List[Dict[str, Any]]:
             from pendulum import instance
             from prefect.serialization.schedule import ScheduleSchema
     except ImportError:
+        _log.warning(
+            "a schedule creates no flow runs, because Prefect, which reads it, is not installed beside this API"
+        )
         return []
     try:
         loaded = ScheduleSchema().load(schedule)

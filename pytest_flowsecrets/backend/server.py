@@ -99,6 +99,7 @@ class Server(ThreadingMixIn, TCPServer):
     ) -> None:
         self.allows, self.told = allows, told
         self.worlds: Dict[str, World] = {}
+        self.on_refusal: Callable[[HttpFault], object] = lambda _: None  # what no world gets to see
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), Connection)
 

@@ -83,6 +83,17 @@ class Tenant:
         until = None if expires_at is None else as_moment(expires_at)
         return self._cloud.world.keyring.issue((self.id,), scope, user_id=owner, name=name, expires_at=until).key
 
+    def replace_keys(self, user_key: Optional[str] = None, runner_key: Optional[str] = None) -> None:
+        """Use these texts as ``user_key`` and ``runner_key`` instead of the random ones, which are revoked."""
+        issue, revoke = self._cloud.world.keyring.issue, self._cloud.world.keyring.revoke_text
+        if user_key is not None:
+            revoke(self.user_key)
+            self.user_key = issue((self.id,), USER, user_id=self.user_id, name="fixed", text=user_key).key
+        if runner_key is not None:
+            revoke(self.runner_key)
+            owner = self._service_account_id
+            self.runner_key = issue((self.id,), RUNNER, user_id=owner, name="fixed", text=runner_key).key
+
     def revoke(self, key: str) -> None:
         """Let a key be good for nothing from now on.
 

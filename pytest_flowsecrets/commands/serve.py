@@ -6,17 +6,21 @@ import errno
 import ipaddress
 import json
 import os
+import shlex
 import signal
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, Tuple
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, List, Tuple
 
+from pytest_flowsecrets.commands import serve_options
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.api import World
     from pytest_flowsecrets.backend.server import Server
 
+NO_SCHEDULES = "Schedules create no flow runs here: install Prefect beside flowsecrets, which reads them with its code."
 _NEAR = frozenset({"127.0.0.1", "localhost"})  # what a request may always name
 
 
@@ -40,10 +44,16 @@ def run(arguments: Any) -> int:
             f"--host {host} lets other machines in, to an API that is made for tests and knows no TLS; "
             "if that is what you want, add --i-know"
         )
-    api = FakeServer() if arguments.server else FakeCloud()
+    serve_options.require_consistent(arguments)
+    api: Any = FakeServer() if arguments.server else FakeCloud(serve_options.secrets_of(arguments.secrets))
+    if not arguments.server:
+        api.tenant.replace_keys(arguments.user_key, arguments.runner_key)
     with _listening(host, arguments.port) as server, suppress(KeyboardInterrupt):
         for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT, too: what shells run in the background ignores it
             signal.signal(number, _stop)
+        server.mount(serve_options.Health(api.backend), "/health")
+        if arguments.verbose:
+            serve_options.log_requests(api.world, server)
         told = _told(api, _mounted(server, api.world))
         print(json.dumps(told) if arguments.json else _text(told), flush=True)
         server.serve_forever()  # connections have threads of their own, which end with the process
@@ -125,8 +135,25 @@ def _told(api: Any, url: str) -> Dict[str, Any]:
 
 
 def _text(told: Dict[str, Any]) -> str:
+    """What a person needs who has nothing but this output: addresses, keys, and commands to paste."""
     lines = [f"a fake Prefect {told['backend'].capitalize()} listens at {told['url']} (Ctrl-C stops it)", ""]
+    agent = "prefect agent local start"
     if "user_key" in told:
         lines += [f"  USER key    {told['user_key']}", f"  RUNNER key  {told['runner_key']}  (for agents)"]
         lines += [f"  tenant      {told['tenant_id']}", ""]
-    return "\n".join([*lines, *(f"export {name}={value}" for name, value in told["environ"].items())])
+        agent = f"PREFECT__CLOUD__API_KEY={told['runner_key']} {agent}"
+    lines += ["# Paste these lines into a shell. `prefect auth login` is not needed.", *_exports(told["environ"])]
+    if "user_key" in told:
+        lines += ["# Prefect before 0.15.0 reads the key from PREFECT__CLOUD__AUTH_TOKEN instead."]
+    lines += ["", "# Then, for example:", "prefect create project demo"]
+    if "user_key" in told:
+        lines += ['python -c \'import prefect; prefect.Client().set_secret(name="TOKEN", value="x")\'']
+    lines += ["", "# An agent, in another shell with the same lines:", agent]
+    lines += ["", "# Whether it is up:", f"curl {told['url']}/health"]
+    if find_spec("prefect") is None:
+        lines += ["", "# " + NO_SCHEDULES]
+    return "\n".join(lines)
+
+
+def _exports(environ: Dict[str, str]) -> List[str]:
+    return [f"export {name}={shlex.quote(value)}" for name, value in environ.items()]

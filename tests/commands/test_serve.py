@@ -13,6 +13,7 @@ import sys
 import pytest
 
 from pytest_flowsecrets.commands.serve import _allowed, _is_loopback, _mounted, _text
+from pytest_flowsecrets.commands.serve_options import secrets_of
 from tests.backend.http import ask
 from tests.compat import VERSION, needs_prefect
 
@@ -89,10 +90,112 @@ def test_server(serve):
     assert told["environ"]["PREFECT__SERVER__ENDPOINT"] == told["url"]
     assert ask(told["url"], {"query": "{ tenant { slug } }"}).json == {"data": {"tenant": [{"slug": "default"}]}}
     assert ask(told["url"], NAMES).status == 400
-    assert _text(told) == (
-        f"a fake Prefect Server listens at {told['url']} (Ctrl-C stops it)\n\nexport PREFECT__BACKEND=server\n"
-        f"export PREFECT__CLOUD__API={told['url']}\nexport PREFECT__SERVER__ENDPOINT={told['url']}"
+    text = _text(told)
+    assert text.startswith(f"a fake Prefect Server listens at {told['url']} (Ctrl-C stops it)\n\n")
+    assert re.findall("^(?:export|prefect|curl) .*$", text, re.MULTILINE) == [
+        "export PREFECT__BACKEND=server",
+        f"export PREFECT__CLOUD__API={told['url']}",
+        f"export PREFECT__SERVER__ENDPOINT={told['url']}",
+        "prefect create project demo",
+        "prefect agent local start",
+        f"curl {told['url']}/health",
+    ]
+
+
+def test_fixed_keys_and_secrets(serve, tmp_path):
+    """Keys and secrets that are the same each time; the random keys are good for nothing."""
+    file = tmp_path / "secrets.toml"
+    file.write_text('[context.secrets]\nTOKEN = "x"\nPORT = 8080\n')
+    served = serve("--json", "--user-key", "user", "--runner-key", "runner", "--secrets", str(file))
+    told = json.loads(served.line)
+    assert (told["user_key"], told["runner_key"], told["environ"]["PREFECT__CLOUD__API_KEY"]) == (
+        "user",
+        "runner",
+        "user",
     )
+    for key in ("user", "runner"):
+        reply = ask(told["url"], NAMES, authorization=f"Bearer {key}")
+        assert reply.json == {"data": {"secret_names": ["TOKEN", "PORT"]}}
+    value = {"query": '{ secret_value(name: "TOKEN") }'}
+    assert "scope RUNNER" in ask(told["url"], value, authorization="Bearer user").message
+
+
+def test_health(serve):
+    """Without a key, by GET and HEAD."""
+    url = json.loads(serve("--json").line)["url"]
+    reply = ask(url, path="/health", method="GET")
+    assert (reply.status, reply.json) == (200, {"status": "ok", "backend": "cloud"})
+    assert ask(url, path="/health", method="HEAD").status == 200
+
+
+def test_verbose(serve):
+    """A line on stderr for each request, those that no API gets to see too, and no value in it."""
+    served = serve("--json", "--verbose", "--user-key", "user")
+    url = json.loads(served.line)["url"]
+    body = {"query": SET, "variables": {"input": {"name": "TOKEN", "value": "hunter2"}}}
+    ask(url, body, authorization="Bearer user")
+    ask(url, NAMES)
+    ask(url, b"{")
+    ask(url, NAMES, path="/nobody")
+    _, _, err = served.stop()
+    lines = [re.sub(r"^[-\d]{10} [:\d]{8} |, [.\d]+ ms$", "", line) for line in err.splitlines()]
+    assert lines == [
+        "200, mutation set_secret, USER",
+        "200, query secret_names, UNAUTHENTICATED",
+        "400, no operation",
+        "404, no API is here, or its test has ended: take the URL from prefect_cloud.url",
+    ]
+    assert "hunter2" not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "secrets"),
+    [
+        ("a.json", '{"A": 1, "b c": [null]}', {"A": 1, "b c": [None]}),
+        ("a.json", '{"context": {"secrets": {"A": "x"}}}', {"A": "x"}),
+        ("a.toml", 'A = "x"\n"b c" = 1\n', {"A": "x", "b c": 1}),
+        ("a.toml", "[context.secrets]\nA = true\n", {"A": True}),
+        (".env", "# no\nA='x'\nexport PREFECT__CONTEXT__SECRETS__B=1\n", {"A": "x", "B": "1"}),
+        ("a.toml", "", {}),
+    ],
+)
+def test_files_of_secrets(tmp_path, name, text, secrets):
+    """Their kind is inferred from the name."""
+    (tmp_path / name).write_text(text)
+    assert secrets_of(str(tmp_path / name)) == secrets
+    assert secrets_of(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "files", "message"),
+    [
+        (["--secrets", "a.toml"], {"a.toml": "A = hunter2"}, "--secrets a.toml is not valid: line 1, column 5"),
+        (["--secrets", "a.toml"], {"a.toml": 'A = "hunter2'}, "--secrets a.toml is not valid: "),
+        (["--secrets", "a.json"], {"a.json": "{hunter2}"}, "--secrets a.json is not valid: line 1 column 2"),
+        (["--secrets", "a.json"], {"a.json": "[" * 100_000}, "--secrets a.json is not valid: "),
+        (
+            ["--secrets", "a.json"],
+            {"a.json": '["hunter2"]'},
+            "--secrets a.json has to hold a mapping of names to values",
+        ),
+        (["--secrets", "a.toml"], {"a.toml": "A = 2022-01-01"}, "'A'.*not date"),
+        (["--secrets", "a.env"], {"a.env": b"A=\xff"}, "--secrets a.env cannot be read: it is not UTF-8"),
+        (["--secrets", "nobody.toml"], {}, "--secrets nobody.toml cannot be read: No such file or directory"),
+        (["--server", "--user-key", "k"], {}, "--user-key does not go with --server"),
+        (["--server", "--secrets", "a.env"], {}, "--secrets does not go with --server"),
+        (["--user-key", "a b"], {}, "--user-key is not valid"),
+        (["--runner-key", ""], {}, "--runner-key is not valid"),
+        (["--user-key", "k", "--runner-key", "k"], {}, "--user-key and --runner-key are the same"),
+    ],
+)
+def test_options_that_are_wrong(run, write, arguments, files, message):
+    """One line without a value, exit 2."""
+    for name, text in files.items():
+        write(name, text)
+    done = run("serve", "--port", 0, *arguments)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert re.search(message, done.err)
+    assert "hunter2" not in done.err
 
 
 CLIENT = """
