@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Set, Tuple
 
+from pytest_flowsecrets.isolation.legacy import context_items
 from pytest_flowsecrets.isolation.tables import Snapshot, fill, freeze, thaw
 from pytest_flowsecrets.isolation.threads import thread_states
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.legacy import LegacyPrefect, State
+    from pytest_flowsecrets.isolation.live import Live
+
+_PATHS = ("USER_CONFIG", "BACKEND_CONFIG")
+_BOUND = ("config", "context", "Config", "Context", *_PATHS)
 
 
 class Captured:
@@ -16,57 +21,70 @@ class Captured:
 
     def __init__(self, legacy: LegacyPrefect) -> None:
         self._legacy = legacy
-        self._bindings = list(self._names(legacy))
-        states = thread_states(legacy.context)
-        self._own_state = states[0]
-        self._states: Dict[int, Tuple[State, State]] = {id(state): (state, state.copy()) for state in states}
+        live = legacy.live()
+        self._modules = live.modules
+        self._bindings = [
+            (module, name, vars(module)[name]) for module in live.modules for name in _BOUND if name in vars(module)
+        ]
+        self._root = live.roots[0]
+        states = [thread_states(context) for context in live.contexts]
+        self._own_states = [states_of_context[0] for states_of_context in states]
+        self._states: Dict[int, Tuple[State, State]] = {
+            id(state): (state, state.copy()) for states_of_context in states for state in states_of_context
+        }
         copies = [value for _, copy in self._states.values() for value in copy.values()]
-        tables = [value for value in copies if isinstance(value, legacy.table)]
-        self._tables = Snapshot([*legacy.roots(), *tables], legacy.table)
-
-    @staticmethod
-    def _names(legacy: LegacyPrefect) -> Iterator[Tuple[Any, str, Any]]:
-        for module, names in (
-            (legacy.package, ("config", "context")),
-            (legacy.configuration, ("config", "USER_CONFIG", "BACKEND_CONFIG")),
-            (legacy.context_module, ("config", "context")),
-        ):
-            for name in names:
-                if hasattr(module, name):
-                    yield module, name, getattr(module, name)
+        tables = [value for value in copies if isinstance(value, live.tables)]
+        self._tables = Snapshot([*live.roots, *tables], live.tables)
 
     def restore(self) -> None:
-        """Bring everything back: the same objects with the same contents, in every thread."""
-        legacy = self._legacy
-        during = legacy.context_items(legacy.roots())
+        """Bring everything back: the same objects with the same contents, in every thread.
+
+        What was made since (Prefect was reloaded or imported again) gets the contents that it would have, had it been
+        made before.
+        """
+        live = self._legacy.live()
+        during = context_items(live.roots, live.tables)
         for module, name, value in self._bindings:
             setattr(module, name, value)
         self._tables.restore()
-        owned = {*during, *legacy.context_items(legacy.roots()), "secrets", "config"}
-        for state in thread_states(legacy.context):
-            self._restore_state(state, owned)
-        fill(self._own_state, self._states[id(self._own_state)][1])
+        self._fill_new(live)
+        for context in live.contexts:
+            root = live.root_of(context)
+            owned = {*during, *context_items(live.roots, live.tables), "secrets", "config"}
+            for state in thread_states(context):
+                self._restore_state(state, owned, root, live)
+        for state in self._own_states:
+            fill(state, self._states[id(state)][1])
         for value in during.values():
-            if isinstance(value, legacy.table) and value not in self._tables:
+            if isinstance(value, live.tables) and value not in self._tables:
                 fill(value, {})  # a thread that still runs may hold it, and put it back at the end of a `with` block
 
-    def _restore_state(self, state: State, owned: Set[str]) -> None:
+    def _fill_new(self, live: Live) -> None:
+        outside = freeze(self._root, live.tables)
+        for root in live.roots:
+            if root not in self._tables:
+                thaw(root, outside, live.tables)
+        paths = {name: value for _, name, value in self._bindings if name in _PATHS}
+        for module in live.modules:
+            if not any(module is known for known in self._modules):
+                vars(module).update((name, value) for name, value in paths.items() if name in vars(module))
+
+    def _restore_state(self, state: State, owned: Set[str], root: Any, live: Live) -> None:
         """Of a thread that runs on, only what is ours is given back: it may be in the middle of its own work."""
-        before = self._states[id(state)][1] if id(state) in self._states else self._fresh(state)
+        before = self._states[id(state)][1] if id(state) in self._states else self._fresh(state, root, live)
         for key in owned:
             if key in before:
                 state[key] = before[key]
             else:
                 state.pop(key, None)
 
-    def _fresh(self, state: State) -> State:
+    @staticmethod
+    def _fresh(state: State, root: Any, live: Live) -> State:
         """What a thread that was born inside the isolation would have, had it been born outside."""
-        legacy = self._legacy
-        root = legacy.roots()[0]
-        before = legacy.context_items([root])
+        before = context_items([root], live.tables)
         config = state.get("config")
-        if isinstance(config, legacy.table):
+        if isinstance(config, live.tables):
             if config is not root:
-                thaw(config, freeze(root, legacy.table), legacy.table)
+                thaw(config, freeze(root, live.tables), live.tables)
             before["config"] = config
         return before

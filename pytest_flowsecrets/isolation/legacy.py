@@ -11,10 +11,11 @@ What Prefect freezes at import is not reloaded: log level and handlers, defaults
 
 from __future__ import annotations
 
-import sys
 import warnings
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.isolation.live import CONFIGURATION, PACKAGE, Finder, Live, module
 from pytest_flowsecrets.isolation.loading import Loader
 from pytest_flowsecrets.isolation.tables import (
     MISSING,
@@ -32,14 +33,11 @@ from pytest_flowsecrets.isolation.tables import (
 from pytest_flowsecrets.isolation.threads import thread_states
 from pytest_flowsecrets.versions import installed_version, require_supported
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
 SECRETS = ("context", "secrets")
 State = Dict[str, Any]
 
 
-_found: List[Optional[LegacyPrefect]] = []
+_versions: Dict[None, LegacyPrefect] = {}
 
 
 def find_prefect() -> Optional[LegacyPrefect]:
@@ -48,37 +46,45 @@ def find_prefect() -> Optional[LegacyPrefect]:
     Raises:
         UnsupportedPrefect: it is older than 0.5.5 or newer than 1.4.1.
     """
-    if not _found:
+    if None not in _versions:
         version = installed_version()
         if version is None:
-            _found.append(None)
-        else:
-            require_supported(version)
-            with warnings.catch_warnings():
-                # Prefect's own imports are full of deprecations; `-W error` is not for them.
-                warnings.simplefilter("ignore")
-                import prefect
-
-            _found.append(LegacyPrefect(prefect, version))
-    return _found[0]
+            return None
+        require_supported(version)
+        _versions[None] = LegacyPrefect(version)
+    with warnings.catch_warnings():
+        # Prefect's own imports are full of deprecations; `-W error` is not for them.
+        warnings.simplefilter("ignore")
+        import prefect  # noqa: F401 - a test may have removed it from sys.modules
+    return _versions[None]
 
 
 class LegacyPrefect:
     """Prefect's configuration and context, loaded and put in place.
 
+    Nothing of Prefect is kept here, as tests reload and re-import it: what is live is looked up each time.
+
     Args:
-        prefect: the imported package.
         version: its version, from its metadata.
     """
 
-    def __init__(self, prefect: ModuleType, version: str) -> None:
+    def __init__(self, version: str) -> None:
         self.version = version
-        self.package: Any = prefect
-        self.configuration: Any = sys.modules["prefect.configuration"]
-        self.context_module: Any = sys.modules["prefect.utilities.context"]
-        self.table: type = self.configuration.Config
-        self.context: Any = self.context_module.context
-        self.loader = Loader(self.configuration)
+        self.live = Finder()
+        self._loader: Optional[Loader] = None
+
+    @property
+    def package(self) -> Any:
+        """The package ``prefect`` that an import gives now."""
+        return module(PACKAGE)
+
+    @property
+    def loader(self) -> Loader:
+        """The loader of the present ``prefect.configuration``."""
+        configuration = module(CONFIGURATION)
+        if self._loader is None or not self._loader.belongs_to(configuration):
+            self._loader = Loader(configuration)
+        return self._loader
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -91,7 +97,7 @@ class LegacyPrefect:
     def context_secrets(self) -> Dict[str, Any]:
         """``prefect.context.secrets`` of this thread, copied; empty where it is no table."""
         secrets = self.package.context.get("secrets", {})
-        if isinstance(secrets, (dict, self.table)):
+        if isinstance(secrets, (dict, *self.live().tables)):
             return copied(secrets)
         return dict(secrets) if hasattr(secrets, "keys") else {}
 
@@ -113,23 +119,32 @@ class LegacyPrefect:
 
     # -- putting in place ---------------------------------------------------------------------------------------------
 
-    def roots(self) -> List[Any]:
-        """The configuration objects; one, unless somebody has put another in place of ``prefect.config``."""
-        modules = (self.context_module, self.configuration, self.package)
-        roots = [getattr(module, "config", None) for module in modules]
-        return list({id(root): root for root in roots if isinstance(root, self.table)}.values())
-
     def put(self, tree: Tree) -> None:
-        """Make ``tree`` the configuration: in every configuration object and in the context of every thread."""
-        roots = self.roots()
-        former = self.context_items(roots)
-        for config in [*roots, *self._copies(roots)]:
-            thaw(config, tree, self.table)
-        present = self.context_items(roots[:1])
-        for state in thread_states(self.context):
-            for key in [key for key, value in former.items() if state.get(key) is value] + ["secrets"]:
-                state.pop(key, None)
-            state.update(present)
+        """Make ``tree`` the configuration: in every configuration object and in the context of every thread.
+
+        Raises:
+            UsageError: something else stands in the place of ``prefect.config`` or ``prefect.context``.
+        """
+        live = self.live()
+        self._require_own(live)
+        former = context_items(live.roots, live.tables)
+        for config in [*live.roots, *self._copies(live)]:
+            thaw(config, tree, live.tables)
+        for context in live.contexts:
+            present = context_items([live.root_of(context)], live.tables)
+            for state in thread_states(context):
+                for key in [key for key, value in former.items() if state.get(key) is value] + ["secrets"]:
+                    state.pop(key, None)
+                state.update(present)
+
+    def _require_own(self, live: Live) -> None:
+        for name, own in (("config", live.roots), ("context", live.contexts)):
+            value = getattr(self.package, name, None)
+            if not _is_one_of(value, own):
+                raise UsageError(
+                    f"prefect.{name} is {type(value).__name__}, not Prefect's own: secrets cannot be put there; "
+                    f"undo the patch of prefect.{name} before the test"
+                )
 
     def alter(self, old: Tree, new: Tree, *names: str) -> None:
         """Change only what differs between two loaded trees, and the secrets ``names`` in any case.
@@ -137,22 +152,18 @@ class LegacyPrefect:
         What the test itself changed meanwhile (``set_temporary_config``, ``with prefect.context(…)``) stays.
         """
         altered = self._altered(old, new, names)
-        roots = self.roots()
-        former = self.context_items(roots)
-        for config in [*roots, *self._copies(roots)]:
+        live = self.live()
+        former = context_items(live.roots, live.tables)
+        for config in [*live.roots, *self._copies(live)]:
             for path, value in altered.items():
-                change(config, path, value, self.table)
+                change(config, path, value, live.tables)
                 if value is MISSING and path[:2] != SECRETS:
-                    prune(config, path, self.table)
-        present = self.context_items(roots[:1])
+                    prune(config, path, live.tables)
         touched = {path[2] for path in altered if path[:2] == SECRETS and len(path) > len(SECRETS)}
-        for state in thread_states(self.context):
-            for key in {*former, *present}:
-                held = state.get(key, MISSING)
-                if any(held is ours for ours in (MISSING, former.get(key, MISSING), present.get(key, MISSING))):
-                    _set(state, key, present.get(key, MISSING))
-                elif key == "secrets" and hasattr(held, "keys"):
-                    state[key] = self._merged(held, present.get(key), touched)
+        for context in live.contexts:
+            present = context_items([live.root_of(context)], live.tables)
+            for state in thread_states(context):
+                _alter_state(state, former, present, touched)
 
     @staticmethod
     def _altered(old: Tree, new: Tree, names: Iterable[str]) -> Dict[Path, Any]:
@@ -162,26 +173,39 @@ class LegacyPrefect:
         anew = {path: value for path, value in leaves(new) if path[:3] in forced}
         return {**dict.fromkeys(forced - set(anew), MISSING), **found, **anew}
 
-    def _merged(self, own: Any, ours: Any, names: Iterable[str]) -> State:
-        """A table that the test itself put into the context, with our changes; the test's object stays as it is."""
-        merged = {key: own[key] for key in own}
-        for name in names:
-            _set(merged, name, items_of(ours).get(name, MISSING) if isinstance(ours, self.table) else MISSING)
-        return merged
-
-    def _copies(self, roots: List[Any]) -> List[Any]:
+    def _copies(self, live: Live) -> List[Any]:
         """The copies of the configuration in the contexts of all threads (0.6.4 on)."""
-        held = [state.get("config") for state in thread_states(self.context)]
-        return [config for config in held if isinstance(config, self.table) and not _is_one_of(config, roots)]
+        states = [state for context in live.contexts for state in thread_states(context)]
+        held = [state.get("config") for state in states]
+        return [config for config in held if isinstance(config, live.tables) and not _is_one_of(config, live.roots)]
 
-    def context_items(self, roots: List[Any]) -> State:
-        """The keys that ``config.context`` gives to the context of a thread."""
-        found: State = {}
-        for root in roots:
-            context = dict.get(items_of(root), "context")
-            if isinstance(context, self.table):
-                found.update(copied(context))
-        return found
+
+def context_items(roots: Iterable[Any], tables: Tuple[type, ...]) -> State:
+    """The keys that the ``context`` tables of configurations give to the context of a thread."""
+    items: State = {}
+    for root in roots:
+        context = dict.get(items_of(root), "context")
+        if isinstance(context, tables):
+            items.update(copied(context))
+    return items
+
+
+def _alter_state(state: State, former: State, present: State, touched: Iterable[str]) -> None:
+    """Give the context of a thread what has changed, unless the test has put something else there."""
+    for key in {*former, *present}:
+        held = state.get(key, MISSING)
+        if any(held is ours for ours in (MISSING, former.get(key, MISSING), present.get(key, MISSING))):
+            _set(state, key, present.get(key, MISSING))
+        elif key == "secrets" and hasattr(held, "keys"):
+            state[key] = _merged(held, present.get(key), touched)
+
+
+def _merged(own: Any, ours: Any, names: Iterable[str]) -> State:
+    """A table that the test itself put into the context, with our changes; the test's object stays as it is."""
+    merged = {key: own[key] for key in own}
+    for name in names:
+        _set(merged, name, items_of(ours).get(name, MISSING) if hasattr(ours, "keys") else MISSING)
+    return merged
 
 
 def _set(items: Dict[str, Any], key: str, value: Any) -> None:

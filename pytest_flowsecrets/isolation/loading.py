@@ -47,6 +47,10 @@ class Loader:
         self._defaults_are_plain = not re.search(r"\$\w|^\[context", text, re.MULTILINE)
         self.cloud_key = "endpoint" if "endpoint" in configuration.toml.loads(text)["cloud"] else "api"
 
+    def belongs_to(self, configuration: Any) -> bool:
+        """Whether this loads by the module as it is now: not after it was imported anew or reloaded."""
+        return self._configuration is configuration and self._table is configuration.Config
+
     def load(self) -> Tree:
         """What a fresh process with this ``os.environ`` would load, by Prefect's own loader.
 

@@ -13,9 +13,10 @@ Two ways to hold a tree:
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Dict, Iterable, Iterator, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Tuple, Union
 
 Path = Tuple[str, ...]
+Kind = Union[type, Tuple[type, ...]]  # of tables; several after Prefect was imported again
 _SCALARS = frozenset({str, int, float, bool, bytes, complex, type(None)})
 
 
@@ -52,21 +53,21 @@ def fill(table: Any, items: Dict[str, Any]) -> None:
     dict.update(held, items)
 
 
-def freeze(table: Any, kind: type) -> Tree:
-    """Copy a table of class ``kind`` by value."""
+def freeze(table: Any, kind: Kind) -> Tree:
+    """Copy a table of a class ``kind`` by value."""
     return Tree(
         (key, freeze(value, kind) if isinstance(value, kind) else value) for key, value in dict.items(items_of(table))
     )
 
 
-def thaw(table: Any, tree: Tree, kind: type) -> None:
+def thaw(table: Any, tree: Tree, kind: Kind) -> None:
     """Make a table hold what ``tree`` says, in place; tables below it stay the same objects where they exist."""
     present = items_of(table)
     items = {}
     for key, value in tree.items():
         if isinstance(value, Tree):
             child = dict.get(present, key)
-            items[key] = child if isinstance(child, kind) else kind()
+            items[key] = child if isinstance(child, kind) else type(table)()
             thaw(items[key], value, kind)
         else:
             items[key] = value if type(value) in _SCALARS else deepcopy(value)
@@ -103,7 +104,7 @@ def leaves(tree: Tree, above: Path = ()) -> Iterator[Tuple[Path, Any]]:
             yield (*above, key), value
 
 
-def change(table: Any, path: Path, value: Any, kind: type) -> None:
+def change(table: Any, path: Path, value: Any, kind: Kind) -> None:
     """Set or remove (``MISSING``) one leaf below a table, in place; tables are made as needed.
 
     An empty tree is a leaf that asks for a table to be there, whatever is in it.
@@ -114,7 +115,7 @@ def change(table: Any, path: Path, value: Any, kind: type) -> None:
     if below and value is MISSING and not isinstance(child, kind):
         return
     if (below or isinstance(value, Tree)) and not isinstance(child, kind):
-        child = kind()
+        child = type(table)()
         dict.__setitem__(held, key, child)
     if below:
         change(child, tuple(below), value, kind)
@@ -124,7 +125,7 @@ def change(table: Any, path: Path, value: Any, kind: type) -> None:
         dict.__setitem__(held, key, deepcopy(value))
 
 
-def prune(table: Any, path: Path, kind: type) -> None:
+def prune(table: Any, path: Path, kind: Kind) -> None:
     """Remove the tables above a removed leaf that are empty now; Prefect's loader makes none."""
     for length in range(len(path) - 1, 0, -1):
         above = table
@@ -143,10 +144,10 @@ class Snapshot:
 
     Args:
         tables: the tables from which to start; those inside them are taken along.
-        kind: the class of the tables.
+        kind: the class of the tables, or the classes.
     """
 
-    def __init__(self, tables: Iterable[Any], kind: type) -> None:
+    def __init__(self, tables: Iterable[Any], kind: Kind) -> None:
         self._kind = kind
         self._saved: Dict[int, Tuple[Any, Dict[str, Any]]] = {}
         for table in tables:
