@@ -192,7 +192,8 @@ def _enter(item: Any) -> Isolation:
     from pytest_flowsecrets.isolation.stack import Isolation
     from pytest_flowsecrets.versions import DEFAULT_VERSION
 
-    isolation = Isolation(item.config.stash[_settings]["prefect-version"].value or DEFAULT_VERSION)
+    isolation = Isolation(item.config.stash[_settings]["prefect-version"].value or DEFAULT_VERSION, of_test=True)
+    item.stash[_isolation] = isolation
     try:
         secrets: Dict[str, Any] = marks.secrets_of(item) or {}
         route = marks.route_of(item)
@@ -201,7 +202,6 @@ def _enter(item: Any) -> Isolation:
             from pytest_flowsecrets.routes import roads
 
             roads.carry(route, secrets, isolation, _cluster_of(item))
-        item.stash[_isolation] = isolation
         for warning in isolation.secrets.surprises.among(secrets):
             _warn(item, warning)
     except RouteUnavailable as error:

@@ -70,11 +70,11 @@ class Environment:
         self._saved, self._home, self._forget = visible(), home, run.mark()
         kept = {name: entry for name, entry in run.kept().items() if of_outer.get(name) != entry.text}
         self.kept = {name: entry.source for name, entry in kept.items()}
-        tracked = {name: text for name, text in os.environ.items() if run.tracks(name)}
+        tracked = {name: text for name, text in self._saved.items() if run.tracks(name)}
         self.hidden = {name: run.source_of(name) for name in tracked if name not in kept and name not in of_outer}
         self._ambient = {name: text for name, text in tracked.items() if run.ambient.get(name) == text}
         for name in tracked:
-            del os.environ[name]
+            os.environ.pop(name, None)
         os.environ.update((name, entry.text or "") for name, entry in kept.items())
         if _USER_BASE not in os.environ and site.ENABLE_USER_SITE:
             # Python looks for packages of `pip install --user` below HOME; a child process must still find them.
@@ -109,7 +109,7 @@ class Environment:
         """
         for name, text in ours.items():
             if os.environ.get(name) == text and self._saved.get(name) != text:
-                del os.environ[name]
+                os.environ.pop(name, None)
         for name, text in self._ambient.items():
             if name not in os.environ:
                 os.environ[name] = text
@@ -121,12 +121,14 @@ class Environment:
 def visible() -> Dict[str, str]:
     """What a child process needs to see the same: the home directory and all that can be hidden, in order."""
     tracks = declarations.current().tracks
-    return {name: text for name, text in os.environ.items() if name in HOME_NAMES or name == _USER_BASE or tracks(name)}
+    names = [name for name in os.environ if name in HOME_NAMES or name == _USER_BASE or tracks(name)]
+    texts = [(name, os.environ.get(name)) for name in names]
+    return {name: text for name, text in texts if text is not None}  # another thread may have removed one
 
 
 def _set(name: str, text: Optional[str]) -> None:
     if text is None:
-        del os.environ[name]
+        os.environ.pop(name, None)
     else:
         os.environ[name] = text
 
@@ -135,12 +137,12 @@ def put_back(saved: Mapping[str, str]) -> None:
     """Make Prefect's part of ``os.environ`` what ``visible`` had said, order included: Prefect reads it in order."""
     for name in visible():
         if name not in saved:
-            del os.environ[name]
+            os.environ.pop(name, None)
     for name, text in saved.items():
         if os.environ.get(name) != text:
             os.environ[name] = text
     wanted = [name for name in saved if name.startswith(PREFIX)]
     if wanted != [name for name in os.environ if name.startswith(PREFIX)]:
         for name in wanted:
-            del os.environ[name]
+            os.environ.pop(name, None)
             os.environ[name] = saved[name]

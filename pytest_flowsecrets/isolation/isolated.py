@@ -43,22 +43,33 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
     def __repr__(self) -> str:
         return f"<isolated_prefect {sorted(map(str, self._given[0]))}>"
 
-    @shielded
     def __enter__(self) -> LocalSecrets:
-        secrets, config, backend = self._given
+        __tracebackhide__ = True
         isolation = Isolation()
-        isolation.enter(secrets)
         try:
-            if config is not None:
-                isolation.home.write_config(config)
-            if backend is not None:
-                isolation.home.write_backend(backend)
-            isolation.secrets.warn_of(secrets)
-        except BaseException:
+            self._enter(isolation)
+            self._isolations.append(isolation)
+            # In an `else` a signal could come before it; after the call of a builtin, CPython handles those that came.
+            return getattr(isolation, "secrets")  # noqa: B009
+        except BaseException:  # also of a signal
             isolation.exit()
             raise
-        self._isolations.append(isolation)
-        return isolation.secrets
+
+    @shielded
+    def _enter(self, isolation: Isolation) -> None:
+        secrets, config, backend = self._given
+        isolation.enter(secrets)
+        if config is not None:
+            isolation.home.write_config(config)
+        if backend is not None:
+            isolation.home.write_backend(backend)
+        isolation.secrets.warn_of(secrets)
 
     def __exit__(self, *_: object) -> None:
-        self._isolations.pop().exit()
+        try:
+            self._isolations[-1].exit()
+        except BaseException:  # a signal may have come before the work was begun
+            self._isolations[-1].exit()
+            raise
+        finally:
+            self._isolations.pop()

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, MutableMapping, Optional, Sequence
 
 from pytest_flowsecrets import clock
-from pytest_flowsecrets.errors import IsolationEnded, UsageError
-from pytest_flowsecrets.isolation import modelled
+from pytest_flowsecrets.errors import IsolationEnded, SecretChangedWarning, UsageError
+from pytest_flowsecrets.isolation import modelled, turns
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX, visible
 from pytest_flowsecrets.isolation.notify import warn_user
 from pytest_flowsecrets.isolation.rotation import Plan
@@ -118,15 +118,18 @@ class LocalSecrets(MutableMapping[str, Any]):
         self._isolation.rotations.plan(Plan(moment, name, value))
 
     def _give(self, values: Mapping[str, Any]) -> None:
-        with self._isolation.changing(*values) as delivery:
-            delivery.give(values)
-        self.surprises.note(values)
-        self.warn_of(values)
+        with turns.lock:
+            with self._isolation.changing(*values) as delivery:
+                delivery.give(values)
+            self.surprises.note(values)
+            warnings = self.surprises.among(values)
+        _issue(warnings)
 
     def _take(self, names: Sequence[str]) -> None:
-        with self._isolation.changing(*names) as delivery:
-            delivery.take(names)
-        self.surprises.forget(names)
+        with turns.lock:
+            with self._isolation.changing(*names) as delivery:
+                delivery.take(names)
+            self.surprises.forget(names)
 
     # -- the roads ----------------------------------------------------------------------------------------------------
 
@@ -140,10 +143,12 @@ class LocalSecrets(MutableMapping[str, Any]):
             UsageError: the name is the whole name of a variable, or the operating system does not take name or text.
             SecretRejected: Prefect cannot load with it; nothing has changed.
         """
-        with self._isolation.changing() as delivery:
-            delivery.set_variable(_variable(name), text)
-        self.surprises.note({name: text}, lenient=True)
-        self.warn_of([name])
+        with turns.lock:
+            with self._isolation.changing() as delivery:
+                delivery.set_variable(_variable(name), text)
+            self.surprises.note({name: text}, lenient=True)
+            warnings = self.surprises.among([name])
+        _issue(warnings)
 
     @shielded
     def unsetenv(self, name: str) -> None:
@@ -210,5 +215,11 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     def warn_of(self, names: Iterable[str]) -> None:
         """Warn of each of ``names`` that the flow gets differently from what the test gave."""
-        for warning in self.surprises.among(names):
-            warn_user(warning)
+        with turns.lock:
+            warnings = self.surprises.among(names)
+        _issue(warnings)
+
+
+def _issue(warnings: Iterable[SecretChangedWarning]) -> None:
+    for warning in warnings:
+        warn_user(warning)

@@ -2,17 +2,19 @@
 
 An isolation belongs to the process, not to a thread: threads share ``os.environ``, and the flow runs that are tested
 start threads of their own. Isolations stand on a stack; leaving one that is not on top leaves those above it first.
+
+Every thread may read and change the secrets of the isolation on top; changes happen one after another. Which
+threads may enter isolations, ``turns`` says.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded, PrefectNotInstalled, SecretRejected, UsageError
-from pytest_flowsecrets.isolation import modelled
+from pytest_flowsecrets.isolation import modelled, turns
 from pytest_flowsecrets.isolation.captured import Captured
 from pytest_flowsecrets.isolation.covers import Covers, Variables
 from pytest_flowsecrets.isolation.delivery import Delivery
@@ -23,6 +25,7 @@ from pytest_flowsecrets.isolation.legacy import LegacyPrefect, find_prefect
 from pytest_flowsecrets.isolation.network import NOWHERE, CloudGuard
 from pytest_flowsecrets.isolation.rotation import Rotations
 from pytest_flowsecrets.isolation.secrets import LocalSecrets
+from pytest_flowsecrets.isolation.signals import signals_held_back
 from pytest_flowsecrets.isolation.tables import Tree
 from pytest_flowsecrets.leaks.known import known
 from pytest_flowsecrets.versions import DEFAULT_VERSION
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.resolve import Resolution
 
 
-_lock = threading.RLock()
 _entered: List[Isolation] = []
 
 
@@ -49,7 +51,7 @@ def current() -> Optional[Isolation]:
 
 def unwind(to: int = 0) -> None:
     """Leave isolations until only ``to`` are entered: the last net under a run."""
-    with _lock:
+    with turns.lock:
         while len(_entered) > to:
             _entered[-1].exit()
 
@@ -59,41 +61,41 @@ class Isolation:
 
     Args:
         version: the Prefect version whose rules count where Prefect is not installed.
+        of_test: whether it is the isolation of a whole test, in which those of other threads may nest.
     """
 
     home: PrefectHome
     secrets: LocalSecrets
     delivery: Delivery
 
-    def __init__(self, version: str = DEFAULT_VERSION) -> None:
+    def __init__(self, version: str = DEFAULT_VERSION, *, of_test: bool = False) -> None:
         self.legacy: Optional[LegacyPrefect] = None
         self.version = version
         self._environment = Environment()
         self._forkservers = ForkServers()
         self._guard = CloudGuard()
-        self._captured: Optional[Captured] = None
         self._tree = Tree()
         self._covers = Covers()
         self.api: Any = None  # the fake API by which a route brings the secrets
         self.holding = ExitStack()  # what lives as long as the isolation and ends just before it
-        self.rotations = Rotations(_lock, self._rotate)
+        self.rotations = Rotations(turns.lock, self._rotate)
+        self.owner = turns.Owner(of_test=of_test)
+        self._undo = ExitStack()
 
     # -- in and out ---------------------------------------------------------------------------------------------------
 
     def enter(self, secrets: Mapping[str, Any]) -> None:
-        """Hide what is the developer's, give ``secrets``. If that fails, everything is as it was before."""
-        with _lock:
+        """Hide what is the developer's, give ``secrets``. If that fails, everything is as it was before.
+
+        Raises:
+            UsageError: another thread does not leave its own isolation.
+        """
+        with turns.lock:
+            self.owner.wait_for_turn(lambda: [outer.owner for outer in _entered])
             self._find_prefect_as_it_is()
-            hidden: Dict[str, str] = {}
-            for outer in _entered:
-                hidden.update(outer.delivery.variables)
-            self._root = homes.acquire()
-            self._environment.enter(str(self._root), hidden)
-            self._forkservers.enter()
-            self.delivery = Delivery(self._root, self.version)
-            _entered.append(self)
             try:
-                self._enter(secrets)
+                with signals_held_back():
+                    self._enter(secrets)
             except BaseException:
                 self.exit()
                 raise
@@ -108,11 +110,20 @@ class Isolation:
             pass
 
     def _enter(self, secrets: Mapping[str, Any]) -> None:
-        self.legacy = find_prefect()
-        if self.legacy:
-            self.version = self.legacy.version
-            self._captured = Captured(self.legacy)
-            self._guard.enter()
+        hidden: Dict[str, str] = {}
+        for outer in _entered:
+            hidden.update(outer.delivery.variables)
+        self._root = homes.acquire()
+        self._undo.callback(homes.release, self._root)
+        self._undo.callback(self._environment.exit)
+        self._undo.callback(self._forkservers.exit)
+        self._undo.callback(_entered.remove, self)
+        _entered.append(self)
+        self._environment.enter(str(self._root), hidden)
+        self._forkservers.enter()
+        self.delivery = Delivery(self._root, self.version)
+        self._enter_prefect()
+        self._undo.callback(self.rotations.end)
         self.delivery = Delivery(self._root, self.version)
         self.home = PrefectHome(self._root, self.writing)
         self.holding.enter_context(known.folder(self.home.path))
@@ -121,26 +132,38 @@ class Isolation:
         self.secrets.surprises.note(secrets)
         self.reload(*secrets)
 
+    def _enter_prefect(self) -> None:
+        self.legacy = find_prefect()
+        if self.legacy:
+            self.version = self.legacy.version
+            self._undo.callback(Captured(self.legacy).restore)
+            self._undo.callback(self._guard.exit)
+            self._guard.enter()
+
     def exit(self) -> None:
         """Bring back what was before ``enter``; isolations entered since are left first. A second call does nothing."""
-        with _lock:
+        try:
+            self._exit()
+        except BaseException:  # a signal may have come before the work was begun
+            self._exit()
+            raise
+
+    def _exit(self) -> None:
+        with turns.lock:
             if self not in _entered:
                 return
             unwind(_entered.index(self) + 1)
-            with ExitStack() as steps:  # each of them, whatever the test has done to the one before
-                steps.callback(homes.release, self._root)
-                steps.callback(self._environment.exit)
-                steps.callback(self._forkservers.exit)
-                if self._captured:
-                    steps.callback(self._captured.restore)
-                steps.callback(self._guard.exit)
-                steps.callback(self.rotations.end)
-                steps.callback(_entered.remove, self)
-                steps.callback(self.holding.close)
+            try:
+                self.holding.close()
+            finally:
+                with signals_held_back():
+                    self._undo.close()  # each of them, whatever the test has done to the one before
+                    turns.left.notify_all()
 
     def sweep(self) -> None:
         """After ``exit`` and after everything that is older: see ``Environment.sweep``."""
-        self._environment.sweep(self.delivery.variables)
+        if hasattr(self, "delivery"):  # else entering failed early
+            self._environment.sweep(self.delivery.variables)
 
     def require_current(self) -> None:
         """Check that this is the isolation that counts now.
@@ -160,7 +183,7 @@ class Isolation:
     @contextmanager
     def changing(self, *names: str) -> Iterator[Delivery]:
         """Change the delivery of the secrets ``names``, then let Prefect see it; a refused change is undone."""
-        with _lock:
+        with turns.lock:
             self.require_current()
             undo = self.delivery.saved()
             try:
@@ -181,7 +204,7 @@ class Isolation:
         try:
             yield
         finally:
-            with _lock:
+            with turns.lock:
                 if self in _entered:
                     unwind(_entered.index(self) + 1)
                     self._covers.lift(self.delivery, cover)
@@ -190,7 +213,7 @@ class Isolation:
     @contextmanager
     def writing(self, target: Path, content: Dict[str, Any], strict: bool) -> Iterator[None]:  # noqa: FBT001
         """Around the write of a config file: let Prefect see it; if it refuses and that is ``strict``, undo it."""
-        with _lock:
+        with turns.lock:
             self.require_current()
             if not strict:
                 self.require_prefect("strict=False")
@@ -242,13 +265,14 @@ class Isolation:
 
     def reload(self, *names: str) -> None:
         """Load and put in place everything; ``names`` are the secrets to be blamed if Prefect refuses."""
-        self.require_current()
-        self._sync()
-        if self.legacy is None:
-            self._refuse_as_modelled(_told(names))
-            return
-        self._tree = self._load(self.legacy, _told(names))
-        self.legacy.put(self._tree)
+        with turns.lock:
+            self.require_current()
+            self._sync()
+            if self.legacy is None:
+                self._refuse_as_modelled(_told(names))
+                return
+            self._tree = self._load(self.legacy, _told(names))
+            self.legacy.put(self._tree)
 
     def _load(self, legacy: LegacyPrefect, blamed: str, *, strict: bool = True) -> Tree:
         try:
@@ -295,7 +319,7 @@ class Isolation:
         return self.legacy.get(name) if self.legacy else modelled.read_in(self.model(), name)
 
     def read_as_given(self, name: str) -> Any:
-        """What ``Secret(name).get()`` would give, whatever flags and flow say."""
+        """What ``Secret(name).get()`` would give, whatever flags and flow say; with the lock held."""
         return self.legacy.decoded(name, self.view()[name]) if self.legacy else self.read(name)
 
     def model(self) -> Resolution:

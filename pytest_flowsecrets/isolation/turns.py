@@ -1,0 +1,49 @@
+"""Whose turn it is: the lock of all isolations, and the rule for isolations of different threads.
+
+A thread may nest isolations. Isolations of different threads take turns, because they would change the same
+``os.environ`` and the same configuration. Only in the isolation of a whole test may those of any thread nest.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Callable, List
+
+from pytest_flowsecrets.errors import UsageError
+
+LONGEST = 60.0  # seconds that a thread waits for the isolations of other threads
+
+lock = threading.RLock()
+left = threading.Condition(lock)  # notified when an isolation has been left
+
+
+class Owner:
+    """The thread that enters an isolation.
+
+    Args:
+        of_test: whether the isolation is that of a whole test.
+    """
+
+    def __init__(self, *, of_test: bool) -> None:
+        self._of_test = of_test
+        self._thread = threading.current_thread()
+
+    def wait_for_turn(self, outer: Callable[[], List[Owner]]) -> None:
+        """Wait, with the lock held, until this thread may enter its isolation inside of the ``outer`` ones.
+
+        Args:
+            outer: gives the owners of the isolations that are entered.
+
+        Raises:
+            UsageError: another thread does not leave its own isolation.
+        """
+        self._thread = threading.current_thread()
+        if not left.wait_for(lambda: all(map(self._may_nest_in, outer())), LONGEST):
+            names = sorted({owner._thread.name for owner in outer() if not self._may_nest_in(owner)})  # noqa: SLF001
+            raise UsageError(
+                f"the thread {', '.join(names)} has had an isolation of its own for {LONGEST:.0f} seconds, and "
+                "isolations of different threads take turns: leave that one first, or let the threads share one"
+            )
+
+    def _may_nest_in(self, outer: Owner) -> bool:
+        return outer._of_test or outer._thread is self._thread or not outer._thread.is_alive()

@@ -1,0 +1,154 @@
+"""Signals whose handler raises: wherever it happens, nothing of an isolation stays behind."""
+
+from __future__ import annotations
+
+import dis
+import os
+import signal
+import sys
+import threading
+
+import pytest
+
+from pytest_flowsecrets import isolated_prefect
+from pytest_flowsecrets.isolation import isolated, stack, turns
+from pytest_flowsecrets.isolation.environ import visible
+from pytest_flowsecrets.isolation.signals import signals_held_back
+
+HERE = os.path.dirname(stack.__file__) + os.sep
+
+
+class Interrupted(BaseException):
+    """Raised by the handler of a signal."""
+
+
+@pytest.fixture(autouse=True)
+def handler():
+    """A Python handler for SIGUSR1 that raises, as the one for Ctrl-C does."""
+
+    def interrupt(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    yield interrupt
+    assert signal.getsignal(signal.SIGUSR1) is interrupt
+    signal.signal(signal.SIGUSR1, before)
+
+
+def state():
+    """What has to be as it was."""
+    seen = [visible(), stack.depth(), [signal.getsignal(number) for number in signal.valid_signals()]]
+    if "prefect" in sys.modules:
+        prefect = sys.modules["prefect"]
+        seen += [prefect.config.get("context"), prefect.context.get("secrets"), id(prefect.context), id(prefect.config)]
+    return repr(seen)
+
+
+class Interrupter:
+    """Sends a signal before a certain instruction of the package's isolation modules.
+
+    Args:
+        moment: number of the instruction; -1 for none.
+        codes: the functions whose instructions count; None for all.
+    """
+
+    def __init__(self, moment: int, codes=None) -> None:
+        self.codes = codes
+        self.moment = moment
+        self.count = 0
+        self.place = ""
+
+    def __call__(self, frame, event, _):
+        if not frame.f_code.co_filename.startswith(HERE):
+            return None
+        if self.codes and frame.f_code not in self.codes:
+            return self
+        frame.f_trace_opcodes = True
+        if event == "opcode" and not unprotected(frame):
+            self.count += 1
+            if self.count == self.moment:
+                self.place = f"{frame.f_code.co_name}:{frame.f_lineno}"
+                signal.raise_signal(signal.SIGUSR1)
+        return self
+
+
+NAMES = ("__enter__", "__exit__", "enter", "exit", "_exit", "_replace", "_put_back", "_note", "wait_for_turn")
+
+
+def unprotected(frame):
+    """Before the ``try`` of ``__exit__`` and at the ``return`` of ``__enter__``, where CPython handles no signal either.
+
+    It does once at the start of ``__exit__`` from 3.11 on; nothing in Python can be done about that.
+    """
+    leaving = frame.f_code is isolated.isolated_prefect.__exit__.__code__ and (frame.f_lineno or 0) <= FIRST_LINE
+    returning = dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith("RETURN")
+    return leaving or (returning and frame.f_code is isolated.isolated_prefect.__enter__.__code__)
+
+
+FIRST_LINE = isolated.isolated_prefect.__exit__.__code__.co_firstlineno + 1
+
+
+def interrupted(moment, codes=None):
+    """Enter and leave an isolation; the signal comes at the moment."""
+    interrupter = Interrupter(moment, codes)
+    raised = False
+    sys.settrace(interrupter)
+    try:
+        with isolated_prefect({"name": "0042"}):
+            pass
+    except Interrupted:
+        raised = True
+    finally:
+        sys.settrace(None)
+    return interrupter, raised
+
+
+CLASSES = (signals_held_back, isolated.isolated_prefect, stack.Isolation, turns.Owner)
+OUTSIDE = {vars(kind)[name].__code__ for kind in CLASSES for name in NAMES if name in vars(kind)}
+
+
+@pytest.mark.parametrize(("codes", "step"), [(None, 1499), (OUTSIDE, 19)], ids=["everywhere", "where signals count"])
+def test_at_any_moment_of_entering_and_leaving(codes, step):
+    """Before any instruction: the exception comes out, and everything is as it was."""
+    interrupted(-1)  # Prefect is imported, and what is loaded for the first isolation only
+    before = state()
+    instructions = interrupted(-1, codes)[0].count
+    for moment in range(1, instructions, step):
+        interrupter, raised = interrupted(moment, codes)
+        assert state() == before, (moment, interrupter.place)
+        assert raised, (moment, interrupter.place)
+
+
+def test_held_back_signals_are_handled_afterwards(handler):
+    """In the order in which they came, by their own handlers; the first that raises ends it."""
+    done = []
+    with pytest.raises(Interrupted), signals_held_back():
+        signal.raise_signal(signal.SIGUSR1)
+        done.append("work")
+    assert done == ["work"]
+    assert signal.getsignal(signal.SIGUSR1) is handler
+
+
+def test_another_handler_of_the_block_stays(handler):
+    """What is set inside on purpose is not overwritten."""
+    with signals_held_back():
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
+    signal.signal(signal.SIGUSR1, handler)
+
+
+def test_other_threads_have_no_handlers():
+    """Nothing is held back there, and nothing fails."""
+    failures = []
+
+    def run():
+        try:
+            with signals_held_back():
+                assert signal.getsignal(signal.SIGUSR1).__name__ == "interrupt"
+        except BaseException as error:  # noqa: BLE001 - handed over to the test
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert not failures

@@ -1,0 +1,164 @@
+"""Threads: changes happen one after another, and isolations of different threads take turns."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+
+from pytest_flowsecrets import IsolationEnded, UsageError, isolated_prefect
+from pytest_flowsecrets.isolation import stack, turns
+from pytest_flowsecrets.isolation.environ import visible
+from tests.compat import variable_secret
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest_flowsecrets.SecretChangedWarning")
+VALUES = [
+    "plain",
+    "0000",
+    "42",
+    "true",
+    "pa$HOME",
+    "~",
+    "a\nb",
+    '{"a": 1}',
+    42,
+    None,
+    {"a": [1, "x"]},
+    [True],
+    "x" * 2_000,
+]
+
+
+def in_threads(*functions):
+    """Run functions at once; what they raised, in order."""
+    failures = []
+    start = threading.Barrier(len(functions))
+
+    def run(function):
+        start.wait()
+        try:
+            function()
+        except BaseException as error:  # noqa: BLE001 - handed over to the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures
+
+
+def test_no_change_is_lost():
+    """Threads that set secrets of every kind at once: each finds its own values, and all are there at the end."""
+
+    def work(number):
+        for turn in range(25):
+            name = variable_secret(f"T{number}_{turn}")
+            value = VALUES[(number + turn) % len(VALUES)]
+            secrets[name] = value
+            shared[name] = secrets[name]
+            secrets.setenv("contended", VALUES[turn % 5])
+            if turn % 7 == 0:
+                del secrets[name]
+                del shared[name]
+
+    shared = {}
+    with isolated_prefect() as secrets:
+        assert not in_threads(*(lambda number=number: work(number) for number in range(4)))
+        assert {name: secrets[name] for name in secrets if name != "contended"} == shared
+
+
+def test_nothing_is_left_by_a_thread_that_goes_on():
+    """A thread that sets values while the isolation ends gets IsolationEnded, and leaves no variable behind."""
+    before = visible()
+    for _ in range(40):
+        manager = isolated_prefect()
+        secrets = manager.__enter__()
+        working = threading.Event()
+
+        def work(secrets=secrets, working=working):
+            for turn in range(10_000):
+                secrets["0"] = VALUES[turn % 6]
+                working.set()
+
+        def leave(manager=manager, working=working):
+            assert working.wait(60)
+            manager.__exit__(None, None, None)
+
+        assert [type(failure) for failure in in_threads(work, leave)] == [IsolationEnded]
+        assert visible() == before
+        assert stack.depth() == 0
+
+
+def test_isolations_of_threads_take_turns():
+    """Each thread has its own values only, in its own isolations and in those that it nests."""
+    before = visible()
+
+    def work(number):
+        source = random.Random(number)
+        for _ in range(25):
+            value = source.choice(VALUES[:5]) + str(number)
+            with isolated_prefect({"name": value}) as secrets:
+                assert sorted(secrets) == ["name"]
+                expected = secrets["name"]
+                with isolated_prefect({"inner": f"inner of {number}"}) as inner:
+                    assert dict(inner) == {"inner": f"inner of {number}"}
+                assert secrets["name"] == expected
+                assert str(number) in str(expected)
+
+    assert not in_threads(*(lambda number=number: work(number) for number in range(3)))
+    assert visible() == before
+    assert stack.depth() == 0
+
+
+def test_a_thread_that_never_gets_its_turn(monkeypatch):
+    """An error names the other thread and the rule, where waiting would never end."""
+    monkeypatch.setattr(turns, "LONGEST", 0.05)
+    with isolated_prefect():
+        failures = in_threads(lambda: isolated_prefect().__enter__())
+    assert [type(failure) for failure in failures] == [UsageError]
+    assert "MainThread has had an isolation" in str(failures[0])
+    assert "take turns" in str(failures[0])
+    assert stack.depth() == 0
+
+
+def test_threads_nest_in_the_isolation_of_a_test(local_secrets):
+    """They take turns among themselves, and not with the test that waits for them."""
+    local_secrets["outer"] = "of the test"
+
+    def work(number):
+        for _ in range(10):
+            with isolated_prefect({"name": f"value of {number}"}) as secrets:
+                assert dict(secrets) == {"name": f"value of {number}"}
+
+    assert not in_threads(*(lambda number=number: work(number) for number in range(3)))
+    assert dict(local_secrets) == {"outer": "of the test"}
+
+
+def test_a_thread_that_has_ended_keeps_nobody_waiting():
+    """Its isolation ends with the next older one or with the run."""
+    before = stack.depth()
+    assert not in_threads(lambda: isolated_prefect({"left": "open"}).__enter__())
+    with isolated_prefect({"name": "value"}) as secrets:
+        assert dict(secrets) == {"name": "value"}
+    stack.unwind(before)
+
+
+def test_warnings_are_about_the_own_value():
+    """A warning never compares the value of one thread with what another thread has set since."""
+    wrong = []
+
+    def plain():
+        for turn in range(200):
+            secrets["name"] = f"plain {turn}"
+
+    def numbers():
+        for turn in range(200):
+            secrets["other"] = f"also plain {turn}"
+
+    with isolated_prefect() as secrets, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pytest_flowsecrets.isolation.secrets.warn_user", wrong.append)
+        assert not in_threads(plain, numbers, plain)
+    assert not wrong
