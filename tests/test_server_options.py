@@ -109,7 +109,7 @@ def test_2_the_yaml_of_a_kubernetes_agent(flow_environment, local_secrets, check
 
     The agent's own environment is not handed on by it; ``PREFECT__CLOUD__AGENT__ENV_VARS`` is what ``--env`` becomes.
     """
-    assert check("agent.yaml", AGENT_YAML) == ["FS050", "FS053"]
+    assert check("agent.yaml", AGENT_YAML) == ["FS050", "FS053", "FS060"]
     local_secrets.setenv(NAME, "your_token")  # the pod of the agent
     env = flow_environment("kubernetes")
     assert VARIABLE not in env

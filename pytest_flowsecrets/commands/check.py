@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Tuple
 
 from pytest_flowsecrets.commands import output
 from pytest_flowsecrets.commands.interpolation import UNKNOWN
+from pytest_flowsecrets.commands.item_rules import item_findings
 from pytest_flowsecrets.commands.machine import (
     Unreadable,
     dialects_of,
@@ -17,36 +18,23 @@ from pytest_flowsecrets.commands.machine import (
     read_text,
     read_toml,
 )
+from pytest_flowsecrets.commands.owners import OPTION
 from pytest_flowsecrets.commands.sources import Item, env_items, shell_items
-from pytest_flowsecrets.isolation.files import MISSING, MISSING_ADVICE, missing_file
 from pytest_flowsecrets.resolution.advice import Finding, findings, where
 from pytest_flowsecrets.resolution.dialects import SPANS
 from pytest_flowsecrets.resolution.file_rules import file_findings
 from pytest_flowsecrets.resolution.layers import Environment, Layer, Origin
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
+from pytest_flowsecrets.resolution.rules import TABLES
 from pytest_flowsecrets.resolution.toml import read_layer
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect
 
 _IGNORE = re.compile(r"#\s*flowsecrets:\s*ignore(?:\[([A-Z0-9, ]*)\])?")
-_BARE = "PREFECT__CONTEXT__SECRETS__"
 _LAST = dict(SPANS)
-# Default secrets by their bare names, and who reads a variable of that name all the same.
-_READERS = {
-    "GITHUB_ACCESS_TOKEN": "GitHub storage (0.12.1+)",
-    "GITLAB_ACCESS_TOKEN": "GitLab storage (0.13.11+)",
-    "BITBUCKET_ACCESS_TOKEN": "Bitbucket storage (0.13.19+)",
-    "AZURE_STORAGE_CONNECTION_STRING": "Azure storage and AzureResult",
-    "AWS_CREDENTIALS": "",
-    "GCP_CREDENTIALS": "",
-    "SLACK_WEBHOOK_URL": "",
-    "EMAIL_USERNAME": "",
-    "EMAIL_PASSWORD": "",
-    "AZ_CREDENTIALS": "",
-    "REDIS_PASSWORD": "",
-    "KUBERNETES_API_KEY": "",
-}
+# Stands for a value that the file does not say, where only a table is right; see ``UNKNOWN`` for the others.
+_UNKNOWN_TABLE = '{"unknown": "unknown"}'
 
 
 def run(arguments: Any) -> int:
@@ -148,13 +136,16 @@ class Checker:
         """
         found: List[Finding] = []
         for round_of_items in _rounds(items):
-            values = {item.name: UNKNOWN if item.value is None else item.value for item in round_of_items}
+            values = {item.name: _value(item) for item in round_of_items}
             environ = Environment(values, complete=False)
             environ.notations.update((item.name, item.notation) for item in round_of_items if item.notation)
             environ.escaped.update(item.name for item in round_of_items if item.escaped)
             places = {item.name: _origin(item, path) for item in round_of_items}
             found += [replace(finding, origin=places[finding.origin.place]) for finding in self._resolved([], environ)]
-        return found + [finding for item in items for finding in _written(item, path)]
+        options = {item.name for item in items if item.owner.role == OPTION}
+        for item in items:
+            found += item_findings(item, _origin(item, path), self.dialects, options)
+        return found
 
     def _resolved(self, layers: List[Layer], environ: Dict[str, str]) -> List[Finding]:
         found: Dict[Tuple[Any, ...], Finding] = {}
@@ -197,27 +188,14 @@ def _items(kind: str, text: str, path: str) -> Iterable[Item]:
     return env_items(text) if kind == "env" else shell_items(text)
 
 
+def _value(item: Item) -> str:
+    if item.value is not None:
+        return item.value
+    return _UNKNOWN_TABLE if item.name.upper().endswith(TABLES) else UNKNOWN
+
+
 def _origin(item: Item, path: str) -> Origin:
     return Origin("env", path, item.line, item.column, lines=item.lines)
-
-
-def _written(item: Item, path: str) -> Iterator[Finding]:
-    """Findings about how a variable is written, whatever its value."""
-    origin = _origin(item, path)
-    if item.problem is not None:
-        rule, message, advice, severity = item.problem
-        yield Finding(rule, severity, item.name, origin, message, advice=advice)
-    elif item.name in _READERS and not item.stored:
-        reader = _READERS[item.name]
-        seen = f"only {reader} looks there when the secret is missing" if reader else "nothing in Prefect looks there"
-        message = f"without {_BARE} it is no secret: {seen}"
-        yield Finding("FS052", "warning", item.name, origin, message, "0.5.0-1.4.1", f"name it {_BARE}{item.name}")
-    if item.value is not None and not item.forced and missing_file(item.name, item.value):
-        yield Finding("FS017", "warning", item.name, origin, MISSING, "0.5.0-1.4.1", MISSING_ADVICE)
-    if item.forced and item.name.upper() == "PREFECT__CLOUD__USE_LOCAL_SECRETS":
-        message = "agents set this to false for every flow run, whatever is written here"
-        advice = "leave it out: secrets in the environment are found anyway, from 0.7.0"
-        yield Finding("FS053", "warning", item.name, origin, message, "0.13.12-1.4.1", advice)
 
 
 def _unique(found: List[Finding]) -> List[Finding]:

@@ -6,11 +6,25 @@ import base64
 import os
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Set,
+    Tuple,
+)
 
-from pytest_flowsecrets.commands import interpolation
+from pytest_flowsecrets.commands import interpolation, yaml_scripts
 from pytest_flowsecrets.commands.interpolation import Filled
 from pytest_flowsecrets.commands.machine import Unreadable
+from pytest_flowsecrets.commands.owners import AGENT, FLOW_RUN, Owner, concerns_prefect, owner_of
 from pytest_flowsecrets.commands.sources import ASSIGNMENT, Item, Problem
 from pytest_flowsecrets.commands.yaml_types import TAG, changed_by_compose, no_text_to_kubernetes, yaml_item, yaml_line
 from pytest_flowsecrets.errors import UsageError
@@ -31,8 +45,8 @@ _BRACES = re.compile(r"\{\{|\{%")
 _TEMPLATE = "no YAML but a template: render it first"
 _DEEPEST = 150  # what PyYAML's recursion surely bears
 _MANY = 2_000
-_LISTS = ("env", "environment", "secrets")  # of Kubernetes and run configs; of ECS and Docker Compose; of ECS
-_TABLES = ("env", "environment")
+# Of Kubernetes and run configs; of ECS and Docker Compose; values of Helm charts. `secrets` is a list of ECS.
+_TABLES = re.compile(r"(?:extra_?)?(?:env|environment)(?:_?(?:vars?|variables?))?", re.IGNORECASE)
 
 
 def yaml_items(text: str, path: str) -> Iterator[Item]:
@@ -60,7 +74,7 @@ def yaml_items(text: str, path: str) -> Iterator[Item]:
     template = _BRACES.search(text) is not None
     compose = "compose" in os.path.basename(path) or any(map(_is_compose, documents))
     for document in documents:
-        yield from _walk(document, seen, path, template=template, compose=compose)
+        yield from _walk(document, seen, path, _File(text, template=template, compose=compose))
 
 
 def _is_compose(document: Any) -> bool:
@@ -94,37 +108,67 @@ def _refuse_deep(tokens: Iterable[Any], path: str) -> None:
             raise Unreadable(path, "nested too deeply", *_place(token))
 
 
-def _walk(top: Any, seen: Set[int], path: str, *, template: bool, compose: bool) -> Iterator[Item]:
+class _File(NamedTuple):
+    """What is known of the whole file: its text, and whether it is a template or one of Docker Compose."""
+
+    text: str
+    template: bool
+    compose: bool
+
+
+def _walk(top: Any, seen: Set[int], path: str, file: _File) -> Iterator[Item]:
     """Walk over all nodes once; aliases make a document a graph, and a loop possible."""
-    waiting = [top]
+    waiting = [("", top)]
     while waiting:
-        node = waiting.pop()
+        parent, node = waiting.pop()
         if node is None or id(node) in seen or isinstance(node.value, str):
             continue
         seen.add(id(node))
         if node.id == "sequence":
-            waiting += reversed(node.value)
+            waiting += [(parent, child) for child in reversed(node.value)]
             continue
         kind = _child(node, "kind")
         for key, value in node.value:
-            if key.id == "scalar":
-                yield from _entry(key, value, kind.value if kind is not None else "", compose=compose)
-            elif key.id == "mapping" and key.flow_style and template:  # {{ braces }} are YAML too
+            if key.id == "scalar" and key.value in yaml_scripts.KEYS:
+                yield from yaml_scripts.script_items(value, file.text)
+            elif key.id == "scalar":
+                items = _entry(key, value, kind.value if kind is not None else "", compose=file.compose)
+                yield from _owned(items, parent, node, file)
+            elif key.id == "mapping" and key.flow_style and file.template:  # {{ braces }} are YAML too
                 raise Unreadable(path, _TEMPLATE, *_place(key))
-        waiting += [value for _, value in reversed(node.value)]
+        waiting += [(key.value if key.id == "scalar" else "", value) for key, value in reversed(node.value)]
+
+
+def _owned(items: Iterable[Item], parent: str, node: Any, file: _File) -> Iterator[Item]:
+    """Say whose the variables of a mapping are: a container's, or those of a part of a Helm chart or a workflow."""
+    owner = None
+    for item in items:
+        owner = owner or _owner(parent, node, file)._replace(elsewhere=not item.stored)
+        yield item._replace(owner=owner)
+
+
+def _owner(parent: str, node: Any, file: _File) -> Owner:
+    owner = owner_of(file.text[node.start_mark.index : node.end_mark.index])
+    name = _child(node, "name")
+    if not owner.role and name is not None and name.value == "flow":  # of job templates and task definitions
+        return Owner(FLOW_RUN, prefect=True)
+    if not owner.role and parent == "agent" and concerns_prefect(file.text):  # values of a chart of Prefect's
+        return Owner(AGENT, "kubernetes", prefect=True)
+    return owner
 
 
 def _entry(key: Any, value: Any, kind: Any, *, compose: bool) -> Iterator[Item]:
     compose = compose and key.value == "environment"
-    if key.value in _LISTS and value.id == "sequence":
+    is_environment = _TABLES.fullmatch(key.value) is not None
+    if (is_environment or key.value == "secrets") and value.id == "sequence":
         items = (item._replace(lines=_lines(each, each)) for each in value.value for item in _container_variable(each))
         items = _without_repetition(items)
         fill = interpolation.compose if compose else interpolation.kubernetes
-        yield from _filled(items, fill) if compose or key.value == "env" else items
+        yield from _filled(items, fill) if compose or (is_environment and key.value != "environment") else items
     elif key.value == "envFrom" and value.id == "sequence":
         for entry in value.value:
             yield from _bad_reference("", entry, _WHOLE_REFERENCES)
-    elif key.value in _TABLES and value.id == "mapping":
+    elif is_environment and value.id == "mapping":
         items = _without_repetition(_table_entry(name, inner, compose=compose) for name, inner in _named(value))
         yield from _filled(items, interpolation.compose) if compose else items
     elif kind in ("Secret", "ConfigMap") and key.value in ("data", "stringData") and value.id == "mapping":
@@ -168,7 +212,8 @@ def _no_line(_: str) -> None:
 
 
 def _table_entry(name: Any, value: Any, *, compose: bool) -> Item:
-    item = _variable(name, value, forced=True)._replace(lines=_lines(name, value))
+    own = _child(value, "value")
+    item = _variable(name, value if own is None else own)._replace(lines=_lines(name, value))
     if not compose:
         return item
     if value.tag == f"{TAG}null":
@@ -180,7 +225,7 @@ def _table_entry(name: Any, value: Any, *, compose: bool) -> Item:
 
 def _datum(name: Any, value: Any, *, encoded: bool) -> Item:
     """An entry of a Secret or a ConfigMap, which is a variable where containers take all of them (``envFrom``)."""
-    item = _refused_as_no_text(_variable(name, value, forced=False), value)._replace(stored=True)
+    item = _refused_as_no_text(_variable(name, value), value)._replace(stored=True)
     if not encoded or item.value is None:
         return item
     item = item._replace(
@@ -197,15 +242,15 @@ def _container_variable(entry: Any) -> Iterator[Item]:
     pair = ASSIGNMENT.fullmatch(entry.value) if entry.id == "scalar" else None
     if pair:
         notation = partial(yaml_item, pair.group(1))
-        yield Item(pair.group(1), pair.group(2), *_place(entry), forced=True, notation=notation)
+        yield Item(pair.group(1), pair.group(2), *_place(entry), notation=notation)
     name = fields.get("name")
     if name is None or not isinstance(name.value, str):
         return
     if "value" in fields:
-        item = _refused_as_no_text(_variable(name, fields["value"], forced=True), fields["value"])
+        item = _refused_as_no_text(_variable(name, fields["value"]), fields["value"])
         yield item._replace(notation=partial(yaml_line, "value", name.style))
     else:
-        yield Item(name.value, None, *_place(name), forced=True)
+        yield Item(name.value, None, *_place(name))
     yield from _bad_reference(name.value, fields.get("valueFrom"), _REFERENCES)
 
 
@@ -240,12 +285,12 @@ def _child(node: Any, name: str) -> Any:
     return next((value for key, value in _named(node) if key.value == name), None) if node is not None else None
 
 
-def _variable(name: Any, value: Any, *, forced: bool) -> Item:
+def _variable(name: Any, value: Any) -> Item:
     known = value.id == "scalar" and value.tag.startswith(TAG) and not _BRACES.search(value.value)
     text = value.value if known else None
     text = "" if value.tag == f"{TAG}null" else text
     variable = str(name.value)
-    return Item(variable, text, *_place(name), forced=forced, notation=partial(yaml_line, variable, name.style))
+    return Item(variable, text, *_place(name), notation=partial(yaml_line, variable, name.style))
 
 
 def _lines(first: Any, last: Any) -> Tuple[int, int]:

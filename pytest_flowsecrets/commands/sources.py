@@ -7,6 +7,7 @@ import shlex
 from functools import partial
 from typing import Iterator, List, Match, NamedTuple, Optional, Tuple
 
+from pytest_flowsecrets.commands.owners import AGENT, OPTION, Owner, agent_in, concerns_prefect
 from pytest_flowsecrets.resolution.notation import Notation, env_line
 
 _ENV_LINE = re.compile(
@@ -19,6 +20,7 @@ _HERE_DOCUMENT = re.compile(r"<<-?\s*['\"\\]?(\w+)")
 # Up to where a comment starts, or a quote that this line does not close.
 _CODE = re.compile(r"(?:'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|(?<=[^\s;|&()])#|[^'\"\\#])*", re.DOTALL)
 _LONGEST_QUOTE = 200
+_EXPORTS = ("export", "declare", "typeset")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}  # in double quotes, as python-dotenv and Docker Compose read them
 
 
@@ -47,7 +49,7 @@ class Item(NamedTuple):
         line: 1-based.
         column: 1-based.
         problem: what is wrong with how it is written.
-        forced: an agent or a job template gives it to flow runs.
+        owner: whose environment it belongs to.
         stored: a datum of a Secret or a ConfigMap, which containers may take under another name.
         notation: how the file writes another value for it; None for an assignment of a shell.
         escaped: a dollar in it was escaped for Docker Compose or Kubernetes.
@@ -59,7 +61,7 @@ class Item(NamedTuple):
     line: int
     column: int
     problem: Optional[Problem] = None
-    forced: bool = False
+    owner: Owner = Owner()
     stored: bool = False
     escaped: bool = False
     notation: Optional[Notation] = None
@@ -72,14 +74,17 @@ def env_items(text: str) -> Iterator[Item]:
     Args:
         text: the file's text.
     """
-    at, number = 0, 1
+    at, number, prefect = 0, 1, concerns_prefect(text)
     while at < len(text):
         found = _ENV_LINE.match(text, at)
         end = text.find("\n", found.end() if found else at) + 1 or len(text)
         if found is not None:  # else a comment, or nothing that anyone reads
             lines = number, number + found.group().count("\n")
+            owner = Owner(prefect=prefect)
             name, column = found.group("name"), found.start("name") - at + 1
-            yield Item(name, _env_value(found), number, column, lines=lines, notation=partial(env_line, name))
+            yield Item(
+                name, _env_value(found), number, column, owner=owner, lines=lines, notation=partial(env_line, name)
+            )
         number += text.count("\n", at, end)
         at = end
 
@@ -99,11 +104,16 @@ def shell_items(text: str) -> Iterator[Item]:
     Args:
         text: the script.
     """
+    of_script, prefect = agent_in(text), concerns_prefect(text)
     for number, line in _logical_lines(text):
         words = _words(line)
-        agent = "agent" in words and any(word.endswith("prefect") for word in words)
+        kind = agent_in(" ".join(words)) if "agent" in words else ""
+        exported = of_script if words[:1] and words[0] in _EXPORTS else kind
+        owner = Owner(AGENT if exported else "", exported, prefect=prefect)
         at = 0
         for word in words:
+            if kind and word == "agent":
+                owner = Owner(OPTION, kind, prefect=True, elsewhere=True)
             found = ASSIGNMENT.fullmatch(word)
             if found:
                 at = max(line.find(found.group(1) + "=", at), 0)
@@ -111,7 +121,7 @@ def shell_items(text: str) -> Iterator[Item]:
                 lines_before = line.count("\n", 0, at)
                 column = at - (line.rfind("\n", 0, at) + 1) + 1
                 lines = number, number + line.count("\n")
-                yield Item(found.group(1), value, number + lines_before, column, forced=agent, lines=lines)
+                yield Item(found.group(1), value, number + lines_before, column, owner=owner, lines=lines)
                 at += len(found.group(1))
 
 

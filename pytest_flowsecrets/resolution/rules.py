@@ -11,6 +11,7 @@ from functools import partial
 from typing import Dict, List, NamedTuple, Optional, Tuple, cast
 
 from pytest_flowsecrets.resolution.advice import Finding, Reading, Rule, versions_of
+from pytest_flowsecrets.resolution.layers import type_name
 from pytest_flowsecrets.resolution.notation import Notation, described, shell_line, toml_line
 from pytest_flowsecrets.resolution.spellings import escaped, spelling_of
 from pytest_flowsecrets.resolution.type_rules import (
@@ -30,6 +31,10 @@ from pytest_flowsecrets.resolution.values import DECODED, FILLED, NO_KEY, TAKEN,
 
 _NAME = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})", re.ASCII)
 _REFERENCE = re.compile(r"\$\{[^${}\n][^${}]*\}")
+
+
+#: Secrets that Prefect itself reads as tables: boto3's and Google's credentials.
+TABLES = ("AWS_CREDENTIALS", "GCP_CREDENTIALS")
 
 
 class ValueRule(NamedTuple):
@@ -201,6 +206,17 @@ def nothing(reading: Reading) -> Optional[str]:
     return f"{becomes(reading)}: the secret looks as if it were missing" if is_none else None
 
 
+def credentials(reading: Reading) -> Optional[str]:
+    """``AWS_CREDENTIALS`` that is a text: from 0.11.0 Prefect reads the raw value of the context as a table."""
+    raw = reading.around.dialect.at_least("0.11.0")
+    value = reading.outcome.stored if raw else reading.value
+    if reading.name.upper() not in TABLES or "$" in reading.text or reading.outcome.error is not None:
+        return None
+    if value is None or isinstance(value, dict):
+        return None
+    return f"Prefect's storages, results and tasks need a table here and fail with {type_name(value)}"
+
+
 def trailing_newline(reading: Reading) -> Optional[str]:
     """A newline at the end, mostly out of a file or a pipe."""
     if isinstance(reading.value, str) and reading.value == reading.text and reading.text.endswith(("\n", "\r")):
@@ -241,6 +257,7 @@ VALUE_RULES = (
     ValueRule("FS029", "type", "note", json_text, "for a dict there too, write True, False and None"),
     ValueRule("FS035", "type", "warning", structure, "write JSON"),
     ValueRule("FS038", "empty", "warning", empty, "give it a value, or leave it out"),
+    ValueRule("FS062", "table", "error", credentials, 'write JSON: {"ACCESS_KEY": "...", "SECRET_ACCESS_KEY": "..."}'),
     ValueRule("FS036", "newline", "warning", trailing_newline, "take the newline away, as printf and `tr -d '\\n'` do"),
 )
 # fmt: on

@@ -3,7 +3,7 @@
 # ruff: noqa: ARG001  (all rules take the same arguments)
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from pytest_flowsecrets.resolution.advice import Finding, where, written
 from pytest_flowsecrets.resolution.dialects import default_box
@@ -17,6 +17,7 @@ from pytest_flowsecrets.resolution.resolve import Resolution
 ShapeRule = Callable[[Resolution, List[Slot]], Iterator[Finding]]
 _ALL = "0.5.0-1.4.1"
 _USUAL = f"{PREFIX}CONTEXT__SECRETS__"
+_OF_AGENT = ("cloud", "agent", "env_vars")
 
 
 def shape_findings(resolution: Resolution) -> Iterator[Finding]:
@@ -178,6 +179,40 @@ def odd_flag(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
             yield Finding("FS016", "error", "", slot.origin, message, versions, "write true or false")
 
 
+def agent_variables(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """FS061: ``[cloud.agent.env_vars]``, whose names and values an agent of 0.10.0 or later cannot pass on."""
+    if not resolution.dialect.at_least("0.10.0"):
+        return
+    table = f"{PREFIX}CLOUD__AGENT__ENV_VARS" if any(slot.kind == "env" for slot in slots) else "env_vars"
+    advice = f'use --env of the agent, or a text that is a table of texts: {table} = \'{{"NAME": "value"}}\''
+    for slot in slots:
+        message = _lost_by_agent(resolution, slot) if slot.key[: len(_OF_AGENT)] == _OF_AGENT else None
+        if message:
+            name = slot.origin.place if slot.kind == "env" else ".".join(map(str, slot.key))
+            yield Finding("FS061", "error", name, slot.origin, message, "0.10.0-1.4.1", advice)
+
+
+def _lost_by_agent(resolution: Resolution, slot: Slot) -> Optional[str]:
+    rest = slot.key[len(_OF_AGENT) :]
+    done = resolution.flat.get(slot.key)
+    value = slot.written if done is None else done.value
+    if len(rest) > 1:
+        return "__ or a dot in the name makes a table, which no agent can pass on to flow runs"
+    if rest and slot.kind == "env" and not slot.origin.place.endswith(rest[0]):
+        return f"flow runs get it as {rest[0]!r}: names in variables are lower-cased"
+    if not rest and not isinstance(value, dict):
+        return f"{type_name(value)} and not a table: no flow run of the agent starts"
+    wrong = {name: kind for name, kind in ({rest[0]: value} if rest else value).items() if not _passes(kind)}
+    if wrong:
+        kinds = ", ".join(f"{name} is {type_name(kind)}" for name, kind in wrong.items())
+        return f"{kinds} and not a text: no flow run of a local agent, Kubernetes or ECS starts"
+    return None
+
+
+def _passes(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
 SHAPE_RULES: Tuple[ShapeRule, ...] = (
     misread_name,
     forbidden,
@@ -192,6 +227,7 @@ SHAPE_RULES: Tuple[ShapeRule, ...] = (
     circle,
     unreachable_by_variable,
     odd_flag,
+    agent_variables,
 )
 
 

@@ -76,7 +76,6 @@ def test_manifest(run, write):
     assert found == [
         ("job.yaml:7:18:", "FS021"),
         ("job.yaml:7:18:", "FS050"),
-        ("job.yaml:8:18:", "FS053"),
         ("job.yaml:9:18:", "FS038"),
         ("job.yaml:10:17:", "FS052"),
         ("job.yaml:11:44:", "FS051"),
