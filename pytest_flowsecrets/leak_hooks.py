@@ -43,7 +43,7 @@ def run_of(config: pytest.Config) -> Run:
 def _end(config: pytest.Config) -> None:
     """End the watch; pytest has ended, but for its exit status. A pending error is still to be printed, masked."""
     run = config.stash[RUN]
-    run.look_through_files()
+    run.look_through_files(finally_=True)
     _fail_session(config)
     if run.findings:  # some in files, after the session has ended
         _write_report(config)

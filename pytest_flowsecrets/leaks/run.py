@@ -366,12 +366,16 @@ class Run:
 
             with self.faults:
                 self._files = WrittenFiles(config, self)
+                self._undo.append(self._files.end)
 
-    def look_through_files(self) -> None:
-        """Mask what reporters have written past the reports."""
-        with self.faults:
-            if self._files is not None and len(known):
+    def look_through_files(self, *, finally_: bool = False) -> None:
+        """Mask what reporters have written past the reports, and in the end what was appended to other files."""
+        if self._files is not None and len(known):
+            with self.faults:
                 self._files.mask()
+            with self.faults:
+                if finally_:
+                    self._files.mask_appended()
 
     # -- findings -----------------------------------------------------------------------------------------------------
 

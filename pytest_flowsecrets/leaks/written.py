@@ -13,12 +13,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
+from pytest_flowsecrets.leaks.appended import AppendedFiles
+
 if TYPE_CHECKING:
     import logging
 
     from pytest_flowsecrets.leaks.run import Run
 
-_FILES = "xmlpath", "htmlpath", "json_report_file", "report_log", "debug"  # options that name a file to be written
+# Options that name a file to be written.
+_FILES = "xmlpath", "htmlpath", "json_report_file", "report_log", "debug", "cucumber_json_path"
 _LARGEST = 200_000_000  # bytes; a larger file is not looked through
 
 
@@ -37,13 +40,36 @@ class WrittenFiles:
         handler = getattr(plugin, "log_file_handler", None)
         if handler is not None:
             handler.setFormatter(_MaskedFormatter(handler, run))
+        self._appended = AppendedFiles()
+        self.end = self._appended.watch_handlers()
 
     def mask(self) -> None:
-        """Mask every file that was written since."""
+        """Mask every file that was written since, and look through the pages of coverage."""
         for path in self._paths():
             with suppress(OSError):  # it is gone, or not ours
-                if path.is_file() and path.stat().st_mtime >= self._began and path.stat().st_size <= _LARGEST:
+                if self._is_new(path):
                     self._mask_file(path)
+        for path in self._pages_of_coverage():
+            with suppress(OSError):
+                if self._is_new(path):
+                    self._clean(path.read_bytes(), f"file {path.name}")
+
+    def mask_appended(self) -> None:
+        """Mask what was written behind pytest's back, once nothing more is written."""
+        self._appended.mask(self._clean)
+
+    def _clean(self, data: bytes, place: str) -> bytes:
+        masked: bytes = self._run.clean(data, place, "")
+        return masked
+
+    def _is_new(self, path: Path) -> bool:
+        return path.is_file() and path.stat().st_mtime >= self._began and path.stat().st_size <= _LARGEST
+
+    def _pages_of_coverage(self) -> Iterator[Path]:
+        """The HTML pages of pytest-cov, which show sources: they are not rewritten, as the secret is in the source."""
+        reports = getattr(self._config.option, "cov_report", None)
+        if isinstance(reports, dict) and "html" in reports:
+            yield from (self._config.rootpath / (reports["html"] or "htmlcov")).rglob("*.html")
 
     def _paths(self) -> Iterator[Path]:
         option, root = self._config.option, self._config.rootpath
