@@ -8,25 +8,37 @@ from __future__ import annotations
 import builtins
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
 from pytest_flowsecrets.errors import PrefectNotInstalled
 from pytest_flowsecrets.isolation.environ import SECRETS_PREFIX
 from pytest_flowsecrets.isolation.files import config_files, missing_files, this_machine
 from pytest_flowsecrets.isolation.spelling import plain
+from pytest_flowsecrets.isolation.tables import MISSING
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.isolation.stack import Isolation
     from pytest_flowsecrets.resolution.advice import Reading
     from pytest_flowsecrets.resolution.resolve import Resolution
 
+_LATE = (
+    "  note    its variable or file was changed after Prefect had read it, so the flow does not see the change: "
+    "call local_secrets.reload()"
+)
 
-def modelled(version: str) -> Resolution:
-    """The resolution of ``os.environ`` and of the files that Prefect would read now, under a version's rules."""
+
+def modelled(version: str, context: Optional[Mapping[str, Any]] = None) -> Resolution:
+    """The resolution of ``os.environ`` and of the files that Prefect would read now, under a version's rules.
+
+    Args:
+        version: of Prefect.
+        context: the secrets in ``prefect.context``, where they are not those of the configuration.
+    """
     from pytest_flowsecrets.resolution.resolve import resolve
     from pytest_flowsecrets.resolution.toml import read_layer
 
     layers = [read_layer(Path(path).read_bytes(), kind, path) for kind, path in config_files()]
-    return resolve(layers, dict(os.environ), version, machine=this_machine())
+    return resolve(layers, dict(os.environ), version, context=context, machine=this_machine())
 
 
 def reading(name: str, text: str, version: str, *, in_file: bool) -> Reading:
@@ -62,6 +74,23 @@ def read_in(resolution: Resolution, name: str) -> Any:
     if outcome.kind == "cloud":
         raise PrefectNotInstalled(f"reading {name!r} from Prefect Cloud")
     return plain(outcome.value)
+
+
+def explained(isolation: Isolation, name: str) -> str:
+    """The explanation of what a flow gets now, whatever a test has put into the context or changed unread."""
+    resolution = isolation.model()
+    if isolation.legacy is None or resolution.failure is not None:
+        return told(resolution, name)
+    view = plain(isolation.view())
+    if _same_in(view, secrets_in(resolution), name):
+        return told(resolution, name)
+    text = told(modelled(isolation.version, view), name)
+    return f"{text}\n{_LATE}" if _same_in(view, plain(isolation.loaded), name) else text
+
+
+def _same_in(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:
+    held = one.get(name, MISSING), other.get(name, MISSING)
+    return type(held[0]) is type(held[1]) and bool(held[0] == held[1])
 
 
 def told(resolution: Resolution, name: str) -> str:

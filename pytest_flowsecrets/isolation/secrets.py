@@ -195,11 +195,11 @@ class LocalSecrets(MutableMapping[str, Any]):
     def explain(self, name: str) -> str:
         """Where a secret comes from and what has changed it on the way, in words; values are masked.
 
-        By the model of ``flowsecrets explain``, from the files and variables of this test; what the test has put into
-        ``prefect.context`` by hand is not in it. Lines at the end name the variables for the secret that were hidden
-        from this test, or kept, and who had set them.
+        By the model of ``flowsecrets explain``, from the files and variables of this test and from ``prefect.context``.
+        Where Prefect has not read a change, the text says so and names ``reload()``. Lines at the end name the
+        variables for the secret that were hidden from this test, or kept, and who had set them.
         """
-        return "\n".join([modelled.told(self._isolation.model(), name), *self._isolation.notes(name)])
+        return "\n".join([modelled.explained(self._isolation, name), *self._isolation.notes(name)])
 
     # -- warnings -----------------------------------------------------------------------------------------------------
 

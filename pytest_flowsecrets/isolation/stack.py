@@ -21,12 +21,12 @@ from pytest_flowsecrets.isolation.delivery import Delivery
 from pytest_flowsecrets.isolation.environ import PREFIX, Environment
 from pytest_flowsecrets.isolation.forkserver import ForkServers
 from pytest_flowsecrets.isolation.home import PrefectHome, homes, write_private
-from pytest_flowsecrets.isolation.legacy import LegacyPrefect, find_prefect
+from pytest_flowsecrets.isolation.legacy import SECRETS, LegacyPrefect, find_prefect
 from pytest_flowsecrets.isolation.network import NOWHERE, CloudGuard
 from pytest_flowsecrets.isolation.rotation import Rotations
 from pytest_flowsecrets.isolation.secrets import LocalSecrets
 from pytest_flowsecrets.isolation.signals import signals_held_back
-from pytest_flowsecrets.isolation.tables import Tree
+from pytest_flowsecrets.isolation.tables import Tree, at
 from pytest_flowsecrets.leaks.known import known
 from pytest_flowsecrets.versions import DEFAULT_VERSION
 
@@ -313,6 +313,12 @@ class Isolation:
         """Names and raw values of the secrets that this thread sees."""
         self.require_current()
         return self.legacy.context_secrets() if self.legacy else modelled.secrets_in(self.model())
+
+    @property
+    def loaded(self) -> Tree:
+        """Names and raw values of the secrets that Prefect has read from its files and variables."""
+        secrets = at(self._tree, SECRETS)
+        return secrets if isinstance(secrets, Tree) else Tree()
 
     def read(self, name: str) -> Any:
         """What ``Secret(name).get()`` gives."""
