@@ -58,6 +58,7 @@ def _texts_without_shell(hook: Any, arguments: Dict[str, Any]) -> Dict[str, str]
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take over what the process that has started this xdist worker had declared."""
+    declarations.current().hide(config.getini("flowsecrets_hide"))  # again, as a conftest may have loaded this plugin
     declarations.current().inherit(getattr(config, "workerinput", {}).get("flowsecrets_declared", ()))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 PREFIX = "PREFECT__CONTEXT__SECRETS__"
@@ -100,7 +102,7 @@ env =
 def project(pytester, monkeypatch):
     """A project that sets variables in every way there is, whose modules also load a developer's own ``.env``."""
     pytest.importorskip("dotenv")
-    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path), prepend=os.pathsep)
     (pytester.path / ".env").write_text(f"{PREFIX}TOKEN=of-the-developer\n")
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(

@@ -44,8 +44,6 @@ def _callers(frame: Optional[FrameType]) -> Iterator[FrameType]:
 
 def _is_loaded_as_plugin(frame: FrameType) -> bool:
     """Whether pytest itself imports the module that runs in ``frame``, as a plugin."""
-    for caller in _callers(frame.f_back):
-        name = caller.f_globals.get("__name__", "")
-        if not name.startswith(_IMPORT_SYSTEM):
-            return str(name).startswith(_LOADERS_OF_PLUGINS)
-    return False
+    names = (str(caller.f_globals.get("__name__", "")) for caller in _callers(frame.f_back))
+    importer = next((name for name in names if not name.startswith(_IMPORT_SYSTEM)), "")
+    return importer.startswith(_LOADERS_OF_PLUGINS)

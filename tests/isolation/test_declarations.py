@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
 
+from pytest_flowsecrets import environment_hooks
 from pytest_flowsecrets.isolation import declarations
 from pytest_flowsecrets.isolation.environ import Environment
 from pytest_flowsecrets.isolation.origins import SHELL
@@ -167,6 +170,34 @@ def test_what_a_worker_inherits():
         assert _kept(run) == {NAME: "a", "PREFECT__OWN": "worker"}
 
 
+def test_a_thread_declares_for_its_test():
+    """Its stack does not lead to the test."""
+    test = object()
+    with _run() as run:
+        run.begin(test, "this test")
+        thread = threading.Thread(target=os.environ.__setitem__, args=(NAME, "a"))
+        thread.start()
+        thread.join()
+        assert _kept(run) == {NAME: "a"}
+        run.end(test)
+        assert _kept(run) == {}
+
+
+def test_a_plugin_whose_hook_fails():
+    """It fails again when pytest calls the hook; until then the variables are as they were."""
+
+    def fails():
+        os.environ["PREFECT__HALF"] = "set"
+        raise KeyError("NAME")
+
+    with _run({NAME: "shell"}) as run:
+        before = dict(os.environ)
+        assert environment_hooks._texts_without_shell(SimpleNamespace(function=fails, argnames=()), {}) == {}
+        assert dict(os.environ) == before
+        assert list(os.environ) == list(before)
+        assert _kept(run) == {}
+
+
 def test_variables_without_the_prefix():
     """Those that Prefect reads in place of a secret are hidden by default, others by a pattern."""
     with _run() as run:
@@ -192,6 +223,17 @@ def test_a_run_in_this_process_and_one_after_it():
             assert _kept(inner) == {}
             os.environ["PREFECT__INNER"] = "x"
         assert _kept(outer) == {NAME: "a"}
+
+
+def test_an_inner_run_that_was_not_ended():
+    """It ends with the outer one; its own end comes too late and does nothing."""
+    with _run() as before:
+        stop_outer = declarations.start()
+        stop_inner = declarations.start()
+        stop_outer()
+        assert declarations.current() is before
+        stop_inner()
+        assert declarations.current() is before
 
 
 IN_PROCESS = """

@@ -60,6 +60,7 @@ def test_a_home_that_cannot_be_cleaned_is_not_used_again(monkeypatch):
     pool = HomePool()
     root = pool.acquire()
     (root / "left").mkdir()
+    (root / "left" / "file").write_text("x")
     with monkeypatch.context() as patched:
         patched.setattr(home.shutil, "rmtree", lambda *arguments, **options: None)
         with pytest.warns(UserWarning, match=f"private home {root} may hold secrets and cannot be removed"):
