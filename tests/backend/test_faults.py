@@ -7,6 +7,7 @@ import math
 import re
 import threading
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -373,6 +374,10 @@ ROW = re.compile(
 ROWS = ROW.findall(DOCUMENT.read_text("utf-8")) if DOCUMENT.exists() else []
 COLUMN = {(0, 15, 13): 2, (1, 4, 1): 4}.get(VERSION)
 
+# urllib3 1.26 hands on a body that is shorter than its Content-Length, as the note below the table says.
+_OLD_URLLIB3 = VERSION is not None and metadata.version("urllib3").startswith("1.")
+SHORT_BODY_UNNOTICED = {"ChunkedEncodingError": "ClientError"} if _OLD_URLLIB3 else {}
+
 told = pytest.mark.skipif(COLUMN is None, reason="the table tells of 0.15.13 and 1.4.1")
 
 
@@ -402,8 +407,9 @@ def test_the_table_of_the_clients(cloud, row):
     """The real client does with each fault what the documentation says, and waits for none of them."""
     add = eval(f"lambda **more: faults.{row[0]}({row[1]}{', ' if row[1] else ''}**more)", {"faults": cloud.faults})
     start = time.monotonic()
+    name = SHORT_BODY_UNNOTICED.get(row[COLUMN], row[COLUMN])
     with add(times=None):
-        assert outcome(cloud) == (row[COLUMN], int(row[COLUMN + 1]))
+        assert outcome(cloud) == (name, int(row[COLUMN + 1]))
     assert time.monotonic() - start < 5
 
 
