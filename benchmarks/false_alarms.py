@@ -62,6 +62,7 @@ SUITES = (
         arguments=("--ignore=tests/live_apps",),
     ),
     Suite("environs==11.2.1", needs=("dj-database-url", "dj-email-url", "django-cache-url", "packaging")),
+    Suite("requests-oauthlib==2.0.0", needs=("mock", "requests-mock"), arguments=("--ignore=tests/examples",)),
     Suite("python-decouple==3.8", needs=("mock",)),
     Suite("jsonschema==4.23.0", "jsonschema/tests", ("pyrsistent", "rpds-py", "jsonpath-ng", "pip")),
 )
@@ -137,7 +138,12 @@ def run(suite: Suite, folder: Path, python: str) -> Tuple[str, List[Dict[str, st
     command = [python, "-m", "pytest", "-c", "declared.ini", "--rootdir=.", "-q", "-rA", "-p", "no:cacheprovider"]
     command += ["--flowsecrets-leaks=warn", f"--flowsecrets-report={report}", suite.tests, *suite.arguments]
     done = subprocess.run(
-        command, cwd=source, env={**os.environ, **secrets()}, capture_output=True, text=True, check=False
+        command,
+        cwd=source,
+        env={**os.environ, **secrets(), "PYTHONPATH": str(source)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     lines: Sequence[str] = re.findall(r"^=*\s*(\d+ .* in [\d.]+s.*?)\s*=*$", done.stdout, re.MULTILINE)
     if not lines or not report.exists():
