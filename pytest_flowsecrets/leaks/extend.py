@@ -1,127 +1,111 @@
-"""How much of a form stands at a place, line breaks and colours inside it passed over.
+"""Skeletons: some bytes without those that escaping, wrapping and quoting add or change.
 
-A value is broken by a wrapping terminal, by ``textwrap`` (which drops the blanks there), by the indentation of a
-traceback, by ``pprint`` (which closes and opens quotes), by the lines of base64, and by the colours of a diff.
+A value that is escaped, doubled, wrapped or put into a table keeps the letters and digits it has, in their order. So a
+search compares letters and digits alone, and looks at what stands between them only where they agree (``breaks``).
+Values with too few of them have a skeleton that keeps punctuation.
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Optional, Tuple
+from itertools import accumulate, compress
+from typing import Dict, Iterable, List, NamedTuple, Pattern, Tuple
 
-JOINT = re.compile(rb"\n|\\[\\]*[nr]|\x1b\[[0-9;]*m|&#1[03];")  # what every break holds
-# What a break can consist of: joints, blanks, the markers of tracebacks and diffs, the quotes and commas of pprint. One
-# loop over tokens that begin differently, so that no text makes it slow.
-_GAP = re.compile(rb"(?:\x1b\[[0-9;]*m|&#1[03];|\\[\\]*[nr]?|[ \t\r\n'\",bE>|+?-])*")
-GAP_BYTES = b" \t\r\n'\",bE>|+?-\\"
-_LONG_TOKEN = re.compile(rb"(?:\x1b\[[0-9;]*m|&#1[03];)\Z")
-_BLANK = b" \t\r\n"
-_REACH = 200  # bytes; no break is longer
-_SURE = 3  # bytes that have to go on after a break
+_BLOCK = 1 << 12  # bytes whose places are computed together
+_MOST_BLOCKS = 64
 
 
-class Span(NamedTuple):
-    """A part of a form in some bytes.
+class Alphabet(NamedTuple):
+    """What a skeleton consists of.
 
     Attributes:
-        start: where it begins in the bytes.
-        end: where it ends.
-        first: where it begins in the form.
-        last: where it ends in the form.
-        broken: whether a break was passed over.
+        dropped: the bytes that it leaves out.
+        kept: maps each byte to whether the skeleton keeps it.
+        gap: matches a run of bytes that it leaves out.
     """
 
-    start: int
-    end: int
-    first: int
-    last: int
-    broken: bool
+    dropped: bytes
+    kept: bytes
+    gap: Pattern[bytes]
 
 
-def extend(data: bytes, at: int, text: bytes, place: int) -> Span:
-    """Go both ways from where byte ``place`` of a form stands, or would stand but for a break, at ``at``."""
-    if data.startswith(text, at - place) and at >= place:
-        return Span(at - place, at - place + len(text), 0, len(text), broken=False)
-    start, first, before = _left(data, at, text, place)
-    end, last, after = _right(data, at, text, place)
-    return Span(start, end, first, last, before or after)
+def _alphabet(dropped: Iterable[int]) -> Alphabet:
+    out = bytes(sorted(dropped))
+    kept = bytes(byte not in out for byte in range(256))
+    return Alphabet(out, kept, re.compile(b"[" + re.escape(out) + b"]+" if out else rb"(?!)"))
 
 
-def _right(data: bytes, at: int, text: bytes, place: int) -> Tuple[int, int, bool]:
-    broken = False
-    while True:
-        same = _common(data[at : at + len(text) - place], text[place:])
-        at, place = at + same, place + same
-        beyond = _over_break(data, at, text, place) if place < len(text) else None
-        if beyond is None:
-            while place < len(text) and at < len(data) and data[at] & 0xC0 == 0x80:  # noqa: PLR2004 - inside a character
-                at, place = at - 1, place - 1
-            return at, place, broken
-        at, place, broken = *beyond, True
+LETTERS = _alphabet(byte for byte in range(256) if not (byte < 0x80 and chr(byte).isalnum()))  # noqa: PLR2004 - ASCII
+EVERYTHING = _alphabet([])
+MARKS = _alphabet([*range(33), 127, *b"'\"`\\"])
 
 
-def _over_break(data: bytes, at: int, text: bytes, place: int) -> Optional[Tuple[int, int]]:
-    """Where data and form go on after a break at ``at``; blanks of the form may be lost in it."""
-    while place and at and data[at - 1] in _BLANK and text[place - 1] in _BLANK:
-        at, place = at - 1, place - 1
-    gap = _GAP.match(data, at, at + _REACH)
-    joint = JOINT.search(data, at, gap.end()) if gap else None
-    if not gap or not joint:
-        return None
-    while place < len(text) and text[place] in _BLANK:
-        place += 1
-    wanted = text[place : place + _SURE]
-    goal = data.find(wanted, joint.end(), gap.end() + len(wanted))
-    return (goal, place) if wanted and goal >= 0 else None
+class Skeleton:
+    """Some bytes without those that an alphabet leaves out.
+
+    Args:
+        data: any bytes.
+        alphabet: what is kept.
+
+    Attributes:
+        text: the bytes that are kept.
+    """
+
+    def __init__(self, data: bytes, alphabet: Alphabet) -> None:
+        self.data, self.alphabet = data, alphabet
+        self.text = data.translate(None, alphabet.dropped)
+        self._counts: List[int] = []
+        self._blocks: Dict[int, List[int]] = {}
+
+    def place(self, number: int) -> int:
+        """Return the place in the data of the kept byte with this number."""
+        if len(self.data) == len(self.text):
+            return number
+        if not self._counts:
+            dropped = self.alphabet.dropped
+            sizes = (
+                len(self.data[at : at + _BLOCK].translate(None, dropped)) for at in range(0, len(self.data), _BLOCK)
+            )
+            self._counts = [0, *accumulate(sizes)]
+        block = _last_at_most(self._counts, number)
+        return self._places_in(block)[number - self._counts[block]]
+
+    def _places_in(self, block: int) -> List[int]:
+        if block not in self._blocks:
+            if len(self._blocks) >= _MOST_BLOCKS:
+                self._blocks.clear()
+            begin = block * _BLOCK
+            part = self.data[begin : begin + _BLOCK]
+            kept = compress(range(begin, begin + len(part)), part.translate(self.alphabet.kept))
+            self._blocks[block] = list(kept)
+        return self._blocks[block]
+
+    def span(self, first: int, last: int) -> Tuple[int, int]:
+        """Return where in the data some kept bytes begin and end."""
+        return self.place(first), self.place(last - 1) + 1
 
 
-def _left(data: bytes, at: int, text: bytes, place: int) -> Tuple[int, int, bool]:
-    broken = False
-    while True:
-        near = data[max(0, at - place) : at]
-        same = _common(near[::-1], text[:place][::-1])
-        at, place = at - same, place - same
-        beyond = _back_over_break(data, at, text, place) if place else None
-        if beyond is None:
-            while place and at < len(data) and data[at] & 0xC0 == 0x80:  # noqa: PLR2004 - inside a character
-                at, place = at + 1, place + 1
-            return at, place, broken
-        at, place, broken = *beyond, True
+def _last_at_most(counts: List[int], number: int) -> int:
+    from bisect import bisect_right
+
+    return bisect_right(counts, number) - 1
 
 
-def _back_over_break(data: bytes, at: int, text: bytes, place: int) -> Optional[Tuple[int, int]]:
-    while place < len(text) and at < len(data) and data[at] in _BLANK and text[place] in _BLANK:
-        at, place = at + 1, place + 1
-    begin = _gap_before(data, at)
-    joint = JOINT.search(data, begin, at)
-    if not joint:
-        return None
-    while place and text[place - 1] in _BLANK:
-        place -= 1
-    wanted = text[max(0, place - _SURE) : place]
-    goal = data.find(wanted, max(0, begin - len(wanted)), joint.start())
-    return (goal + len(wanted), place) if wanted and goal >= 0 else None
-
-
-def _gap_before(data: bytes, at: int) -> int:
-    """Where the gap begins that ends at ``at``."""
-    lowest = max(0, at - _REACH)
-    while at > lowest:
-        if data[at - 1] in GAP_BYTES:
-            at -= 1
-        elif data[at - 1] in b"nr" and data[at - 2 : at - 1] == b"\\":
-            at -= 2
+def common(one: bytes, other: bytes) -> int:
+    """Return how many bytes two texts have in common at their beginnings, in logarithmically many comparisons."""
+    low, high = 0, min(len(one), len(other))
+    if one[:high] == other[:high]:
+        return high
+    while low + 1 < high:  # the first `low` bytes are the same, the first `high` are not
+        middle = (low + high) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
         else:
-            token = _LONG_TOKEN.search(data, max(lowest, at - 12), at) if data[at - 1] in b"m;" else None
-            if not token:
-                break
-            at = token.start()
-    return at
+            high = middle
+    return low
 
 
-def _common(one: bytes, other: bytes) -> int:
-    """How many bytes two texts have in common at their beginnings."""
+def common_end(one: bytes, other: bytes) -> int:
+    """Return how many bytes two texts have in common at their ends."""
     size = min(len(one), len(other))
-    if one[:size] == other[:size]:
-        return size
-    return next(place for place in range(size) if one[place] != other[place])
+    return common(one[len(one) - size :][::-1], other[len(other) - size :][::-1])

@@ -95,23 +95,47 @@ class Finder:
 
     def is_near(self, text: str, places: Iterable[Tuple[int, int]]) -> bool:
         """Whether a secret begins or ends at one of some places, given by beginning and end."""
-        margin = self._index.widest + _BEFORE
+        margin = _BEFORE
         return any(self.find(text[max(0, start - margin) : end + margin]) for start, end in places)
 
     def _in_piece(self, text: Union[str, bytes], low: int, piece: Union[str, bytes]) -> Iterator[Match]:
         data = to_bytes(piece) if isinstance(piece, str) else piece
         hits, packed = self._index.find(data), begins(data)
+        if isinstance(piece, str) and len(data) != len(piece):
+            hits = [hit._replace(start=_begin(data, hit.start), end=_end(data, hit.end)) for hit in hits]
         places = [*(place for hit in hits for place in hit[:2]), *packed]
         at = _characters(data, places) if places and len(data) != len(piece) else None
         for hit in hits:
             first, last = (at[hit.start], at[hit.end]) if at else (hit.start, hit.end)
             form = f"{hit.kind}, {hit.note}" if hit.note else hit.kind
             yield Match(low + first, low + last, self._names[hit.value], form)
-        for place in packed:
+        done = 0
+        for place in sorted(packed):
             start = low + (at[place] if at else place)
+            if start < done:
+                continue  # inside another
             end, content = payload(text, start) or (start, b"")
-            for number in sorted({hit.value for hit in self._index.find(content)} if content else ()):
+            done = end
+            for number in self._index.values_in(content):
                 yield Match(start, end, self._names[number], "compressed")
+
+
+def _begin(data: bytes, place: int) -> int:
+    """Return where the character begins in which a place is."""
+    while _is_inside(data, place):
+        place -= 1
+    return place
+
+
+def _end(data: bytes, place: int) -> int:
+    """Return where the character ends in which a place is."""
+    while _is_inside(data, place):
+        place += 1
+    return place
+
+
+def _is_inside(data: bytes, place: int) -> bool:
+    return 0 < place < len(data) and data[place] & 0xC0 == 0x80  # noqa: PLR2004 - a byte that goes on in UTF-8
 
 
 def _characters(data: bytes, places: Iterable[int]) -> Dict[int, int]:

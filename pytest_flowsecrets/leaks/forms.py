@@ -1,66 +1,69 @@
-"""The forms that a value can take on its way into a log, a report or a request.
+"""The forms of a value that no decoder of ``views`` turns back into the value itself.
 
-Every form but base64 is made character by character, so a part of the value gives a part of the form. That is why a
-cut value is found by the form's two ends, and why the places of an *ordinary* beginning (``https://``, the header of a
-PEM key) are known in each form: such a beginning alone is no leak.
+Escapes (JSON, ``repr``, URLs, HTML, shells) are decoded in the text that is searched, so they need no form here. The
+other encodings have one form for each alignment: base64 three, base32 five, base85 four. An *ordinary* beginning
+(``https://``, the header of a PEM key or of a JWT) alone is no leak, so each form says how much of it is ordinary.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from base64 import b64encode
-from functools import lru_cache
+import unicodedata
+from base64 import a85encode, b32encode, b64encode, b85encode
+from contextlib import suppress
 from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
-from urllib.parse import quote, quote_plus
-
-Encoder = Callable[[str], str]
 
 CUT = 8  # characters: so much of a value's beginning or end is a leak of it
-_MARKS = 2  # of punctuation and blanks that stand together in usual texts
+SLICE = 12  # characters: so much of its middle is
+_MARKS = 2  # kinds of punctuation and blanks that stand together in ordinary texts
 _HEX_CUT, _SHORTEST_CUT, _SHORTEST_HALF, _WORDS_CUT = 12, 7, 4, 12
 _WORDS = re.compile(r"[\W_]*(?:[A-Z]?[a-z]*[\W_]+)*[A-Z]?[a-z]*")
-_LONG = 20_000  # characters; of a longer value only the usual forms are made
-_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")  # the same in every form that escapes
+_LONG = 20_000  # characters; a longer value has no base32 and base85 forms
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")  # the same in every text that escapes
+_TOKEN = re.compile(r"[^\s{}()\[\]\"'<>\\,]+")  # no data structure and no sentence, so each slice of it is its own
+
+Encoder = Callable[[str], bytes]
 
 
 class Form(NamedTuple):
     """One form of one value. The numbers are bytes of its text.
 
     Attributes:
-        text: what stands in a text, as UTF-8 (lone surrogates passed).
-        kind: ``raw``, ``escaped``, ``html``, ``url``, ``shell``, ``base64`` or ``hex``.
-        head: so much at the beginning is ordinary.
-        tail: so much at the end is ordinary.
-        first: so much after the head says which value it is.
-        last: so much before the tail does.
-        half_first: so much after the head is a leak beside an ellipsis.
-        half_last: so much before the tail is one.
-        least_first: so much after the head is a leak without an ellipsis; 0 if only the whole form is.
-        least_last: so much before the tail is one.
-        before: so many digits before it say something of the value too.
-        after: so many digits after it do.
-        nested: whether it was escaped twice.
+        text: the bytes to look for; text is UTF-8, with lone surrogates.
+        kind: ``raw``, ``upper case``, ``base64``, ``hex`` and so on.
+        head: size of the ordinary beginning.
+        tail: size of the ordinary end.
+        first: size of the window after the head that identifies the value.
+        last: size of the window before the tail that identifies it.
+        half_first: size after the head that is a leak beside an ellipsis.
+        half_last: size before the tail that is one.
+        least_first: size after the head that is a leak without an ellipsis; 0 if only the whole form is.
+        least_last: size before the tail that is one.
+        slice: size of any other part that is one; 0 if none is.
+        before: how many digits before it can hold some bits of the value too.
+        after: how many digits after it can.
         whole: whether only the whole form, between head and tail, is a leak.
     """
 
     text: bytes
     kind: str
-    head: int
-    tail: int
-    first: int
-    last: int
-    half_first: int
-    half_last: int
-    least_first: int
-    least_last: int
+    head: int = 0
+    tail: int = 0
+    first: int = 0
+    last: int = 0
+    half_first: int = 0
+    half_last: int = 0
+    least_first: int = 0
+    least_last: int = 0
+    slice: int = 0
     before: int = 0
     after: int = 0
-    nested: bool = False
     whole: bool = False
 
 
 class _Cuts(NamedTuple):
-    """What ``Form`` tells, in characters of the value."""
+    """The numbers of ``Form``, in characters of the value."""
 
     head: int
     tail: int
@@ -71,12 +74,12 @@ class _Cuts(NamedTuple):
 
 
 def to_bytes(text: str) -> bytes:
-    """UTF-8, whatever is in the text."""
+    """Return the text in UTF-8; lone surrogates pass."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def forms_of(value: str, *, head: int = 0, tail: int = 0, whole: bool = False) -> List[Form]:
-    """Every form of a value, each text once.
+    """Return the forms of a value that are always looked for, each text once; the value itself comes first.
 
     Args:
         value: any text.
@@ -85,22 +88,35 @@ def forms_of(value: str, *, head: int = 0, tail: int = 0, whole: bool = False) -
         whole: whether only the whole value, between head and tail, is a leak.
     """
     cuts = _cuts(value, head, tail, whole=whole)
-    found: Dict[bytes, Form] = {}
-    once = _escaped(value)
-    for pieces, kind in once.items():
-        form = _of_pieces([to_bytes(piece) for piece in pieces], kind, cuts)
-        found.setdefault(form.text, form)
-    for pieces, kind in () if whole else _escaped_twice(once, value).items():  # the leaves are known by themselves
-        form = _of_pieces([to_bytes(piece) for piece in pieces], kind, cuts)
-        found.setdefault(form.text, form._replace(nested=True))
-    encoded = _before_encoding(value)
-    for form in [*_base64_forms(encoded, cuts), *_hex_forms(encoded, cuts)]:
-        found.setdefault(form.text, form)
-    return [form._replace(whole=whole) for form in found.values()]
+    raw = _measured(value, "raw", to_bytes, cuts)
+    words = _is_words(value)
+    if not (whole or words) and _TOKEN.fullmatch(value) and "://" not in value:
+        raw = raw._replace(slice=SLICE)
+    forms = {raw.text: raw}
+    for kind, text in _spellings(value, words=words or whole):
+        forms.setdefault(text, Form(text, kind))
+    for encode in _before_encoding(value):
+        for form in [*_base64_forms(value, encode, cuts), *_hex_forms(value, encode, cuts)]:
+            forms.setdefault(form.text, form)
+    return [form._replace(whole=True) for form in forms.values()] if whole else list(forms.values())
+
+
+def rare_forms_of(value: str) -> List[Form]:
+    """Return the forms in base32 and base85. They take long to make and few texts can hold one."""
+    if len(value) > _LONG:
+        return []
+    data = raw_bytes(value)
+    forms = [*_base32_forms(data)]
+    for encode in (b85encode, a85encode):
+        forms += _base85_forms(data, encode)
+    return [form for form in forms if len(form.text) >= SLICE]
+
+
+# -- cuts --------------------------------------------------------------------------------------------------------------
 
 
 def _cuts(value: str, head: int, tail: int, *, whole: bool) -> _Cuts:
-    """Where a value begins and ends to say something, and how much of it is a leak."""
+    """Return where a value begins and ends to identify itself, and how much of it is a leak."""
     if len(value) - head - tail < (1 if whole else CUT):
         head = tail = 0
     rest = len(value) - head - tail
@@ -116,187 +132,119 @@ def _cuts(value: str, head: int, tail: int, *, whole: bool) -> _Cuts:
 
 
 def _least(window: str, rest: int) -> int:
-    """Of plain words, which stand in other texts too, it has to be more."""
-    marks = {mark for mark in window if not mark.isalnum()}
-    words = len(marks) <= _MARKS and _WORDS.fullmatch(window)
-    return min(rest, max(_WORDS_CUT, rest // 2)) if words else len(window)
+    """Return how much of a value is a leak. Words stand in other texts too, so more of them has to be there."""
+    return min(rest, max(_WORDS_CUT, rest // 2)) if _is_words(window) else len(window)
 
 
-def _of_pieces(pieces: List[bytes], kind: str, cuts: _Cuts) -> Form:
-    """A form of which each piece stands for a character of the value."""
-
-    def size(start: int, stop: int) -> int:
-        return sum(map(len, pieces[start:stop]))
-
-    begin, end = cuts.head, len(pieces) - cuts.tail
-    ends = size(0, begin), size(end, len(pieces))
-    windows = size(begin, begin + cuts.size), size(end - cuts.size, end)
-    halves = size(begin, begin + cuts.half), size(end - cuts.half, end)
-    least = size(begin, begin + cuts.least_first), size(end - cuts.least_last, end)
-    return Form(b"".join(pieces), kind, *ends, *windows, *halves, *least)
+def _is_words(text: str) -> bool:
+    marks = {mark for mark in text if not mark.isalnum()}
+    return len(marks) <= _MARKS and _WORDS.fullmatch(text) is not None
 
 
-# -- escapes, each made character by character -------------------------------------------------------------------------
+def _measured(value: str, kind: str, encode: Encoder, cuts: _Cuts) -> Form:
+    """Return the form that ``encode`` makes of a value, character by character."""
+    text, size = encode(value), len(value)
+    if len(text) == size:
+        ends: Tuple[int, ...] = (cuts.head, cuts.tail, cuts.size, cuts.size, cuts.half, cuts.half, *cuts[4:])
+        return Form(text, kind, *ends)
+    begin, end = cuts.head, size - cuts.tail
+
+    def after(count: int) -> int:
+        return len(encode(value[begin : begin + count]))
+
+    def before(count: int) -> int:
+        return len(encode(value[end - count : end]))
+
+    ends = len(encode(value[:begin])), len(encode(value[end:]))
+    windows = after(cuts.size), before(cuts.size), after(cuts.half), before(cuts.half)
+    return Form(text, kind, *ends, *windows, after(cuts.least_first), before(cuts.least_last))
 
 
-def _escaped(value: str) -> Dict[Tuple[str, ...], str]:
-    """The pieces of each form that escapes, with its kind."""
-    found: Dict[Tuple[str, ...], str] = {tuple(value): "raw"}
-    if _PLAIN.fullmatch(value):
-        return found
-    for kind, encode in [*_escapes(), *_markups()]:
-        found.setdefault(tuple(map(encode, value)), kind)
-    json_text = tuple(map(_json_ascii, value))
-    for encode in _URLS:
-        for pieces in (tuple(value), json_text):
-            quoted = tuple(map(encode, pieces))
-            found.setdefault(quoted, "url")
-            found.setdefault(tuple(map(_lower, quoted)), "url")
-    for encode in _SHELLS:
-        found.setdefault(tuple(map(encode, value)), "shell")
-    return found
+# -- spellings of the text itself --------------------------------------------------------------------------------------
 
 
-def _escaped_twice(once: Dict[Tuple[str, ...], str], value: str) -> Dict[Tuple[str, ...], str]:
-    """What is escaped once more: JSON in JSON, a repr in a report in HTML."""
-    inner = [pieces for pieces, kind in once.items() if kind == "escaped" and len(value) < _LONG]
-    return {tuple(map(encode, pieces)): kind for pieces in inner for kind, encode in [*_escapes(), *_markups()]}
+def _spellings(value: str, *, words: bool) -> Iterator[Tuple[str, bytes]]:
+    """Yield other cases, Unicode normal forms and character sets.
 
-
-def _quoting(base: Encoder, quotes: str) -> Encoder:
-    """Escape as ``base``, which leaves both quotes alone, and those of ``quotes`` with a backslash."""
-
-    def escape(text: str) -> str:
-        return "".join(("\\" + char if char in quotes else char) if char in "'\"" else base(char) for char in text)
-
-    return lru_cache(maxsize=2048)(escape)
-
-
-def _json_ascii(text: str) -> str:
-    import json
-
-    return json.dumps(text)[1:-1]
-
-
-def _json_unicode(text: str) -> str:
-    import json
-
-    return json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def _bytes_repr(char: str) -> str:
-    return repr(_raw_bytes(char))[2:-1]
-
-
-@lru_cache(maxsize=1)
-def _escapes() -> List[Tuple[str, Encoder]]:
-    """Repr and ascii of text and of bytes with any quotes around, and JSON."""
-    bases: List[Encoder] = [lambda char: repr(char)[1:-1], lambda char: ascii(char)[1:-1], _bytes_repr]
-    found = [_quoting(base, quotes) for base in bases for quotes in ("", "'", '"')]
-    found += [_json_ascii, _json_unicode, lambda text: _json_ascii(text).replace("/", "\\/")]
-    return [("escaped", encode) for encode in found]
-
-
-def _entities(**named: str) -> Encoder:
-    table = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", **named})
-    return lambda text: text.translate(table)
-
-
-_xml = _entities(**{'"': "&quot;"})
-
-
-def _numeric(text: str) -> str:
-    """As an XML writer for ASCII: ``&#233;``, line breaks of attributes too."""
-    escaped = _xml(text).encode("ascii", "xmlcharrefreplace").decode()
-    return escaped.replace("\n", "&#10;").replace("\r", "&#13;").replace("\t", "&#09;")
-
-
-@lru_cache(maxsize=1)
-def _markups() -> List[Tuple[str, Encoder]]:
-    """HTML and XML, with any of the names for quotes."""
-    double, single = {'"': "&quot;"}, {"'": "&#x27;"}
-    names: List[Dict[str, str]] = [{}, double, {**double, **single}, {**double, "'": "&apos;"}]
-    names.append({'"': "&#34;", "'": "&#39;"})
-    return [("html", encode) for encode in [*(_entities(**each) for each in names), _numeric]]
-
-
-def _lower(text: str) -> str:
-    return re.sub("%[0-9A-F]{2}", lambda found: found.group().lower(), text) if "%" in text else text
-
-
-_URLS: Tuple[Encoder, ...] = (
-    lambda text: quote(_raw_bytes(text)),
-    lambda text: quote(_raw_bytes(text), safe=""),
-    lambda text: quote_plus(_raw_bytes(text)),
-    lambda text: quote(_raw_bytes(text), safe="!#$%&'()*+,/:;=?@[]~"),  # as requests makes a URL valid
-    lambda text: quote(_raw_bytes(text), safe="!'()*~"),  # as encodeURIComponent of JavaScript
-)
-
-_SHELLS: Tuple[Encoder, ...] = (
-    lambda text: text.replace("'", "'\"'\"'"),  # shlex.quote
-    lambda text: text.replace("'", "'\\''"),
-    lambda text: re.sub(r'([\\"$`])', r"\\\1", text),  # inside double quotes
-    lambda text: re.sub(r"([^A-Za-z0-9_./:@%+=,-])", r"\\\1", text),  # printf %q
-)
+    Words in another case are ordinary: ``GITHUB_TOKEN`` is no leak of the value ``github_token``.
+    """
+    if not words:
+        yield "upper case", to_bytes(value.upper())
+        yield "lower case", to_bytes(value.lower())
+    if value.isascii():
+        return
+    for name in ("NFC", "NFD", "NFKC", "NFKD"):
+        yield "normalized", to_bytes(unicodedata.normalize(name, value))
+    for name in ("latin-1", "cp1252", "cp1251"):
+        with suppress(UnicodeError):
+            yield "mojibake", value.encode("utf-8").decode(name).encode()
+        with suppress(UnicodeError):
+            yield name, value.encode(name)
+    for name in ("utf-16-le", "utf-16-be"):
+        yield "utf-16", value.encode(name, "surrogatepass")
 
 
 # -- encodings of bytes ------------------------------------------------------------------------------------------------
 
 
-def _raw_bytes(text: str) -> bytes:
-    """The bytes that the operating system or an encoder makes of a text."""
+def raw_bytes(text: str) -> bytes:
+    """Return the bytes that the operating system or an encoder makes of a text."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return to_bytes(text)
 
 
-def _before_encoding(value: str) -> List[List[bytes]]:
-    """What may have happened to a value before it was encoded: nothing, or it became part of a JSON or Python text."""
+def _json_ascii(text: str) -> bytes:
+    return json.dumps(text)[1:-1].encode()
+
+
+def _json_unicode(text: str) -> bytes:
+    return to_bytes(json.dumps(text, ensure_ascii=False)[1:-1])
+
+
+def _python_ascii(text: str) -> bytes:
+    return text.encode("unicode_escape")
+
+
+def _before_encoding(value: str) -> List[Encoder]:
+    """Return what can happen to a value before it is encoded: nothing, or it becomes part of a JSON or Python text."""
     if _PLAIN.fullmatch(value):
-        return [[*map(str.encode, value)]]
-    encoders = [_same, _json_ascii, _json_unicode, _escapes()[1][1]]
-    return [[_raw_bytes(encode(char)) for char in value] for encode in encoders]
+        return [raw_bytes]
+    encoders: Dict[bytes, Encoder] = {}
+    for encode in (raw_bytes, _json_ascii, _json_unicode, _python_ascii):
+        encoders.setdefault(encode(value), encode)
+    return list(encoders.values())
 
 
-def _same(text: str) -> str:
-    return text
+def _base64_forms(value: str, encode: Encoder, cuts: _Cuts) -> Iterator[Form]:
+    bare = _measured(value, "base64", encode, cuts)
+    sizes = [-(-4 * size // 3) for size in bare[2:10]]
+    for shift in range(3):
+        digits = b64encode(bytes(shift) + bare.text).rstrip(b"=")
+        core = digits[-(-8 * shift // 6) : (shift + len(bare.text)) * 8 // 6]
+        form = _of_digits(bare._replace(text=core), sizes, CUT)
+        yield form._replace(before=int(shift > 0), after=int((shift + len(bare.text)) % 3 > 0))
 
 
-def _base64_forms(encoded: List[List[bytes]], cuts: _Cuts) -> Iterator[Form]:
-    for pieces in encoded:
-        bare = _of_pieces(pieces, "base64", cuts)
-        sizes = [-(-4 * size // 3) for size in bare[2:10]]
-        for shift in range(3):
-            core = _core(bare.text, shift)
-            for text in (core, core.replace(b"+", b"-").replace(b"/", b"_")):
-                form = _of_digits(bare._replace(text=text), sizes, CUT)
-                yield form._replace(before=int(shift > 0), after=int((shift + len(bare.text)) % 3 > 0))
-
-
-def _core(data: bytes, shift: int) -> bytes:
-    """The digits that are the same whatever stands around ``data``, ``shift`` bytes after a multiple of three."""
-    digits = b64encode(bytes(shift) + data).rstrip(b"=")
-    return digits[-(-8 * shift // 6) : (shift + len(data)) * 8 // 6]
-
-
-def _hex_forms(encoded: List[List[bytes]], cuts: _Cuts) -> Iterator[Form]:
-    for pieces in encoded:
-        bare = _of_pieces([piece.hex().encode() for piece in pieces], "hex", cuts)
-        for text in (bare.text, bare.text.upper()):
-            yield _of_digits(bare._replace(text=text), list(bare[2:10]), _HEX_CUT)
+def _hex_forms(value: str, encode: Encoder, cuts: _Cuts) -> Iterator[Form]:
+    bare = _measured(value, "hex", encode, cuts)
+    sizes = [2 * size for size in bare[2:10]]
+    digits = bare.text.hex()
+    for text in (digits, digits.upper()):
+        yield _of_digits(bare._replace(text=text.encode()), sizes, _HEX_CUT)
 
 
 def _of_digits(form: Form, sizes: List[int], most: int) -> Form:
-    """A form of which ``most`` digits are enough to know it, and no more of them than the cut value gives."""
+    """Return a form that ``most`` digits identify, or fewer if the cut value has fewer."""
     head, tail, first, last, half_first, half_last, least_first, least_last = sizes
     rest = len(form.text) - head - tail
     windows = min(first, most, rest), min(last, most, rest)
     halves = min(half_first - 1, windows[0]), min(half_last - 1, windows[1])
-    # Of what is no words the window is enough, and of words a little less, as digits at the ends belong to two bytes.
+    # Digits at the ends belong to two bytes, so words need a little less than their size.
     least = [
-        window if 0 < given <= size else max(window, given - 4) if given else 0
-        for window, given, size in zip(windows, (least_first, least_last), (first, last))
+        window if 0 < asked <= size else max(window, asked - 4) if asked else 0
+        for window, asked, size in zip(windows, (least_first, least_last), (first, last))
     ]
     return form._replace(
         first=windows[0],
@@ -308,3 +256,19 @@ def _of_digits(form: Form, sizes: List[int], most: int) -> Form:
         head=head,
         tail=tail,
     )
+
+
+def _base32_forms(data: bytes) -> Iterator[Form]:
+    for shift in range(5):
+        digits = b32encode(bytes(shift) + data).rstrip(b"=")
+        core = digits[-(-8 * shift // 5) : (shift + len(data)) * 8 // 5]
+        yield Form(core, "base32", before=int(shift > 0), after=int((shift + len(data)) % 5 > 0))
+
+
+def _base85_forms(data: bytes, encode: Callable[[bytes], bytes]) -> Iterator[Form]:
+    """Yield the groups of five digits that belong to the value alone; those at its ends can belong to others too."""
+    for shift in range(4):
+        whole = data[-shift % 4 :]
+        rest = len(whole) % 4
+        core = encode(whole[: len(whole) - rest])
+        yield Form(core, "base85", before=5 if shift else 0, after=5 if rest else 0)

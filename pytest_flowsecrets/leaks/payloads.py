@@ -1,34 +1,74 @@
-"""Compressed payloads inside a text: gzip or zlib in base64, as Prefect's clients send flows."""
+"""Compressed payloads inside a text: gzip, zlib, bzip2 and xz, as bytes, in base64 (as Prefect sends flows) or hex."""
 
 from __future__ import annotations
 
 import re
 import zlib
 from base64 import b64decode
-from typing import Iterator, List, Optional, Tuple, Union
+from typing import Any, Iterator, List, NamedTuple, Optional, Tuple, Union
 
-# gzip; zlib of level 6; of 0 and 1, 2 to 5, and 7 to 9, where the third digit tells two bits of what follows too. Each
-# text that is searched for costs a pass, so the second digits of zlib are made one, and what was found is looked at.
-_GZIP = b"H4sI"
-_ZLIB = {b"eJ": b"wxyz", b"eA": b"EFGH", b"eF": b"4567", b"eN": b"opqr"}
+# zlib in base64: of level 6; of 0 and 1, 2 to 5, and 7 to 9, where the third digit holds two bits of what follows too.
+# Each text that is searched for costs a pass, so the second digits are made one, and what is there is looked at.
+_ZLIB_DIGITS = {b"eJ": b"wxyz", b"eA": b"EFGH", b"eF": b"4567", b"eN": b"opqr"}
 _AS_ONE = bytes.maketrans(b"AFN", b"JJJ")
 _BODY = re.compile(rb"(?:\\[rn]|[ \t]*\r?\n[ \t]*)*(?:[A-Za-z0-9+/_-]+(?:\\[rn]|[ \t]*\r?\n[ \t]*)*)+={0,2}")
+_HEX_BODY = re.compile(rb"[0-9A-Fa-f]+")
 _NOT_DIGITS = re.compile(rb"\\[rn]|[\s=]+")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _SMALLEST, _PROBE, _CHUNK = 24, 120, 1 << 12  # digits; characters read at first, and then at once
 _GAP = 200  # characters; no break between two lines is longer
-_LARGEST = 16_000_000  # bytes of what comes out
+_LARGEST = 16_000_000  # bytes of what comes out, and of a block of bzip2 that goes in
 _GZIP_OR_ZLIB = 47
 
 
+class _Kind(NamedTuple):
+    """A beginning that a payload can have.
+
+    Attributes:
+        magic: the bytes.
+        encoding: ``base64``, ``hex`` or empty.
+        module: what unpacks it.
+    """
+
+    magic: bytes
+    encoding: str
+    module: str
+
+
+_KINDS = (
+    _Kind(b"H4sI", "base64", "zlib"),
+    _Kind(b"QlpoO", "base64", "bz2"),
+    _Kind(b"QlpoN", "base64", "bz2"),
+    _Kind(b"/Td6WFoA", "base64", "lzma"),
+    _Kind(b"_Td6WFoA", "base64", "lzma"),
+    _Kind(b"1f8b08", "hex", "zlib"),
+    _Kind(b"1F8B08", "hex", "zlib"),
+    _Kind(b"425a6839314159", "hex", "bz2"),
+    _Kind(b"fd377a585a00", "hex", "lzma"),
+    _Kind(b"\x1f\x8b\x08", "", "zlib"),
+    _Kind(b"x\x9c", "", "zlib"),
+    _Kind(b"x\xda", "", "zlib"),
+    _Kind(b"x\x5e", "", "zlib"),
+    _Kind(b"x\x01", "", "zlib"),
+    _Kind(b"BZh91AY&SY", "", "bz2"),
+    _Kind(b"\xfd7zXZ\x00", "", "lzma"),
+)
+_ZLIB = _Kind(b"eJ", "base64", "zlib")
+
+
 def begins(data: bytes) -> List[int]:
-    """Where payloads may begin."""
-    found = [*_places_of(_GZIP, data)]
+    """Return where payloads may begin."""
+    places = [place for kind in _KINDS if _may_hold(data, kind.magic) for place in _places_of(kind.magic, data)]
     for at in _places_of(b"eJ", data.translate(_AS_ONE)):
         digit = data[at + 2 : at + 3]
-        if digit and digit in _ZLIB[data[at : at + 2]]:
-            found.append(at)
-    return found
+        if digit and digit in _ZLIB_DIGITS[data[at : at + 2]]:
+            places.append(at)
+    return sorted(places)
+
+
+def _may_hold(data: bytes, magic: bytes) -> bool:
+    """Return whether the second byte of a short beginning is there. One byte is found much faster than several."""
+    return len(magic) > 3 or magic[1:2] in data  # noqa: PLR2004 - the short ones
 
 
 def _places_of(part: bytes, data: bytes) -> Iterator[int]:
@@ -39,13 +79,87 @@ def _places_of(part: bytes, data: bytes) -> Iterator[int]:
 
 
 def payload(text: Union[str, bytes], start: int) -> Optional[Tuple[int, bytes]]:
-    """Where the payload ends that begins at ``start``, if one does, and what is in it, as far as it can be read.
+    """Return where the payload ends that begins at ``start``, if one does, and what is in it, as far as it is readable.
 
-    It is read in chunks, as most that begins so is none, and what goes on behind one can be long.
+    It is read in chunks, as most that begins so is none, and what follows one can be long.
     """
-    unpack = zlib.decompressobj(_GZIP_OR_ZLIB)
-    content, rest, end, size = b"", b"", start, _PROBE
-    while not unpack.eof and len(content) < _LARGEST:
+    head = _ascii(text[start : start + 16])
+    kind = next((kind for kind in _KINDS if head.startswith(kind.magic)), _ZLIB)
+    if isinstance(text, str) and not kind.encoding:
+        return None  # a text holds no bytes
+    read = {"base64": _read_base64, "hex": _read_hex, "": _read_bytes}[kind.encoding]
+    return read(text, start, _unpacker(kind.module), 0 if kind.module == "zlib" else _LARGEST)
+
+
+def _unpacker(module: str) -> Any:
+    if module == "zlib":
+        return zlib.decompressobj(_GZIP_OR_ZLIB)
+    if module == "bz2":
+        import bz2
+
+        return bz2.BZ2Decompressor()
+    import lzma
+
+    return lzma.LZMADecompressor()
+
+
+class _Unpacked:
+    """What is unpacked so far."""
+
+    def __init__(self, unpacker: Any, patience: int) -> None:
+        self._unpacker, self._patience = unpacker, patience
+        self.content = b""
+        self.size = 0  # bytes that went in
+        self.failed = False
+
+    def add(self, data: bytes) -> bool:
+        """Unpack some more bytes; return whether more can follow."""
+        first = not self.size
+        self.size += len(data)
+        try:
+            self.content += self._unpacker.decompress(data, _LARGEST - len(self.content))
+        except (ValueError, EOFError, OSError, zlib.error, _lzma_error()):
+            self.failed = True
+            return False
+        can_follow = bool(self.content) or first or self.size < self._patience  # else a header without end
+        return can_follow and not self._unpacker.eof and len(self.content) < _LARGEST
+
+    @property
+    def used(self) -> int:
+        """How many of the bytes belong to the payload."""
+        return self.size - len(self._unpacker.unused_data)
+
+
+def _lzma_error() -> Any:
+    import sys
+
+    lzma = sys.modules.get("lzma")
+    return lzma.LZMAError if lzma else ValueError
+
+
+def _read_bytes(text: Any, start: int, unpacker: Any, patience: int) -> Optional[Tuple[int, bytes]]:
+    unpacked = _Unpacked(unpacker, patience)
+    end = start
+    while end < len(text) and unpacked.add(text[end : end + _CHUNK]):
+        end += _CHUNK
+    return (start + unpacked.used, unpacked.content) if unpacked.content else None
+
+
+def _read_hex(text: Any, start: int, unpacker: Any, patience: int) -> Optional[Tuple[int, bytes]]:
+    unpacked = _Unpacked(unpacker, patience)
+    end, more = start, True
+    while more:
+        body = _HEX_BODY.match(_ascii(text[end : end + _CHUNK]))
+        digits = body.group()[: len(body.group()) & -2].decode() if body else ""
+        more = bool(digits) and unpacked.add(bytes.fromhex(digits)) and len(digits) == _CHUNK
+        end += len(digits)
+    return (start + 2 * unpacked.used, unpacked.content) if unpacked.content else None
+
+
+def _read_base64(text: Any, start: int, unpacker: Any, patience: int) -> Optional[Tuple[int, bytes]]:
+    unpacked = _Unpacked(unpacker, patience)
+    rest, end, size, more = b"", start, _PROBE, True
+    while more:
         chunk = _ascii(text[end : end + size])
         body = _BODY.match(chunk)
         fresh = _NOT_DIGITS.sub(b"", body.group()) if body else b""
@@ -54,26 +168,25 @@ def payload(text: Union[str, bytes], start: int) -> Optional[Tuple[int, bytes]]:
         is_last = len(chunk) < size or body.end() < size - _GAP
         digits = rest + fresh
         usable = digits[: len(digits) - (len(digits) % 4 == 1)] if is_last else digits[: len(digits) & -4]
-        try:
-            data = b64decode(usable.translate(_STANDARD) + b"=" * (-len(usable) % 4))
-            content += unpack.decompress(data, _LARGEST - len(content))
-        except (ValueError, zlib.error):
+        data = b64decode(usable.translate(_STANDARD) + b"=" * (-len(usable) % 4))
+        before = unpacked.size
+        more = unpacked.add(data) and not is_last
+        if unpacked.failed or not (more or unpacked.content):
             break
-        used = -(-4 * (len(data) - len(unpack.unused_data)) // 3) - len(rest)
-        if is_last or unpack.eof:
-            end += _end(chunk, used)
+        if not more:
+            end += _end(chunk, -(-4 * (unpacked.used - before) // 3) - len(rest))
             break
         rest, end, size = digits[len(usable) :], end + body.end(), _CHUNK
-    return (end, content) if content else None
+    return (end, unpacked.content) if unpacked.content else None
 
 
 def _ascii(text: Union[str, bytes]) -> bytes:
-    """A byte for each character; what is none of ASCII is no digit."""
+    """Return a byte for each character; what is not ASCII is no digit."""
     return text.encode("ascii", "replace") if isinstance(text, str) else text
 
 
 def _end(chunk: bytes, digits: int) -> int:
-    """The place behind so many digits and the padding."""
+    """Return the place behind so many digits and the padding."""
     end = 0
     while digits > 0:
         gap = _NOT_DIGITS.match(chunk, end)

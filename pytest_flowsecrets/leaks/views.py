@@ -1,128 +1,224 @@
-"""Other ways to read some bytes: without colours, or with one encoding taken off.
+"""Decoders: other ways to read some bytes, each with the places where everything stood before.
 
-The forms say what an encoder makes of a value. But many encoders may choose: ``&#39;``, ``&#039;`` and ``&#x27;`` are
-one character, Go's JSON writes an escape where Python's writes ``&``, and quoting can be done three times. So bytes in
-which such an encoding stands are also looked through with it taken off. What tells that one does is looked for at the
-speed of ``bytes.find``, as most texts have none.
+Encoders have a choice: ``&#39;``, ``&#039;`` and ``&#x27;`` are one character, and quoting can be done three times. So
+a text in which encodings stand is also searched with them decoded. One pattern decodes all common ones, so that JSON in
+HTML in JSON needs three passes and not every order of decoders. Most texts hold none; a search for single bytes shows
+that quickly.
 """
 
 from __future__ import annotations
 
 import re
-import string
-import sys
 from bisect import bisect_right
-from typing import Callable, Iterator, List, NamedTuple, Pattern, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Pattern, Tuple, Union
 
-Read = Callable[["re.Match[bytes]"], bytes]
+Places = Callable[[int, int], Tuple[int, int]]
+Replacement = Union[bytes, Callable[["re.Match[bytes]"], bytes]]
 
-_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
-_QUOTED = re.compile(rb"%(?:25)+|(?:%[0-9A-Fa-f]{2}){4,}")
-_REFERENCE = re.compile(rb"&(?:#0*([0-9]{1,7})|#[xX]0*([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));")
-_NAMED = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
-_ESCAPE = re.compile(rb"\\+(?:x([0-9A-Fa-f]{2})|(?:u00|U000000)([0-9A-Fa-f]{2})|([0-3][0-7]{2}))")
-_NESTED = re.compile(rb"\\([\\\"'/])")
-_ZERO = re.compile(rb"\x00|\\+(?:x00|u0000)")
-# One, two or four bytes at once, as ``bytes.hex`` and ``xxd`` have them.
-_PAIRS = re.compile(
-    rb"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}){1,4}([:\- ])"
-    rb"(?:(?:[0-9A-Fa-f]{2}\1){5,}[0-9A-Fa-f]{2}|(?:(?:[0-9A-Fa-f]{2}){2}\1){2,}(?:[0-9A-Fa-f]{2}){1,2}"
-    rb"|(?:[0-9A-Fa-f]{8}\1)+(?:[0-9A-Fa-f]{2}){1,4})(?!\w)"
+_DEEPEST = 5  # times that an encoding is decoded
+_MOST_SEEN = 10_000  # encoded characters that are remembered
+
+# Colours and links of terminals; escapes of Python, JSON, C, YAML and shells; URLs; HTML and XML.
+_ENCODED = re.compile(
+    rb"\x1b(?:\[[0-9;:]{0,40}[A-Za-z]|\][0-9]{1,4};[^\x07\x1b]{0,2000}(?:\x07|\x1b\\))"
+    rb"|\\(?:[xX][0-9A-Fa-f]{2}|u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}"
+    rb"|u\{[0-9A-Fa-f]{1,6}\}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[\x00-\xff])"
+    rb"|%[0-9A-Fa-f]{2}"
+    rb"|&(?:#[0-9]{1,20}|#[xX][0-9A-Fa-f]{1,20}|[A-Za-z][A-Za-z0-9]{1,30});"
 )
-_DEEPEST = 3  # times that one thing is taken off
-# Of each byte what it is among pairs of hexadecimal digits.
-_KINDS = bytes(
-    ord("0") if chr(byte) in "0123456789abcdefABCDEF" else ord(":") if chr(byte) in ":- " else ord(".")
-    for byte in range(256)
+_HEX_OR_NAME = re.compile(rb"%[0-9A-Fa-f]{2}|&[#A-Za-z]")
+_CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"a": b"\a", b"0": b"\0"}
+
+_MARGIN = re.compile(rb"\n(?:E(?= )|[ >+?-]{0,40}b(?=['\"]))")
+_OVERTYPED = re.compile(rb"[^\x08]\x08")
+_CSS = re.compile(rb"\\(?:([0-9A-Fa-f]{6})|([0-9A-Fa-f]{1,5})[ \t\n])")
+_QUOTED_PRINTABLE = re.compile(rb"=(?:([0-9A-F]{2})|[ \t]{0,20}\r?\n)")
+_QUOTED_SURELY = re.compile(rb"=(?:3D|[89A-F][0-9A-F]=|[ \t]{0,20}\r?\n)")
+_DUMPED = re.compile(
+    rb"^[ \t]{0,8}(?:0x)?[0-9A-Fa-f]{4,16}:?[ \t]{1,4}"
+    rb"((?:[0-9A-Fa-f]{2}[ :-]{0,3}){1,32})(?:[ \t|].{0,80})?(?:\r?\n|\Z)",
+    re.MULTILINE,
 )
-_RUNS = b":".join([b"00"] * 7), b":".join([b"0000"] * 3), b":".join([b"00000000"] * 2)
-_ODD = b"\x1b", b"\\", b"\x00"
-LETTERS = b"%&#;\\\x1b\x00:- " + string.ascii_letters.encode() + string.digits.encode()  # that encodings consist of
+_OCTETS = re.compile(rb"0x([0-9A-Fa-f]{2})(?:, ?)?")
 
 
 class View(NamedTuple):
     """Some bytes, read in another way.
 
     Attributes:
-        data: what is read.
-        kind: the encoding that was taken off; empty if it says nothing about the form.
-        places: gives beginning and end in the bytes as they were of a beginning and an end in ``data``.
+        data: the decoded bytes.
+        kind: the encoding, where it is only one; else empty.
+        places: maps a beginning and an end in ``data`` to those in the bytes as they were.
     """
 
     data: bytes
     kind: str
-    places: Callable[[int, int], Tuple[int, int]]
+    places: Places
 
 
 def is_plain(data: bytes) -> bool:
-    """Whether there is surely no other way to read a short text."""
-    odd = any(byte in data for byte in _ODD) or _is_quoted(data) or _has_references(data)
-    return not (odd or _has_pairs(data))
+    """Return whether there is no other way to read a short text."""
+    return not (
+        b"\\" in data
+        or b"\x1b" in data
+        or b"\x08" in data
+        or b"\nE " in data
+        or b"0x" in data
+        or ((b"%" in data or b"&" in data) and _HEX_OR_NAME.search(data))
+        or _may_be_dumped(data)
+    )
 
 
-def views(data: bytes) -> Iterator[View]:
-    """Every other way to read these bytes. A byte is looked for faster than two, so that is what is asked first."""
-    if b"\x1b" in data and b"\x1b[" in data:
-        yield _view(data, _COLOUR, lambda _: b"", "")
-    if _is_quoted(data):
-        yield _view(data, _QUOTED, _unquoted, "url")
-    if _has_references(data):
-        yield _view(data, _REFERENCE, _referred, "html")
+def views(data: bytes, *, quotable: bool) -> Iterator[View]:
+    """Yield every other way to read these bytes.
+
+    Args:
+        data: any bytes.
+        quotable: whether quoted-printable changes a known value.
+    """
+    base = View(data, "", _same)
+    if b"\nE " in data or b" b'" in data or b' b"' in data:
+        stripped = _substituted(base, _MARGIN, b"\n", "")
+        if stripped:
+            yield stripped
+            base = stripped
+    yield from _decoded(base)
     if b"\\" in data:
-        yield from _without_backslashes(data)
-    if b"\x00" in data or (b"\\" in data and (b"\\x00" in data or b"\\u0000" in data)):
-        yield _view(data, _ZERO, lambda _: b"", "utf-16")
-    if _has_pairs(data):
-        yield _view(data, _PAIRS, lambda found: bytes.fromhex(re.sub("[:-]", " ", found.group().decode())), "hex")
+        yield from _optional(_substituted(base, _CSS, _css, "escaped"))
+    if b"\x08" in data:
+        yield from _optional(_substituted(base, _OVERTYPED, b"", ""))
+    if quotable and b"=" in data and _QUOTED_SURELY.search(data):
+        yield from _optional(_substituted(base, _QUOTED_PRINTABLE, _quoted, "quoted-printable"))
+    if b"0x" in data:
+        yield from _optional(_substituted(base, _OCTETS, _octet, "hex"))
+    if _may_be_dumped(data):
+        yield from _optional(_substituted(base, _DUMPED, _dumped, "hex"))
 
 
-def _is_quoted(data: bytes) -> bool:
-    return b"%" in data and _QUOTED.search(data) is not None
+def _same(start: int, end: int) -> Tuple[int, int]:
+    return start, end
 
 
-def _has_references(data: bytes) -> bool:
-    return b"&" in data and (b"&#" in data or b"&amp;" in data)
-
-
-def _has_pairs(data: bytes) -> bool:
-    kinds = data.translate(_KINDS)
-    return any(run in kinds for run in _RUNS)
-
-
-def _without_backslashes(data: bytes) -> Iterator[View]:
-    if _ESCAPE.search(data):
-        yield _view(data, _ESCAPE, _escaped, "escaped")
-    view = View(data, "escaped", lambda start, end: (start, end))
-    for _ in range(_DEEPEST):
-        if b"\\\\" not in view.data:
-            return
-        inner = _view(view.data, _NESTED, lambda found: found.group(1), "escaped")
-        view = inner._replace(places=_both(inner.places, view.places))
+def _optional(view: Optional[View]) -> Iterator[View]:
+    if view:
         yield view
 
 
-def _both(
-    inner: Callable[[int, int], Tuple[int, int]], outer: Callable[[int, int], Tuple[int, int]]
-) -> Callable[[int, int], Tuple[int, int]]:
-    return lambda start, end: outer(*inner(start, end))
+def _decoded(view: View) -> Iterator[View]:
+    """Decode as often as something is left to decode."""
+    current: Optional[View] = view
+    for _ in range(_DEEPEST):
+        if not current or not _may_be_encoded(current.data):
+            return
+        current = _substituted(current, _ENCODED, _decode, "")
+        yield from _optional(current)
 
 
-def _view(data: bytes, pattern: Pattern[bytes], read: Read, kind: str) -> View:
-    """The bytes with every match replaced. What stood where is asked for only if something is found."""
-    made: List[Tuple[List[int], List[_Piece]]] = []
+def _may_be_encoded(data: bytes) -> bool:
+    return b"\\" in data or b"\x1b" in data or ((b"%" in data or b"&" in data) and bool(_HEX_OR_NAME.search(data)))
+
+
+_DUMP_START = re.compile(rb"^[ \t]{0,8}(?:0x)?[0-9A-Fa-f]{4,16}:?[ \t]{1,4}[0-9A-Fa-f]{2}[ :0-9A-Fa-f-]", re.MULTILINE)
+
+
+def _may_be_dumped(data: bytes) -> bool:
+    return b"0 " in data and _DUMP_START.search(data) is not None if len(data) < 1 << 12 else _has_dump(data)
+
+
+def _has_dump(data: bytes) -> bool:
+    """Return whether an address of a dump's first or second line is there, as others follow it."""
+    return (b"0000 " in data or b"0000:" in data) and _DUMP_START.search(data) is not None
+
+
+# -- decoders ----------------------------------------------------------------------------------------------------------
+
+
+class _Decoded(Dict[bytes, bytes]):
+    """What encoded characters stand for. There are few different ones, so that a look-up is faster than decoding."""
+
+    def __missing__(self, encoded: bytes) -> bytes:
+        if len(self) >= _MOST_SEEN:
+            self.clear()
+        self[encoded] = text = _decode_one(encoded)
+        return text
+
+
+_SEEN = _Decoded()
+
+
+def _decode(match: re.Match[bytes]) -> bytes:
+    return _SEEN[match.group()]
+
+
+def _decode_one(encoded: bytes) -> bytes:
+    first = encoded[:1]
+    if first == b"\x1b":
+        return b""
+    if first == b"%":
+        return bytes([int(encoded[1:], 16)])
+    if first == b"&":
+        from html import unescape
+
+        return unescape(encoded.decode()).encode("utf-8", "surrogatepass")
+    return _unescaped(encoded[1:])
+
+
+def _unescaped(rest: bytes) -> bytes:
+    """Decode what stands behind a backslash."""
+    if len(rest) == 1:
+        return _CONTROLS.get(rest, rest)
+    if rest[:1] in b"xX":
+        return bytes([int(rest[1:], 16)])
+    if rest[:1] not in b"uU":
+        return bytes([int(rest, 8)])
+    if b"\\" in rest:
+        high, low = int(rest[1:5], 16), int(rest[7:], 16)
+        return chr(0x10000 + ((high - 0xD800) << 10) + low - 0xDC00).encode()
+    return _character(int(rest[1:].strip(b"{}"), 16)) or b"\\" + rest
+
+
+def _character(number: int) -> bytes:
+    return chr(number).encode("utf-8", "surrogatepass") if number < 0x110000 else b""  # noqa: PLR2004 - Unicode's end
+
+
+def _css(match: re.Match[bytes]) -> bytes:
+    return _character(int(match.group(1) or match.group(2), 16)) or match.group()
+
+
+def _quoted(match: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(match.group(1).decode()) if match.group(1) else b""
+
+
+def _octet(match: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(match.group(1).decode())
+
+
+def _dumped(match: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(re.sub(rb"[ :-]+", b"", match.group(1)).decode())
+
+
+# -- places ------------------------------------------------------------------------------------------------------------
+
+
+def _substituted(view: View, pattern: Pattern[bytes], replacement: Replacement, kind: str) -> Optional[View]:
+    """Return a view with every match replaced; None if there is none. The places are computed when they are needed."""
+    data, count = pattern.subn(replacement, view.data)
+    if not count:
+        return None
+    tables: List[Tuple[List[int], List[_Piece]]] = []
 
     def places(start: int, end: int) -> Tuple[int, int]:
-        if not made:
-            pieces = [*_pieces(data, pattern, read)]
-            made.append(([piece.now for piece in pieces], pieces))
-        begins, pieces = made[0]
+        if not tables:
+            pieces = [*_pieces(view.data, pattern, replacement)]
+            tables.append(([piece.now for piece in pieces], pieces))
+        begins, pieces = tables[0]
         first, last = (pieces[bisect_right(begins, place) - 1] for place in (start, end - 1))
-        return (
+        return view.places(
             first.start if first.replaced else first.start + start - first.now,
             last.end if last.replaced else last.start + end - last.now,
         )
 
-    return View(pattern.sub(read, data), kind, places)
+    return View(data, kind, places)
 
 
 class _Piece(NamedTuple):
@@ -134,29 +230,12 @@ class _Piece(NamedTuple):
     replaced: bool
 
 
-def _pieces(data: bytes, pattern: Pattern[bytes], read: Read) -> Iterator[_Piece]:
+def _pieces(data: bytes, pattern: Pattern[bytes], replacement: Replacement) -> Iterator[_Piece]:
     done = now = 0
     for found in pattern.finditer(data):
         yield _Piece(now, done, found.start(), replaced=False)
         now += found.start() - done
         yield _Piece(now, found.start(), found.end(), replaced=True)
-        now, done = now + len(read(found)), found.end()
+        text = replacement if isinstance(replacement, bytes) else replacement(found)
+        now, done = now + len(text), found.end()
     yield _Piece(now, done, len(data), replaced=False)
-
-
-def _referred(found: re.Match[bytes]) -> bytes:
-    decimal, hexadecimal, name = found.groups()
-    if name:
-        return _NAMED[name]
-    number = int(decimal) if decimal else int(hexadecimal, 16)
-    return chr(number).encode("utf-8", "surrogatepass") if number <= sys.maxunicode else found.group()
-
-
-def _unquoted(found: re.Match[bytes]) -> bytes:
-    digits = found.group().replace(b"%", b"")
-    return b"%" if found.group().startswith(b"%25") else bytes.fromhex(digits.decode())
-
-
-def _escaped(found: re.Match[bytes]) -> bytes:
-    byte, character, octal = found.groups()
-    return bytes([int(byte, 16) if byte else int(octal, 8)]) if not character else chr(int(character, 16)).encode()
