@@ -54,14 +54,15 @@ class Finder:
             if number is not None:
                 self._names[number] = tuple(dict.fromkeys([*names, *self._names[number]]))
             for part in parts_of(value):
-                self._add(part, names)
+                self._add(part, names, sliced=part.text == value)
 
-    def _add(self, part: Part, names: Tuple[str, ...]) -> None:
+    def _add(self, part: Part, names: Tuple[str, ...], *, sliced: bool) -> None:
+        """Look for a part. Slices are looked for in whole values only: a part can hold public text in its middle."""
         number = self._numbers.get(part.text)
         if number is None:
             self._numbers[part.text] = len(self._names)
             self._names.append(names)
-            self._index.add(part)
+            self._index.add(part, sliced=sliced)
         else:
             self._names[number] = tuple(dict.fromkeys([*self._names[number], *names]))
 

@@ -78,7 +78,7 @@ def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def forms_of(value: str, *, head: int = 0, tail: int = 0, whole: bool = False) -> List[Form]:
+def forms_of(value: str, *, head: int = 0, tail: int = 0, whole: bool = False, sliced: bool = True) -> List[Form]:
     """Return the forms of a value that are always looked for, each text once; the value itself comes first.
 
     Args:
@@ -86,11 +86,12 @@ def forms_of(value: str, *, head: int = 0, tail: int = 0, whole: bool = False) -
         head: number of characters at its beginning that are public.
         tail: number of characters at its end that are public.
         whole: whether only the whole value, between head and tail, is a leak.
+        sliced: whether slices of its middle are leaks, if it is a token.
     """
     cuts = _cuts(value, head, tail, whole=whole)
     raw = _measured(value, "raw", to_bytes, cuts)
     words = _is_words(value)
-    if not (whole or words) and _TOKEN.fullmatch(value) and "://" not in value:
+    if sliced and not (whole or words) and _TOKEN.fullmatch(value) and "://" not in value:
         raw = raw._replace(slice=SLICE)
     forms = {raw.text: raw}
     for kind, text in _spellings(value, words=words or whole):

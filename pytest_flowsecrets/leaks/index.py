@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Tu
 from pytest_flowsecrets.leaks.breaks import differing, follow, precede
 from pytest_flowsecrets.leaks.extend import EVERYTHING, LETTERS, MARKS, Alphabet, Skeleton, common, common_end
 from pytest_flowsecrets.leaks.extensions import forms_by_encoders
-from pytest_flowsecrets.leaks.forms import Form, forms_of, rare_forms_of
+from pytest_flowsecrets.leaks.forms import CUT, Form, forms_of, rare_forms_of
 from pytest_flowsecrets.leaks.payloads import begins, payload
 from pytest_flowsecrets.leaks.tables import Seed, Table
 from pytest_flowsecrets.leaks.views import is_plain, views
@@ -74,9 +74,9 @@ class Index:
 
     # -- adding --------------------------------------------------------------------------------------------------------
 
-    def add(self, part: Part) -> None:
-        """Look for one more text."""
-        forms = forms_of(part.text, head=part.head, tail=part.tail, whole=part.whole)
+    def add(self, part: Part, *, sliced: bool = False) -> None:
+        """Look for one more text; also for slices of its middle, if that is asked for."""
+        forms = forms_of(part.text, head=part.head, tail=part.tail, whole=part.whole, sliced=sliced)
         for form in chain(forms, forms_by_encoders(part.text)):
             self._add(form, self.count)
         self._quotable = self._quotable or _CHANGED_BY_QUOTED_PRINTABLE.search(forms[0].text) is not None
@@ -232,6 +232,8 @@ class Index:
             low = low + before[-1] if before else low
             start, end = skeleton.span(low + shift, high + shift)
         last = high + shift
+        if low and high < len(key) and places[high - 1] + 1 - places[low] < max(form.slice - 1, CUT):
+            return None  # too little of the middle to look for the rest in other lines
         if low:
             start, low_ = precede(data, start, key, low, alphabet)
             broken, low = broken or low_ < low, low_
