@@ -145,20 +145,20 @@ def _is_words(text: str) -> bool:
 def _measured(value: str, kind: str, encode: Encoder, cuts: _Cuts) -> Form:
     """Return the form that ``encode`` makes of a value, character by character."""
     text, size = encode(value), len(value)
+    head, tail, window, half, least_first, least_last = cuts
     if len(text) == size:
-        ends: Tuple[int, ...] = (cuts.head, cuts.tail, cuts.size, cuts.size, cuts.half, cuts.half, *cuts[4:])
-        return Form(text, kind, *ends)
-    begin, end = cuts.head, size - cuts.tail
+        return Form(text, kind, head, tail, window, window, half, half, least_first, least_last)
+    end = size - tail
 
     def after(count: int) -> int:
-        return len(encode(value[begin : begin + count]))
+        return len(encode(value[head : head + count]))
 
     def before(count: int) -> int:
         return len(encode(value[end - count : end]))
 
-    ends = len(encode(value[:begin])), len(encode(value[end:]))
-    windows = after(cuts.size), before(cuts.size), after(cuts.half), before(cuts.half)
-    return Form(text, kind, *ends, *windows, after(cuts.least_first), before(cuts.least_last))
+    windows = after(window), before(window), after(half), before(half)
+    ends = len(encode(value[:head])), len(encode(value[end:]))
+    return Form(text, kind, *ends, *windows, after(least_first), before(least_last))
 
 
 # -- spellings of the text itself --------------------------------------------------------------------------------------
