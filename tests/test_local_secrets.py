@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def test_it_is_a_mutable_mapping(local_secrets):
 
 
 @pytest.mark.parametrize(
-    "value", ["text", "", " spaced ", "snow ☃", 42, -1.5, True, None, [1, "a"], {"user": "u", "port": 1}, {"ok": None}]
+    "value", ["text", "", " spaced ", "snow ☃", 42, -1.5, True, None, [1, "a"], {"user": "u", "port": 1}]
 )
 @pytest.mark.filterwarnings("error")
 def test_values_come_back_as_they_were_given(local_secrets, value):
@@ -115,6 +116,25 @@ def test_any_name_reaches_prefect_and_its_children_unchanged(local_secrets):
         del local_secrets[name]
     assert list(local_secrets) == names[:1]
     assert in_child("list(prefect.context.secrets)") == names[:1]
+
+
+@pytest.mark.parametrize(
+    ("value", "warned"),
+    [({"ok": None}, True), ([True], True), ({"a": [{"b": False}]}, True), ({"a": "true"}, False), ({"a": 1}, False)],
+)
+def test_a_table_with_none_or_a_boolean_is_a_text_in_the_context(local_secrets, value, warned):
+    """``Secret.get()`` decodes it, whoever reads the context gets a text, and a warning says so, without a value."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SecretChangedWarning)
+        local_secrets["V"] = value
+    import prefect
+
+    raw = prefect.context.secrets["V"]
+    assert json.loads(json.dumps(secret("V"), default=dict)) == value
+    assert isinstance(raw, str) == (warned or VERSION < (0, 11))
+    told = [str(each.message) for each in caught if each.category is SecretChangedWarning]
+    assert len(told) == (warned and VERSION >= (0, 11, 2))
+    assert all("holds it as a text" in each for each in told)
 
 
 @pytest.mark.parametrize("call", [lambda it, name: it.setenv(name, "x"), lambda it, name: it.unsetenv(name)])

@@ -67,7 +67,22 @@ class Surprises:
         except Exception:  # noqa: BLE001 - not readable here (in a `with Flow` block, or from Cloud only)
             return None
         document = given.lenient and spelling.is_document(given.value) and not isinstance(got, str)
-        return None if document or spelling.same(given.value, got) else self._change(name, given, got)
+        if document or spelling.same(given.value, got):
+            return self._text_in_context(given, view[name])
+        return self._change(name, given, got)
+
+    def _text_in_context(self, given: Given, raw: Any) -> Optional[str]:
+        """Describe a table whose JSON Prefect does not read as a Python literal: true, false and null are none."""
+        from pytest_flowsecrets.resolution.dialects import dialect_for
+
+        typed = dialect_for(self._isolation.version).at_least("0.11.2")  # in variables and files
+        if not typed or not isinstance(given.value, (dict, list)) or not isinstance(raw, str):
+            return None
+        kind = type(given.value).__name__
+        return (
+            f"the test gave {kind} with True, False or None, and prefect.context.secrets holds it as a text; get() "
+            "decodes it, and Prefect's own storages and clients, which read the context, do not: leave those values out"
+        )
 
     def _change(self, name: str, given: Given, got: Any) -> Optional[str]:
         from pytest_flowsecrets.resolution.spellings import deliberate, spelling_of
