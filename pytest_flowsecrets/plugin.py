@@ -133,12 +133,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             ]  # not shared with other items
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> None:
-    """Set the isolation up before any other function-scoped fixture, and after all that live longer.
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Iterator[None]:
+    """Set the isolation up before any other function-scoped fixture, and outside of it all that live longer.
 
-    So a user's ``monkeypatch`` is undone inside it, and what a session fixture declares is there when it begins.
+    So a user's ``monkeypatch`` is undone inside it, and what a session fixture declares is there when it begins. One
+    that a test requests while it runs is set up outside of the isolation, too.
     """
+    if fixturedef.scope != "function" and _entered():
+        from pytest_flowsecrets.isolation import stack
+
+        isolation = stack.current()
+        if isolation is not None and isolation.owner.of_test:
+            with isolation.suspended():
+                yield
+            return
     if fixturedef.scope == "function" and fixturedef.argname != ISOLATION:
         if request.node.stash.get(_asks, False):
             try:
@@ -150,6 +159,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> No
         # So that `monkeypatch` is undone inside it. `request.fixturenames` would be made anew for each fixture.
         if fixturedef.argname != CLOCK and CLOCK in getattr(request.node, "fixturenames", ()):
             request.getfixturevalue(CLOCK)
+    yield
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -101,6 +101,11 @@ class Environment:
         put_back(self._saved)
         self._forget()
 
+    def resume(self, variables: Mapping[str, str]) -> None:
+        """Go on after an ``exit`` for a while: what has changed meanwhile comes back at the next one."""
+        self._saved, self._forget = visible(), declarations.current().mark()
+        put_back(variables)
+
     def sweep(self, ours: Mapping[str, str]) -> None:
         """After ``exit``: take away what something older than the isolation (a ``monkeypatch``) has put back since.
 

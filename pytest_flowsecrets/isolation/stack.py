@@ -18,7 +18,7 @@ from pytest_flowsecrets.isolation import modelled, turns
 from pytest_flowsecrets.isolation.captured import Captured
 from pytest_flowsecrets.isolation.covers import Covers, Variables
 from pytest_flowsecrets.isolation.delivery import Delivery
-from pytest_flowsecrets.isolation.environ import PREFIX, Environment
+from pytest_flowsecrets.isolation.environ import PREFIX, Environment, visible
 from pytest_flowsecrets.isolation.forkserver import ForkServers
 from pytest_flowsecrets.isolation.home import PrefectHome, homes, write_private
 from pytest_flowsecrets.isolation.legacy import SECRETS, LegacyPrefect, find_prefect
@@ -64,6 +64,7 @@ class Isolation:
         of_test: whether it is the isolation of a whole test, in which those of other threads may nest.
     """
 
+    _captured: Captured
     home: PrefectHome
     secrets: LocalSecrets
     delivery: Delivery
@@ -136,9 +137,34 @@ class Isolation:
         self.legacy = find_prefect()
         if self.legacy:
             self.version = self.legacy.version
-            self._undo.callback(Captured(self.legacy).restore)
+            self._captured = Captured(self.legacy)
+            self._undo.callback(lambda: self._captured.restore())  # noqa: PLW0108 - `suspended` replaces it
             self._undo.callback(self._guard.exit)
             self._guard.enter()
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Bring back for a while what was before this isolation, which is the one on top; changes meanwhile stay."""
+        with turns.lock, signals_held_back():
+            self.require_current()
+            variables, inside = visible(), Captured(self.legacy) if self.legacy else None
+            if inside:
+                self._guard.exit()
+                self._captured.restore()
+            self._forkservers.exit()
+            self._environment.exit()
+            _entered.remove(self)
+        try:
+            yield
+        finally:
+            with turns.lock, signals_held_back():
+                _entered.append(self)
+                self._environment.resume(variables)
+                self._forkservers.enter()
+                if inside and self.legacy:
+                    self._captured = Captured(self.legacy)
+                    inside.restore()
+                    self._guard.enter()
 
     def exit(self) -> None:
         """Bring back what was before ``enter``; isolations entered since are left first. A second call does nothing."""

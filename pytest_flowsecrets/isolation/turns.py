@@ -25,7 +25,7 @@ class Owner:
     """
 
     def __init__(self, *, of_test: bool) -> None:
-        self._of_test = of_test
+        self.of_test = of_test
         self._thread = threading.current_thread()
 
     def wait_for_turn(self, outer: Callable[[], List[Owner]]) -> None:
@@ -46,4 +46,4 @@ class Owner:
             )
 
     def _may_nest_in(self, outer: Owner) -> bool:
-        return outer._of_test or outer._thread is self._thread or not outer._thread.is_alive()
+        return outer.of_test or outer._thread is self._thread or not outer._thread.is_alive()
