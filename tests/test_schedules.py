@@ -118,10 +118,11 @@ def test_what_is_no_schedule():
 
 
 @pytest.mark.skipif(VERSION is not None, reason="where there is no Prefect")
-def test_without_prefect():
-    """Nobody can read a schedule, so there are no runs."""
+def test_without_prefect(caplog):
+    """Nobody can read a schedule, so there are no runs, and a warning says so."""
     team = Team()
     team.flow(schedule={"type": "Schedule", "clocks": []})
+    assert "a schedule creates no flow runs, because Prefect, which reads it, is not installed" in caplog.text
     assert team.ask("{ flow { is_schedule_active } flow_run { id } }") == {
         "flow": [{"is_schedule_active": True}],
         "flow_run": [],

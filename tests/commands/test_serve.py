@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from pytest_flowsecrets.commands.serve import _allowed, _is_loopback, _mounted, _text
+from pytest_flowsecrets.commands.serve import NO_SCHEDULES, _allowed, _is_loopback, _mounted, _text
 from pytest_flowsecrets.commands.serve_options import secrets_of
 from tests.backend.http import ask
 from tests.compat import VERSION, needs_prefect
@@ -78,6 +78,8 @@ def test_text(serve):
     status, out, err = served.stop()
     assert (status, err) == (0, "")
     assert re.search(r"USER key    \S{20,}\n  RUNNER key  \S{20,}  \(for agents\)\n  tenant      [0-9a-f-]{36}\n", out)
+    assert f"PREFECT__CLOUD__API_KEY={re.search('RUNNER key  (.*?)  ', out)[1]} prefect agent local start\n" in out
+    assert (NO_SCHEDULES in out) == (VERSION is None)
     exported = re.findall(r"^export (\w+)=\S+$", out, re.MULTILINE)
     assert exported == [f"PREFECT__{name}" for name in ("BACKEND", "CLOUD__API", "CLOUD__API_KEY", "CLOUD__TENANT_ID")]
 
