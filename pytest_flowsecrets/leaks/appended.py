@@ -29,7 +29,8 @@ class AppendedFiles:
 
     def watch_handlers(self) -> Callable[[], None]:
         """Remember the file of each handler that is opened from now on; calling the result ends that."""
-        opens: Any = logging.FileHandler._open  # noqa: SLF001 - handlers open their file by it, and by nothing else
+        handlers: Any = logging.FileHandler
+        opens = handlers._open  # noqa: SLF001 - handlers open their file by it, and by nothing else
 
         def remember_and_open(handler: Any) -> Any:
             with suppress(OSError):
@@ -37,8 +38,8 @@ class AppendedFiles:
                 self._remember(path, path.name, appends="a" in handler.mode)
             return opens(handler)
 
-        logging.FileHandler._open = remember_and_open  # type: ignore[method-assign] # noqa: SLF001
-        return lambda: setattr(logging.FileHandler, "_open", opens)
+        handlers._open = remember_and_open  # noqa: SLF001
+        return lambda: setattr(handlers, "_open", opens)
 
     def mask(self, clean: Callable[[bytes, str], bytes]) -> None:
         """Mask what was written to each file.
