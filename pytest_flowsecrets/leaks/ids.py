@@ -10,7 +10,6 @@ import re
 from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Pattern, Sequence, Set, Tuple
-from weakref import WeakKeyDictionary
 
 from pytest_flowsecrets.leaks.items import names_in_marks, set_nodeid
 
@@ -42,13 +41,34 @@ class MaskedName(str):
     __hash__ = str.__hash__
 
 
+class RealId(str):
+    """The real node id of a test, with the hash of the masked one: up to pytest 9 it is the hash of the test."""
+
+    __slots__ = ("_hash",)
+    _hash: int
+
+    @classmethod
+    def of(cls, nodeid: str, masked: str) -> RealId:
+        """Return the real id of a test whose masked id is another."""
+        real = cls(nodeid)
+        real._hash = hash(masked)
+        return real
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other) is True
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 class TestIds:
     """The tests of a run that were renamed, and those that keep a name in which a secret's digits stand by chance."""
 
     __test__ = False  # it is no test
 
     def __init__(self) -> None:
-        self._identities: WeakKeyDictionary[Any, Identity] = WeakKeyDictionary()
+        self._identities: Dict[int, Identity] = {}  # by id: pytest 7 hashes a test by its node id
+        self._items: List[Any] = []  # kept alive, so that no other test gets the id of one
         self._masked: Dict[str, str] = {}  # node ids by the real ones
         self._collected: Dict[str, str] = {}  # node ids as they were collected, by those that were masked later
         self._taken: Dict[str, int] = {}
@@ -75,14 +95,15 @@ class TestIds:
                 self._rename(item, redact)
 
     def _rename(self, item: Any, redact: Callable[[str], str]) -> None:
-        old = self._identities.get(item, Identity(item.name, item.nodeid, "", ""))
+        old = self._identities.get(id(item), Identity(item.name, item.nodeid, "", ""))
         nodeid = redact(item.nodeid)
         count = self._taken[nodeid] = self._taken.get(nodeid, 0) + 1
         suffix = f"-{count}" if count > 1 else ""
         name = MaskedName(redact(item.name) + suffix)
         name.real = old.name
         new = old._replace(masked_name=name, masked_nodeid=nodeid + suffix)
-        self._identities[item] = new
+        self._identities[id(item)] = new
+        self._items.append(item)
         self._masked[new.nodeid] = new.masked_nodeid
         item.extra_keyword_matches.add(new.name)
         _set_names(item, new.masked_name, new.masked_nodeid)
@@ -97,22 +118,22 @@ class TestIds:
 
     def real_id(self, item: Any) -> str:
         """Return the real node id of a test."""
-        return self._identities[item].nodeid if item in self._identities else str(item.nodeid)
+        return self._identities[id(item)].nodeid if id(item) in self._identities else str(item.nodeid)
 
     @contextmanager
     def real(self, item: Any) -> Iterator[None]:
         """Give a test its real name, while its own code runs."""
-        identity = self._identities.get(item)
+        identity = self._identities.get(id(item))
         if identity is None:
             yield
         else:
-            with _named(item, identity.name, identity.nodeid):
+            with _named(item, identity.name, RealId.of(identity.nodeid, identity.masked_nodeid)):
                 yield
 
     @contextmanager
     def masked(self, item: Any) -> Iterator[None]:
         """Give a test its masked name, while a fixture of pytest's is set up: ``tmp_path`` names a folder after it."""
-        identity = self._identities.get(item)
+        identity = self._identities.get(id(item))
         if identity is None:
             yield
         else:
@@ -124,7 +145,7 @@ class TestIds:
         return [
             item
             for item in items
-            if item in self._identities and self._identities[item].nodeid.startswith(tuple(prefixes))
+            if id(item) in self._identities and self._identities[id(item)].nodeid.startswith(tuple(prefixes))
         ]
 
     def apart(self, text: Any, redact: Callable[[Any], Any]) -> Any:

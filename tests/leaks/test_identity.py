@@ -19,7 +19,7 @@ def own(request):
 @pytest.mark.secrets(TOKEN=TOKEN)
 @pytest.mark.parametrize("value", [TOKEN, TOKEN + "/2"])
 def test_real(value, own, request, tmp_path, record_xml_attribute):
-    assert f"test_real[{{value}}]" == request.node.name == own[0]
+    assert f"test_real[{{value}}]" == str(request.node.name) == str(own[0])
     assert request.node.nodeid.endswith(f"::test_real[{{value}}]")
     assert os.environ["PYTEST_CURRENT_TEST"] == request.node.nodeid + " (call)"
     assert own[1] == request.node.nodeid + " (setup)"
