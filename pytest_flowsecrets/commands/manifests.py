@@ -160,6 +160,7 @@ def _owner(parent: str, node: Any, file: _File) -> Owner:
 def _entry(key: Any, value: Any, kind: Any, *, compose: bool) -> Iterator[Item]:
     compose = compose and key.value == "environment"
     is_environment = _TABLES.fullmatch(key.value) is not None
+    items: Iterable[Item]
     if (is_environment or key.value == "secrets") and value.id == "sequence":
         items = (item._replace(lines=_lines(each, each)) for each in value.value for item in _container_variable(each))
         items = _without_repetition(items)
@@ -232,7 +233,7 @@ def _datum(name: Any, value: Any, *, encoded: bool) -> Item:
         notation=lambda text: yaml_line(item.name, name.style, base64.b64encode(text.encode()).decode())
     )
     try:
-        return item._replace(value=base64.b64decode("".join(item.value.split()), validate=True).decode())
+        return item._replace(value=base64.b64decode("".join((item.value or "").split()), validate=True).decode())
     except ValueError:  # no base64, or no text
         return item._replace(value=None)
 
