@@ -78,7 +78,7 @@ def write_private(target: Path, text: Union[str, bytes]) -> None:
     Its folder is made again if the test has deleted it, or has replaced the file system (pyfakefs).
     """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.makedirs(target.parent, mode=0o700, exist_ok=True)  # by os, which pyfakefs replaces; older Paths are real
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # made with mode 0600
     try:
         with os.fdopen(descriptor, "wb") as stream:

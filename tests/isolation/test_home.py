@@ -74,7 +74,7 @@ def test_a_home_that_cannot_be_cleaned_is_not_used_again(monkeypatch):
 def test_a_home_with_a_read_only_folder_is_removed(tmp_path, monkeypatch):
     """For a user that is not root; the folder belongs to the test, the secret in it too."""
     tmp_path.chmod(0o777)
-    for folder in tmp_path.parents[:-2]:
+    for folder in list(tmp_path.parents)[:-2]:
         folder.chmod(folder.stat().st_mode | 0o055)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     child = os.fork()
