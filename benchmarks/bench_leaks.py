@@ -186,6 +186,35 @@ def adversaries():
         yield name, speeds
 
 
+UNITS = [
+    *map(chr, range(256)),
+    "\\n",
+    "\\x",
+    "&#",
+    "%2",
+    "\x1b[",
+    "\x1b]8;;",
+    "\nE ",
+    "eJw",
+    "H4sI",
+    "=\n",
+    "0x4",
+    "\u200b",
+]
+
+
+def runs(size):
+    """Units whose runs are slowest: the time of a run, and how many times as long one of four times the size takes."""
+    values = [*secrets(20), "\\" * 12, "x" * 16, "-" * 20 + "Q", "pa$$ 'w\"o\\rd&<%>", "correct-horse-battery-staple"]
+    redactor = Redactor(dict.fromkeys(values, ("NAME",)))
+    rows = []
+    for unit in UNITS:
+        text = unit * (size // len(unit))
+        short, long = (timed(partial(redactor.redact, each))[0] for each in (text, text * 4))
+        rows.append((repr(unit), short, long / max(short, 1e-4)))
+    return sorted(rows, key=lambda row: -row[1])[:10]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--megabytes", type=int, default=100)
@@ -199,6 +228,9 @@ def main():
     print("| texts made to be slow, 100 secrets | MB/s | four times as much |\n| --- | ---: | ---: |")
     for name, speeds in adversaries():
         print(f"| {name} | {speeds[0]:,.1f} | {speeds[1]:,.1f} |", flush=True)
+    print("\n| runs of one unit, 40,000 characters | ms | four times as long |\n| --- | ---: | ---: |")
+    for name, took, growth in runs(40_000):
+        print(f"| `{name}` | {took * 1000:,.0f} | {growth:.1f} times |", flush=True)
     print("\n| learning | CPU time | the first line break |\n| --- | ---: | ---: |")
     for count, learnt, torn in learning():
         print(f"| {count:,} secrets | {learnt:.0f} ms | {torn:.0f} ms |", flush=True)
