@@ -227,13 +227,14 @@ def _table_entry(name: Any, value: Any, *, compose: bool) -> Item:
 def _datum(name: Any, value: Any, *, encoded: bool) -> Item:
     """An entry of a Secret or a ConfigMap, which is a variable where containers take all of them (``envFrom``)."""
     item = _refused_as_no_text(_variable(name, value), value)._replace(stored=True)
-    if not encoded or item.value is None:
+    text = item.value
+    if not encoded or text is None:
         return item
     item = item._replace(
-        notation=lambda text: yaml_line(item.name, name.style, base64.b64encode(text.encode()).decode())
+        notation=lambda value: yaml_line(item.name, name.style, base64.b64encode(value.encode()).decode())
     )
     try:
-        return item._replace(value=base64.b64decode("".join((item.value or "").split()), validate=True).decode())
+        return item._replace(value=base64.b64decode("".join(text.split()), validate=True).decode())
     except ValueError:  # no base64, or no text
         return item._replace(value=None)
 

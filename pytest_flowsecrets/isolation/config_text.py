@@ -96,8 +96,8 @@ def _misreadings(text: str, fault: Optional[SyntaxFault]) -> Iterator[str]:
     doubts = read_layer(text).doubts if fault or different else {}
     for doubt in doubts.values():
         missing = f"there is no key {doubt.name!r}" if doubt.name else "the key that is meant does not exist"
-        place = f":{doubt.line}:{doubt.column}" if doubt.line else ""
-        yield f"{place}: Prefect's parser takes a part of the value for a part of the name, so {missing}: use quotes"
+        place = f"{doubt.line}:{doubt.column}"
+        yield f":{place}: Prefect's parser takes a part of the value for a part of the name, so {missing}: use quotes"
     for key, _ in different:
         yield f": Prefect's parser reads the key {'.'.join(key)} differently from TOML 1.0; its reading counts"
     if fault and fault.line not in {doubt.line for doubt in doubts.values()}:

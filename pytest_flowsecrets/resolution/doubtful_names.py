@@ -42,14 +42,14 @@ class Doubt(NamedTuple):
     Attributes:
         key: the configuration key, with each doubtful part masked.
         name: the name that the text seems to define, or ``""``.
-        line: 1-based line, or None.
-        column: 1-based column, or None.
+        line: 1-based line.
+        column: 1-based column.
     """
 
     key: Key
     name: str
-    line: Optional[int]
-    column: Optional[int]
+    line: int
+    column: int
 
 
 def mask_names(
@@ -96,19 +96,16 @@ class _Masking:
         first = part.partition("=")[0].strip()
         meant = first if not above and line in self.faults and _NAME.fullmatch(first) else ""
         label = f"{meant}={HIDDEN}" if meant else HIDDEN
-        if line is not None and not above:
+        if not above:
             label = f"{label} (line {line})"
         while (*parent, label) in self.doubts:
             label += "•"
         return Doubt((*parent, label), meant.strip("\"'") or (above.name if above else ""), line, column)
 
-    def place(self, part: str) -> Tuple[Optional[int], Optional[int]]:
+    def place(self, part: str) -> Tuple[int, int]:
         numbers = [*self.faults, *range(1, len(self.lines) + 1)]
-        for number in numbers:
-            column = self.lines[number - 1].find(part)
-            if column >= 0:
-                return number, column + 1
-        return None, None
+        line = next((number for number in numbers if part in self.lines[number - 1]), 1)
+        return line, max(self.lines[line - 1].find(part), 0) + 1
 
 
 def masked_name(name: str) -> str:
@@ -121,14 +118,12 @@ def masked_name(name: str) -> str:
     return f"{first.strip()}={HIDDEN}" if equals else name
 
 
-def position_of(doubt: Doubt) -> Optional[Position]:
-    """Return where a doubtful name is written, or None where that is not known.
+def position_of(doubt: Doubt) -> Position:
+    """Return where a doubtful name is written.
 
     Args:
         doubt: the doubtful name.
     """
-    if doubt.line is None or doubt.column is None:
-        return None
     return Position(doubt.line, doubt.column, dotted=False, last=doubt.line)
 
 

@@ -189,7 +189,8 @@ def standard_reading(text: str) -> StandardReading:
         What is left of it. Where a fault lies in a text of several lines, or there are more than 50, only the lines
         above it count.
     """
-    lines, faults = text.split("\n"), []
+    lines = text.split("\n")
+    faults: List[int] = []
     for _ in range(_MOST_FAULTS):
         fault = syntax_fault("\n".join(lines))
         if fault is None:
