@@ -17,6 +17,7 @@ from pytest_flowsecrets.isolation.files import this_machine
 from pytest_flowsecrets.isolation.spelling import plain
 from pytest_flowsecrets.resolution.dialects import dialect_for
 from pytest_flowsecrets.resolution.notation import env_line, toml_line
+from pytest_flowsecrets.resolution.toml import loads
 from tests.compat import VERSION, needs_prefect, variable_secret
 
 NAME = variable_secret("TOKEN") if VERSION else "TOKEN"
@@ -146,6 +147,12 @@ def given(secrets, read, source):
 def test_texts_that_no_env_file_can_hold(text):
     """Readers of .env files differ over them: no line is advised."""
     assert env_line("A", text) is None
+
+
+def test_a_text_that_the_two_parsers_read_differently():
+    """Two quotes vanish in Prefect's parser where they stand alone: another string is taken, or none."""
+    line = toml_line("A", '""')
+    assert line is None or loads(line) == {"A": '""'}
 
 
 def test_texts_that_toml_cannot_hold():

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from pytest_flowsecrets.isolation.raw_values import raw_values
+from pytest_flowsecrets.resolution.doubtful_names import masked_name
 from pytest_flowsecrets.resolution.toml import legacy_fault, read_layer
 
 V = ("--prefect-version", "1.4.1")
@@ -76,6 +77,17 @@ def test_two_of_them_stay_two():
 def test_names_that_are_no_values(text):
     """What TOML 1.0 reads as a name, or what stands before the first ``=``, is shown."""
     assert not read_layer(text).doubts
+
+
+def test_names_that_are_no_escapes():
+    """A backslash in such a name is not taken for an escape of a quoted key."""
+    assert list(read_layer("A=b\\q=1\n").data) == ["A=••• (line 1)"]
+
+
+def test_a_repr_shows_no_value():
+    """``repr(local_secrets)`` masks what follows the ``=``."""
+    assert masked_name("URL = user:hunter2") == "URL=•••"
+    assert masked_name("URL") == "URL"
 
 
 def test_faults_in_texts_of_several_lines():
