@@ -149,10 +149,11 @@ def test_texts_that_no_env_file_can_hold(text):
     assert env_line("A", text) is None
 
 
-def test_a_text_that_the_two_parsers_read_differently():
-    """Two quotes vanish in Prefect's parser where they stand alone: another string is taken, or none."""
-    line = toml_line("A", '""')
-    assert line is None or loads(line) == {"A": '""'}
+@pytest.mark.parametrize("text", ["\"\"0'='", "['#,a#", '""'])
+def test_a_text_that_the_two_parsers_read_differently(text):
+    """A string that Prefect's parser reads in another way is not advised: another one is, or none."""
+    line = toml_line("A", text)
+    assert line is None or loads(line) == {"A": text}
 
 
 def test_texts_that_toml_cannot_hold():
