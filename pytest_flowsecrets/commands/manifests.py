@@ -152,7 +152,8 @@ def _owner(parent: str, node: Any, file: _File) -> Owner:
     name = _child(node, "name")
     if not owner.role and name is not None and name.value == "flow":  # of job templates and task definitions
         return Owner(FLOW_RUN, prefect=True)
-    if not owner.role and not file.compose and parent == "agent" and concerns_prefect(file.text):  # values of a chart of Prefect's
+    in_chart = parent == "agent" and not file.compose and not owner.role
+    if in_chart and concerns_prefect(file.text):  # values of a chart of Prefect's
         return Owner(AGENT, "kubernetes", prefect=True)
     return owner
 
