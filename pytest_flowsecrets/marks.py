@@ -38,7 +38,7 @@ def secrets_of(item: Any) -> Optional[Dict[str, Any]]:
 
 
 def _secrets(*arguments: Any, **values: Any) -> Dict[str, Any]:
-    if len(arguments) > 1 or not (arguments or values):
+    if len(arguments) > 1:
         raise UsageError(f"the secrets mark takes one mapping, or names, or both, but got {len(arguments)} arguments")
     mapping = arguments[0] if arguments else {}
     if not isinstance(mapping, Mapping):

@@ -16,6 +16,7 @@ from pytest_flowsecrets.errors import (
     PrefectNotInstalled,
     RouteUnavailable,
     SecretChangedWarning,
+    UnsupportedPrefect,
     UsageError,
 )
 from pytest_flowsecrets.options import OPTIONS, Setting, resolve_all
@@ -221,6 +222,8 @@ def _enter(item: Any) -> Isolation:
         told = str(error)
     except (FlowSecretsError, SecretChangedWarning) as error:
         told = f"{item.nodeid}: {error}"
+        if isinstance(error, UnsupportedPrefect) and item.config.stash[_settings]["isolation"].value == "all":
+            told += "; --flowsecrets-isolation=all isolates every test: use --flowsecrets-isolation=marked"
     except BaseException:
         isolation.exit()
         raise

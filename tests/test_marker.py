@@ -163,7 +163,6 @@ def test_unmarked(request):
 
 
 WRONG = {
-    "": "names",
     "'hunter2'": "mapping of names to values, not str",
     "{'a': 'hunter2'}, {'b': 'hunter2'}": "2 arguments",
     "{1: 'hunter2'}": "name of a secret is text, not int",
@@ -187,7 +186,7 @@ def test_wrong_arguments_are_a_usage_error(run_tests, arguments, told):
 def test_every_wrong_mark_is_told_at_once(run_tests):
     """One line for each test."""
     result = run_tests(
-        "import pytest\n@pytest.mark.secrets()\ndef test_a(): pass\n@pytest.mark.secrets(5)\ndef test_b(): pass\n"
+        "import pytest\n@pytest.mark.secrets(4)\ndef test_a(): pass\n@pytest.mark.secrets(5)\ndef test_b(): pass\n"
     )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*::test_a: *", "*::test_b: *"])

@@ -20,6 +20,7 @@ from pytest_flowsecrets.isolation.spelling import as_text, checked
 from pytest_flowsecrets.leaks.known import register
 
 Content = Dict[str, Any]
+_ALL_TOGETHER = 300_000  # characters; up to four bytes each
 
 
 class Delivery:
@@ -54,11 +55,15 @@ class Delivery:
         self.take(texts)
         for name, text in texts.items():
             variable = None if in_file else variable_for(name, text, self._version)
-            if variable:
+            if variable and self._has_room(text):
                 self.set_variable(variable, text)
             else:
                 self._in_files[name] = _toml_value(values[name], text)
         self._left_out.difference_update(texts)
+
+    def _has_room(self, text: str) -> bool:
+        """Whether the variables of a child process may grow by a text: all together have a limit (2 MiB on Linux)."""
+        return sum(map(len, self.variables.values())) + len(text) < _ALL_TOGETHER
 
     def take(self, names: Iterable[str]) -> None:
         """Remove secrets wherever they are defined by their own name."""

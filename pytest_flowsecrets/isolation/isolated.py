@@ -50,7 +50,8 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
             self._enter(isolation)
             self._isolations.append(isolation)
             # In an `else` a signal could come before it; after the call of a builtin, CPython handles those that came.
-            return getattr(isolation, "secrets")  # noqa: B009
+            secrets: LocalSecrets = getattr(isolation, "secrets")  # noqa: B009
+            return secrets  # noqa: TRY300
         except BaseException:  # also of a signal
             isolation.exit()
             raise
