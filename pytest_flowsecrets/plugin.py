@@ -51,6 +51,7 @@ _depth = pytest.StashKey[int]()
 _asks = pytest.StashKey[bool]()
 _isolation = pytest.StashKey["Isolation"]()
 _cluster = pytest.StashKey["ClusterSecrets"]()
+_watched = pytest.StashKey[Any]()
 
 
 # -- options, markers, header ------------------------------------------------------------------------------------------
@@ -203,6 +204,10 @@ def _enter(item: Any) -> Isolation:
     from pytest_flowsecrets.isolation.stack import Isolation
     from pytest_flowsecrets.versions import DEFAULT_VERSION
 
+    if hasattr(item.config, "workerinput") and _watched not in item.config.stash:
+        from pytest_flowsecrets.isolation.run_folder import end_with_parent
+
+        item.config.stash[_watched] = end_with_parent()
     isolation = Isolation(item.config.stash[_settings]["prefect-version"].value or DEFAULT_VERSION, of_test=True)
     item.stash[_isolation] = isolation
     try:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import shutil
 import tempfile
 import warnings
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, List, Mapping, Union
 
 from pytest_flowsecrets.isolation import config_text
+from pytest_flowsecrets.isolation.run_folder import RunFolder, on_termination, remove_tree
 from pytest_flowsecrets.isolation.shield import shielded
 from pytest_flowsecrets.leaks.known import known
 
@@ -94,33 +94,39 @@ class HomePool:
 
     def __init__(self) -> None:
         self._free: List[Path] = []
-        self._all: List[Path] = []
+        self._active = 0
+        self._registered = False
         self._owner = os.getpid()
         self._forked = False
+        self._folder = RunFolder()
         atexit.register(self.close)
 
     def acquire(self) -> Path:
         """An empty home directory (mode 0700) with an empty ``.prefect`` in it."""
         if os.getpid() != self._owner:  # a fork: the parent's directories are not ours to use or to remove
-            self._free, self._all, self._owner, self._forked = [], [], os.getpid(), True
+            self._free, self._owner, self._forked, self._folder, self._active = [], os.getpid(), True, RunFolder(), 0
+        self._active += 1
         while self._free:
             root = self._free.pop()
             if _is_empty(root):
                 return root
-        root = Path(tempfile.mkdtemp(prefix="flowsecrets-"))
+        if not self._registered:
+            on_termination(self.close)
+            self._registered = True
+        root = Path(tempfile.mkdtemp(prefix="home-", dir=self._folder.path()))
         (root / ".prefect").mkdir(mode=0o700)
-        self._all.append(root)
         return root
 
     def release(self, root: Path) -> None:
         """Take a home directory back and remove whatever the test left in it."""
         if os.getpid() != self._owner:
             return
+        self._active -= 1
         for name in _OURS:  # the usual case, cheaper than to remove whatever there may be
             with contextlib.suppress(OSError):
                 (root / name).unlink()
         if not _is_empty(root):
-            if not _remove(root):  # never hand it out again
+            if not remove_tree(root):  # never hand it out again
                 warnings.warn(
                     f"the private home {root} may hold secrets and cannot be removed: delete it", stacklevel=2
                 )
@@ -128,36 +134,16 @@ class HomePool:
             (root / ".prefect").mkdir(parents=True)
         root.chmod(0o700)
         (root / ".prefect").chmod(0o700)
-        if self._forked:  # it may end by `os._exit`, without a chance to clean up
-            _remove(root)
-        else:
-            self._free.append(root)
+        self._free.append(root)
+        if self._forked and not self._active:  # it may end by `os._exit`, without a chance to clean up
+            self.close()
 
     def close(self) -> None:
         """Remove every home directory."""
         if os.getpid() == self._owner:
-            for root in self._all:
-                with contextlib.suppress(Exception):  # pyfakefs raises what it likes once its file system is gone
-                    _remove(root)
             self._free.clear()
-            self._all.clear()
-
-
-def _remove(root: Path) -> bool:
-    """Remove a folder, also one with read-only folders in it, and return whether it is gone."""
-    shutil.rmtree(root, ignore_errors=True)
-    if os.path.lexists(root):
-        _make_writable(str(root))
-        shutil.rmtree(root, ignore_errors=True)
-    return not os.path.lexists(root)
-
-
-def _make_writable(folder: str) -> None:
-    with contextlib.suppress(OSError):
-        os.chmod(folder, 0o700)
-        for entry in os.scandir(folder):
-            if entry.is_dir(follow_symlinks=False):
-                _make_writable(entry.path)
+            with contextlib.suppress(Exception):  # pyfakefs raises what it likes once its file system is gone
+                self._folder.close()
 
 
 def _is_empty(root: Path) -> bool:

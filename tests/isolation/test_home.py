@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from pytest_flowsecrets.isolation import home
+from pytest_flowsecrets.isolation import home, run_folder
 from pytest_flowsecrets.isolation.home import HomePool, write_private
 
 
@@ -56,13 +56,13 @@ def test_a_home_is_used_again_when_it_is_clean_or_could_be_cleaned():
 
 
 def test_a_home_that_cannot_be_cleaned_is_not_used_again(monkeypatch):
-    """Something in it is being written."""
+    """A warning names its path, for it may hold secrets."""
     pool = HomePool()
     root = pool.acquire()
     (root / "left").mkdir()
     (root / "left" / "file").write_text("x")
     with monkeypatch.context() as patched:
-        patched.setattr(home.shutil, "rmtree", lambda *arguments, **options: None)
+        patched.setattr(run_folder.shutil, "rmtree", lambda *arguments, **options: None)
         with pytest.warns(UserWarning, match=f"private home {root} may hold secrets and cannot be removed"):
             pool.release(root)
     assert pool.acquire() != root
@@ -138,13 +138,14 @@ def test_in_a_fork_nothing_of_the_parents_is_touched(monkeypatch):
     pool.release(of_parent)
     pool.close()
     assert of_parent.exists()
-    own = pool.acquire()
+    own, nested = pool.acquire(), pool.acquire()
     assert own != of_parent
+    pool.release(nested)
+    assert own.exists()
     pool.release(own)
-    assert not own.exists()
+    assert not own.parent.exists()
     monkeypatch.undo()
-    of_parent.joinpath(".prefect").rmdir()
-    of_parent.rmdir()
+    run_folder.remove_tree(of_parent.parent)
 
 
 def test_a_fork_has_its_own_homes_and_leaves_the_parents(tmp_path):

@@ -1,0 +1,135 @@
+"""The temporary folder of a test run, which holds its private homes and is removed however the run ends.
+
+It is removed at exit, and when ``SIGTERM`` or ``SIGHUP`` ends the process, as in a cancelled CI job. What ``SIGKILL``
+leaves behind is removed by the next run: a folder whose lock is free belongs to nobody. The kernel frees a lock when
+its owner ends, so that numbers of processes, which differ between containers, play no part.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import stat
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+_PREFIX, _LOCK = "flowsecrets-", ".lock"
+
+
+class RunFolder:
+    """A temporary folder with mode 0700, which this process owns."""
+
+    def __init__(self) -> None:
+        self._path: Optional[Path] = None
+        self._lock = -1
+
+    def path(self) -> Path:
+        """Return the folder, which is created at the first call."""
+        if (
+            self._path is None or not self._path.is_dir()
+        ):  # a test that replaces the file system may have taken it along
+            remove_abandoned(Path(tempfile.gettempdir()))
+            path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            unnamed = path / f"{_LOCK}-new"  # it gets its name once it is locked, so that nobody finds it free before
+            self._lock = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            os.rename(unnamed, path / _LOCK)
+            self._path = path
+        return self._path
+
+    def close(self) -> None:
+        """Remove the folder."""
+        path, self._path = self._path, None
+        if path is not None:
+            remove_tree(path)
+            os.close(self._lock)
+
+
+def remove_abandoned(temporary: Path) -> None:
+    """Remove the folders of runs that were killed.
+
+    Args:
+        temporary: the system's folder for temporary files.
+    """
+    for path in temporary.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # it has no lock, is another user's, or is in use
+            if path.stat().st_uid != os.getuid():
+                continue
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_tree(path)
+            finally:
+                os.close(lock)
+
+
+def remove_tree(root: Path) -> bool:
+    """Remove a folder; what is read-only in it is made deletable first.
+
+    Returns:
+        Whether the folder is gone.
+    """
+    shutil.rmtree(root, ignore_errors=True)
+    if os.path.lexists(root):
+        _make_writable(str(root))
+        shutil.rmtree(root, ignore_errors=True)
+    return not os.path.lexists(root)
+
+
+def _make_writable(folder: str) -> None:
+    with suppress(OSError):
+        os.chmod(folder, stat.S_IRWXU)
+        for entry in os.scandir(folder):
+            if entry.is_dir(follow_symlinks=False):
+                _make_writable(entry.path)
+
+
+def on_termination(clean_up: Callable[[], Any]) -> None:
+    """Call a function when ``SIGTERM`` or ``SIGHUP`` ends this process, which still ends by that signal.
+
+    A signal that the program handles or ignores is left alone. In other threads than the main one nothing happens.
+
+    Args:
+        clean_up: called in this process only, not in its forks.
+    """
+    owner = os.getpid()
+
+    def handle(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        try:
+            if os.getpid() == owner:
+                clean_up()
+        finally:
+            os.kill(os.getpid(), number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, handle)
+
+
+def end_with_parent(seconds: float = 1.0) -> threading.Thread:
+    """Send ``SIGTERM`` to the main thread of this process when its parent has ended; pytest-xdist's workers need it.
+
+    Args:
+        seconds: between looks at the parent.
+
+    Returns:
+        The thread that looks.
+    """
+    parent, main = os.getppid(), threading.main_thread().ident or 0
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(seconds)
+        signal.pthread_kill(main, signal.SIGTERM)
+
+    thread = threading.Thread(target=watch, name="flowsecrets-parent", daemon=True)
+    thread.start()
+    return thread
