@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from contextlib import suppress
 from typing import Any, Callable, ContextManager, Dict, List, Mapping
 
 from pytest_flowsecrets.leaks.known import TOKENS, known
@@ -27,12 +28,10 @@ def learn_config_file() -> None:
     except (OSError, ValueError):
         return
     if any(word in text for word in _WORDS):
-        import toml
+        from pytest_flowsecrets.resolution.toml import loads
 
-        try:
-            known.register_settings(_expanded(toml.loads(text)))
-        except (ValueError, IndexError):  # Prefect cannot read it either
-            return
+        with suppress(Exception):  # of many kinds: Prefect cannot read it either
+            known.register_settings(_expanded(loads(text)))
 
 
 def _expanded(value: Any) -> Any:
