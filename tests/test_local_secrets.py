@@ -498,8 +498,8 @@ def test_the_way_that_is_told_is_right(local_secrets, recwarn, value):
     if local_secrets["V"] == value and isinstance(local_secrets["V"], str):
         assert told == []
         return
-    if value == '"quoted"':
-        assert told == []  # written as JSON, and read as JSON
+    if value in ('"quoted"', "$HOME"):  # written as JSON, and read as JSON; a reference as a whole is deliberate
+        assert told == []
         return
     (message,) = told
     assert value not in message
