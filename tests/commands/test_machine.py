@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import metadata
+from importlib.machinery import ModuleSpec
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_assumed_version(monkeypatch, installed, expected):
             raise metadata.PackageNotFoundError(name)
         return installed
 
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: ModuleSpec(name, None))
     monkeypatch.setattr(metadata, "version", version)
     assert machine.assumed_version() == expected
 

@@ -71,9 +71,9 @@ def test_examples(rule, bad, good, where, version):
 
 
 def test_every_rule_has_an_example():
-    """No rule without one, and ids are given once."""
+    """Every rule about values has an example, and ids are unique; FS062 is about names (``test_check_owners.py``)."""
     ids = [rule.id for rule in VALUE_RULES]
-    assert {row[0] for row in EXAMPLES} == set(ids)
+    assert {row[0] for row in EXAMPLES} == set(ids) - {"FS062"}
     assert len(set(ids)) == len(ids)
 
 
