@@ -53,6 +53,15 @@ FILE = Case(
     "def test_{n}(local_secrets):\n    local_secrets.write_config(\"[context.secrets]\\nTOKEN = 'value{n}'\\n\")\n",
     needs="flowsecrets",
 )
+CLOUD = Case("**fake Cloud** (`prefect_cloud`)", "def test_{n}(prefect_cloud):\n    pass\n", needs="flowsecrets")
+MASKED = Case(
+    "**another secret in each test, masked**",
+    "def test_{n}(local_secrets):\n"
+    '    local_secrets["TOKEN"] = hashlib.sha256(b"{n}").hexdigest()[:32]\n'
+    '    print(local_secrets["TOKEN"])\n',
+    "import hashlib\n",
+    "flowsecrets",
+)
 COSTS = [
     BARE,
     FIXTURE,
@@ -157,7 +166,7 @@ def cost(_: argparse.Namespace) -> List[str]:
 def growth(arguments: argparse.Namespace) -> List[str]:
     """Time of a test and memory of the process, early and late in a long run."""
     rows = []
-    for case in (BARE, FIXTURE, MARKED, FILE):
+    for case in (BARE, FIXTURE, MARKED, FILE, CLOUD, MASKED):
         run = _measure(case, arguments.tests)
         part = max(1, arguments.tests // 10)
         first, last = run["times"][:part], run["times"][-part:]

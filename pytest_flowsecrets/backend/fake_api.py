@@ -63,6 +63,7 @@ class FakeApi(ABC):
                 steps.callback(isolation.exit)
             self._isolation = isolation
             steps.callback(self._forget)
+            steps.enter_context(self.world.keyring.texts.in_use())
             self._url = mount(self.world)
             steps.callback(unmount, self.world)
             steps.enter_context(known.outlet(self.world.journal.search))

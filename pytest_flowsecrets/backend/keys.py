@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 import threading
 import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.backend.errors import ApiError, Unauthenticated
+from pytest_flowsecrets.backend.key_texts import KeyTexts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -91,6 +91,7 @@ class Keyring:
     def __init__(self, now: Callable[[], datetime], *, open_to_all: bool = False) -> None:
         self._now, self._open = now, open_to_all
         self._lock = threading.Lock()
+        self.texts = KeyTexts()
         self._keys: Dict[str, Key] = {}
 
     def issue(  # noqa: PLR0913 - what a key is
@@ -108,7 +109,7 @@ class Keyring:
 
         One that is made of another key (its id) is good for no longer than that one. Its text is random by default.
         """
-        text = secrets.token_urlsafe(16) if text is None else text
+        text = self.texts.create() if text is None else text
         with self._lock:
             older = self._keys.get(made_of or "")
             root = (older and older.root) or made_of or ""

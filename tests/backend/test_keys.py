@@ -143,3 +143,68 @@ def test_rows_tell_no_key(ring):
     (row,) = ring.rows("team")
     assert (row["id"], row["name"], row["scope"], row["expires_at"]) == (issued.id, "laptop", USER, None)
     assert issued.key not in repr((row, issued, vars(ring)))
+
+
+def test_a_run_of_many_apis_has_few_keys():
+    """Closed APIs pass their keys on, those that are open at the same time have different ones."""
+    texts = set()
+    for _ in range(50):
+        first, second = Keyring(lambda: START), Keyring(lambda: START)
+        with first.texts.in_use(), second.texts.in_use():
+            keys = [
+                ring.issue(("team",), scope, user_id="me").key for ring in (first, second) for scope in (USER, RUNNER)
+            ]
+        assert len({*keys}) == 4
+        texts |= {*keys}
+    assert len(texts) <= 16 + 2 * 4
+
+
+def test_the_next_api_refuses_the_keys_of_a_closed_one():
+    """A text rests before it is a key again."""
+    closed = Keyring(lambda: START)
+    with closed.texts.in_use():
+        keys = [closed.issue(("team",), USER, user_id="me").key for _ in range(4)]
+    following = Keyring(lambda: START)
+    with following.texts.in_use():
+        assert following.issue(("team",), USER, user_id="me").key not in keys
+        for key in keys:
+            with pytest.raises(Unauthenticated):
+                following.caller(headers(key))
+
+
+def test_an_api_that_is_entered_again_has_its_keys_to_itself():
+    """Its texts are taken from those that others may use."""
+    ring, texts = Keyring(lambda: START), []
+    with ring.texts.in_use():
+        key = ring.issue(("team",), USER, user_id="me").key
+    with ring.texts.in_use():
+        for _ in range(10):
+            other = Keyring(lambda: START)
+            with other.texts.in_use():
+                texts += [other.issue(("team",), USER, user_id="me").key for _ in range(5)]
+        assert ring.caller(headers(key)).user_id == "me"
+    assert key not in texts
+
+
+def test_an_api_does_not_take_back_a_key_that_another_uses():
+    """What a later API has taken stays with it, also after the first one was entered again."""
+    first, others, texts = Keyring(lambda: START), [], []
+    with first.texts.in_use():
+        key = first.issue(("team",), USER, user_id="me").key
+    while key not in texts:  # 17 rest at most
+        others.append(Keyring(lambda: START))
+        with others[-1].texts.in_use():
+            texts += [others[-1].issue(("team",), USER, user_id="me").key for _ in range(5)]
+            if key in texts:
+                with first.texts.in_use():
+                    pass
+                assert key not in [others[-1].texts.create() for _ in range(30)]
+
+
+def test_revoked_texts_are_not_reused_by_their_keyring(ring):
+    """A key that was revoked stays refused."""
+    issued = ring.issue(("team",), USER, user_id="me")
+    assert ring.revoke(issued.id)
+    assert issued.key not in [ring.issue(("team",), USER, user_id="me").key for _ in range(40)]
+    with pytest.raises(Unauthenticated):
+        ring.caller(headers(issued.key))
