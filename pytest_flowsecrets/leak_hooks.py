@@ -106,6 +106,11 @@ def pytest_configure(config: pytest.Config) -> None:
     run.in_worker = hasattr(config, "workerinput")
     run.learn_environment()
     _extend(run, config)
+    if run.descriptors is not None:
+        with run.faults:
+            from pytest_flowsecrets.descriptor_hooks import register
+
+            register(config, run.descriptors)
     # Later than pytest's capture, and so asked before it.
     config.pluginmanager.register(CapturedRest(run, config), "flowsecrets-captured-rest")
 

@@ -67,6 +67,7 @@ class SecretLeaks:
     def found(self) -> List[Finding]:
         """The leaks so far, in reports, captured output, log, watched files, and where one has searched."""
         self.look_at_watched()
+        self._run.forward_written()
         self._run.look_at_left(self._item)
         self._look_at_capture()
         for search in known.outlets:

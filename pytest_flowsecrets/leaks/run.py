@@ -20,6 +20,7 @@ from pytest_flowsecrets.leaks.variables import Variables
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_flowsecrets.leaks.descriptors import Descriptors
     from pytest_flowsecrets.leaks.findings import Finding
     from pytest_flowsecrets.leaks.redact import Masked, Redactor
     from pytest_flowsecrets.leaks.written import WrittenFiles
@@ -48,6 +49,7 @@ class Run:
         self.faults, self.record, self.ids = Faults(), Record(), TestIds()
         self.test = ""  # the id of the one that runs
         self._variables, self._prefect = Variables(patterns), PrefectValues(self.faults)
+        self.descriptors: Optional[Descriptors] = None
         self._files: Optional[WrittenFiles] = None
         self._clean: Set[Any] = set()
         self._names: Set[str] = set()  # of tests, and their keywords; clean
@@ -74,9 +76,12 @@ class Run:
         self._undo = [known.forget]
         self._enlist(known.fault_listeners, self.faults.add)
         with self.faults:
+            from pytest_flowsecrets.leaks.descriptors import Descriptors
             from pytest_flowsecrets.leaks.streams import wrap_standard_streams
 
-            self._undo.append(wrap_standard_streams(self.clean_live))
+            self.descriptors = Descriptors(self._clean_written, lambda: self.redactor is not None, self.faults)
+            self._undo.append(self.descriptors.end)
+            self._undo.append(wrap_standard_streams(self.clean_live, self.descriptors.forward))
             self._enlist(known.readers, self.clean)
             if self.reports_leaks:
                 self._enlist(known.watchers, self.look_at_api)
@@ -180,6 +185,12 @@ class Run:
             self.faults.add(error)
             return WITHHELD if isinstance(text, str) else WITHHELD.encode()
         return result
+
+    def _clean_written(self, data: bytes, place: str) -> bytes:
+        """Return what was written to a descriptor, masked."""
+        self.learn_environment()  # tests set variables too
+        masked: bytes = self.clean(data, place)
+        return masked
 
     def _remember(self, masked: Iterable[Masked], shown: str, place: str, test: str) -> None:
         self.record.add(masked, shown, place, self.ids.collected_id(test), self.shown_id(test))
@@ -370,12 +381,18 @@ class Run:
 
     def look_through_files(self, *, finally_: bool = False) -> None:
         """Mask what reporters have written past the reports, and in the end what was appended to other files."""
+        self.forward_written()
         if self._files is not None and len(known):
             with self.faults:
                 self._files.mask()
             with self.faults:
                 if finally_:
                     self._files.mask_appended()
+
+    def forward_written(self) -> None:
+        """Forward what was written to descriptors 1 and 2 since, masked."""
+        if self.descriptors is not None:
+            self.descriptors.forward()
 
     # -- findings -----------------------------------------------------------------------------------------------------
 

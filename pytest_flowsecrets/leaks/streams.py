@@ -1,6 +1,6 @@
 """``sys.stdout`` and ``sys.stderr`` with known secrets masked: live output, and all that pytest writes to a terminal.
 
-Light, since it is there in every run. What a process writes to descriptors 1 and 2 by itself does not come this way.
+Light, since it is there in every run. What is written to descriptors 1 and 2 past them, ``descriptors.py`` masks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ _METHODS = (
     "close",
     "detach",
     "fileno",
-    "flush",
     "isatty",
     "read",
     "readable",
@@ -40,12 +39,13 @@ class _Masked:
         stream: the stream to write to.
         clean: gives a text, or bytes, masked, and what it has to be told with the next one: a value may be written in
             pieces.
+        forward: called after each write and flush, where the descriptor below is redirected.
     """
 
     _stream: Any
 
-    def __init__(self, stream: Any, clean: Clean) -> None:
-        self._stream, self._clean, self._before = stream, clean, ""
+    def __init__(self, stream: Any, clean: Clean, forward: Callable[[], None]) -> None:
+        self._stream, self._clean, self._forward, self._before = stream, clean, forward, ""
 
     def __getattr__(self, name: str) -> Any:
         if name == "_stream":  # a copy that is being made
@@ -69,7 +69,13 @@ class _Masked:
         """
         masked, self._before = self._clean(text, self._before)
         self._stream.write(masked)
+        self._forward()
         return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream below."""
+        self._stream.flush()
+        self._forward()
 
     def writelines(self, lines: Iterable[Any]) -> None:
         """Write several texts as one, so that a value broken over them is seen."""
@@ -105,13 +111,14 @@ class MaskedStream(_Masked, io.TextIOBase):
     def buffer(self) -> Any:
         """The binary stream below."""
         if self._buffer is None:
-            self._buffer = MaskedBuffer(self._stream.buffer, self._clean)
+            self._buffer = MaskedBuffer(self._stream.buffer, self._clean, self._forward)
         return self._buffer
 
 
-def wrap_standard_streams(clean: Clean) -> Callable[[], None]:
+def wrap_standard_streams(clean: Clean, forward: Callable[[], None]) -> Callable[[], None]:
     """Mask what is written to both; calling the result takes that back where nobody has replaced them since."""
-    streams = {name: MaskedStream(getattr(sys, name), clean) for name in ("stdout", "stderr") if getattr(sys, name)}
+    names = [name for name in ("stdout", "stderr") if getattr(sys, name)]
+    streams = {name: MaskedStream(getattr(sys, name), clean, forward) for name in names}
     for name, stream in streams.items():
         setattr(sys, name, stream)
 

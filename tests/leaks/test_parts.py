@@ -142,7 +142,7 @@ def test_breaks_that_eat_blanks_and_escaped_ones(text):
 def test_streams():
     """Bytes, lines, and what somebody asks of the stream below."""
     below = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    mine = streams.MaskedStream(below, lambda text, _: (text.upper(), ""))
+    mine = streams.MaskedStream(below, lambda text, _: (text.upper(), ""), lambda: None)
     assert mine.write("ab") == 2
     mine.writelines(["c", "d"])
     mine.flush()
@@ -158,7 +158,7 @@ def test_streams():
 def test_streams_are_streams_of_io():
     """By their classes, as context managers, by iteration; and deleting them closes nothing."""
     below = io.TextIOWrapper(io.BytesIO(b"one\ntwo\n"), encoding="utf-8", errors="replace")
-    mine = streams.MaskedStream(below, lambda text, _: (text, ""))
+    mine = streams.MaskedStream(below, lambda text, _: (text, ""), lambda: None)
     assert isinstance(mine, io.TextIOBase)
     assert isinstance(mine.buffer, io.BufferedIOBase)
     assert list(mine) == ["one\n", "two\n"]
@@ -172,7 +172,7 @@ def test_streams_are_streams_of_io():
     mine.buffer.flush()
     del mine
     assert not below.closed
-    with streams.MaskedStream(below, lambda text, _: (text, "")) as mine:
+    with streams.MaskedStream(below, lambda text, _: (text, ""), lambda: None) as mine:
         mine.write("three")
     assert below.closed
     assert mine.closed
@@ -182,7 +182,7 @@ def test_streams_that_somebody_has_replaced(monkeypatch):
     """Stay replaced."""
     first, second = io.StringIO(), io.StringIO()
     monkeypatch.setattr(sys, "stdout", first)
-    undo = streams.wrap_standard_streams(lambda text, _: (text, ""))
+    undo = streams.wrap_standard_streams(lambda text, _: (text, ""), lambda: None)
     monkeypatch.setattr(sys, "stdout", second)
     undo()
     assert sys.stdout is second
@@ -212,7 +212,7 @@ class Knowing(Run):
 def test_bytes_of_a_stream(size):
     """Are masked piece by piece; other bytes stay as they are, whatever their type, and what is none raises as ever."""
     below = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    mine = streams.MaskedStream(below, Knowing("mask").clean_live)
+    mine = streams.MaskedStream(below, Knowing("mask").clean_live, lambda: None)
     odd = "ä".encode() + bytes(range(256))
     data = odd + TOKEN.encode() + odd
     for start in range(0, len(data), size):
