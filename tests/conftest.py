@@ -19,6 +19,11 @@ else:
     settings.load_profile("small")  # --hypothesis-profile is looked at later, so it wins
 
 
+def pytest_addoption(parser):
+    """Declare the ini key of pytest-asyncio that releases before 0.24 do not have, for ``--strict-config``."""
+    parser.addini("asyncio_default_fixture_loop_scope", "see pytest-asyncio", type="string", default=None)
+
+
 @pytest.fixture
 def run_tests(pytester, monkeypatch):
     """Run a test module in a fresh pytest process with this plugin and no other, unless ``plugins`` names some."""
