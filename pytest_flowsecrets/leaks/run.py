@@ -1,20 +1,17 @@
-"""A test run that is watched: what is known, what leaked, and the one function through which every text goes.
+"""A test run that is watched: what is known, which objects and places are looked through, and what leaked.
 
-Light: as long as no secret is known, texts pass through it untouched and nothing is imported.
+Light: as long as no secret is known, nothing is imported.
 """
 
 from __future__ import annotations
 
 import sys
-from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence
 
-from pytest_flowsecrets.leaks.faults import Faults
-from pytest_flowsecrets.leaks.ids import TestIds
 from pytest_flowsecrets.leaks.items import allowed_by, learn_marks, names_of, without_parameters
-from pytest_flowsecrets.leaks.known import SHORTEST, Search, known
+from pytest_flowsecrets.leaks.known import Search, known
+from pytest_flowsecrets.leaks.masker import WITHHELD, Masker
 from pytest_flowsecrets.leaks.prefect_values import PrefectValues, learn_config_file
-from pytest_flowsecrets.leaks.record import Record
 from pytest_flowsecrets.leaks.variables import Variables
 
 if TYPE_CHECKING:
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.leaks.descriptors import Descriptors
     from pytest_flowsecrets.leaks.findings import Finding
-    from pytest_flowsecrets.leaks.redact import Masked, Redactor
     from pytest_flowsecrets.leaks.written import WrittenFiles
 
 # Attributes of a report that say nothing but how a test is called and what it has printed.
@@ -30,11 +26,9 @@ _USUAL = frozenset(
     ["nodeid", "_id", "location", "keywords", "outcome", "longrepr", "when", "user_properties", "sections", "duration"]
 ).union(["start", "stop", "result", "call", "node", "worker_id", "testrun_uid", "item_index"])
 _APART = "\0"  # between texts that are looked through as one; no value goes on behind it
-_OFTEN = 2000  # characters of a text, and texts
-WITHHELD = "[withheld: it could not be masked]"
 
 
-class Run:
+class Run(Masker):
     """Watches one run.
 
     Args:
@@ -43,19 +37,13 @@ class Run:
     """
 
     def __init__(self, mode: str, patterns: Iterable[str] = ()) -> None:
+        super().__init__()
         self.mode = mode
         self.in_worker = False  # of xdist
         self.watching = mode != "off"
-        self.faults, self.record, self.ids = Faults(), Record(), TestIds()
-        self.test = ""  # the id of the one that runs
         self._variables, self._prefect = Variables(patterns), PrefectValues(self.faults)
         self.descriptors: Optional[Descriptors] = None
         self._files: Optional[WrittenFiles] = None
-        self._clean: Set[Any] = set()
-        self._names: Set[str] = set()  # of tests, and their keywords; clean
-        self._clean_long: Deque[Any] = deque(maxlen=4)
-        self._redactor: Optional[Redactor] = None
-        self._version = -1
         self._undo: List[Callable[[], None]] = []
 
     @property
@@ -101,14 +89,15 @@ class Run:
         while self._undo:
             with self.faults:
                 self._undo.pop()()
-        self._redactor, self._version, self.watching = None, -1, False
+        self.forget_values()
+        self.watching = False
 
     def extend(self, encoders: Sequence[Any], formats: Sequence[Any]) -> None:
         """Use what the hooks for encoders and formats returned, also for the secrets that are known already."""
         from pytest_flowsecrets.leaks.extensions import register
 
         if self.watching and register(encoders, formats):
-            self._redactor, self._version = None, -1
+            self.forget_values()
 
     def learn_environment(self) -> None:
         """Learn the secrets of Prefect and its variables, and those of variables whose names match a pattern."""
@@ -147,110 +136,6 @@ class Run:
                 real = self.ids.real_id(item)
                 if real != item.nodeid:
                     self.clean(real, "id")
-
-    # -- texts --------------------------------------------------------------------------------------------------------
-
-    @property
-    def redactor(self) -> Optional[Redactor]:
-        """What masks all that is known by now; None as long as nothing is."""
-        if self._version != known.version:
-            version = known.version
-            self._clean.clear()
-            self._clean_long.clear()
-            self._names.clear()
-            if self._redactor is None and len(known):
-                from pytest_flowsecrets.leaks.redact import Redactor
-
-                self._redactor = Redactor({})
-            if self._redactor is not None:
-                self._redactor.update(known.values(self._version))
-            self._version = version  # last, so that an error is raised each time and no value is missed
-        return self._redactor
-
-    def clean(self, text: Any, place: str, test: Optional[str] = None) -> Any:
-        """Return a text, or bytes, masked; the same object if there is nothing to mask. Findings are remembered."""
-        try:
-            redactor = None if self._is_too_short(text) else self.redactor
-            if redactor is None or self._is_clean(text):
-                return text
-            masked: List[Masked] = []
-            redact: Callable[..., Any] = redactor.redact if isinstance(text, str) else redactor.redact_bytes
-            result = self.ids.apart(text, lambda part: redact(part, masked))
-            if not masked:
-                self._remember_clean(text)
-            else:
-                shown = result if isinstance(result, str) else result.decode("latin-1")
-                self._remember(masked, shown, place, self.test if test is None else test)
-        except Exception as error:  # noqa: BLE001 - a run does not break because of a mask, and withholds the text
-            self.faults.add(error)
-            return WITHHELD if isinstance(text, str) else WITHHELD.encode()
-        return result
-
-    def _clean_written(self, data: bytes, place: str) -> bytes:
-        """Return what was written to a descriptor, masked."""
-        self.learn_environment()  # tests set variables too
-        masked: bytes = self.clean(data, place)
-        return masked
-
-    def _remember(self, masked: Iterable[Masked], shown: str, place: str, test: str) -> None:
-        self.record.add(masked, shown, place, self.ids.collected_id(test), self.shown_id(test))
-
-    def shown_id(self, test: str) -> str:
-        """Return the id of a test as it may be shown."""
-        redactor = self.redactor
-        collected = self.ids.collected_id(test)
-        return self.ids.apart(collected, redactor.redact) if redactor else collected
-
-    def _is_too_short(self, text: Any) -> bool:
-        """Whether no secret can stand in a text."""
-        return not text or (len(text) < SHORTEST and not known.told)
-
-    def _is_clean(self, text: Any) -> bool:
-        """Whether this text was looked through already: names come in three reports of a test, its sections in two."""
-        return text in self._clean if len(text) < _OFTEN else any(text is other for other in self._clean_long)
-
-    def _remember_clean(self, text: Any) -> None:
-        if len(text) >= _OFTEN:
-            self._clean_long.append(text)
-        elif len(self._clean) >= _OFTEN:
-            self._clean = {text}
-        else:
-            self._clean.add(text)
-
-    def clean_live(self, text: Any, before: str) -> Tuple[Any, str]:
-        """Return a text, or bytes, masked for a stream, and what the next call has to get as ``before``.
-
-        Raises:
-            TypeError: it is neither text nor bytes, as in any stream.
-        """
-        if not isinstance(text, str):
-            shown, rest = self.clean_live(memoryview(text).tobytes().decode("utf-8", "surrogateescape"), before)
-            return shown.encode("utf-8", "surrogateescape"), rest
-        try:
-            return self._clean_live(text, before)
-        except Exception as error:  # noqa: BLE001 - a run does not break because of a mask
-            self.faults.add(error)
-            return WITHHELD + "\n" * text.endswith("\n"), ""
-
-    def _clean_live(self, text: str, before: str) -> Tuple[str, str]:
-        redactor = self.redactor
-        if redactor is None:
-            return text, ""
-        if not known.told and len(before) + len(text) < SHORTEST:
-            return text, before + text
-        masked: List[Masked] = []
-        rest = ""
-
-        def redact(part: str) -> str:
-            nonlocal rest
-            masked.clear()
-            shown, rest = redactor.redact_next(before, part, masked)
-            return shown
-
-        shown = self.ids.apart(text, redact)
-        if masked:
-            self._remember(masked, shown, "live output", self.test)
-        return shown, rest
 
     # -- objects ------------------------------------------------------------------------------------------------------
 
@@ -303,13 +188,6 @@ class Run:
                 return False
             self._names |= names
         return all(self._finds_nothing(content) for _, content in report.sections)
-
-    def _finds_nothing(self, text: Any) -> bool:
-        if not self._is_clean(text):
-            if self.redactor is None or self.redactor.find(text):
-                return False
-            self._remember_clean(text)
-        return True
 
     def mask_object(self, thing: Any, place: str) -> None:
         """Mask the parts of an object of pytest's, in place."""
@@ -393,6 +271,12 @@ class Run:
         """Forward what was written to descriptors 1 and 2 since, masked."""
         if self.descriptors is not None:
             self.descriptors.forward()
+
+    def _clean_written(self, data: bytes, place: str) -> bytes:
+        """Return what was written to a descriptor, masked."""
+        self.learn_environment()  # tests set variables too
+        masked: bytes = self.clean(data, place)
+        return masked
 
     # -- findings -----------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ import pytest
 
 from pytest_flowsecrets.leaks import findings, items, reports, streams, things
 from pytest_flowsecrets.leaks.known import Known, texts_of
+from pytest_flowsecrets.leaks.masker import WITHHELD
 from pytest_flowsecrets.leaks.redact import Redactor
-from pytest_flowsecrets.leaks.run import WITHHELD, Run
+from pytest_flowsecrets.leaks.run import Run
 from pytest_flowsecrets.leaks.variables import Variables
 
 TOKEN = "ghp_abcDEF0123456789xyzQRS"
