@@ -94,20 +94,24 @@ class Descriptors:
         _os.dup2(self._files[0 if is_one_stream else 1].descriptor, _ERR)
 
     def _stop(self) -> None:
-        self._restore()
-        self._drain()  # what other threads and processes have written meanwhile
-        while self._saved:
-            _os.close(self._saved.pop())
+        try:
+            self._restore()
+            self._drain()  # what other threads and processes have written meanwhile
+        finally:
+            while self._saved:
+                _os.close(self._saved.pop())
 
     def _restore(self) -> None:
         """Let the descriptors lead outside again, but where somebody else has redirected them since."""
         if self._saved:
             _flush_streams()
-            self._drain()
-            ours = [_identity(file.descriptor) for file in self._files]
-            for descriptor, saved in zip((_OUT, _ERR), self._saved):
-                if _identity(descriptor) in ours:
-                    _os.dup2(saved, descriptor)
+            try:
+                self._drain()
+            finally:
+                ours = [_identity(file.descriptor) for file in self._files]
+                for descriptor, saved in zip((_OUT, _ERR), self._saved):
+                    if _identity(descriptor) in ours:
+                        _os.dup2(saved, descriptor)
 
     def _drain(self) -> None:
         for file, target, place in zip(self._files, self._saved or (_OUT, _ERR), _PLACES):

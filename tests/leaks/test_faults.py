@@ -78,6 +78,8 @@ FUNCTIONS = [
     "reports:mask_report",
     "reports:mask_data",
     "reports:mask_warning",
+    "descriptors:Descriptors._start",
+    "descriptors:_File.read",
     "left:look_below",
     "written:WrittenFiles.__init__",
     "written:WrittenFiles.mask",
