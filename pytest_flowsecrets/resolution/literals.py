@@ -19,7 +19,11 @@ Python = Tuple[int, int]
 # What Python's parser may warn about: unknown escapes, and numbers that run into words (``1or 2``).
 _WARNS = re.compile(r"\\|[0-9.][A-Za-z]")
 _SHALLOW = 90
-_STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|#[^\r\n]*", re.DOTALL)  # and comments
+_STRINGS = re.compile(
+    r"'''(?:\\.|[^'\\]|'(?!''))*'''|\"\"\"(?:\\.|[^\"\\]|\"(?!\"\"))*\"\"\""
+    r"|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|#[^\r\n]*",
+    re.DOTALL,
+)  # and comments
 # A text that starts with a letter is a literal only if it starts like one of these.
 _WORD = re.compile(r"True|False|None|set\b|[bBuUrR]{1,2}['\"]")
 

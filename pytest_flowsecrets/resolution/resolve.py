@@ -134,7 +134,13 @@ class Resolution:
                     return Failure("AttributeError", message)
                 if "use_local_secrets" in cloud:
                     return cloud["use_local_secrets"]
-        return None
+        return self._missing_flag()
+
+    def _missing_flag(self) -> Optional[Failure]:
+        """The error of python-box where ``cloud`` is a table without ``use_local_secrets`` (``PREFECT__CLOUD={}``)."""
+        if "cloud" not in self.config:
+            return None
+        return Failure("BoxKeyError", "\"'Config' object has no attribute 'use_local_secrets'\"")
 
     def __repr__(self) -> str:
         state = repr(self.failure) if self.failure else f"{len(self.names)} secrets"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Match, NamedTuple, Optional, Tuple, Union
 
 from pytest_flowsecrets.resolution.doubtful_names import Doubt, StandardReading, mask_names, position_of
 from pytest_flowsecrets.resolution.layers import Failure, Layer
@@ -21,7 +21,15 @@ DEEPEST = 200
 CORRECT_IT = "correct it"
 _MOST_FAULTS = 50
 _UNQUOTED = re.compile(r"[ \t]*(?:([\w-]{1,80})|[^=]+?)[ \t]*=[ \t]*(?![\"'\[{=])", re.ASCII)
-_BRACKETS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|[\[\]{}]")  # and strings, which are stepped over
+_STRINGS = re.compile(
+    r"#[^\n]*"
+    r"|(\"\"\")(?:[^\"\\]|\\.|\"(?!\"\"))*\"\"\""
+    r"|(''')(?:[^']|'(?!''))*'''"
+    r"|(\")(?:[^\"\\\n]|\\[^\n])*\""
+    r"|(')[^'\n]*'",
+    re.DOTALL,
+)  # and comments
+_BRACKETS = re.compile(r"[\[\]{}]")
 _PART = r"(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*\.[ \t]*"
 _MANY_PARTS = re.compile(rf"(?:^|[{{,\[])[ \t]*(?:{_PART}){{{DEEPEST}}}", re.MULTILINE)
 
@@ -236,19 +244,25 @@ def deep_place(text: str) -> Optional[Tuple[int, int]]:
     Returns:
         1-based line and column, or None; cheap where there are few brackets and dots.
     """
-    at = _deep_bracket(text)
-    if at is None and text.count(".") > DEEPEST:
-        dotted = _MANY_PARTS.search(text)
-        at = dotted.start() if dotted else None
+    if max(text.count("[") + text.count("{"), text.count(".")) <= DEEPEST:
+        return None
+    structure = _STRINGS.sub(_without_content, text)
+    dotted = _MANY_PARTS.search(structure)
+    at = dotted.start() if dotted else _deep_bracket(structure)
     if at is None:
         return None
     return text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1
 
 
+def _without_content(string: Match[str]) -> str:
+    """Return a string with another content of the same length, or a comment as blanks."""
+    quotes = "".join(filter(None, string.groups()))
+    content = len(string.group()) - 2 * len(quotes)
+    return f"{quotes}{(' _'[bool(quotes)]) * content}{quotes}"
+
+
 def _deep_bracket(text: str) -> Optional[int]:
-    """Where brackets outside of strings open for the two hundred and first time."""
-    if text.count("[") + text.count("{") <= DEEPEST:
-        return None
+    """Return where brackets open for the two hundred and first time in a text without strings."""
     depth = 0
     for found in _BRACKETS.finditer(text):
         bracket = found.group()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.resolution.layers import Failure, Refused, Slot, type_name
 from pytest_flowsecrets.resolution.literals import Python, literal
@@ -84,9 +85,13 @@ def expand(text: str, around: Surroundings) -> str:
     Args:
         text: any text.
         around: the environment and the homes.
+
+    Raises:
+        Refused: the name of a variable or user is one that the operating system cannot be asked for, such as a lone
+            surrogate.
     """
     if "$" in text:
-        text = _VARIABLE.sub(lambda match: around.environ.get(_bare(match.group(1)), match.group(0)), text)
+        text = _VARIABLE.sub(lambda match: around.environ.get(_name_in(match.group(1)), match.group(0)), text)
     return _expand_home(text, around) if text.startswith("~") else text
 
 
@@ -146,15 +151,12 @@ def read_variable(slot: Slot, around: Surroundings) -> None:
     Raises:
         Refused: ``import prefect`` fails.
     """
-    try:
+    with _located(slot):
         if around.dialect.unicode_escape:
             _step(slot, DECODED, decode_escapes(slot.value))
         value, typed = interpolate(slot.value, around)
         _step(slot, EXPANDED_TYPED if typed else EXPANDED, value)
         _step(slot, TYPED, string_to_type(slot.value, around))
-    except Refused as refused:
-        failure = refused.failure
-        raise Refused(Failure(failure.type, failure.message, str(slot.origin), failure.reveals)) from None
 
 
 def settle(slot: Slot, around: Surroundings) -> None:
@@ -163,8 +165,12 @@ def settle(slot: Slot, around: Surroundings) -> None:
     Args:
         slot: a value of the configuration, changed in place.
         around: the rules and the environment.
+
+    Raises:
+        Refused: ``import prefect`` fails.
     """
-    value, typed = interpolate(slot.value, around)
+    with _located(slot):
+        value, typed = interpolate(slot.value, around)
     _step(slot, EXPANDED_TYPED if typed else EXPANDED, value)
     if around.dialect.types_files and isinstance(slot.value, str):
         _step(slot, TYPED_AGAIN if slot.kind == "env" else TYPED, string_to_type(slot.value, around))
@@ -215,17 +221,38 @@ def _substitute_one(slot: Slot, flat: Dict[Tuple[str, ...], Slot]) -> bool:
     return True
 
 
+@contextmanager
+def _located(slot: Slot) -> Iterator[None]:
+    """Add to a failure where the value was written."""
+    try:
+        yield
+    except Refused as refused:
+        failure = refused.failure
+        raise Refused(Failure(failure.type, failure.message, str(slot.origin), failure.reveals)) from None
+
+
 def _step(slot: Slot, what: str, value: Any) -> None:
     if value is not slot.value and (type(value) is not type(slot.value) or value != slot.value):
         slot.become(what, value)
 
 
-def _bare(name: str) -> str:
-    return name[1:-1] if name.startswith("{") else name
+def _name_in(reference: str) -> str:
+    name = reference[1:-1] if reference.startswith("{") else reference
+    _check_encoding(name)
+    return name
+
+
+def _check_encoding(name: str) -> None:
+    """Refuse a name as ``os.environ`` and ``pwd`` do on POSIX, which encode it in UTF-8 (surrogates of bytes pass)."""
+    try:
+        name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise Refused(Failure("UnicodeEncodeError", str(error), reveals=True)) from None
 
 
 def _expand_home(text: str, around: Surroundings) -> str:
     name, slash, rest = text[1:].partition("/")
+    _check_encoding(name)
     if "\0" in name:
         raise Refused(Failure("ValueError", "embedded null byte"))
     home = around.users.get(name) if name else around.environ.get("HOME", around.home)
