@@ -52,7 +52,7 @@ def files_of(arguments: Any) -> List[Tuple[str, str]]:
     """
     options = {"user": arguments.config, "backend": arguments.backend}
     if reads_this_machine(arguments):
-        return list(config_files())
+        return list(config_files(version=arguments.prefect_version))
     return [(kind, path) for kind, path in options.items() if path]
 
 

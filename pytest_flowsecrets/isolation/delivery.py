@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Set
 from pytest_flowsecrets.errors import ConfigSyntaxError, UsageError
 from pytest_flowsecrets.isolation import config_text
 from pytest_flowsecrets.isolation.environ import PREFIX, SECRETS_PREFIX, put_back, secret_of, variable_for, visible
+from pytest_flowsecrets.isolation.files import config_path
 from pytest_flowsecrets.isolation.home import EFFECTIVE_BACKEND, EFFECTIVE_CONFIG, write_private
 from pytest_flowsecrets.isolation.spelling import as_text, checked
 from pytest_flowsecrets.leaks.known import register
@@ -39,8 +40,8 @@ class Delivery:
         self._in_files: Dict[str, Any] = {}
         self._left_out: Set[str] = set()
         self.variables: Dict[str, str] = {}
-        self._config = ConfigFile(f"{PREFIX}USER_CONFIG_PATH", "config.toml", root / EFFECTIVE_CONFIG)
-        self._backend = ConfigFile(f"{PREFIX}BACKEND_CONFIG_PATH", "backend.toml", root / EFFECTIVE_BACKEND)
+        self._config = ConfigFile(f"{PREFIX}USER_CONFIG_PATH", "config.toml", root / EFFECTIVE_CONFIG, version)
+        self._backend = ConfigFile(f"{PREFIX}BACKEND_CONFIG_PATH", "backend.toml", root / EFFECTIVE_BACKEND, version)
 
     def give(self, values: Mapping[str, Any], *, in_file: bool = False) -> None:
         """Set secrets, by variables where these can carry them, unless they are to be ``in_file``.
@@ -151,13 +152,15 @@ class ConfigFile:
         variable: the variable that says where Prefect finds it.
         name: its name in ``~/.prefect``.
         copy: where a copy may be written.
+        version: of Prefect.
 
     Attributes:
         declared: what the run, or the test itself, has set the variable to; None where it has not.
     """
 
-    def __init__(self, variable: str, name: str, copy: Path) -> None:
+    def __init__(self, variable: str, name: str, copy: Path, version: str) -> None:
         self.variable = variable
+        self._version = version
         self._private = copy.parent / ".prefect" / name
         self._copy = copy
         self._last = self.declared = os.environ.get(variable)
@@ -184,7 +187,9 @@ class ConfigFile:
         return str(self._private) if self.declared is None and moved and self._private.exists() else self.declared
 
     def _read(self) -> Content:
-        source = Path(os.path.expandvars(os.path.expanduser(self.declared or str(self._private))))
+        source = (
+            self._private if self.declared is None else Path(config_path(self.declared, version=self._version) or "")
+        )
         try:
             return config_text.read(source.read_bytes()) if source.is_file() else {}
         except Exception:  # noqa: BLE001 - parsers raise many kinds, and their texts may hold values

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Dict, Iterator, Mapping, Tuple
+import sys
+from typing import TYPE_CHECKING, Dict, Iterator, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.resolution.names import PREFIX
 
@@ -22,23 +23,60 @@ MISSING = "it names no file here: Prefect reads none, and not the one in ~/.pref
 MISSING_ADVICE = "name a file that exists, or leave the variable out"
 
 
-def config_files(environ: Mapping[str, str] = os.environ) -> Iterator[Tuple[str, str]]:
-    """Yield kind and path of each existing file that Prefect reads in a process with this environment."""
+def config_files(environ: Mapping[str, str] = os.environ, version: Optional[str] = None) -> Iterator[Tuple[str, str]]:
+    """Yield kind and path of each existing file that Prefect reads in a process with this environment.
+
+    Args:
+        environ: the environment.
+        version: of Prefect; by default the newest.
+
+    Raises:
+        UnknownPrefectVersion: no such release.
+    """
     for kind in FILES:
-        path = os.path.expanduser(os.path.expandvars(said_path(kind, environ)))
-        if os.path.isfile(path):
+        path = config_path(said_path(kind, environ), environ, version)
+        if path is not None and os.path.isfile(path):
             yield kind, path
 
 
-def missing_file(variable: str, path: str) -> bool:
+def config_path(text: str, environ: Mapping[str, str] = os.environ, version: Optional[str] = None) -> Optional[str]:
+    """Expand the path of a config file as Prefect does: ``$NAME`` and ``~`` until nothing changes.
+
+    Args:
+        text: the path as it is written.
+        environ: the environment.
+        version: of Prefect, which decides what a path that took two rounds is typed as; by default the newest.
+
+    Returns:
+        The path, or None where it comes to no text, or to none after ten rounds: then Prefect reads no file.
+
+    Raises:
+        UnknownPrefectVersion: no such release.
+    """
+    from pytest_flowsecrets.resolution.dialects import dialect_for
+    from pytest_flowsecrets.resolution.layers import Refused
+    from pytest_flowsecrets.resolution.values import Surroundings, interpolate
+    from pytest_flowsecrets.versions import DEFAULT_VERSION
+
+    dialect = dialect_for(version or DEFAULT_VERSION)
+    around = Surroundings(dialect, environ, os.path.expanduser("~"), Homes(), sys.version_info[:2])
+    try:
+        path, _ = interpolate(text, around)
+    except Refused:
+        return None
+    return path if isinstance(path, str) else None
+
+
+def missing_file(variable: str, path: str, environ: Mapping[str, str] = os.environ) -> bool:
     """Tell whether a variable that names one of Prefect's files names none that exists on this machine.
 
     Args:
         variable: any variable.
         path: its value, with ``~`` and ``$NAME`` in it.
+        environ: the environment.
     """
     names_a_file = any(variable == name for name, _ in FILES.values())
-    return names_a_file and not os.path.isfile(os.path.expanduser(os.path.expandvars(path)))
+    return names_a_file and not os.path.isfile(config_path(path, environ) or "")
 
 
 def missing_files(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
@@ -51,7 +89,7 @@ def missing_files(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     from pytest_flowsecrets.resolution.layers import variable
 
     for name, _ in FILES.values():
-        if name in environ and missing_file(name, environ[name]):
+        if name in environ and missing_file(name, environ[name], environ):
             yield Finding("FS017", "error", "", variable(environ, name), MISSING, "0.5.0-1.4.1", MISSING_ADVICE)
 
 

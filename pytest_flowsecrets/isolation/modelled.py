@@ -37,7 +37,7 @@ def modelled(version: str, context: Optional[Mapping[str, Any]] = None) -> Resol
     from pytest_flowsecrets.resolution.resolve import resolve
     from pytest_flowsecrets.resolution.toml import read_layer
 
-    layers = [read_layer(Path(path).read_bytes(), kind, path) for kind, path in config_files()]
+    layers = [read_layer(Path(path).read_bytes(), kind, path) for kind, path in config_files(version=version)]
     return resolve(layers, dict(os.environ), version, context=context, machine=this_machine())
 
 

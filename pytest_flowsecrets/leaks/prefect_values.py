@@ -16,14 +16,15 @@ from typing import Any, Callable, ContextManager, Dict, List, Mapping
 from pytest_flowsecrets.leaks.known import TOKENS, known
 
 _WORDS = "secrets", *TOKENS
+_ROUNDS = 10
+_LONGEST = 2**20  # a variable that holds itself several times grows without end
 
 
 def learn_config_file() -> None:
     """Register the secrets of the user's own config file: ``~/.prefect/config.toml``, or what the variable names."""
     path = os.environ.get("PREFECT__USER_CONFIG_PATH", "~/.prefect/config.toml")
-    path = os.path.expanduser(os.path.expandvars(path))
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(_expand(path), encoding="utf-8") as file:
             text = file.read()
     except (OSError, ValueError):
         return
@@ -38,7 +39,17 @@ def _expanded(value: Any) -> Any:
     """Settings with the variables that Prefect expands in them."""
     if isinstance(value, Mapping):
         return {key: _expanded(part) for key, part in value.items()}
-    return os.path.expandvars(value) if isinstance(value, str) else value
+    return _expand(value) if isinstance(value, str) else value
+
+
+def _expand(text: str) -> str:
+    """Expand ``$NAME`` and ``~`` until nothing changes, at most ten times, as Prefect does."""
+    for _ in range(_ROUNDS):
+        expanded = os.path.expanduser(os.path.expandvars(text))
+        if expanded == text or len(expanded) > _LONGEST:
+            break
+        text = expanded
+    return text
 
 
 class PrefectValues:

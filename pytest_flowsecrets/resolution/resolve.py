@@ -125,22 +125,20 @@ class Resolution:
         return _by_name(self.flat)
 
     def _use_local(self) -> Any:
-        own = self.context.get("config") if self.dialect.lookup.context_flag else None
-        for tables in (own, self.config):
-            if isinstance(tables, dict) and "cloud" in tables:
-                cloud = tables["cloud"]
-                if not isinstance(cloud, dict):
-                    message = f"'{object_name(cloud)}' object has no attribute 'use_local_secrets'"
-                    return Failure("AttributeError", message)
-                if "use_local_secrets" in cloud:
-                    return cloud["use_local_secrets"]
-        return self._missing_flag()
+        cloud = self._cloud()
+        if not isinstance(cloud, dict):
+            return Failure("AttributeError", f"'{object_name(cloud)}' object has no attribute 'use_local_secrets'")
+        if "use_local_secrets" not in cloud:  # without python-box no variable can replace a table
+            return Failure("BoxKeyError", "\"'Config' object has no attribute 'use_local_secrets'\"")
+        return cloud["use_local_secrets"]
 
-    def _missing_flag(self) -> Optional[Failure]:
-        """The error of python-box where ``cloud`` is a table without ``use_local_secrets`` (``PREFECT__CLOUD={}``)."""
-        if "cloud" not in self.config:
-            return None
-        return Failure("BoxKeyError", "\"'Config' object has no attribute 'use_local_secrets'\"")
+    def _cloud(self) -> Any:
+        """What ``Secret`` sees as ``config.cloud``: ``[context.config]`` is merged into its copy from 0.6.4."""
+        cloud = self.config.get("cloud", {"use_local_secrets": None})
+        own = self.context.get("config") if self.dialect.lookup.context_flag else None
+        if not isinstance(own, dict) or "cloud" not in own:
+            return cloud
+        return {**cloud, **own["cloud"]} if isinstance(cloud, dict) and isinstance(own["cloud"], dict) else own["cloud"]
 
     def __repr__(self) -> str:
         state = repr(self.failure) if self.failure else f"{len(self.names)} secrets"

@@ -39,6 +39,18 @@ def exchanged(*changes):
             setattr(owner, name, value)
 
 
+class Environ(dict):
+    """Variables that refuse a name with a lone surrogate, as ``os.environ`` does."""
+
+    def __getitem__(self, name):
+        os.fsencode(name)
+        return super().__getitem__(name)
+
+    def get(self, name, default=None):
+        os.fsencode(name)
+        return super().get(name, default)
+
+
 def pruned(defaults):
     """The part of the packaged defaults that matters to generated input."""
     plain = {name: defaults[name] for name in ("backend", "debug") if name in defaults}
@@ -80,7 +92,7 @@ class Real:
     def loaded(self, user, backend, environ):
         """Do what ``prefect.configuration`` and ``prefect.utilities.context`` do when they are imported."""
         self.texts = {self.paths["user"]: user, self.paths["backend"]: backend}
-        with exchanged((os, "environ", environ), (self.configuration, "toml", self.toml)):
+        with exchanged((os, "environ", Environ(environ)), (self.configuration, "toml", self.toml)):
             config = self.apart() if self.loads_apart else self.together()
             config = self.configuration.process_task_defaults(config)  # up to 0.6.3 it was done by then, and is again
             with exchanged((self.context, "config", config)):
