@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Type
 
 from pytest_flowsecrets.errors import PrefectNotInstalled
 from pytest_flowsecrets.isolation.environ import SECRETS_PREFIX
@@ -19,6 +19,7 @@ from pytest_flowsecrets.isolation.tables import MISSING
 if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.stack import Isolation
     from pytest_flowsecrets.resolution.advice import Reading
+    from pytest_flowsecrets.resolution.layers import Failure
     from pytest_flowsecrets.resolution.resolve import Resolution
 
 _LATE = (
@@ -69,11 +70,19 @@ def read_in(resolution: Resolution, name: str) -> Any:
     """
     outcome = resolution.get(name)
     if outcome.error is not None:
-        kind = getattr(builtins, outcome.error.type, ValueError)
-        raise kind(outcome.error.safe_message)
+        raise _exception(outcome.error)
     if outcome.kind == "cloud":
         raise PrefectNotInstalled(f"reading {name!r} from Prefect Cloud")
     return plain(outcome.value)
+
+
+def _exception(failure: Failure) -> Exception:
+    kind: Type[Exception] = getattr(builtins, failure.type, ValueError)
+    if not issubclass(kind, UnicodeError):
+        return kind(failure.safe_message)
+    data = b"" if kind is UnicodeDecodeError else ""
+    shown = type(kind.__name__, (kind,), {"__str__": lambda error: error.reason})
+    return shown("utf-8", data, 0, 0, failure.safe_message)  # type: ignore[no-any-return]
 
 
 def explained(isolation: Isolation, name: str) -> str:

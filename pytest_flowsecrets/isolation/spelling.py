@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.environ import SECRETS_PREFIX
@@ -49,9 +49,9 @@ def plain(value: Any) -> Any:
     """A value with Prefect's tables and lists turned into Python's."""
     if isinstance(value, Mapping):
         return {key: plain(value[key]) for key in value}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [plain(element) for element in value]
-    return value
+    if isinstance(value, tuple):
+        return tuple(plain(element) for element in value)
+    return [plain(element) for element in value] if isinstance(value, list) else value
 
 
 def same(value: Any, result: Any) -> bool:

@@ -17,7 +17,7 @@ from pytest_flowsecrets.leaks.known import TOKENS, known
 
 _WORDS = "secrets", *TOKENS
 _ROUNDS = 10
-_LONGEST = 2**20  # a variable that holds itself several times grows without end
+_LONGEST = 2**14  # a variable that holds itself several times grows without end
 
 
 def learn_config_file() -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.resolution.layers import Failure, Refused, Slot, type_name
 from pytest_flowsecrets.resolution.literals import Python, literal
@@ -151,12 +150,14 @@ def read_variable(slot: Slot, around: Surroundings) -> None:
     Raises:
         Refused: ``import prefect`` fails.
     """
-    with _located(slot):
+    try:
         if around.dialect.unicode_escape:
             _step(slot, DECODED, decode_escapes(slot.value))
         value, typed = interpolate(slot.value, around)
         _step(slot, EXPANDED_TYPED if typed else EXPANDED, value)
         _step(slot, TYPED, string_to_type(slot.value, around))
+    except Refused as refused:
+        raise _located(refused, slot) from None
 
 
 def settle(slot: Slot, around: Surroundings) -> None:
@@ -169,8 +170,10 @@ def settle(slot: Slot, around: Surroundings) -> None:
     Raises:
         Refused: ``import prefect`` fails.
     """
-    with _located(slot):
+    try:
         value, typed = interpolate(slot.value, around)
+    except Refused as refused:
+        raise _located(refused, slot) from None
     _step(slot, EXPANDED_TYPED if typed else EXPANDED, value)
     if around.dialect.types_files and isinstance(slot.value, str):
         _step(slot, TYPED_AGAIN if slot.kind == "env" else TYPED, string_to_type(slot.value, around))
@@ -221,14 +224,10 @@ def _substitute_one(slot: Slot, flat: Dict[Tuple[str, ...], Slot]) -> bool:
     return True
 
 
-@contextmanager
-def _located(slot: Slot) -> Iterator[None]:
+def _located(refused: Refused, slot: Slot) -> Refused:
     """Add to a failure where the value was written."""
-    try:
-        yield
-    except Refused as refused:
-        failure = refused.failure
-        raise Refused(Failure(failure.type, failure.message, str(slot.origin), failure.reveals)) from None
+    failure = refused.failure
+    return Refused(Failure(failure.type, failure.message, str(slot.origin), failure.reveals))
 
 
 def _step(slot: Slot, what: str, value: Any) -> None:

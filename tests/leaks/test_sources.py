@@ -113,6 +113,22 @@ def test_config_file_of_the_developer(run_tests, pytester, monkeypatch):
     result.stdout.fnmatch_lines(["[[]secret A[]]", "[[]secret B[]]", "[[]secret cloud api_key[]]"])
 
 
+def test_config_file_through_variables(known, tmp_path, monkeypatch):
+    """Path and values are expanded until nothing changes, but a variable that holds itself is not followed for ever."""
+    tmp_path.joinpath("own.toml").write_text('[context.secrets]\nA = "$ONE"\nB = "$SELF"\n')
+    for name, text in {
+        "PREFECT__USER_CONFIG_PATH": "$FOLDER/own.toml",
+        "FOLDER": "$ONE_FOLDER",
+        "ONE_FOLDER": str(tmp_path),
+        "ONE": "$TWO",
+        "TWO": "k9TzWq4mLrV7-a",
+        "SELF": "k9TzWq4mLrV7-b$SELF",
+    }.items():
+        monkeypatch.setenv(name, text)
+    prefect_values.learn_config_file()
+    assert known.values()["k9TzWq4mLrV7-a"] == ("A",)
+
+
 @pytest.mark.parametrize(
     "content", [b"no secrets", b"\xff secrets", b"[context.secrets\nA = 1", b"[logging]\nlevel=1", None]
 )
