@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("prefect")
+from tests.compat import VERSION, needs_prefect
+
+pytestmark = needs_prefect
+since_server = pytest.mark.skipif((VERSION or ()) < (0, 10), reason="Prefect Server came with 0.10.0")
 
 # Counts the objects of this package's classes after the 20th and after the 40th test.
 COUNTING = """
@@ -38,7 +41,7 @@ def pytest_sessionfinish():
     [
         ("prefect_cloud", "pass"),
         ("prefect_cloud", "prefect_cloud.secrets['TOKEN'] = 'one-value-for-all'; prefect_cloud.client"),
-        ("prefect_server", "prefect_server.client"),
+        pytest.param("prefect_server", "prefect_server.client", marks=since_server),
         ("local_secrets", "local_secrets['TOKEN'] = 'one-value-for-all'; print('nothing')"),
     ],
 )
