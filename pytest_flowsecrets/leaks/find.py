@@ -68,11 +68,14 @@ class Finder:
 
     def find(self, text: str) -> List[Match]:
         """Every known secret in a text, in order; of two at one place the longer one comes first."""
-        if len(text) < _SHORT:
-            data = to_bytes(text)
-            if self._index.passes(data) and not begins(data):
-                return []
-        return [*self.each(text)]
+        return [] if self.is_clean(text) else [*self.each(text)]
+
+    def is_clean(self, text: str) -> bool:
+        """Return whether a glance shows that a text holds no value. Most short ones are so."""
+        if len(text) >= _SHORT:
+            return False
+        data = to_bytes(text)
+        return self._index.passes(data) and not begins(data, binary=False)
 
     def find_in_bytes(self, data: bytes) -> List[Match]:
         """The same for bytes, whatever they are; places are counted in bytes."""
@@ -101,7 +104,7 @@ class Finder:
 
     def _in_piece(self, text: Union[str, bytes], low: int, piece: Union[str, bytes]) -> Iterator[Match]:
         data = to_bytes(piece) if isinstance(piece, str) else piece
-        hits, packed = self._index.find(data), begins(data)
+        hits, packed = self._index.find(data), begins(data, binary=not isinstance(piece, str))
         if isinstance(piece, str) and len(data) != len(piece):
             hits = [hit._replace(start=_begin(data, hit.start), end=_end(data, hit.end)) for hit in hits]
         places = [*(place for hit in hits for place in hit[:2]), *packed]

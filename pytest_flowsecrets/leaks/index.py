@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _WINDOW, _SHORTEST = 7, 5  # letters of a skeleton
 _RUN = b"x" * 24  # a text without such a run of characters holds no base32 and no base85
 _RUNS = bytes(ord("x") if 32 < byte < 127 else ord(" ") for byte in range(256))  # noqa: PLR2004 - ASCII
+_PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789_./:=-[]"  # a run of these alone is no base32 nor base85
+_MARGIN = 2_000  # bytes around a decoded character, in which a value may be that stands there in several lines
 _DEEPEST = 3  # payloads inside each other
 _ELLIPSES = b"...", "…".encode()
 _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
@@ -63,6 +65,8 @@ class Index:
         self.letters = {*b" \t\r\n'\",|>+?-\\%&#;=\x1b\x08"}  # of all forms, and of what can stand between their parts
         self._owner: Dict[bytes, int] = {}
         self._tables = Table(LETTERS), Table(MARKS), Table(EVERYTHING)
+        self._rare_tables = Table(LETTERS), Table(MARKS), Table(EVERYTHING)
+        self._used: List[Table] = []  # those that are not empty
         self._tiny: Dict[bytes, Form] = {}
         self._tiny_pattern: Optional[re.Pattern[bytes]] = None
         self._quotable = False
@@ -78,12 +82,13 @@ class Index:
         """Look for one more text; also for slices of its middle, if that is asked for."""
         forms = forms_of(part.text, head=part.head, tail=part.tail, whole=part.whole, sliced=sliced)
         for form in chain(forms, forms_by_encoders(part.text)):
-            self._add(form, self.count)
+            self._add(form, self.count, self._tables)
+        self._used = [table for table in self._tables if table]
         self._quotable = self._quotable or _CHANGED_BY_QUOTED_PRINTABLE.search(forms[0].text) is not None
         self._rare.append((part.text, self.count))
         self.count += 1
 
-    def _add(self, form: Form, value: int) -> None:
+    def _add(self, form: Form, value: int, tables: Tuple[Table, ...]) -> None:
         if form.text in self._owner:
             return
         self._owner[form.text] = value
@@ -91,9 +96,9 @@ class Index:
         self.letters.update(form.text)
         if not form.whole and (form.half_first < form.first or form.half_last < form.last):
             self._cuttable.append((form, value))
-        for table in self._tables:
+        for table in tables:
             key = form.text.translate(None, table.alphabet.dropped)
-            if len(key) >= _WINDOW or (len(key) >= _SHORTEST and table is not self._tables[0]):
+            if len(key) >= _WINDOW or (len(key) >= _SHORTEST and table is not tables[0]):
                 table.add(form, value, key)
                 if _is_even(form, table.alphabet):
                     return
@@ -105,7 +110,7 @@ class Index:
         waiting, self._rare = self._rare, []
         for value, number in waiting:
             for form in rare_forms_of(value):
-                self._add(form, number)
+                self._add(form, number, self._rare_tables)
 
     def _add_cuts(self) -> None:
         waiting, self._cuttable = self._cuttable, []
@@ -123,13 +128,10 @@ class Index:
 
     def passes(self, data: bytes) -> bool:
         """Return whether a glance shows that nothing is in a short text, which most are."""
-        return (
-            all(table.passes(data) for table in self._tables if table)
-            and not self._tiny
-            and not any(ellipsis in data for ellipsis in _ELLIPSES)
-            and is_plain(data)
-            and not (self._rare and _has_run(data))
-        )
+        for table in self._used:
+            if not table.passes(data):
+                return False
+        return not (self._tiny or b"..." in data or _ELLIPSES[1] in data or _has_run(data)) and is_plain(data)
 
     def find(self, data: bytes, *, depth: int = 0) -> List[Hit]:
         """Return every hit, in the order of their beginnings, the longest first; some lie inside others or overlap.
@@ -138,8 +140,6 @@ class Index:
             data: any bytes.
             depth: how many payloads they come out of; those in the bytes themselves are looked into from 1 on.
         """
-        if self._rare and _has_run(data):
-            self._add_rare()
         hits: Dict[Tuple[int, int, int], Hit] = {}
         packed = self._in_payloads(data, depth) if depth else ()
         for hit in chain(self._hits(data), self._in_views(data, depth), packed):
@@ -160,7 +160,7 @@ class Index:
         return sorted({hit.value for hit in self.find(content, depth=depth)}) if content else []
 
     def _in_views(self, data: bytes, depth: int) -> Iterator[Hit]:
-        for view in views(data, quotable=self._quotable):
+        for view in views(data, quotable=self._quotable, margin=_MARGIN + 2 * self.longest):
             for hit in chain(self._hits(view.data), self._in_payloads(view.data, depth)):
                 start, end = view.places(hit.start, hit.end)
                 kind = view.kind if hit.kind in ("raw", _CHANGED) else hit.kind
@@ -169,7 +169,10 @@ class Index:
     def _hits(self, data: bytes) -> Iterator[Hit]:
         if self._tiny:
             yield from self._tiny_hits(data)
-        for table in self._tables:
+        has_run = _has_run(data)
+        if has_run and self._rare:
+            self._add_rare()
+        for table in chain(self._used, self._rare_tables if has_run else ()):
             if table:
                 yield from self._hits_in(table, Skeleton(data, table.alphabet))
         for ellipsis in _ELLIPSES:
@@ -277,15 +280,29 @@ class Index:
 
 def _is_even(form: Form, alphabet: Alphabet) -> bool:
     """Return whether both windows of a form have so many letters of an alphabet that they are found by these alone."""
-    begin, end = form.head, len(form.text) - form.tail
-    if not form.least_first and not form.least_last:
+    if form.text.isalnum() or not (form.least_first or form.least_last):
         return True
+    begin, end = form.head, len(form.text) - form.tail
     windows = form.text[begin : begin + form.first], form.text[end - form.last : end]
     return all(len(window.translate(None, alphabet.dropped)) >= _WINDOW for window in windows)
 
 
 def _has_run(data: bytes) -> bool:
-    return _RUN in data.translate(_RUNS)
+    """Return whether there is a run of characters that can be base32 or base85.
+
+    A run of lower-case letters, digits and the punctuation of paths is neither, as half of base85's digits are others.
+    """
+    if len(data) < len(_RUN):
+        return False
+    runs = data.translate(_RUNS)
+    at = runs.find(_RUN)
+    while at >= 0:
+        end = runs.find(b" ", at)
+        end = end if end >= 0 else len(data)
+        if data[at:end].translate(None, _PLAIN):
+            return True
+        at = runs.find(_RUN, end)
+    return False
 
 
 def _is_cut(data: bytes, form: Form, span: _Span, end: int) -> bool:

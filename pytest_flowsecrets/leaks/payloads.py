@@ -53,12 +53,21 @@ _KINDS = (
     _Kind(b"BZh91AY&SY", "", "bz2"),
     _Kind(b"\xfd7zXZ\x00", "", "lzma"),
 )
+_ENCODED_KINDS = tuple(kind for kind in _KINDS if kind.encoding)
 _ZLIB = _Kind(b"eJ", "base64", "zlib")
 
 
-def begins(data: bytes) -> List[int]:
-    """Return where payloads may begin."""
-    places = [place for kind in _KINDS if _may_hold(data, kind.magic) for place in _places_of(kind.magic, data)]
+def begins(data: bytes, *, binary: bool = True) -> List[int]:
+    """Return where payloads may begin.
+
+    Args:
+        data: any bytes.
+        binary: whether payloads that are not encoded are looked for too. A text has none.
+    """
+    if len(data) < _SMALLEST and not binary:
+        return []
+    kinds = _KINDS if binary else _ENCODED_KINDS
+    places = [place for kind in kinds if _may_hold(data, kind.magic) for place in _places_of(kind.magic, data)]
     for at in _places_of(b"eJ", data.translate(_AS_ONE)):
         digit = data[at + 2 : at + 3]
         if digit and digit in _ZLIB_DIGITS[data[at : at + 2]]:

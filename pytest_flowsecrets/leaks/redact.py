@@ -62,6 +62,8 @@ class Redactor:
             text: any text.
             masked: if given, a list to which what was masked is added.
         """
+        if self._finder.is_clean(text):
+            return text
         for _ in range(_ROUNDS):
             matches = self._finder.each(text)
             first = next(matches, None)

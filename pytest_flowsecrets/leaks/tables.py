@@ -12,9 +12,10 @@ from array import array
 from bisect import bisect_left
 from itertools import compress
 from operator import length_hint
-from typing import TYPE_CHECKING, Dict, Generator, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Dict, Generator, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from pytest_flowsecrets.leaks.extend import Alphabet, common, common_end
+from pytest_flowsecrets.leaks.forms import CUT
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.forms import Form
@@ -61,28 +62,23 @@ class Group:
     """The entries that have one window, ordered, so that the most similar one of thousands is found at once.
 
     Args:
+        entries: each with the place where the window begins in its key, or ends, if it is at the end.
         backwards: whether the window is the end of the forms.
     """
 
-    def __init__(self, *, backwards: bool) -> None:
+    def __init__(self, entries: Iterable[Tuple[Entry, int]], *, backwards: bool) -> None:
         self.backwards = backwards
         self._entries: Dict[bytes, List[Tuple[Entry, int]]] = {}
-        self._ordered: List[bytes] = []
-        self._sizes: List[int] = []
-
-    def add(self, entry: Entry, place: int) -> None:
-        """Add an entry whose window begins, or ends, at ``place``."""
-        rest = entry.key[:place][::-1] if self.backwards else entry.key[place:]
-        same = self._entries.setdefault(rest, [])
-        if len(same) < _MOST_PLACES:
-            same.append((entry, place))
-        self._ordered = []
+        for entry, place in entries:
+            rest = entry.key[:place][::-1] if backwards else entry.key[place:]
+            same = self._entries.setdefault(rest, [])
+            if len(same) < _MOST_PLACES:
+                same.append((entry, place))
+        self._ordered = sorted(self._entries)
+        self._sizes = sorted({*map(len, self._ordered)}, reverse=True)
 
     def seeds(self, text: bytes, start: int) -> Iterator[Seed]:
         """Yield the entries that can stand where the window begins: first whole ones, then the most similar."""
-        if not self._ordered:
-            self._ordered = sorted(self._entries)
-            self._sizes = sorted({*map(len, self._ordered)}, reverse=True)
         longest, end = self._sizes[0], start + _WINDOW
         near = text[max(0, end - longest) : end][::-1] if self.backwards else text[start : start + longest]
         for size in self._sizes:
@@ -108,8 +104,8 @@ class Table:
     def __init__(self, alphabet: Alphabet) -> None:
         self.alphabet = alphabet
         self._anchors: Set[int] = set()
-        self._words: Set[bytes] = set()  # the anchors of windows
-        self._windows: Dict[bytes, List[Group]] = {}
+        self._windows: Dict[bytes, List[Tuple[Entry, int, bool]]] = {}
+        self._groups: Dict[bytes, List[Group]] = {}  # those of the windows that were seen
         self._slices: Dict[bytes, List[Tuple[Entry, int]]] = {}
         self._short: Dict[bytes, List[Entry]] = {}
         self._short_anchors: Set[int] = set()
@@ -123,6 +119,7 @@ class Table:
     def add(self, form: Form, value: int, key: bytes) -> None:
         """Look for one more form, whose skeleton is ``key``, of five letters or more."""
         entry = Entry(form, value, key)
+        self._ordinary.clear()
         if len(key) < _WINDOW:
             self._short.setdefault(key, []).append(entry)
             self._short_anchors.update(array("I", key[:_WORD] + key[1 : _WORD + 1]))
@@ -139,17 +136,26 @@ class Table:
             self._add_slices(entry, begin, end)
 
     def _add_window(self, window: bytes, entry: Entry, place: int, *, backwards: bool) -> None:
-        groups = self._windows.get(window)
+        known = self._windows.get(window)
+        if known is None:
+            known = self._windows[window] = []
+            self._anchors.update(array("I", window[:4] + window[1:5] + window[2:6] + window[3:]))
+        elif self._groups:
+            self._groups.pop(window, None)
+        known.append((entry, place, backwards))
+
+    def _groups_of(self, window: bytes) -> List[Group]:
+        """Return what has a window. Few windows are ever seen, so groups are made when they are."""
+        groups = self._groups.get(window)
         if groups is None:
-            groups = self._windows[window] = []
-            words = window[:_WORD], window[1:5], window[2:6], window[3:]
-            self._words.update(words)
-            self._anchors.update(array("I", b"".join(words)))
-        group = next((group for group in groups if group.backwards is backwards), None)
-        if group is None:
-            group = Group(backwards=backwards)
-            groups.append(group)
-        group.add(entry, place)
+            groups = self._groups[window] = []
+            for direction in (False, True):
+                entries = [
+                    (entry, place) for entry, place, backwards in self._windows[window] if backwards is direction
+                ]
+                if entries:
+                    groups.append(Group(entries, backwards=direction))
+        return groups
 
     def _add_slices(self, entry: Entry, begin: int, end: int) -> None:
         """Let each part of eight letters be found; of the longest values only some, so slices of these are longer."""
@@ -185,40 +191,67 @@ class Table:
         """
         done: Dict[int, int] = {}
         inside = 0  # where the last find ends
-        words, windows, slices = self._words, self._windows, self._slices
+        windows, slices = self._windows, self._slices
         for at in self._places(text, self._anchors, 0):
-            if text[at : at + _WORD] in words:
-                for start in range(max(0, at - _WINDOW + _WORD), at + 1):
-                    for group in windows.get(text[start : start + _WINDOW], ()):
-                        if start + _WINDOW > inside if group.backwards else start >= done.get(id(group), 0):
-                            end = (yield group.seeds(text, start)) or 0
-                            if end:
-                                done[id(group)] = end
-                                inside = max(inside, end)
-            known = slices.get(text[at : at + _PAIR]) if at >= inside else None
-            seeds = self._sliced(text, at, known) if known else None
-            if seeds:
-                inside = max(inside, (yield iter(seeds)) or 0)
+            around = text[at - _WORD : at + _PAIR + _WORD] if at else b"\0" * _WORD + text[: _PAIR + _WORD]
+            if around in self._ordinary:
+                continue
+            has_window = (
+                around[1:8] in windows or around[2:9] in windows or around[3:10] in windows or around[4:11] in windows
+            )
+            if has_window:
+                inside = yield from self._window_seeds(text, at, done, inside)
+            if around[_WORD : _WORD + _PAIR] in slices and at >= inside:
+                seeds = self._sliced(around, at, slices[around[_WORD : _WORD + _PAIR]])
+                if seeds:
+                    inside = max(inside, (yield iter(seeds)) or 0)
+                elif not has_window:
+                    self._pass_over(around)
         if self._short:
             yield from self._short_seeds(text)
 
-    def _sliced(self, text: bytes, at: int, known: List[Tuple[Entry, int]]) -> List[Seed]:
-        """Return where a part of the middle stands that is long enough. What is around most of them is alike."""
-        around = text[max(0, at - _WORD) : at + _PAIR + _WORD]
-        if around in self._ordinary:
-            return []
-        seeds = [
+    def _window_seeds(
+        self, text: bytes, at: int, done: Dict[int, int], inside: int
+    ) -> Generator[Iterator[Seed], Optional[int], int]:
+        """Yield what can stand where a window has an anchor; return where the last find ends."""
+        for start in range(max(0, at - _WINDOW + _WORD), at + 1):
+            window = text[start : start + _WINDOW]
+            for group in self._groups_of(window) if window in self._windows else ():
+                if start + _WINDOW > inside if group.backwards else start >= done.get(id(group), 0):
+                    end = (yield group.seeds(text, start)) or 0
+                    if end:
+                        done[id(group)] = end
+                        inside = max(inside, end)
+        return inside
+
+    def _sliced(self, around: bytes, at: int, known: List[Tuple[Entry, int]]) -> List[Seed]:
+        """Return what can stand there with a part of its middle that is long enough."""
+        before, after = around[:_WORD], around[_WORD + _PAIR :]
+        return [
             Seed(entry, at, place, _PAIR)
             for entry, place in known
-            if common_end(text[max(0, at - _WORD) : at], entry.key[:place])
-            + common(text[at + _PAIR : at + _PAIR + _WORD], entry.key[place + _PAIR :])
-            >= _MORE
+            if self._is_slice(
+                entry,
+                place - common_end(before, entry.key[:place]),
+                place + _PAIR + common(after, entry.key[place + _PAIR :]),
+                place,
+            )
         ]
-        if not seeds:
-            if len(self._ordinary) >= _MOST_SLICES:
-                self._ordinary.clear()
-            self._ordinary.add(around)
-        return seeds
+
+    def _pass_over(self, around: bytes) -> None:
+        """Remember that a slice with these letters around it is too short. Most of them are alike."""
+        if len(self._ordinary) >= _MOST_SLICES:
+            self._ordinary.clear()
+        self._ordinary.add(around)
+
+    def _is_slice(self, entry: Entry, low: int, high: int, place: int) -> bool:
+        """Return whether a part of a form, from one letter to another, can be long enough."""
+        if high - low < _PAIR + _MORE:
+            return False
+        if place - low == _WORD or high - place == _PAIR + _WORD or not low or high == len(entry.key):
+            return True
+        places = entry.places(self.alphabet)
+        return places[high - 1] + 1 - places[low] >= max(entry.form.slice - 1, CUT)
 
     def _short_seeds(self, text: bytes) -> Seeds:
         sizes = sorted({*map(len, self._short)}, reverse=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from itertools import islice
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Pattern, Tuple, Union
 
 Places = Callable[[int, int], Tuple[int, int]]
@@ -56,6 +57,14 @@ class View(NamedTuple):
     places: Places
 
 
+class _Decoder(NamedTuple):
+    """What is replaced, by what, and the name of the encoding; empty if there are several."""
+
+    pattern: Pattern[bytes]
+    replacement: Replacement
+    kind: str
+
+
 def is_plain(data: bytes) -> bool:
     """Return whether there is no other way to read a short text."""
     return not (
@@ -69,12 +78,13 @@ def is_plain(data: bytes) -> bool:
     )
 
 
-def views(data: bytes, *, quotable: bool) -> Iterator[View]:
-    """Yield every other way to read these bytes.
+def views(data: bytes, *, quotable: bool, margin: int) -> Iterator[View]:
+    """Yield every other way to read these bytes, or the parts of them that differ.
 
     Args:
         data: any bytes.
         quotable: whether quoted-printable changes a known value.
+        margin: how many bytes around a decoded character a view has to show, if it shows only a part.
     """
     base = View(data, "", _same)
     if b"\nE " in data or b" b'" in data or b' b"' in data:
@@ -82,36 +92,29 @@ def views(data: bytes, *, quotable: bool) -> Iterator[View]:
         if stripped:
             yield stripped
             base = stripped
-    yield from _decoded(base)
+    yield from _decoded(base, margin)
     if b"\\" in data:
-        yield from _optional(_substituted(base, _CSS, _css, "escaped"))
+        yield from _parts(base, _Decoder(_CSS, _css, "escaped"), margin)
     if b"\x08" in data:
-        yield from _optional(_substituted(base, _OVERTYPED, b"", ""))
+        yield from _parts(base, _Decoder(_OVERTYPED, b"", ""), margin)
     if quotable and b"=" in data and _QUOTED_SURELY.search(data):
-        yield from _optional(_substituted(base, _QUOTED_PRINTABLE, _quoted, "quoted-printable"))
+        yield from _parts(base, _Decoder(_QUOTED_PRINTABLE, _quoted, "quoted-printable"), margin)
     if b"0x" in data:
-        yield from _optional(_substituted(base, _OCTETS, _octet, "hex"))
+        yield from _parts(base, _Decoder(_OCTETS, _octet, "hex"), margin)
     if _may_be_dumped(data):
-        yield from _optional(_substituted(base, _DUMPED, _dumped, "hex"))
+        yield from _parts(base, _Decoder(_DUMPED, _dumped, "hex"), margin)
 
 
 def _same(start: int, end: int) -> Tuple[int, int]:
     return start, end
 
 
-def _optional(view: Optional[View]) -> Iterator[View]:
-    if view:
-        yield view
-
-
-def _decoded(view: View) -> Iterator[View]:
-    """Decode as often as something is left to decode."""
-    current: Optional[View] = view
+def _decoded(view: View, margin: int) -> Iterator[View]:
+    """Decode as often as something is left to decode. It can only be where the decoding before changed something."""
+    current = [view]
     for _ in range(_DEEPEST):
-        if not current or not _may_be_encoded(current.data):
-            return
-        current = _substituted(current, _ENCODED, _decode, "")
-        yield from _optional(current)
+        current = [part for each in current if _may_be_encoded(each.data) for part in _parts(each, _COMMON, margin)]
+        yield from current
 
 
 def _may_be_encoded(data: bytes) -> bool:
@@ -197,13 +200,43 @@ def _dumped(match: re.Match[bytes]) -> bytes:
     return bytes.fromhex(re.sub(rb"[ :-]+", b"", match.group(1)).decode())
 
 
+_COMMON = _Decoder(_ENCODED, _decode, "")
+
 # -- places ------------------------------------------------------------------------------------------------------------
 
 
+def _parts(view: View, decoder: _Decoder, margin: int) -> Iterator[View]:
+    """Yield a view with every match replaced; if matches are rare, only what is around each of them."""
+    data = view.data
+    for start, end in _regions(data, decoder.pattern, margin) or [(0, len(data))]:
+        part = view if end - start == len(data) else _part(view, start, end)
+        decoded = _substituted(part, *decoder)
+        if decoded:
+            yield decoded
+
+
+def _regions(data: bytes, pattern: Pattern[bytes], margin: int) -> List[Tuple[int, int]]:
+    """Return the surroundings of matches, in order; nothing if these are no less than half of the data."""
+    most = len(data) // (4 * margin)
+    matches = [*islice(pattern.finditer(data), most)] if most else []
+    regions: List[Tuple[int, int]] = []
+    for match in matches if len(matches) < most else ():
+        start, end = max(0, match.start() - margin), min(len(data), match.end() + margin)
+        if regions and start <= regions[-1][1]:
+            regions[-1] = regions[-1][0], end
+        else:
+            regions.append((start, end))
+    return regions
+
+
+def _part(view: View, start: int, end: int) -> View:
+    return View(view.data[start:end], view.kind, lambda first, last: view.places(first + start, last + start))
+
+
 def _substituted(view: View, pattern: Pattern[bytes], replacement: Replacement, kind: str) -> Optional[View]:
-    """Return a view with every match replaced; None if there is none. The places are computed when they are needed."""
-    data, count = pattern.subn(replacement, view.data)
-    if not count:
+    """Return a view with every match replaced; None if none changes. The places are computed when they are needed."""
+    data = pattern.sub(replacement, view.data)
+    if data == view.data:
         return None
     tables: List[Tuple[List[int], List[_Piece]]] = []
 

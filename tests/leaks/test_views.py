@@ -96,3 +96,49 @@ def test_the_place_is_that_of_what_was_encoded():
 def test_what_holds_none(text):
     """Is the same object, whatever encodings stand in it."""
     assert Redactor({PLAIN: ("A",), ODD: ("B",)}).redact(text) is text
+
+
+FILLER = "".join(f"line {number}: all is well here, {number * 7919 % 1000003:x}\n" for number in range(4_000))
+RARE = {
+    "once": ("%71", lambda value: quote(value, safe="")),
+    "three times": ("%252571", lambda value: quote(quote(quote(value, safe=""), safe=""), safe="")),
+    "in JSON in JSON": ('\\\\\\"', lambda value: json.dumps(json.dumps(value))),
+    "beside what decodes to itself": ("\\U99999999", lambda value: json.dumps(value)),
+}
+
+
+@pytest.mark.parametrize("place", [0, 1, len(FILLER) // 2, len(FILLER)])
+@pytest.mark.parametrize("form", RARE)
+def test_rare_encodings_in_a_long_text(form, place):
+    """A few encoded characters in a long text are decoded, and the mask stands where the value stood."""
+    other, encode = RARE[form]
+    before, after = FILLER[:place], FILLER[place:]
+    text = f"{other} {before} <{encode(ODD)}> {after} {other}"
+    expected = f"{other} {before} <{encode('HERE')}> {after} {other}".replace("HERE", "[secret S]")
+    assert Redactor({ODD: ("S",)}).redact(text) == expected
+
+
+@pytest.mark.parametrize("encode", [base64.b32encode, base64.b85encode, base64.a85encode])
+def test_rare_forms_behind_paths_and_digests(encode):
+    """Long runs of lower-case letters and digits come first; the encoded value behind them is masked."""
+    value = "correct-Horse-7Lm3-battery-X9"
+    path = "tests/integration/test_everything.py 0123456789abcdef0123456789abcdef\n"
+    finder = Finder({value: ("S",)})
+    assert not finder.find(path * 200)
+    assert finder.find(path * 200 + encode(value.encode()).decode() + " " + path)
+
+
+def test_slices_that_are_too_short_stand_everywhere():
+    """A run of ten characters of the middle is no leak, however often it stands there; one of twelve is one."""
+    value = "ghp_abcDEF0123456789xyzQRS"
+    redactor = Redactor({value: ("S",)})
+    assert redactor.redact("0123456789" * 30_000) == "0123456789" * 30_000
+    assert redactor.redact("0123456789" * 30_000 + " DEF0123456789x ").endswith("9 [secret S] ")
+
+
+def test_more_values_with_a_window_that_was_seen():
+    """A value that is added later is found, though it begins as one that was found before."""
+    redactor = Redactor({"ab3Kd9xQ12345678": ("A",)})
+    assert redactor.redact("ab3Kd9xQ12345678 ab3Kd9xQ87654321") == "[secret A] [secret A]87654321"
+    redactor.update({"ab3Kd9xQ12345678": ("A",), "ab3Kd9xQ87654321": ("B",)})
+    assert redactor.redact("ab3Kd9xQ12345678 ab3Kd9xQ87654321") == "[secret A] [secret B]"
