@@ -6,9 +6,10 @@ import pytest
 
 from tests.compat import VERSION
 
-pytestmark = pytest.mark.skipif(
-    VERSION is not None and VERSION < (0, 11), reason="variables were no Python literals yet"
-)
+pytestmark = [
+    pytest.mark.skipif(VERSION is not None and VERSION < (0, 11), reason="variables were no Python literals yet"),
+    pytest.mark.filterwarnings("ignore::pytest_flowsecrets.SecretChangedWarning"),
+]
 
 
 @pytest.mark.parametrize(
