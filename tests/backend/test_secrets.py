@@ -416,7 +416,7 @@ def test_errors_of_the_view(cloud):
     """Say what is wrong, without the value and without the frames that hold it."""
     cases = [
         (lambda: cloud.secrets.set("X", {CANARY}), "secret 'X': a value is JSON data .*, not set"),
-        (lambda: cloud.secrets.set("", CANARY), "the name of a secret is text that is not empty"),
+        (lambda: cloud.secrets.set("", CANARY), "the name of a secret is empty"),
         (lambda: cloud.secrets.set(1, CANARY), "the name of a secret is text, not int"),
         (lambda: cloud.secrets.rotate("X", CANARY), "there is no secret 'X' to rotate: set it first"),
         (lambda: cloud.secrets.holds("X", {CANARY}), "a value is JSON data .*, not set"),
