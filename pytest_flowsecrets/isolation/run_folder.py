@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 _PREFIX, _LOCK = "flowsecrets-", ".lock"
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class RunFolder:
@@ -93,7 +94,9 @@ def _make_writable(folder: str) -> None:
 def on_termination(clean_up: Callable[[], Any]) -> None:
     """Call a function when ``SIGTERM`` or ``SIGHUP`` ends this process, which still ends by that signal.
 
-    A signal that the program handles or ignores is left alone. In other threads than the main one nothing happens.
+    A signal that the program handles or ignores is left alone. In other threads than the main one nothing happens. A
+    fork that gets the signal at once ends, too: CPython forgets signals that reach a fork before its hooks have run, so
+    they are blocked until then.
 
     Args:
         clean_up: called in this process only, not in its forks.
@@ -109,9 +112,21 @@ def on_termination(clean_up: Callable[[], Any]) -> None:
             os.kill(os.getpid(), number)
 
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in _ENDING:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, handle)
+        block = _ForkBlock()
+        os.register_at_fork(before=block.begin, after_in_parent=block.end, after_in_child=block.end)
+
+
+class _ForkBlock(threading.local):
+    """Blocks the ending signals of the thread that forks, so that the kernel keeps them until the fork is ready."""
+
+    def begin(self) -> None:
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+    def end(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
 
 def end_with_parent(seconds: float = 1.0) -> threading.Thread:

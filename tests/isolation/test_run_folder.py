@@ -96,15 +96,16 @@ def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
 
 
 def test_a_fork_that_is_terminated_spares_the_folder_of_its_parent(tmp_path):
-    """``multiprocessing`` terminates its workers by SIGTERM."""
+    """``multiprocessing`` terminates its workers by SIGTERM, which also ends a fork that has just begun."""
     code = WAITS.replace(
         "    print(",
         """    import os
-    child = os.fork()
-    if not child:
-        wait()
-    os.kill(child, signal.SIGTERM)
-    assert os.waitpid(child, 0)[1] == signal.SIGTERM
+    for _ in range(50):
+        child = os.fork()
+        if not child:
+            wait()
+        os.kill(child, signal.SIGTERM)
+        assert os.waitpid(child, 0)[1] == signal.SIGTERM
     print(""",
     )
     process = start(tmp_path, code)
