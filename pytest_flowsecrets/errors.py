@@ -45,6 +45,25 @@ class UnsupportedPrefect(FlowSecretsError):  # noqa: N818
         )
 
 
+class IncompatibleMarshmallow(FlowSecretsError):  # noqa: N818
+    """Prefect failed because of marshmallow 4, which no release up to 1.4.1 can serialize flows with.
+
+    Args:
+        prefect: the installed version of Prefect.
+        marshmallow: the installed version of marshmallow.
+    """
+
+    def __init__(self, prefect: str, marshmallow: str) -> None:
+        super().__init__(prefect, marshmallow)
+        self.prefect, self.marshmallow = prefect, marshmallow
+
+    def __str__(self) -> str:
+        return (
+            f"Prefect {self.prefect} does not work with marshmallow {self.marshmallow}, which is installed here: "
+            "pip install 'marshmallow<4'"
+        )
+
+
 class ConfigSyntaxError(FlowSecretsError):
     """A TOML text that Prefect could not read.
 

@@ -6,6 +6,7 @@ neither Prefect nor anything else of ours.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping
 
 import pytest
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.stack import Isolation
     from pytest_flowsecrets.routes.cluster import ClusterSecrets
 
-pytest_plugins = ["pytest_flowsecrets.leak_hooks", "pytest_flowsecrets.environment_hooks"]
+pytest_plugins = [
+    "pytest_flowsecrets.leak_hooks",
+    "pytest_flowsecrets.environment_hooks",
+    "pytest_flowsecrets.error_hooks",
+]
 
 ISOLATION = "flowsecrets_isolation"
 CLOCK = "flow_clock"
@@ -93,8 +98,6 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def _entered() -> int:
-    import sys
-
     stack = sys.modules.get("pytest_flowsecrets.isolation.stack")
     return stack.depth() if stack else 0
 
@@ -173,17 +176,6 @@ def pytest_runtest_call(item: pytest.Item) -> None:
         item.addfinalizer(_enter(item).exit)
     elif item.get_closest_marker("secrets"):
         pytest.fail(f"{item.nodeid}: the secrets mark was added after the setup of this test had begun", pytrace=False)
-
-
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Show our own errors at the line of the test, unless pytest is asked for the full traceback."""
-    if call.excinfo is not None and not item.config.getoption("fulltrace"):
-        from pytest_flowsecrets.tracebacks import without_own_frames
-
-        kind, error, traceback = call.excinfo.type, call.excinfo.value, call.excinfo.tb
-        left = without_own_frames(error, traceback)
-        if left is not traceback:
-            call.excinfo = pytest.ExceptionInfo.from_exc_info((kind, error.with_traceback(left), left))
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

@@ -21,6 +21,7 @@ from pytest_flowsecrets.backend.proxies import without_proxy
 from pytest_flowsecrets.backend.server import mount, unmount
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation import stack
+from pytest_flowsecrets.isolation.marshmallow_conflict import marshmallow_explained
 from pytest_flowsecrets.isolation.shield import shielded
 from pytest_flowsecrets.leaks.known import known
 
@@ -218,6 +219,7 @@ class FakeApi(ABC):
             CreateContainerConfigError: the pod needs a Secret or key that ``cluster_secrets`` does not have.
             RouteUnavailable: the installed Prefect is older, or a package is missing.
             UsageError: an argument is wrong, or the flow's storage is on the network and ``storage`` does not say so.
+            IncompatibleMarshmallow: Prefect cannot serialize the flow with the installed marshmallow.
         """
         from pytest_flowsecrets.backend.runs import Order, carry_out
 
@@ -233,7 +235,8 @@ class FakeApi(ABC):
             timeout,
             storage,
         )
-        return carry_out(self, flow, order)
+        with marshmallow_explained():
+            return carry_out(self, flow, order)
 
     @shielded
     def agent(

@@ -17,6 +17,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.live import CONFIGURATION, PACKAGE, Finder, Live, module
 from pytest_flowsecrets.isolation.loading import Loader
+from pytest_flowsecrets.isolation.marshmallow_conflict import marshmallow_explained
 from pytest_flowsecrets.isolation.tables import (
     MISSING,
     Path,
@@ -45,6 +46,7 @@ def find_prefect() -> Optional[LegacyPrefect]:
 
     Raises:
         UnsupportedPrefect: it is older than 0.5.5 or newer than 1.4.1.
+        IncompatibleMarshmallow: it cannot be imported with the installed marshmallow.
     """
     if None not in _versions:
         version = installed_version()
@@ -52,7 +54,7 @@ def find_prefect() -> Optional[LegacyPrefect]:
             return None
         require_supported(version)
         _versions[None] = LegacyPrefect(version)
-    with warnings.catch_warnings():
+    with marshmallow_explained(), warnings.catch_warnings():
         # Prefect's own imports are full of deprecations; `-W error` is not for them.
         warnings.simplefilter("ignore")
         import prefect  # noqa: F401 - a test may have removed it from sys.modules

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.errors import FlowSecretsError, UsageError
+from pytest_flowsecrets.isolation.marshmallow_conflict import conflict_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.routes.model import Written
@@ -31,6 +32,9 @@ def told_as_one_line(agent: str, likely: str = "") -> Iterator[None]:
     except FlowSecretsError:
         raise
     except Exception as error:  # noqa: BLE001 - of many kinds
+        conflict = conflict_of(error)
+        if conflict is not None:
+            raise conflict from None
         reason = likely or told(error)
     else:
         return
