@@ -16,7 +16,17 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "demo_project" not in
 
 # The rooms from the top of the house down; a module may import from its own room and from those below it.
 ROOMS = [
-    {"plugin", "leak_hooks", "descriptor_hooks", "environment_hooks", "hookspecs", "cli", "demo", "commands"},
+    {
+        "plugin",
+        "leak_hooks",
+        "descriptor_hooks",
+        "environment_hooks",
+        "error_hooks",
+        "hookspecs",
+        "cli",
+        "demo",
+        "commands",
+    },
     {"marks", "tracebacks"},
     {"isolation", "routes", "backend", "leaks", "clock", "naps", "strategies", "_strategies"},
     {"resolution", "options"},
@@ -25,7 +35,7 @@ ROOMS = [
 ]
 # Foreign packages that only certain modules may import.
 ONLY_IN = {
-    "pytest": {"plugin", "leak_hooks", "descriptor_hooks", "environment_hooks", "hookspecs"},
+    "pytest": {"plugin", "leak_hooks", "descriptor_hooks", "environment_hooks", "error_hooks", "hookspecs"},
     "prefect": {
         "isolation/legacy",
         "routes/agents",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 
@@ -70,10 +71,34 @@ def test_no_change_is_lost():
         assert {name: secrets[name] for name in secrets if name != "contended"} == shared
 
 
+def test_no_plain_secret_is_lost_to_a_number_with_leading_zeros():
+    """One thread sets ``0000`` again and again, another sets 40 plain secrets; each of them is there, five times."""
+    names = [variable_secret(f"PLAIN_{number}") for number in range(40)]
+
+    def numbers():
+        while not ended.is_set():
+            secrets["port"] = "0000"
+
+    def plain():
+        try:
+            for name in names:
+                secrets[name] = f"value of {name}"
+        finally:
+            ended.set()
+
+    with isolated_prefect() as secrets:
+        for _ in range(5):
+            ended = threading.Event()
+            assert not in_threads(numbers, plain)
+            assert {name: secrets.get(name) for name in names} == {name: f"value of {name}" for name in names}
+            assert set(secrets) <= {*names, "port"}
+            secrets.clear()
+
+
 def test_nothing_is_left_by_a_thread_that_goes_on():
     """A thread that sets values while the isolation ends gets IsolationEnded, and leaves no variable behind."""
-    before = visible()
-    for _ in range(40):
+    before, home = visible(), os.environ["HOME"]
+    for _ in range(100):
         manager = isolated_prefect()
         secrets = manager.__enter__()
         working = threading.Event()
@@ -89,6 +114,7 @@ def test_nothing_is_left_by_a_thread_that_goes_on():
 
         assert [type(failure) for failure in in_threads(work, leave)] == [IsolationEnded]
         assert visible() == before
+        assert os.environ["HOME"] == home
         assert stack.depth() == 0
 
 
@@ -98,7 +124,7 @@ def test_isolations_of_threads_take_turns():
 
     def work(number):
         source = random.Random(number)
-        for _ in range(25):
+        for _ in range(60):
             value = source.choice(VALUES[:5]) + str(number)
             with isolated_prefect({"name": value}) as secrets:
                 assert sorted(secrets) == ["name"]
