@@ -312,3 +312,15 @@ def test_another_process(descriptors, monkeypatch):
     before = os.fstat(1)
     with descriptors.redirected():
         assert os.path.samestat(os.fstat(1), before)
+
+
+def test_a_stream_that_is_opened_anew(descriptors):
+    """Opening ``/dev/stdout`` truncates the file; what was forwarded before is not written again."""
+    with piped() as pipe, descriptors.redirected():
+        os.write(1, b"a long line ")
+        descriptors.forward()
+        with open("/dev/stdout", "w") as stream:
+            stream.write("short ")
+        os.write(1, b"again")
+    assert os.read(pipe, 1000) == b"A LONG LINE SHORT AGAIN"
+    os.close(pipe)
