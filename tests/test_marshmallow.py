@@ -92,9 +92,10 @@ def test_an_agent_says_what_to_install(flow_environment, monkeypatch):
 
 
 @pytest.mark.usefixtures("marshmallow_4")
-def test_an_error_of_the_test_gets_a_section(pytester):
+def test_an_error_of_the_test_gets_a_section(pytester, monkeypatch):
     """Where the test itself calls Prefect or marshmallow."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # plugins of others may not load a second time
     pytester.makepyfile("def test_it():\n    from marshmallow import nothing_of_this_name\n")
-    result = pytester.runpytest_inprocess("-p", "no:randomly")
+    result = pytester.runpytest_inprocess("-p", "pytest_flowsecrets.plugin")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*flowsecrets*", f"Prefect * {HINT}"])
