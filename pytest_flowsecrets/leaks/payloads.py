@@ -16,6 +16,7 @@ _HEX_BODY = re.compile(rb"[0-9A-Fa-f]+")
 _NOT_DIGITS = re.compile(rb"\\[rn]|[\s=]+")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _SMALLEST, _PROBE, _CHUNK = 24, 120, 1 << 12  # digits; characters read at first, and then at once
+_SHORT = 1 << 10  # characters
 _GAP = 200  # characters; no break between two lines is longer
 _LARGEST = 16_000_000  # bytes of what comes out, and of a block of bzip2 that goes in
 _GZIP_OR_ZLIB = 47
@@ -54,6 +55,10 @@ _KINDS = (
     _Kind(b"\xfd7zXZ\x00", "", "lzma"),
 )
 _ENCODED_KINDS = tuple(kind for kind in _KINDS if kind.encoding)
+# One pattern is faster for short texts, many searches for one beginning are for long ones.
+_BEGINS = re.compile(
+    rb"e(?:J[wxyz]|A[EFGH]|F[4567]|N[opqr])|" + b"|".join(re.escape(kind.magic) for kind in _ENCODED_KINDS)
+)
 _ZLIB = _Kind(b"eJ", "base64", "zlib")
 
 
@@ -64,7 +69,7 @@ def begins(data: bytes, *, binary: bool = True) -> List[int]:
         data: any bytes.
         binary: whether payloads that are not encoded are looked for too. A text has none.
     """
-    if len(data) < _SMALLEST and not binary:
+    if not binary and (len(data) < _SMALLEST or (len(data) < _SHORT and not _BEGINS.search(data))):
         return []
     kinds = _KINDS if binary else _ENCODED_KINDS
     places = [place for kind in kinds if _may_hold(data, kind.magic) for place in _places_of(kind.magic, data)]

@@ -177,12 +177,9 @@ class Table:
     def passes(self, data: bytes) -> bool:
         """Return whether a glance shows that nothing is in a short text."""
         text = data.translate(None, self.alphabet.dropped)
-        if not self._anchors.isdisjoint(array("I", text[: len(text) & -_WORD])):
-            return False
-        return not self._short or all(
-            self._short_anchors.isdisjoint(array("I", text[shift : shift + (len(text) - shift & -_WORD)]))
-            for shift in (0, 2)
-        )
+        if not self._short and self._anchors.isdisjoint(array("I", text[: len(text) & -_WORD])):
+            return True
+        return next(self.seeds(text), None) is None
 
     def seeds(self, text: bytes) -> Seeds:
         """Yield for each place of a skeleton where forms may stand those that may, the most probable first.

@@ -28,6 +28,7 @@ _ENCODED = re.compile(
     rb"|&(?:#[0-9]{1,20}|#[xX][0-9A-Fa-f]{1,20}|[A-Za-z][A-Za-z0-9]{1,30});"
 )
 _HEX_OR_NAME = re.compile(rb"%[0-9A-Fa-f]{2}|&[#A-Za-z]")
+_SIGNS = b"\\\x1b\x08%&0="  # a text without these bytes holds no encoded characters
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"a": b"\a", b"0": b"\0"}
 
 _MARGIN = re.compile(rb"\n(?:E(?= )|[ >+?-]{0,40}b(?=['\"]))")
@@ -67,15 +68,22 @@ class _Decoder(NamedTuple):
 
 def is_plain(data: bytes) -> bool:
     """Return whether there is no other way to read a short text."""
+    if _has_margin(data):
+        return False
+    if len(data.translate(None, _SIGNS)) == len(data):
+        return True
     return not (
-        b"\\" in data
-        or b"\x1b" in data
+        _may_be_encoded(data)
         or b"\x08" in data
-        or b"\nE " in data
         or b"0x" in data
-        or ((b"%" in data or b"&" in data) and _HEX_OR_NAME.search(data))
+        or (b"=" in data and _QUOTED_SURELY.search(data))
         or _may_be_dumped(data)
     )
+
+
+def _has_margin(data: bytes) -> bool:
+    """Return whether lines may begin as those of a traceback or of bytes in several lines."""
+    return b"\nE " in data or b" b'" in data or b' b"' in data
 
 
 def views(data: bytes, *, quotable: bool, margin: int) -> Iterator[View]:
@@ -87,7 +95,7 @@ def views(data: bytes, *, quotable: bool, margin: int) -> Iterator[View]:
         margin: how many bytes around a decoded character a view has to show, if it shows only a part.
     """
     base = View(data, "", _same)
-    if b"\nE " in data or b" b'" in data or b' b"' in data:
+    if _has_margin(data):
         stripped = _substituted(base, _MARGIN, b"\n", "")
         if stripped:
             yield stripped
