@@ -142,3 +142,11 @@ def test_more_values_with_a_window_that_was_seen():
     assert redactor.redact("ab3Kd9xQ12345678 ab3Kd9xQ87654321") == "[secret A] [secret A]87654321"
     redactor.update({"ab3Kd9xQ12345678": ("A",), "ab3Kd9xQ87654321": ("B",)})
     assert redactor.redact("ab3Kd9xQ12345678 ab3Kd9xQ87654321") == "[secret A] [secret B]"
+
+
+def test_a_truncated_value_in_a_row_of_dots():
+    """Dots of passed tests are passed over; the beginning of a value before such dots is masked."""
+    redactor = Redactor({"ab3Kd9xQ1234": ("S",)})
+    dots = "." * 60
+    assert redactor.redact(dots) == dots
+    assert redactor.redact(f"{dots} ab3Kd9{dots}") == f"{dots} [secret S]{dots}"
