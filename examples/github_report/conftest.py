@@ -1,4 +1,4 @@
-"""One small HTTP server stands for GitHub, for Slack and for the archive."""
+"""Fixtures for the tests: one small HTTP server stands in for GitHub, Slack and the archive."""
 
 import base64
 import json
@@ -66,7 +66,7 @@ def world(monkeypatch):
 
 @pytest.fixture
 def secrets(world, local_secrets):
-    """What this flow needs in production, with addresses on this machine."""
+    """Set the secrets that the flow needs in production, with addresses on this machine."""
     local_secrets.update(
         GITHUB_ACCESS_TOKEN=world.token,
         SLACK_WEBHOOK_URL=f"{world.url}/slack",
@@ -77,6 +77,6 @@ def secrets(world, local_secrets):
 
 @pytest.fixture
 def checkpointing(monkeypatch, local_secrets):
-    """Result handlers write only where this is on, as it is in runs that an agent starts."""
+    """Turn checkpointing on, as in runs that an agent starts; otherwise Prefect writes no results."""
     monkeypatch.setenv("PREFECT__FLOWS__CHECKPOINTING", "true")
     local_secrets.reload()

@@ -1,4 +1,4 @@
-"""A flow for Prefect 1.x: counts the open issues of a repository, tells Slack, archives the result."""
+"""A flow for Prefect 1.x that counts the open issues of a repository, notifies Slack and archives the count."""
 
 import prefect
 import requests
@@ -12,7 +12,7 @@ from prefect.utilities.notifications import slack_notifier
 
 
 class Archive(Result):
-    """A result handler: keeps results on an HTTP server whose address and password are one JSON secret."""
+    """A result handler that stores results on an HTTP server. One JSON secret holds its address, user and password."""
 
     def _url(self, location):
         archive = Secret("ARCHIVE").get()
@@ -54,8 +54,8 @@ def count_open_issues(api, repository, token):
 
 with Flow(
     "github-report",
-    storage=GitHub(repo="octo/flows", path="report.py"),  # its access token is the secret GITHUB_ACCESS_TOKEN too
-    # Without backend_info=False the notifier asks Prefect Cloud for the address of the run's page, in local runs too.
+    storage=GitHub(repo="octo/flows", path="report.py"),  # also uses the secret GITHUB_ACCESS_TOKEN
+    # Without backend_info=False, the notifier asks Prefect Cloud for the URL of the run, even in local runs.
     state_handlers=[slack_notifier(only_states=[Success, Failed], backend_info=False)],
 ) as flow:
     count = count_open_issues(

@@ -1,4 +1,4 @@
-"""Tests of the flow: its secrets by the plugin, everything else real."""
+"""Test the flow with secrets from the plugin and the real Prefect."""
 
 import pytest
 from prefect.executors import LocalDaskExecutor
@@ -9,17 +9,17 @@ def run(world, **kwargs):
     return flow.run(parameters={"api": world.url, "repository": "octo/one"}, **kwargs)
 
 
-def test_issues_are_counted_and_slack_is_told(world, secrets):
+def test_counts_issues_and_notifies_slack(world, secrets):
     state = run(world)
     assert state.result[count].result == 2
     assert [message["title"] for message in world.messages] == ["Success"]
 
 
-def test_it_runs_on_dask_threads(world, secrets):
+def test_runs_on_dask_threads(world, secrets):
     assert run(world, executor=LocalDaskExecutor(scheduler="threads")).result[count].result == 2
 
 
-def test_a_wrong_token_fails_the_run_and_slack_is_told(world, secrets):
+def test_wrong_token_fails_the_run_and_notifies_slack(world, secrets):
     secrets["GITHUB_ACCESS_TOKEN"] = "revoked"
     state = run(world)
     assert "401" in str(state.result[count].result)
@@ -28,20 +28,20 @@ def test_a_wrong_token_fails_the_run_and_slack_is_told(world, secrets):
 
 
 @pytest.mark.usefixtures("checkpointing")
-def test_the_result_is_archived_with_the_password(world, secrets):
+def test_archives_the_result_with_the_password(world, secrets):
     run(world)
     assert list(world.archive) == ["/archive/open-issues/octo/one"]
     assert Archive().read("open-issues/octo/one").value == 2
 
 
 @pytest.mark.usefixtures("checkpointing")
-def test_without_the_password_of_the_archive_the_run_fails(world, secrets):
+def test_wrong_archive_password_fails_the_run(world, secrets):
     secrets["ARCHIVE"] = {**secrets["ARCHIVE"], "password": "guessed"}
     assert run(world).is_failed()
     assert world.archive == {}
 
 
-def test_without_a_webhook_the_run_fails_as_in_production(world, secrets):
+def test_missing_webhook_fails_the_run(world, secrets):
     del secrets["SLACK_WEBHOOK_URL"]
     state = run(world)
     assert state.is_failed()
