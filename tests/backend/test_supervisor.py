@@ -227,7 +227,8 @@ def test_a_task_that_starts_one(tmp_path, by):
 
 
 INTERRUPTED = """
-import os, subprocess, sys, time
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
 import prefect
 from pytest_flowsecrets import FakeServer
 

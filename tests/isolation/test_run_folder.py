@@ -16,6 +16,7 @@ from tests.processes import assert_gone, needs_proc
 
 WAITS = """
 import signal, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
 from pytest_flowsecrets import isolated_prefect
 
 def wait():
@@ -41,7 +42,10 @@ def start(tmp_path, code=WAITS):
 def end(process, number):
     with process.stdout:
         process.send_signal(number)
-        assert process.wait(60) == -number
+        try:
+            assert process.wait(60) == -number
+        finally:
+            process.kill()
 
 
 @needs_proc
