@@ -11,7 +11,7 @@ import functools
 import os
 import sys
 from contextlib import suppress
-from typing import Any, Callable, ContextManager, Dict, List, Mapping
+from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping
 
 from pytest_flowsecrets.leaks.known import TOKENS, known
 
@@ -90,14 +90,32 @@ class PrefectValues:
         @functools.wraps(method)
         def watched(context: Any, *args: Any, **kwargs: Any) -> Any:
             with self._guard:
-                settings = dict(*args, **kwargs)
-                known.register_settings({"context": settings})
-                known.register_settings(settings.get("config") or {})
+                if len(args) == 1 and hasattr(args[0], "keys"):
+                    self._register({key: args[0][key] for key in args[0].keys()})  # noqa: SIM118 - as ``dict`` reads it
+                elif len(args) == 1:
+                    args = (self._registered(args[0]),)
+                self._register(kwargs)
             return method(context, *args, **kwargs)
 
         watched.flowsecrets_watch = True  # type: ignore[attr-defined]
         owner.__call__ = watched
         self._undo.append(lambda: setattr(owner, "__call__", method))
+
+    def _registered(self, pairs: Iterable[Any]) -> Iterator[Any]:
+        """Yield pairs as Prefect reads them, and register them: an iterator can be read once only."""
+        for pair in pairs:
+            if isinstance(pair, (tuple, list)) and len(pair) == 2:  # noqa: PLR2004 - a key and a value
+                with self._guard:
+                    self._register({pair[0]: pair[1]})
+            yield pair
+
+    @staticmethod
+    def _register(settings: Mapping[Any, Any]) -> None:
+        """Register the secrets that are set in the context, directly or in its configuration."""
+        known.register_settings({"context": settings})
+        config = settings.get("config")
+        if isinstance(config, Mapping):
+            known.register_settings(config)
 
     def learn(self) -> None:
         """Register what the configuration and the context hold now."""

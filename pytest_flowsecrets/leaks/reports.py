@@ -7,9 +7,9 @@ they are never changed.
 
 from __future__ import annotations
 
-import operator
+from abc import ABCMeta
 from dataclasses import is_dataclass
-from typing import Any, Callable, Dict, List, Mapping, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Set, Tuple
 
 from pytest_flowsecrets.leaks.items import set_nodeid, without_parameters
 
@@ -122,9 +122,7 @@ def mask_data(value: Any, clean: Clean) -> Any:
     Nothing is changed in place: containers and objects that hold a secret are copied. Objects are those that reports
     consist of (dataclasses, classes of attrs, all that has ``toterminal``); other objects are not looked into.
     """
-    walk = _Walk(clean)
-    masked = walk.masked(value)
-    return masked if walk.changed else value
+    return _Walk(clean).masked(value)
 
 
 def mask_in_place(thing: Any, clean: Clean) -> None:
@@ -134,72 +132,113 @@ def mask_in_place(thing: Any, clean: Clean) -> None:
         vars(thing).update(vars(masked))
 
 
+class _Node(NamedTuple):
+    """A container or an object of the data, with its parts as they were read.
+
+    Attributes:
+        value: the original, which is kept alive as long as its id is in use.
+        parts: the elements; the keys and then the values of a mapping; the values of an object's attributes.
+        names: the names of an object's attributes.
+    """
+
+    value: Any
+    parts: List[Any]
+    names: List[str]
+
+
 class _Walk:
     """One walk through data, which may refer to itself.
 
-    Attributes:
-        changed: whether a text was masked.
+    The first pass reads the data and notes which nodes lead to a secret. Only these are copied, in a second pass.
     """
 
     def __init__(self, clean: Clean) -> None:
         self._clean = clean
-        self._copies: Dict[int, Tuple[Any, Any]] = {}  # by the id of the original, which is kept alive beside its copy
-        self._used: Set[int] = set()  # originals whose copies something refers to that was reached from them
-        self.changed = False
+        self._texts: Dict[int, Tuple[Any, Any]] = {}  # the text and the masked text by the id of the text
+        self._lines: Dict[int, List[str]] = {}  # masked lines by the id of their list
+        self._nodes: Dict[int, _Node] = {}
+        self._users: Dict[int, List[int]] = {}  # for each node, the nodes that refer to it
+        self._changed: Set[int] = set()
+        self._copies: Dict[int, Any] = {}
 
     def masked(self, value: Any) -> Any:
+        """Return the data masked, the same object if there is nothing to mask."""
+        self._read(value)
+        pending = list(self._changed)
+        while pending:
+            users = set(self._users.get(pending.pop(), ())) - self._changed
+            self._changed |= users
+            pending += users
+        return self._copied(value)
+
+    def _read(self, value: Any) -> None:
         if isinstance(value, (str, bytes)):
-            return self._text(value)
-        if isinstance(value, type) or not (isinstance(value, _CONTAINERS) or _has_parts(value)):
-            return value
-        if id(value) in self._copies:
-            self._used.add(id(value))
-            return self._copies[id(value)][1]
-        copy = self._copy(value)
-        if id(value) not in self._used and _is_same(value, copy):
-            copy = value
-        self._copies[id(value)] = value, copy
-        return copy
+            masked = self._clean(value)
+            self._texts[id(value)] = value, masked
+            if masked is not value:
+                self._changed.add(id(value))
+        elif id(value) not in self._nodes and _is_node(value):
+            node = self._nodes[id(value)] = _node_of(value)
+            if isinstance(value, list) and _is_lines(value):
+                self._read_lines(value)
+                return
+            for part in node.parts:
+                self._users.setdefault(id(part), []).append(id(value))
+                self._read(part)
 
-    def _text(self, text: Any) -> Any:
-        masked = self._clean(text)
-        self.changed = self.changed or masked is not text
-        return masked
-
-    def _copy(self, value: Any) -> Any:
-        """A masked copy; one that can refer to itself is remembered before it is filled."""
-        if isinstance(value, tuple):
-            parts = tuple(map(self.masked, value))
-            return tuple.__new__(type(value), parts) if hasattr(value, "_fields") else parts
-        if isinstance(value, (set, frozenset)):
-            return type(value)(map(self.masked, value))
-        copy: Any = {} if isinstance(value, Mapping) else [] if isinstance(value, list) else _empty(value)
-        self._copies[id(value)] = value, copy
-        if isinstance(value, Mapping):
-            copy.update((self.masked(key), self.masked(part)) for key, part in value.items())
-        elif isinstance(value, list):
-            copy += self._lines(value) if _is_lines(value) else map(self.masked, value)
-        else:
-            for name, part in attributes_of(value).items():
-                object.__setattr__(copy, name, self.masked(part))  # some of the classes are frozen
-        return copy
-
-    def _lines(self, lines: List[str]) -> List[str]:
-        """The lines of one text, masked together: a value may be broken over them."""
+    def _read_lines(self, lines: List[str]) -> None:
+        """Mask the lines of one text together: a value may be broken over them."""
         glue = "" if all(line.endswith("\n") for line in lines) else "\n"
         text = glue.join(lines)
-        masked = self._text(text)
-        if masked is text:
-            return lines
-        return [str(line) for line in (masked.splitlines(keepends=True) if glue == "" else masked.split("\n"))]
+        masked = self._clean(text)
+        if masked is not text:
+            shown = masked.splitlines(keepends=True) if glue == "" else masked.split("\n")
+            self._lines[id(lines)] = [str(line) for line in shown]
+            self._changed.add(id(lines))
+
+    def _copied(self, value: Any) -> Any:
+        if id(value) not in self._changed:
+            return value
+        if id(value) in self._texts:
+            return self._texts[id(value)][1]
+        if id(value) not in self._copies:
+            self._copies[id(value)] = self._copy(self._nodes[id(value)])
+        return self._copies[id(value)]
+
+    def _copy(self, node: _Node) -> Any:
+        """Return a masked copy; one that can refer to itself is remembered before it is filled."""
+        value = node.value
+        if isinstance(value, tuple):
+            parts = tuple(map(self._copied, node.parts))
+            return tuple.__new__(_class_of_copies(type(value)), parts) if hasattr(value, "_fields") else parts
+        if isinstance(value, (set, frozenset)):
+            return (set if isinstance(value, set) else frozenset)(map(self._copied, node.parts))
+        copy: Any = {} if isinstance(value, Mapping) else [] if isinstance(value, list) else _empty(value)
+        self._copies[id(value)] = copy
+        if isinstance(value, list):
+            copy += self._lines.get(id(value)) or map(self._copied, node.parts)
+            return copy
+        parts = tuple(map(self._copied, node.parts))
+        if isinstance(value, Mapping):
+            half = len(parts) // 2
+            copy.update(zip(parts[:half], parts[half:]))
+        for name, part in zip(node.names, parts):
+            object.__setattr__(copy, name, part)  # some of the classes are frozen
+        return copy
 
 
-def _is_same(value: Any, copy: Any) -> bool:
-    """Whether all parts of a copy are those of the original."""
+def _is_node(value: Any) -> bool:
+    return not isinstance(value, type) and (isinstance(value, _CONTAINERS) or _has_parts(value))
+
+
+def _node_of(value: Any) -> _Node:
+    if isinstance(value, Mapping):
+        items = list(value.items())
+        return _Node(value, [key for key, _ in items] + [part for _, part in items], [])
     if isinstance(value, (list, tuple, set, frozenset)):
-        return len(value) == len(copy) and all(map(operator.is_, value, copy))
-    old, new = (value, copy) if isinstance(value, Mapping) else (attributes_of(value), attributes_of(copy))
-    return len(old) == len(new) and all(name in new and new[name] is old[name] for name in old)
+        return _Node(value, list(value), [])
+    attributes = attributes_of(value)
+    return _Node(value, list(attributes.values()), list(attributes))
 
 
 def _has_parts(value: Any) -> bool:
@@ -213,8 +252,33 @@ def _is_lines(value: List[Any]) -> bool:
 
 
 def _empty(value: Any) -> Any:
-    """Another object of the same class; none of the class's own code runs."""
-    return object.__new__(type(value))
+    """Return another object of the same class; none of the class's own code runs, also when the object ends."""
+    return object.__new__(_class_of_copies(type(value)))
+
+
+class _Unfinalized:
+    """Overrides what a class would run when it gets a subclass, and when one of its objects ends."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **_: Any) -> None:
+        """Run nothing of the class that is copied."""
+
+    def __del__(self) -> None:
+        """Leave alone what the copy shares with the original, such as a socket."""
+
+
+def _class_of_copies(kind: Any) -> Any:
+    """Return a class itself, or a subclass without its ``__del__``.
+
+    Raises:
+        TypeError: the class allows no subclass, or has a metaclass whose code would run.
+    """
+    if not hasattr(kind, "__del__"):
+        return kind
+    if type(kind) not in (type, ABCMeta):
+        raise TypeError("no copy without the code of its metaclass")
+    return type(kind)(kind.__name__, (_Unfinalized, kind), {"__slots__": (), "__module__": kind.__module__})
 
 
 def attributes_of(value: Any) -> Dict[str, Any]:

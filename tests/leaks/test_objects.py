@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import abc
+import collections.abc
 import copy
 import dataclasses
+import gc
 import types
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 from unittest import mock
 
 import pytest
@@ -103,6 +106,89 @@ def test_objects_that_refer_to_each_other():
     through[0].extend([through, TOKEN])
     assert reports.mask_data(through, _clean)[0][1] == MASK
     assert through[0][1] == TOKEN
+
+
+class Connection:
+    """An object whose end closes what it shares with the test."""
+
+    closed: ClassVar[list] = []
+    subclasses: ClassVar[list] = []
+
+    def __init__(self, token, more=None):
+        self.token, self.more = token, more
+
+    def __init_subclass__(cls, **_):
+        Connection.subclasses.append(cls)
+
+    def __del__(self):
+        Connection.closed.append(self.token)
+
+    def toterminal(self, tw):
+        tw.line(self.token)
+
+
+class Registered(type):
+    """A metaclass with code of its own."""
+
+
+class RegisteredConnection(Connection, metaclass=Registered):
+    """Nobody can make a subclass of it without the metaclass."""
+
+
+class Pair(Named):
+    def __del__(self):
+        Connection.closed.append(self.one)
+
+
+@pytest.mark.parametrize("kind", [Connection, abc.ABCMeta("Abstract", (Connection,), {})])
+def test_the_end_of_a_copy_runs_no_code(kind):
+    """``__del__`` runs once, for the original; a quiet object gets no copy at all, also if it refers to itself."""
+    gc.collect()  # objects of other tests
+    Connection.closed.clear()
+    Connection.subclasses.clear()
+    quiet, loud = kind("quiet"), kind(TOKEN)
+    quiet.more = [quiet]
+    pair = Pair(TOKEN, 1)
+    masked = reports.mask_data([quiet, loud, pair], _clean)
+    assert masked[0] is quiet
+    assert isinstance(masked[1], kind)
+    assert isinstance(masked[2], Pair)
+    assert (masked[1].token, type(masked[1]).__name__, masked[2].one) == (MASK, kind.__name__, MASK)
+    del masked
+    gc.collect()
+    assert Connection.closed == Connection.subclasses == []
+    assert loud.token == pair.one == TOKEN
+    del loud
+    gc.collect()
+    assert Connection.closed == [TOKEN]
+
+
+def test_an_object_with_a_metaclass_and_an_end_is_withheld():
+    """No code of the metaclass runs; the report shows a note in the place of the object."""
+    report = types.SimpleNamespace(own=RegisteredConnection(TOKEN), quiet=RegisteredConnection("quiet"))
+    quiet = report.quiet
+    reports.mask_report(report, _clean, "[withheld]")
+    assert report.own == "[withheld]"
+    assert report.quiet is quiet
+
+
+def test_a_mapping_that_makes_its_values_is_read_once():
+    """A copy has the values that were looked through."""
+
+    class Made(collections.abc.Mapping):
+        reads = 0
+
+        def __getitem__(self, key):
+            self.reads += 1
+            return "".join([TOKEN, str(self.reads)])
+
+        def __iter__(self):
+            return iter(["a"])
+
+        def __len__(self):
+            return 1
+
+    assert reports.mask_data(Made(), _clean) == {"a": MASK + "1"}
 
 
 def test_mocks_are_not_asked():

@@ -71,7 +71,7 @@ def test_temporary_configurations(run_tests):
     """``set_temporary_config`` and ``prefect.context``; Prefect is imported while the first test runs."""
     result = run_tests(
         """
-import sys
+import pytest, sys
 
 def test_config():
     assert "prefect" not in sys.modules
@@ -87,6 +87,21 @@ def test_context():
     with prefect.context({"secrets": {"D": "k9TzWq4mLrV7-d"}}):
         print("k9TzWq4mLrV7-c", "k9TzWq4mLrV7-d")
 
+def test_pairs():
+    import prefect
+    with prefect.context(zip(["secrets", "a"], [{"F": "k9TzWq4mLrV7-f"}, 1]), b=2):
+        assert (prefect.context.secrets["F"], prefect.context.a, prefect.context.b) == ("k9TzWq4mLrV7-f", 1, 2)
+    with prefect.context([iter(["c", 3]), ("config", {"cloud": {"api_key": "k9TzWq4mLrV7-g"}})]):
+        assert prefect.context.c == 3
+    print("k9TzWq4mLrV7-f", "k9TzWq4mLrV7-g")
+
+@pytest.mark.parametrize(("arguments", "error"), [([5], TypeError), ([1, 2], TypeError), ([["abc"]], ValueError)])
+def test_errors(arguments, error):
+    import prefect
+    with pytest.raises(error):
+        with prefect.context(*arguments):
+            pass
+
 def test_assigned():
     import prefect
     prefect.context.setdefault("secrets", {})["E"] = "k9TzWq4mLrV7-e"
@@ -96,9 +111,14 @@ def test_assigned():
         "-p",
         "no:randomly",
     )
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=7)
     result.stdout.fnmatch_lines(
-        ["[[]secret A[]] [[]secret cloud auth_token[]]", "[[]secret C[]] [[]secret D[]]", "[[]secret E[]]"]
+        [
+            "[[]secret A[]] [[]secret cloud auth_token[]]",
+            "[[]secret C[]] [[]secret D[]]",
+            "[[]secret F[]] [[]secret cloud api_key[]]",
+            "[[]secret E[]]",
+        ]
     )
 
 
