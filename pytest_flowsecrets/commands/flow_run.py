@@ -11,6 +11,7 @@ from pytest_flowsecrets.commands.machine import environment_of, machine_of, read
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.files import FILES, config_files
 from pytest_flowsecrets.resolution.dialects import SPANS, dialect_for
+from pytest_flowsecrets.resolution.doubtful_names import masked_name
 from pytest_flowsecrets.resolution.masks import Mask
 from pytest_flowsecrets.resolution.resolve import resolve
 from pytest_flowsecrets.resolution.toml import read_layer
@@ -133,4 +134,4 @@ def _as_dict(env: FlowEnvironment, mask: Mask) -> Dict[str, Any]:
 
 def _entry(entry: Entry, mask: Mask) -> Dict[str, Any]:
     value = {} if entry.value is None else mask.shown(entry.value)
-    return {"name": entry.name, "origin": entry.origin, "from": str(entry), **value}
+    return {"name": masked_name(entry.name), "origin": entry.origin, "from": str(entry), **value}

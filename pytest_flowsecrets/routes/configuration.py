@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.resolution.doubtful_names import masked_name
 from pytest_flowsecrets.resolution.masks import Mask
 from pytest_flowsecrets.resolution.names import PREFIX
 from pytest_flowsecrets.routes.agent_rules import Facts
+from pytest_flowsecrets.routes.refusals import kind_of
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
@@ -52,8 +54,8 @@ def configured(agent: str, written: Written, resolution: Resolution) -> Written:
         raise UsageError(f"the {agent} agent cannot start a flow run: cloud.agent.env_vars is a {kind}, not a table")
     for name, value in variables.items():
         if agent != "docker" and not isinstance(value, (str, type(None))):
-            kind = "table" if isinstance(value, Mapping) else type(value).__name__
-            raise UsageError(f"the {agent} agent cannot start the flow run: {name!r} is a {kind}: write text")
+            problem = f"{masked_name(name)!r} is a {kind_of(value)}: write text"
+            raise UsageError(f"the {agent} agent cannot start the flow run: {problem}")
     return replace(written, facts=facts, agent_env=dict(variables), configured=True)
 
 

@@ -16,7 +16,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.routes import endpoints, kubernetes, model
+from pytest_flowsecrets.resolution.doubtful_names import masked_name
+from pytest_flowsecrets.routes import endpoints, kubernetes, model, refusals
 from pytest_flowsecrets.routes.environment import ABSENT, Entry, merged
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def local(written: Written, popen: Optional[Callable[..., Any]] = None) -> Itera
 
         def __init__(self, *_: Any, env: Mapping[str, Any], **__: Any) -> None:
             for name, text in env.items():
-                if not isinstance(text, str):  # the real one raises TypeError
-                    kind = type(text).__name__
-                    raise UsageError(f"the local agent cannot start the flow run: {name!r} is a {kind}: write text")
+                problem = _refused_by_popen(name, text)
+                if problem:
+                    raise UsageError(f"the local agent cannot start the flow run: {masked_name(name)!r} {problem}")
             started.append(env)
 
     with ExitStack() as stack:
@@ -61,6 +62,13 @@ def local(written: Written, popen: Optional[Callable[..., Any]] = None) -> Itera
         if not popen:
             stack.enter_context(_set(module.Agent.__init__.__globals__["Client"], "graphql", _no_tenant))
         yield Driver(partial(_agent, "local", written), lambda: (as_entries(started[-1]), {}))
+
+
+def _refused_by_popen(name: str, text: Any) -> str:
+    """Return why the real ``Popen`` raises TypeError or ValueError for a variable; an empty string if it does not."""
+    if "=" in name:
+        return "is not a name of a variable: write NAME = 'value', with the value in quotes"
+    return "" if isinstance(text, str) else f"is a {refusals.kind_of(text)}: write text"
 
 
 def _no_tenant(*_: Any, **__: Any) -> Any:

@@ -20,6 +20,8 @@ from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
+from pytest_flowsecrets.resolution.doubtful_names import masked_name
+
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.masks import Mask
 
@@ -109,7 +111,7 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
         if value is None:
             entry = self.variables[name]
             unknown = "" if entry.detail == ABSENT else " is known only where the flow runs"
-            raise KeyError(f"{name}: {entry.detail}{unknown}")
+            raise KeyError(f"{masked_name(name)}: {entry.detail}{unknown}")
         return value
 
     def __iter__(self) -> Iterator[str]:
@@ -119,7 +121,9 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
         return sum(entry.value is not None for entry in self.variables.values())
 
     def __repr__(self) -> str:
-        return f"<FlowEnvironment of {self.agent} {self.version}: {', '.join(sorted(self.variables))}>"
+        return (
+            f"<FlowEnvironment of {self.agent} {self.version}: {', '.join(map(masked_name, sorted(self.variables)))}>"
+        )
 
     def origin(self, name: str) -> str:
         """Where the text of a variable comes from: ``host``, ``template``, ``overrides``, ``default``, ``agent``, ….
@@ -176,13 +180,13 @@ def _lines(env: FlowEnvironment, mask: Mask, names: List[str]) -> Iterator[str]:
             continue
         unknown = "not set" if entry.detail == ABSENT else "known only where the flow runs"
         shown = mask.text(entry.value) if entry.value is not None else unknown
-        yield f"  {name}: {shown}, {entry}"
+        yield f"  {masked_name(name)}: {shown}, {entry}"
     if hidden:
         yield f"  and {hidden} more variables of the agent's own environment"
     for lost in env.lost:
         if not names or lost.entry.name in names:
             silently = "dropped silently" if lost.entry.source is not None else "beaten"
-            yield f"  lost    {lost.entry.name} of {lost.entry}: {silently} by {lost.winner}"
+            yield f"  lost    {masked_name(lost.entry.name)} of {lost.entry}: {silently} by {lost.winner}"
     for note in env.notes:
         yield f"  note    {note}"
 

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.errors import CreateContainerConfigError, UsageError
+from pytest_flowsecrets.resolution.doubtful_names import masked_name
 from pytest_flowsecrets.routes import shapes
 from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment, Lost
 
@@ -107,7 +108,9 @@ class _Pod:
             if _VARIABLE.fullmatch(variable):
                 self._set(Entry(variable, value, "template", None, f"envFrom {kind} {name}"))
             else:
-                self.notes.append(f"envFrom {kind} {name}: {variable!r} can be no variable, the kubelet leaves it out")
+                self.notes.append(
+                    f"envFrom {kind} {name}: {masked_name(variable)!r} can be no variable, the kubelet leaves it out"
+                )
 
     def take(self, entry: Entry) -> None:
         """One item of ``env``."""
@@ -190,7 +193,8 @@ def refused(container: Mapping[str, Any]) -> Iterator[str]:
     for variable in names:
         name = variable.get("name")
         if not isinstance(name, str) or not name or "=" in name or not name.isprintable() or not name.isascii():
-            yield f"env: {name!r} can be no name of a variable"
+            shown = masked_name(name) if isinstance(name, str) else name
+            yield f"env: {shown!r} can be no name of a variable"
         elif "value" in variable and not isinstance(variable["value"], (str, type(None))):
             kind = type(variable["value"]).__name__
             yield f"env {name}: the value is a {kind}, and Kubernetes takes text only: put it in quotes"

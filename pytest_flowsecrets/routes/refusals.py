@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pytest_flowsecrets.errors import FlowSecretsError, UsageError
 from pytest_flowsecrets.isolation.marshmallow_conflict import conflict_of
+from pytest_flowsecrets.resolution.doubtful_names import masked_name
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.routes.model import Written
@@ -49,11 +50,20 @@ def not_text(written: Written) -> str:
     """
     wrong = {**written.agent_env, **written.run_env}.items()
     named = [
-        f"env {name}: the value is a {'table' if isinstance(value, Mapping) else type(value).__name__}"
+        f"env {masked_name(name)}: the value is a {kind_of(value)}"
         for name, value in wrong
         if not isinstance(value, (str, type(None)))
     ]
     return f"{'; '.join(named)}, and a variable is text: put it in quotes" if named else ""
+
+
+def kind_of(value: Any) -> str:
+    """Return the name of a value's type; ``table`` for each type of mapping.
+
+    Args:
+        value: a value of a variable.
+    """
+    return "table" if isinstance(value, Mapping) else type(value).__name__
 
 
 def require_sendable(run_config: Any) -> None:

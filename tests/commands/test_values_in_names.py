@@ -9,6 +9,7 @@ import pytest
 from pytest_flowsecrets.isolation.raw_values import raw_values
 from pytest_flowsecrets.resolution.doubtful_names import masked_name
 from pytest_flowsecrets.resolution.toml import legacy_fault, read_layer
+from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment
 
 V = ("--prefect-version", "1.4.1")
 FORMS = [
@@ -154,3 +155,31 @@ def test_what_is_no_secret_stays_readable():
     text = '# hunter2\n[cloud]\napi = https://api.prefect.io\n[logging]\nlevel = "DEBUG\nbackend = server\n'
     assert list(raw_values(text)) == []
     assert list(raw_values("backend = server")) == []
+
+
+@pytest.mark.parametrize("line", ["URL=hunter2/x?timeout=10", "URL=hunter2?timeout='abc'", "URL=hunter2.x=5"])
+@pytest.mark.parametrize("agent", ["local", "docker", "kubernetes", "ecs"])
+@pytest.mark.parametrize("form", [(), ("--json",), V], ids=str)
+def test_agents_show_no_value(run, write, agent, line, form):
+    """No agent quotes a name of ``[cloud.agent.env_vars]`` that holds a value, in any form of ``explain``."""
+    path = write("f.toml", f"[cloud.agent.env_vars]\n{line}\n")
+    done = run("explain", "--config", path, "--agent", agent, *form)
+    assert done.out + done.err
+    assert "hunter2" not in done.out + done.err
+
+
+def test_the_local_agent_names_the_variable_and_the_fix(run, write):
+    """``Popen`` accepts no name with ``=``: the message has the masked name and says how to write the line."""
+    pytest.importorskip("prefect")
+    path = write("f.toml", "[cloud.agent.env_vars]\nURL=hunter2?timeout='abc'\n")
+    message = "'URL=•••' is not a name of a variable: write NAME = 'value', with the value in quotes"
+    assert message in run("explain", "--config", path, "--agent", "local").err
+
+
+def test_an_environment_shows_no_value():
+    """Neither its repr, its explanation, nor its ``KeyError``."""
+    name = "URL=hunter2"
+    environment = FlowEnvironment("ecs", "1.4.1", [Entry(name, None, "template")])
+    with pytest.raises(KeyError) as raised:
+        environment[name]
+    assert "hunter2" not in f"{environment!r} {environment.explain()} {raised.value}"
