@@ -103,6 +103,10 @@ class LegacyPrefect:
             return copied(secrets)
         return dict(secrets) if hasattr(secrets, "keys") else {}
 
+    def is_building(self) -> bool:
+        """Whether this thread is inside ``with Flow(...)``, where ``Secret.get`` raises from 0.5.2 on."""
+        return isinstance(self.package.context.get("flow"), self.package.Flow)
+
     def decoded(self, name: str, value: Any) -> Any:
         """What ``Secret(name).get()`` would give if the context held ``value``."""
         state = self.package.context.__dict__

@@ -17,11 +17,16 @@ from pytest_flowsecrets.isolation.spelling import plain
 from pytest_flowsecrets.isolation.tables import MISSING
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.isolation.legacy import LegacyPrefect
     from pytest_flowsecrets.isolation.stack import Isolation
     from pytest_flowsecrets.resolution.advice import Reading
     from pytest_flowsecrets.resolution.layers import Failure
     from pytest_flowsecrets.resolution.resolve import Resolution
 
+_REFUSED = (
+    "  note    a file or variable was changed after Prefect had read it, and now import prefect fails with {}: "
+    "undo the change, or call local_secrets.reload() to get the error"
+)
 _LATE = (
     "  note    its variable or file was changed after Prefect had read it, so the flow does not see the change: "
     "call local_secrets.reload()"
@@ -86,15 +91,38 @@ def _exception(failure: Failure) -> Exception:
 
 
 def explained(isolation: Isolation, name: str) -> str:
-    """The explanation of what a flow gets now, whatever a test has put into the context or changed unread."""
+    """Return the explanation of what ``Secret(name).get()`` does now in this thread.
+
+    Where the files, variables or objects of the running Prefect were changed after Prefect had read the former, its
+    own state decides, and a note names ``reload()``.
+    """
+    from pytest_flowsecrets.resolution.masks import Mask, one_line
+    from pytest_flowsecrets.resolution.resolve import resolve
+
     resolution = isolation.model()
-    if isolation.legacy is None or resolution.failure is not None:
+    if isolation.legacy is None:
         return told(resolution, name)
-    view = plain(isolation.view())
-    if _same_in(view, secrets_in(resolution), name):
-        return told(resolution, name)
-    text = told(modelled(isolation.version, view), name)
-    return f"{text}\n{_LATE}" if _same_in(view, plain(isolation.loaded), name) else text
+    view, note = plain(isolation.view()), ""
+    if resolution.failure is not None:
+        note = _REFUSED.format(Mask().failure(resolution.failure))
+        resolution = resolve([], {}, isolation.version, context=view, machine=this_machine())
+    elif not _same_in(view, secrets_in(resolution), name):
+        note = _LATE if _same_in(view, plain(isolation.loaded), name) else ""
+        resolution = modelled(isolation.version, view)
+    _use_live_state(resolution, isolation.legacy)
+    text = told(resolution, name)
+    return f"{text}\n{one_line(note)}" if note else text
+
+
+def _use_live_state(resolution: Resolution, legacy: LegacyPrefect) -> None:
+    """Let the running Prefect's flags, and a context whose secrets are not a table, decide what ``get`` does."""
+    package = legacy.package
+    resolution.building = legacy.is_building()
+    for settings, live in ((resolution.config, package.config), (resolution.context, package.context)):
+        settings.update({key: plain(live[key]) for key in ("cloud", "backend", "config") if key in live})
+    secrets = package.context.get("secrets", {})
+    if not hasattr(secrets, "keys"):
+        resolution.context["secrets"] = secrets
 
 
 def _same_in(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:

@@ -76,6 +76,7 @@ class Resolution:
         flat: every key with its origin and steps.
         lost: values that were dropped together with their table.
         unsettled: keys whose value depends on PYTHONHASHSEED, with the value that the opposite order gives.
+        building: whether ``Secret.get`` is called inside ``with Flow(...)``.
     """
 
     dialect: Dialect
@@ -88,17 +89,17 @@ class Resolution:
     flat: Flat = field(default_factory=dict)
     lost: List[Slot] = field(default_factory=list)
     unsettled: Dict[Key, Any] = field(default_factory=dict)
+    building: bool = False
 
-    def get(self, name: str, *, building: bool = False) -> lookup.Outcome:
-        """Tell what ``Secret(name).get()`` gives.
+    def get(self, name: str) -> lookup.Outcome:
+        """Return what ``Secret(name).get()`` gives.
 
         Args:
             name: the name that the flow asks for.
-            building: as if called inside of ``with Flow(...)``.
         """
         if self.failure is not None:
             return lookup.Outcome("error", error=self.failure)
-        flags = lookup.Flags(self._use_local(), self.config.get("backend"), building)
+        flags = lookup.Flags(self._use_local(), self.config.get("backend"), self.building)
         return lookup.get(name, self.context, self.dialect.lookup, flags, self.machine.python)
 
     @property
