@@ -316,6 +316,7 @@ class CapturedRest:
         run = self._run
         if hasattr(session.config, "workeroutput"):
             run.look_through_files()  # now, as xdist waits ten seconds and no longer for a worker that has finished
+            run.search_appended()
             session.config.workeroutput["flowsecrets"] = run.export()
         _fail_session(session.config)
         _write_report(session.config)

@@ -63,7 +63,10 @@ class Record:
         """Add the findings of an xdist worker."""
         from pytest_flowsecrets.leaks.findings import Finding
 
-        self.findings += [Finding(*finding) for finding in findings]
+        for finding in map(Finding._make, findings):
+            if finding[:4] not in self._known:  # several workers see the same file
+                self._known.add(finding[:4])
+                self.findings.append(finding)
 
     def of_test(self, test: str) -> List[Finding]:
         """Return the findings of one test, by its id as it was collected."""

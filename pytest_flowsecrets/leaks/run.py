@@ -17,6 +17,7 @@ from pytest_flowsecrets.leaks.variables import Variables
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_flowsecrets.leaks.appended import AppendedFiles
     from pytest_flowsecrets.leaks.descriptors import Descriptors
     from pytest_flowsecrets.leaks.findings import Finding
     from pytest_flowsecrets.leaks.written import WrittenFiles
@@ -44,6 +45,7 @@ class Run(Masker):
         self._variables, self._prefect = Variables(patterns), PrefectValues(self.faults)
         self.descriptors: Optional[Descriptors] = None
         self._files: Optional[WrittenFiles] = None
+        self._appended: Optional[AppendedFiles] = None
         self._undo: List[Callable[[], None]] = []
 
     @property
@@ -76,6 +78,11 @@ class Run(Masker):
                 self._enlist(known.leavers, self.look_at_home)
             self._undo += [self._variables.watch(self.faults), self._prefect.end]
             self._prefect.begin()
+        with self.faults:
+            from pytest_flowsecrets.leaks.appended import AppendedFiles
+
+            self._appended = AppendedFiles()
+            self._undo.append(self._appended.watch_handlers())
         with self.faults:
             learn_config_file()
         self.learn_environment()
@@ -255,17 +262,27 @@ class Run(Masker):
 
             with self.faults:
                 self._files = WrittenFiles(config, self)
-                self._undo.append(self._files.end)
 
     def look_through_files(self, *, finally_: bool = False) -> None:
         """Mask what reporters have written past the reports, and in the end what was appended to other files."""
         self.forward_written()
-        if self._files is not None and len(known):
+        if len(known):
             with self.faults:
-                self._files.mask()
+                if self._files is not None:
+                    self._files.mask()
             with self.faults:
-                if finally_:
-                    self._files.mask_appended()
+                if finally_ and self._appended is not None:
+                    self._appended.mask(self._clean_file)
+
+    def search_appended(self) -> None:
+        """Search what was appended to other files so far: an xdist worker reports it before the end of its run."""
+        with self.faults:
+            if self._appended is not None and len(known):
+                self._appended.search(self._clean_file)
+
+    def _clean_file(self, data: bytes, place: str) -> bytes:
+        masked: bytes = self.clean(data, place, "")
+        return masked
 
     def forward_written(self) -> None:
         """Forward what was written to descriptors 1 and 2 since, masked."""

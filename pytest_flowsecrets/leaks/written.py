@@ -13,8 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
-from pytest_flowsecrets.leaks.appended import AppendedFiles
-
 if TYPE_CHECKING:
     import logging
 
@@ -40,8 +38,6 @@ class WrittenFiles:
         handler = getattr(plugin, "log_file_handler", None)
         if handler is not None:
             handler.setFormatter(_MaskedFormatter(handler, run))
-        self._appended = AppendedFiles()
-        self.end = self._appended.watch_handlers()
 
     def mask(self) -> None:
         """Mask every file that was written since, and look through the pages of coverage."""
@@ -53,10 +49,6 @@ class WrittenFiles:
             with suppress(OSError):
                 if self._is_new(path):
                     self._clean(path.read_bytes(), f"file {path.name}")
-
-    def mask_appended(self) -> None:
-        """Mask what was written behind pytest's back, once nothing more is written."""
-        self._appended.mask(self._clean)
 
     def _clean(self, data: bytes, place: str) -> bytes:
         masked: bytes = self._run.clean(data, place, "")
