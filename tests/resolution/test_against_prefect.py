@@ -13,6 +13,7 @@ import pwd
 import subprocess
 import sys
 from collections.abc import MutableMapping
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +27,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_flowsecrets import strategies as fs
+from pytest_flowsecrets.resolution import toml
 from pytest_flowsecrets.resolution.defaults import packaged_defaults
 from pytest_flowsecrets.resolution.dialects import dialect_for
 from pytest_flowsecrets.resolution.layers import Layer, type_name
@@ -89,10 +91,19 @@ def defaults_of(dialect):
     return Layer("defaults", pruned(packaged_defaults(dialect)))
 
 
+@contextmanager
+def names_shown():
+    """Read names as Prefect does; names that may hold a value are otherwise masked, which no Prefect does."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(toml, "mask_names", lambda data, text, standard: (data, {}))
+        yield
+
+
 def modelled(real, user, backend, environ):
     dialect = dialect_for(real.version)
     texts = {"user": user, "backend": backend}
-    layers = [read_layer(text, kind, kind) for kind, text in texts.items() if text is not None]
+    with names_shown():
+        layers = [read_layer(text, kind, kind) for kind, text in texts.items() if text is not None]
     machine = Machine(HOME, USERS, sys.version_info[:2], BOX)
     return resolve([defaults_of(dialect), *layers], environ, dialect, machine=machine)
 
