@@ -91,7 +91,7 @@ FIRST_LINE = isolated.isolated_prefect.__exit__.__code__.co_firstlineno + 1
 def interrupted(moment, codes=None):
     """Enter and leave an isolation; the signal comes at the moment."""
     interrupter = Interrupter(moment, codes)
-    raised = False
+    raised, tracer = False, sys.gettrace()
     sys.settrace(interrupter)
     try:
         with isolated_prefect({"name": "0042"}):
@@ -99,7 +99,7 @@ def interrupted(moment, codes=None):
     except Interrupted:
         raised = True
     finally:
-        sys.settrace(None)
+        sys.settrace(tracer)  # of coverage, say
     return interrupter, raised
 
 
