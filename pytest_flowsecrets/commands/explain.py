@@ -10,11 +10,14 @@ from pytest_flowsecrets.isolation.files import config_files, missing_files
 from pytest_flowsecrets.resolution.advice import Finding, findings
 from pytest_flowsecrets.resolution.explain import Explanation, explain, subjects, summary
 from pytest_flowsecrets.resolution.masks import Mask, one_line
+from pytest_flowsecrets.resolution.names import SECRETS
 from pytest_flowsecrets.resolution.resolve import Resolution, resolve
 from pytest_flowsecrets.resolution.toml import read_layer
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.layers import Layer
+
+_OF_ANY_KEY = ("FS002", "FS061")  # rules whose names are keys of any table, and not only of secrets
 
 
 def run(arguments: Any) -> int:
@@ -74,11 +77,12 @@ def explained(resolution: Resolution, names: List[str], more: Sequence[Finding] 
         more: findings about every secret.
     """
     found = [*findings(resolution), *more]
-    unread = [doubt.name for layer in resolution.layers for doubt in layer.doubts.values() if doubt.name]
+    doubts = [doubt for layer in resolution.layers for doubt in layer.doubts.values() if doubt.name]
+    unread = [doubt.name for doubt in doubts if doubt.key[: len(SECRETS)] == SECRETS]
     wanted = (
         names
         or list(dict.fromkeys([*resolution.names, *unread]))
-        or sorted({finding.name for finding in found if finding.name})
+        or sorted({finding.name for finding in found if finding.name and finding.id not in _OF_ANY_KEY})
     )
     about = _by_name(found)
     return [explain(resolution, name, about.get("", []) + about.get(name, [])) for name in wanted]

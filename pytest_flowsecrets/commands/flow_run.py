@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 from pytest_flowsecrets.commands.explain import explained, files_of, shown_as_dict, write
 from pytest_flowsecrets.commands.machine import environment_of, machine_of, read_toml
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.isolation.files import FILES, config_files
+from pytest_flowsecrets.isolation.files import FILES, config_files, config_path, said_path
 from pytest_flowsecrets.resolution.dialects import SPANS, dialect_for
 from pytest_flowsecrets.resolution.doubtful_names import masked_name
 from pytest_flowsecrets.resolution.masks import Mask
@@ -97,10 +97,11 @@ def _layers(env: FlowEnvironment, host: Mapping[str, str], files: Mapping[str, s
     if env.agent != "local":
         return []
     own = dict(files)
-    for kind, (variable, _) in FILES.items():
-        if env.get(variable) != host.get(variable):  # --env or the run config name another file
+    for kind in FILES:
+        path, former = (config_path(said_path(kind, each), each, env.version) for each in (env, host))
+        if path != former:  # --env or the run config name another file or another home
             own.pop(kind, None)
-            own.update({found: path for found, path in config_files(env) if found == kind})
+            own.update({found: path for found, path in config_files(env, env.version) if found == kind})
     return [read_layer(read_toml(path), kind, path) for kind, path in own.items()]
 
 

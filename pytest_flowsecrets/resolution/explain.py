@@ -31,11 +31,13 @@ class Step:
         what: what happened.
         value: the value after it; for the last step, what the flow gets.
         failure: the error, where the way ends in one.
+        has_value: whether the value after it is known; that of a Cloud secret is not.
     """
 
     what: str
     value: Any = None
     failure: Optional[Failure] = None
+    has_value: bool = True
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,7 +160,7 @@ def _name_steps(slot: Slot) -> List[Tuple[str, Any]]:
 
 def _last_steps(name: str, steps: Sequence[Step], outcome: Outcome, entry: str) -> List[Step]:
     if outcome.kind == "cloud":
-        return [Step(f"Secret({name!r}).get() asks the Prefect Cloud API")]
+        return [Step(f"Secret({name!r}).get() asks the Prefect Cloud API", has_value=False)]
     last: List[Step] = []
     before = steps[-1].value if steps else None
     if steps and (entry or type_name(before) != type_name(outcome.stored)):
@@ -207,8 +209,10 @@ def _result(outcome: Outcome, mask: Mask) -> Dict[str, Any]:
 def _step(step: Step, mask: Mask) -> Dict[str, Any]:
     if step.failure is not None:
         return {"what": step.what, "error": step.failure.type}
-    return {"what": step.what, "value": mask.shown(step.value)}
+    return {"what": step.what, **({"value": mask.shown(step.value)} if step.has_value else {})}
 
 
 def _step_text(step: Step, mask: Mask) -> str:
+    if not step.has_value:
+        return step.what
     return f"{step.what}: {mask.failure(step.failure) if step.failure is not None else mask.text(step.value)}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 S = "PREFECT__CONTEXT__SECRETS__"
 V = ("--prefect-version", "1.4.1")
 CONFIG = "[context.secrets]\nA = 'hunter2'\nB = '0000'\n"
@@ -111,6 +113,22 @@ def test_tables_have_the_findings_of_their_parts(run, write):
 def test_nothing(run, write):
     """No secrets at all is said."""
     assert run("explain", *V, "--config", write("c.toml", "")) == (0, "Prefect 1.4.1: no secrets\n", "")
+
+
+@pytest.mark.parametrize("text", ["[cloud]\napi_key=x=5\n", "[cloud.agent.env_vars]\nA=5\n"])
+def test_keys_that_are_no_secrets(run, write, text):
+    """A finding about a key of another table lists no secret of that name."""
+    done = run("explain", *V, "--config", write("config.toml", text))
+    assert (done.code, done.out) == (0, "Prefect 1.4.1: no secrets\n")
+
+
+def test_a_cloud_secret_has_no_value(run, write):
+    """What Cloud returns is not known, so neither the text nor the JSON describes a value."""
+    path = write("config.toml", "[cloud]\nuse_local_secrets = false\n")
+    lines = run("explain", *V, "--config", path, "A").out.splitlines()
+    assert lines[1] == "  step    Secret('A').get() asks the Prefect Cloud API"
+    (secret,) = json.loads(run("explain", *V, "--config", path, "--json", "A").out)[0]["secrets"]
+    assert secret["steps"] == [{"what": "Secret('A').get() asks the Prefect Cloud API"}]
 
 
 def test_python_version(run, write):

@@ -187,6 +187,19 @@ def test_a_config_file_that_the_flow_run_is_pointed_to(run, write):
     assert "TOKEN" not in run(*asked[:1], *asked[2:], "PREFECT__USER_CONFIG_PATH=gone.toml").out
 
 
+@pytest.mark.parametrize("form", [MODEL, ()], ids=["model", "installed"])
+def test_the_home_of_a_flow_run(run, write, form):
+    """A LocalAgent passes ``HOME`` of the run config on, so the flow reads the files of that home."""
+    if not form and not can_run("local"):
+        pytest.skip("the real local agent cannot run here")
+    write(".prefect/config.toml", "[context.secrets]\nTOKEN = 'of the machine'\n")
+    write("other/.prefect/config.toml", "[context.secrets]\nTOKEN = 'of the other home'\n")
+    asked = ("explain", "TOKEN", "--agent", "local", *form, "--show-values", "--run-env")
+    assert "'of the machine'" in run(*asked, "OTHER=x").out
+    assert "'of the other home'" in run(*asked, "HOME=other").out
+    assert "of the machine" not in run(*asked, "HOME=/nonexist").out
+
+
 def test_all_versions(run):
     """Each release whose agent of this kind is known, in text and in JSON."""
     done = run("explain", "--agent", "docker", "--all-versions", "--json", "--env-file", os.devnull)
