@@ -65,6 +65,46 @@ def _with_places(lines: List[str]) -> Iterator[Tuple[int, str]]:
         at += len(line)
 
 
+_DESCENDED = b"\x30\x31\xa0\xa1"  # sequences, sets and explicit tags
+_SKIPPED = b"\x05\x06"  # null and object identifiers
+_SMALL = 4  # bytes of an integer that is a version
+
+
+def pkcs12_leaves(text: str) -> Iterator[Leaf]:
+    """Return the content of a key store in base64, without the algorithms before it and the checksum behind it."""
+    from base64 import b64decode
+
+    digits = "".join(text.split()) if text.lstrip().startswith("MI") else ""
+    data = b64decode(digits[: len(digits) & -4]) if _KEY_LINE.fullmatch(digits) else b""
+    if data[:2] == b"\x30\x82" and data[4:8] == b"\x02\x01\x03\x30":
+        _, end = _element(data, 7)
+        yield Leaf(digits[-(-4 * _der_head(data) // 3) : 4 * end // 3], rank=SENSITIVE, opaque=True)
+
+
+def _element(data: bytes, at: int) -> Tuple[int, int]:
+    """Where the content of an element in DER (X.690 section 8.1.3) begins and ends."""
+    size, begin = data[at + 1] if at + 1 < len(data) else 0, at + 2
+    if size & 0x80:
+        begin += size & 0x7F
+        size = int.from_bytes(data[at + 2 : begin], "big")
+    return begin, begin + size
+
+
+def _der_head(data: bytes) -> int:
+    """The number of bytes before the first content that is no version and no name of an algorithm."""
+    at = 0
+    while at < len(data):
+        begin, end = _element(data, at)
+        tag = data[at]
+        if tag in _DESCENDED or data[at : at + 1] + data[begin : begin + 1] == b"\x04\x30":
+            at = begin
+        elif tag in _SKIPPED or (tag == 2 and end - begin <= _SMALL):  # noqa: PLR2004 - an integer
+            at = end
+        else:
+            return begin
+    return len(data)
+
+
 _JOSE = re.compile(r"(eyJ[\w-]{5,})\.([\w-]*)((?:\.[\w-]*){1,3})")
 
 

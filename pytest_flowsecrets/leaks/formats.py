@@ -9,7 +9,15 @@ from __future__ import annotations
 import re
 from typing import Callable, Iterable, Iterator, List, NamedTuple, Tuple
 
-from pytest_flowsecrets.leaks.encoded import base64_leaves, json_leaves, jwt_leaves, parsed, pem_leaves
+from pytest_flowsecrets.leaks.command_lines import command_leaves
+from pytest_flowsecrets.leaks.encoded import (
+    base64_leaves,
+    json_leaves,
+    jwt_leaves,
+    parsed,
+    pem_leaves,
+    pkcs12_leaves,
+)
 from pytest_flowsecrets.leaks.sensitive import PUBLIC, SENSITIVE, UNCLEAR, Leaf, is_random, names_a_secret, rank
 
 _LINE = 12  # characters; a shorter line is in other texts by chance
@@ -60,7 +68,11 @@ def _authorization(text: str) -> Iterator[Leaf]:
 # -- URLs --------------------------------------------------------------------------------------------------------------
 
 _URL = re.compile(r"(?:jdbc:)?[A-Za-z][A-Za-z0-9+.-]*://([^/?#\s;]*)([^?#\s;]*)(?:\?([^#\s]*))?(?:#(\S*))?")
-_LATE_USER = re.compile(r"[^/?#@:\s]*:(?!\d{1,5}(?:[/?#]|\Z))\S*@")  # a password with an unquoted slash
+# A password with an unquoted slash, question mark, number sign, semicolon or blank; no port, and no path with an @.
+_UNQUOTED = re.compile(
+    r"(?:jdbc:)?[A-Za-z][A-Za-z0-9+.-]*://([^/?#@:\s;]*:(?!\d{1,5}(?:[/?#;,\s]|\Z))[^@\n]*(?:@[^@\n]*)*?)"
+    r"@[\w.:,\[\]-]+(?:/[^?#\s]*)?(?:\?([^#\s]*))?(?:#\S*)?"
+)
 _ORACLE = re.compile(r"jdbc:oracle:\w+:([^/\s]+)/([^@\s]+)@\S+")
 _TARGET = 12  # characters of a path that is specific
 _USER = 12  # characters of a token that stands where a user name does
@@ -70,15 +82,18 @@ def _url(text: str) -> Iterator[Leaf]:
     """User information, random segments of the path, sensitive query values; path and query as clients log them."""
     text = text.strip()
     url = _URL.fullmatch(text)
+    if not url or "@" not in url.group(1):
+        unquoted = _UNQUOTED.fullmatch(text)
+        if unquoted:
+            yield from _quoted_for_urls(unquoted.group(1).partition(":")[2])
+            yield from _query_values(unquoted.group(2) or "")
+            return
     if not url:
         oracle = _ORACLE.fullmatch(text)
         if oracle:
             yield Leaf(oracle.group(2), "password")
         return
     authority, path, query, fragment = (part or "" for part in url.groups())
-    late = _LATE_USER.match(text, url.start(1)) if "@" not in authority and "@" in path else None
-    if late:
-        authority, path, query, fragment = late.group(), "", "", ""
     yield from _user_info(authority.rpartition("@")[0])
     parts = [*_segments(path), *_query_values(query), *_query_values(fragment)]
     yield from parts
@@ -133,7 +148,7 @@ def _urls(text: str) -> Iterator[Leaf]:
 
 # -- names and values --------------------------------------------------------------------------------------------------
 
-_VALUE = r"""("(?:[^"\\]|\\.|"")*"|'(?:[^'\\]|\\.|'')*'|\{{[^}}]*\}}|[^{separator}]*)"""
+_VALUE = r"""("(?:[^"\\]|\\.|"")*"|'(?:[^'\\]|\\.|'')*'|\{{(?:[^}}]|\}}\}})*\}}|[^{separator}]*)"""
 _PAIRS = {
     separator: re.compile(
         rf"(?:\A\??|[{separator}])\s*([A-Za-z_][\w .-]{{0,63}}?)\s*=\s*{_VALUE.format(separator=separator)}"
@@ -157,22 +172,35 @@ def _connection_string(text: str) -> Iterator[Leaf]:
         if separator == "&" and "%" in value and rank(value, name) == SENSITIVE:
             yield from _quoted_for_urls(value)
         else:
-            yield Leaf(_bare(value), name)
+            yield from _quoted_value(value, name)
 
 
 def _has_secret(pairs: Iterable[Tuple[str, str]]) -> bool:
     return any(names_a_secret(name) for name, _ in pairs)
 
 
-def _bare(value: str) -> str:
-    """A value without its quotes."""
+_DOUBLED = {"''": "'", '""': '"', "{}": "}"}  # by the quotes: the character that stands twice inside them
+
+
+def _quoted_value(value: str, name: str) -> Iterator[Leaf]:
+    """A value without its quotes; also as it is written between them, if a quote in it is doubled."""
     value = value.strip()
-    ends = value[:1] + value[-1:]
-    return value[1:-1] if len(value) > 1 and ends in ("''", '""', "{}") else value
+    quote = _DOUBLED.get(value[:1] + value[-1:]) if len(value) > 1 else None
+    inner = value[1:-1] if quote else value
+    plain = inner.replace(quote * 2, quote) if quote else value
+    yield Leaf(plain, name)
+    if plain != inner:
+        yield Leaf(inner, name, whole=True, opaque=True)
 
 
 _ASSIGNMENT = re.compile(r"\s*(?:-\s+)?(?:export\s+|set\s+)?[\"']?([\w./@:-]{1,200}?)[\"']?\s*[:=]\s*(.*)")
 _NETRC = re.compile(r"\b(login|password|account)\s+(\S+)")
+_QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'),?(?:\s*[#;].*)?""")
+_COMMENT = re.compile(r"\s[#;]")
+_FLOW = re.compile(r"\{(.*)\}", re.DOTALL)
+_FLOW_PAIR = re.compile(
+    r"""(?:\A|[,{])\s*["']?([\w.@-]{1,100})["']?\s*:\s+("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^,{}\s][^,{}]*)"""
+)
 _PGPASS = re.compile(r"[^:#\s]*:(?:\d+|\*):[^:]*:[^:]*:(.+)")
 
 
@@ -202,16 +230,36 @@ def _split(text: str) -> List[str]:
 def _line_leaves(line: str) -> Iterator[Leaf]:
     if not line or line[0] in "#;[" or line.startswith("-----"):
         return
+    command = list(command_leaves(line))
     pgpass, assignment = _PGPASS.fullmatch(line), _ASSIGNMENT.fullmatch(line)
     if pgpass:
         yield Leaf(pgpass.group(1), "password")
+    elif command:
+        yield from command
+    elif assignment and not assignment.group(2).startswith("//"):
+        yield from _assigned(*assignment.groups())
     elif _NETRC.search(line):
         for name, value in _NETRC.findall(line):
             yield Leaf(value, name)
-    elif assignment and not assignment.group(2).startswith("//"):
-        yield Leaf(_bare(assignment.group(2)), assignment.group(1))
     elif len(line) >= _LINE:
         yield Leaf(line)
+
+
+def _assigned(name: str, value: str) -> Iterator[Leaf]:
+    """The value of one name, without a comment behind it, or the values in a flow mapping of YAML."""
+    quoted = _QUOTED.fullmatch(value)
+    bare = quoted.group(1) if quoted else _COMMENT.split(value, 1)[0].rstrip()
+    inner = list(_flow(bare))
+    yield from inner or _quoted_value(bare, name)
+    if not (inner or quoted) and bare != value:
+        yield Leaf(value, name, whole=True, opaque=True)  # in other formats there are no comments
+
+
+def _flow(text: str) -> Iterator[Leaf]:
+    """The values in a flow mapping of YAML, each by its key."""
+    mapping = _FLOW.fullmatch(text.strip())
+    for name, value in _FLOW_PAIR.findall(mapping.group(1)) if mapping else ():
+        yield from _quoted_value(value, name)
 
 
 _ADDRESS = re.compile(r"@(?:tcp|unix)\(")
@@ -225,13 +273,38 @@ def _account(text: str) -> Iterator[Leaf]:
         yield Leaf(_ADDRESS.split(pair.group(1))[0], rank=SENSITIVE, opaque=True)
 
 
-_XML = re.compile(r"""<([\w:.-]{1,100})(?:\s[^<>]*)?>([^<>]+)</|\b([\w:.-]{1,100})\s{0,9}=\s{0,9}["']([^"'<>]*)["']""")
+_XML = re.compile(
+    r"""<([\w:.-]{1,100})(?:\s[^<>]*)?>(?:<!\[CDATA\[(.{0,4000}?)\]\]>|([^<>]+))</|"""
+    r"""\b([\w:.-]{1,100})\s{0,9}=\s{0,9}(?:"([^"<>]*)"|'([^'<>]*)')""",
+    re.DOTALL,
+)
 
 
 def _xml(text: str) -> Iterator[Leaf]:
     """The texts of elements and the values of attributes, each by its name."""
-    for element, content, attribute, value in _XML.findall(text) if text.lstrip()[:1] == "<" else ():
-        yield Leaf((content or value).strip(), element or attribute)
+    from html import unescape
+
+    for element, literal, content, attribute, *values in _XML.findall(text) if text.lstrip()[:1] == "<" else ():
+        yield Leaf(literal or unescape(content or "".join(values)).strip(), element or attribute)
+
+
+# -- cookies -----------------------------------------------------------------------------------------------------------
+
+_COOKIES = re.compile(
+    r"((?:Set-)?Cookie:\s*)?([!#-+\w.^`|~-]+=[^\s;,]*(?:;[!#-+\w.^`|~ -]+(?:=[^;]*)?)*);?", re.IGNORECASE
+)
+_SESSION = re.compile(r"sess(?:ion)?(?:_?id)?\Z|(?:\A|[_.])sid\Z|[cx]srf|remember_?me|jwt|auth\Z", re.IGNORECASE)
+_ATTRIBUTES = frozenset({"path", "domain", "expires", "max-age", "samesite", "secure", "httponly", "partitioned"})
+
+
+def _cookies(text: str) -> Iterator[Leaf]:
+    """The values of cookies, in a header or as one text that names a session; not the attributes of ``Set-Cookie``."""
+    header = _COOKIES.fullmatch(text.strip())
+    pairs = [pair.strip().partition("=") for pair in header.group(2).split(";")] if header else []
+    cookies = [(name, value) for name, _, value in pairs if name.lower() not in _ATTRIBUTES]
+    if header and (header.group(1) or (len(pairs) > 1 and any(_SESSION.search(name) for name, _ in cookies))):
+        for name, value in cookies:
+            yield Leaf(value.strip('"'), name, rank=SENSITIVE if _SESSION.search(name) else None)
 
 
 _SEPARATORS = (",", ";")
@@ -251,12 +324,16 @@ def _list(text: str) -> Iterator[Leaf]:
 FORMATS: Tuple[Format, ...] = (
     Format("quoted value", "POSIX.1-2017 Shell 2.2, RFC 8259 section 7", _quoted),
     Format("PEM", "RFC 7468 section 2", pem_leaves),
+    Format("PKCS #12 in base64", "RFC 7292 section 4", pkcs12_leaves),
     Format("JWT", "RFC 7515 section 3.1, RFC 7516 section 3.1", jwt_leaves),
     Format("JSON or Python literal", "RFC 8259; Python reference, ast.literal_eval", json_leaves),
+    Format("YAML flow mapping", "YAML 1.2 section 7.4.2", _flow),
     Format("XML", "XML 1.0 sections 3.1 and 2.4", _xml),
     Format("authorization header", "RFC 9110 section 11.4", _authorization),
+    Format("command line", "POSIX.1-2017 Utility Conventions 12.1", command_leaves),
     Format("text with URLs", "RFC 3986 appendix C", _urls),
     Format("URL", "RFC 3986 section 3; JDBC 4.3 section 9.4", _url),
+    Format("cookies", "RFC 6265 sections 4.1 and 4.2", _cookies),
     Format("connection string", "MS-ODBCSTR section 2.1; libpq 34.1.1; Azure SAS", _connection_string),
     Format("names and values", "INI, .env, YAML, .npmrc, .netrc, .pgpass", _assignments),
     Format("lines", "POSIX.1-2017 3.206", _lines, has_frame=False, strict=False),

@@ -14,6 +14,8 @@ from base64 import a85encode, b32encode, b64encode, b85encode
 from contextlib import suppress
 from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
 
+from pytest_flowsecrets.leaks.public import is_name
+
 CUT = 8  # characters: so much of a value's beginning or end is a leak of it
 SLICE = 12  # characters: so much of its middle is
 _MARKS = 2  # kinds of punctuation and blanks that stand together in ordinary texts
@@ -90,7 +92,7 @@ def forms_of(value: str, *, head: int = 0, tail: int = 0, whole: bool = False, s
     """
     cuts = _cuts(value, head, tail, whole=whole)
     raw = _measured(value, "raw", to_bytes, cuts)
-    words = _is_words(value)
+    words = _is_words(value) or is_name(value)
     if sliced and not (whole or words) and _TOKEN.fullmatch(value) and "://" not in value:
         raw = raw._replace(slice=SLICE)
     forms = {raw.text: raw}
@@ -128,7 +130,7 @@ def _cuts(value: str, head: int, tail: int, *, whole: bool) -> _Cuts:
         half = size
     elif size < rest and not value[:head].endswith("://"):
         inner = value[head : len(value) - tail]
-        least = (_least(inner[:size], rest), _least(inner[-size:], rest))
+        least = (0, 0) if is_name(inner) else (_least(inner[:size], rest), _least(inner[-size:], rest))
     return _Cuts(head, tail, size, min(half, size), *least)
 
 

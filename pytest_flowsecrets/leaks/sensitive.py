@@ -18,12 +18,15 @@ _WORD_SHARE = 0.6  # of the letters and digits; with more in words a part does n
 _PHRASE = 4  # words of a passphrase, the least that diceware recommends
 
 _SECRET_NAME = re.compile(
-    r"password|passphrase|passwd|passwort|pwd\Z|secret|token\Z|credentials?\Z|cookie\Z|signature\Z|authorization\Z|"
+    r"password|passphrase|passwd|passwort|passcode|passkey|pswd?\Z|mnemonic|connectionstring\Z|sessionid\Z|bearer\Z|"
+    r"(?:user|db|admin|root|my|smtp|ftp|ldap)pass\Z|[cx]srf|pwd\Z|secret|token\Z|credentials?\Z|cookie\Z|signature\Z|authorization\Z|"
     r"(?:api|access|account|private|signing|encryption|shared|master|client|primary|secondary|storage|webhook)key"
     r"(?:data|value|base64)?\Z"
 )
 _OTHER_KEYS = frozenset({"public", "primary", "foreign", "partition", "sort", "cache", "object", "index", "lookup"})
-_SECRET_WORD = frozenset({"pass", "pwd", "sig", "auth", "pat", "pin", "pw", "sas"})  # as the last word of a name
+_SECRET_WORD = frozenset(
+    {"pass", "pwd", "sig", "auth", "pat", "pin", "pw", "sas", "otp", "totp", "jwt"}
+)  # as the last word of a name
 # Names that hold one of the words above and yet name something public, and what public frames are made of.
 _PUBLIC_NAME = re.compile(
     r"(?:uri|url|type|endpoint|name|policy|expir\w*|lifetime|ttl|issuer|audience|scopes?|version|algorithm|kind|email|"
@@ -39,9 +42,9 @@ _ADDRESS = re.compile(
     r"[\d.,:+-]+",
     re.IGNORECASE,
 )
-_DATE = re.compile(r"\d{4}-?\d\d-?\d\d(?:[T ]?[\d:.]*)?(?:Z|[+-]\d\d:?\d\d)?")
+DATE = re.compile(r"\d{4}-?\d\d-?\d\d(?:[T ]?[\d:.]*)?(?:Z|[+-]\d\d:?\d\d)?")
 _TOKENS = re.compile(r"[A-Za-z0-9]+")
-_WORD = re.compile(
+WORD = re.compile(
     r"(?:[A-Z]?[a-z]+|[A-Z]+)(?:[A-Z][a-z]{2,}|[A-Z]{2,}\b|[A-Z]{2,}(?=\d))*\d{0,4}[a-z]?|"
     r"[a-z]{2,}\d{1,2}[a-z]{1,5}|v\d+[a-z]*\d*|\d+[a-z]{0,2}|[A-Za-z]\d+"
 )
@@ -84,7 +87,7 @@ def rank(text: str, name: str = "") -> int:
         return PUBLIC
     if is_random(text) and not _is_dotted_name(text):
         return SENSITIVE
-    if _ADDRESS.fullmatch(text) or _DATE.fullmatch(text):
+    if _ADDRESS.fullmatch(text) or DATE.fullmatch(text):
         return PUBLIC
     return SENSITIVE if len(text.replace("-", " ").split()) >= _PHRASE and not name else UNCLEAR
 
@@ -113,11 +116,11 @@ def _is_dotted_name(text: str) -> bool:
 
 def is_random(text: str) -> bool:
     """Whether a text looks like a token: most of its letters and digits are in no words."""
-    if _DATE.fullmatch(text) or len({*text}) < _VARIETY:
+    if DATE.fullmatch(text) or len({*text}) < _VARIETY:
         return False
     if _HEX.fullmatch(text):
         return any(char.isalpha() for char in text) and any(char.isdigit() for char in text)
     tokens = [token for token in _TOKENS.findall(text) if not token.isdigit()]
     total = sum(map(len, tokens))
-    words = sum(len(token) for token in tokens if len(token) <= _LONGEST_WORD and _WORD.fullmatch(token))
+    words = sum(len(token) for token in tokens if len(token) <= _LONGEST_WORD and WORD.fullmatch(token))
     return total >= _LEAST and words < _WORD_SHARE * total

@@ -17,6 +17,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tu
 from pytest_flowsecrets.leaks.encoded import data_leaves, decoded
 from pytest_flowsecrets.leaks.formats import FORMATS, Format
 from pytest_flowsecrets.leaks.known import is_common, known
+from pytest_flowsecrets.leaks.public import is_location, public_head, public_tail
 from pytest_flowsecrets.leaks.sensitive import SENSITIVE, UNCLEAR, Leaf, rank
 
 _DEEPEST = 5  # formats inside each other
@@ -24,7 +25,7 @@ _CORE = 12  # characters by which a leaf is found in its value
 # What all tokens of a service begin with; of a scheme, nothing after it is known here.
 _HEAD = re.compile(
     r"github_pat_|sk_(?:live|test)_|pypi-AgEIcHlwaS5vcmcC?|pypi-AgENdGVzdC5weXBpLm9yZwI?|dckr_pat_|sk-proj-|dop_v1_|"
-    r"sk-ant-[a-z]+\d+-|glpat-|gAAAAAB|[A-Za-z][A-Za-z0-9+.-]*://|Bearer |Basic "
+    r"sk-ant-[a-z]+\d+-|glpat-|ATATT3xFfGF0|EAACEdEose0cBA|gAAAAAB|[A-Za-z][A-Za-z0-9+.-]*://|Bearer |Basic "
 )
 
 
@@ -72,16 +73,20 @@ def _parts(value: str, formats: Sequence[Format], depth: int) -> Iterator[Part]:
 
 
 def opaque(text: str) -> Part:
-    """A text without a format; what tokens of its service begin with is public."""
+    """A text without a format; what all tokens of its service begin with is public, and a part of an address too."""
+    if is_location(text):
+        return Part(text, whole=True)
     beginning = _HEAD.match(text)
-    return Part(text, head=beginning.end() if beginning else 0)
+    head = public_head(text)
+    return Part(text, max(beginning.end() if beginning else 0, head), public_tail(text) if head else 0)
 
 
 def _leaves(value: str, formats: Iterable[Format], *, strict: bool = False) -> Tuple[List[Leaf], bool]:
     """What stands in a text, and whether there is a public frame around it."""
+    text = value.lstrip("\ufeff")  # a byte order mark
     for each in formats:
         leaves = (
-            [leaf for leaf in each.leaves(value) if leaf.text and leaf.text != value] if each.strict >= strict else []
+            [leaf for leaf in each.leaves(text) if leaf.text and leaf.text != value] if each.strict >= strict else []
         )
         if leaves:
             return leaves, each.has_frame

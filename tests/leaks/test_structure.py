@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 
 import pytest
 
@@ -12,7 +13,7 @@ from pytest_flowsecrets.leaks.redact import Redactor
 from pytest_flowsecrets.leaks.sensitive import PUBLIC, SENSITIVE, UNCLEAR, is_random, names_a_secret, rank
 from pytest_flowsecrets.leaks.structure import parts_of, texts_in_data
 
-from .structured import KINDS, structured
+from .structured import KINDS, LETTERS, structured
 
 ENCODERS = {
     "raw": str,
@@ -161,6 +162,172 @@ def test_formats_inside_each_other_end():
 def test_base64(text, plain):
     """Only printable texts; with or without padding."""
     assert decoded(text) == plain
+
+
+INSIDE = [
+    ("[db]\nuser = svc\npassword = hunter2xyz\nhost = db.example\n", "hunter2xyz"),
+    ('[db]\nuser = "svc"\npassword = "hunter2xyz"\n', "hunter2xyz"),
+    ('resource "db" "x" {\n  username = "svc"\n  password = "hunter2xyz"\n}\n', "hunter2xyz"),
+    ("spring.datasource.username = svc\nspring.datasource.password = hunter2xyz", "hunter2xyz"),
+    ("login = svc\naccount = main\npassword  :  hunter2xyz", "hunter2xyz"),
+    ("machine github.com login deploy password hunter2xyz", "hunter2xyz"),
+    ("postgres://u:pa?ssw0rd9xy@host/db", "pa?ssw0rd9xy"),
+    ("postgres://u:pa#ssw0rd9xy@host/db?email=me@example.com", "pa#ssw0rd9xy"),
+    ("postgres://u:pa ssw0rd9xy@host/db", "pa ssw0rd9xy"),
+    ("postgres://u:pa/s?w0#r;d9@xy@host:5432/db?sslmode=require", "pa/s?w0#r;d9@xy"),
+    ("redis://:pa?ssw0rd9xy@host?token=tok-EN-99x", "tok-EN-99x"),
+    ("https://u:hunter2xyz@example.com/a?email=me@example.com", "hunter2xyz"),
+    ("password: hunter2xyz # note", "hunter2xyz"),
+    ("user=svc\npassword='hunter2xyz' ; note\n", "hunter2xyz"),
+    ("user=svc\npassword=hunter2xyz ; note\n", "hunter2xyz ; note"),
+    ("a: 1\ndb: {user: svc, password: 'hunter2xyz', port: 1}\nc: 2", "hunter2xyz"),
+    ("{user: svc, password: hunter2xyz}", "hunter2xyz"),
+    ("Driver={x};Uid=u;Pwd={sun}}shine1};Encrypt=yes", "sun}shine1"),
+    ("Driver={x};Uid=u;Pwd={sun}}shine1};Encrypt=yes", "sun}}shine1"),
+    ('Server=db;Password="sun""shine1";x=y', 'sun"shine1'),
+    ("<a><password>sun&amp;shine1</password></a>", "sun&shine1"),
+    ("<a><password><![CDATA[sun<shine1]]></password></a>", "sun<shine1"),
+    ('\ufeff{"user": "svc", "password": "hunter2xyz"}', "hunter2xyz"),
+    ("mysql -u root --password=hunter2xyz -h db", "hunter2xyz"),
+    ("mysql -u root -phunter2xyz db", "hunter2xyz"),
+    ("psql --password hunter2xyz db", "hunter2xyz"),
+    ("PGPASSWORD=hunter2xyz psql -h db", "hunter2xyz"),
+    ("curl -u svc:hunter2xyz https://example.com/a", "hunter2xyz"),
+    ("curl -H 'Authorization: Bearer hunter2xyz' https://example.com/a", "hunter2xyz"),
+    ("curl -s https://u:hunter2xyz@example.com/a", "hunter2xyz"),
+    ("docker login -u svc -p hunter2xyz registry.example.com", "hunter2xyz"),
+    ("set -e\nredis-cli -a hunter2xyz ping\n", "hunter2xyz"),
+    ("session=hunter2xyz; csrftoken=qwertyuiopas", "hunter2xyz"),
+    ("Cookie: session=hunter2xyz; csrftoken=qwertyuiopas", "qwertyuiopas"),
+    ("Set-Cookie: sid=hunter2xyz; Path=/; HttpOnly", "hunter2xyz"),
+    *[
+        (f'{{"id": "a8Fk2Lq0Xz7Rt5Bn", "{name}": "hunterxyz"}}', "hunterxyz")
+        for name in ("psw", "pswd", "passcode", "passkey", "bearer", "db_pass", "dbpass", "csrf_value", "otp", "jwt")
+    ],
+]
+
+
+@pytest.mark.parametrize(("value", "secret"), INSIDE)
+def test_secrets_of_each_notation(value, secret):
+    """The secret is masked where it stands alone, and in the whole value."""
+    mine = Redactor({value: ("A",)})
+    for text in (secret, value):
+        masked = mine.redact(f"<{text}>")
+        assert "[secret A]" in masked
+        assert secret not in masked
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "docker run -p 8080:80 registry.example.com/app",
+        "curl -H 'Accept: application/json' https://example.com/a",
+        "curl --password-policy --token -s https://example.com/a",
+        "it isn't - not really -x",
+        "theme=dark; language=de",
+        f"tar -x {'a ' * 20_000}",
+        "A=first -x",
+    ],
+)
+def test_commands_and_pairs_without_a_secret(value):
+    """Nothing in them is a secret by itself."""
+    assert not [part for part in parts_of(value) if part.text in ("8080:80", "application/json", "-s", "dark", "-x")]
+
+
+HEADS = [
+    "hvs.CAESI",
+    "IQoJb3JpZ2luX2Vj",
+    "FwoGZXIvYXdz",
+    "ya29.a0A",
+    "ATATT3xFfGF0",
+    "AGE-SECRET-KEY-1",
+    "xoxb-123456789012-",
+    "ENC[AES256_GCM,data:",
+    "$argon2id$v=19$m=65536,t=3,p=4$",
+    "pbkdf2_sha256$260000$",
+    "$2b$12$",
+    "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAB",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI",
+]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_beginning_of_all_tokens_of_a_service(head):
+    """It is no leak, whole or with another token. More of the same token is."""
+    chance = random.Random(head)
+    one, other = ("".join(chance.choices(LETTERS, k=60)) for _ in range(2))
+    mine = Redactor({f"{head}{one}": ("A",)})
+    for text in (head, f"{head}{other}", f"{head}{other[:4]}..."):
+        assert mine.redact(text) is text
+    assert mine.redact(f"<{head}{one}>") == "<[secret A]>"
+    assert mine.redact(f"<{head}{one[:16]}>") == "<[secret A]>"
+    assert mine.redact(f"...{one[-12:]}") == "...[secret A]"
+
+
+def test_the_end_of_all_tokens_of_a_service():
+    """A comment or a type at the end is no leak."""
+    value = f"ENC[AES256_GCM,data:{'aB3dE6gH9jK2mN5pQ8sT' * 3},type:string]"
+    mine = Redactor({value: ("A",)})
+    assert mine.redact(",iv:x,type:string]") == ",iv:x,type:string]"
+    assert mine.redact(value) == "[secret A]"
+
+
+def element(tag, *contents):
+    content = b"".join(contents)
+    size = len(content)
+    return bytes([tag, size] if size < 128 else [tag, 0x82, size >> 8, size & 255]) + content
+
+
+def key_store(number):
+    """The outline that OpenSSL 3 gives a key store in PKCS #12."""
+    chance = random.Random(number)
+    data, salt = (bytes(chance.choices(range(256), k=size)) for size in (600, 8))
+    kind = element(6, bytes.fromhex("2a864886f70d010701"))
+    safe = element(0x30, element(2, b"\0"), kind, element(4, salt), element(4, data))
+    content = element(0x30, kind, element(0xA0, element(4, element(0x30, safe))))
+    checksum = element(0x30, element(5), element(4, salt[::-1]), element(2, b"\x08\0"))
+    return base64.b64encode(element(0x30, element(2, b"\x03"), content, checksum)).decode()
+
+
+def test_key_stores():
+    """Two key stores have the same outline. A cut of the content is a leak."""
+    mine, other = Redactor({key_store(1): ("A",)}), key_store(2)
+    assert mine.redact(other) is other
+    assert mine.redact(key_store(1)) == "[secret A]"
+    assert "[secret A]" in mine.redact(key_store(1)[:200])
+    for broken in (key_store(1)[:16], "MIIB", f"MIIBAAIBAz{'AF' * 40}", "MIIACgIBAzACBQAFAAU="):
+        assert Redactor({broken: ("A",)}).redact(f"<{broken}>") in ("<[secret A]>", f"<{broken}>")
+
+
+WHOLES = [
+    ("192.168.100.200", "192.168.100.201"),
+    ("fe80::1234:5678:9abc", "fe80::1234:5678:9abd"),
+    ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"),
+    ("arn:aws:iam::123456789012:role/deploy", "arn:aws:iam::123456789012:role/other"),
+    ("/home/ci/.ssh/id_rsa", "/home/ci/.ssh/known_hosts"),
+    ("C:\\Users\\ci\\key.pem", "C:\\Users\\ci\\other.pem"),
+    ("registry.example.com/team/app:1.2.3", "registry.example.com/team/app:1.2.4"),
+    ("db.example.com:5432", "db.example.com:5433"),
+    ("svc@project.iam.gserviceaccount.com", "other@project.iam.gserviceaccount.com"),
+    ("test-secret-value", "test-secret-name"),
+    ("my-test-secret-value", "my-test-secret-name"),
+    ("TEST_SECRET_VALUE", "TEST_SECRET_NAME"),
+    ("test-secret-1", "test-secret-2"),
+]
+
+
+@pytest.mark.parametrize(("value", "other"), WHOLES)
+def test_what_is_a_leak_only_as_a_whole(value, other):
+    """Addresses, dates, names of resources, paths, and a few words with separators."""
+    mine = Redactor({value: ("A",)})
+    assert mine.redact(other) is other
+    assert mine.redact(f"<{value}>") == "<[secret A]>"
+
+
+def test_what_only_looks_like_words():
+    """A license key and a passphrase are found by a part, too."""
+    assert "[secret A]" in Redactor({"XKCDQ-ZBVWM-PLTRH": ("A",)}).redact("XKCDQ-ZBVWM-")
+    assert "[secret A]" in Redactor({"correct-horse-battery-staple": ("A",)}).redact("correct-horse-bat")
 
 
 RANDOM = """
