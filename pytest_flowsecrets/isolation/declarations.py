@@ -41,7 +41,6 @@ from typing import (
     Mapping,
     NamedTuple,
     Optional,
-    Set,
     Tuple,
 )
 
@@ -101,7 +100,7 @@ class Declarations:
         self.path: Optional[str] = None
         self._bare = _pattern(())
         self._entries: Dict[Tuple[str, str, int], Declaration] = {}
-        self._same_as_shell: Set[str] = set()  # what was set to the value that it had
+        self._beneath: Dict[str, List[Declaration]] = {}  # while a variable differs from the shell's: those of before
         self._owner: Tuple[object, str] = (None, "")
 
     def hide(self, patterns: Iterable[str]) -> None:
@@ -128,16 +127,31 @@ class Declarations:
         """Forget what a test or a fixture has declared."""
         if any(entry.owner is owner for entry in self._entries.values()):
             self._entries = {key: entry for key, entry in self._entries.items() if entry.owner is not owner}
+        for entries in self._beneath.values():
+            entries[:] = [entry for entry in entries if entry.owner is not owner]
 
     def record(self, name: str, text: Optional[str], before: Optional[str]) -> None:
-        """Record that the code that runs now has changed a variable from ``before`` to ``text``."""
-        if self.tracks(name):
-            if text is not None and text == self.ambient.get(name):
-                if text == before:
-                    self._same_as_shell.add(name)
-                elif name not in self._same_as_shell and text not in self._texts(name):
-                    text = None  # monkeypatch or mock.patch.dict has put the shell's value back
-            self._add(name, text, *origin_of(sys._getframe(1), text))  # noqa: SLF001
+        """Record that the code that runs now has changed a variable from ``before`` to ``text``; None is no variable.
+
+        ``mock.patch.dict`` and ``monkeypatch`` write the shell's value when they end. What the run had declared before
+        they began is restored then.
+        """
+        if not self.tracks(name):
+            return
+        shell = self.ambient.get(name)
+        if shell is not None and text != before:
+            if text == shell:
+                self._restore(name)
+                return
+            if before == shell:
+                self._beneath[name] = [entry for entry in self._entries.values() if entry.name == name]
+        self._add(name, text, *origin_of(sys._getframe(1), text))  # noqa: SLF001
+
+    def _restore(self, name: str) -> None:
+        """Replace the declarations of a variable by those of the time when it last had the shell's value."""
+        self._entries = {key: entry for key, entry in self._entries.items() if entry.name != name}
+        for entry in self._beneath.pop(name, ()):
+            self._entries[name, entry.scope, id(entry.owner)] = entry
 
     def record_default(self, name: str, text: str) -> None:
         """Record a default for a variable that is set; it counts where the run has not set the variable."""
@@ -291,9 +305,10 @@ def _install() -> None:
                 run.record(name, text, before)
 
         def __delitem__(self, name: str) -> None:
+            before = self.get(name)
             super().__delitem__(name)
             for run in _runs[-1:]:
-                run.record(name, None, None)
+                run.record(name, None, before)
 
         def setdefault(self, name: str, text: str) -> Any:
             if name in self:

@@ -118,6 +118,50 @@ def test_what_is_set_for_a_while_is_not_declared(tmp_path):
         assert _kept(run) == {NAME: "shell"}
 
 
+def test_a_change_for_a_while_keeps_what_was_declared_before(tmp_path):
+    """A default of ``conftest.py`` is declared again when ``mock.patch.dict`` or ``monkeypatch`` ends."""
+    path = tmp_path / "test_it.py"
+    with _run({NAME: "shell"}) as run:
+        _load(tmp_path / "conftest.py", DEFAULT)
+        for owner in (None, object()):
+            run.begin(owner, "this test")
+            with mock.patch.dict(os.environ, {NAME: "b"}):
+                assert _kept(run, path) == {NAME: "b"}
+                with mock.patch.dict(os.environ):
+                    pass
+                assert _kept(run, path) == {NAME: "b"}
+            assert _kept(run, path) == {NAME: "a"}
+            with mock.patch.dict(os.environ):
+                assert _kept(run, path) == {NAME: "a"}
+            assert _kept(run, path) == {NAME: "a"}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.delenv(NAME)
+                assert _kept(run, path) == {}
+            assert _kept(run, path) == {NAME: "a"}
+        assert _kept(run, path) == {NAME: "a"}
+        assert _kept(run, tmp_path.parent / "test_it.py") == {}
+
+
+def test_a_patch_in_conftest_keeps_the_default_beneath_it(tmp_path):
+    """The patch and the default belong to the same folder."""
+    patched = f"{DEFAULT}from unittest import mock\nwith mock.patch.dict(os.environ, {{{NAME!r}: 'b'}}):\n    pass\n"
+    with _run({NAME: "shell"}) as run:
+        _load(tmp_path / "conftest.py", patched)
+        assert _kept(run, tmp_path / "test_it.py") == {NAME: "a"}
+
+
+def test_what_an_ended_owner_declared_is_not_restored():
+    """The patch of a fixture ends after the test whose default it had replaced."""
+    test = object()
+    with _run({NAME: "shell"}) as run:
+        run.begin(test, "this test")
+        os.environ.setdefault(NAME, "a")
+        run.begin(object(), "the fixture f")
+        with mock.patch.dict(os.environ, {NAME: "b"}):
+            run.end(test)
+        assert _kept(run) == {}
+
+
 def test_what_an_owner_declares_ends_with_it():
     """A fixture of wider scope within a test: its variables outlive the test's."""
     test, fixture = object(), object()
