@@ -9,7 +9,8 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import Any, Dict, List
+from types import FunctionType
+from typing import Any, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.isolation.environ import PREFIX
 from pytest_flowsecrets.isolation.files import said_path
@@ -60,7 +61,8 @@ class Loader:
         with warnings.catch_warnings():
             # literal_eval warns of "\d"; under `-W error` that would change the value, in production it does not
             warnings.simplefilter("ignore")
-            tree = self._load_quickly() if self._is_plain() else self._load_all()
+            variables = _variables()
+            tree = self._load_quickly(variables) if self._is_plain(variables) else self._load_all(variables)
         context = tree.setdefault("context", Tree())
         {}.update(context)  # as `prefect.context` is made at import, which fails unless it is a table
         if isinstance(context, Tree):
@@ -89,14 +91,34 @@ class Loader:
             self._configuration.BACKEND_CONFIG = paths[1]
         return paths
 
-    def _load_all(self) -> Tree:
-        configuration = self._configuration
-        path = configuration.DEFAULT_CONFIG
-        configuration.DEFAULT_CONFIG = self._packaged_file()
-        try:
-            return self._load_files()
-        finally:
-            configuration.DEFAULT_CONFIG = path
+    def _load_all(self, variables: Mapping[str, str]) -> Tree:
+        """Return the configuration that Prefect's own loader makes of its files and of these variables."""
+        module = self._copied_module(variables)
+        module["DEFAULT_CONFIG"] = self._packaged_file()
+        if "load_default_config" in module:  # 0.15.0
+            return freeze(module["load_default_config"](), self._table)
+        arguments = {
+            "path": module["DEFAULT_CONFIG"],
+            "user_config_path": module["USER_CONFIG"],
+            "env_var_prefix": module["ENV_VAR_PREFIX"],
+        }
+        if self._has_backend_file:
+            arguments["backend_config_path"] = module["BACKEND_CONFIG"]
+        return freeze(module["process_task_defaults"](module["load_configuration"](**arguments)), self._table)
+
+    def _copied_module(self, variables: Mapping[str, str]) -> Dict[str, Any]:
+        """Return a copy of the namespace of Prefect's module, whose functions see ``variables`` as ``os.environ``.
+
+        So neither ``os.environ`` nor the module changes for other threads, and what these set meanwhile is not lost.
+        """
+        own = vars(self._configuration)
+        copied = dict(own, os=_SystemWithVariables(own["os"], variables))
+        for name, value in own.items():
+            if isinstance(value, FunctionType) and value.__globals__ is own:
+                function = FunctionType(value.__code__, copied, name, value.__defaults__, value.__closure__)
+                function.__kwdefaults__ = value.__kwdefaults__
+                copied[name] = function
+        return copied
 
     def _packaged_file(self) -> str:
         """Return the path of Prefect's own defaults; a copy where the test has replaced the file system (pyfakefs)."""
@@ -107,59 +129,58 @@ class Loader:
         write_private(copy, self._packaged)
         return str(copy)
 
-    def _load_files(self) -> Tree:
-        configuration = self._configuration
-        if hasattr(configuration, "load_default_config"):  # 0.15.0
-            return freeze(configuration.load_default_config(), self._table)
-        arguments = {
-            "path": configuration.DEFAULT_CONFIG,
-            "user_config_path": configuration.USER_CONFIG,
-            "env_var_prefix": configuration.ENV_VAR_PREFIX,
-        }
-        if self._has_backend_file:
-            arguments["backend_config_path"] = configuration.BACKEND_CONFIG
-        loaded = configuration.process_task_defaults(configuration.load_configuration(**arguments))
-        return freeze(loaded, self._table)
-
-    def _is_plain(self) -> bool:
+    def _is_plain(self, variables: Mapping[str, str]) -> bool:
         """Whether no value can refer to another, so that the variables alone make ``context``."""
         if self.config_files() or not self._defaults_are_plain:
             return False
-        return not any("$" in text for name, text in os.environ.items() if name.startswith(PREFIX))
+        return not any("$" in text for name, text in variables.items() if name.startswith(PREFIX))
 
-    def _load_quickly(self) -> Tree:
-        """As ``_load_all``, the part that depends on no secret being kept: 0.1 ms instead of 3."""
-        stand_ins = {name: f"stand-in-{number}-for" for number, name in enumerate(_VARYING) if self._is_text(name)}
-        base = self._base(stand_ins)
-        base = _replaced(base, {stand_in: os.environ[name] for name, stand_in in stand_ins.items()})
-        variables = self._configuration.interpolate_config({}, env_var_prefix=self._configuration.ENV_VAR_PREFIX)
-        self._configuration.validate_config(variables)
+    def _load_quickly(self, variables: Mapping[str, str]) -> Tree:
+        """Return the same as ``_load_all`` from a kept part that depends on no secret: 0.1 ms instead of 3."""
+        texts = {
+            f"stand-in-{number}-for": name for number, name in enumerate(_VARYING) if self._is_text(variables.get(name))
+        }
+        base = self._base({**variables, **{name: stand_in for stand_in, name in texts.items()}})
+        base = _replaced(base, {stand_in: variables[name] for stand_in, name in texts.items()})
+        module = self._copied_module(variables)
+        settings = module["interpolate_config"]({}, env_var_prefix=module["ENV_VAR_PREFIX"])
+        module["validate_config"](settings)
         tree = Tree((key, value) for key, value in base.items() if key != "context")
-        tree.update((key, value) for key, value in freeze(variables, self._table).items() if key == "context")
+        tree.update((key, value) for key, value in freeze(settings, self._table).items() if key == "context")
         return tree
 
-    def _is_text(self, name: str) -> bool:
-        """Whether a variable is there and stays the text that it is."""
-        text = os.environ.get(name)
+    def _is_text(self, text: Optional[str]) -> bool:
+        """Whether the value of a variable stays the text that it is; false for a variable that is not set."""
         if text is None or self._configuration.interpolate_env_vars(text) is not text:
             return False
         return self._configuration.string_to_type(text) is text
 
-    def _base(self, stand_ins: Dict[str, str]) -> Tree:
-        """The configuration without what becomes of ``[context]``, with stand-ins for these variables."""
-        seen = {**os.environ, **stand_ins}
-        kept = [pair for pair in seen.items() if pair[0].startswith(PREFIX) and not pair[0].startswith(_CONTEXT)]
+    def _base(self, variables: Mapping[str, str]) -> Tree:
+        """Return the configuration without what becomes of ``[context]``."""
+        kept = [pair for pair in variables.items() if pair[0].startswith(PREFIX) and not pair[0].startswith(_CONTEXT)]
         key = (os.path.expanduser("~"), *sorted(kept))
         if key not in self._bases:
             if len(self._bases) > 50:  # noqa: PLR2004 - homes and declared variables hardly vary in a run
                 self._bases.clear()
-            before = {name: os.environ[name] for name in stand_ins}
-            os.environ.update(stand_ins)
-            try:
-                self._bases[key] = self._load_all()
-            finally:
-                os.environ.update(before)
+            self._bases[key] = self._load_all(variables)
         return self._bases[key]
+
+
+class _SystemWithVariables:
+    """The module ``os`` with other environment variables."""
+
+    def __init__(self, system: Any, variables: Mapping[str, str]) -> None:
+        self._system = system
+        self.environ = dict(variables)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._system, name)
+
+
+def _variables() -> Dict[str, str]:
+    """Return a copy of ``os.environ`` in its order, also while other threads remove variables."""
+    pairs = [(name, os.environ.get(name)) for name in list(os.environ)]
+    return {name: text for name, text in pairs if text is not None}
 
 
 def _replaced(tree: Tree, texts: Dict[str, str]) -> Tree:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -19,7 +20,7 @@ API, KEY = "PREFECT__CLOUD__API", "PREFECT__CLOUD__API_KEY"
 def loader():
     with isolated_prefect({"TOKEN": "x"}):
         loader = stack.current().legacy.loader
-        if not loader._is_plain():
+        if not loader._is_plain(os.environ):
             pytest.skip("the defaults of this Prefect refer to each other: everything is loaded every time")
         yield loader
 
@@ -27,8 +28,8 @@ def loader():
 def agree(loader):
     """Whether the quick way gives what Prefect's own loader gives."""
     tree = loader.load()
-    assert loader._is_plain()
-    everything = loader._load_all()
+    assert loader._is_plain(os.environ)
+    everything = loader._load_all(os.environ)
     everything["context"].setdefault("secrets", type(everything)())
     return tree == everything
 
@@ -64,3 +65,30 @@ def test_many_environments(loader, monkeypatch):
         monkeypatch.setenv("PREFECT__LOGGING__LEVEL", f"LEVEL{number}")
         assert agree(loader)
     assert len(loader._bases) <= 51
+
+
+def test_other_threads_never_see_a_stand_in(loader, monkeypatch):
+    """Loading writes no environment variable, so nothing that another thread sets meanwhile is lost."""
+    writes = []
+    monkeypatch.setenv(KEY, "a-key")
+    monkeypatch.setenv("PREFECT__LOGGING__LEVEL", "LEVEL_OF_THIS_TEST")
+    module = dict(vars(loader._configuration))
+    sys.addaudithook(lambda event, arguments: writes.append(arguments) if event == "os.putenv" and active else None)
+    active = [True]
+    try:
+        tree = loader.load()
+    finally:
+        active.clear()
+    assert writes == []
+    assert tree["cloud"]["api_key"] == "a-key"
+    assert vars(loader._configuration) == module
+
+
+def test_a_file_that_cannot_be_read(monkeypatch):
+    """An error of the operating system that names no file comes out as it is, without advice about files."""
+    with isolated_prefect() as secrets:
+        monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", "/proc/self/mem")
+        with pytest.raises(OSError, match="Input/output error") as caught:
+            secrets.reload()
+        assert caught.value.filename is None
+        monkeypatch.delenv("PREFECT__USER_CONFIG_PATH")
