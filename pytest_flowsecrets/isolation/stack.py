@@ -145,26 +145,41 @@ class Isolation:
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """Bring back for a while what was before this isolation, which is the one on top; changes meanwhile stay."""
-        with turns.lock, signals_held_back():
-            self.require_current()
-            variables, inside = visible(), Captured(self.legacy) if self.legacy else None
-            if inside:
-                self._guard.exit()
-                self._captured.restore()
-            self._forkservers.exit()
-            self._environment.exit()
-            _entered.remove(self)
+        resuming = ExitStack()
         try:
+            with turns.lock, signals_held_back():
+                self.require_current()
+                self._suspend(resuming)
             yield
         finally:
-            with turns.lock, signals_held_back():
-                _entered.append(self)
-                self._environment.resume(variables)
-                self._forkservers.enter()
-                if inside and self.legacy:
-                    self._captured = Captured(self.legacy)
-                    inside.restore()
-                    self._guard.enter()
+            try:
+                self._resume(resuming)
+            except BaseException:  # a signal may have come before the work was begun
+                self._resume(resuming)
+                raise
+
+    def _suspend(self, resuming: ExitStack) -> None:
+        variables, inside = visible(), Captured(self.legacy) if self.legacy else None
+        if inside:
+            self._guard.exit()
+            resuming.callback(self._guard.enter)
+            self._captured.restore()
+            resuming.callback(self._restore, inside)
+        self._forkservers.exit()
+        resuming.callback(self._forkservers.enter)
+        self._environment.exit()
+        resuming.callback(self._environment.resume, variables)
+        _entered.remove(self)
+        resuming.callback(_entered.append, self)
+
+    def _restore(self, inside: Captured) -> None:
+        self._captured = Captured(self.require_prefect("suspended"))
+        inside.restore()
+
+    @staticmethod
+    def _resume(resuming: ExitStack) -> None:
+        with turns.lock, signals_held_back():
+            resuming.close()
 
     def exit(self) -> None:
         """Bring back what was before ``enter``; isolations entered since are left first. A second call does nothing."""
@@ -209,14 +224,15 @@ class Isolation:
     @contextmanager
     def changing(self, *names: str) -> Iterator[Delivery]:
         """Change the delivery of the secrets ``names``, then let Prefect see it; a refused change is undone."""
-        with turns.lock:
+        with turns.lock, signals_held_back():
             self.require_current()
             undo = self.delivery.saved()
             try:
                 yield self.delivery
                 self._refresh(names)
             except BaseException:
-                undo()
+                if self in _entered:  # an isolation that ended meanwhile brings nothing back
+                    undo()
                 raise
 
     @contextmanager
@@ -233,13 +249,14 @@ class Isolation:
             with turns.lock:
                 if self in _entered:
                     unwind(_entered.index(self) + 1)
-                    self._covers.lift(self.delivery, cover)
-                    self._refresh(())
+                    with signals_held_back():
+                        self._covers.lift(self.delivery, cover)
+                        self._refresh(())
 
     @contextmanager
     def writing(self, target: Path, content: Dict[str, Any], strict: bool) -> Iterator[None]:  # noqa: FBT001
         """Around the write of a config file: let Prefect see it; if it refuses and that is ``strict``, undo it."""
-        with turns.lock:
+        with turns.lock, signals_held_back():
             self.require_current()
             if not strict:
                 self.require_prefect("strict=False")
@@ -250,7 +267,7 @@ class Isolation:
                 self.delivery.use_written(target.name)
                 self._refresh((), blamed=str(target), strict=strict)
             except BaseException:
-                if strict:
+                if strict and self in _entered:
                     if former is None:
                         target.unlink(missing_ok=True)
                     else:
@@ -291,7 +308,7 @@ class Isolation:
 
     def reload(self, *names: str) -> None:
         """Load and put in place everything; ``names`` are the secrets to be blamed if Prefect refuses."""
-        with turns.lock:
+        with turns.lock, signals_held_back():
             self.require_current()
             self._sync()
             if self.legacy is None:
@@ -305,7 +322,7 @@ class Isolation:
             self._set_address(legacy)
             tree = legacy.loader.load()
         except Exception as error:  # `import prefect` raises ValueError, TypeError, UnicodeError, …
-            if not strict:
+            if not strict or (isinstance(error, OSError) and error.filename is None):
                 raise
             if isinstance(error, OSError):
                 raise UsageError(

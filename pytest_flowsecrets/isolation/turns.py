@@ -2,10 +2,13 @@
 
 A thread may nest isolations. Isolations of different threads take turns, because they would change the same
 ``os.environ`` and the same configuration. Only in the isolation of a whole test may those of any thread nest.
+
+A fork waits for the lock: the child has no thread that could finish a change and release the lock.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Callable, List
 
@@ -15,6 +18,8 @@ LONGEST = 60.0  # seconds that a thread waits for the isolations of other thread
 
 lock = threading.RLock()
 left = threading.Condition(lock)  # notified when an isolation has been left
+
+os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 class Owner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import os
 import signal
@@ -13,7 +14,9 @@ import pytest
 from pytest_flowsecrets import isolated_prefect
 from pytest_flowsecrets.isolation import isolated, stack, turns
 from pytest_flowsecrets.isolation.environ import visible
+from pytest_flowsecrets.isolation.loading import Loader
 from pytest_flowsecrets.isolation.signals import signals_held_back
+from tests.compat import needs_prefect
 
 HERE = os.path.dirname(stack.__file__) + os.sep
 
@@ -152,3 +155,115 @@ def test_other_threads_have_no_handlers():
     thread.start()
     thread.join()
     assert not failures
+
+
+class SignalAt:
+    """Sends a signal once, before a certain instruction of one function."""
+
+    def __init__(self, code, moment: int = 1) -> None:
+        self.code, self.moment, self.count = code, moment, 0
+
+    def __call__(self, frame, event, _):
+        if frame.f_code is not self.code:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            self.count += 1
+            if self.count == self.moment:
+                signal.raise_signal(signal.SIGUSR1)
+        return self
+
+    def during(self, action):
+        """Run the action; the error of the signal's handler, None if there was none."""
+        sys._getframe().f_trace_opcodes = True  # CPython 3.12 sends these events only if a frame wants them by now
+        sys.settrace(self)
+        try:
+            action()
+        except Interrupted as error:
+            return error
+        finally:
+            sys.settrace(None)
+        return None
+
+
+def lock_is_free():
+    """Whether another thread can change secrets."""
+    results = []
+
+    def attempt():
+        results.append(turns.lock.acquire(blocking=False))
+        if results == [True]:
+            turns.lock.release()
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    return results == [True]
+
+
+@pytest.mark.parametrize("method", ["__enter__", "__exit__"])
+def test_at_any_moment_of_beginning_or_ending_a_change(method):
+    """The secret is set or not, and the lock is free while somebody still holds the error."""
+    code = vars(contextlib._GeneratorContextManager)[method].__code__
+    with isolated_prefect({"a": "before"}) as secrets:
+        everything = SignalAt(code, -1)
+        everything.during(lambda: secrets.update(a="before"))
+        assert everything.count
+        for moment in range(1, everything.count + 1):
+            error = SignalAt(code, moment).during(lambda: secrets.update(a="after"))
+            assert error, moment
+            assert lock_is_free(), moment
+            assert secrets["a"] in ("before", "after")
+            secrets["a"] = "before"
+
+
+@needs_prefect
+@pytest.mark.parametrize("kind", [TimeoutError, ValueError, KeyError])
+def test_an_error_of_a_handler_is_no_refusal_of_prefect(kind):
+    """It comes out as it is, and the change is complete."""
+
+    def interrupt(*_):
+        raise kind("of the handler")
+
+    former = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with isolated_prefect() as secrets:
+            for change in (lambda: secrets.update(a="1x"), secrets.reload, lambda: secrets.write_config("")):
+                with pytest.raises(kind, match="of the handler"):
+                    SignalAt(Loader.load.__code__).during(change)
+            assert secrets["a"] == "1x"
+    finally:
+        signal.signal(signal.SIGUSR1, former)
+
+
+@pytest.mark.parametrize("method", ["exit", "resume"])
+def test_a_signal_while_an_isolation_is_suspended_or_resumed(method):
+    """The isolation goes on, and everything comes back at its end."""
+    before = state()
+    with isolated_prefect({"a": "value"}) as secrets:
+        isolation = stack.current()
+        home = os.environ["HOME"]
+
+        def suspend():
+            with isolation.suspended():
+                pass
+
+        assert SignalAt(getattr(type(isolation._environment), method).__code__).during(suspend)
+        assert stack.current() is isolation
+        assert os.environ["HOME"] == home
+        assert dict(secrets) == {"a": "value"}
+    assert state() == before
+
+
+def test_a_signal_before_an_isolation_is_resumed():
+    """The work is begun again."""
+    with isolated_prefect({"a": "value"}) as secrets:
+        isolation = stack.current()
+
+        def suspend():
+            with isolation.suspended():
+                pass
+
+        assert SignalAt(type(isolation)._resume.__code__).during(suspend)
+        assert stack.current() is isolation
+        assert dict(secrets) == {"a": "value"}

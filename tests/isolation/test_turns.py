@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -188,3 +191,69 @@ def test_warnings_are_about_the_own_value():
         patch.setattr("pytest_flowsecrets.isolation.secrets.warn_user", wrong.append)
         assert not in_threads(plain, numbers, plain)
     assert not wrong
+
+
+FORK = """
+import os, signal, threading
+from pytest_flowsecrets import isolated_prefect
+
+held, forking = threading.Event(), threading.Event()
+
+def change():
+    with secrets._isolation.changing("name") as delivery:
+        held.set()
+        forking.wait(60)
+        delivery.give({"name": "of the thread"})
+
+with isolated_prefect() as secrets:
+    os.register_at_fork(before=forking.set)
+    thread = threading.Thread(target=change)
+    thread.start()
+    held.wait(60)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        assert secrets["name"] == "of the thread"
+        secrets["name"] = "of the child"
+        os._exit(0 if secrets["name"] == "of the child" else 1)
+    thread.join()
+    print(os.waitpid(child, 0)[1], secrets["name"])
+"""
+
+
+def test_a_fork_while_another_thread_changes_a_secret():
+    """The fork waits until the change is complete, and the child can change secrets."""
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=120)
+    assert (result.stdout, result.returncode) == ("0 of the thread\n", 0), result.stderr
+
+
+def lock_once():
+    assert turns.lock.acquire(timeout=30)
+    turns.lock.release()
+
+
+def test_a_change_that_nobody_finishes():
+    """If it is collected after its isolation has ended, it brings no variable back, and it releases the lock."""
+    before = visible()
+    with isolated_prefect({"A": "sekret"}) as secrets:
+        change = secrets._isolation.changing("B")
+        change.__enter__()
+    assert visible() == before
+    del change
+    gc.collect()
+    assert visible() == before
+    assert not in_threads(lock_once)
+
+
+def test_a_write_that_nobody_finishes(tmp_path):
+    """The file of the ended isolation is not written again."""
+    before, target = visible(), tmp_path / "config.toml"
+    target.write_text("[former]")
+    with isolated_prefect({"A": "sekret"}) as secrets:
+        write = secrets._isolation.writing(target, {}, True)
+        write.__enter__()
+        target.unlink()
+    del write
+    gc.collect()
+    assert visible() == before
+    assert not target.exists()
