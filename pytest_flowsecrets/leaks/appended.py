@@ -64,7 +64,7 @@ class AppendedFiles:
             path = Path(handler.baseFilename)
             status = path.stat()
             if stat.S_ISREG(status.st_mode):
-                identity = status.st_dev, status.st_ino
+                identity = _identity(status)
                 if size is None or identity not in self._logs:
                     self._logs[identity] = _LogFile(path.parent, size or 0)
 
@@ -75,15 +75,17 @@ class AppendedFiles:
             clean: masks bytes, and gets the place at which they stand.
         """
         for path, size, place in self._files():
-            data = _read_behind(path, size)
-            masked = clean(data, place)
-            if masked is not data:
-                _write_behind(path, size, masked)
+            with suppress(OSError):  # it is gone, or not ours
+                data = _read_behind(path, size)
+                masked = clean(data, place)
+                if masked is not data:
+                    _write_behind(path, size, masked)
 
     def search(self, clean: Callable[[bytes, str], bytes]) -> None:
         """Search what was written to each file so far, and leave it: a handler may still write at its own position."""
         for path, size, place in self._files():
-            clean(_read_behind(path, size), place)
+            with suppress(OSError):
+                clean(_read_behind(path, size), place)
 
     def _files(self) -> Iterator[Tuple[Path, int, str]]:
         for name, (path, size) in self._of_github.items():
@@ -92,9 +94,10 @@ class AppendedFiles:
         for folder in {log.folder for log in self._logs.values()}:
             with suppress(OSError):
                 for path in folder.iterdir():
-                    log = self._logs.get(_identity(path))
-                    if log is not None:
-                        yield path, log.size, f"file {path.name}"
+                    with suppress(OSError):  # it is gone
+                        log = self._logs.get(_identity(path.lstat()))
+                        if log is not None:
+                            yield path, log.size, f"file {path.name}"
 
 
 def _size(path: Any) -> Optional[int]:
@@ -109,22 +112,18 @@ def _size_before(handler: Any) -> Optional[int]:
     return _size(handler.baseFilename) if "a" in handler.mode else None
 
 
-def _identity(path: Path) -> _FileId:
-    with suppress(OSError):
-        status = path.lstat()
-        return status.st_dev, status.st_ino
-    return 0, 0
+def _identity(status: os.stat_result) -> _FileId:
+    return status.st_dev, status.st_ino
 
 
 def _read_behind(path: Path, size: int) -> bytes:
-    with suppress(OSError), path.open("rb") as file:  # it is gone, or not ours
+    with path.open("rb") as file:
         file.seek(size)
         return file.read()
-    return b""
 
 
 def _write_behind(path: Path, size: int, data: bytes) -> None:
-    with suppress(OSError), path.open("r+b") as file:
+    with path.open("r+b") as file:
         file.seek(size)
         file.write(data)
         file.truncate()

@@ -15,6 +15,8 @@ from pytest_flowsecrets.leaks.items import names_in_marks, set_nodeid
 
 _STAND_IN = "\uf8f7"  # a character for private use: no secret is looked for in it
 _NUMBER = re.compile(r"[\d.+-]+")
+_CHANCE = 10  # characters; a test's id holds a longer number of a secret for a reason
+_CONTEXT = 4  # letters; with fewer beside the number, a name could stand in other texts
 
 
 class Identity(NamedTuple):
@@ -73,6 +75,7 @@ class TestIds:
         self._collected: Dict[str, str] = {}  # node ids as they were collected, by those that were masked later
         self._taken: Dict[str, int] = {}
         self._kept: Set[str] = set()
+        self._keywords: Set[str] = set()  # folders, files and classes of the tests that keep such a name
         self._patterns: Tuple[Pattern[Any], ...] = ()
 
     def __repr__(self) -> str:
@@ -88,8 +91,10 @@ class TestIds:
         """
         for item in items:
             matches = find(item.nodeid)
-            if matches and _is_chance(item, matches):
-                self._kept.add(item.name)
+            kept = _kept_segments(item, matches)
+            if kept:
+                self._kept.update(kept)
+                self._keywords.update(part.name for part in item.listchain())
                 self._patterns = ()
             elif matches or find(item.name):
                 self._rename(item, redact)
@@ -148,6 +153,10 @@ class TestIds:
             if id(item) in self._identities and self._identities[id(item)].nodeid.startswith(tuple(prefixes))
         ]
 
+    def keeps(self, keyword: Any) -> bool:
+        """Return whether a text is the whole name of a folder, file or class of a test that keeps its name."""
+        return keyword in self._keywords
+
     def apart(self, text: Any, redact: Callable[[Any], Any]) -> Any:
         """Mask a text, or bytes, but for the names that tests keep; the same object if there is nothing to mask."""
         if not self._kept:
@@ -174,10 +183,50 @@ class TestIds:
         return (of_text, _STAND_IN) if isinstance(text, str) else (of_bytes, _STAND_IN.encode())
 
 
-def _is_chance(item: Any, matches: Iterable[Any]) -> bool:
-    """Whether all that looks like a secret in a test's id are digits, and none is a secret of the test's own marks."""
+def _kept_segments(item: Any, matches: Sequence[Any]) -> List[str]:
+    """Return the segments of a test's id in which digits of secrets stand by chance; none if the id is to be masked.
+
+    It is no chance if the number is long, if it is a secret of the test's own marks, if something else than a number
+    stands there, or if a segment is so short that keeping it would show the number elsewhere.
+    """
     own = names_in_marks(item)
-    return all(_NUMBER.fullmatch(item.nodeid[each.start : each.end]) and own.isdisjoint(each.names) for each in matches)
+    for each in matches:
+        text = item.nodeid[each.start : each.end]
+        if len(text) >= _CHANCE or not _NUMBER.fullmatch(text) or not own.isdisjoint(each.names):
+            return []
+    segments = [text for start, text in _segments(item) if any(_overlap(start, text, each) for each in matches)]
+    if any(_letters(segment) < _CONTEXT for segment in segments):
+        return []
+    return [variant for segment in segments for variant in _variants(segment)]
+
+
+def _segments(item: Any) -> Iterator[Tuple[int, str]]:
+    """Yield the path, the classes and the name in a test's id, each with its place."""
+    place = 0
+    parents = item.nodeid[: -len(item.name)] if item.nodeid.endswith(item.name) else item.nodeid
+    for text in (*filter(None, parents.split("::")), item.name):
+        place = max(item.nodeid.find(text, place), place)
+        yield place, text
+        place += len(text)
+
+
+def _overlap(start: int, text: str, match: Any) -> bool:
+    return bool(match.start < start + len(text) and start < match.end)
+
+
+def _variants(segment: str) -> Iterator[str]:
+    """Yield how reporters write a segment: as it is; a path also as one of Windows, as a module, and its last part."""
+    module = re.sub(r"\.py$", "", segment)
+    yield segment
+    yield module.replace("/", "\\")
+    yield module.replace("/", ".")
+    last = module.rpartition("/")[2]
+    if _letters(last) >= _CONTEXT:
+        yield last
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
 
 
 @contextmanager

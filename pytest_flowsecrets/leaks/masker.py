@@ -64,7 +64,7 @@ class Masker:
         """Return a text, or bytes, masked; the same object if there is nothing to mask. Findings are remembered."""
         try:
             redactor = None if self._is_too_short(text) else self.redactor
-            if redactor is None or self._is_clean(text):
+            if redactor is None or self._is_clean(text) or (place == "id" and self.ids.keeps(text)):
                 return text
             masked: List[Masked] = []
             redact: Callable[..., Any] = redactor.redact if isinstance(text, str) else redactor.redact_bytes

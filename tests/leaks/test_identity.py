@@ -78,6 +78,78 @@ def test_other(value, request):
     run_tests(None, "test_digits.py::test_other[123456]").assert_outcomes(passed=1)
 
 
+ITEMS = """
+import pytest
+
+def pytest_collect_file(file_path, parent):
+    if file_path.suffix == ".numbers":
+        return Numbers.from_parent(parent, path=file_path)
+
+class Numbers(pytest.File):
+    def collect(self):
+        yield Number.from_parent(self, name=self.path.read_text())
+
+class Number(pytest.Item):
+    def runtest(self):
+        pass
+"""
+
+
+@pytest.mark.parametrize("name", ["9182736", "t9182736"])
+def test_an_item_whose_name_is_a_number(run_tests, pytester, name):
+    """The number is masked everywhere, also in other texts."""
+    pytester.makeconftest(ITEMS)
+    (pytester.path / "some.numbers").write_text(name)
+    source = """
+import pytest
+@pytest.mark.secrets(PIN="9182736")
+def test_it(): print("it is 9182736, not9182736")
+"""
+    result = run_tests(source, "-v", "-rP", "--junit-xml=junit.xml")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["it is [[]secret PIN[]], not[[]secret PIN[]]"])
+    assert "9182736" not in result.stdout.str() + (pytester.path / "junit.xml").read_text()
+
+
+def test_a_number_in_a_path(run_tests, pytester):
+    """A folder, a module or a class whose name holds a known number by chance keeps its name, and fails nothing."""
+    (pytester.path / "t123456").mkdir()
+    text = "class TestPart123456:\n    def test_a(self): pass\n    def test_b(self): assert not 'equal'\n"
+    (pytester.path / "t123456" / "test_123456.py").write_text(text)
+    source = """
+import pytest
+@pytest.mark.secrets(PIN="123456")
+def test_it(): assert True
+"""
+    arguments = ["-v", "--flowsecrets-leaks=fail", "--junit-xml=junit.xml", "--flowsecrets-report=leaks.json"]
+    result = run_tests(source, *arguments)
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "t123456/test_123456.py::TestPart123456::test_a PASSED*",
+            "t123456?test_123456.py:3: AssertionError",
+            "FAILED t123456/test_123456.py::TestPart123456::test_b*",
+        ]
+    )
+    assert (pytester.path / "leaks.json").read_text() == "[]\n"
+    assert 'classname="t123456.test_123456.TestPart123456"' in (pytester.path / "junit.xml").read_text()
+
+
+def test_a_long_number(run_tests, pytester, monkeypatch):
+    """A number that is too long to be there by chance is masked in ids, whatever it is known by."""
+    monkeypatch.setenv("CARD_NUMBER", "4929123456781234")
+    source = """
+import pytest
+@pytest.mark.parametrize("value", [4929123456781234, "4929123456781234", 20240131])
+def test_it(value, request):
+    assert str(value) in request.node.name
+"""
+    result = run_tests(source, "-v", "--junit-xml=junit.xml", ini="[pytest]\nflowsecrets_known = CARD_*\n")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["*::test_it[[][[]secret CARD_NUMBER[]]*", "*::test_it[[]20240131[]]*"])
+    assert "4929123456781234" not in result.stdout.str() + (pytester.path / "junit.xml").read_text()
+
+
 @pytest.mark.parametrize("what", ["isinstance(sys.stdout, io.TextIOBase)", "isinstance(sys.stderr.buffer, io.IOBase)"])
 def test_streams_with_nothing_captured(run_tests, what):
     """With ``-s`` they are what ``io`` calls streams."""
