@@ -56,6 +56,10 @@ def compose(text: str, known: Mapping[str, Optional[str]]) -> Filled:  # noqa: A
         )
         advice = "write $$ for each $ of the secret, or ${name} for a variable"
         return Filled(value, Problem("FS054", message, advice, "warning"))
+    if reader.whole and not value and reader.defaulted:
+        unset = " and ".join(reader.defaulted)
+        message = f"where {unset} is not set, the secret is empty: a flow gets '', and no error"
+        return Filled(None, Problem("FS038", message, f"write ${{{reader.defaulted[0]}:?}} or a default", "warning"))
     return Filled(None if value == UNKNOWN and reader.whole else value)
 
 
@@ -63,6 +67,7 @@ class _Compose:
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
         self.bare = self.whole = False
+        self.defaulted: List[str] = []  # names of ${NAME:-default}
 
     def read(self, end: str) -> str:
         """Read up to a closing brace, or to the end of the text."""
@@ -93,6 +98,8 @@ class _Compose:
             return UNKNOWN
         operator = _OPERATOR.match(self.text, self.at)
         self.at = operator.end() if operator else self.at
+        if operator is not None and operator.group()[-1] == "-":
+            self.defaulted.append(name.group())
         inner = self.read("}")
         if operator is None and inner:
             raise ValueError

@@ -189,7 +189,8 @@ def _filled(items: Iterable[Item], fill: Callable[[str, Mapping[str, Optional[st
         known_text = filled.value == (item.value or "").replace("$$", "$")
         notation = partial(_with_dollars, item.notation) if item.notation and known_text else _no_line
         yield item._replace(value=filled.value, escaped="$$" in (item.value or ""), notation=notation)
-        if filled.problem is not None and (item.name.startswith(PREFIX) or filled.problem.severity == "error"):
+        about = f"{PREFIX}CONTEXT__SECRETS__" if filled.problem and filled.problem.rule == "FS038" else PREFIX
+        if filled.problem is not None and (item.name.startswith(about) or filled.problem.severity == "error"):
             yield item._replace(value=None, problem=filled.problem)
 
 
@@ -253,7 +254,7 @@ def _container_variable(entry: Any) -> Iterator[Item]:
         item = _refused_as_no_text(_variable(name, fields["value"]), fields["value"])
         yield item._replace(notation=partial(yaml_line, "value", name.style))
     else:
-        yield Item(name.value, None, *_place(name))
+        yield Item(name.value, "" if len(fields) == 1 else None, *_place(name))  # Kubernetes: "" by default
     yield from _bad_reference(name.value, fields.get("valueFrom"), _REFERENCES)
 
 

@@ -80,6 +80,8 @@ def _finding(rule: ValueRule, reading: Reading, message: str) -> Finding:
 
 def _advice(rule: ValueRule, reading: Reading) -> Tuple[str, Optional[str], Optional[str]]:
     """What to write; then the text itself and the line that writes it, where they are known."""
+    if rule.group == "table":
+        return (_TOML_TABLE.format(reading.name) if reading.from_file else rule.advice), None, None
     if _is_meant(reading):
         return "set the variable, or correct the value of the variable or key that it names", None, None
     if rule.severity == "note" or (reading.value == reading.text and rule.group != "variable"):
@@ -174,7 +176,7 @@ def resolved_reference(reading: Reading) -> Optional[str]:
 def reference(reading: Reading) -> Optional[str]:
     """``${...}`` is looked up in the environment and in the configuration, and removed if it is in neither."""
     if any(what.endswith(NO_KEY) for what, _, _ in reading.slot.steps):
-        if _is_meant(reading) and not _is_complete(reading):
+        if _is_meant(reading) and not _is_complete(reading) and _names_a_value_elsewhere(reading):
             return None
         return "${...} is looked up in the configuration, and removed if there is no such key"
     inside = isinstance(reading.value, (dict, list)) and _REFERENCE.search(reading.text)
@@ -187,6 +189,17 @@ def _is_meant(reading: Reading) -> bool:
     """Whether a text is nothing but a reference, and its dollar was not escaped for another tool."""
     escaped_names = getattr(reading.around.environ, "escaped", ())
     return is_reference(reading.text) and reading.slot.origin.place not in escaped_names
+
+
+def _names_a_value_elsewhere(reading: Reading) -> bool:
+    """Whether a variable, or a key of another file, may have the name in a text that is nothing but a reference."""
+    name = reading.text[2:-1]
+    return (
+        _NAME.fullmatch(reading.text) is not None
+        or "${" in name
+        or name.startswith("context.secrets.")
+        or ("." in name and not reading.from_file)
+    )
 
 
 def _is_complete(reading: Reading) -> bool:
@@ -232,6 +245,8 @@ def empty(reading: Reading) -> Optional[str]:
 _QUOTE = "let whoever uses it call str(), or write it in another way"
 _NO_ESCAPE = "no $name and no leading ~ can be escaped in the configuration itself: choose another secret"
 _ESCAPE = "double each backslash, or put the secret into config.toml"
+_TOML_TABLE = "write it as a table of the file, [context.secrets.{}]"
+_PYTHON_TABLE = 'write {"NAME": "value"} with each name and text in quotes, and True, False, None for true, false, null'
 _RENAME = "choose another value"
 # fmt: off
 VALUE_RULES = (
@@ -257,7 +272,7 @@ VALUE_RULES = (
     ValueRule("FS029", "type", "note", json_text, "for a dict there too, write True, False and None"),
     ValueRule("FS035", "type", "warning", structure, "write JSON"),
     ValueRule("FS038", "empty", "warning", empty, "give it a value, or leave it out"),
-    ValueRule("FS062", "table", "error", credentials, 'write JSON: {"ACCESS_KEY": "...", "SECRET_ACCESS_KEY": "..."}'),
+    ValueRule("FS062", "table", "error", credentials, _PYTHON_TABLE),
     ValueRule("FS036", "newline", "warning", trailing_newline, "take the newline away, as printf and `tr -d '\\n'` do"),
 )
 # fmt: on

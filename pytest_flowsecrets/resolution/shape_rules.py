@@ -3,9 +3,10 @@
 # ruff: noqa: ARG001  (all rules take the same arguments)
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from pytest_flowsecrets.resolution.advice import Finding, where, written
+from pytest_flowsecrets.resolution.advice import Finding, alone, surroundings, where, written
 from pytest_flowsecrets.resolution.dialects import default_box
 from pytest_flowsecrets.resolution.file_rules import misread_names
 from pytest_flowsecrets.resolution.forbidden import forbidden_names
@@ -13,10 +14,12 @@ from pytest_flowsecrets.resolution.layers import Slot, type_name
 from pytest_flowsecrets.resolution.layers import variable as origin_of
 from pytest_flowsecrets.resolution.names import PREFIX, SECRETS, key_of, variable_for
 from pytest_flowsecrets.resolution.resolve import Resolution
+from pytest_flowsecrets.resolution.rules import value_findings
 
 ShapeRule = Callable[[Resolution, List[Slot]], Iterator[Finding]]
 _ALL = "0.5.0-1.4.1"
 _USUAL = f"{PREFIX}CONTEXT__SECRETS__"
+_FLAGS = (("cloud", "use_local_secrets"), ("context", "config", "cloud", "use_local_secrets"))
 _OF_AGENT = ("cloud", "agent", "env_vars")
 
 
@@ -165,18 +168,20 @@ def unreachable_by_variable(resolution: Resolution, slots: List[Slot]) -> Iterat
 
 
 def odd_flag(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
-    """FS016: ``cloud.use_local_secrets`` that is no boolean."""
-    key = ("cloud", "use_local_secrets")
-    done = resolution.flat.get(key)
-    if done is None or isinstance(done.value, bool):
-        return
+    """FS016: ``cloud.use_local_secrets``, or from 0.6.4 that of ``[context.config]``, that is no boolean."""
+    for key in _FLAGS if resolution.dialect.lookup.context_flag else _FLAGS[:1]:
+        done = resolution.flat.get(key)
+        if done is not None and not isinstance(done.value, bool):
+            yield from _odd_flag(resolution, done, [slot for slot in slots if slot.key == key])
+
+
+def _odd_flag(resolution: Resolution, done: Slot, slots: List[Slot]) -> Iterator[Finding]:
     first = resolution.dialect.lookup.context_first
     counts = "true: local secrets are used" if first else "false: secrets are asked of Prefect Cloud"
     message = f"use_local_secrets is no boolean but {type_name(done.value)}, which counts as {counts}"
     versions = where(lambda row: row.lookup.context_first == first)
     for slot in slots:
-        if slot.key == key:
-            yield Finding("FS016", "error", "", slot.origin, message, versions, "write true or false")
+        yield Finding("FS016", "error", "", slot.origin, message, versions, "write true or false")
 
 
 def agent_variables(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
@@ -190,6 +195,22 @@ def agent_variables(resolution: Resolution, slots: List[Slot]) -> Iterator[Findi
         if message:
             name = slot.origin.place if slot.kind == "env" else ".".join(map(str, slot.key))
             yield Finding("FS061", "error", name, slot.origin, message, "0.10.0-1.4.1", advice)
+
+
+def values_of_flow_runs(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
+    """Findings about the secrets that an agent passes to its flow runs out of ``cloud.agent.env_vars``."""
+    for slot in slots:
+        rest = slot.key[len(_OF_AGENT) :]
+        if not resolution.dialect.at_least("0.10.0") or slot.key[: len(_OF_AGENT)] != _OF_AGENT or len(rest) > 1:
+            continue
+        done = resolution.flat.get(slot.key, slot)
+        variables = {rest[0]: done.value} if rest else done.value
+        for variable, text in variables.items() if isinstance(variables, dict) else ():
+            key = key_of(str(variable), resolution.dialect)
+            if isinstance(text, str) and key is not None and key[:2] == SECRETS and len(key) == len(SECRETS) + 1:
+                origin = replace(slot.origin, kind="env")
+                reading = alone(key[2], text, Slot(text, origin, key), surroundings(resolution))
+                yield from (replace(finding, spelling=None, line=None) for finding in value_findings(reading))
 
 
 def _lost_by_agent(resolution: Resolution, slot: Slot) -> Optional[str]:
@@ -228,6 +249,7 @@ SHAPE_RULES: Tuple[ShapeRule, ...] = (
     unreachable_by_variable,
     odd_flag,
     agent_variables,
+    values_of_flow_runs,
 )
 
 

@@ -27,7 +27,9 @@ EXPANDED, EXPANDED_TYPED = "variables and ~ expanded", "variables and ~ expanded
 TAKEN, FILLED = "taken from the configuration: ", "filled in from the configuration: "
 NO_KEY = "${...} is no key"
 REFERENCE = re.compile(r"\${(.[^${}]*)}")
-_WHOLE_REFERENCE = re.compile(r"\$(?:[A-Za-z_]\w*|\{(?:[^{}\n]|\$\{[^{}\n]*\})+\})", re.ASCII)
+_WHOLE_REFERENCE = re.compile(  # without ``${NAME:-default}`` and the like of shells, which Prefect does not know
+    r"\$(?:[A-Za-z_]\w*|\{(?!\s)(?:[^{}\n:?+=]|\$\{[^{}\n]*\})+(?<!\s)\})", re.ASCII
+)
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})", re.ASCII)
 
 

@@ -15,6 +15,33 @@ CLEAN = "[context.secrets]\nTOKEN = 'ghp_abcdefgh'\n"
 PIN = "[context.secrets]\nPIN = '0000'\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.env", "PREFECT__CLOUD__AGENT__ENV_VARS={'PREFECT__CONTEXT__SECRETS__Z': '0000', 'B': '0'}", "FS021 Z"),
+        ("config.toml", "[cloud.agent]\nenv_vars = \"{'PREFECT__CONTEXT__SECRETS__Z': '0000'}\"", "FS021 Z"),
+        ("config.toml", "[cloud.agent.env_vars]\nPREFECT__CONTEXT__SECRETS__Z = ''", "FS038 Z"),
+        ("config.toml", "[context.config.cloud]\nuse_local_secrets = 'yes'", "FS016"),
+        ("config.toml", "[context.secrets]\nG = '${TOKEN:-0000}'", "FS031 G"),
+        ("config.toml", "[context.secrets]\nG = '${TOKEN }'", "FS031 G"),
+        ("config.toml", "[context.secrets]\nG = '${nope.x}'", "FS031 G"),
+        ("job.yaml", f"env: [{{name: {S}A}}]", "FS038 A"),
+        ("compose.yaml", f"services: {{a: {{image: b, environment: {{{S}A: '${{PIN:-}}'}}}}}}", "where PIN is not set"),
+        ("a.env", f'{S}AWS_CREDENTIALS={{"type": "x", "ok": true}}', "True, False, None for true"),
+        ("config.toml", "[context.secrets]\nAWS_CREDENTIALS = '{\"ok\": true}'", "[context.secrets.AWS_CREDENTIALS]"),
+    ],
+)
+def test_what_a_flow_gets_in_rare_places(run, write, name, text, expected):
+    """In variables of an agent, with shell syntax that Prefect does not know, and where a default or value is empty."""
+    assert expected in run("check", *V, write(name, f"{text}\n")).out
+
+
+@pytest.mark.parametrize("reference", ["${TOKEN}", "$TOKEN", "${context.secrets.other}"])
+def test_deliberate_references(run, write, reference):
+    """A variable or a key that is set elsewhere may have that name."""
+    assert run("check", *V, write("config.toml", f"[context.secrets]\nG = '{reference}'\n")).ids == []
+
+
 def test_clean(run, write):
     """Nothing found: no output, exit 0."""
     assert run("check", *V, write("config.toml", CLEAN)) == (0, "", "")
