@@ -208,9 +208,10 @@ def values_of_flow_runs(resolution: Resolution, slots: List[Slot]) -> Iterator[F
         for variable, text in variables.items() if isinstance(variables, dict) else ():
             key = key_of(str(variable), resolution.dialect)
             if isinstance(text, str) and key is not None and key[:2] == SECRETS and len(key) == len(SECRETS) + 1:
-                origin = replace(slot.origin, kind="env")
+                origin = replace(slot.origin, kind="env", place=str(variable))  # the variable that flow runs have
                 reading = alone(key[2], text, Slot(text, origin, key), surroundings(resolution))
-                yield from (replace(finding, spelling=None, line=None) for finding in value_findings(reading))
+                for finding in value_findings(reading):
+                    yield replace(finding, origin=slot.origin, spelling=None, line=None)
 
 
 def _lost_by_agent(resolution: Resolution, slot: Slot) -> Optional[str]:

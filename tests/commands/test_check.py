@@ -18,7 +18,11 @@ PIN = "[context.secrets]\nPIN = '0000'\n"
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("a.env", "PREFECT__CLOUD__AGENT__ENV_VARS={'PREFECT__CONTEXT__SECRETS__Z': '0000', 'B': '0'}", "FS021 Z"),
+        (
+            "a.env",
+            "PREFECT__CLOUD__AGENT__ENV_VARS={'PREFECT__CONTEXT__SECRETS__Z': '0000', 'B': '0'}",
+            "write PREFECT__CONTEXT__SECRETS__Z=",
+        ),
         ("config.toml", "[cloud.agent]\nenv_vars = \"{'PREFECT__CONTEXT__SECRETS__Z': '0000'}\"", "FS021 Z"),
         ("config.toml", "[cloud.agent.env_vars]\nPREFECT__CONTEXT__SECRETS__Z = ''", "FS038 Z"),
         ("config.toml", "[context.config.cloud]\nuse_local_secrets = 'yes'", "FS016"),
