@@ -29,4 +29,4 @@ def dask_executor(*, processes):
 
 def variable_secret(name):
     """The secret that the variable PREFECT__CONTEXT__SECRETS__<name> gives."""
-    return name if VERSION >= (0, 6, 7) else name.lower()
+    return name if VERSION is None or VERSION >= (0, 6, 7) else name.lower()

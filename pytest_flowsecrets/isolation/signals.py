@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Handler = Callable[[int, "Optional[FrameType]"], Any]
 
 
+_SIGNALS = tuple(map(int, signal.valid_signals()))  # plain numbers: an enum costs a look-up each time
+
+
 class signals_held_back:  # noqa: N801 - used as a function
     """A context manager; in threads other than the main one, where no handler runs, it does nothing."""
 
@@ -42,7 +45,7 @@ class signals_held_back:  # noqa: N801 - used as a function
             self._handlers[number](number, frame)
 
     def _replace(self) -> None:
-        for number in signal.valid_signals():
+        for number in _SIGNALS:
             handler = signal.getsignal(number)
             if callable(handler):
                 self._handlers[number] = handler

@@ -10,6 +10,7 @@ from pytest_flowsecrets.isolation.raw_values import raw_values
 from pytest_flowsecrets.resolution.doubtful_names import masked_name
 from pytest_flowsecrets.resolution.toml import legacy_fault, read_layer
 from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment
+from tests.compat import VERSION
 
 V = ("--prefect-version", "1.4.1")
 FORMS = [
@@ -168,9 +169,9 @@ def test_agents_show_no_value(run, write, agent, line, form):
     assert "hunter2" not in done.out + done.err
 
 
+@pytest.mark.skipif(VERSION is None or VERSION < (0, 10, 0), reason="the local agent is driven from 0.10.0 on")
 def test_the_local_agent_names_the_variable_and_the_fix(run, write):
     """``Popen`` accepts no name with ``=``: the message has the masked name and says how to write the line."""
-    pytest.importorskip("prefect")
     path = write("f.toml", "[cloud.agent.env_vars]\nURL=hunter2?timeout='abc'\n")
     message = "'URL=•••' is not a name of a variable: write NAME = 'value', with the value in quotes"
     assert message in run("explain", "--config", path, "--agent", "local").err
