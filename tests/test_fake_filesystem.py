@@ -9,6 +9,7 @@ pytest.importorskip("prefect")
 
 FAKED = """
 import os, shutil
+import pendulum
 import pytest
 from pyfakefs.helpers import reset_ids, set_uid
 from pytest_flowsecrets import UsageError, isolated_prefect
@@ -16,6 +17,8 @@ from pytest_flowsecrets.isolation.stack import Isolation  # imported before the 
 
 TENANT = {"query": {"tenant": {"id"}}}
 SET = {"mutation": {'set_secret(input: {name: "A", value: "x"})': {"success"}}}
+
+pendulum.now()  # which reads the time zone of the machine, once
 
 
 def test_first_isolation_in_a_fake_file_system(fs):

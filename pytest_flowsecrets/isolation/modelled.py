@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Type
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.legacy import LegacyPrefect
     from pytest_flowsecrets.isolation.stack import Isolation
     from pytest_flowsecrets.resolution.advice import Reading
-    from pytest_flowsecrets.resolution.layers import Failure
+    from pytest_flowsecrets.resolution.layers import Failure, Layer
     from pytest_flowsecrets.resolution.resolve import Resolution
 
 _REFUSED = (
@@ -41,10 +42,17 @@ def modelled(version: str, context: Optional[Mapping[str, Any]] = None) -> Resol
         context: the secrets in ``prefect.context``, where they are not those of the configuration.
     """
     from pytest_flowsecrets.resolution.resolve import resolve
+
+    layers = [_layer(Path(path).read_bytes(), kind, path) for kind, path in config_files(version=version)]
+    return resolve(layers, dict(os.environ), version, context=context, machine=this_machine())
+
+
+@lru_cache(maxsize=4)
+def _layer(text: bytes, kind: str, place: str) -> Layer:
+    """Read a file; a large one takes seconds, and every secret that is read asks for it."""
     from pytest_flowsecrets.resolution.toml import read_layer
 
-    layers = [read_layer(Path(path).read_bytes(), kind, path) for kind, path in config_files(version=version)]
-    return resolve(layers, dict(os.environ), version, context=context, machine=this_machine())
+    return read_layer(text, kind, place)
 
 
 def reading(name: str, text: str, version: str, *, in_file: bool) -> Reading:
