@@ -66,7 +66,7 @@ FIRST: Dict[str, Tuple[str, Optional[float]]] = {
 from pytest_flowsecrets import isolated_prefect
 with isolated_prefect():
     start = clocks()
-    from pytest_flowsecrets.backend.cloud import FakeCloud
+    from pytest_flowsecrets.backend.fake_cloud import FakeCloud
     with FakeCloud() as cloud:
         ask(cloud.url, b'{"query": "{ secret_names }"}', {"Authorization": f"Bearer {cloud.tenant.user_key}"})
         print(*since(start))
@@ -136,7 +136,7 @@ def _alone(code: str) -> List[float]:
 
 def views(count: int = 200) -> List[str]:
     """What each further test pays for an API of its own."""
-    from pytest_flowsecrets.backend.cloud import FakeCloud, FakeServer
+    from pytest_flowsecrets.backend.fake_cloud import FakeCloud, FakeServer
 
     lines = []
     with isolated(), FakeCloud(), FakeServer():
@@ -221,7 +221,7 @@ def requests(count: int = 4_000) -> List[str]:
 @contextmanager
 def peers(*, others: bool = True) -> Iterator[List[Peer]]:
     """The fake API inside a flow run, and what else there is."""
-    from pytest_flowsecrets.backend.cloud import FakeCloud
+    from pytest_flowsecrets.backend.fake_cloud import FakeCloud
 
     found = []
     with ExitStack() as stack:
@@ -347,7 +347,7 @@ def _send(place: Any, request: bytes, count: int) -> None:
 
 def client(count: int = 400) -> List[str]:
     """What ``Client.graphql`` takes, against the same call to a server that answers a constant."""
-    from pytest_flowsecrets.backend.cloud import FakeCloud
+    from pytest_flowsecrets.backend.fake_cloud import FakeCloud
 
     with isolated(), FakeCloud({"TOKEN": "x"}) as cloud, constant(b'{"data": {"secret_names": ["TOKEN"]}}') as url:
         mine, theirs = cloud.client, cloud.client
@@ -423,7 +423,7 @@ def rows(few: int = 1_000, many: int = 10_000) -> List[str]:
 
 @contextmanager
 def _filled(count: int) -> Iterator[Any]:
-    from pytest_flowsecrets.backend.cloud import FakeCloud
+    from pytest_flowsecrets.backend.fake_cloud import FakeCloud
 
     with FakeCloud({f"SECRET_{number:05}": number for number in range(count)}) as cloud:
         store, tenant = cloud.world.store, cloud.tenant.id

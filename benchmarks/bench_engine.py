@@ -18,9 +18,9 @@ import sys
 import time
 from pathlib import Path
 
-from pytest_flowsecrets.backend.api import World
-from pytest_flowsecrets.backend.engine import Operation, execute
-from pytest_flowsecrets.backend.keys import Caller
+from pytest_flowsecrets.backend.messages import Operation, execute
+from pytest_flowsecrets.backend.records.keys import Caller
+from pytest_flowsecrets.backend.service import World
 
 SIZES = (100, 1_000, 10_000)
 STATE = {"type": "Scheduled", "message": "", "start_time": "2022-01-31T12:00:00+00:00"}
@@ -169,8 +169,9 @@ def start_up():
         "an empty process": "pass",
         "import graphql": "import graphql",
         "the first answer": (
-            "from pytest_flowsecrets.backend.api import World; from pytest_flowsecrets.backend.engine import *;"
-            "from pytest_flowsecrets.backend.keys import Caller; execute(Operation('{ hello }'), World(), Caller())"
+            "from pytest_flowsecrets.backend.service import World; from pytest_flowsecrets.backend.messages import *;"
+            "from pytest_flowsecrets.backend.records.keys import Caller;"
+            "execute(Operation('{ hello }'), World(), Caller())"
         ),
     }
 

@@ -25,8 +25,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from time import process_time
 
-from pytest_flowsecrets.leaks.forms import forms_of
-from pytest_flowsecrets.leaks.redact import Redactor
+from pytest_flowsecrets.leaks.mask.redactor import Redactor
+from pytest_flowsecrets.leaks.search.encodings import forms_of
 
 ALPHABET = string.ascii_letters + string.digits
 LINE = "[2026-01-01 00:%02d:%02d,%03d] INFO - prefect.TaskRunner | Task 'task_%d': Finished with 'Success' id=%032x\n"

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from pytest_flowsecrets.resolution.resolve import resolve
-from pytest_flowsecrets.resolution.toml import read_layer
+from pytest_flowsecrets.resolution.toml_reader import read_layer
 
 VERSION = "1.4.1"
 

@@ -25,7 +25,7 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pytest_flowsecrets.leaks.find import Finder  # noqa: E402
+from pytest_flowsecrets.leaks.search.finder import Finder  # noqa: E402
 from tests.leaks.structured import KINDS, structured  # noqa: E402
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
 from pytest_flowsecrets.commands.check import Checker, kind_of
-from pytest_flowsecrets.commands.sources import env_items
-from pytest_flowsecrets.resolution.advice import Finding, findings
+from pytest_flowsecrets.commands.files.env_files import env_items
+from pytest_flowsecrets.findings.model import Finding, findings
 from pytest_flowsecrets.resolution.dialects import SPANS, dialect_for
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
-from pytest_flowsecrets.resolution.toml import read_layer
+from pytest_flowsecrets.resolution.toml_reader import read_layer
 
 PAGE = Path(__file__).with_suffix(".md")
 HEAD = """\

@@ -8,14 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.agent_process import AgentProcess
-    from pytest_flowsecrets.backend.cloud import FakeCloud, FakeServer
+    from pytest_flowsecrets.agents.cluster import ClusterSecrets
+    from pytest_flowsecrets.agents.environment import FlowEnvironment
+    from pytest_flowsecrets.agents.flow_environment import flow_environment
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
+    from pytest_flowsecrets.backend.fake_cloud import FakeCloud, FakeServer
     from pytest_flowsecrets.backend.fault_matching import FaultedOperation
     from pytest_flowsecrets.backend.faults import Fault, Faults
-    from pytest_flowsecrets.backend.flow_run import FlowRun, Log
-    from pytest_flowsecrets.backend.journal import RecordedRequest, Requests
-    from pytest_flowsecrets.backend.tenants import Tenant
+    from pytest_flowsecrets.backend.request_log import RecordedRequest, Requests
+    from pytest_flowsecrets.backend.runs.agent_process import AgentProcess
+    from pytest_flowsecrets.backend.runs.flow_run import FlowRun, Log
+    from pytest_flowsecrets.backend.tenant import Tenant
     from pytest_flowsecrets.clock import FlowClock, frozen_clock
     from pytest_flowsecrets.errors import (
         AgentFailed,
@@ -36,12 +39,9 @@ if TYPE_CHECKING:
         UsageError,
         WriteOnlySecret,
     )
-    from pytest_flowsecrets.isolation.home import PrefectHome
-    from pytest_flowsecrets.isolation.isolated import isolated_prefect
-    from pytest_flowsecrets.isolation.secrets import LocalSecrets
-    from pytest_flowsecrets.routes.cluster import ClusterSecrets
-    from pytest_flowsecrets.routes.environment import FlowEnvironment
-    from pytest_flowsecrets.routes.request import flow_environment
+    from pytest_flowsecrets.isolation.context_manager import isolated_prefect
+    from pytest_flowsecrets.isolation.home.private_home import PrefectHome
+    from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
 
 __all__ = [
     "AgentFailed",
@@ -84,26 +84,26 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AgentProcess": "pytest_flowsecrets.backend.agent_process",
+    "AgentProcess": "pytest_flowsecrets.backend.runs.agent_process",
     "CloudSecrets": "pytest_flowsecrets.backend.cloud_secrets",
-    "FakeCloud": "pytest_flowsecrets.backend.cloud",
-    "FakeServer": "pytest_flowsecrets.backend.cloud",
+    "FakeCloud": "pytest_flowsecrets.backend.fake_cloud",
+    "FakeServer": "pytest_flowsecrets.backend.fake_cloud",
     "Fault": "pytest_flowsecrets.backend.faults",
     "FaultedOperation": "pytest_flowsecrets.backend.fault_matching",
     "Faults": "pytest_flowsecrets.backend.faults",
-    "RecordedRequest": "pytest_flowsecrets.backend.journal",
-    "Requests": "pytest_flowsecrets.backend.journal",
-    "Tenant": "pytest_flowsecrets.backend.tenants",
+    "RecordedRequest": "pytest_flowsecrets.backend.request_log",
+    "Requests": "pytest_flowsecrets.backend.request_log",
+    "Tenant": "pytest_flowsecrets.backend.tenant",
     "FlowClock": "pytest_flowsecrets.clock",
     "frozen_clock": "pytest_flowsecrets.clock",
-    "LocalSecrets": "pytest_flowsecrets.isolation.secrets",
-    "PrefectHome": "pytest_flowsecrets.isolation.home",
-    "isolated_prefect": "pytest_flowsecrets.isolation.isolated",
-    "ClusterSecrets": "pytest_flowsecrets.routes.cluster",
-    "FlowRun": "pytest_flowsecrets.backend.flow_run",
-    "Log": "pytest_flowsecrets.backend.flow_run",
-    "FlowEnvironment": "pytest_flowsecrets.routes.environment",
-    "flow_environment": "pytest_flowsecrets.routes.request",
+    "LocalSecrets": "pytest_flowsecrets.isolation.secrets.local_secrets",
+    "PrefectHome": "pytest_flowsecrets.isolation.home.private_home",
+    "isolated_prefect": "pytest_flowsecrets.isolation.context_manager",
+    "ClusterSecrets": "pytest_flowsecrets.agents.cluster",
+    "FlowRun": "pytest_flowsecrets.backend.runs.flow_run",
+    "Log": "pytest_flowsecrets.backend.runs.flow_run",
+    "FlowEnvironment": "pytest_flowsecrets.agents.environment",
+    "flow_environment": "pytest_flowsecrets.agents.flow_environment",
 }
 
 

@@ -54,7 +54,7 @@ def _add_demo(subcommands: Any) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from pytest_flowsecrets.demo import demo
+    from pytest_flowsecrets.commands.demo import demo
 
     return CLEAN if demo(arguments.keep) else FINDINGS
 
@@ -92,9 +92,9 @@ def _explain(arguments: argparse.Namespace) -> int:
     if arguments.agent is None and alone:
         raise UsageError(f"--{alone[0].replace('_', '-')} needs --agent")
     if arguments.agent is not None:
-        from pytest_flowsecrets.commands import flow_run
+        from pytest_flowsecrets.commands import flow_run_environment
 
-        return flow_run.run(arguments)
+        return flow_run_environment.run(arguments)
     from pytest_flowsecrets.commands import explain
 
     return explain.run(arguments)

@@ -11,7 +11,7 @@ from pytest_flowsecrets.cli import main
 
 HEAVY = {
     *("pytest", "prefect", "graphql", "hypothesis", "freezegun", "yaml", "tomlkit", "http.server", "asyncio"),
-    "pytest_flowsecrets.demo",
+    "pytest_flowsecrets.commands.demo",
 }
 NEW = ["--prefect-version", "1.4.1"]
 

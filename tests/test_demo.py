@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from pytest_flowsecrets import demo
 from pytest_flowsecrets.cli import main
+from pytest_flowsecrets.commands import demo
 from pytest_flowsecrets.errors import PrefectNotInstalled, UnsupportedPrefect, UsageError
 
 VALUES = re.compile(r"from-the-marker|from-config-toml|in-a-thread|in-a-child|=mine\b")

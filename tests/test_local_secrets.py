@@ -574,7 +574,7 @@ def test_the_model_agrees_with_the_real_prefect(local_secrets):
     """In this isolation as it is: by variables and by files."""
     local_secrets.update({"my secret": 42, "A__B": "by file", "T": "true", "D": {"a": [1, None]}, "lower": "1.10"})
     local_secrets.setenv("NUMBER", "5")
-    from pytest_flowsecrets.isolation import modelled
+    from pytest_flowsecrets.isolation.secrets import model as modelled
 
     model = local_secrets._isolation.model()
     assert sorted(modelled.secrets_in(model)) == sorted(local_secrets)

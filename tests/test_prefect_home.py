@@ -110,7 +110,7 @@ def test_the_traceback_of_a_broken_file_leads_through_prefects_parser(local_secr
     assert any(path.endswith(os.path.join("toml", "decoder.py")) for path in files)
     assert any(path.endswith(os.path.join("prefect", "configuration.py")) for path in files)
     ours = [path for path in files if "pytest_flowsecrets" in path]
-    assert [os.path.basename(path) for path in ours] in (["shield.py"], ["shield.py", "shield.py"])
+    assert [os.path.basename(path) for path in ours] in (["safe_errors.py"], ["safe_errors.py", "safe_errors.py"])
 
 
 def test_toml_that_only_prefects_parser_refuses_is_refused(local_secrets):

@@ -19,7 +19,7 @@ def tables():
     """Every table below ``prefect.config`` and this thread's context, as (identity, items)."""
     import prefect
 
-    from pytest_flowsecrets.isolation.tables import items_of
+    from pytest_flowsecrets.isolation.prefect1.config_tree import items_of
 
     found = {}
 

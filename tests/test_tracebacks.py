@@ -24,7 +24,7 @@ def test_our_errors_end_at_the_line_of_the_test(run_tests, call, case):
     }[case]
     source = (
         "from pytest_flowsecrets import ClusterSecrets, flow_environment, isolated_prefect\n"
-        f"from pytest_flowsecrets.backend.api import World\ncloud = World('cloud')\n{body}"
+        f"from pytest_flowsecrets.backend.service import World\ncloud = World('cloud')\n{body}"
     )
     result = run_tests(source)
     result.assert_outcomes(failed=1)
@@ -37,15 +37,15 @@ def test_our_errors_end_at_the_line_of_the_test(run_tests, call, case):
 def test_other_errors_keep_their_frames(run_tests):
     """What is not ours, and errors without a frame of the user's, stay as they are."""
     source = (
-        "import pytest\nfrom pytest_flowsecrets.routes.refusals import path_here\n"
+        "import pytest\nfrom pytest_flowsecrets.agents.agent_errors import path_here\n"
         "def test_it():\n    path_here(5)\n"
         "@pytest.fixture\ndef broken(flow_environment):\n    flow_environment('nomad')\n"
         "def test_setup(broken):\n    pass\n"
     )
     result = run_tests(source)
     result.assert_outcomes(failed=1, errors=1)
-    assert "refusals.py" in result.stdout.str()
-    assert "agent_rules.py" not in result.stdout.str()
+    assert "agent_errors.py" in result.stdout.str()
+    assert "agents/rules.py" not in result.stdout.str()
     assert VERSION is None or "flow_environment('nomad')" in result.stdout.str()
 
 
@@ -54,7 +54,7 @@ def test_an_error_without_a_frame_of_the_user():
     import sys
 
     from pytest_flowsecrets import UsageError
-    from pytest_flowsecrets.routes.agent_rules import require_agent
+    from pytest_flowsecrets.agents.rules import require_agent
     from pytest_flowsecrets.tracebacks import without_own_frames
 
     try:

@@ -1,5 +1,5 @@
 """The fake Prefect API: Cloud with its write-only secrets, and Server, for the real client.
 
-From the sockets inward: ``server`` (HTTP on 127.0.0.1), ``wire`` (GraphQL over HTTP), ``api`` (a World: one store, its
-keys, secrets, journal and faults), ``engine`` (an operation in, an answer out) with ``resolvers``, ``store`` (rows).
+From the sockets inward: ``http`` (HTTP on 127.0.0.1, GraphQL over HTTP), ``service`` (a World: one store, its
+keys, secrets, log and faults), ``graphql`` (an operation in, an answer out) with ``resolvers``, ``records`` (rows).
 """

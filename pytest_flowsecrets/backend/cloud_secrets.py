@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterator, List, NoReturn, Optional, Tuple
 
-from pytest_flowsecrets.backend.errors import BadInput
+from pytest_flowsecrets.backend.client_errors import BadInput
 from pytest_flowsecrets.clock import as_moment
 from pytest_flowsecrets.errors import UsageError, WriteOnlySecret
-from pytest_flowsecrets.isolation.shield import shielded
-from pytest_flowsecrets.isolation.spelling import checked
+from pytest_flowsecrets.isolation.safe_errors import shielded
+from pytest_flowsecrets.isolation.secrets.encoding import checked
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pytest_flowsecrets.backend.vault import Read, Vault
+    from pytest_flowsecrets.backend.records.secret_store import Read, Vault
     from pytest_flowsecrets.clock import When
 
 

@@ -11,31 +11,31 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 from urllib.parse import urlsplit
 
-from pytest_flowsecrets.backend.agents import Agents
-from pytest_flowsecrets.backend.api import World
-from pytest_flowsecrets.backend.client import make_client
-from pytest_flowsecrets.backend.forms import any_of, finder, forms_of
-from pytest_flowsecrets.backend.patience import impatient
-from pytest_flowsecrets.backend.processes import Processes
-from pytest_flowsecrets.backend.proxies import without_proxy
-from pytest_flowsecrets.backend.server import mount, unmount
+from pytest_flowsecrets.backend.client.prefect_client import make_client
+from pytest_flowsecrets.backend.client.proxies import without_proxy
+from pytest_flowsecrets.backend.client.retry_waits import impatient
+from pytest_flowsecrets.backend.http.server import mount, unmount
+from pytest_flowsecrets.backend.runs.process_tree import Processes
+from pytest_flowsecrets.backend.runs.warm_agents import Agents
+from pytest_flowsecrets.backend.service import World
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation import stack
-from pytest_flowsecrets.isolation.marshmallow_conflict import marshmallow_explained
-from pytest_flowsecrets.isolation.shield import shielded
-from pytest_flowsecrets.leaks.known import known
+from pytest_flowsecrets.isolation.prefect1.marshmallow import marshmallow_explained
+from pytest_flowsecrets.isolation.safe_errors import shielded
+from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.search.value_finder import any_of, finder, forms_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from pytest_flowsecrets.backend.agent_process import AgentProcess
+    from pytest_flowsecrets.agents.cluster import ClusterSecrets
     from pytest_flowsecrets.backend.faults import Faults
-    from pytest_flowsecrets.backend.flow_run import FlowRun
-    from pytest_flowsecrets.backend.journal import Place, Requests
-    from pytest_flowsecrets.isolation.covers import Variables
-    from pytest_flowsecrets.isolation.secrets import LocalSecrets
+    from pytest_flowsecrets.backend.request_log import Place, Requests
+    from pytest_flowsecrets.backend.runs.agent_process import AgentProcess
+    from pytest_flowsecrets.backend.runs.flow_run import FlowRun
+    from pytest_flowsecrets.isolation.env_overlays import Variables
+    from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
-    from pytest_flowsecrets.routes.cluster import ClusterSecrets
 
 
 class FakeApi(ABC):
@@ -221,7 +221,7 @@ class FakeApi(ABC):
             UsageError: an argument is wrong, or the flow's storage is on the network and ``storage`` does not say so.
             IncompatibleMarshmallow: Prefect cannot serialize the flow with the installed marshmallow.
         """
-        from pytest_flowsecrets.backend.runs import Order, carry_out
+        from pytest_flowsecrets.backend.runs.runner import Order, carry_out
 
         order = Order(
             parameters,
@@ -254,7 +254,7 @@ class FakeApi(ABC):
             RouteUnavailable: the installed Prefect is older.
             UsageError: an argument is wrong.
         """
-        from pytest_flowsecrets.backend.deploying import started
+        from pytest_flowsecrets.backend.runs.deployment import started
 
         return started(self, env, labels, address)
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Tuple, TypedDict
 
-from pytest_flowsecrets.backend.journal import plain
-from pytest_flowsecrets.backend.outline import outline, own_values, root_fields, sets_secrets, shown
+from pytest_flowsecrets.backend.graphql.document_masking import outline, own_values, root_fields, sets_secrets, shown
+from pytest_flowsecrets.backend.request_log import plain
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.engine import Operation
-    from pytest_flowsecrets.backend.keys import Caller
+    from pytest_flowsecrets.backend.messages import Operation
+    from pytest_flowsecrets.backend.records.keys import Caller
 
 KINDS = ("query", "mutation")
 
@@ -89,7 +89,7 @@ class Match:
         """
         if self.on is None:
             return
-        from pytest_flowsecrets.backend.schema import root_fields
+        from pytest_flowsecrets.backend.graphql.schema import root_fields
 
         kinds = root_fields(backend)
         there = {plain(name): name for name in kinds}  # of both spellings the one with underscores

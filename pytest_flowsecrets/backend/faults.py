@@ -14,16 +14,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.backend.fault_matching import FaultedOperation, Match, Which, asked_of, check_seconds, path_of
-from pytest_flowsecrets.backend.outline import Outline
-from pytest_flowsecrets.backend.wire import HttpFault, Response, read_operation, write_error, write_fault
+from pytest_flowsecrets.backend.graphql.document_masking import Outline
+from pytest_flowsecrets.backend.http.graphql_http import HttpFault, Response, read_operation, write_error, write_fault
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from pytest_flowsecrets.backend.engine import Operation
-    from pytest_flowsecrets.backend.keys import Caller
-    from pytest_flowsecrets.backend.wire import Request
+    from pytest_flowsecrets.backend.http.graphql_http import Request
+    from pytest_flowsecrets.backend.messages import Operation
+    from pytest_flowsecrets.backend.records.keys import Caller
 
 _TOLD = {
     401: "Unauthorized",

@@ -8,25 +8,19 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Tuple
 
-from pytest_flowsecrets.commands import output
-from pytest_flowsecrets.commands.interpolation import UNKNOWN
-from pytest_flowsecrets.commands.item_rules import item_findings
-from pytest_flowsecrets.commands.machine import (
-    Unreadable,
-    dialects_of,
-    machine_of,
-    read_text,
-    read_toml,
-)
-from pytest_flowsecrets.commands.owners import OPTION
-from pytest_flowsecrets.commands.sources import Item, env_items, shell_items
-from pytest_flowsecrets.resolution.advice import Finding, findings, where
+from pytest_flowsecrets.commands.files.env_files import Item, env_items, shell_items
+from pytest_flowsecrets.commands.files.interpolation import UNKNOWN
+from pytest_flowsecrets.commands.files.owners import OPTION
+from pytest_flowsecrets.commands.files.variable_rules import item_findings
+from pytest_flowsecrets.commands.inputs import Unreadable, dialects_of, machine_of, read_text, read_toml
+from pytest_flowsecrets.findings import reporters
+from pytest_flowsecrets.findings.file_rules import file_findings
+from pytest_flowsecrets.findings.model import Finding, findings, where
+from pytest_flowsecrets.findings.value_rules import TABLES
 from pytest_flowsecrets.resolution.dialects import SPANS
-from pytest_flowsecrets.resolution.file_rules import file_findings
 from pytest_flowsecrets.resolution.layers import Environment, Layer, Origin
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
-from pytest_flowsecrets.resolution.rules import TABLES
-from pytest_flowsecrets.resolution.toml import read_layer
+from pytest_flowsecrets.resolution.toml_reader import read_layer
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect
@@ -58,8 +52,8 @@ def run(arguments: Any) -> int:
     if arguments.no_notes:
         found = [finding for finding in found if finding.severity != "note"]
     if arguments.show_values:
-        found = [output.with_line(finding) for finding in found]
-    output.write(found, arguments.format)
+        found = [reporters.with_line(finding) for finding in found]
+    reporters.write(found, arguments.format)
     return 2 if unreadable else int(bool(found))
 
 
@@ -182,7 +176,7 @@ def _rounds(items: List[Item]) -> Iterator[List[Item]]:
 
 def _items(kind: str, text: str, path: str) -> Iterable[Item]:
     if kind == "yaml":
-        from pytest_flowsecrets.commands.manifests import yaml_items
+        from pytest_flowsecrets.commands.files.kubernetes_files import yaml_items
 
         return yaml_items(text, path)
     return env_items(text) if kind == "env" else shell_items(text)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 
-from pytest_flowsecrets.commands.machine import dialects_of, environment_of, machine_of, read_toml
-from pytest_flowsecrets.isolation.files import config_files, missing_files
-from pytest_flowsecrets.resolution.advice import Finding, findings
-from pytest_flowsecrets.resolution.explain import Explanation, explain, subjects, summary
-from pytest_flowsecrets.resolution.masks import Mask, one_line
-from pytest_flowsecrets.resolution.names import SECRETS
+from pytest_flowsecrets.commands.inputs import dialects_of, environment_of, machine_of, read_toml
+from pytest_flowsecrets.findings.explain import Explanation, explain, subjects, summary
+from pytest_flowsecrets.findings.model import Finding, findings
+from pytest_flowsecrets.isolation.prefect1.paths import config_files, missing_files
+from pytest_flowsecrets.resolution.display import Mask, one_line
+from pytest_flowsecrets.resolution.env_names import SECRETS
 from pytest_flowsecrets.resolution.resolve import Resolution, resolve
-from pytest_flowsecrets.resolution.toml import read_layer
+from pytest_flowsecrets.resolution.toml_reader import read_layer
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.layers import Layer

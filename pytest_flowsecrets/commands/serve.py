@@ -17,8 +17,8 @@ from pytest_flowsecrets.commands import serve_options
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.api import World
-    from pytest_flowsecrets.backend.server import Server
+    from pytest_flowsecrets.backend.http.server import Server
+    from pytest_flowsecrets.backend.service import World
 
 NO_SCHEDULES = "Schedules create no flow runs here: install Prefect beside flowsecrets, which reads them with its code."
 _NEAR = frozenset({"127.0.0.1", "localhost"})  # what a request may always name
@@ -36,7 +36,7 @@ def run(arguments: Any) -> int:
     Raises:
         UsageError: it cannot listen there, or should not.
     """
-    from pytest_flowsecrets.backend.cloud import FakeCloud, FakeServer
+    from pytest_flowsecrets.backend.fake_cloud import FakeCloud, FakeServer
 
     host = arguments.host
     if not (arguments.i_know or _is_loopback(host)):
@@ -68,7 +68,7 @@ def _stop(*_: object) -> None:
 
 
 def _listening(host: str, port: int) -> Server:
-    from pytest_flowsecrets.backend.server import Server
+    from pytest_flowsecrets.backend.http.server import Server
 
     allows, told = _allowed(host)
     try:

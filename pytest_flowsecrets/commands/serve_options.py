@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.api import World
-    from pytest_flowsecrets.backend.journal import RecordedRequest
-    from pytest_flowsecrets.backend.server import Server
-    from pytest_flowsecrets.backend.wire import HttpFault, Request, Response
+    from pytest_flowsecrets.backend.http.graphql_http import HttpFault, Request, Response
+    from pytest_flowsecrets.backend.http.server import Server
+    from pytest_flowsecrets.backend.request_log import RecordedRequest
+    from pytest_flowsecrets.backend.service import World
 
 _PREFIX = "PREFECT__CONTEXT__SECRETS__"
 
@@ -58,7 +58,7 @@ def secrets_of(path: Optional[str]) -> Dict[str, Any]:
         raise UsageError(f"--secrets {path} cannot be read: {reason}") from None
     if path.endswith((".toml", ".json")):
         return _inner(_parsed(path, text), path)
-    from pytest_flowsecrets.commands.sources import env_items
+    from pytest_flowsecrets.commands.files.env_files import env_items
 
     return {re.sub(f"^{_PREFIX}", "", item.name): item.value for item in env_items(text)}
 
@@ -96,7 +96,7 @@ class Health:
 
     def answer(self, request: Request) -> Response:  # noqa: ARG002 - each gets the same
         """Say that the API is up."""
-        from pytest_flowsecrets.backend.wire import Response
+        from pytest_flowsecrets.backend.http.graphql_http import Response
 
         return Response(200, (("Content-Type", "application/json"),), self._body)
 

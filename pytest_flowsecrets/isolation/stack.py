@@ -4,7 +4,7 @@ An isolation belongs to the process, not to a thread: threads share ``os.environ
 start threads of their own. Isolations stand on a stack; leaving one that is not on top leaves those above it first.
 
 Every thread may read and change the secrets of the isolation on top; changes happen one after another. Which
-threads may enter isolations, ``turns`` says.
+threads may enter isolations, ``guards.lock`` says.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded, PrefectNotInstalled, SecretRejected, UsageError
-from pytest_flowsecrets.isolation import modelled, turns
-from pytest_flowsecrets.isolation.captured import Captured
-from pytest_flowsecrets.isolation.covers import Covers, Variables
-from pytest_flowsecrets.isolation.delivery import Delivery
-from pytest_flowsecrets.isolation.environ import PREFIX, Environment, visible
-from pytest_flowsecrets.isolation.forkserver import ForkServers
-from pytest_flowsecrets.isolation.home import PrefectHome, homes, write_private
-from pytest_flowsecrets.isolation.legacy import SECRETS, LegacyPrefect, find_prefect
-from pytest_flowsecrets.isolation.network import NOWHERE, CloudGuard
-from pytest_flowsecrets.isolation.rotation import Rotations
-from pytest_flowsecrets.isolation.secrets import LocalSecrets
-from pytest_flowsecrets.isolation.signals import signals_held_back
-from pytest_flowsecrets.isolation.tables import Tree, at
-from pytest_flowsecrets.leaks.known import known
+from pytest_flowsecrets.isolation.env_overlays import Covers, Variables
+from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX, Environment, visible
+from pytest_flowsecrets.isolation.guards import lock
+from pytest_flowsecrets.isolation.guards.forkserver import ForkServers
+from pytest_flowsecrets.isolation.guards.signals import signals_held_back
+from pytest_flowsecrets.isolation.home.private_home import PrefectHome, homes, write_private
+from pytest_flowsecrets.isolation.prefect1.adapter import SECRETS, LegacyPrefect, find_prefect
+from pytest_flowsecrets.isolation.prefect1.config_tree import Tree, at
+from pytest_flowsecrets.isolation.prefect1.network import NOWHERE, CloudGuard
+from pytest_flowsecrets.isolation.prefect1.snapshot import Captured
+from pytest_flowsecrets.isolation.secrets import model
+from pytest_flowsecrets.isolation.secrets.injector import Delivery
+from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
+from pytest_flowsecrets.isolation.secrets.scheduled_changes import Rotations
+from pytest_flowsecrets.leaks.registry import known
 from pytest_flowsecrets.versions import DEFAULT_VERSION
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def current() -> Optional[Isolation]:
 
 def unwind(to: int = 0) -> None:
     """Leave isolations until only ``to`` are entered: the last net under a run."""
-    with turns.lock:
+    with lock.lock:
         while len(_entered) > to:
             _entered[-1].exit()
 
@@ -79,8 +80,8 @@ class Isolation:
         self._covers = Covers()
         self.api: Any = None  # the fake API by which a route brings the secrets
         self.holding = ExitStack()  # what lives as long as the isolation and ends just before it
-        self.rotations = Rotations(turns.lock, self._rotate)
-        self.owner = turns.Owner(of_test=of_test)
+        self.rotations = Rotations(lock.lock, self._rotate)
+        self.owner = lock.Owner(of_test=of_test)
         self._undo = ExitStack()
 
     # -- in and out ---------------------------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ class Isolation:
         Raises:
             UsageError: another thread does not leave its own isolation.
         """
-        with turns.lock:
+        with lock.lock:
             self.owner.wait_for_turn(lambda: [outer.owner for outer in _entered])
             self._find_prefect_as_it_is()
             try:
@@ -147,7 +148,7 @@ class Isolation:
         """Bring back for a while what was before this isolation, which is the one on top; changes meanwhile stay."""
         resuming = ExitStack()
         try:
-            with turns.lock, signals_held_back():
+            with lock.lock, signals_held_back():
                 self.require_current()
                 self._suspend(resuming)
             yield
@@ -178,7 +179,7 @@ class Isolation:
 
     @staticmethod
     def _resume(resuming: ExitStack) -> None:
-        with turns.lock, signals_held_back():
+        with lock.lock, signals_held_back():
             resuming.close()
 
     def exit(self) -> None:
@@ -190,7 +191,7 @@ class Isolation:
             raise
 
     def _exit(self) -> None:
-        with turns.lock:
+        with lock.lock:
             if self not in _entered:
                 return
             unwind(_entered.index(self) + 1)
@@ -199,7 +200,7 @@ class Isolation:
             finally:
                 with signals_held_back():
                     self._undo.close()  # each of them, whatever the test has done to the one before
-                    turns.left.notify_all()
+                    lock.left.notify_all()
 
     def sweep(self) -> None:
         """After ``exit`` and after everything that is older: see ``Environment.sweep``."""
@@ -224,7 +225,7 @@ class Isolation:
     @contextmanager
     def changing(self, *names: str) -> Iterator[Delivery]:
         """Change the delivery of the secrets ``names``, then let Prefect see it; a refused change is undone."""
-        with turns.lock, signals_held_back():
+        with lock.lock, signals_held_back():
             self.require_current()
             undo = self.delivery.saved()
             try:
@@ -246,7 +247,7 @@ class Isolation:
         try:
             yield
         finally:
-            with turns.lock:
+            with lock.lock:
                 if self in _entered:
                     unwind(_entered.index(self) + 1)
                     with signals_held_back():
@@ -256,7 +257,7 @@ class Isolation:
     @contextmanager
     def writing(self, target: Path, content: Dict[str, Any], strict: bool) -> Iterator[None]:  # noqa: FBT001
         """Around the write of a config file: let Prefect see it; if it refuses and that is ``strict``, undo it."""
-        with turns.lock, signals_held_back():
+        with lock.lock, signals_held_back():
             self.require_current()
             if not strict:
                 self.require_prefect("strict=False")
@@ -308,7 +309,7 @@ class Isolation:
 
     def reload(self, *names: str) -> None:
         """Load and put in place everything; ``names`` are the secrets to be blamed if Prefect refuses."""
-        with turns.lock, signals_held_back():
+        with lock.lock, signals_held_back():
             self.require_current()
             self._sync()
             if self.legacy is None:
@@ -355,7 +356,7 @@ class Isolation:
     def view(self) -> Dict[str, Any]:
         """Names and raw values of the secrets that this thread sees."""
         self.require_current()
-        return self.legacy.context_secrets() if self.legacy else modelled.secrets_in(self.model())
+        return self.legacy.context_secrets() if self.legacy else model.secrets_in(self.model())
 
     @property
     def loaded(self) -> Tree:
@@ -365,7 +366,7 @@ class Isolation:
 
     def read(self, name: str) -> Any:
         """What ``Secret(name).get()`` gives."""
-        return self.legacy.get(name) if self.legacy else modelled.read_in(self.model(), name)
+        return self.legacy.get(name) if self.legacy else model.read_in(self.model(), name)
 
     def read_as_given(self, name: str) -> Any:
         """What ``Secret(name).get()`` would give, whatever flags and flow say; with the lock held."""
@@ -374,7 +375,7 @@ class Isolation:
     def model(self) -> Resolution:
         """What files and variables come to by the model of ``resolution``."""
         self.require_current()
-        return modelled.modelled(self.version)
+        return model.modelled(self.version)
 
     def notes(self, name: str) -> List[str]:
         """Return what was hidden and kept of the variables for a secret, in words."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Set, Tuple, Union
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.resolution.doubtful_names import Doubt
-    from pytest_flowsecrets.resolution.notation import Notation
-    from pytest_flowsecrets.resolution.positions import Position
+    from pytest_flowsecrets.resolution.line_syntax import Notation
+    from pytest_flowsecrets.resolution.masked_names import Doubt
+    from pytest_flowsecrets.resolution.toml_positions import Position
 
 #: Weakest first. A layer of a later kind beats one of an earlier kind.
 KINDS = ("defaults", "user", "backend", "env", "context")

@@ -20,20 +20,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
-from pytest_flowsecrets.resolution import lookup
-from pytest_flowsecrets.resolution.build import build, context_of, validate
-from pytest_flowsecrets.resolution.defaults import packaged_defaults
+from pytest_flowsecrets.resolution import secret_get
 from pytest_flowsecrets.resolution.dialects import Dialect, default_box, dialect_for
-from pytest_flowsecrets.resolution.flat import Flat, resolved_flat
-from pytest_flowsecrets.resolution.forbidden import forbidden_names
+from pytest_flowsecrets.resolution.env_names import SECRETS, Key
 from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, Refused, Slot, Table, object_name
-from pytest_flowsecrets.resolution.merge import merge_flat, merge_tables
-from pytest_flowsecrets.resolution.names import SECRETS, Key
-from pytest_flowsecrets.resolution.task_defaults import check_task_defaults
-from pytest_flowsecrets.resolution.values import Surroundings
+from pytest_flowsecrets.resolution.loader.flatten import Flat, resolved_flat
+from pytest_flowsecrets.resolution.loader.interpolate import Surroundings
+from pytest_flowsecrets.resolution.loader.merge import merge_flat, merge_tables
+from pytest_flowsecrets.resolution.loader.nest import build, context_of, validate
+from pytest_flowsecrets.resolution.loader.task_defaults import check_task_defaults
+from pytest_flowsecrets.resolution.packaged_defaults import packaged_defaults
+from pytest_flowsecrets.resolution.reserved_keys import forbidden_names
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.resolution.literals import Python
+    from pytest_flowsecrets.resolution.loader.python_literals import Python
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,16 @@ class Resolution:
     unsettled: Dict[Key, Any] = field(default_factory=dict)
     building: bool = False
 
-    def get(self, name: str) -> lookup.Outcome:
+    def get(self, name: str) -> secret_get.Outcome:
         """Return what ``Secret(name).get()`` gives.
 
         Args:
             name: the name that the flow asks for.
         """
         if self.failure is not None:
-            return lookup.Outcome("error", error=self.failure)
-        flags = lookup.Flags(self._use_local(), self.config.get("backend"), self.building)
-        return lookup.get(name, self.context, self.dialect.lookup, flags, self.machine.python)
+            return secret_get.Outcome("error", error=self.failure)
+        flags = secret_get.Flags(self._use_local(), self.config.get("backend"), self.building)
+        return secret_get.get(name, self.context, self.dialect.lookup, flags, self.machine.python)
 
     @property
     def secrets(self) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 
-from pytest_flowsecrets.backend.api import World
-from pytest_flowsecrets.backend.engine import Operation, execute
-from pytest_flowsecrets.backend.keys import Caller
-from pytest_flowsecrets.backend.registration import unpacked  # noqa: F401 - tests of flows use it
+from pytest_flowsecrets.backend.messages import Operation, execute
+from pytest_flowsecrets.backend.records.keys import Caller
+from pytest_flowsecrets.backend.resolvers.registration import unpacked  # noqa: F401 - tests of flows use it
+from pytest_flowsecrets.backend.service import World
 
 
 class Team:

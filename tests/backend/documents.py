@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from pytest_flowsecrets.backend.schema import schema
+from pytest_flowsecrets.backend.graphql.schema import schema
 
 JSON_VALUES = st.recursive(
     st.one_of(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_flowsecrets import AgentFailed, FakeCloud, FakeServer, UsageError
-from pytest_flowsecrets.backend import agent_process
+from pytest_flowsecrets.backend.runs import agent_process
 from tests.compat import VERSION
 from tests.processes import assert_gone, assert_none_has, needs_proc
 from tests.routes.conftest import needs_kubernetes

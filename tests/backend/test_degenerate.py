@@ -14,8 +14,8 @@ pytest.importorskip("graphql")
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flowsecrets.backend.api import World
-from pytest_flowsecrets.backend.wire import Request
+from pytest_flowsecrets.backend.http.graphql_http import Request
+from pytest_flowsecrets.backend.service import World
 from tests.backend.asking import Team
 from tests.backend.documents import FLOWS, JSON_VALUES, broken_texts, documents, mutations
 

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from pytest_flowsecrets.backend.engine import Answer, Operation
-from pytest_flowsecrets.backend.errors import Unauthenticated
-from pytest_flowsecrets.backend.keys import Caller
+from pytest_flowsecrets.backend.client_errors import Unauthenticated
+from pytest_flowsecrets.backend.messages import Answer, Operation
+from pytest_flowsecrets.backend.records.keys import Caller
 from tests.backend.asking import Team
 
 SECRET = "kei4Aiwo-the-value"
@@ -366,14 +366,14 @@ def test_a_key_that_is_no_name_of_graphql(team, name):
 
 def test_what_graphql_core_says_otherwise_is_not_told():
     """A message that nobody knows might quote anything."""
-    from pytest_flowsecrets.backend.validation import _told
+    from pytest_flowsecrets.backend.graphql.validation import _told
 
     assert _told("Sekret is wrong") is None
 
 
 def test_a_bug_is_told_by_type_and_place(team, monkeypatch):
     """Its text may be made of values; and the client gets an answer all the same."""
-    from pytest_flowsecrets.backend import execution
+    from pytest_flowsecrets.backend.graphql import execution
 
     def broken(*_):
         raise LookupError(SECRET)
@@ -459,7 +459,7 @@ def test_many_callers_at_once(team):
 
 @pytest.fixture
 def documents(monkeypatch):
-    from pytest_flowsecrets.backend import execution
+    from pytest_flowsecrets.backend.graphql import execution
 
     fresh = execution._Documents()
     monkeypatch.setattr(execution, "_documents", fresh)

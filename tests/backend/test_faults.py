@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from pytest_flowsecrets import UsageError
-from pytest_flowsecrets.backend import server
-from pytest_flowsecrets.backend.api import World
-from pytest_flowsecrets.backend.cloud import FakeCloud
+from pytest_flowsecrets.backend.fake_cloud import FakeCloud
 from pytest_flowsecrets.backend.faults import Faults
+from pytest_flowsecrets.backend.http import server
+from pytest_flowsecrets.backend.service import World
 from pytest_flowsecrets.clock import frozen_clock
 from tests.backend.http import Line, ask
 from tests.compat import VERSION, needs_prefect

@@ -44,7 +44,7 @@ with FakeCloud() as cloud:
     [
         "graphql",
         "graphql.language.lexer",
-        "pytest_flowsecrets.backend.execution",
+        "pytest_flowsecrets.backend.graphql.execution",
         "pytest_flowsecrets.backend.resolvers.flows",
     ],
 )
@@ -60,7 +60,7 @@ def test_a_fork_during_the_first_request(module):
 def test_a_fork_while_documents_are_looked_up():
     """A lock that a thread of the parent held does not stop the child."""
     pytest.importorskip("graphql")
-    from pytest_flowsecrets.backend import execution
+    from pytest_flowsecrets.backend.graphql import execution
 
     with execution._documents._lock:
         child = os.fork()

@@ -12,11 +12,11 @@ from collections import deque
 import pytest
 
 from pytest_flowsecrets import UsageError
-from pytest_flowsecrets.backend.cloud import FakeCloud
-from pytest_flowsecrets.backend.engine import Operation
-from pytest_flowsecrets.backend.journal import Journal, RecordedRequest
-from pytest_flowsecrets.backend.keys import Caller
-from pytest_flowsecrets.backend.wire import Request
+from pytest_flowsecrets.backend.fake_cloud import FakeCloud
+from pytest_flowsecrets.backend.http.graphql_http import Request
+from pytest_flowsecrets.backend.messages import Operation
+from pytest_flowsecrets.backend.records.keys import Caller
+from pytest_flowsecrets.backend.request_log import Journal, RecordedRequest
 from tests.backend.http import ask
 from tests.compat import needs_prefect
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flowsecrets.backend.outline import masked_document, masked_variables, outline, own_values, shown
+from pytest_flowsecrets.backend.graphql.document_masking import (
+    masked_document,
+    masked_variables,
+    outline,
+    own_values,
+    shown,
+)
 
 V = "ghp_secret"
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from pytest_flowsecrets.backend import proxies
-from pytest_flowsecrets.backend.proxies import without_proxy
+from pytest_flowsecrets.backend.client import proxies
+from pytest_flowsecrets.backend.client.proxies import without_proxy
 
 OURS = "127.0.0.1,localhost"
 

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from pytest_flowsecrets import FakeCloud, FakeServer, UsageError
-from pytest_flowsecrets.backend.storages import storage_of
+from pytest_flowsecrets.backend.runs.storages import storage_of
 from tests.compat import VERSION
 
 pytestmark = pytest.mark.skipif(VERSION is None or VERSION < (0, 15), reason="real flow runs are for Prefect 0.15.0 on")

@@ -19,7 +19,7 @@ from pytest_flowsecrets import (
     RouteUnavailable,
     UsageError,
 )
-from pytest_flowsecrets.backend.processes import Processes
+from pytest_flowsecrets.backend.runs.process_tree import Processes
 from tests.compat import VERSION, needs_prefect
 from tests.processes import assert_group_is_gone, needs_proc
 from tests.routes.conftest import needs_kubernetes

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_flowsecrets.backend import sdl, tables
+from pytest_flowsecrets.backend.hasura import sdl
+from pytest_flowsecrets.backend.records import tables
 from tests.backend.asking import Team
 from tests.compat import VERSION, needs_prefect
 
@@ -18,7 +19,7 @@ SNAPSHOTS = Path(__file__).parent / "schemas"
 def printed(backend):
     from graphql import lexicographic_sort_schema, print_schema
 
-    from pytest_flowsecrets.backend.schema import schema
+    from pytest_flowsecrets.backend.graphql.schema import schema
 
     return print_schema(lexicographic_sort_schema(schema(backend))) + "\n"
 
@@ -34,7 +35,7 @@ def test_the_schema_is_valid(backend):
     """It is built as if it were, because validating it takes as long as building it."""
     from graphql import build_schema, validate_schema
 
-    from pytest_flowsecrets.backend.schema import text_of
+    from pytest_flowsecrets.backend.graphql.schema import text_of
 
     text, _ = text_of(backend)
     assert validate_schema(build_schema(text)) == []
@@ -44,7 +45,7 @@ def test_the_schema_is_valid(backend):
 def test_every_field_has_a_resolver(backend):
     """In both spellings; and no resolver is without a field."""
     from pytest_flowsecrets.backend import resolvers
-    from pytest_flowsecrets.backend.schema import schema, text_of
+    from pytest_flowsecrets.backend.graphql.schema import schema, text_of
 
     built, names = schema(backend), text_of(backend)[1]
     found = [
@@ -60,7 +61,7 @@ def test_every_field_has_a_resolver(backend):
 
 def test_no_type_has_a_field_for_the_value_of_a_secret():
     """Of what can be asked of the table, of its aggregates, and of what can be compared, ordered or grouped by."""
-    from pytest_flowsecrets.backend.schema import schema
+    from pytest_flowsecrets.backend.graphql.schema import schema
 
     types = {name: type_ for name, type_ in schema("cloud").type_map.items() if name.startswith(("secret", "Secret"))}
     assert len(types) >= 8
@@ -111,7 +112,7 @@ def test_introspection_shows_no_value():
 
 def test_server_has_no_secrets():
     """Nor anything else that only Cloud has; and only Server can make a tenant."""
-    from pytest_flowsecrets.backend.schema import schema
+    from pytest_flowsecrets.backend.graphql.schema import schema
 
     cloud, server = schema("cloud"), schema("server")
     assert not [name for name in server.type_map if "secret" in name.lower()]
@@ -149,7 +150,7 @@ def test_all_that_the_installed_client_asks_for_is_there():
     """Each field and each input that Prefect's sources name, whichever version it is."""
     import prefect
 
-    from pytest_flowsecrets.backend.schema import schema
+    from pytest_flowsecrets.backend.graphql.schema import schema
 
     cloud, server = schema("cloud"), schema("server")
     fields = {

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from pytest_flowsecrets.backend.sent import pieces
+from pytest_flowsecrets.backend.request_text import pieces
 from tests.compat import needs_prefect
 
 V = "ghp_secret"

@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pytest_flowsecrets.backend import connection, incoming, server
-from pytest_flowsecrets.backend.incoming import MAX_BODY, MAX_LINE
-from pytest_flowsecrets.backend.server import Server
-from pytest_flowsecrets.backend.wire import HttpFault, Response, write_fault
+from pytest_flowsecrets.backend.http import connection, request_reader, server
+from pytest_flowsecrets.backend.http.graphql_http import HttpFault, Response, write_fault
+from pytest_flowsecrets.backend.http.request_reader import MAX_BODY, MAX_LINE
+from pytest_flowsecrets.backend.http.server import Server
 from pytest_flowsecrets.clock import frozen_clock
 from tests.backend.http import Line, ask
 
@@ -392,8 +392,8 @@ def test_a_fault_of_the_world(url, caplog):
 
 def test_slow_clients(url, monkeypatch):
     """A request that drips in is given up after its time, a silent connection is closed, and others do not wait."""
-    monkeypatch.setattr(incoming, "REQUEST_SECONDS", 2)
-    monkeypatch.setattr(incoming, "IDLE_SECONDS", 2)
+    monkeypatch.setattr(request_reader, "REQUEST_SECONDS", 2)
+    monkeypatch.setattr(request_reader, "IDLE_SECONDS", 2)
     with Line(url) as slow, Line(url) as silent:
         request = slow.request(OK)
         slow.send(request[:40])
@@ -408,7 +408,7 @@ def test_slow_clients(url, monkeypatch):
 
 def test_clients_that_do_not_read(url, world, monkeypatch):
     """They are given up too."""
-    monkeypatch.setattr(incoming, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(request_reader, "REQUEST_SECONDS", 0.3)
     monkeypatch.setattr(world, "answer", lambda _: Response(200, (), b"x" * 50_000_000))
     with Line(url) as line:
         line.send(line.request(OK))
@@ -503,7 +503,7 @@ def test_forked_children(world):
 
 LIVES = """
 import sys, time
-from pytest_flowsecrets.backend import server
+from pytest_flowsecrets.backend.http import server
 from tests.backend.test_server import Echo
 print(server.mount(Echo()), flush=True)
 {then}

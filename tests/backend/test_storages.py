@@ -8,7 +8,7 @@ import json
 import pytest
 
 from pytest_flowsecrets import FakeServer
-from pytest_flowsecrets.routes.endpoints import Infrastructure, serving
+from pytest_flowsecrets.agents.stub_servers import Infrastructure, serving
 from tests.routes.conftest import needs_kubernetes
 
 pytestmark = needs_kubernetes  # once for each Prefect is enough

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from pytest_flowsecrets.backend.store import Store, slugify
+from pytest_flowsecrets.backend.records.store import Store, slugify
 
 pytest.importorskip("hypothesis")
 from hypothesis import given

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from pytest_flowsecrets import FakeServer, FlowRunTimeout
-from pytest_flowsecrets.backend import processes as processes_module
-from pytest_flowsecrets.backend import supervisor
-from pytest_flowsecrets.backend.processes import FLOW_RUN_ID, Processes, SupervisedProcess
+from pytest_flowsecrets.backend.runs import process_tree as processes_module
+from pytest_flowsecrets.backend.runs import supervisor
+from pytest_flowsecrets.backend.runs.process_tree import FLOW_RUN_ID, Processes, SupervisedProcess
 from tests.compat import VERSION
 from tests.processes import assert_gone, assert_group_is_gone, needs_proc
 from tests.routes.conftest import needs_kubernetes
@@ -126,7 +126,7 @@ def test_a_start_that_fails_leaves_no_descriptor_open():
 
 UNADOPTED = """
 import os, sys
-from pytest_flowsecrets.backend import supervisor
+from pytest_flowsecrets.backend.runs import supervisor
 supervisor.adopt_orphans = lambda: False
 supervisor.main(os.pipe()[0], sys.argv[1:])
 """

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from pytest_flowsecrets.backend.errors import ApiError, BadInput, Unauthenticated
-from pytest_flowsecrets.backend.keys import Caller
-from pytest_flowsecrets.backend.vault import Vault
+from pytest_flowsecrets.backend.client_errors import ApiError, BadInput, Unauthenticated
+from pytest_flowsecrets.backend.records.keys import Caller
+from pytest_flowsecrets.backend.records.secret_store import Vault
 from pytest_flowsecrets.errors import UsageError
 
 CANARY = "c4n4ry-9f3b7a61"

@@ -7,10 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from pytest_flowsecrets.backend import server
-from pytest_flowsecrets.backend.api import World
-from pytest_flowsecrets.backend.engine import Answer, Operation
-from pytest_flowsecrets.backend.wire import (
+from pytest_flowsecrets.backend.http import server
+from pytest_flowsecrets.backend.http.graphql_http import (
     GRAPHQL,
     JSON,
     MAX_DOCUMENT,
@@ -22,6 +20,8 @@ from pytest_flowsecrets.backend.wire import (
     write_answer,
     write_fault,
 )
+from pytest_flowsecrets.backend.messages import Answer, Operation
+from pytest_flowsecrets.backend.service import World
 from tests.backend.http import ask
 
 HELLO = "{ __typename }"

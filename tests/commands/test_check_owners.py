@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pytest_flowsecrets.commands import owners
+from pytest_flowsecrets.commands.files import owners
 
 S = "PREFECT__CONTEXT__SECRETS__"
 FLAG = "PREFECT__CLOUD__USE_LOCAL_SECRETS"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flowsecrets.commands.interpolation import compose, kubernetes
+from pytest_flowsecrets.commands.files.interpolation import compose, kubernetes
 
 S = "PREFECT__CONTEXT__SECRETS__"
 V = ("--prefect-version", "1.4.1")

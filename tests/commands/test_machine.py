@@ -8,9 +8,9 @@ from importlib.machinery import ModuleSpec
 
 import pytest
 
-from pytest_flowsecrets.commands import machine
+from pytest_flowsecrets.commands import inputs
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.isolation import files
+from pytest_flowsecrets.isolation.prefect1 import paths
 
 
 @pytest.mark.parametrize(("installed", "expected"), [("0.14.22", "0.14.22"), ("2.8.0", "1.4.1"), (None, "1.4.1")])
@@ -24,13 +24,13 @@ def test_assumed_version(monkeypatch, installed, expected):
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: ModuleSpec(name, None))
     monkeypatch.setattr(metadata, "version", version)
-    assert machine.assumed_version() == expected
+    assert inputs.assumed_version() == expected
 
 
 def test_no_prefect(monkeypatch):
     """Without Prefect it is the newest known one."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert machine.assumed_version() == "1.4.1"
+    assert inputs.assumed_version() == "1.4.1"
 
 
 def test_no_yaml(monkeypatch, run, write):
@@ -42,13 +42,13 @@ def test_no_yaml(monkeypatch, run, write):
 
 def test_homes():
     """Homes are looked up, not listed."""
-    homes = files.Homes()
+    homes = paths.Homes()
     assert homes.get("no-such-user-9") is None
     assert (len(homes), list(homes)) == (0, [])
 
 
 def test_unreadable_is_a_usage_error():
     """A file's problem is told with its place."""
-    error = machine.Unreadable("f", "why", 1, 2)
+    error = inputs.Unreadable("f", "why", 1, 2)
     assert isinstance(error, UsageError)
     assert str(error) == "f:1:2: why"

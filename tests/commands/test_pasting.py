@@ -12,12 +12,12 @@ import pytest
 from pytest_flowsecrets import SecretChangedWarning, isolated_prefect
 from pytest_flowsecrets.cli import main
 from pytest_flowsecrets.commands.check import Checker
-from pytest_flowsecrets.commands.machine import assumed_version
-from pytest_flowsecrets.isolation.files import this_machine
-from pytest_flowsecrets.isolation.spelling import plain
+from pytest_flowsecrets.commands.inputs import assumed_version
+from pytest_flowsecrets.isolation.prefect1.paths import this_machine
+from pytest_flowsecrets.isolation.secrets.encoding import plain
 from pytest_flowsecrets.resolution.dialects import dialect_for
-from pytest_flowsecrets.resolution.notation import env_line, toml_line
-from pytest_flowsecrets.resolution.toml import loads
+from pytest_flowsecrets.resolution.line_syntax import env_line, toml_line
+from pytest_flowsecrets.resolution.toml_reader import loads
 from tests.compat import VERSION, needs_prefect, variable_secret
 
 NAME = variable_secret("TOKEN") if VERSION else "TOKEN"

@@ -305,7 +305,7 @@ def test_ipv6_itself(serve):
 
 def test_where_it_may_not(run, monkeypatch):
     """Ports below 1024 on most machines."""
-    from pytest_flowsecrets.backend import server
+    from pytest_flowsecrets.backend.http import server
 
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from pytest_flowsecrets.isolation.raw_values import raw_values
-from pytest_flowsecrets.resolution.doubtful_names import masked_name
-from pytest_flowsecrets.resolution.toml import legacy_fault, read_layer
-from pytest_flowsecrets.routes.environment import Entry, FlowEnvironment
+from pytest_flowsecrets.agents.environment import Entry, FlowEnvironment
+from pytest_flowsecrets.isolation.home.unparsed_values import raw_values
+from pytest_flowsecrets.resolution.masked_names import masked_name
+from pytest_flowsecrets.resolution.toml_reader import legacy_fault, read_layer
 from tests.compat import VERSION
 
 V = ("--prefect-version", "1.4.1")

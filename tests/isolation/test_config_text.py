@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from pytest_flowsecrets import ConfigSyntaxError, TomlDialectWarning, UsageError
-from pytest_flowsecrets.isolation import config_text
+from pytest_flowsecrets.isolation.home import config_text
 
 
 def fault(text):

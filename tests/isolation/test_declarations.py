@@ -11,10 +11,10 @@ from unittest import mock
 
 import pytest
 
-from pytest_flowsecrets import environment_hooks
-from pytest_flowsecrets.isolation import declarations
-from pytest_flowsecrets.isolation.environ import Environment
-from pytest_flowsecrets.isolation.origins import SHELL
+from pytest_flowsecrets.isolation.environment import declarations
+from pytest_flowsecrets.isolation.environment.prefect_variables import Environment
+from pytest_flowsecrets.isolation.environment.write_origins import SHELL
+from pytest_flowsecrets.plugin import declarations as environment_hooks
 from tests.compat import variable_secret
 
 NAME = "PREFECT__CONTEXT__SECRETS__X"

@@ -36,7 +36,7 @@ def test_a_marker_without_arguments(pytester):
 def test_an_unsupported_prefect(pytester, option, hint):
     """The option that isolates every test is named where it is the reason."""
     pytester.makeconftest(
-        "import pytest_flowsecrets.isolation.legacy as l; l._versions.clear(); l.installed_version = lambda: '2.20'"
+        "import pytest_flowsecrets.isolation.prefect1.adapter as l; l._versions.clear(); l.installed_version = lambda: '2.20'"
     )
     pytester.makepyfile(
         "def test_it(request):\n    if 'all' not in request.config.invocation_params.args[-1]:\n        request.getfixturevalue('local_secrets')"

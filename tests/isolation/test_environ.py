@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from pytest_flowsecrets.isolation import declarations, environ
-from pytest_flowsecrets.isolation.environ import Environment, secret_of, variable_for
+from pytest_flowsecrets.isolation.environment import declarations, prefect_variables
+from pytest_flowsecrets.isolation.environment.prefect_variables import Environment, secret_of, variable_for
 
 NAMES = {
     # variable: (0.6.6, 0.6.7 to 0.14.22, 0.15.0), as measured on the real Prefect
@@ -126,8 +126,8 @@ def test_visible_is_the_part_that_decides(monkeypatch):
     """Home, Python's user packages and Prefect's variables."""
     monkeypatch.setenv("PREFECT__A", "a")
     monkeypatch.setenv("OTHER", "x")
-    assert environ.visible()["PREFECT__A"] == "a"
-    assert "OTHER" not in environ.visible()
+    assert prefect_variables.visible()["PREFECT__A"] == "a"
+    assert "OTHER" not in prefect_variables.visible()
 
 
 def test_sweep_after_an_environment_without_home(monkeypatch, tmp_path):

@@ -119,7 +119,7 @@ def test_a_server_that_somebody_ended():
 def test_no_session_pays_for_it():
     """Multiprocessing is not imported for it."""
     code = (
-        "import sys\nbefore = set(sys.modules)\nfrom pytest_flowsecrets.isolation.forkserver import ForkServers\n"
+        "import sys\nbefore = set(sys.modules)\nfrom pytest_flowsecrets.isolation.guards.forkserver import ForkServers\n"
         "servers = ForkServers(); servers.enter(); servers.renew(); servers.exit()\n"
         "assert 'multiprocessing.forkserver' not in set(sys.modules) - before"
     )

@@ -10,8 +10,8 @@ import tempfile
 
 import pytest
 
-from pytest_flowsecrets.isolation import home, run_folder
-from pytest_flowsecrets.isolation.home import HomePool, write_private
+from pytest_flowsecrets.isolation.home import private_home, run_folder
+from pytest_flowsecrets.isolation.home.private_home import HomePool, write_private
 
 
 def test_a_write_that_fails_leaves_the_former_file(tmp_path, monkeypatch):
@@ -134,7 +134,7 @@ def test_in_a_fork_nothing_of_the_parents_is_touched(monkeypatch):
     """And its own homes are removed at once: it may end without a chance to clean up."""
     pool = HomePool()
     of_parent = pool.acquire()
-    monkeypatch.setattr(home.os, "getpid", lambda: -1)
+    monkeypatch.setattr(private_home.os, "getpid", lambda: -1)
     pool.release(of_parent)
     pool.close()
     assert of_parent.exists()
@@ -152,7 +152,7 @@ def test_a_fork_has_its_own_homes_and_leaves_the_parents(tmp_path):
     """``os.fork`` in a test (a LocalDaskExecutor of processes forks too)."""
     code = """
 import os, sys
-from pytest_flowsecrets.isolation.home import homes
+from pytest_flowsecrets.isolation.home.private_home import homes
 root = homes.acquire()
 child = os.fork()
 if child == 0:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pytest_flowsecrets import isolated_prefect
-from pytest_flowsecrets.backend.cloud import FakeCloud
+from pytest_flowsecrets.backend.fake_cloud import FakeCloud
 from pytest_flowsecrets.isolation import stack
 from tests.compat import needs_prefect
 

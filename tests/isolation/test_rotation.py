@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from pytest_flowsecrets import UsageError, clock, isolated_prefect
-from pytest_flowsecrets.isolation import rotation, stack
+from pytest_flowsecrets.isolation import stack
+from pytest_flowsecrets.isolation.secrets import scheduled_changes
 from tests.compat import needs_prefect
 
 
@@ -126,7 +127,7 @@ def test_refused(local_secrets):
 
 def test_a_plan_shows_no_value():
     """Its name and time only."""
-    assert repr(rotation.Plan(clock.now(), "X", "hunter2")).startswith("<Plan for 'X' at 20")
+    assert repr(scheduled_changes.Plan(clock.now(), "X", "hunter2")).startswith("<Plan for 'X' at 20")
 
 
 def test_the_clock_of_cloud_and_the_local_one(prefect_cloud, local_secrets, flow_clock):

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from pytest_flowsecrets.isolation import run_folder
-from pytest_flowsecrets.isolation.run_folder import RunFolder, remove_abandoned, remove_tree
+from pytest_flowsecrets.isolation.home import run_folder
+from pytest_flowsecrets.isolation.home.run_folder import RunFolder, remove_abandoned, remove_tree
 from tests.processes import assert_gone, needs_proc
 
 WAITS = """
@@ -159,7 +159,7 @@ if os.fork():
     os.read(line[0], 1)
     os._exit(0)
 from pytest_flowsecrets import isolated_prefect
-from pytest_flowsecrets.isolation.run_folder import end_with_parent
+from pytest_flowsecrets.isolation.home.run_folder import end_with_parent
 with isolated_prefect(secrets={"a.b": "hunter2"}):
     end_with_parent(0.01)
     os.write(line[1], b"x")
@@ -197,7 +197,7 @@ def test_folders_that_are_not_abandoned_are_spared(tmp_path, monkeypatch):
 REMOVES = """
 import os, sys
 from pathlib import Path
-from pytest_flowsecrets.isolation.run_folder import remove_tree
+from pytest_flowsecrets.isolation.home.run_folder import remove_tree
 
 if os.getuid() == 0:
     os.setuid(65534)  # nobody: root may delete anything

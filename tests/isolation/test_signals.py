@@ -12,10 +12,11 @@ import threading
 import pytest
 
 from pytest_flowsecrets import isolated_prefect
-from pytest_flowsecrets.isolation import isolated, stack, turns
-from pytest_flowsecrets.isolation.environ import visible
-from pytest_flowsecrets.isolation.loading import Loader
-from pytest_flowsecrets.isolation.signals import signals_held_back
+from pytest_flowsecrets.isolation import context_manager, stack
+from pytest_flowsecrets.isolation.environment.prefect_variables import visible
+from pytest_flowsecrets.isolation.guards import lock
+from pytest_flowsecrets.isolation.guards.signals import signals_held_back
+from pytest_flowsecrets.isolation.prefect1.loader import Loader
 from tests.compat import needs_prefect
 
 HERE = os.path.dirname(stack.__file__) + os.sep
@@ -83,12 +84,12 @@ def unprotected(frame):
 
     It does once at the start of ``__exit__`` from 3.11 on; nothing in Python can be done about that.
     """
-    leaving = frame.f_code is isolated.isolated_prefect.__exit__.__code__ and (frame.f_lineno or 0) <= FIRST_LINE
+    leaving = frame.f_code is context_manager.isolated_prefect.__exit__.__code__ and (frame.f_lineno or 0) <= FIRST_LINE
     returning = dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith("RETURN")
-    return leaving or (returning and frame.f_code is isolated.isolated_prefect.__enter__.__code__)
+    return leaving or (returning and frame.f_code is context_manager.isolated_prefect.__enter__.__code__)
 
 
-FIRST_LINE = isolated.isolated_prefect.__exit__.__code__.co_firstlineno + 1
+FIRST_LINE = context_manager.isolated_prefect.__exit__.__code__.co_firstlineno + 1
 
 
 def interrupted(moment, codes=None):
@@ -106,7 +107,7 @@ def interrupted(moment, codes=None):
     return interrupter, raised
 
 
-CLASSES = (signals_held_back, isolated.isolated_prefect, stack.Isolation, turns.Owner)
+CLASSES = (signals_held_back, context_manager.isolated_prefect, stack.Isolation, lock.Owner)
 OUTSIDE = {vars(kind)[name].__code__ for kind in CLASSES for name in NAMES if name in vars(kind)}
 
 
@@ -191,9 +192,9 @@ def lock_is_free():
     results = []
 
     def attempt():
-        results.append(turns.lock.acquire(blocking=False))
+        results.append(lock.lock.acquire(blocking=False))
         if results == [True]:
-            turns.lock.release()
+            lock.lock.release()
 
     thread = threading.Thread(target=attempt)
     thread.start()
@@ -205,8 +206,8 @@ def lock_is_free():
 def test_at_any_moment_of_beginning_or_ending_a_change(method):
     """The secret is set or not, and the lock is free while somebody still holds the error."""
     code = vars(contextlib._GeneratorContextManager)[method].__code__
-    while turns.lock._is_owned():  # left by the test above: a signal right before the first instruction of a with block
-        turns.lock.release()
+    while lock.lock._is_owned():  # left by the test above: a signal right before the first instruction of a with block
+        lock.lock.release()
     with isolated_prefect({"a": "before"}) as secrets:
         everything = SignalAt(code, -1)
         everything.during(lambda: secrets.update(a="before"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_flowsecrets import UsageError
-from pytest_flowsecrets.isolation.spelling import as_text, is_document, plain, same
+from pytest_flowsecrets.isolation.secrets.encoding import as_text, is_document, plain, same
 
 
 class Table(dict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flowsecrets.isolation.tables import (
+from pytest_flowsecrets.isolation.prefect1.config_tree import (
     MISSING,
     Snapshot,
     Tree,

@@ -12,8 +12,9 @@ import threading
 import pytest
 
 from pytest_flowsecrets import IsolationEnded, UsageError, isolated_prefect
-from pytest_flowsecrets.isolation import stack, turns
-from pytest_flowsecrets.isolation.environ import visible
+from pytest_flowsecrets.isolation import stack
+from pytest_flowsecrets.isolation.environment.prefect_variables import visible
+from pytest_flowsecrets.isolation.guards import lock
 from tests.compat import variable_secret
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest_flowsecrets.SecretChangedWarning")
@@ -144,7 +145,7 @@ def test_isolations_of_threads_take_turns():
 
 def test_a_thread_that_never_gets_its_turn(monkeypatch):
     """An error names the other thread and the rule, where waiting would never end."""
-    monkeypatch.setattr(turns, "LONGEST", 0.05)
+    monkeypatch.setattr(lock, "LONGEST", 0.05)
     with isolated_prefect():
         failures = in_threads(lambda: isolated_prefect().__enter__())
     assert [type(failure) for failure in failures] == [UsageError]
@@ -188,7 +189,7 @@ def test_warnings_are_about_the_own_value():
             secrets["other"] = f"also plain {turn}"
 
     with isolated_prefect() as secrets, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pytest_flowsecrets.isolation.secrets.warn_user", wrong.append)
+        patch.setattr("pytest_flowsecrets.isolation.secrets.local_secrets.warn_user", wrong.append)
         assert not in_threads(plain, numbers, plain)
     assert not wrong
 
@@ -228,8 +229,8 @@ def test_a_fork_while_another_thread_changes_a_secret():
 
 
 def lock_once():
-    assert turns.lock.acquire(timeout=30)
-    turns.lock.release()
+    assert lock.lock.acquire(timeout=30)
+    lock.lock.release()
 
 
 def test_a_change_that_nobody_finishes():

@@ -12,8 +12,8 @@ import threading
 
 import pytest
 
-from pytest_flowsecrets.leaks.descriptors import Descriptors
-from pytest_flowsecrets.leaks.faults import Faults
+from pytest_flowsecrets.leaks.mask.descriptors import Descriptors
+from pytest_flowsecrets.leaks.mask.masking_errors import Faults
 
 TOKEN = "k9TzWq4mLrV7"
 HEAD = f"""

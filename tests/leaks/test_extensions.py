@@ -7,10 +7,10 @@ import warnings
 import pytest
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.leaks.extensions import register
-from pytest_flowsecrets.leaks.known import known
-from pytest_flowsecrets.leaks.redact import Redactor
-from pytest_flowsecrets.leaks.structure import parts_of
+from pytest_flowsecrets.leaks.formats.parts import parts_of
+from pytest_flowsecrets.leaks.mask.redactor import Redactor
+from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.search.extensions import register
 
 TOKEN = "ghp_abcDEF0123456789xyzQRS"
 

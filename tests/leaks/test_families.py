@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 import pytest
 
-from pytest_flowsecrets.leaks.find import Finder
-from pytest_flowsecrets.leaks.redact import Redactor
+from pytest_flowsecrets.leaks.mask.redactor import Redactor
+from pytest_flowsecrets.leaks.search.finder import Finder
 
 TOKEN = "ghp_abcDEF0123456789xyzQRSkLmN7"
 MARKS = "aB3'x\"9%K{q}7,L$m;Z.4-w=Q"

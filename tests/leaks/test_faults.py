@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from pytest_flowsecrets.leaks.faults import Faults
-from pytest_flowsecrets.leaks.known import Known
+from pytest_flowsecrets.leaks.mask.masking_errors import Faults
+from pytest_flowsecrets.leaks.registry import Known
 
 TOKEN = "k9TzWq4mLrV7"
 PROJECT = """
@@ -60,35 +60,35 @@ for name in sys.argv[1:]:
         print(json.dumps([name, int(code), out.buffer.getvalue().decode(), written]), file=runs)
 """
 FUNCTIONS = [
-    "redact:Redactor.redact",
-    "redact:Redactor.redact_bytes",
-    "redact:Redactor.redact_next",
-    "redact:Redactor.find",
-    "redact:Redactor.update",
-    "known:texts_of",
-    "known:Known.values",
-    "variables:Variables.learn",
-    "run:learn_marks",
-    "run:allowed_by",
-    "ids:TestIds.mask",
-    "ids:TestIds.apart",
-    "record:Record.add",
-    "record:Record.judge",
-    "record:Record.fresh_summary",
-    "reports:mask_report",
-    "reports:mask_data",
-    "reports:mask_warning",
-    "descriptors:Descriptors._start",
-    "descriptors:_File.read",
-    "left:look_below",
-    "written:WrittenFiles.__init__",
-    "written:WrittenFiles.mask",
+    "mask.redactor:Redactor.redact",
+    "mask.redactor:Redactor.redact_bytes",
+    "mask.redactor:Redactor.redact_next",
+    "mask.redactor:Redactor.find",
+    "mask.redactor:Redactor.update",
+    "registry:texts_of",
+    "registry:Known.values",
+    "scan.environment:Variables.learn",
+    "session:learn_marks",
+    "session:allowed_by",
+    "mask.node_ids:TestIds.mask",
+    "mask.node_ids:TestIds.apart",
+    "finding_log:Record.add",
+    "finding_log:Record.judge",
+    "finding_log:Record.fresh_summary",
+    "mask.reports:mask_report",
+    "mask.reports:mask_data",
+    "mask.reports:mask_warning",
+    "mask.descriptors:Descriptors._start",
+    "mask.descriptors:_File.read",
+    "scan.artifacts:look_below",
+    "mask.report_files:WrittenFiles.__init__",
+    "mask.report_files:WrittenFiles.mask",
     "findings:write_report",
-    "run:Run._says_nothing",
-    "run:Run._is_clean",
+    "session:Run._says_nothing",
+    "session:Run._is_clean",
 ]
 # Without these it is not known what is secret, or which files there are.
-LEARNING = {"run:learn_marks", "written:WrittenFiles.__init__", "written:WrittenFiles.mask"}
+LEARNING = {"session:learn_marks", "mask.report_files:WrittenFiles.__init__", "mask.report_files:WrittenFiles.mask"}
 
 
 def test_no_fault_reaches_pytest(pytester, monkeypatch):

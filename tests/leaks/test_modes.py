@@ -363,7 +363,7 @@ def test_it(x): assert x == "other"
 
 def test_an_unwatched_run_imports_nothing(run_tests):
     """No secret, no forms, no finder."""
-    source = "import sys\ndef test_it():\n    assert [name for name in sys.modules if name.startswith('pytest_flowsecrets.leaks.') and name.split('.')[2] in ('forms', 'find', 'index', 'redact', 'reports', 'fixture')] == []\n"
+    source = "import sys\ndef test_it():\n    assert [name for name in sys.modules if name.startswith(('pytest_flowsecrets.leaks.search', 'pytest_flowsecrets.leaks.mask.redactor', 'pytest_flowsecrets.leaks.mask.reports', 'pytest_flowsecrets.leaks.secret_leaks'))] == []\n"
     run_tests(source).assert_outcomes(passed=1)
 
 

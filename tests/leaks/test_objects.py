@@ -13,7 +13,8 @@ from unittest import mock
 
 import pytest
 
-from pytest_flowsecrets.leaks import reports, things
+from pytest_flowsecrets.leaks.mask import reports
+from pytest_flowsecrets.leaks.scan import extract
 
 TOKEN = "k9TzWq4mLrV7"
 MASK = "[secret TOKEN]"
@@ -195,7 +196,7 @@ def test_mocks_are_not_asked():
     """A mock has every attribute and remembers that it was asked."""
     double = mock.MagicMock(spec=["serialize", "tasks"])
     reports.mask_data([double, TOKEN], _clean)
-    list(things.texts_in({"flow": double}, "searched"))
+    list(extract.texts_in({"flow": double}, "searched"))
     assert double.mock_calls == []
     assert list(double._mock_children) == []
 
@@ -297,5 +298,5 @@ def test_any_data(value):
     before = copy.deepcopy(value)
     masked = reports.mask_data(value, _clean)
     assert value == before
-    assert not [text for text, _ in things.texts_in(masked, "") if _clean(text) is not text]
-    assert (masked is value) == (not [text for text, _ in things.texts_in(value, "") if _clean(text) is not text])
+    assert not [text for text, _ in extract.texts_in(masked, "") if _clean(text) is not text]
+    assert (masked is value) == (not [text for text, _ in extract.texts_in(value, "") if _clean(text) is not text])

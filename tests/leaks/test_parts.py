@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from pytest_flowsecrets.leaks import findings, items, reports, streams, things
-from pytest_flowsecrets.leaks.known import Known, texts_of
-from pytest_flowsecrets.leaks.masker import WITHHELD
-from pytest_flowsecrets.leaks.redact import Redactor
-from pytest_flowsecrets.leaks.run import Run
-from pytest_flowsecrets.leaks.variables import Variables
+from pytest_flowsecrets.leaks import findings
+from pytest_flowsecrets.leaks.mask import masked_stream, pytest_items, reports
+from pytest_flowsecrets.leaks.mask.masker import WITHHELD
+from pytest_flowsecrets.leaks.mask.redactor import Redactor
+from pytest_flowsecrets.leaks.registry import Known, texts_of
+from pytest_flowsecrets.leaks.scan import extract
+from pytest_flowsecrets.leaks.scan.environment import Variables
+from pytest_flowsecrets.leaks.session import Run
 
 TOKEN = "ghp_abcDEF0123456789xyzQRS"
 HERE = Path(__file__)
@@ -87,7 +89,7 @@ def variables(monkeypatch):
         monkeypatch.delenv(name)
     mine = Known()
     mine.listen()
-    monkeypatch.setattr("pytest_flowsecrets.leaks.variables.known", mine)
+    monkeypatch.setattr("pytest_flowsecrets.leaks.scan.environment.known", mine)
     return Variables(["*_TOKEN"]), mine
 
 
@@ -143,7 +145,7 @@ def test_breaks_that_eat_blanks_and_escaped_ones(text):
 def test_streams():
     """Bytes, lines, and what somebody asks of the stream below."""
     below = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    mine = streams.MaskedStream(below, lambda text, _: (text.upper(), ""), lambda: None)
+    mine = masked_stream.MaskedStream(below, lambda text, _: (text.upper(), ""), lambda: None)
     assert mine.write("ab") == 2
     mine.writelines(["c", "d"])
     mine.flush()
@@ -153,13 +155,13 @@ def test_streams():
     assert mine.encoding == "utf-8"
     assert repr(mine).startswith("<masked <_io")
     with pytest.raises(AttributeError):
-        streams.MaskedStream.__new__(streams.MaskedStream).anything
+        masked_stream.MaskedStream.__new__(masked_stream.MaskedStream).anything
 
 
 def test_streams_are_streams_of_io():
     """By their classes, as context managers, by iteration; and deleting them closes nothing."""
     below = io.TextIOWrapper(io.BytesIO(b"one\ntwo\n"), encoding="utf-8", errors="replace")
-    mine = streams.MaskedStream(below, lambda text, _: (text, ""), lambda: None)
+    mine = masked_stream.MaskedStream(below, lambda text, _: (text, ""), lambda: None)
     assert isinstance(mine, io.TextIOBase)
     assert isinstance(mine.buffer, io.BufferedIOBase)
     assert list(mine) == ["one\n", "two\n"]
@@ -173,7 +175,7 @@ def test_streams_are_streams_of_io():
     mine.buffer.flush()
     del mine
     assert not below.closed
-    with streams.MaskedStream(below, lambda text, _: (text, ""), lambda: None) as mine:
+    with masked_stream.MaskedStream(below, lambda text, _: (text, ""), lambda: None) as mine:
         mine.write("three")
     assert below.closed
     assert mine.closed
@@ -183,7 +185,7 @@ def test_streams_that_somebody_has_replaced(monkeypatch):
     """Stay replaced."""
     first, second = io.StringIO(), io.StringIO()
     monkeypatch.setattr(sys, "stdout", first)
-    undo = streams.wrap_standard_streams(lambda text, _: (text, ""), lambda: None)
+    undo = masked_stream.wrap_standard_streams(lambda text, _: (text, ""), lambda: None)
     monkeypatch.setattr(sys, "stdout", second)
     undo()
     assert sys.stdout is second
@@ -213,7 +215,7 @@ class Knowing(Run):
 def test_bytes_of_a_stream(size):
     """Are masked piece by piece; other bytes stay as they are, whatever their type, and what is none raises as ever."""
     below = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    mine = streams.MaskedStream(below, Knowing("mask").clean_live, lambda: None)
+    mine = masked_stream.MaskedStream(below, Knowing("mask").clean_live, lambda: None)
     odd = "ä".encode() + bytes(range(256))
     data = odd + TOKEN.encode() + odd
     for start in range(0, len(data), size):
@@ -332,7 +334,7 @@ def test_node_ids_of_every_pytest(attribute):
         parse = staticmethod(str)
 
     owner = types.SimpleNamespace(**{attribute: Structure("old")})
-    items.set_nodeid(owner, "new")
+    pytest_items.set_nodeid(owner, "new")
     assert str(getattr(owner, attribute)) == "new"
 
 
@@ -353,11 +355,11 @@ def test_marks_of_a_broken_module():
         outer = RuntimeError()
         outer.__cause__ = error
         error.__context__ = outer
-    from pytest_flowsecrets.leaks.known import known
+    from pytest_flowsecrets.leaks.registry import known
 
     known.listen()
     try:
-        items.learn_broken_module(outer)
+        pytest_items.learn_broken_module(outer)
         assert {("A",), ("B",)} <= set(known.values().values())
     finally:
         known.forget()
@@ -383,7 +385,7 @@ def test_a_flow_that_cannot_be_pickled():
         def serialize(self, build):
             return {"a": TOKEN, "build": build}
 
-    assert [place for _, place in things.texts_in(Flow(), "x")] == ["x flow, serialised"]
+    assert [place for _, place in extract.texts_in(Flow(), "x")] == ["x flow, serialised"]
 
 
 def test_odd_values():

@@ -12,9 +12,9 @@ import zlib
 
 import pytest
 
-from pytest_flowsecrets.leaks.find import Finder
-from pytest_flowsecrets.leaks.forms import forms_of
-from pytest_flowsecrets.leaks.redact import WITHHELD, Redactor
+from pytest_flowsecrets.leaks.mask.redactor import WITHHELD, Redactor
+from pytest_flowsecrets.leaks.search.encodings import forms_of
+from pytest_flowsecrets.leaks.search.finder import Finder
 
 from .disguises import FORMS, value_of
 
@@ -370,7 +370,7 @@ def test_base64_at_any_place_of_a_longer_text(value, before, after):
 )
 def test_json_in_json(data):
     """Leaves of data that is dumped twice."""
-    from pytest_flowsecrets.leaks.known import texts_of
+    from pytest_flowsecrets.leaks.registry import texts_of
 
     leaves = [text for text in texts_of(data) if len(text.strip()) >= 6]
     masked = Redactor(dict.fromkeys(leaves, ("S",))).redact(json.dumps(json.dumps(data)))

@@ -9,9 +9,9 @@ from unittest import mock
 
 import pytest
 
-from pytest_flowsecrets.leaks import prefect_values, variables
-from pytest_flowsecrets.leaks.faults import Faults
-from pytest_flowsecrets.leaks.known import Known
+from pytest_flowsecrets.leaks.mask.masking_errors import Faults
+from pytest_flowsecrets.leaks.registry import Known
+from pytest_flowsecrets.leaks.scan import environment, prefect_values
 from tests.compat import needs_prefect
 
 NAME = "PREFECT__CONTEXT__SECRETS__TOKEN"
@@ -21,7 +21,7 @@ NAME = "PREFECT__CONTEXT__SECRETS__TOKEN"
 def known(monkeypatch):
     mine = Known()
     mine.listen()
-    for module in (variables, prefect_values):
+    for module in (environment, prefect_values):
         monkeypatch.setattr(module, "known", mine)
     return mine
 
@@ -166,7 +166,7 @@ def test_the_environment_is_left_as_it_was(known):
     """Also where somebody has replaced the same function since."""
     owner = os.environ if hasattr(os.environ, "putenv") else os
     before = owner.putenv
-    end = variables.Variables(["OWN_*"]).watch(Faults())
+    end = environment.Variables(["OWN_*"]).watch(Faults())
     with mock.patch.dict(
         os.environ,
         {"OWN_KEY": "k9TzWq4mLrV7", "ANOTHER": "k9TzWq4mLrV8", "PREFECT__CONTEXT__SECRETS": '{"A": "k9TzWq4mLrV9"}'},

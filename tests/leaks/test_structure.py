@@ -8,10 +8,17 @@ import random
 
 import pytest
 
-from pytest_flowsecrets.leaks.encoded import decoded
-from pytest_flowsecrets.leaks.redact import Redactor
-from pytest_flowsecrets.leaks.sensitive import PUBLIC, SENSITIVE, UNCLEAR, is_random, names_a_secret, rank
-from pytest_flowsecrets.leaks.structure import parts_of, texts_in_data
+from pytest_flowsecrets.leaks.formats.encoded_secrets import decoded
+from pytest_flowsecrets.leaks.formats.parts import parts_of, texts_in_data
+from pytest_flowsecrets.leaks.formats.sensitive_fields import (
+    PUBLIC,
+    SENSITIVE,
+    UNCLEAR,
+    is_random,
+    names_a_secret,
+    rank,
+)
+from pytest_flowsecrets.leaks.mask.redactor import Redactor
 
 from .structured import KINDS, LETTERS, structured
 

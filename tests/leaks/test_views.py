@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from pytest_flowsecrets.leaks.find import Finder
-from pytest_flowsecrets.leaks.redact import Redactor
+from pytest_flowsecrets.leaks.mask.redactor import Redactor
+from pytest_flowsecrets.leaks.search.finder import Finder
 
 PLAIN, ODD = "tokab12Zz9xKq7Lm3", "aB3 <&'\"\\/% x9Kq7Lm"
 

@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from pytest_flowsecrets.leaks.redact import Redactor
-from pytest_flowsecrets.leaks.written import masked_content
+from pytest_flowsecrets.leaks.mask.redactor import Redactor
+from pytest_flowsecrets.leaks.mask.report_files import masked_content
 
 PLAIN = "k9TzWq4mLr"
 ACROSS = 'kept" time='  # the end of one attribute and the beginning of the next, by chance

@@ -27,12 +27,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_flowsecrets import strategies as fs
-from pytest_flowsecrets.resolution import toml
-from pytest_flowsecrets.resolution.defaults import packaged_defaults
+from pytest_flowsecrets.resolution import toml_reader
 from pytest_flowsecrets.resolution.dialects import dialect_for
 from pytest_flowsecrets.resolution.layers import Layer, type_name
+from pytest_flowsecrets.resolution.packaged_defaults import packaged_defaults
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
-from pytest_flowsecrets.resolution.toml import read_layer
+from pytest_flowsecrets.resolution.toml_reader import read_layer
 from tests.resolution.conftest import pruned
 
 HOME = "/home/someone"
@@ -95,7 +95,7 @@ def defaults_of(dialect):
 def names_shown():
     """Read names as Prefect does; names that may hold a value are otherwise masked, which no Prefect does."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(toml, "mask_names", lambda data, text, standard: (data, {}))
+        patched.setattr(toml_reader, "mask_names", lambda data, text, standard: (data, {}))
         yield
 
 

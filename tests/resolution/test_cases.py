@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from pytest_flowsecrets.resolution.dialects import default_box, dialect_for
-from pytest_flowsecrets.resolution.forbidden import forbidden_names
 from pytest_flowsecrets.resolution.layers import type_name
+from pytest_flowsecrets.resolution.reserved_keys import forbidden_names
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
-from pytest_flowsecrets.resolution.toml import read_layer
+from pytest_flowsecrets.resolution.toml_reader import read_layer
 
 HERE = Path(__file__).parent / "cases"
 CASES = json.loads((HERE / "resolution.json").read_text("utf-8"))

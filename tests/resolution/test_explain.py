@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from pytest_flowsecrets.resolution.advice import findings
-from pytest_flowsecrets.resolution.explain import explain
+from pytest_flowsecrets.findings.explain import explain
+from pytest_flowsecrets.findings.model import findings
+from pytest_flowsecrets.resolution.display import Mask
 from pytest_flowsecrets.resolution.layers import Environment
-from pytest_flowsecrets.resolution.masks import Mask
 from pytest_flowsecrets.resolution.resolve import resolve
-from pytest_flowsecrets.resolution.toml import read_layer
+from pytest_flowsecrets.resolution.toml_reader import read_layer
 
 S = "PREFECT__CONTEXT__SECRETS__"
 MASK = Mask(key=b"k")

@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 
-from pytest_flowsecrets.resolution.literals import literal
+from pytest_flowsecrets.resolution.loader.python_literals import literal
 
 
 def read(text, python):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_flowsecrets.resolution.dialects import DIALECTS, dialect_for
-from pytest_flowsecrets.resolution.names import SECRETS, is_secret, key_of, variable_for
+from pytest_flowsecrets.resolution.env_names import SECRETS, is_secret, key_of, variable_for
 
 OLD, MIDDLE, NEW = (dialect_for(version) for version in ("0.6.6", "0.14.22", "1.4.1"))
 TABLE = [

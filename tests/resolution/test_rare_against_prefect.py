@@ -15,9 +15,9 @@ pytest.importorskip("prefect", reason="the model is compared with the real Prefe
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from pytest_flowsecrets.isolation.files import config_files, config_path
-from pytest_flowsecrets.resolution.defaults import packaged_defaults
+from pytest_flowsecrets.isolation.prefect1.paths import config_files, config_path
 from pytest_flowsecrets.resolution.dialects import dialect_for
+from pytest_flowsecrets.resolution.packaged_defaults import packaged_defaults
 from tests.resolution.conftest import Environ, exchanged
 from tests.resolution.test_against_prefect import check, variable
 

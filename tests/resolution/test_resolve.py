@@ -10,7 +10,7 @@ import pytest
 from pytest_flowsecrets.resolution.dialects import DIALECTS, dialect_for
 from pytest_flowsecrets.resolution.layers import Items, Layer, Table, type_name
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
-from pytest_flowsecrets.resolution.toml import read_layer
+from pytest_flowsecrets.resolution.toml_reader import read_layer
 
 SECRET = "hunter2-do-not-show"
 

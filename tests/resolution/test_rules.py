@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from pytest_flowsecrets.resolution.advice import findings
+from pytest_flowsecrets.findings.model import findings
+from pytest_flowsecrets.findings.value_rules import VALUE_RULES
 from pytest_flowsecrets.resolution.dialects import DIALECTS, dialect_for
 from pytest_flowsecrets.resolution.layers import Environment, Layer
+from pytest_flowsecrets.resolution.loader.interpolate import is_reference
 from pytest_flowsecrets.resolution.resolve import resolve
-from pytest_flowsecrets.resolution.rules import VALUE_RULES
-from pytest_flowsecrets.resolution.values import is_reference
 
 ENVIRON = {"HOME": "/home/x", "V": "$W", "W": "42", "L": "x$L", "T": "true"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flowsecrets.resolution.advice import findings
+from pytest_flowsecrets.findings.model import findings
 from pytest_flowsecrets.resolution.resolve import resolve
-from pytest_flowsecrets.resolution.toml import read_layer
+from pytest_flowsecrets.resolution.toml_reader import read_layer
 
 S = "PREFECT__CONTEXT__SECRETS__"
 T = "[context.secrets]\n"

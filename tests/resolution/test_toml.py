@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import tomli
 
-from pytest_flowsecrets.resolution.positions import positions_of
-from pytest_flowsecrets.resolution.toml import decode, differences, legacy_fault, read_layer, syntax_fault
+from pytest_flowsecrets.resolution.toml_positions import positions_of
+from pytest_flowsecrets.resolution.toml_reader import decode, differences, legacy_fault, read_layer, syntax_fault
 
 TEXT = """# c A = 1
 top = "A"  # A

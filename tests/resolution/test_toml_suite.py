@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import tomli
 
-from pytest_flowsecrets.isolation import config_text
-from pytest_flowsecrets.resolution.file_rules import file_findings
-from pytest_flowsecrets.resolution.positions import positions_of
-from pytest_flowsecrets.resolution.toml import read_layer, syntax_fault
+from pytest_flowsecrets.findings.file_rules import file_findings
+from pytest_flowsecrets.isolation.home import config_text
+from pytest_flowsecrets.resolution.toml_positions import positions_of
+from pytest_flowsecrets.resolution.toml_reader import read_layer, syntax_fault
 
 SUITE = Path(__file__).with_name("toml-test")
 VALID = sorted(SUITE.glob("valid/*.toml"))

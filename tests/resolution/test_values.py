@@ -6,7 +6,7 @@ import pytest
 
 from pytest_flowsecrets.resolution.dialects import dialect_for
 from pytest_flowsecrets.resolution.layers import Origin, Refused, Slot
-from pytest_flowsecrets.resolution.values import (
+from pytest_flowsecrets.resolution.loader.interpolate import (
     Surroundings,
     decode_escapes,
     expand,

@@ -6,14 +6,14 @@ from importlib.util import find_spec
 
 import pytest
 
-from pytest_flowsecrets.routes import agent_rules
+from pytest_flowsecrets.agents import rules
 from tests.compat import VERSION
 
 
 def can_run(agent):
     """Whether the installed Prefect has this agent, and its packages are there."""
     needed = {"local": "prefect", "docker": "docker", "kubernetes": "kubernetes", "ecs": "boto3"}[agent]
-    return VERSION is not None and agent_rules.OLDEST[agent] <= VERSION and find_spec(needed) is not None
+    return VERSION is not None and rules.OLDEST[agent] <= VERSION and find_spec(needed) is not None
 
 
 def agents():
@@ -21,7 +21,7 @@ def agents():
     reason = "the real agent cannot run in this environment"
     return [
         pytest.param(agent, marks=pytest.mark.skipif(not can_run(agent), reason=f"{agent}: {reason}"))
-        for agent in agent_rules.AGENTS
+        for agent in rules.AGENTS
     ]
 
 

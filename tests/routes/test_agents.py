@@ -12,9 +12,9 @@ from importlib import import_module, metadata
 import pytest
 
 from pytest_flowsecrets import ClusterSecrets, RouteUnavailable, UsageError, flow_environment, isolated_prefect
-from pytest_flowsecrets.routes import agent_rules, agents, model, refusals
-from pytest_flowsecrets.routes.agent_rules import Facts
-from pytest_flowsecrets.routes.model import Written
+from pytest_flowsecrets.agents import agent_errors, model, real_agents, rules
+from pytest_flowsecrets.agents.model import Written
+from pytest_flowsecrets.agents.rules import Facts
 from tests.compat import VERSION, needs_prefect
 from tests.routes import conftest as here
 
@@ -57,7 +57,7 @@ def facts(env):
     import prefect
 
     version = metadata.version("prefect")
-    if VERSION < agent_rules.RUN_CONFIGS:  # there ``--env`` can say other labels
+    if VERSION < rules.RUN_CONFIGS:  # there ``--env`` can say other labels
         env = flow_environment("local")
     labels = ast.literal_eval(env["PREFECT__CLOUD__AGENT__LABELS"])
     return Facts(
@@ -96,11 +96,11 @@ def told(lost):
 @pytest.mark.parametrize("agent", here.agents())
 def test_the_model_is_the_real_agent(agent, run_env, with_template, cluster):
     """Each agent, with and without a run config and a template, under the installed Prefect."""
-    if run_env and VERSION < agent_rules.RUN_CONFIGS:
+    if run_env and VERSION < rules.RUN_CONFIGS:
         pytest.skip("this Prefect has no run configs")
     given = template_of(agent) if with_template else {}
     with isolated_prefect():
-        if run_env and VERSION < agent_rules.UNIVERSAL:
+        if run_env and VERSION < rules.UNIVERSAL:
             run_config = import_module("prefect.run_configs").LocalRun(env=run_env)
         else:
             run_config = run_env
@@ -113,7 +113,7 @@ def test_the_model_is_the_real_agent(agent, run_env, with_template, cluster):
 @pytest.mark.parametrize("agent", here.agents())
 def test_who_wins(agent, cluster):
     """Template < agent --env < run_config.env < what is forced; a LocalAgent hands its whole environment on."""
-    if VERSION < agent_rules.UNIVERSAL:
+    if VERSION < rules.UNIVERSAL:
         pytest.skip("this Prefect has no UniversalRun")
     with isolated_prefect() as secrets:
         secrets.setenv("HOST", "of the host")
@@ -123,7 +123,7 @@ def test_who_wins(agent, cluster):
     assert (env[SECRET], env.origin(SECRET)) == ("of the agent", "agent")
     assert (env["BOTH"], env.origin("BOTH")) == ("of the run config", "run_config")
     assert (env[FLAG], env.origin(FLAG)) == ("false", "forced")
-    assert env["PREFECT__CONTEXT__FLOW_ID"] == agent_rules.Facts().flow_id
+    assert env["PREFECT__CONTEXT__FLOW_ID"] == rules.Facts().flow_id
     assert {FLAG, "PREFECT__BACKEND", "PREFECT__CONTEXT__FLOW_RUN_ID"} <= set(env.forced)
     host = "PREFECT__CONTEXT__SECRETS__HOST"
     assert (host in env) == (host in env.leaked) == (agent == "local")
@@ -148,7 +148,7 @@ def test_with_anything_that_anyone_could_write(agent, cluster):
     hypothesis = pytest.importorskip("hypothesis")
     from hypothesis import strategies as st
 
-    names = st.sampled_from([SECRET, "A", "B", FLAG, *(rule.name for rule in agent_rules.FORCED), "PYTHONPATH"])
+    names = st.sampled_from([SECRET, "A", "B", FLAG, *(rule.name for rule in rules.FORCED), "PYTHONPATH"])
     names |= st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
     texts = st.text(st.sampled_from("aé$(){}AB \n'\"\\"), max_size=8)
     maps = st.dictionaries(names, texts, max_size=4)
@@ -166,7 +166,7 @@ def test_with_anything_that_anyone_could_write(agent, cluster):
         elif agent == "ecs":
             plain = {each["name"]: each for each in env if "value" in each}
             given = {"task_definition": {"containerDefinitions": [{"name": "flow", "environment": [*plain.values()]}]}}
-        if VERSION < agent_rules.UNIVERSAL:
+        if VERSION < rules.UNIVERSAL:
             run_env = {}
         made = flow_environment(
             agent, run_config=run_env or None, agent_env=agent_env, cluster_secrets=cluster, **given
@@ -248,7 +248,7 @@ def test_overrides_of_another_shape(overrides, told):
 @here.needs_local
 def test_a_process_takes_text_only():
     """A LocalAgent of production fails with a TypeError where a run config of its own has a number."""
-    if VERSION < agent_rules.RUN_CONFIGS:
+    if VERSION < rules.RUN_CONFIGS:
         pytest.skip("this Prefect has no run configs")
     from prefect.run_configs import LocalRun
 
@@ -340,7 +340,7 @@ def test_the_real_command_with_an_equals_sign(text):
 
     command = ["agent", "local", "install"] if VERSION >= (0, 13) else ["agent", "install", "local"]
     done = CliRunner().invoke(cli, [*command, "--env", f"A={text}"])
-    refused = agent_rules.refused_options(metadata.version("prefect"), {"A": text})
+    refused = rules.refused_options(metadata.version("prefect"), {"A": text})
     assert isinstance(done.exception, ValueError) == bool(refused)
     assert done.exit_code == len(refused)
 
@@ -392,7 +392,7 @@ def test_a_job_template_beside_a_universal_run():
 @here.needs_local
 def test_a_working_folder_comes_first_in_the_path(tmp_path, monkeypatch):
     """Of a LocalRun; then the agent's own PYTHONPATH."""
-    if VERSION < agent_rules.RUN_CONFIGS:
+    if VERSION < rules.RUN_CONFIGS:
         pytest.skip("this Prefect has no run configs")
     from prefect.run_configs import LocalRun
 
@@ -440,7 +440,7 @@ def test_no_other_address_is_asked(agent, monkeypatch):
 )
 def test_a_run_config_of_another_agent(agent, kind):
     """One line says which this agent takes."""
-    if VERSION < agent_rules.RUN_CONFIGS:
+    if VERSION < rules.RUN_CONFIGS:
         pytest.skip("this Prefect has no run configs")
     if not here.can_run(agent):
         pytest.skip(f"the real {agent} agent cannot run here")
@@ -459,46 +459,46 @@ def test_a_run_config_of_another_agent(agent, kind):
 def test_what_an_old_prefect_lacks():
     """Agents before 0.10, run configs before 0.13.12, UniversalRun before 0.14: said in one line."""
     version = metadata.version("prefect")
-    if agent_rules.OLDEST["local"] > VERSION:
+    if rules.OLDEST["local"] > VERSION:
         with pytest.raises(
             RouteUnavailable, match=rf"^the local agent is driven from Prefect 0.10.0 on, and {version} is"
         ):
             flow_environment("local")
-    elif VERSION < agent_rules.RUN_CONFIGS:
+    elif VERSION < rules.RUN_CONFIGS:
         with pytest.raises(RouteUnavailable, match=r"has no run configs: they came with 0.13.12$"):
             flow_environment("local", run_config={"A": "x"})
-    elif VERSION < agent_rules.UNIVERSAL:
+    elif VERSION < rules.UNIVERSAL:
         with pytest.raises(RouteUnavailable, match=r"has no UniversalRun: it came with 0.14.0$"):
-            agents.run_config_of("local", {"A": "x"}, {}, version=version)
+            real_agents.run_config_of("local", {"A": "x"}, {}, version=version)
         assert flow_environment("local", run_config={"A": "x"})["A"] == "x"
 
 
 @pytest.mark.parametrize(("agent", "package"), [("kubernetes", "kubernetes"), ("ecs", "boto3"), ("docker", "docker")])
 def test_a_missing_package(monkeypatch, agent, package):
     """The line says what to install."""
-    monkeypatch.setattr(agents, "find_spec", lambda name: None)
+    monkeypatch.setattr(real_agents, "find_spec", lambda name: None)
     with pytest.raises(
         RouteUnavailable, match=rf"^the {agent} agent needs {package}, .*pytest-flowsecrets\[agents\]'$"
     ):
-        agents.require(agent, "1.4.1")
+        real_agents.require(agent, "1.4.1")
 
 
 def test_an_old_boto3_would_ask_amazon(monkeypatch):
     """So it is not used."""
-    monkeypatch.setattr(agents, "find_spec", lambda name: name)
+    monkeypatch.setattr(real_agents, "find_spec", lambda name: name)
     monkeypatch.setattr(metadata, "version", lambda name: "1.27.9")
     with pytest.raises(RouteUnavailable, match=r"^the ecs agent needs boto3>=1.28, which is not installed here"):
-        agents.require("ecs", "1.4.1")
+        real_agents.require("ecs", "1.4.1")
     monkeypatch.setattr(metadata, "version", lambda name: "1.28.0")
-    agents.require("ecs", "1.4.1")
+    real_agents.require("ecs", "1.4.1")
 
 
 def test_other_errors_of_an_agent_are_told_by_their_type():
     """Their texts may hold values; what is ours passes as it is."""
-    with pytest.raises(UsageError) as caught, refusals.told_as_one_line("local"):
+    with pytest.raises(UsageError) as caught, agent_errors.told_as_one_line("local"):
         int("hunter2")
     assert str(caught.value) == "the local agent cannot deploy the flow run: ValueError"
-    with pytest.raises(RouteUnavailable), refusals.told_as_one_line("local"):
+    with pytest.raises(RouteUnavailable), agent_errors.told_as_one_line("local"):
         raise RouteUnavailable("it is")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pytest_flowsecrets import FlowEnvironment, UsageError, flow_environment
-from pytest_flowsecrets.resolution.masks import Mask
-from pytest_flowsecrets.routes import agent_rules, model
-from pytest_flowsecrets.routes.agent_rules import Facts
-from pytest_flowsecrets.routes.environment import ORIGINS, Entry, merged
-from pytest_flowsecrets.routes.model import Written
+from pytest_flowsecrets.agents import model, rules
+from pytest_flowsecrets.agents.environment import ORIGINS, Entry, merged
+from pytest_flowsecrets.agents.model import Written
+from pytest_flowsecrets.agents.rules import Facts
+from pytest_flowsecrets.resolution.display import Mask
 from tests.compat import VERSION
 
 ENV = FlowEnvironment(
@@ -106,7 +106,7 @@ def test_a_key_and_its_tenant():
 def test_agents_that_the_model_does_not_know(agent, version, told):
     """One line."""
     with pytest.raises(UsageError, match=f"^{told}$"):
-        agent_rules.require_known(agent, version)
+        rules.require_known(agent, version)
 
 
 @pytest.mark.parametrize(

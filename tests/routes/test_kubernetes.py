@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_flowsecrets import ClusterSecrets, CreateContainerConfigError, UsageError
-from pytest_flowsecrets.routes import kubernetes
+from pytest_flowsecrets.agents import kubernetes
 
 
 def reference(name, key, **more):

@@ -7,7 +7,7 @@ import builtins
 import pytest
 
 from pytest_flowsecrets import UsageError
-from pytest_flowsecrets.routes import manifests
+from pytest_flowsecrets.agents import manifests
 
 yaml = pytest.importorskip("yaml")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flowsecrets import ClusterSecrets, UsageError
-from pytest_flowsecrets.routes import roads
+from pytest_flowsecrets import ClusterSecrets, UsageError, routes
 from tests.compat import VERSION, needs_prefect
 from tests.routes import conftest as here
 
-EVERY = [f"{road}:{variant}" if variant else road for road, variants in roads.ROUTES.items() for variant in variants]
+EVERY = [f"{road}:{variant}" if variant else road for road, variants in routes.ROUTES.items() for variant in variants]
 ALL = """
 import os
 
@@ -95,7 +94,7 @@ def test_it(expected):
         "-q",
     )
     names = [line.partition("::")[2] for line in result.stdout.lines if "::" in line]
-    assert names == [f"test_it[{road}-{expected}]" for road in roads.ROUTES for expected in ("one", "two")]
+    assert names == [f"test_it[{road}-{expected}]" for road in routes.ROUTES for expected in ("one", "two")]
 
 
 @needs_prefect
@@ -230,7 +229,7 @@ def test_of_its_own(cluster_secrets, flow_environment):
 def test_wrong_names(names, told):
     """The line has all that there are."""
     with pytest.raises(UsageError) as caught:
-        roads.checked(names)
+        routes.checked(names)
     assert str(caught.value).startswith(told)
 
 
@@ -285,11 +284,11 @@ def test_it(local_secrets):
 
 def test_the_roads_of_a_mark():
     """Each once; ``all`` beside others adds what is missing."""
-    assert roads.checked(["env", "env"]) == ["env"]
-    assert roads.checked(["env", "all"])[0] == "env"
-    assert sorted(roads.checked(["env", "all"])) == sorted(roads.ROUTES)
+    assert routes.checked(["env", "env"]) == ["env"]
+    assert routes.checked(["env", "all"])[0] == "env"
+    assert sorted(routes.checked(["env", "all"])) == sorted(routes.ROUTES)
     with pytest.raises(UsageError):
-        roads.checked(["context:raw"])
+        routes.checked(["context:raw"])
 
 
 def test_a_cluster_is_empty_at_first():

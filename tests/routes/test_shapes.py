@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from pytest_flowsecrets import UsageError
-from pytest_flowsecrets.routes import kubernetes, shapes
+from pytest_flowsecrets.agents import kubernetes, validation
 
 AT = "the job template: spec.template.spec.containers[0]"
 
@@ -60,4 +60,4 @@ def test_a_task_definition_of_another_shape():
     """Likewise."""
     wrong = {"containerDefinitions": [{"name": "flow", "environment": [{"name": "A"}]}]}
     with pytest.raises(UsageError, match=r"^the task: containerDefinitions\[0\]\.environment\[0\] lacks value$"):
-        shapes.require(wrong, shapes.TASK, "the task")
+        validation.require(wrong, validation.TASK, "the task")

@@ -17,8 +17,8 @@ from typing import Any, Callable, Dict, Tuple
 
 Resolver = Callable[..., Any]
 SUCCESS = {"success": True}
-_MODULES: Tuple[str, ...] = ("agents", "artifacts", "cloud", "flow_runs", "flow_settings", "flows", "keys")
-_MODULES += ("logs", "plain", "projects", "secrets", "task_runs")
+_MODULES: Tuple[str, ...] = ("agents", "artifacts", "cloud", "flow_runs", "flow_settings", "flows", "info", "keys")
+_MODULES += ("logs", "projects", "secrets", "task_runs")
 _KIND = "_kind"
 
 

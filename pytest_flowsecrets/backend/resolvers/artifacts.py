@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.call import Call
+    from pytest_flowsecrets.backend.request_context import Call
 
 _TABLE = "task_run_artifact"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, Mapping
 
-from pytest_flowsecrets.backend import states
-from pytest_flowsecrets.backend.errors import ApiError, BadInput
+from pytest_flowsecrets.backend.client_errors import ApiError, BadInput
+from pytest_flowsecrets.backend.records import states
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
-from pytest_flowsecrets.backend.scheduling import add_flow_run, add_scheduled_runs
+from pytest_flowsecrets.backend.resolvers.scheduling import add_flow_run, add_scheduled_runs
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.call import Call
-    from pytest_flowsecrets.backend.store import Row
+    from pytest_flowsecrets.backend.records.store import Row
+    from pytest_flowsecrets.backend.request_context import Call
 
 
 @mutation

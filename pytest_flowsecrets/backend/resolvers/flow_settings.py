@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.call import Call
+    from pytest_flowsecrets.backend.request_context import Call
 
 # "Prefect Cloud's opt-in version locking mechanism", as the documentation of 0.6 to 1.4 has it.
 DEFAULTS: Dict[str, bool] = {"heartbeat_enabled": True, "lazarus_enabled": True, "version_locking_enabled": False}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, List, Mapping, Optional
 
-from pytest_flowsecrets.backend.registration import checked_flow, core_version, register, unpacked
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
 from pytest_flowsecrets.backend.resolvers.flow_settings import DEFAULTS
-from pytest_flowsecrets.backend.scheduling import add_scheduled_runs
+from pytest_flowsecrets.backend.resolvers.registration import checked_flow, core_version, register, unpacked
+from pytest_flowsecrets.backend.resolvers.scheduling import add_scheduled_runs
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.call import Call
-    from pytest_flowsecrets.backend.store import Row
+    from pytest_flowsecrets.backend.records.store import Row
+    from pytest_flowsecrets.backend.request_context import Call
 
 _SERVERS = "default"  # the project of flows that are registered without one
 

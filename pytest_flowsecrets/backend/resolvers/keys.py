@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping
 
-from pytest_flowsecrets.backend.errors import ApiError, BadInput, Unauthenticated
-from pytest_flowsecrets.backend.keys import RUNNER, USER
+from pytest_flowsecrets.backend.client_errors import ApiError, BadInput, Unauthenticated
+from pytest_flowsecrets.backend.records.keys import RUNNER, USER
 from pytest_flowsecrets.backend.resolvers import mutation, query
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.call import Call
+    from pytest_flowsecrets.backend.request_context import Call
 
 ACCESS_LASTS = timedelta(minutes=10)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Mapping
 
-from pytest_flowsecrets.backend.errors import ApiError
+from pytest_flowsecrets.backend.client_errors import ApiError
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.call import Call
+    from pytest_flowsecrets.backend.request_context import Call
 
 TAKEN = "Uniqueness violation."  # `Client.create_project` looks for it and takes the project that is there
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping
 
-from pytest_flowsecrets.backend.errors import BadInput
+from pytest_flowsecrets.backend.client_errors import BadInput
 from pytest_flowsecrets.backend.resolvers import mutation, query
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.call import Call
+    from pytest_flowsecrets.backend.request_context import Call
 
 
 @mutation

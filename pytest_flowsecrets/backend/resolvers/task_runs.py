@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Mapping
 
-from pytest_flowsecrets.backend import states
-from pytest_flowsecrets.backend.errors import BadInput
+from pytest_flowsecrets.backend.client_errors import BadInput
+from pytest_flowsecrets.backend.records import states
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation, query
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.call import Call
-    from pytest_flowsecrets.backend.store import Row
+    from pytest_flowsecrets.backend.records.store import Row
+    from pytest_flowsecrets.backend.request_context import Call
 
 
 @query

@@ -120,7 +120,7 @@ def test_a_server_without_a_tenant():
 
 def test_without_a_tenant_cloud_shows_nothing():
     """A caller that belongs to none is refused."""
-    from pytest_flowsecrets.backend.keys import Caller
+    from pytest_flowsecrets.backend.records.keys import Caller
 
     team = Team()
     error = team.refused("{ project { id } }", caller=Caller())

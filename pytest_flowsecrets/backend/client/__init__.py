@@ -1,0 +1,1 @@
+"""The real ``prefect.Client`` of this process, made ready to talk to a fake API."""

@@ -1,0 +1,1 @@
+"""The queries over tables in the dialect of Hasura 1."""

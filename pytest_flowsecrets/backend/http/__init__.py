@@ -1,0 +1,1 @@
+"""HTTP/1.1 over sockets, and GraphQL over HTTP."""

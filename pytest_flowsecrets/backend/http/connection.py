@@ -1,0 +1,154 @@
+"""One connection to a server: requests in, responses out. Nothing here knows GraphQL.
+
+h11 parses requests and says whether the connection may stay open. What is here is the server's policy: which hosts a
+request may name, what a refused client gets to see, one write for each response, and connections that a fault cuts.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from dataclasses import replace
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from socketserver import BaseRequestHandler
+from typing import TYPE_CHECKING, Dict, Optional
+
+import h11
+
+from pytest_flowsecrets.backend.http import request_reader
+from pytest_flowsecrets.backend.http.graphql_http import HttpFault, Request, Response, internal_fault, write_fault
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.http.server import Server, World
+
+LINGER_SECONDS = 2.0  # how long what a refused client still sends is read, so that it gets to see why
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, section 5.5: not valid in the value of a header
+
+
+class Connection(BaseRequestHandler):
+    """The requests of one connection, one after the other."""
+
+    server: Server
+
+    def handle(self) -> None:
+        """Answer requests until one side closes the connection."""
+        self._socket: socket.socket = self.request
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._incoming = request_reader.Incoming(self._socket)
+        while self._exchange():
+            pass
+
+    def _exchange(self) -> bool:
+        """Answer one request, and return whether the connection stays open for another one."""
+        request: Optional[Request] = None
+        try:
+            head = self._incoming.head()
+            if head is None:
+                return False
+            request = self._request(head)
+            world = self.server.world_at(request.path)
+            request = replace(request, body=self._incoming.body(head))
+            response = _answer(world, request)
+        except HttpFault as fault:
+            self.server.on_refusal(fault)
+            response = write_fault(request, fault)
+        except socket.timeout:
+            if not self._incoming.started:
+                return False
+            slow = HttpFault(408, f"the request took more than {request_reader.REQUEST_SECONDS:.0f} seconds")
+            response = write_fault(None, slow)
+        return self._write(response, head_only=request is not None and request.method == "HEAD")
+
+    # -- heads --------------------------------------------------------------------------------------------------------
+
+    def _request(self, head: h11.Request) -> Request:
+        """The request with this head, still without its body.
+
+        Raises:
+            HttpFault: 400 or 421.
+        """
+        headers = _combined(head)
+        if "host" not in headers:
+            raise HttpFault(400, "the request has to have one Host header")
+        self._check_host(headers["host"])
+        path, _, query = self._target(head.target.decode("ascii")).partition("?")
+        return Request(head.method.decode("ascii"), path, headers, b"", query)
+
+    def _check_host(self, host: str) -> None:
+        if not self.server.allows(re.sub(r":\d*$", "", host.lower())):
+            raise HttpFault(421, f"this server answers to {self.server.told} only")
+
+    def _target(self, target: str) -> str:
+        """Path and query, also of a target with scheme and host, as clients of a proxy send it."""
+        absolute = re.match(r"https?://([^/?#]*)", target, re.IGNORECASE)
+        if absolute is None:
+            return target
+        self._check_host(absolute.group(1))
+        return target[absolute.end() :]
+
+    # -- responses ----------------------------------------------------------------------------------------------------
+
+    def _write(self, response: Response, *, head_only: bool) -> bool:
+        """Write a response, and return whether the connection stays open.
+
+        Head and body go out in one write: two would wait for each other on some systems.
+        """
+        state = self._incoming.protocol.their_state
+        stays_open = state is h11.DONE and response.sent == 1
+        if response.sent > 0:
+            body = b"" if head_only else response.body[: int(len(response.body) * response.sent)]
+            self._socket.settimeout(request_reader.REQUEST_SECONDS)
+            self._socket.sendall(_head(response, stays_open=stays_open) + body)
+        if state not in (h11.DONE, h11.MUST_CLOSE):
+            self._linger()
+        return stays_open
+
+    def _linger(self) -> None:
+        """Read on for a moment: closing while data arrive would throw the response away."""
+        self._socket.shutdown(socket.SHUT_WR)
+        end = request_reader.now() + LINGER_SECONDS
+        self._socket.settimeout(LINGER_SECONDS)
+        while self._socket.recv(1 << 16) and request_reader.now() < end:
+            pass
+
+
+def _answer(world: World, request: Request) -> Response:
+    try:
+        return world.answer(request)
+    except Exception as error:  # noqa: BLE001 - its text and its frames may hold values
+        raise internal_fault(500, error) from None
+
+
+def _combined(head: h11.Request) -> Dict[str, str]:
+    """The headers by their names in lower case; one that comes twice counts as a list of both.
+
+    Raises:
+        HttpFault: 400, a value holds a control character.
+    """
+    headers: Dict[str, str] = {}
+    for raw_name, raw_value in head.headers:
+        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+        if _CONTROLS.search(value):
+            raise HttpFault(400, "a header of the request holds a control character")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _head(response: Response, *, stays_open: bool) -> bytes:
+    lines = [f"HTTP/1.1 {response.status} {_phrase(response.status)}"]
+    lines += [f"{name}: {value}" for name, value in response.headers]
+    lines += [f"Content-Length: {len(response.body)}", f"Date: {_date(int(time.time()))}"]
+    return "\r\n".join([*lines, *([] if stays_open else ["Connection: close"]), "", ""]).encode("latin-1")
+
+
+@lru_cache(maxsize=4)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
+@lru_cache(maxsize=32)
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""

@@ -1,0 +1,1 @@
+"""The data of a fake API: rows, keys, secrets, and the rules by which states change."""

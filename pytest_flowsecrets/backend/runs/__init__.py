@@ -1,0 +1,1 @@
+"""Real flow runs against a fake API: deployed by a real agent, in processes of their own."""

@@ -1,0 +1,1 @@
+"""Variables out of ``.env`` files, shell scripts and YAML, each with its position."""

@@ -1,0 +1,138 @@
+"""``flowsecrets explain --agent …``: the environment of a flow run, and what the flow gets out of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+
+from pytest_flowsecrets.agents.cluster import ClusterSecrets
+from pytest_flowsecrets.agents.flow_environment import flow_environment
+from pytest_flowsecrets.agents.rules import OLDEST, require_agent
+from pytest_flowsecrets.commands.explain import explained, files_of, shown_as_dict, write
+from pytest_flowsecrets.commands.inputs import environment_of, machine_of, read_toml
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.isolation.prefect1.paths import FILES, config_files, config_path, said_path
+from pytest_flowsecrets.resolution.dialects import SPANS, dialect_for
+from pytest_flowsecrets.resolution.display import Mask
+from pytest_flowsecrets.resolution.masked_names import masked_name
+from pytest_flowsecrets.resolution.resolve import resolve
+from pytest_flowsecrets.resolution.toml_reader import read_layer
+from pytest_flowsecrets.versions import release_of
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.agents.environment import Entry, FlowEnvironment
+    from pytest_flowsecrets.resolution.layers import Layer
+
+
+def run(arguments: Any) -> int:
+    """Explain the environment of a flow run and the secrets in it.
+
+    Args:
+        arguments: parsed arguments.
+
+    Returns:
+        0 if there is nothing to say against it, else 1.
+
+    Raises:
+        FlowSecretsError: an argument is wrong, the agent could not start, or the pod could not.
+    """
+    host, mask = environment_of(arguments.env_file), Mask(arguments.show_values)
+    files = {kind: os.fspath(path) for kind, path in files_of(arguments)}
+    runs = [_FlowRun(arguments, version, host, files) for version in _versions(arguments)]
+    if not arguments.json:
+        for run in runs:
+            print(run.env.explain(mask))
+            write([run.resolution], [run.secrets], mask, in_short=arguments.all_versions)
+    elif arguments.all_versions:
+        print(json.dumps([run.as_dict(mask) for run in runs], indent=2))
+    else:
+        print(json.dumps(runs[0].as_dict(mask), indent=2))
+    return int(any(run.is_surprising() for run in runs))
+
+
+class _FlowRun:
+    """The environment of a flow run, and what its flow gets."""
+
+    def __init__(
+        self, arguments: Any, version: Optional[str], host: Mapping[str, str], files: Mapping[str, str]
+    ) -> None:
+        self.env = flow_environment(
+            arguments.agent,
+            run_config=_pairs("--run-env", arguments.run_env) or None,
+            agent_env=_pairs("--agent-env", arguments.agent_env),
+            job_template=arguments.job_template,
+            task_definition=arguments.task_definition,
+            cluster_secrets=_cluster(arguments.cluster_secrets),
+            host_env=host,
+            host_files=files,
+            prefect_version=version,
+        )
+        self.resolution = resolve(
+            _layers(self.env, host, files),
+            {"HOME": os.path.expanduser("~"), **self.env},
+            dialect_for(self.env.version),
+            machine=machine_of(arguments),
+        )
+        self.secrets = explained(self.resolution, arguments.names)
+
+    def is_surprising(self) -> bool:
+        findings = any(one.findings or one.outcome.error for one in self.secrets)
+        return findings or bool(self.env.dropped) or self.resolution.failure is not None
+
+    def as_dict(self, mask: Mask) -> Dict[str, Any]:
+        return {**_as_dict(self.env, mask), "flow": shown_as_dict(self.resolution, self.secrets, mask)}
+
+
+def _versions(arguments: Any) -> List[Optional[str]]:
+    """The releases to explain: one, or with ``--all-versions`` each whose agent of this kind is known."""
+    if not arguments.all_versions:
+        return [arguments.prefect_version]
+    require_agent(arguments.agent)
+    return [last for _, last in SPANS if release_of(last) >= OLDEST[arguments.agent]]
+
+
+def _layers(env: FlowEnvironment, host: Mapping[str, str], files: Mapping[str, str]) -> List[Layer]:
+    """The configuration files that a flow run reads: those of its machine with a LocalAgent, none in a container."""
+    if env.agent != "local":
+        return []
+    own = dict(files)
+    for kind in FILES:
+        path, former = (config_path(said_path(kind, each), each, env.version) for each in (env, host))
+        if path != former:  # --env or the run config name another file or another home
+            own.pop(kind, None)
+            own.update({found: path for found, path in config_files(env, env.version) if found == kind})
+    return [read_layer(read_toml(path), kind, path) for kind, path in own.items()]
+
+
+def _pairs(option: str, given: Optional[List[str]]) -> Dict[str, str]:
+    pairs = [each.partition("=") for each in given or ()]
+    wrong = [name for name, equals, _ in pairs if not (name and equals)]
+    if wrong:  # the whole of it may be a value
+        raise UsageError(f"{option}: write NAME=value")
+    return {name: text for name, _, text in pairs}
+
+
+def _cluster(files: Optional[List[str]]) -> Optional[ClusterSecrets]:
+    if not files:
+        return None
+    cluster = ClusterSecrets()
+    for path in files:
+        cluster.load(path)
+    return cluster
+
+
+def _as_dict(env: FlowEnvironment, mask: Mask) -> Dict[str, Any]:
+    return {
+        "agent": env.agent,
+        "prefect_version": env.version,
+        "by": "agent" if env.real else "model",
+        "variables": [_entry(entry, mask) for entry in env.variables.values()],
+        "lost": [{**_entry(lost.entry, mask), "to": str(lost.winner)} for lost in env.lost],
+        "notes": list(env.notes),
+    }
+
+
+def _entry(entry: Entry, mask: Mask) -> Dict[str, Any]:
+    value = {} if entry.value is None else mask.shown(entry.value)
+    return {"name": masked_name(entry.name), "origin": entry.origin, "from": str(entry), **value}

@@ -1,0 +1,1 @@
+"""The environment variables of the process: which ones Prefect reads, and who has set them."""

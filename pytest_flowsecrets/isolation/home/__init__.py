@@ -1,0 +1,1 @@
+"""A private ``~/.prefect``, and the text of its ``config.toml``."""

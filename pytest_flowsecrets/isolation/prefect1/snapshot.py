@@ -1,0 +1,90 @@
+"""Prefect's state in this process at one moment, and its return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, Set, Tuple
+
+from pytest_flowsecrets.isolation.prefect1.adapter import context_items
+from pytest_flowsecrets.isolation.prefect1.config_tree import Snapshot, fill, freeze, thaw
+from pytest_flowsecrets.isolation.prefect1.threads import thread_states
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.isolation.prefect1.adapter import LegacyPrefect, State
+    from pytest_flowsecrets.isolation.prefect1.config_copies import Live
+
+_PATHS = ("USER_CONFIG", "BACKEND_CONFIG")
+_BOUND = ("config", "context", "Config", "Context", *_PATHS)
+
+
+class Captured:
+    """Bindings, tables and the context of every thread, as they are when this is made."""
+
+    def __init__(self, legacy: LegacyPrefect) -> None:
+        self._legacy = legacy
+        live = legacy.live()
+        self._modules = live.modules
+        self._bindings = [
+            (module, name, vars(module)[name]) for module in live.modules for name in _BOUND if name in vars(module)
+        ]
+        self._root = live.roots[0]
+        states = [thread_states(context) for context in live.contexts]
+        self._own_states = [states_of_context[0] for states_of_context in states]
+        self._states: Dict[int, Tuple[State, State]] = {
+            id(state): (state, state.copy()) for states_of_context in states for state in states_of_context
+        }
+        copies = [value for _, copy in self._states.values() for value in copy.values()]
+        tables = [value for value in copies if isinstance(value, live.tables)]
+        self._tables = Snapshot([*live.roots, *tables], live.tables)
+
+    def restore(self) -> None:
+        """Bring everything back: the same objects with the same contents, in every thread.
+
+        What was made since (Prefect was reloaded or imported again) gets the contents that it would have, had it been
+        made before.
+        """
+        live = self._legacy.live()
+        during = context_items(live.roots, live.tables)
+        for module, name, value in self._bindings:
+            setattr(module, name, value)
+        self._tables.restore()
+        self._fill_new(live)
+        for context in live.contexts:
+            root = live.root_of(context)
+            owned = {*during, *context_items(live.roots, live.tables), "secrets", "config"}
+            for state in thread_states(context):
+                self._restore_state(state, owned, root, live)
+        for state in self._own_states:
+            fill(state, self._states[id(state)][1])
+        for value in during.values():
+            if isinstance(value, live.tables) and value not in self._tables:
+                fill(value, {})  # a thread that still runs may hold it, and put it back at the end of a `with` block
+
+    def _fill_new(self, live: Live) -> None:
+        outside = freeze(self._root, live.tables)
+        for root in live.roots:
+            if root not in self._tables:
+                thaw(root, outside, live.tables)
+        paths = {name: value for _, name, value in self._bindings if name in _PATHS}
+        for module in live.modules:
+            if not any(module is known for known in self._modules):
+                vars(module).update((name, value) for name, value in paths.items() if name in vars(module))
+
+    def _restore_state(self, state: State, owned: Set[str], root: Any, live: Live) -> None:
+        """Of a thread that runs on, only what is ours is given back: it may be in the middle of its own work."""
+        before = self._states[id(state)][1] if id(state) in self._states else self._fresh(state, root, live)
+        for key in owned:
+            if key in before:
+                state[key] = before[key]
+            else:
+                state.pop(key, None)
+
+    @staticmethod
+    def _fresh(state: State, root: Any, live: Live) -> State:
+        """What a thread that was born inside the isolation would have, had it been born outside."""
+        before = context_items([root], live.tables)
+        config = state.get("config")
+        if isinstance(config, live.tables):
+            if config is not root:
+                thaw(config, freeze(root, live.tables), live.tables)
+            before["config"] = config
+        return before

@@ -1,0 +1,67 @@
+"""Secrets as text, as an operator would write them, and the comparison with what a flow gets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Mapping
+
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.isolation.environment.prefect_variables import SECRETS_PREFIX
+
+
+def checked(name: object) -> str:
+    """Return the name of a secret if it can be one.
+
+    Args:
+        name: what a test gives as a name.
+
+    Raises:
+        UsageError: it is not text, is empty, or is the name of a variable.
+    """
+    if not isinstance(name, str):
+        raise UsageError(f"the name of a secret is text, not {type(name).__name__}")
+    if not name:
+        raise UsageError("the name of a secret is empty: write the name that the flow asks for")
+    if name.startswith(SECRETS_PREFIX):
+        own = name[len(SECRETS_PREFIX) :]
+        raise UsageError(f"{name!r} is the name of a variable: write the name of the secret, {own!r}")
+    return name
+
+
+def as_text(name: str, value: Any) -> str:
+    """A secret as the operator would write it: text as it is, anything else as JSON.
+
+    Raises:
+        UsageError: the value is neither text nor JSON data.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        raise UsageError(
+            f"secret {name!r}: a value is text or JSON data (number, bool, None, list, dict with text keys), "
+            f"not {type(value).__name__}"
+        ) from None
+
+
+def plain(value: Any) -> Any:
+    """A value with Prefect's tables and lists turned into Python's."""
+    if isinstance(value, Mapping):
+        return {key: plain(value[key]) for key in value}
+    if isinstance(value, tuple):
+        return tuple(plain(element) for element in value)
+    return [plain(element) for element in value] if isinstance(value, list) else value
+
+
+def same(value: Any, result: Any) -> bool:
+    """Whether a flow gets the value of a test, text or JSON data, in value and type."""
+    try:
+        return json.dumps(plain(result), sort_keys=True) == json.dumps(value, sort_keys=True)
+    except (TypeError, ValueError):
+        return False
+
+
+def is_document(text: Any) -> bool:
+    """Whether a text is meant as a JSON object or array."""
+    return isinstance(text, str) and text.lstrip()[:1] in ("{", "[")

@@ -1,0 +1,148 @@
+"""What the files and variables of an isolation come to by the model of ``resolution``.
+
+For explanations, and for reading where no Prefect is installed. Where one is, it is the truth, and this is not asked.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Type
+
+from pytest_flowsecrets.errors import PrefectNotInstalled
+from pytest_flowsecrets.isolation.environment.prefect_variables import SECRETS_PREFIX
+from pytest_flowsecrets.isolation.prefect1.config_tree import MISSING
+from pytest_flowsecrets.isolation.prefect1.paths import config_files, missing_files, this_machine
+from pytest_flowsecrets.isolation.secrets.encoding import plain
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.findings.model import Reading
+    from pytest_flowsecrets.isolation.prefect1.adapter import LegacyPrefect
+    from pytest_flowsecrets.isolation.stack import Isolation
+    from pytest_flowsecrets.resolution.layers import Failure, Layer
+    from pytest_flowsecrets.resolution.resolve import Resolution
+
+_REFUSED = (
+    "  note    a file or variable was changed after Prefect had read it, and now import prefect fails with {}: "
+    "undo the change, or call local_secrets.reload() to get the error"
+)
+_LATE = (
+    "  note    its variable or file was changed after Prefect had read it, so the flow does not see the change: "
+    "call local_secrets.reload()"
+)
+
+
+def modelled(version: str, context: Optional[Mapping[str, Any]] = None) -> Resolution:
+    """The resolution of ``os.environ`` and of the files that Prefect would read now, under a version's rules.
+
+    Args:
+        version: of Prefect.
+        context: the secrets in ``prefect.context``, where they are not those of the configuration.
+    """
+    from pytest_flowsecrets.resolution.resolve import resolve
+
+    layers = [_layer(Path(path).read_bytes(), kind, path) for kind, path in config_files(version=version)]
+    return resolve(layers, dict(os.environ), version, context=context, machine=this_machine())
+
+
+@lru_cache(maxsize=4)
+def _layer(text: bytes, kind: str, place: str) -> Layer:
+    """Read a file; a large one takes seconds, and every secret that is read asks for it."""
+    from pytest_flowsecrets.resolution.toml_reader import read_layer
+
+    return read_layer(text, kind, place)
+
+
+def reading(name: str, text: str, version: str, *, in_file: bool) -> Reading:
+    """The model's reading of a text as the only secret, in a variable or in a config file."""
+    from pytest_flowsecrets.findings.model import alone
+    from pytest_flowsecrets.resolution.dialects import dialect_for
+    from pytest_flowsecrets.resolution.env_names import SECRETS
+    from pytest_flowsecrets.resolution.layers import Origin, Slot
+    from pytest_flowsecrets.resolution.loader.interpolate import Surroundings
+
+    machine = this_machine()
+    around = Surroundings(dialect_for(version), dict(os.environ), machine.home, machine.users, machine.python)
+    origin = Origin("user", "config.toml") if in_file else Origin("env", f"{SECRETS_PREFIX}{name}")
+    return alone(name, text, Slot(text, origin, (*SECRETS, name)), around)
+
+
+def secrets_in(resolution: Resolution) -> Dict[str, Any]:
+    """Names and raw values, as they stand in the context."""
+    return {name: plain(resolution.secrets[name]) for name in resolution.names}
+
+
+def read_in(resolution: Resolution, name: str) -> Any:
+    """What ``Secret(name).get()`` would give.
+
+    Raises:
+        Exception: of the type that Prefect would raise.
+        PrefectNotInstalled: Prefect would ask Cloud.
+    """
+    outcome = resolution.get(name)
+    if outcome.error is not None:
+        raise _exception(outcome.error)
+    if outcome.kind == "cloud":
+        raise PrefectNotInstalled(f"reading {name!r} from Prefect Cloud")
+    return plain(outcome.value)
+
+
+def _exception(failure: Failure) -> Exception:
+    kind: Type[Exception] = getattr(builtins, failure.type, ValueError)
+    if not issubclass(kind, UnicodeError):
+        return kind(failure.safe_message)
+    data = b"" if kind is UnicodeDecodeError else ""
+    shown = type(kind.__name__, (kind,), {"__str__": lambda error: error.reason})
+    return shown("utf-8", data, 0, 0, failure.safe_message)  # type: ignore[no-any-return]
+
+
+def explained(isolation: Isolation, name: str) -> str:
+    """Return the explanation of what ``Secret(name).get()`` does now in this thread.
+
+    Where the files, variables or objects of the running Prefect were changed after Prefect had read the former, its
+    own state decides, and a note names ``reload()``.
+    """
+    from pytest_flowsecrets.resolution.display import Mask, one_line
+    from pytest_flowsecrets.resolution.resolve import resolve
+
+    resolution = isolation.model()
+    if isolation.legacy is None:
+        return told(resolution, name)
+    view, note = plain(isolation.view()), ""
+    if resolution.failure is not None:
+        note = _REFUSED.format(Mask().failure(resolution.failure))
+        resolution = resolve([], {}, isolation.version, context=view, machine=this_machine())
+    elif not _same_in(view, secrets_in(resolution), name):
+        note = _LATE if _same_in(view, plain(isolation.loaded), name) else ""
+        resolution = modelled(isolation.version, view)
+    _use_live_state(resolution, isolation.legacy)
+    text = told(resolution, name)
+    return f"{text}\n{one_line(note)}" if note else text
+
+
+def _use_live_state(resolution: Resolution, legacy: LegacyPrefect) -> None:
+    """Let the running Prefect's flags, and a context whose secrets are not a table, decide what ``get`` does."""
+    package = legacy.package
+    resolution.building = legacy.is_building()
+    for settings, live in ((resolution.config, package.config), (resolution.context, package.context)):
+        settings.update({key: plain(live[key]) for key in ("cloud", "backend", "config") if key in live})
+    secrets = package.context.get("secrets", {})
+    if not hasattr(secrets, "keys"):
+        resolution.context["secrets"] = secrets
+
+
+def _same_in(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:
+    held = one.get(name, MISSING), other.get(name, MISSING)
+    return type(held[0]) is type(held[1]) and bool(held[0] == held[1])
+
+
+def told(resolution: Resolution, name: str) -> str:
+    """The explanation of a secret in words, its values masked."""
+    from pytest_flowsecrets.findings.explain import explain
+    from pytest_flowsecrets.findings.model import findings
+    from pytest_flowsecrets.resolution.display import Mask
+
+    found = [*findings(resolution), *missing_files()]
+    return explain(resolution, name, found).text(Mask())

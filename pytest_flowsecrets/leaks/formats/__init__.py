@@ -1,0 +1,1 @@
+"""The formats of structured secrets, and which of their parts are sensitive."""

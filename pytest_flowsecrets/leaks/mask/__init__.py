@@ -1,0 +1,1 @@
+"""Mask known values in everything that a test run writes."""

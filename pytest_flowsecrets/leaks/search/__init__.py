@@ -1,0 +1,1 @@
+"""Find known values in texts of any size, in every encoding."""

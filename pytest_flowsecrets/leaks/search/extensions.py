@@ -1,0 +1,103 @@
+"""Encoders and formats of users, as the hooks in ``pytest_flowsecrets.plugin.hookspecs`` return them."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+from types import GeneratorType
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Tuple
+
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.leaks.formats.known_formats import Format
+from pytest_flowsecrets.leaks.formats.sensitive_fields import SENSITIVE, Leaf
+from pytest_flowsecrets.leaks.registry import SHORTEST, known
+from pytest_flowsecrets.leaks.search.encodings import CUT, Form, to_bytes
+
+Function = Callable[[str], Any]
+
+_SAMPLE = "aB3-sample of a value"  # what each function is tried with
+
+
+def register(encoders: Iterable[Any], formats: Iterable[Any]) -> bool:
+    """Look for the forms that some encoders make of each secret, and divide structured ones by some more formats.
+
+    Args:
+        encoders: what the hook ``pytest_flowsecrets_encoders`` returned: mappings from names of forms to functions.
+        formats: what the hook ``pytest_flowsecrets_formats`` returned: mappings from names of formats to functions.
+
+    Returns:
+        Whether there are any.
+
+    Raises:
+        UsageError: something is not a mapping, or a function does not return what it must.
+    """
+    for name, encode in _functions(encoders, "pytest_flowsecrets_encoders", (str, bytes), "str or bytes").items():
+        known.encoders[name] = _guarded(encode, name)
+    for name, divide in _functions(
+        formats, "pytest_flowsecrets_formats", (list, tuple, set), "a list of texts"
+    ).items():
+        known.formats.append(Format(name, "pytest_flowsecrets_formats", _leaves_by(_guarded(divide, name))))
+    return bool(known.encoders or known.formats)
+
+
+def forms_by_encoders(text: str) -> Iterator[Form]:
+    """Every form that users' encoders make of a text; the whole of it only."""
+    for name, encode in known.encoders.items():
+        encoded = encode(text)
+        data = to_bytes(encoded) if isinstance(encoded, str) else bytes(encoded or b"")
+        if len(data) >= SHORTEST and encoded != text:
+            size = min(CUT, len(data))
+            yield Form(data, name, 0, 0, size, size, size, size, 0, 0, whole=True)
+
+
+def _functions(mappings: Iterable[Any], hook: str, kinds: Tuple[type, ...], wanted: str) -> Dict[str, Function]:
+    """The functions of some plugins by their names, each tried with a sample.
+
+    Generators are tried when they are used.
+    """
+    functions: Dict[str, Function] = {}
+    for mapping in mappings:
+        if not isinstance(mapping, Mapping):
+            raise UsageError(f"{hook} returned {type(mapping).__name__}: return a mapping from names to functions")
+        functions.update(mapping)
+    for name, function in functions.items():
+        if not callable(function):
+            raise UsageError(f"{hook} returned {name!r} without a function: return a mapping from names to functions")
+        sample = _sample(function, f"{hook}: {name!r}")
+        if not isinstance(sample, (*kinds, GeneratorType, type(None))):
+            raise UsageError(f"{hook}: {name!r} returned {type(sample).__name__}: return {wanted}")
+    return functions
+
+
+def _sample(function: Function, where: str) -> Any:
+    """What a function returns for a sample; None if that has no such form."""
+    try:
+        return function(_SAMPLE)
+    except ValueError:
+        return None
+    except Exception as error:
+        raise UsageError(f"{where} raised {type(error).__name__} for the text {_SAMPLE!r}: {error}") from error
+
+
+def _guarded(function: Function, name: str) -> Function:
+    """The function; an error in it, which could show a value, becomes a warning that does not."""
+
+    def call(text: str) -> Any:
+        try:
+            result = function(text)
+            return [*result] if isinstance(result, GeneratorType) else result
+        except ValueError:
+            return None
+        except Exception as error:  # noqa: BLE001 - a run does not break because of a form
+            kind = type(error).__name__
+            with suppress(Warning):  # under -W error
+                warnings.warn(
+                    f"{name!r} raised {kind} for a secret; its leaks in this form are not found", stacklevel=2
+                )
+            return None
+
+    return call
+
+
+def _leaves_by(divide: Function) -> Callable[[str], List[Leaf]]:
+    return lambda text: [Leaf(each, rank=SENSITIVE) for each in divide(text) or () if isinstance(each, str)]

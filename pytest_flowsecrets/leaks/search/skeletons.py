@@ -1,0 +1,111 @@
+"""Skeletons: some bytes without those that escaping, wrapping and quoting add or change.
+
+A value that is escaped, doubled, wrapped or put into a table keeps the letters and digits it has, in their order. So a
+search compares letters and digits alone, and looks at what stands between them only where they agree (``line_breaks``).
+Values with too few of them have a skeleton that keeps punctuation.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate, compress
+from typing import Dict, Iterable, List, NamedTuple, Pattern, Tuple
+
+_BLOCK = 1 << 12  # bytes whose places are computed together
+_MOST_BLOCKS = 64
+
+
+class Alphabet(NamedTuple):
+    """What a skeleton consists of.
+
+    Attributes:
+        dropped: the bytes that it leaves out.
+        kept: maps each byte to whether the skeleton keeps it.
+        gap: matches a run of bytes that it leaves out.
+    """
+
+    dropped: bytes
+    kept: bytes
+    gap: Pattern[bytes]
+
+
+def _alphabet(dropped: Iterable[int]) -> Alphabet:
+    out = bytes(sorted(dropped))
+    kept = bytes(byte not in out for byte in range(256))
+    return Alphabet(out, kept, re.compile(b"[" + re.escape(out) + b"]+" if out else rb"(?!)"))
+
+
+LETTERS = _alphabet(byte for byte in range(256) if not (byte < 0x80 and chr(byte).isalnum()))  # noqa: PLR2004 - ASCII
+EVERYTHING = _alphabet([])
+MARKS = _alphabet([*range(33), 127, *b"'\"`\\"])
+
+
+class Skeleton:
+    """Some bytes without those that an alphabet leaves out.
+
+    Args:
+        data: any bytes.
+        alphabet: what is kept.
+
+    Attributes:
+        text: the bytes that are kept.
+    """
+
+    def __init__(self, data: bytes, alphabet: Alphabet) -> None:
+        self.data, self.alphabet = data, alphabet
+        self.text = data.translate(None, alphabet.dropped)
+        self._counts: List[int] = []
+        self._blocks: Dict[int, List[int]] = {}
+
+    def place(self, number: int) -> int:
+        """Return the place in the data of the kept byte with this number."""
+        if len(self.data) == len(self.text):
+            return number
+        if not self._counts:
+            dropped = self.alphabet.dropped
+            sizes = (
+                len(self.data[at : at + _BLOCK].translate(None, dropped)) for at in range(0, len(self.data), _BLOCK)
+            )
+            self._counts = [0, *accumulate(sizes)]
+        block = _last_at_most(self._counts, number)
+        return self._places_in(block)[number - self._counts[block]]
+
+    def _places_in(self, block: int) -> List[int]:
+        if block not in self._blocks:
+            if len(self._blocks) >= _MOST_BLOCKS:
+                self._blocks.clear()
+            begin = block * _BLOCK
+            part = self.data[begin : begin + _BLOCK]
+            kept = compress(range(begin, begin + len(part)), part.translate(self.alphabet.kept))
+            self._blocks[block] = list(kept)
+        return self._blocks[block]
+
+    def span(self, first: int, last: int) -> Tuple[int, int]:
+        """Return where in the data some kept bytes begin and end."""
+        return self.place(first), self.place(last - 1) + 1
+
+
+def _last_at_most(counts: List[int], number: int) -> int:
+    from bisect import bisect_right
+
+    return bisect_right(counts, number) - 1
+
+
+def common(one: bytes, other: bytes) -> int:
+    """Return how many bytes two texts have in common at their beginnings, in logarithmically many comparisons."""
+    low, high = 0, min(len(one), len(other))
+    if one[:high] == other[:high]:
+        return high
+    while low + 1 < high:  # the first `low` bytes are the same, the first `high` are not
+        middle = (low + high) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def common_end(one: bytes, other: bytes) -> int:
+    """Return how many bytes two texts have in common at their ends."""
+    size = min(len(one), len(other))
+    return common(one[len(one) - size :][::-1], other[len(other) - size :][::-1])

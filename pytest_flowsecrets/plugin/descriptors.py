@@ -1,0 +1,67 @@
+"""Hooks that mask descriptors 1 and 2 where pytest does not capture them. ``plugin/leaks.py`` registers them."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import pytest
+
+from pytest_flowsecrets.leaks.mask.descriptors import Descriptors, redirect_in_disabled_capture
+
+_CAPTURES_STREAMS_ONLY = "sys", "tee-sys"
+
+
+def register(config: pytest.Config, descriptors: Descriptors) -> None:
+    """Redirect the descriptors where capture is disabled, and with ``--capture=sys`` in every phase of a test."""
+    manager = config.pluginmanager.get_plugin("capturemanager")
+    if manager is None:
+        return
+    config.add_cleanup(redirect_in_disabled_capture(manager, descriptors))
+    config.pluginmanager.register(DebuggerHooks(descriptors), "flowsecrets-debugger")
+    if config.getoption("capture") in _CAPTURES_STREAMS_ONLY:
+        config.pluginmanager.register(PhaseHooks(descriptors), "flowsecrets-descriptors")
+
+
+class DebuggerHooks:
+    """A debugger needs the descriptors themselves."""
+
+    def __init__(self, descriptors: Descriptors) -> None:
+        self._descriptors = descriptors
+
+    def pytest_enter_pdb(self) -> None:
+        """Undo the redirection."""
+        self._descriptors.pause()
+
+
+class PhaseHooks:
+    """The descriptors are redirected while a test, or a module that is collected, runs.
+
+    Around pytest's own capture, since ``capfd`` restores the descriptors to what they were before it.
+    """
+
+    def __init__(self, descriptors: Descriptors) -> None:
+        self._descriptors = descriptors
+
+    def _redirect(self) -> Iterator[None]:
+        with self._descriptors.redirected():
+            yield
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self) -> Iterator[None]:
+        """What a module starts when it is imported."""
+        yield from self._redirect()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self) -> Iterator[None]:
+        """Fixtures."""
+        yield from self._redirect()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_call(self) -> Iterator[None]:
+        """The test itself."""
+        yield from self._redirect()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self) -> Iterator[None]:
+        """Fixtures again."""
+        yield from self._redirect()

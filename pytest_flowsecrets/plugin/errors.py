@@ -1,0 +1,30 @@
+"""The hook that makes errors of tests readable: no frames of this package, and a hint where marshmallow is too new."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Show this package's errors at the line of the test, and add a hint to those that marshmallow 4 causes."""
+    if call.excinfo is None:
+        return
+    if "marshmallow" in sys.modules:
+        from pytest_flowsecrets.isolation.prefect1.marshmallow import conflict_of
+
+        conflict = conflict_of(call.excinfo.value)
+        if conflict is not None:
+            item.add_report_section(call.when, "flowsecrets", str(conflict))
+    if not item.config.getoption("fulltrace"):
+        call.excinfo = _without_own_frames(call.excinfo)
+
+
+def _without_own_frames(excinfo: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionInfo[BaseException]:
+    from pytest_flowsecrets.tracebacks import without_own_frames
+
+    left = without_own_frames(excinfo.value, excinfo.tb)
+    if left is excinfo.tb:
+        return excinfo
+    return pytest.ExceptionInfo.from_exc_info((excinfo.type, excinfo.value.with_traceback(left), left))

@@ -1,0 +1,97 @@
+"""The line that writes a text in a file: TOML, ``.env``, shell.
+
+Each function gives a line that the tools that read such files understand alike, or None where there is none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import Any, Callable, Iterator, Optional
+
+Notation = Callable[[str], Optional[str]]  # a text -> the line that writes it
+
+_BARE = re.compile(r"[\w-]+", re.ASCII)
+
+
+def toml_line(name: str, text: str) -> Optional[str]:
+    """Write a TOML key and string that TOML 1.0 and Prefect's parser (toml 0.10.2) read alike.
+
+    Args:
+        name: the key.
+        text: the string.
+    """
+    import tomli
+
+    from pytest_flowsecrets.resolution.toml_reader import loads
+
+    key = name if _BARE.fullmatch(name) else f"'{name}'"
+    for string in _toml_strings(text):
+        line = f"{key} = {string}"
+        try:
+            line.encode()  # no surrogates
+            if list(tomli.loads(line).values()) == [text] == list(loads(line).values()):
+                return line
+        except Exception:  # noqa: BLE001, S112 - toml 0.10.2 raises many kinds; the next string may do
+            continue
+    return None
+
+
+def _toml_strings(text: str) -> Iterator[str]:
+    yield f"'{text}'"
+    basic = json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    yield basic
+    yield '"' + basic[1:-1].replace('\\"', "\\u0022") + '"'
+    yield f"'''{text}'''"
+
+
+def env_line(name: str, text: str) -> Optional[str]:
+    """Write a line of a ``.env`` file that python-dotenv, Docker Compose and a shell read alike.
+
+    Args:
+        name: the variable.
+        text: its value.
+    """
+    if "${" in text:
+        return None
+    if not set(text) & set("'\\\r\n"):
+        return f"{name}='{text}'"
+    if set(text) & set("$`!"):
+        return None
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return f'{name}="{escaped}"'
+
+
+def shell_line(name: str, text: str) -> str:
+    """Write an assignment for a shell.
+
+    Args:
+        name: the variable.
+        text: its value.
+    """
+    return f"{name}={shlex.quote(text)}"
+
+
+def described(spelling: Any, text: str, notation: Notation) -> Optional[str]:
+    """Say which line to write, without the text itself.
+
+    Args:
+        spelling: how a text has to be spelled, a ``Spelling``.
+        text: the text.
+        notation: how the file writes a spelling.
+
+    Returns:
+        The line with ``...`` for the text, where that is all there is to it; else with what else is to be done.
+        None where the file has no way to write the spelling.
+    """
+    line = notation(spelling.text)
+    if line is None:
+        return None
+    label, _, shape = spelling.label.rpartition(": ")
+    template = notation(shape) if "..." in shape else None
+    if template is None or "..." not in template:
+        return f"write {spelling.label} (--show-values prints the line)"
+    if template.replace("...", text) == line:
+        return f"write {template} (... is the text)"
+    return f"write {template}, where ... is the text as in {label} (--show-values prints the line)"

@@ -1,0 +1,1 @@
+"""The steps of Prefect's own loader of configuration, as pure functions."""

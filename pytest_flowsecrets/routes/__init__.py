@@ -1,1 +1,0 @@
-"""How a secret reaches a flow run: agents, run configs, job templates, and the environment that comes of them."""
