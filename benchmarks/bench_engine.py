@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from pytest_flowsecrets.backend.messages import Operation, execute
+from pytest_flowsecrets.backend.messages import Operation
 from pytest_flowsecrets.backend.records.keys import Caller
 from pytest_flowsecrets.backend.service import World
 
@@ -48,7 +48,7 @@ class Team:
             self.world.vault.put(self.id, f"SECRET_{number}", "x" * 20)
 
     def ask(self, document, **variables):
-        answer = execute(Operation(document, variables), self.world, self.caller)
+        answer = self.world.execute(Operation(document, variables), self.caller)
         if answer.errors:
             raise RuntimeError(answer.errors)
         return answer.data
@@ -171,7 +171,7 @@ def start_up():
         "the first answer": (
             "from pytest_flowsecrets.backend.service import World; from pytest_flowsecrets.backend.messages import *;"
             "from pytest_flowsecrets.backend.records.keys import Caller;"
-            "execute(Operation('{ hello }'), World(), Caller())"
+            "World().execute(Operation('{ hello }'), Caller())"
         ),
     }
 

@@ -14,7 +14,8 @@ from typing import Dict, Iterator, List, Tuple
 
 from pytest_flowsecrets.commands.check import Checker, kind_of
 from pytest_flowsecrets.commands.files.env_files import env_items
-from pytest_flowsecrets.findings.model import Finding, findings
+from pytest_flowsecrets.findings.engine import findings
+from pytest_flowsecrets.findings.model import Finding
 from pytest_flowsecrets.resolution.dialects import SPANS, dialect_for
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
 from pytest_flowsecrets.resolution.toml_reader import read_layer

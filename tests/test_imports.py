@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
 
 import pytest
 
@@ -14,14 +16,21 @@ import pytest_flowsecrets
 PACKAGE = Path(pytest_flowsecrets.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "demo_project" not in path.parts)
 
-# The rooms from the top of the house down; a module may import from its own room and from those below it.
-ROOMS = [
-    {"plugin", "cli", "commands"},
-    {"routes"},
-    {"backend", "agents", "isolation", "clock", "leaks", "strategies", "_strategies"},
+# The layers from the top down. A module imports from its own room and from the layers below, and from no other room of
+# its own layer. All imports count: those inside functions and those for type checkers, too. `strategies` is beside the
+# rest: users import it, and it needs errors only.
+LAYERS = [
+    {"plugin", "cli"},
+    {"commands"},
+    {"routes", "strategies"},
+    {"_strategies", "backend"},
+    {"agents"},
+    {"isolation"},
+    {"clock"},
+    {"leaks"},
     {"findings"},
-    {"resolution", "options", "tracebacks"},
-    {"versions"},
+    {"resolution"},
+    {"names", "options", "tracebacks", "versions"},
     {"errors"},
 ]
 # Foreign packages that only certain modules may import.
@@ -37,6 +46,7 @@ ONLY_IN = {
         "backend/client/prefect_client",
         "backend/resolvers/scheduling",
         "backend/runs/storages",
+        "clock",
     },
     "graphql": {"backend"},
     "h11": {"backend"},
@@ -55,70 +65,239 @@ AT_TOP = {
     "backend/graphql/schema": {"graphql"},
     "backend/graphql/validation": {"graphql"},
 }
+LARGEST_FOLDER = 14  # modules
 
 
-def imports(path):
-    """(module, whether it is imported inside a function) for each import that runs, not those for type checkers."""
+class Import(NamedTuple):
+    """An imported module, names taken from it, whether that is in a function, and whether for type checkers only."""
+
+    module: str
+    names: List[str]
+    in_function: bool
+    for_types: bool
+
+
+def imports(path: Path) -> Iterator[Import]:
     tree = ast.parse(path.read_text("utf-8"))
-    inside = {
-        id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
-        for node in ast.walk(function)
-    }
-    typing = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and isinstance(block.test, ast.Name) and block.test.id == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
+    functions = _nodes_below(tree, lambda node: isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    types = _nodes_below(tree, lambda node: isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
     for node in ast.walk(tree):
-        if id(node) in typing:
-            continue
+        where = id(node) in functions, id(node) in types
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, id(node) in inside
+            yield from (Import(alias.name, [], *where) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module, id(node) in inside
-            if node.module == "pytest_flowsecrets":
-                for alias in node.names:
-                    yield f"pytest_flowsecrets.{alias.name}", id(node) in inside
+            assert not node.level, f"{path}:{node.lineno} is a relative import"
+            yield Import(node.module, [alias.name for alias in node.names], *where)
 
 
-def level(module):
-    room = module.split(".")[1] if "." in module else None
-    return next((number for number, names in enumerate(ROOMS) if room in names), None)
+def _nodes_below(tree: ast.AST, is_root) -> Set[int]:
+    return {id(node) for root in ast.walk(tree) if is_root(root) for node in ast.walk(root)}
 
 
-def place(path):
-    return path.relative_to(PACKAGE).with_suffix("").as_posix()
+Graph = Dict[str, Set[str]]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=place)
-def test_nothing_points_upward(path):
-    """The order of the house."""
-    own = level("pytest_flowsecrets." + place(path).split("/")[0])
-    for module, _ in imports(path):
-        if module.startswith("pytest_flowsecrets.") and own is not None and level(module) is not None:
-            assert level(module) >= own, f"{place(path)} imports {module}"
+def graph_of(package: Path) -> Graph:
+    """Each module of a package with the modules of it that it imports, by dotted names without the package's."""
+    paths = {name_of(path, package): path for path in package.rglob("*.py") if "demo_project" not in path.parts}
+    graph: Graph = {name: set() for name in paths}
+    for name, path in paths.items():
+        for module, names, *_ in imports(path):
+            targets = {f"{module}.{each}" for each in names} | {module}
+            inner = {target[len(package.name) + 1 :] for target in targets if target.startswith(f"{package.name}.")}
+            modules = (inner & set(paths)) - {name}
+            # `from a import b` means the module a.b where there is one, else a name in a.
+            graph[name] |= {each for each in modules if not any(other.startswith(f"{each}.") for other in modules)}
+    return graph
+
+
+def name_of(path: Path, package: Path) -> str:
+    parts = path.relative_to(package).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def upward(graph: Graph, layers: List[Set[str]]) -> List[str]:
+    """The imports that do not point down in the list of layers."""
+    level = {room: number for number, rooms in enumerate(layers) for room in rooms}
+    return [
+        f"{name} imports {target}"
+        for name, targets in sorted(graph.items())
+        for target in sorted(targets)
+        if name and target and not _is_down(name.split(".")[0], target.split(".")[0], level)
+    ]
+
+
+def _is_down(room: str, other: str, level: Dict[str, int]) -> bool:
+    return room == other or level[room] < level[other]
+
+
+def cycles(graph: Graph) -> List[List[str]]:
+    """The modules or packages that import each other, directly or through others: strongly connected components."""
+    order: List[str] = []
+    seen: Set[str] = set()
+    for start in graph:
+        stack: List[Tuple[str, Iterator[str]]] = [(start, iter(sorted(graph[start])))] if start not in seen else []
+        seen.add(start)
+        while stack:
+            name, targets = stack[-1]
+            following = next((target for target in targets if target not in seen), None)
+            if following is None:
+                order.append(name)
+                stack.pop()
+            else:
+                seen.add(following)
+                stack.append((following, iter(sorted(graph[following]))))
+    importers: Graph = {name: set() for name in graph}
+    for name, targets in graph.items():
+        for target in targets:
+            importers[target].add(name)
+    found, left = [], set(graph)
+    for start in reversed(order):
+        component, waiting = [], [start] if start in left else []
+        left.discard(start)
+        while waiting:
+            name = waiting.pop()
+            component.append(name)
+            waiting += importers[name] & left
+            left -= importers[name]
+        if len(component) > 1:
+            found.append(sorted(component))
+    return found
+
+
+def siblings(graph: Graph) -> Dict[str, Graph]:
+    """For each package the graph of what is directly in it, where a package stands for all of its modules."""
+    levels: Dict[str, Graph] = {}
+    for name, targets in graph.items():
+        for target in targets:
+            ours, others = name.split("."), target.split(".")
+            shared = next((i for i, (one, other) in enumerate(zip(ours, others)) if one != other), None)
+            if shared is not None:
+                level = levels.setdefault(".".join(ours[:shared]), {})
+                level.setdefault(ours[shared], set()).add(others[shared])
+                level.setdefault(others[shared], set())
+    return levels
+
+
+def place(path: Path) -> str:
+    relative = path.relative_to(PACKAGE)
+    return (relative.parent if path.name == "__init__.py" else relative.with_suffix("")).as_posix()
+
+
+# -- the package -------------------------------------------------------------------------------------------------------
+
+
+def test_every_import_points_down():
+    """The layers above, for all imports of all modules."""
+    assert upward(graph_of(PACKAGE), LAYERS) == []
+
+
+def test_no_modules_import_each_other():
+    """There is no cycle of any length, nor one that only type checkers see."""
+    assert cycles(graph_of(PACKAGE)) == []
+
+
+def test_no_packages_import_each_other():
+    """In each folder the modules and folders can be put into an order, too."""
+    found = {name: cycles(graph) for name, graph in siblings(graph_of(PACKAGE)).items()}
+    assert {name: loops for name, loops in found.items() if loops} == {}
+
+
+def test_every_module_has_a_layer():
+    """A new one is put into the order above."""
+    rooms = {place(path).split("/")[0] for path in MODULES} - {"."}
+    assert rooms <= set().union(*LAYERS)
+
+
+def test_folders_are_small():
+    """What is in a folder can be seen at a glance."""
+    sizes = Counter(path.parent.relative_to(PACKAGE).as_posix() for path in MODULES if path.name != "__init__.py")
+    assert {folder: size for folder, size in sizes.items() if size > LARGEST_FOLDER} == {}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)
 def test_foreign_packages_stay_in_their_rooms(path):
     """And are imported inside functions, so that nothing is loaded until it is asked for."""
-    for module, inside in imports(path):
+    for module, _, in_function, for_types in imports(path):
         package = module.split(".")[0]
+        if for_types:
+            continue
         if package in ONLY_IN:
             allowed = ONLY_IN[package]
             assert place(path) in allowed or place(path).split("/")[0] in allowed, f"{place(path)} imports {module}"
         if package in LAZY - AT_TOP.get(place(path), set()):
-            assert inside, f"{place(path)} imports {module} at its top"
+            assert in_function, f"{place(path)} imports {module} at its top"
 
 
-def test_every_module_has_a_room():
-    """A new one is put into the order above."""
-    rooms = {place(path).split("/")[0] for path in MODULES} - {"__init__"}
-    assert rooms <= set().union(*ROOMS)
+# -- the checker itself ------------------------------------------------------------------------------------------------
+
+TOP = "from {package}.{module} import x\n"
+IN_FUNCTION = "def f():\n    from {package}.{module} import x\n"
+FOR_TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from {package}.{module} import x\n"
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A package of five modules in which all imports point down, and a function that adds one."""
+    package = tmp_path / "house"
+    for name, imported in {
+        "upper.a": "lower.b",
+        "upper.b": "upper.a",
+        "lower.a": "lower.b",
+        "lower.b": "",
+        "base": "",
+    }.items():
+        path = package.joinpath(*name.split(".")).with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(TOP.format(package="house", module=imported) if imported else "x = 1\n")
+
+    def plant(module, imported, statement):
+        path = package.joinpath(*module.split(".")).with_suffix(".py")
+        path.write_text(path.read_text() + statement.format(package="house", module=imported))
+        return graph_of(package)
+
+    plant.package = package
+    return plant
+
+
+HOUSE = [{"upper"}, {"lower"}, {"base"}]
+
+
+def test_a_house_in_order_passes(house):
+    """Nothing is found where nothing is planted."""
+    graph = graph_of(house.package)
+    assert graph["upper.b"] == {"upper.a"}
+    assert upward(graph, HOUSE) == cycles(graph) == []
+    assert [cycles(level) for level in siblings(graph).values()] == [[], [], []]
+
+
+@pytest.mark.parametrize("statement", [TOP, IN_FUNCTION, FOR_TYPES], ids=["at the top", "in a function", "for types"])
+def test_planted_imports_are_found(house, statement):
+    """An upward import, a cycle between modules and one between packages, however the import is written."""
+    graph = house("lower.b", "upper.b", statement)
+    assert upward(graph, HOUSE) == ["lower.b imports upper.b"]
+    assert cycles(graph) == [["lower.b", "upper.a", "upper.b"]]
+    assert cycles(siblings(graph)[""]) == [["lower", "upper"]]
+
+
+def test_a_cycle_between_packages_alone_is_found(house):
+    """No two modules import each other, but their packages do."""
+    graph = house("lower.a", "upper.b", IN_FUNCTION)
+    assert cycles(graph) == []
+    assert cycles(siblings(graph)[""]) == [["lower", "upper"]]
+
+
+def test_a_cycle_in_one_room_is_found(house):
+    """Two modules of a room, one of which imports the other as a name of their package."""
+    path = house.package / "lower" / "b.py"
+    path.write_text("def f():\n    from house.lower import a\n")
+    (house.package / "lower" / "__init__.py").write_text("")
+    graph = graph_of(house.package)
+    assert upward(graph, HOUSE) == []
+    assert cycles(graph) == [["lower.a", "lower.b"]]
+
+
+# -- what a run imports ------------------------------------------------------------------------------------------------
 
 
 def test_a_bare_run_loads_nothing(run_tests):

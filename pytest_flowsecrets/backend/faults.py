@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Option
 
 from pytest_flowsecrets.backend.fault_matching import FaultedOperation, Match, Which, asked_of, check_seconds, path_of
 from pytest_flowsecrets.backend.graphql.document_masking import Outline
-from pytest_flowsecrets.backend.http.graphql_http import HttpFault, Response, read_operation, write_error, write_fault
+from pytest_flowsecrets.backend.http.graphql_http import read_operation, write_error, write_fault
+from pytest_flowsecrets.backend.messages import HttpFault, Response
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from pytest_flowsecrets.backend.http.graphql_http import Request
-    from pytest_flowsecrets.backend.messages import Operation
+    from pytest_flowsecrets.backend.messages import Operation, Request
     from pytest_flowsecrets.backend.records.keys import Caller
 
 _TOLD = {

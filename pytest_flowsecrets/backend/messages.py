@@ -1,16 +1,62 @@
-"""The engine: an operation in, an answer out. Imports graphql-core when the first operation is executed, not before."""
+"""The messages of a fake API: a request holds an operation, which gets an answer, which becomes a response."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
-from pytest_flowsecrets.backend.import_lock import importing
+Headers = Tuple[Tuple[str, str], ...]
 
-if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.records.keys import Caller
-    from pytest_flowsecrets.backend.service import World
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request.
+
+    Attributes:
+        method: as sent, in capitals.
+        path: the target without its query.
+        headers: names in lower case; never shown.
+        body: never shown.
+        query: what stood after the ``?``, still encoded.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    query: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Response:
+    """One HTTP response. ``Content-Length``, ``Date`` and ``Connection`` are the server's business.
+
+    Attributes:
+        status: of HTTP.
+        headers: as they are written.
+        body: never shown.
+        sent: how much of it really goes out: 1.0 all, 0.5 half of the body, 0.0 nothing, not even the status line;
+            below 1.0 the connection is cut afterwards.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes = field(repr=False)
+    sent: float = 1.0
+
+
+class HttpFault(Exception):  # noqa: N818 - what HTTP calls it is a status
+    """A request that gets an HTTP status instead of an answer.
+
+    Args:
+        status: 400 to 599.
+        message: one line for the client; nothing of the request's body.
+        headers: more headers of the response.
+    """
+
+    def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
+        super().__init__(status, message, headers)
+        self.status, self.message, self.headers = status, message, headers
 
 
 @dataclass(frozen=True)
@@ -30,7 +76,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the client gets, and what the journal wants to know of the operation."""
+    """What the client gets, and what the request log wants to know of the operation."""
 
     data: Any = None
     errors: Sequence[Mapping[str, Any]] = ()
@@ -44,20 +90,3 @@ class Answer:
     def __repr__(self) -> str:
         """Without the data: the answer to ``secret_value`` is a value."""
         return f"<Answer {self.status} {self.kind} {', '.join(self.fields)}>"
-
-
-@lru_cache(maxsize=None)
-def load() -> None:
-    """Import all that operations need, while no other thread can fork."""
-    with importing:
-        from pytest_flowsecrets.backend import resolvers
-        from pytest_flowsecrets.backend.graphql import execution  # noqa: F401 - imports graphql-core
-
-        resolvers.load()
-
-
-def execute(operation: Operation, world: World, caller: Caller) -> Answer:
-    """Validate and run an operation. Never raises: whatever goes wrong is an error of the answer."""
-    from pytest_flowsecrets.backend.graphql.execution import run
-
-    return run(operation, world, caller)

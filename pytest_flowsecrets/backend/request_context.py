@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Protocol
 
 from pytest_flowsecrets.backend.client_errors import ApiError, Unauthenticated
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pytest_flowsecrets.backend.records.keys import Caller
+    from pytest_flowsecrets.backend.messages import Answer, Operation
+    from pytest_flowsecrets.backend.records.keys import Caller, Keyring
+    from pytest_flowsecrets.backend.records.secret_store import Vault
     from pytest_flowsecrets.backend.records.store import Row, Store
     from pytest_flowsecrets.backend.records.tables import Link
-    from pytest_flowsecrets.backend.service import World
+
+
+class Service(Protocol):
+    """A fake API as its resolvers and its flow runs see it; ``service.World`` is one."""
+
+    backend: str
+    now: Callable[[], datetime]
+    store: Store
+    keyring: Keyring
+    vault: Vault
+
+    def execute(self, operation: Operation, caller: Caller) -> Answer:
+        """Validate and run an operation."""
 
 
 @dataclass(frozen=True)
 class Call:
     """One operation of one caller. All rows that it hands out belong to the caller's tenant."""
 
-    world: World
+    world: Service
     caller: Caller
     variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """As they were sent, for what the coerced ones do not tell: the order of keys."""

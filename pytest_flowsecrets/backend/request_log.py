@@ -33,8 +33,7 @@ from pytest_flowsecrets.leaks.registry import known
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pytest_flowsecrets.backend.http.graphql_http import Request
-    from pytest_flowsecrets.backend.messages import Operation
+    from pytest_flowsecrets.backend.messages import Operation, Request
     from pytest_flowsecrets.backend.records.keys import Caller
 
 KEPT = 10_000

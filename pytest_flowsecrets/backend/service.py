@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Callable, NoReturn, Optional, Sequence
 
-from pytest_flowsecrets.backend import messages
 from pytest_flowsecrets.backend.client_errors import ApiError, Unauthenticated
 from pytest_flowsecrets.backend.faults import Faults
-from pytest_flowsecrets.backend.http import graphql_http
+from pytest_flowsecrets.backend.http.graphql_http import internal_fault, read_operation, write_answer, write_fault
+from pytest_flowsecrets.backend.import_lock import importing
+from pytest_flowsecrets.backend.messages import Answer, HttpFault, Operation, Request, Response
 from pytest_flowsecrets.backend.records.keys import Caller, Keyring
 from pytest_flowsecrets.backend.records.secret_store import Vault
 from pytest_flowsecrets.backend.records.store import Store
@@ -43,7 +45,7 @@ class World:
     def __reduce_ex__(self, _: object) -> NoReturn:
         raise TypeError("a fake API can neither be pickled nor copied: its secrets are write-only")
 
-    def answer(self, request: graphql_http.Request) -> graphql_http.Response:
+    def answer(self, request: Request) -> Response:
         """Return the response to a request.
 
         Never raises: a fault of this API is a 400, because Prefect's clients repeat what gets a 5xx for a minute.
@@ -52,24 +54,24 @@ class World:
             return self._answer(request)
         except Exception as error:  # noqa: BLE001 - its text and its frames may hold values
             self.journal.forgotten += 1
-            return graphql_http.write_fault(request, graphql_http.internal_fault(400, error))
+            return write_fault(request, internal_fault(400, error))
 
-    def _answer(self, request: graphql_http.Request) -> graphql_http.Response:
+    def _answer(self, request: Request) -> Response:
         at, began = self.now(), _seconds()
         try:
-            operation = graphql_http.read_operation(request)
-        except graphql_http.HttpFault as refused:
+            operation = read_operation(request)
+        except HttpFault as refused:
             self.journal.record(request, at=at, seconds=_seconds() - began, status=refused.status)
-            return graphql_http.write_fault(request, refused)
-        messages.load()
+            return write_fault(request, refused)
+        load()
         caller = self.caller(request.headers)
         fault, outline = self.faults.take(operation, caller)
-        answer = messages.Answer(kind=outline.kind, fields=outline.fields)
+        answer = Answer(kind=outline.kind, fields=outline.fields)
 
-        def carry_out() -> graphql_http.Response:
+        def carry_out() -> Response:
             nonlocal answer
-            answer = messages.execute(operation, self, caller)
-            return graphql_http.write_answer(request, answer)
+            answer = self.execute(operation, caller)
+            return write_answer(request, answer)
 
         response = fault.answer(request, carry_out) if fault else carry_out()
         self.journal.record(
@@ -85,6 +87,12 @@ class World:
             fault=str(fault or ""),
         )
         return response
+
+    def execute(self, operation: Operation, caller: Caller) -> Answer:
+        """Validate and run an operation. Never raises: whatever goes wrong is an error of the answer."""
+        from pytest_flowsecrets.backend.graphql.execution import run
+
+        return run(operation, self, caller)
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
         """Who sent a request; one whose key is not good is somebody, too, but gets nothing."""
@@ -109,6 +117,16 @@ class World:
                 "while a flow run is Submitted or Running only"
             )
         return running
+
+
+@lru_cache(maxsize=None)
+def load() -> None:
+    """Import all that operations need, graphql-core among it, while no other thread can fork."""
+    with importing:
+        from pytest_flowsecrets.backend import resolvers
+        from pytest_flowsecrets.backend.graphql import execution  # noqa: F401 - imports graphql-core
+
+        resolvers.load()
 
 
 def _seconds() -> float:

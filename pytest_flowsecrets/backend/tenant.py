@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator, Optional
+from typing import TYPE_CHECKING, Any, Iterator, Optional, Protocol
 
 from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
 from pytest_flowsecrets.backend.records.keys import RUNNER, USER
@@ -14,8 +14,28 @@ from pytest_flowsecrets.clock import as_moment
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.fake_cloud import FakeCloud
+    from pytest_flowsecrets.backend.request_context import Service
     from pytest_flowsecrets.clock import When
+    from pytest_flowsecrets.isolation.env_overlays import Variables
+    from pytest_flowsecrets.isolation.stack import Isolation
+
+
+class Cloud(Protocol):
+    """The API of a tenant; ``FakeCloud`` is one."""
+
+    @property
+    def world(self) -> Service:
+        """Its rows, keys and secrets."""
+
+    @property
+    def innermost(self) -> Isolation:
+        """The isolation that counts now."""
+
+    def client_for(self, key: Optional[str], tenant_id: Optional[str]) -> Any:
+        """A new ``prefect.Client`` with this key and tenant."""
+
+    def variables(self, key: Optional[str], tenant_id: Optional[str]) -> Variables:
+        """The variables by which Prefect talks to it with a key."""
 
 
 class Tenant:
@@ -31,7 +51,7 @@ class Tenant:
         secrets: the tenant's secrets, a CloudSecrets.
     """
 
-    def __init__(self, cloud: FakeCloud, name: str, user_id: Optional[str] = None) -> None:
+    def __init__(self, cloud: Cloud, name: str, user_id: Optional[str] = None) -> None:
         self._cloud = cloud
         world = cloud.world
         self.id, self.name, self.slug = str(uuid.uuid4()), name, slugify(name)

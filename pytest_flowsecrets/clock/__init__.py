@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Union, cast
 
@@ -145,10 +146,14 @@ def _standing(clock: FlowClock) -> FrozenDateTimeFactory:
 
 def _import_prefect() -> None:
     """Before time is frozen: classes that are made while it is would keep a frozen ``datetime`` among their bases."""
-    from pytest_flowsecrets.isolation.prefect1.adapter import find_prefect
+    from pytest_flowsecrets.versions import installed_version, require_supported
 
-    with suppress(Exception):  # there may be none, or a broken configuration; whoever needs it will see
-        find_prefect()
+    with suppress(Exception), warnings.catch_warnings():  # a broken configuration, say; whoever needs it will see
+        version = installed_version()
+        if version is not None:
+            require_supported(version)
+            warnings.simplefilter("ignore")  # Prefect's own imports are full of deprecations
+            import prefect  # noqa: F401
 
 
 def _tell() -> None:

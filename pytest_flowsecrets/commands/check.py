@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Tuple
 from pytest_flowsecrets.commands.files.env_files import Item, env_items, shell_items
 from pytest_flowsecrets.commands.files.interpolation import UNKNOWN
 from pytest_flowsecrets.commands.files.owners import OPTION
+from pytest_flowsecrets.commands.files.unreadable import Unreadable
 from pytest_flowsecrets.commands.files.variable_rules import item_findings
-from pytest_flowsecrets.commands.inputs import Unreadable, dialects_of, machine_of, read_text, read_toml
+from pytest_flowsecrets.commands.inputs import dialects_of, machine_of, read_text, read_toml
 from pytest_flowsecrets.findings import reporters
+from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.findings.file_rules import file_findings
-from pytest_flowsecrets.findings.model import Finding, findings, where
+from pytest_flowsecrets.findings.model import Finding, where
 from pytest_flowsecrets.findings.value_rules import TABLES
 from pytest_flowsecrets.resolution.dialects import SPANS
 from pytest_flowsecrets.resolution.layers import Environment, Layer, Origin

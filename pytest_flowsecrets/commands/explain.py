@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 
 from pytest_flowsecrets.commands.inputs import dialects_of, environment_of, machine_of, read_toml
+from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.findings.explain import Explanation, explain, subjects, summary
-from pytest_flowsecrets.findings.model import Finding, findings
 from pytest_flowsecrets.isolation.prefect1.paths import config_files, missing_files
 from pytest_flowsecrets.resolution.display import Mask, one_line
 from pytest_flowsecrets.resolution.env_names import SECRETS
@@ -15,6 +15,7 @@ from pytest_flowsecrets.resolution.resolve import Resolution, resolve
 from pytest_flowsecrets.resolution.toml_reader import read_layer
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.findings.model import Finding
     from pytest_flowsecrets.resolution.layers import Layer
 
 _OF_ANY_KEY = ("FS002", "FS061")  # rules whose names are keys of any table, and not only of secrets

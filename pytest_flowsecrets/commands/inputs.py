@@ -6,10 +6,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
+from pytest_flowsecrets.commands.files.unreadable import Unreadable
 from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
 from pytest_flowsecrets.isolation.prefect1.paths import this_machine
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
-from pytest_flowsecrets.resolution.display import one_line
 from pytest_flowsecrets.resolution.layers import Environment
 from pytest_flowsecrets.resolution.toml_positions import position
 from pytest_flowsecrets.resolution.toml_reader import deep_place
@@ -19,18 +19,6 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.resolve import Machine
 
 LARGEST = 2 * 2**20
-
-
-class Unreadable(UsageError):  # noqa: N818
-    """A file that cannot be checked."""
-
-    def __init__(self, path: str, reason: str, line: Optional[int] = None, column: Optional[int] = None) -> None:
-        super().__init__(path, reason, line, column)
-        self.path, self.reason, self.line, self.column = path, reason, line, column
-
-    def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
-        return one_line(f"{place}: {self.reason}")
 
 
 def read_bytes(path: str) -> bytes:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.http.graphql_http import HttpFault, Request, Response
     from pytest_flowsecrets.backend.http.server import Server
+    from pytest_flowsecrets.backend.messages import HttpFault, Request, Response
     from pytest_flowsecrets.backend.request_log import RecordedRequest
     from pytest_flowsecrets.backend.service import World
 
@@ -96,7 +96,7 @@ class Health:
 
     def answer(self, request: Request) -> Response:  # noqa: ARG002 - each gets the same
         """Say that the API is up."""
-        from pytest_flowsecrets.backend.http.graphql_http import Response
+        from pytest_flowsecrets.backend.messages import Response
 
         return Response(200, (("Content-Type", "application/json"),), self._body)
 

@@ -10,12 +10,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tuple
 
-from pytest_flowsecrets.findings.model import Finding, findings
+from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.resolution.display import one_line
 from pytest_flowsecrets.resolution.env_names import SECRETS
 from pytest_flowsecrets.resolution.layers import Failure, Origin, Slot, type_name
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.findings.model import Finding
     from pytest_flowsecrets.resolution.display import Mask
     from pytest_flowsecrets.resolution.resolve import Resolution
     from pytest_flowsecrets.resolution.secret_get import Outcome

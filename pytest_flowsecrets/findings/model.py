@@ -93,26 +93,6 @@ class Reading:
 Rule = Callable[[Reading], Optional[str]]
 
 
-def findings(resolution: Resolution) -> List[Finding]:
-    """Look for surprises in what was written.
-
-    Args:
-        resolution: a resolution, failed or not.
-
-    Returns:
-        Findings in the order in which things were written.
-    """
-    from pytest_flowsecrets.findings.config_rules import whole_findings
-    from pytest_flowsecrets.findings.name_rules import shape_findings
-    from pytest_flowsecrets.findings.value_rules import value_findings
-
-    found = list(shape_findings(resolution))
-    for reading in readings(resolution):
-        found += value_findings(reading)
-    explained = any(finding.severity == "error" for finding in found)
-    return found if explained else [*found, *whole_findings(resolution)]
-
-
 def readings(resolution: Resolution) -> Iterator[Reading]:
     """Read each text that was written for a secret, winners and losers of the same key alike.
 

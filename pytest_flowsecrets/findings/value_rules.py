@@ -25,8 +25,8 @@ from pytest_flowsecrets.findings.type_rules import (
     structure,
     zeros,
 )
-from pytest_flowsecrets.resolution.layers import type_name
-from pytest_flowsecrets.resolution.line_syntax import Notation, described, shell_line, toml_line
+from pytest_flowsecrets.resolution.layers import Notation, type_name
+from pytest_flowsecrets.resolution.line_syntax import described, shell_line, toml_line
 from pytest_flowsecrets.resolution.loader.interpolate import DECODED, FILLED, NO_KEY, TAKEN, is_reference
 
 _NAME = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})", re.ASCII)

@@ -6,9 +6,10 @@ that isolations, the fake API and the routes may tell every value they see.
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
+
+from pytest_flowsecrets.leaks.common_words import SHORTEST, is_common
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
 # Asked whether a text holds something; gives the places where one does, with `where` and `request.fields`.
 Search = Callable[[Callable[[str], bool]], List[Any]]
 
-SHORTEST = 6  # characters; anything shorter stands in too many texts by chance
-COMMON = re.compile(
-    "changeme|default|development|disabled|enabled|example|false|github|google|localhost|master|missing|nothing|"
-    "password|postgres|prefect|private|production|public|pytest|python|secrets?|staging|string|testing|undefined|"
-    r"unknown|username|127\.0\.0\.1|0\.0\.0\.0",
-    re.IGNORECASE,
-)
 TOKENS = frozenset({"api_key", "auth_token", "_tenant_token"})
 
 
@@ -117,7 +111,7 @@ class Known:
     def _texts_of(self, value: Any) -> List[str]:
         """The texts of a value; an error in looking for them is not the caller's."""
         try:
-            return list(texts_of(value))
+            return list(texts_of(value, self.formats))
         except Exception as error:  # noqa: BLE001 - a value of any class
             for listener in self.fault_listeners:
                 listener(error)
@@ -146,8 +140,13 @@ class Known:
         return {text: tuple(self._names[text]) for text in changed}
 
 
-def texts_of(value: Any) -> Iterator[str]:
-    """Return a value as text; of a mapping or sequence, the texts in it that are sensitive."""
+def texts_of(value: Any, formats: Sequence[Format] = ()) -> Iterator[str]:
+    """Return a value as text; of a mapping or sequence, the texts in it that are sensitive.
+
+    Args:
+        value: of a secret.
+        formats: those of users, which come before our own.
+    """
     if isinstance(value, str):
         yield value
     elif isinstance(value, (bytes, bytearray)):
@@ -155,14 +154,9 @@ def texts_of(value: Any) -> Iterator[str]:
     elif isinstance(value, (Mapping, list, tuple, set, frozenset)):
         from pytest_flowsecrets.leaks.formats.parts import texts_in_data
 
-        yield from texts_in_data(value)
+        yield from texts_in_data(value, formats)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         yield str(value)
-
-
-def is_common(text: str) -> bool:
-    """Whether a text is so short or so common that finding it says nothing."""
-    return len(text.strip()) < SHORTEST or COMMON.fullmatch(text.strip()) is not None
 
 
 known = Known()

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Set, Tuple, Union
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.resolution.line_syntax import Notation
     from pytest_flowsecrets.resolution.masked_names import Doubt
     from pytest_flowsecrets.resolution.toml_positions import Position
 
+#: Writes a text as a line of a file; None where the file has no way to write it.
+Notation = Callable[[str], Optional[str]]
 #: Weakest first. A layer of a later kind beats one of an earlier kind.
 KINDS = ("defaults", "user", "backend", "env", "context")
 

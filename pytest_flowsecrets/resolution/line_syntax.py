@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from typing import Any, Callable, Iterator, Optional
+from typing import TYPE_CHECKING, Any, Iterator, Optional
 
-Notation = Callable[[str], Optional[str]]  # a text -> the line that writes it
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.layers import Notation
 
 _BARE = re.compile(r"[\w-]+", re.ASCII)
 

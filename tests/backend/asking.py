@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from pytest_flowsecrets.backend.messages import Operation, execute
+from pytest_flowsecrets.backend.messages import Operation
 from pytest_flowsecrets.backend.records.keys import Caller
 from pytest_flowsecrets.backend.resolvers.registration import unpacked  # noqa: F401 - tests of flows use it
 from pytest_flowsecrets.backend.service import World
@@ -23,7 +23,7 @@ class Team:
         self.runner = Caller(own, "RUNNER", str(uuid.uuid4()), str(uuid.uuid4()), None, (self.id,))
 
     def execute(self, document, variables=None, *, caller=None, **arguments):
-        return execute(Operation(document, variables or {}, **arguments), self.world, caller or self.caller)
+        return self.world.execute(Operation(document, variables or {}, **arguments), caller or self.caller)
 
     def ask(self, document, variables=None, **arguments):
         """The data of an operation that must succeed."""

@@ -14,7 +14,7 @@ pytest.importorskip("graphql")
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flowsecrets.backend.http.graphql_http import Request
+from pytest_flowsecrets.backend.messages import Request
 from pytest_flowsecrets.backend.service import World
 from tests.backend.asking import Team
 from tests.backend.documents import FLOWS, JSON_VALUES, broken_texts, documents, mutations

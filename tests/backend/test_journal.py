@@ -13,8 +13,7 @@ import pytest
 
 from pytest_flowsecrets import UsageError
 from pytest_flowsecrets.backend.fake_cloud import FakeCloud
-from pytest_flowsecrets.backend.http.graphql_http import Request
-from pytest_flowsecrets.backend.messages import Operation
+from pytest_flowsecrets.backend.messages import Operation, Request
 from pytest_flowsecrets.backend.records.keys import Caller
 from pytest_flowsecrets.backend.request_log import Journal, RecordedRequest
 from tests.backend.http import ask

@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from pytest_flowsecrets.backend.http import connection, request_reader, server
-from pytest_flowsecrets.backend.http.graphql_http import HttpFault, Response, write_fault
+from pytest_flowsecrets.backend.http.graphql_http import write_fault
 from pytest_flowsecrets.backend.http.request_reader import MAX_BODY, MAX_LINE
 from pytest_flowsecrets.backend.http.server import Server
+from pytest_flowsecrets.backend.messages import HttpFault, Response
 from pytest_flowsecrets.clock import frozen_clock
 from tests.backend.http import Line, ask
 

@@ -12,15 +12,12 @@ from pytest_flowsecrets.backend.http.graphql_http import (
     GRAPHQL,
     JSON,
     MAX_DOCUMENT,
-    HttpFault,
-    Request,
-    Response,
     negotiate,
     read_operation,
     write_answer,
     write_fault,
 )
-from pytest_flowsecrets.backend.messages import Answer, Operation
+from pytest_flowsecrets.backend.messages import Answer, HttpFault, Operation, Request, Response
 from pytest_flowsecrets.backend.service import World
 from tests.backend.http import ask
 

@@ -130,7 +130,7 @@ def test_formats_that_are_generators(extensions):
 
     assert not extensions([], [])
     assert extensions([], [{"pair": pair}])
-    texts = [part.text for part in parts_of("abcdefgh-1 => postgres://me:hunter2xyz@host/x")]
+    texts = [part.text for part in parts_of("abcdefgh-1 => postgres://me:hunter2xyz@host/x", known.formats)]
     assert texts[1:] == ["abcdefgh-1", "postgres://me:hunter2xyz@host/x", "hunter2xyz"]
 
 

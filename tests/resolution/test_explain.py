@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.findings.explain import explain
-from pytest_flowsecrets.findings.model import findings
 from pytest_flowsecrets.resolution.display import Mask
 from pytest_flowsecrets.resolution.layers import Environment
 from pytest_flowsecrets.resolution.resolve import resolve

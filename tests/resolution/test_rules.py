@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pytest_flowsecrets.findings.model import findings
+from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.findings.value_rules import VALUE_RULES
 from pytest_flowsecrets.resolution.dialects import DIALECTS, dialect_for
 from pytest_flowsecrets.resolution.layers import Environment, Layer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flowsecrets.findings.model import findings
+from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.resolution.resolve import resolve
 from pytest_flowsecrets.resolution.toml_reader import read_layer
 

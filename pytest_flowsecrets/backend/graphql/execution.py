@@ -23,15 +23,14 @@ from pytest_flowsecrets.backend.graphql.document_masking import OwnValues, own_v
 from pytest_flowsecrets.backend.graphql.schema import schema
 from pytest_flowsecrets.backend.graphql.validation import Refused, check_variables, read
 from pytest_flowsecrets.backend.messages import Answer, Operation
-from pytest_flowsecrets.backend.request_context import Call
+from pytest_flowsecrets.backend.request_context import Call, Service
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.records.keys import Caller
-    from pytest_flowsecrets.backend.service import World
 
 
-def run(operation: Operation, world: World, caller: Caller) -> Answer:
-    """See `engine.execute`."""
+def run(operation: Operation, world: Service, caller: Caller) -> Answer:
+    """See ``World.execute``."""
     seen: Tuple[str, Tuple[str, ...]] = ("", ())
     try:
         document = _documents.read(world.backend, operation.query)

@@ -14,27 +14,42 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from socketserver import BaseRequestHandler
-from typing import TYPE_CHECKING, Dict, Optional
+from typing import Callable, Dict, Optional, Protocol, cast
 
 import h11
 
 from pytest_flowsecrets.backend.http import request_reader
-from pytest_flowsecrets.backend.http.graphql_http import HttpFault, Request, Response, internal_fault, write_fault
-
-if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.http.server import Server, World
+from pytest_flowsecrets.backend.http.graphql_http import internal_fault, write_fault
+from pytest_flowsecrets.backend.messages import HttpFault, Request, Response
 
 LINGER_SECONDS = 2.0  # how long what a refused client still sends is read, so that it gets to see why
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, section 5.5: not valid in the value of a header
 
 
+class World(Protocol):
+    """What can be mounted."""
+
+    def answer(self, request: Request) -> Response:
+        """The response to a request; never raises."""
+
+
+class Mounts(Protocol):
+    """The server of a connection: which hosts a request may name, and what is mounted at which path."""
+
+    allows: Callable[[str], bool]
+    told: str
+    on_refusal: Callable[[HttpFault], object]
+
+    def world_at(self, path: str) -> World:
+        """The world at a path."""
+
+
 class Connection(BaseRequestHandler):
     """The requests of one connection, one after the other."""
 
-    server: Server
-
     def handle(self) -> None:
         """Answer requests until one side closes the connection."""
+        self._mounts = cast("Mounts", self.server)
         self._socket: socket.socket = self.request
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._incoming = request_reader.Incoming(self._socket)
@@ -49,11 +64,11 @@ class Connection(BaseRequestHandler):
             if head is None:
                 return False
             request = self._request(head)
-            world = self.server.world_at(request.path)
+            world = self._mounts.world_at(request.path)
             request = replace(request, body=self._incoming.body(head))
             response = _answer(world, request)
         except HttpFault as fault:
-            self.server.on_refusal(fault)
+            self._mounts.on_refusal(fault)
             response = write_fault(request, fault)
         except socket.timeout:
             if not self._incoming.started:
@@ -78,8 +93,8 @@ class Connection(BaseRequestHandler):
         return Request(head.method.decode("ascii"), path, headers, b"", query)
 
     def _check_host(self, host: str) -> None:
-        if not self.server.allows(re.sub(r":\d*$", "", host.lower())):
-            raise HttpFault(421, f"this server answers to {self.server.told} only")
+        if not self._mounts.allows(re.sub(r":\d*$", "", host.lower())):
+            raise HttpFault(421, f"this server answers to {self._mounts.told} only")
 
     def _target(self, target: str) -> str:
         """Path and query, also of a target with scheme and host, as clients of a proxy send it."""

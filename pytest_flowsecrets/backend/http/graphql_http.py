@@ -18,72 +18,18 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, field
 from functools import lru_cache
 from traceback import extract_tb
 from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence, Tuple
 from urllib.parse import parse_qsl
 
-from pytest_flowsecrets.backend.messages import Answer, Operation
-
-Headers = Tuple[Tuple[str, str], ...]
+from pytest_flowsecrets.backend.messages import Answer, Headers, HttpFault, Operation, Request, Response
 
 _log = logging.getLogger("pytest_flowsecrets")
 
 JSON = "application/json"
 MAX_DOCUMENT = 1024 * 1024  # characters: graphql-core reads them one by one, which other clients would have to wait for
 GRAPHQL = "application/graphql-response+json"
-
-
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request.
-
-    Attributes:
-        method: as sent, in capitals.
-        path: the target without its query.
-        headers: names in lower case; never shown.
-        body: never shown.
-        query: what stood after the ``?``, still encoded.
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    query: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True)
-class Response:
-    """One HTTP response. ``Content-Length``, ``Date`` and ``Connection`` are the server's business.
-
-    Attributes:
-        status: of HTTP.
-        headers: as they are written.
-        body: never shown.
-        sent: how much of it really goes out: 1.0 all, 0.5 half of the body, 0.0 nothing, not even the status line;
-            below 1.0 the connection is cut afterwards.
-    """
-
-    status: int
-    headers: Headers
-    body: bytes = field(repr=False)
-    sent: float = 1.0
-
-
-class HttpFault(Exception):  # noqa: N818 - what HTTP calls it is a status
-    """A request that gets an HTTP status instead of an answer.
-
-    Args:
-        status: 400 to 599.
-        message: one line for the client; nothing of the request's body.
-        headers: more headers of the response.
-    """
-
-    def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
-        super().__init__(status, message, headers)
-        self.status, self.message, self.headers = status, message, headers
 
 
 def internal_fault(status: int, error: Exception) -> HttpFault:

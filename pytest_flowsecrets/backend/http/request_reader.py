@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import h11
 
-from pytest_flowsecrets.backend.http.graphql_http import HttpFault
+from pytest_flowsecrets.backend.messages import HttpFault
 
 if TYPE_CHECKING:
     import socket

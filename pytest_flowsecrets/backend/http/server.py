@@ -14,20 +14,13 @@ import socket
 import threading
 from secrets import token_urlsafe
 from socketserver import TCPServer, ThreadingMixIn
-from typing import Any, Callable, Dict, Optional, Protocol, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
-from pytest_flowsecrets.backend.http.connection import Connection
-from pytest_flowsecrets.backend.http.graphql_http import HttpFault, Request, Response
+from pytest_flowsecrets.backend.http.connection import Connection, World
+from pytest_flowsecrets.backend.messages import HttpFault
 
 LOOPBACK = "127.0.0.1"
 NAMES = frozenset({LOOPBACK, "localhost"})
-
-
-class World(Protocol):
-    """What can be mounted."""
-
-    def answer(self, request: Request) -> Response:
-        """The response to a request; never raises."""
 
 
 # -- the server of this process ----------------------------------------------------------------------------------------

@@ -7,13 +7,13 @@ schedule is turned on and whenever an agent asks for work, so that it follows a 
 from __future__ import annotations
 
 import logging
+import random
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.backend.client_errors import BadInput
 from pytest_flowsecrets.backend.import_lock import importing
 from pytest_flowsecrets.backend.records import states
 from pytest_flowsecrets.backend.records.scalars import read_time
-from pytest_flowsecrets.backend.resolvers.run_names import run_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pytest_flowsecrets")
 
 AHEAD = 10
+# Names of flow runs are two words, as Prefect gives them.
+_FIRST = (
+    "amber brave calm daring eager fuzzy gentle hasty icy jolly keen lucky mellow noble quiet rapid solemn tidy wise"
+)
+_SECOND = (
+    "badger crane dolphin eagle falcon gecko heron ibex jackal koala lemur marmot newt otter panda raven stork tapir"
+)
+_random = random.Random()  # noqa: S311 - no secret; its own, so that a test's seed is neither used nor moved
 
 
 def add_flow_run(call: Call, flow: Row, given: Mapping[str, Any], *, auto_scheduled: bool = False) -> Row:
@@ -44,7 +52,7 @@ def add_flow_run(call: Call, flow: Row, given: Mapping[str, Any], *, auto_schedu
         "flow_run",
         tenant_id=flow["tenant_id"],
         flow_id=flow["id"],
-        name=given.get("flow_run_name") or run_name(),
+        name=given.get("flow_run_name") or _run_name(),
         version=0,
         times_resurrected=0,
         auto_scheduled=auto_scheduled,
@@ -141,3 +149,7 @@ def _event(event: Any) -> Dict[str, Any]:
         "parameters": getattr(event, "parameter_defaults", None),
         "labels": getattr(event, "labels", None),
     }
+
+
+def _run_name() -> str:
+    return "-".join(_random.choice(words.split()) for words in (_FIRST, _SECOND))

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.agents import agent_errors, harness, real_agents
@@ -24,34 +24,13 @@ from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.environment import FlowEnvironment
-    from pytest_flowsecrets.backend.fake_api import FakeApi
     from pytest_flowsecrets.backend.runs.agent_process import AgentProcess
+    from pytest_flowsecrets.backend.runs.api import Api
     from pytest_flowsecrets.backend.runs.process_tree import Processes
-    from pytest_flowsecrets.backend.runs.warm_agents import Agents
+    from pytest_flowsecrets.backend.runs.warm_agents import Agents, Deployment
 
 AGENTS = ("local", "kubernetes")
 _OF_AN_IMAGE = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """By whom a flow run is deployed.
-
-    Attributes:
-        version: the installed release of Prefect.
-        agent: ``local`` or ``kubernetes``.
-        agent_env: its ``--env``.
-        labels: those that the agent has.
-        secrets: the Secrets of the cluster.
-        template: the job template that counts.
-    """
-
-    version: str
-    agent: str = "local"
-    agent_env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    labels: List[str] = field(default_factory=list)
-    secrets: Optional[ClusterSecrets] = None
-    template: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def require(agent: str, version: str) -> None:
@@ -105,9 +84,7 @@ def deploy(deployment: Deployment, run: Any, warm: Agents, processes: Processes)
     return env
 
 
-def started(
-    api: FakeApi, env: Optional[Mapping[str, str]], labels: Sequence[str], address: Optional[str]
-) -> AgentProcess:
+def started(api: Api, env: Optional[Mapping[str, str]], labels: Sequence[str], address: Optional[str]) -> AgentProcess:
     """Start a LocalAgent as a process.
 
     Raises:
@@ -124,7 +101,7 @@ def started(
         return api.agents.keep(AgentProcess(given, labels, import_paths(), address))
 
 
-def deploy_by(agent: AgentProcess, api: FakeApi, run: Any, timeout: float) -> FlowEnvironment:
+def deploy_by(agent: AgentProcess, api: Api, run: Any, timeout: float) -> FlowEnvironment:
     """Let an agent that is a process deploy a flow run that waits in the API.
 
     Args:

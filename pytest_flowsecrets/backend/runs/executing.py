@@ -11,14 +11,14 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Tuple
 
-from pytest_flowsecrets.backend.messages import Operation, execute
+from pytest_flowsecrets.backend.messages import Operation
 from pytest_flowsecrets.backend.records.keys import Caller
 from pytest_flowsecrets.backend.records.states import is_a
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.service import World
+    from pytest_flowsecrets.backend.request_context import Service
 
 _FLOW = {"name": "pytest-flowsecrets", "type": "prefect.core.flow.Flow", "tasks": [], "edges": [], "parameters": []}
 
@@ -31,7 +31,7 @@ class Runs:
         tenant_id: whose runs.
     """
 
-    def __init__(self, world: World, tenant_id: str) -> None:
+    def __init__(self, world: Service, tenant_id: str) -> None:
         self._world, self._caller = world, Caller(tenant_id, tenant_ids=(tenant_id,))
         self._flow_id = ""
 
@@ -73,7 +73,7 @@ class Runs:
 
     def _ask(self, mutation: str, *, answer: str = "id", **given: Any) -> Mapping[str, Any]:
         document = f"mutation($input: {mutation}_input!) {{ {mutation}(input: $input) {{ {answer} }} }}"
-        done = execute(Operation(document, {"input": given}), self._world, self._caller)
+        done = self._world.execute(Operation(document, {"input": given}), self._caller)
         if done.errors:
             raise UsageError(f"the fake API refused {mutation}, so there is no run: {done.errors[0]['message']}")
         found: Mapping[str, Any] = done.data[mutation]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tupl
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.environment import FlowEnvironment
-    from pytest_flowsecrets.backend.fake_api import FakeApi
+    from pytest_flowsecrets.backend.runs.api import Api
 
 
 class Log(NamedTuple):
@@ -62,9 +62,7 @@ class Watch:
         self._last = now
 
 
-def told(
-    api: FakeApi, run_id: str, status: Optional[int], environment: Optional[FlowEnvironment], watch: Watch
-) -> FlowRun:
+def told(api: Api, run_id: str, status: Optional[int], environment: Optional[FlowEnvironment], watch: Watch) -> FlowRun:
     """What is known of a flow run by now.
 
     Args:

@@ -22,14 +22,14 @@ from pytest_flowsecrets.agents.flow_environment import texts_of
 from pytest_flowsecrets.agents.model import Written
 from pytest_flowsecrets.backend.runs import deployment as deploying
 from pytest_flowsecrets.backend.runs.agent_process import AgentProcess
-from pytest_flowsecrets.backend.runs.deployment import Deployment
 from pytest_flowsecrets.backend.runs.flow_run import FlowRun, Watch, told
 from pytest_flowsecrets.backend.runs.storages import OFFLINE, storage_of
+from pytest_flowsecrets.backend.runs.warm_agents import Deployment
 from pytest_flowsecrets.errors import FlowRunTimeout, UsageError
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.environment import FlowEnvironment
-    from pytest_flowsecrets.backend.fake_api import FakeApi
+    from pytest_flowsecrets.backend.runs.api import Api
     from pytest_flowsecrets.backend.runs.process_tree import Processes
 
 PROJECT = "pytest-flowsecrets"
@@ -58,7 +58,7 @@ class Order:
         return "local" if isinstance(self.agent, AgentProcess) else self.agent
 
 
-def carry_out(api: FakeApi, flow: Any, order: Order) -> FlowRun:
+def carry_out(api: Api, flow: Any, order: Order) -> FlowRun:
     """Register a flow, run it, and tell what became of it.
 
     Raises:
@@ -155,7 +155,7 @@ def _agent_for(kind: str) -> str:
     return ' and pass agent="kubernetes"' if kind == "KubernetesRun" else f" and use flow_environment for a {kind}"
 
 
-def _created(api: FakeApi, flow: Any, order: Order, run_config: Any) -> Any:
+def _created(api: Api, flow: Any, order: Order, run_config: Any) -> Any:
     """A flow run that waits in the API, as agents see it."""
     from prefect.utilities.graphql import GraphQLResult
 
@@ -208,7 +208,7 @@ def _importable(name: str) -> bool:
 # -- running -----------------------------------------------------------------------------------------------------------
 
 
-def _deployed(api: FakeApi, order: Order, run: Any) -> Tuple[FlowEnvironment, Union[AgentProcess, Processes]]:
+def _deployed(api: Api, order: Order, run: Any) -> Tuple[FlowEnvironment, Union[AgentProcess, Processes]]:
     """The environment of the flow run, and who knows its process."""
     if isinstance(order.agent, AgentProcess):
         return deploying.deploy_by(order.agent, api, run, order.timeout), order.agent
@@ -219,7 +219,7 @@ def _deployed(api: FakeApi, order: Order, run: Any) -> Tuple[FlowEnvironment, Un
         return deploying.deploy(deployment, run, api.agents, api.processes), api.processes
 
 
-def _run_here(api: FakeApi, flow: Any, order: Order, run: Any) -> FlowEnvironment:
+def _run_here(api: Api, flow: Any, order: Order, run: Any) -> FlowEnvironment:
     """The real CloudFlowRunner in the environment that a LocalAgent gives to a flow run, its logs sent at the end."""
     import prefect
     from prefect.engine.cloud import CloudFlowRunner

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.fake_api import FakeApi
+    from pytest_flowsecrets.backend.runs.api import Api
 
 #: What ``storage=`` takes besides a storage of Prefect's.
 OFFLINE = "local"
@@ -22,7 +22,7 @@ _AMAZON = ("AWS_ENDPOINT_URL",)
 _AZURITE = "UseDevelopmentStorage=true"
 
 
-def storage_of(api: FakeApi, flow: Any, storage: Any) -> Any:
+def storage_of(api: Api, flow: Any, storage: Any) -> Any:
     """Return the storage with which a flow is registered.
 
     Args:

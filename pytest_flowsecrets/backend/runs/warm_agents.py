@@ -12,20 +12,42 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.agents import agent_errors, harness
 from pytest_flowsecrets.agents.model import Written
 from pytest_flowsecrets.errors import AgentFailed, UsageError
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.agents.cluster import ClusterSecrets
     from pytest_flowsecrets.backend.runs.agent_process import AgentProcess
-    from pytest_flowsecrets.backend.runs.deployment import Deployment
     from pytest_flowsecrets.backend.runs.process_tree import Processes
 
 _Key = Tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """By whom a flow run is deployed.
+
+    Attributes:
+        version: the installed release of Prefect.
+        agent: ``local`` or ``kubernetes``.
+        agent_env: its ``--env``.
+        labels: those that the agent has.
+        secrets: the Secrets of the cluster.
+        template: the job template that counts.
+    """
+
+    version: str
+    agent: str = "local"
+    agent_env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    labels: List[str] = field(default_factory=list)
+    secrets: Optional[ClusterSecrets] = None
+    template: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 class Agent(NamedTuple):

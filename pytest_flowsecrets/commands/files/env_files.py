@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from functools import partial
-from typing import Iterator, List, Match, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Iterator, List, Match, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.commands.files.owners import AGENT, OPTION, Owner, agent_in, concerns_prefect
-from pytest_flowsecrets.resolution.line_syntax import Notation, env_line
+from pytest_flowsecrets.resolution.line_syntax import env_line
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.layers import Notation
 
 _ENV_LINE = re.compile(
     r"[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w.\-]*)[ \t]*=[ \t]*"

@@ -26,6 +26,7 @@ from pytest_flowsecrets.commands.files import interpolation, yaml_scripts
 from pytest_flowsecrets.commands.files.env_files import ASSIGNMENT, Item, Problem
 from pytest_flowsecrets.commands.files.interpolation import Filled
 from pytest_flowsecrets.commands.files.owners import AGENT, FLOW_RUN, Owner, concerns_prefect, owner_of
+from pytest_flowsecrets.commands.files.unreadable import Unreadable
 from pytest_flowsecrets.commands.files.yaml_types import (
     TAG,
     changed_by_compose,
@@ -33,12 +34,11 @@ from pytest_flowsecrets.commands.files.yaml_types import (
     yaml_item,
     yaml_line,
 )
-from pytest_flowsecrets.commands.inputs import Unreadable
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.resolution.env_names import PREFIX
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.resolution.line_syntax import Notation
+    from pytest_flowsecrets.resolution.layers import Notation
 
 _LONGEST = 253
 _ALLOWED = {

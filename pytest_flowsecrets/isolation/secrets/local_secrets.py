@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.clock import When
     from pytest_flowsecrets.isolation.home.private_home import ConfigText
-    from pytest_flowsecrets.isolation.stack import Isolation
+    from pytest_flowsecrets.isolation.secrets.holder import Holder
 
 FLAG = f"{PREFIX}CLOUD__USE_LOCAL_SECRETS"
 
@@ -49,7 +49,7 @@ class LocalSecrets(MutableMapping[str, Any]):
     into another, one SecretChangedWarning for each name says so. Without Prefect, its model takes its place.
     """
 
-    def __init__(self, isolation: Isolation) -> None:
+    def __init__(self, isolation: Holder) -> None:
         self._isolation = isolation
         self.surprises = Surprises(isolation)
 

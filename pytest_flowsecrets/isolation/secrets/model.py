@@ -20,7 +20,7 @@ from pytest_flowsecrets.isolation.secrets.encoding import plain
 if TYPE_CHECKING:
     from pytest_flowsecrets.findings.model import Reading
     from pytest_flowsecrets.isolation.prefect1.adapter import LegacyPrefect
-    from pytest_flowsecrets.isolation.stack import Isolation
+    from pytest_flowsecrets.isolation.secrets.holder import Holder
     from pytest_flowsecrets.resolution.layers import Failure, Layer
     from pytest_flowsecrets.resolution.resolve import Resolution
 
@@ -98,7 +98,7 @@ def _exception(failure: Failure) -> Exception:
     return shown("utf-8", data, 0, 0, failure.safe_message)  # type: ignore[no-any-return]
 
 
-def explained(isolation: Isolation, name: str) -> str:
+def explained(isolation: Holder, name: str) -> str:
     """Return the explanation of what ``Secret(name).get()`` does now in this thread.
 
     Where the files, variables or objects of the running Prefect were changed after Prefect had read the former, its
@@ -140,8 +140,8 @@ def _same_in(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> boo
 
 def told(resolution: Resolution, name: str) -> str:
     """The explanation of a secret in words, its values masked."""
+    from pytest_flowsecrets.findings.engine import findings
     from pytest_flowsecrets.findings.explain import explain
-    from pytest_flowsecrets.findings.model import findings
     from pytest_flowsecrets.resolution.display import Mask
 
     found = [*findings(resolution), *missing_files()]

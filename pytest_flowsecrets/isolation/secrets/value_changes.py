@@ -9,7 +9,7 @@ from pytest_flowsecrets.isolation.environment.prefect_variables import variable_
 from pytest_flowsecrets.isolation.secrets import encoding, model
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.isolation.stack import Isolation
+    from pytest_flowsecrets.isolation.secrets.holder import Holder
 
 
 class Given(NamedTuple):
@@ -29,7 +29,7 @@ class Given(NamedTuple):
 class Surprises:
     """What the test gave to one isolation, compared with what the real Prefect makes of it."""
 
-    def __init__(self, isolation: Isolation) -> None:
+    def __init__(self, isolation: Holder) -> None:
         self._isolation = isolation
         self._given: Dict[str, Given] = {}
         self._told: Set[str] = set()

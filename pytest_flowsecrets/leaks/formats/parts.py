@@ -14,11 +14,11 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
+from pytest_flowsecrets.leaks.common_words import is_common
 from pytest_flowsecrets.leaks.formats.encoded_secrets import data_leaves, decoded
 from pytest_flowsecrets.leaks.formats.known_formats import FORMATS, Format
 from pytest_flowsecrets.leaks.formats.public_parts import is_location, public_head, public_tail
 from pytest_flowsecrets.leaks.formats.sensitive_fields import SENSITIVE, UNCLEAR, Leaf, rank
-from pytest_flowsecrets.leaks.registry import is_common, known
 
 _DEEPEST = 5  # formats inside each other
 _CORE = 12  # characters by which a leaf is found in its value
@@ -45,23 +45,23 @@ class Part(NamedTuple):
     whole: bool = False
 
 
-def parts_of(value: str) -> List[Part]:
-    """Return the value itself and every text in it that is a secret by itself; each text once."""
+def parts_of(value: str, formats: Sequence[Format] = ()) -> List[Part]:
+    """Return the value itself and every text in it that is a secret by itself; each text once.
+
+    Args:
+        value: of a secret.
+        formats: those of users, which come before our own.
+    """
     parts: Dict[str, Part] = {}
-    for part in _parts(value, _formats(), 0):
+    for part in _parts(value, (*formats, *FORMATS), 0):
         parts.setdefault(part.text, part)
     return list(parts.values())
 
 
-def texts_in_data(data: Any) -> Iterator[str]:
+def texts_in_data(data: Any, formats: Sequence[Format] = ()) -> Iterator[str]:
     """The sensitive texts in mappings and sequences that are a secret's value, as the same rule finds them."""
-    for leaf in _sensitive(list(data_leaves(data)), _formats(), 0):
+    for leaf in _sensitive(list(data_leaves(data)), (*formats, *FORMATS), 0):
         yield leaf.text
-
-
-def _formats() -> Sequence[Format]:
-    """Those of users first."""
-    return (*known.formats, *FORMATS) if known.formats else FORMATS
 
 
 def _parts(value: str, formats: Sequence[Format], depth: int) -> Iterator[Part]:

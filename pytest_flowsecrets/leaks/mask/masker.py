@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, Iterable, List, Optional, Set, Tuple
 
-from pytest_flowsecrets.leaks.finding_log import Record
+from pytest_flowsecrets.leaks.common_words import SHORTEST
+from pytest_flowsecrets.leaks.mask.finding_log import Record
 from pytest_flowsecrets.leaks.mask.masking_errors import Faults
 from pytest_flowsecrets.leaks.mask.node_ids import TestIds
-from pytest_flowsecrets.leaks.registry import SHORTEST, known
+from pytest_flowsecrets.leaks.registry import known
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.mask.redactor import Masked, Redactor

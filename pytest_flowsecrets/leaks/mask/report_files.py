@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 if TYPE_CHECKING:
     import logging
 
-    from pytest_flowsecrets.leaks.session import Run
+    from pytest_flowsecrets.leaks.mask.masker import Masker
 
 # Options that name a file to be written.
 _FILES = "xmlpath", "htmlpath", "json_report_file", "report_log", "debug", "cucumber_json_path"
@@ -31,7 +31,7 @@ class WrittenFiles:
         run: masks.
     """
 
-    def __init__(self, config: Any, run: Run) -> None:
+    def __init__(self, config: Any, run: Masker) -> None:
         self._config, self._run = config, run
         self._began = time.time() - 2  # file systems round
         plugin = config.pluginmanager.get_plugin("logging-plugin")
@@ -133,7 +133,7 @@ def _masked_json(data: bytes, clean: Callable[[Any], Any]) -> bytes:
 class _MaskedFormatter:
     """A ``logging.Formatter`` around that of a handler, which writes to nowhere as long as there is no log file."""
 
-    def __init__(self, handler: Any, run: Run) -> None:
+    def __init__(self, handler: Any, run: Masker) -> None:
         self._handler, self._formatter, self._run = handler, handler.formatter, run
 
     def __getattr__(self, name: str) -> Any:

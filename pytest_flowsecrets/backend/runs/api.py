@@ -1,0 +1,34 @@
+"""What flow runs need of the fake API against which they run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.request_context import Service
+    from pytest_flowsecrets.backend.runs.process_tree import Processes
+    from pytest_flowsecrets.backend.runs.warm_agents import Agents
+    from pytest_flowsecrets.isolation.env_overlays import Variables
+    from pytest_flowsecrets.isolation.stack import Isolation
+
+
+class Api(Protocol):
+    """A fake API that real clients, agents and flow runs use; ``FakeApi`` is one."""
+
+    agents: Agents
+    processes: Processes
+
+    @property
+    def world(self) -> Service:
+        """Its rows, keys and secrets."""
+
+    @property
+    def isolation(self) -> Isolation:
+        """The isolation in which Prefect talks to it."""
+
+    @property
+    def client(self) -> Any:
+        """A new ``prefect.Client``."""
+
+    def agent_variables(self) -> Variables:
+        """The variables by which an agent talks to it."""
