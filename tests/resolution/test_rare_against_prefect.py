@@ -173,7 +173,7 @@ def test_path_through_variables(tmp_path, text, folder):
     (tmp_path / "u.toml").write_text('[context.secrets]\nA = "seen"\n')
     environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "B": "$E", "E": str(tmp_path), "D": "u.toml"}
     environ.update({"C": folder, "PREFECT__USER_CONFIG_PATH": text})
-    code = "import prefect; print(prefect.context.secrets)"
+    code = "import prefect; print(dict(prefect.context.secrets))"
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
     assert "seen" in done.stdout
     assert dict(config_files(environ)) == {"user": str(tmp_path / "u.toml")}
