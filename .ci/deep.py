@@ -1,13 +1,17 @@
-"""The properties of ``tests/resolution/test_against_prefect.py``, drawn once and given to any number of Prefects.
+"""Compares the model with any number of Prefects on the same generated examples.
 
-Drawing takes most of the time of ``--hypothesis-profile=deep``, and what is drawn does not depend on Prefect. So one
-Prefect runs the properties and writes down what they drew, and the others are given the same::
+Hypothesis takes ten times as long to generate an example as the comparison takes, and the examples do not depend on
+Prefect. So one Prefect runs the properties of ``tests/resolution/test_against_prefect.py`` and writes down their
+examples, and the others read them::
 
-    python .ci/deep.py draw test_toml drawn/test_toml --examples 200000   # runs the property on the installed Prefect
-    python .ci/deep.py replay drawn/test_toml --first 0 --last 200000     # on another one
+    python .ci/deep.py draw FOLDER --examples 200000     # generates, compares with the installed Prefect, writes
+    python .ci/deep.py replay FOLDER                     # reads, compares with the installed Prefect
 
-Each prints one line of JSON: what ran on what, and the first inputs on which model and Prefect disagreed.
+Both print one line of JSON for each property: what ran on what, and the first examples on which the model and Prefect
+disagree. The exit status is 1 if there are any.
 """
+
+from __future__ import annotations
 
 import argparse
 import importlib
@@ -21,85 +25,105 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-SHOWN = 20
+PROPERTIES = (
+    "test_env_text",
+    "test_env_names_and_order",
+    "test_toml",
+    "test_layers",
+    "test_flags",
+    "test_shapes",
+    "test_varied_cases",
+)
+SHOWN = 20  # differences printed for each property
 
 
 def main() -> int:
-    """Run one of the two."""
+    """Run one of the two commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    one = commands.add_parser("draw")
-    one.add_argument("property")
-    one.add_argument("file", type=Path)
-    one.add_argument("--examples", type=int, default=200_000)
-    one.set_defaults(run=draw)
-    other = commands.add_parser("replay")
-    other.add_argument("file", type=Path)
-    other.add_argument("--first", type=int, default=0)
-    other.add_argument("--last", type=int, default=200_000)
-    other.set_defaults(run=replay)
+    for command in (draw, replay):
+        options = commands.add_parser(command.__name__, help=command.__doc__)
+        options.add_argument("folder", type=Path)
+        options.add_argument("--property", action="append", choices=PROPERTIES, help="all of them by default")
+        options.set_defaults(run=command)
+        if command is draw:
+            options.add_argument("--examples", type=int, default=200_000)
+        else:
+            options.add_argument("--first", type=int, default=0, help="number of the first example")
+            options.add_argument("--last", type=int, default=None, help="number of the example after the last one")
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore")  # texts with unknown escapes, which Prefect parses
-    return arguments.run(arguments)
+    warnings.simplefilter("ignore")  # Prefect parses texts with unknown escapes
+    failures = [arguments.run(arguments, name) for name in arguments.property or PROPERTIES]
+    return int(any(failures))
 
 
-def draw(arguments: argparse.Namespace) -> int:
-    """Run a property, and write down what it was given."""
+def draw(arguments: argparse.Namespace, name: str) -> bool:
+    """Run a property and write its examples to a file of the folder."""
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     module = _module(arguments.examples)
-    told = Told(module)
-    with arguments.file.open("w", encoding="ascii") as file:
+    comparison = Comparison(module)
+    compare_for_real = module.check
+    with (arguments.folder / name).open("w", encoding="ascii") as file:
 
-        def check(real: Any, *drawn: Any) -> bool:
-            file.write(json.dumps(drawn) + "\n")
-            return told.compare(real, drawn)
+        def check(_: Any, *example: Any) -> bool:
+            file.write(json.dumps(example) + "\n")
+            return comparison.compare(example)
 
-        module.check, told.check = check, module.check
-        getattr(module, arguments.property)(told.real)
-    return told.tell(arguments.property)
+        module.check = check
+        try:
+            getattr(module, name)(comparison.real)
+        finally:
+            module.check = compare_for_real
+    return comparison.report(name)
 
 
-def replay(arguments: argparse.Namespace) -> int:
-    """Give what was written down to the installed Prefect."""
-    told = Told(_module(1))
-    with arguments.file.open(encoding="ascii") as file:
+def replay(arguments: argparse.Namespace, name: str) -> bool:
+    """Compare the installed Prefect with the model on the examples of a file of the folder."""
+    comparison = Comparison(_module(1))
+    with (arguments.folder / name).open(encoding="ascii") as file:
         for line in islice(file, arguments.first, arguments.last):
-            told.compare(told.real, json.loads(line))
-    return told.tell(arguments.file.stem, lines=f"{arguments.first}-{arguments.last}")
+            comparison.compare(json.loads(line))
+    return comparison.report(name)
 
 
-class Told:
-    """Compares, counts and tells."""
+class Comparison:
+    """Compares the model with the installed Prefect, and keeps the differences.
+
+    Args:
+        module: the test module with the properties.
+    """
 
     def __init__(self, module: Any) -> None:
-        self.check = module.check
+        self._check = module.check
         self.real = importlib.import_module("tests.resolution.conftest").Real(Path(tempfile.mkdtemp()))
-        self.compared = self.aside = 0
-        self.different = []
+        self._compared = self._not_comparable = 0
+        self._differences = []
 
-    def compare(self, real: Any, drawn: Any) -> bool:
-        """Compare model and Prefect; a difference is kept, not raised, so that all others are found too."""
+    def compare(self, example: Any) -> bool:
+        """Compare one example. A difference does not raise, so that the others are compared, too."""
         try:
-            compared = self.check(real, *drawn)
-        except Exception as error:  # noqa: BLE001 (a crash of either is a difference)
-            self.different.append([drawn, f"{type(error).__name__}: {error}"])
-            compared = True
-        self.compared += compared
-        self.aside += not compared
-        return compared
+            comparable = self._check(self.real, *example)
+        except Exception as error:  # noqa: BLE001 - a crash of either side is a difference
+            self._differences.append([example, f"{type(error).__name__}: {error}"])
+            comparable = True
+        self._compared += comparable
+        self._not_comparable += not comparable
+        return comparable
 
-    def tell(self, name: str, **more: Any) -> int:
-        """Print what came of it."""
-        what = {"property": name, "prefect": self.real.version, "python": platform.python_version(), **more}
-        counts = {"compared": self.compared, "aside": self.aside, "different": len(self.different)}
-        print(json.dumps({**what, **counts, "shown": self.different[:SHOWN]}))
-        return int(bool(self.different))
+    def report(self, name: str) -> bool:
+        """Print the result as one line of JSON; True if there are differences."""
+        result = {"property": name, "prefect": self.real.version, "python": platform.python_version()}
+        counts = {"compared": self._compared, "not_comparable": self._not_comparable}
+        differences = {"different": len(self._differences), "shown": self._differences[:SHOWN]}
+        print(json.dumps({**result, **counts, **differences}), flush=True)
+        return bool(self._differences)
 
 
 def _module(examples: int) -> Any:
     from hypothesis import settings
 
     importlib.import_module("tests.conftest")
-    settings.register_profile("drawn", settings.get_profile("deep"), max_examples=examples)
+    settings.register_profile("drawn", settings.get_profile("ci"), max_examples=examples)
     settings.load_profile("drawn")
     return importlib.import_module("tests.resolution.test_against_prefect")
 

@@ -24,6 +24,14 @@ def pytest_addoption(parser):
     parser.addini("asyncio_default_fixture_loop_scope", "see pytest-asyncio", type="string", default=None)
 
 
+@pytest.hookimpl(tryfirst=True)  # before ``-m`` selects
+def pytest_collection_modifyitems(items):
+    """Mark the tests that start a pytest process as slow."""
+    for item in items:
+        if "pytester" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+
+
 @pytest.fixture
 def run_tests(pytester, monkeypatch):
     """Run a test module in a fresh pytest process with this plugin and no other, unless ``plugins`` names some."""

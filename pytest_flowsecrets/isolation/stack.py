@@ -50,6 +50,10 @@ def current() -> Optional[Isolation]:
     return _entered[-1] if _entered else None
 
 
+def _owners() -> List[lock.Owner]:
+    return [isolation.owner for isolation in _entered]
+
+
 def unwind(to: int = 0) -> None:
     """Leave isolations until only ``to`` are entered: the last net under a run."""
     with lock.lock:
@@ -92,15 +96,20 @@ class Isolation:
         Raises:
             UsageError: another thread does not leave its own isolation.
         """
-        with lock.lock:
-            self.owner.wait_for_turn(lambda: [outer.owner for outer in _entered])
-            self._find_prefect_as_it_is()
-            try:
-                with signals_held_back():
-                    self._enter(secrets)
-            except BaseException:
-                self.exit()
-                raise
+        while not self._enter_in_turn(secrets):
+            self.owner.wait_for_turn(_owners)
+
+    def _enter_in_turn(self, secrets: Mapping[str, Any]) -> bool:
+        try:
+            with signals_held_back(), lock.lock:
+                if not self.owner.may_enter(_owners()):
+                    return False
+                self._find_prefect_as_it_is()
+                self._enter(secrets)
+        except BaseException:  # also of a signal that was held back
+            self.exit()
+            raise
+        return True
 
     def _find_prefect_as_it_is(self) -> None:
         """Import Prefect in the developer's own surroundings, so that these come back when the isolation ends."""
@@ -148,7 +157,7 @@ class Isolation:
         """Bring back for a while what was before this isolation, which is the one on top; changes meanwhile stay."""
         resuming = ExitStack()
         try:
-            with lock.lock, signals_held_back():
+            with signals_held_back(), lock.lock:
                 self.require_current()
                 self._suspend(resuming)
             yield
@@ -179,7 +188,7 @@ class Isolation:
 
     @staticmethod
     def _resume(resuming: ExitStack) -> None:
-        with lock.lock, signals_held_back():
+        with signals_held_back(), lock.lock:
             resuming.close()
 
     def exit(self) -> None:
@@ -191,16 +200,15 @@ class Isolation:
             raise
 
     def _exit(self) -> None:
-        with lock.lock:
+        with signals_held_back(), lock.lock:
             if self not in _entered:
                 return
             unwind(_entered.index(self) + 1)
             try:
                 self.holding.close()
             finally:
-                with signals_held_back():
-                    self._undo.close()  # each of them, whatever the test has done to the one before
-                    lock.left.notify_all()
+                self._undo.close()  # each of them, whatever the test has done to the one before
+                lock.left.notify_all()
 
     def sweep(self) -> None:
         """After ``exit`` and after everything that is older: see ``Environment.sweep``."""
@@ -225,7 +233,7 @@ class Isolation:
     @contextmanager
     def changing(self, *names: str) -> Iterator[Delivery]:
         """Change the delivery of the secrets ``names``, then let Prefect see it; a refused change is undone."""
-        with lock.lock, signals_held_back():
+        with signals_held_back(), lock.lock:
             self.require_current()
             undo = self.delivery.saved()
             try:
@@ -247,17 +255,16 @@ class Isolation:
         try:
             yield
         finally:
-            with lock.lock:
+            with signals_held_back(), lock.lock:
                 if self in _entered:
                     unwind(_entered.index(self) + 1)
-                    with signals_held_back():
-                        self._covers.lift(self.delivery, cover)
-                        self._refresh(())
+                    self._covers.lift(self.delivery, cover)
+                    self._refresh(())
 
     @contextmanager
     def writing(self, target: Path, content: Dict[str, Any], strict: bool) -> Iterator[None]:  # noqa: FBT001
         """Around the write of a config file: let Prefect see it; if it refuses and that is ``strict``, undo it."""
-        with lock.lock, signals_held_back():
+        with signals_held_back(), lock.lock:
             self.require_current()
             if not strict:
                 self.require_prefect("strict=False")
@@ -309,7 +316,7 @@ class Isolation:
 
     def reload(self, *names: str) -> None:
         """Load and put in place everything; ``names`` are the secrets to be blamed if Prefect refuses."""
-        with lock.lock, signals_held_back():
+        with signals_held_back(), lock.lock:
             self.require_current()
             self._sync()
             if self.legacy is None:

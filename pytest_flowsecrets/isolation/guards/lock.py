@@ -33,8 +33,13 @@ class Owner:
         self.of_test = of_test
         self._thread = threading.current_thread()
 
+    def may_enter(self, outer: List[Owner]) -> bool:
+        """Whether this thread may enter its isolation inside of the ``outer`` ones; with the lock held."""
+        self._thread = threading.current_thread()
+        return all(map(self._may_nest_in, outer))
+
     def wait_for_turn(self, outer: Callable[[], List[Owner]]) -> None:
-        """Wait, with the lock held, until this thread may enter its isolation inside of the ``outer`` ones.
+        """Wait until this thread may enter its isolation; meanwhile signals are handled as always.
 
         Args:
             outer: gives the owners of the isolations that are entered.
@@ -42,13 +47,14 @@ class Owner:
         Raises:
             UsageError: another thread does not leave its own isolation.
         """
-        self._thread = threading.current_thread()
-        if not left.wait_for(lambda: all(map(self._may_nest_in, outer())), LONGEST):
+        with lock:
+            if left.wait_for(lambda: self.may_enter(outer()), LONGEST):
+                return
             names = sorted({owner._thread.name for owner in outer() if not self._may_nest_in(owner)})  # noqa: SLF001
-            raise UsageError(
-                f"the thread {', '.join(names)} has had an isolation of its own for {LONGEST:.0f} seconds, and "
-                "isolations of different threads take turns: leave that one first, or let the threads share one"
-            )
+        raise UsageError(
+            f"the thread {', '.join(names)} has had an isolation of its own for {LONGEST:.0f} seconds, and "
+            "isolations of different threads take turns: leave that one first, or let the threads share one"
+        )
 
     def _may_nest_in(self, outer: Owner) -> bool:
         return outer.of_test or outer._thread is self._thread or not outer._thread.is_alive()
