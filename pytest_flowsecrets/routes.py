@@ -18,7 +18,7 @@ from pytest_flowsecrets.agents.rules import equals_in_option, refused_options
 from pytest_flowsecrets.errors import PrefectNotInstalled, RouteUnavailable, UsageError
 from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX, SECRETS_PREFIX
 from pytest_flowsecrets.isolation.secrets.encoding import as_text
-from pytest_flowsecrets.isolation.secrets.value_changes import Surprises
+from pytest_flowsecrets.isolation.secrets.value_changes import ValueChanges
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets
@@ -46,7 +46,7 @@ _OBJECT = "flowsecrets"  # the Kubernetes Secret that the job template refers to
 Texts = Dict[str, str]
 
 
-def checked(routes: Iterable[Any]) -> List[str]:
+def validate_routes(routes: Iterable[Any]) -> List[str]:
     """The routes that a mark names; ``all`` stands for each of them once.
 
     Raises:
@@ -74,7 +74,7 @@ def _choices() -> str:
     return ", ".join(["all", *names])
 
 
-def carry(route: str, secrets: Mapping[str, Any], isolation: Isolation, cluster: ClusterSecrets) -> None:
+def deliver(route: str, secrets: Mapping[str, Any], isolation: Isolation, cluster: ClusterSecrets) -> None:
     """Bring secrets into an isolation by one road.
 
     Args:
@@ -90,9 +90,9 @@ def carry(route: str, secrets: Mapping[str, Any], isolation: Isolation, cluster:
     road, _, variant = route.partition(":")
     try:
         _ROADS[road](variant or ROUTES[road][0], secrets, isolation, cluster)
-        isolation.secrets.surprises = Surprises(isolation)
+        isolation.secrets.value_changes = ValueChanges(isolation)
         if road != "cloud":
-            isolation.secrets.surprises.note(secrets, in_file=road == "config_file", lenient=True)
+            isolation.secrets.value_changes.record(secrets, in_file=road == "config_file", lenient=True)
     except PrefectNotInstalled as error:
         raise RouteUnavailable(str(error)) from None
 
@@ -119,7 +119,7 @@ def _config_file(variant: str, secrets: Mapping[str, Any], isolation: Isolation,
     texts: Dict[str, Any] = _written(secrets)
     if variant == "interpolated":
         variables = {name: f"FLOWSECRETS_TEXT_{number}" for number, name in enumerate(texts, 1)}
-        isolation.holding.enter_context(isolation.covered({variables[name]: texts[name] for name in texts}))
+        isolation.resources.enter_context(isolation.overlay({variables[name]: texts[name] for name in texts}))
         texts = {name: f"${variable}" for name, variable in variables.items()}
     else:
         plain = {name: value for name, value in secrets.items() if isinstance(value, (bool, int, float))}
@@ -131,7 +131,7 @@ def _config_file(variant: str, secrets: Mapping[str, Any], isolation: Isolation,
 
 def _env(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: ClusterSecrets) -> None:
     """``export PREFECT__CONTEXT__SECRETS__KEY=…``."""
-    isolation.holding.enter_context(isolation.covered(_variables(secrets)))
+    isolation.resources.enter_context(isolation.overlay(_variables(secrets)))
 
 
 # -- by an agent -------------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def _agent(variant: str, secrets: Mapping[str, Any], isolation: Isolation, _: Cl
     if refused and variant != "host":
         raise RouteUnavailable(equals_in_option(version, refused))
     if variant == "host":
-        isolation.holding.enter_context(isolation.covered(_variables(secrets)))
+        isolation.resources.enter_context(isolation.overlay(_variables(secrets)))
         _apply(flow_environment("local"), isolation)
     else:
         _apply(flow_environment(variant, agent_env=_variables(secrets)), isolation)
@@ -184,18 +184,18 @@ def _cloud(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: Cluster
     from pytest_flowsecrets.backend.fake_cloud import FakeCloud
 
     isolation.require_prefect("the route cloud")
-    cloud = isolation.api = isolation.holding.enter_context(FakeCloud())
+    cloud = isolation.api = isolation.resources.enter_context(FakeCloud())
     client = cloud.client
     for name, value in secrets.items():
         client.set_secret(name, value)
-    isolation.holding.enter_context(cloud.executing())
+    isolation.resources.enter_context(cloud.executing())
 
 
 def _apply(env: FlowEnvironment, isolation: Isolation) -> None:
     """Let this process have the environment of a flow run."""
     given: Dict[str, Any] = {name: env[name] for name in env if name not in (*_OF_THE_RUN, "PYTHONPATH")}
     gone = [name for name in os.environ if name.startswith(PREFIX) and name not in env]
-    isolation.holding.enter_context(isolation.covered({**dict.fromkeys(gone), **given}))
+    isolation.resources.enter_context(isolation.overlay({**dict.fromkeys(gone), **given}))
 
 
 def _variables(secrets: Mapping[str, Any]) -> Texts:

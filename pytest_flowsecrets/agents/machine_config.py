@@ -94,7 +94,7 @@ def isolate(stack: ExitStack, host_env: Optional[Mapping[str, str]], host_files:
         SecretRejected: Prefect cannot load this configuration.
     """
     from pytest_flowsecrets.isolation.prefect1.loader import CLOUD_ADDRESS
-    from pytest_flowsecrets.isolation.prefect1.network import NOWHERE
+    from pytest_flowsecrets.isolation.prefect1.network import UNREACHABLE
     from pytest_flowsecrets.isolation.stack import Isolation, current, depth
 
     if not depth():
@@ -106,26 +106,26 @@ def isolate(stack: ExitStack, host_env: Optional[Mapping[str, str]], host_files:
     assert isolation is not None  # noqa: S101 - entered above
     variables = _of_agent(host_env, host_files)
     if host_env is not None:  # the address that the agent would know; nothing can be sent there
-        known = {name: CLOUD_ADDRESS for name, text in os.environ.items() if text == NOWHERE}
+        known = {name: CLOUD_ADDRESS for name, text in os.environ.items() if text == UNREACHABLE}
         variables = {**known, **variables}
     if variables:
-        stack.enter_context(isolation.covered(variables))
+        stack.enter_context(isolation.overlay(variables))
     cloud = isolation.require_prefect("an agent").package.config.cloud
     if cloud.get("api_key") and not cloud.get("tenant_id"):
-        stack.enter_context(isolation.covered({f"{PREFIX}CLOUD__TENANT_ID": UNKNOWN_TENANT}))
+        stack.enter_context(isolation.overlay({f"{PREFIX}CLOUD__TENANT_ID": UNKNOWN_TENANT}))
 
 
 def _of_agent(
     host_env: Optional[Mapping[str, str]], host_files: Optional[Mapping[str, str]]
 ) -> Dict[str, Optional[str]]:
     """The variables that configure an agent; None where it does not have one that is set here."""
-    from pytest_flowsecrets.isolation.prefect1.network import NOWHERE
+    from pytest_flowsecrets.isolation.prefect1.network import UNREACHABLE
     from pytest_flowsecrets.isolation.prefect1.paths import FILES
 
     paths = [variable for variable, _ in FILES.values()]
     variables: Dict[str, Optional[str]] = {}
     if host_env is not None:
-        gone = [name for name, text in os.environ.items() if name.startswith(PREFIX) and text != NOWHERE]
+        gone = [name for name, text in os.environ.items() if name.startswith(PREFIX) and text != UNREACHABLE]
         variables.update({name: None for name in gone if name not in paths})
         variables.update({name: text for name, text in host_env.items() if name.startswith(PREFIX)})
     if host_files is not None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Iterator, List, NoReturn, Optional, Tuple
 from pytest_flowsecrets.backend.client_errors import BadInput
 from pytest_flowsecrets.clock import as_moment
 from pytest_flowsecrets.errors import UsageError, WriteOnlySecret
-from pytest_flowsecrets.isolation.safe_errors import shielded
-from pytest_flowsecrets.isolation.secrets.encoding import checked
+from pytest_flowsecrets.isolation.safe_errors import hide_arguments
+from pytest_flowsecrets.isolation.secrets.encoding import validate_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +29,7 @@ class CloudSecrets:
     def __repr__(self) -> str:
         return f"<CloudSecrets {sorted(self)}>"
 
-    @shielded
+    @hide_arguments
     def set(self, name: str, value: Any, *, expires_at: Optional[When] = None) -> None:
         """Set a secret, or overwrite it with all that was planned for it, as ``Client.set_secret`` does.
 
@@ -43,11 +43,11 @@ class CloudSecrets:
             UsageError: the name is empty or no text, the value no JSON data, or ``expires_at`` no time.
         """
         try:
-            self._vault.put(self._tenant_id, checked(name), value, expires_at=_moment(expires_at))
+            self._vault.put(self._tenant_id, validate_name(name), value, expires_at=_moment(expires_at))
         except BadInput as error:
             raise UsageError(str(error)) from None
 
-    @shielded
+    @hide_arguments
     def rotate(self, name: str, value: Any, *, at: Optional[When] = None) -> None:
         """Give a secret another value, at once or from a later time on (``at``, written as ``expires_at`` of ``set``).
 
@@ -55,7 +55,7 @@ class CloudSecrets:
             UsageError: there is no such secret, the value is no JSON data, or ``at`` no time.
         """
         try:
-            self._vault.rotate(self._tenant_id, checked(name), value, at=_moment(at))
+            self._vault.rotate(self._tenant_id, validate_name(name), value, at=_moment(at))
         except BadInput as error:
             raise UsageError(str(error)) from None
 
@@ -72,7 +72,7 @@ class CloudSecrets:
         """The names, in the order in which the secrets were first set."""
         return self._vault.names(self._tenant_id)
 
-    @shielded
+    @hide_arguments
     def holds(self, name: str, value: Any) -> bool:
         """Whether a secret is exactly this JSON value now: 1, 1.0 and True are three values, the order of keys is none.
 
@@ -82,7 +82,7 @@ class CloudSecrets:
             UsageError: the value is no JSON data.
         """
         try:
-            return self._vault.holds(self._tenant_id, checked(name), value)
+            return self._vault.holds(self._tenant_id, validate_name(name), value)
         except BadInput as error:
             raise UsageError(str(error)) from None
 
@@ -103,7 +103,7 @@ class CloudSecrets:
     def __getitem__(self, name: str) -> NoReturn:
         raise WriteOnlySecret(name)
 
-    @shielded
+    @hide_arguments
     def __setitem__(self, name: str, value: Any) -> None:
         self.set(name, value)
 

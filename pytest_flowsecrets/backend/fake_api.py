@@ -21,7 +21,7 @@ from pytest_flowsecrets.backend.service import World
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation import stack
 from pytest_flowsecrets.isolation.prefect1.marshmallow import marshmallow_explained
-from pytest_flowsecrets.isolation.safe_errors import shielded
+from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import known
 from pytest_flowsecrets.leaks.search.value_finder import any_of, finder, forms_of
 
@@ -72,7 +72,7 @@ class FakeApi(ABC):
             steps.callback(self.processes.close)
             steps.enter_context(without_proxy())
             steps.enter_context(impatient(urlsplit(self._url).path))
-            steps.enter_context(isolation.covered(self._variables()))
+            steps.enter_context(isolation.overlay(self._variables()))
             self._steps = steps.pop_all()
         return self
 
@@ -142,7 +142,7 @@ class FakeApi(ABC):
         self.isolation.require_prefect(f"the client of {type(self).__name__}")
         return make_client(self.url, key, tenant_id)
 
-    @shielded
+    @hide_arguments
     def assert_never_received(self, *names: str) -> None:
         """Check that the API was sent the values of these secrets by nothing but the mutations that set them.
 
@@ -179,7 +179,7 @@ class FakeApi(ABC):
         """The variables by which an agent talks to this API."""
         return {}
 
-    @shielded
+    @hide_arguments
     def run(  # noqa: PLR0913 - what a flow run is
         self,
         flow: Any,
@@ -238,7 +238,7 @@ class FakeApi(ABC):
         with marshmallow_explained():
             return carry_out(self, flow, order)
 
-    @shielded
+    @hide_arguments
     def agent(
         self, *, env: Optional[Mapping[str, str]] = None, labels: Sequence[str] = (), address: Optional[str] = None
     ) -> AgentProcess:

@@ -9,7 +9,7 @@ from pytest_flowsecrets.backend.records.store import slugify
 from pytest_flowsecrets.backend.tenant import Tenant
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX
-from pytest_flowsecrets.isolation.safe_errors import shielded
+from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class FakeCloud(FakeApi):
 
     backend = "cloud"
 
-    @shielded
+    @hide_arguments
     def __init__(self, secrets: Optional[Mapping[str, Any]] = None) -> None:
         if not isinstance(secrets, (Mapping, type(None))):
             raise UsageError(f"FakeCloud takes a mapping of names and values, not {type(secrets).__name__}")
@@ -112,7 +112,7 @@ class FakeCloud(FakeApi):
 
         A key that is configured forbids the ``prefect auth`` commands to log in and out and to switch tenants.
         """
-        return self.innermost.covered(self.variables(None, None))
+        return self.innermost.overlay(self.variables(None, None))
 
     def _finders(self, name: str) -> List[Callable[[str], bool]]:
         found = (self.world.vault.finder(tenant.id, name) for tenant in self._tenants)

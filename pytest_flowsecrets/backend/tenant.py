@@ -137,7 +137,7 @@ class Tenant:
             UsageError: the API does not know this tenant any more.
         """
         cloud = self._cloud
-        with self._runs.running() as (run_id, variables), cloud.innermost.covered(
+        with self._runs.running() as (run_id, variables), cloud.innermost.overlay(
             {**cloud.variables(self.runner_key, self.id), **variables}
         ):
             yield run_id

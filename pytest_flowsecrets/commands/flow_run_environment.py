@@ -12,7 +12,7 @@ from pytest_flowsecrets.agents.rules import OLDEST, require_agent
 from pytest_flowsecrets.commands.explain import explained, files_of, shown_as_dict, write
 from pytest_flowsecrets.commands.inputs import environment_of, machine_of, read_toml
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.isolation.prefect1.paths import FILES, config_files, config_path, said_path
+from pytest_flowsecrets.isolation.prefect1.paths import FILES, config_files, config_path, configured_path
 from pytest_flowsecrets.resolution.dialects import SPANS, dialect_for
 from pytest_flowsecrets.resolution.display import Mask
 from pytest_flowsecrets.resolution.masked_names import masked_name
@@ -98,7 +98,7 @@ def _layers(env: FlowEnvironment, host: Mapping[str, str], files: Mapping[str, s
         return []
     own = dict(files)
     for kind in FILES:
-        path, former = (config_path(said_path(kind, each), each, env.version) for each in (env, host))
+        path, former = (config_path(configured_path(kind, each), each, env.version) for each in (env, host))
         if path != former:  # --env or the run config name another file or another home
             own.pop(kind, None)
             own.update({found: path for found, path in config_files(env, env.version) if found == kind})

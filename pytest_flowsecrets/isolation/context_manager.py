@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any, List, Mapping, Optional
 
-from pytest_flowsecrets.isolation.safe_errors import shielded
+from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.isolation.stack import Isolation
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
             isolation.exit()
             raise
 
-    @shielded
+    @hide_arguments
     def _enter(self, isolation: Isolation) -> None:
         secrets, config, backend = self._given
         isolation.enter(secrets)

@@ -10,56 +10,56 @@ import os
 from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Tuple
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.isolation.secrets.injector import Delivery
+    from pytest_flowsecrets.isolation.secrets.injector import Injector
 
 Variables = Mapping[str, Optional[str]]
-Cover = Dict[str, Optional[str]]
+Overlay = Dict[str, Optional[str]]
 
 
-class Covers:
+class EnvOverlays:
     """Sets of variables over those that an isolation has otherwise; None hides a variable."""
 
     def __init__(self) -> None:
-        self._covers: List[Cover] = []
-        self._shown: Cover = {}
+        self._overlays: List[Overlay] = []
+        self._shown: Overlay = {}
         self._below: Dict[str, Tuple[Optional[str], bool]] = {}  # text, and whether it was the isolation's own
 
-    def lay(self, delivery: Delivery, variables: Variables) -> Cover:
+    def push(self, injector: Injector, variables: Variables) -> Overlay:
         """Put a set of variables on top; the result is for taking it away."""
-        cover = dict(variables)
-        for name, text in cover.items():
-            self._notice(delivery, name)
-            self._show(delivery, name, text)
-        self._covers.append(cover)
-        return cover
+        overlay = dict(variables)
+        for name, text in overlay.items():
+            self._notice(injector, name)
+            self._show(injector, name, text)
+        self._overlays.append(overlay)
+        return overlay
 
-    def lift(self, delivery: Delivery, cover: Cover) -> None:
+    def pop(self, injector: Injector, overlay: Overlay) -> None:
         """Take a set of variables away, wherever it lies."""
-        for name in list(cover):
-            self._notice(delivery, name)
-        self._covers = [kept for kept in self._covers if kept is not cover]
-        for name in cover:
-            self._show(delivery, name, self._wanted(name))
+        for name in list(overlay):
+            self._notice(injector, name)
+        self._overlays = [kept for kept in self._overlays if kept is not overlay]
+        for name in overlay:
+            self._show(injector, name, self._wanted(name))
             if not self._covered(name) and not self._below[name][1]:
-                delivery.variables.pop(name, None)  # it is the run's or the test's again
+                injector.variables.pop(name, None)  # it is the run's or the test's again
 
-    def _notice(self, delivery: Delivery, name: str) -> None:
-        """What a variable is without covers; if the test itself has set a covered one, no cover counts any more."""
+    def _notice(self, injector: Injector, name: str) -> None:
+        """What a variable is without overlays; if the test itself has set a covered one, no overlay counts any more."""
         held = os.environ.get(name)
         if not self._covered(name) or held != self._shown[name]:
-            for cover in self._covers:
-                cover.pop(name, None)
-            self._below[name] = held, name in delivery.variables
+            for overlay in self._overlays:
+                overlay.pop(name, None)
+            self._below[name] = held, name in injector.variables
 
     def _covered(self, name: str) -> bool:
-        return any(name in cover for cover in self._covers)
+        return any(name in overlay for overlay in self._overlays)
 
     def _wanted(self, name: str) -> Optional[str]:
-        return next((cover[name] for cover in reversed(self._covers) if name in cover), self._below[name][0])
+        return next((overlay[name] for overlay in reversed(self._overlays) if name in overlay), self._below[name][0])
 
-    def _show(self, delivery: Delivery, name: str, text: Optional[str]) -> None:
+    def _show(self, injector: Injector, name: str, text: Optional[str]) -> None:
         self._shown[name] = text
         if text is None:
-            delivery.unset_variable(name)
+            injector.unset_variable(name)
         else:
-            delivery.set_variable(name, text)
+            injector.set_variable(name, text)

@@ -26,7 +26,7 @@ def _without_our_frames(traceback: Optional[TracebackType]) -> Optional[Tracebac
     return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
 
-def shielded(function: Function) -> Function:
+def hide_arguments(function: Function) -> Function:
     """Let a function raise our errors and warnings without the frames below it, and without its arguments."""
 
     @wraps(function)

@@ -14,20 +14,20 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded, PrefectNotInstalled, SecretRejected, UsageError
-from pytest_flowsecrets.isolation.env_overlays import Covers, Variables
-from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX, Environment, visible
+from pytest_flowsecrets.isolation.env_overlays import EnvOverlays, Variables
+from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX, PrefectVariables, current_variables
 from pytest_flowsecrets.isolation.guards import lock
 from pytest_flowsecrets.isolation.guards.forkserver import ForkServers
-from pytest_flowsecrets.isolation.guards.signals import signals_held_back
+from pytest_flowsecrets.isolation.guards.signals import deferred_signals
 from pytest_flowsecrets.isolation.home.private_home import PrefectHome, homes, write_private
 from pytest_flowsecrets.isolation.prefect1.adapter import SECRETS, LegacyPrefect, find_prefect
 from pytest_flowsecrets.isolation.prefect1.config_tree import Tree, at
-from pytest_flowsecrets.isolation.prefect1.network import NOWHERE, CloudGuard
-from pytest_flowsecrets.isolation.prefect1.snapshot import Captured
+from pytest_flowsecrets.isolation.prefect1.network import UNREACHABLE, CloudGuard
+from pytest_flowsecrets.isolation.prefect1.snapshot import PrefectSnapshot
 from pytest_flowsecrets.isolation.secrets import model
-from pytest_flowsecrets.isolation.secrets.injector import Delivery
+from pytest_flowsecrets.isolation.secrets.injector import Injector
 from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
-from pytest_flowsecrets.isolation.secrets.scheduled_changes import Rotations
+from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChanges
 from pytest_flowsecrets.leaks.registry import known
 from pytest_flowsecrets.versions import DEFAULT_VERSION
 
@@ -69,22 +69,22 @@ class Isolation:
         of_test: whether it is the isolation of a whole test, in which those of other threads may nest.
     """
 
-    _captured: Captured
+    _captured: PrefectSnapshot
     home: PrefectHome
     secrets: LocalSecrets
-    delivery: Delivery
+    injector: Injector
 
     def __init__(self, version: str = DEFAULT_VERSION, *, of_test: bool = False) -> None:
         self.legacy: Optional[LegacyPrefect] = None
         self.version = version
-        self._environment = Environment()
+        self._environment = PrefectVariables()
         self._forkservers = ForkServers()
         self._guard = CloudGuard()
         self._tree = Tree()
-        self._covers = Covers()
+        self._overlays = EnvOverlays()
         self.api: Any = None  # the fake API by which a route brings the secrets
-        self.holding = ExitStack()  # what lives as long as the isolation and ends just before it
-        self.rotations = Rotations(lock.lock, self._rotate)
+        self.resources = ExitStack()  # what lives as long as the isolation and ends just before it
+        self.scheduled_changes = ScheduledChanges(lock.lock, self._set_if_current)
         self.owner = lock.Owner(of_test=of_test)
         self._undo = ExitStack()
 
@@ -101,17 +101,17 @@ class Isolation:
 
     def _enter_in_turn(self, secrets: Mapping[str, Any]) -> bool:
         try:
-            with signals_held_back(), lock.lock:
+            with deferred_signals(), lock.lock:
                 if not self.owner.may_enter(_owners()):
                     return False
-                self._find_prefect_as_it_is()
+                self._import_prefect_unisolated()
                 self._enter(secrets)
         except BaseException:  # also of a signal that was held back
             self.exit()
             raise
         return True
 
-    def _find_prefect_as_it_is(self) -> None:
+    def _import_prefect_unisolated(self) -> None:
         """Import Prefect in the developer's own surroundings, so that these come back when the isolation ends."""
         try:
             self.legacy = find_prefect()
@@ -123,7 +123,7 @@ class Isolation:
     def _enter(self, secrets: Mapping[str, Any]) -> None:
         hidden: Dict[str, str] = {}
         for outer in _entered:
-            hidden.update(outer.delivery.variables)
+            hidden.update(outer.injector.variables)
         self._root = homes.acquire()
         self._undo.callback(homes.release, self._root)
         self._undo.callback(self._environment.exit)
@@ -132,22 +132,22 @@ class Isolation:
         _entered.append(self)
         self._environment.enter(str(self._root), hidden)
         self._forkservers.enter()
-        self.delivery = Delivery(self._root, self.version)
+        self.injector = Injector(self._root, self.version)
         self._enter_prefect()
-        self._undo.callback(self.rotations.end)
-        self.delivery = Delivery(self._root, self.version)
+        self._undo.callback(self.scheduled_changes.end)
+        self.injector = Injector(self._root, self.version)
         self.home = PrefectHome(self._root, self.writing)
-        self.holding.enter_context(known.folder(self.home.path))
+        self.resources.enter_context(known.folder(self.home.path))
         self.secrets = LocalSecrets(self)
-        self.delivery.give(secrets)
-        self.secrets.surprises.note(secrets)
+        self.injector.set_secrets(secrets)
+        self.secrets.value_changes.record(secrets)
         self.reload(*secrets)
 
     def _enter_prefect(self) -> None:
         self.legacy = find_prefect()
         if self.legacy:
             self.version = self.legacy.version
-            self._captured = Captured(self.legacy)
+            self._captured = PrefectSnapshot(self.legacy)
             self._undo.callback(lambda: self._captured.restore())  # noqa: PLW0108 - `suspended` replaces it
             self._undo.callback(self._guard.exit)
             self._guard.enter()
@@ -157,7 +157,7 @@ class Isolation:
         """Bring back for a while what was before this isolation, which is the one on top; changes meanwhile stay."""
         resuming = ExitStack()
         try:
-            with signals_held_back(), lock.lock:
+            with deferred_signals(), lock.lock:
                 self.require_current()
                 self._suspend(resuming)
             yield
@@ -169,7 +169,7 @@ class Isolation:
                 raise
 
     def _suspend(self, resuming: ExitStack) -> None:
-        variables, inside = visible(), Captured(self.legacy) if self.legacy else None
+        variables, inside = current_variables(), PrefectSnapshot(self.legacy) if self.legacy else None
         if inside:
             self._guard.exit()
             resuming.callback(self._guard.enter)
@@ -182,13 +182,13 @@ class Isolation:
         _entered.remove(self)
         resuming.callback(_entered.append, self)
 
-    def _restore(self, inside: Captured) -> None:
-        self._captured = Captured(self.require_prefect("suspended"))
+    def _restore(self, inside: PrefectSnapshot) -> None:
+        self._captured = PrefectSnapshot(self.require_prefect("suspended"))
         inside.restore()
 
     @staticmethod
     def _resume(resuming: ExitStack) -> None:
-        with signals_held_back(), lock.lock:
+        with deferred_signals(), lock.lock:
             resuming.close()
 
     def exit(self) -> None:
@@ -200,20 +200,20 @@ class Isolation:
             raise
 
     def _exit(self) -> None:
-        with signals_held_back(), lock.lock:
+        with deferred_signals(), lock.lock:
             if self not in _entered:
                 return
             unwind(_entered.index(self) + 1)
             try:
-                self.holding.close()
+                self.resources.close()
             finally:
                 self._undo.close()  # each of them, whatever the test has done to the one before
-                lock.left.notify_all()
+                lock.isolation_exited.notify_all()
 
     def sweep(self) -> None:
-        """After ``exit`` and after everything that is older: see ``Environment.sweep``."""
-        if hasattr(self, "delivery"):  # else entering failed early
-            self._environment.sweep(self.delivery.variables)
+        """After ``exit`` and after everything that is older: see ``PrefectVariables.sweep``."""
+        if hasattr(self, "injector"):  # else entering failed early
+            self._environment.sweep(self.injector.variables)
 
     def require_current(self) -> None:
         """Check that this is the isolation that counts now.
@@ -231,13 +231,13 @@ class Isolation:
     # -- changes ------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def changing(self, *names: str) -> Iterator[Delivery]:
-        """Change the delivery of the secrets ``names``, then let Prefect see it; a refused change is undone."""
-        with signals_held_back(), lock.lock:
+    def changing(self, *names: str) -> Iterator[Injector]:
+        """Change the injector of the secrets ``names``, then let Prefect see it; a refused change is undone."""
+        with deferred_signals(), lock.lock:
             self.require_current()
-            undo = self.delivery.saved()
+            undo = self.injector.savepoint()
             try:
-                yield self.delivery
+                yield self.injector
                 self._refresh(names)
             except BaseException:
                 if self in _entered:  # an isolation that ended meanwhile brings nothing back
@@ -245,34 +245,34 @@ class Isolation:
                 raise
 
     @contextmanager
-    def covered(self, variables: Variables) -> Iterator[None]:
+    def overlay(self, variables: Variables) -> Iterator[None]:
         """Have these variables (None: have them not) for a while; such times may overlap in any way.
 
         At the end, isolations that were entered since are left first; nothing happens if this one has ended.
         """
-        with self.changing() as delivery:
-            cover = self._covers.lay(delivery, variables)
+        with self.changing() as injector:
+            overlay = self._overlays.push(injector, variables)
         try:
             yield
         finally:
-            with signals_held_back(), lock.lock:
+            with deferred_signals(), lock.lock:
                 if self in _entered:
                     unwind(_entered.index(self) + 1)
-                    self._covers.lift(self.delivery, cover)
+                    self._overlays.pop(self.injector, overlay)
                     self._refresh(())
 
     @contextmanager
     def writing(self, target: Path, content: Dict[str, Any], strict: bool) -> Iterator[None]:  # noqa: FBT001
         """Around the write of a config file: let Prefect see it; if it refuses and that is ``strict``, undo it."""
-        with signals_held_back(), lock.lock:
+        with deferred_signals(), lock.lock:
             self.require_current()
             if not strict:
                 self.require_prefect("strict=False")
             former = target.read_bytes() if target.exists() else None
-            undo = self.delivery.saved()
+            undo = self.injector.savepoint()
             try:
                 yield
-                self.delivery.use_written(target.name)
+                self.injector.use_private_file(target.name)
                 self._refresh((), blamed=str(target), strict=strict)
             except BaseException:
                 if strict and self in _entered:
@@ -287,18 +287,18 @@ class Isolation:
     def _refresh(self, names: Sequence[str], *, blamed: str = "", strict: bool = True) -> None:
         self._sync()
         if self.legacy is None:
-            self._refuse_as_modelled(blamed or _told(names))
+            self._check_model(blamed or _describe(names))
             return
-        tree = self._load(self.legacy, blamed or _told(names), strict=strict)
+        tree = self._load(self.legacy, blamed or _describe(names), strict=strict)
         self._check(tree, names)
-        self.legacy.alter(self._tree, tree, *names)
+        self.legacy.apply_changes(self._tree, tree, *names)
         self._tree = tree
 
     def _sync(self) -> None:
-        self.delivery.sync()
+        self.injector.sync()
         self._forkservers.renew()
 
-    def _refuse_as_modelled(self, blamed: str) -> None:
+    def _check_model(self, blamed: str) -> None:
         failure = self.model().failure
         if failure is not None:
             raise SecretRejected(blamed, self.version, failure.type)
@@ -307,7 +307,7 @@ class Isolation:
         """A variable for a whole table can hide what is given, and keep what is taken away."""
         secrets = tree["context"].get("secrets") if isinstance(tree["context"], Tree) else None
         present = secrets if isinstance(secrets, Tree) else {}
-        wrong = [name for name in names if (name in present) != self.delivery.gives(name)]
+        wrong = [name for name in names if (name in present) != self.injector.defines(name)]
         if wrong:
             raise UsageError(
                 f"secret {', '.join(map(repr, wrong))}: a variable or key for the whole table of secrets decides "
@@ -316,14 +316,14 @@ class Isolation:
 
     def reload(self, *names: str) -> None:
         """Load and put in place everything; ``names`` are the secrets to be blamed if Prefect refuses."""
-        with signals_held_back(), lock.lock:
+        with deferred_signals(), lock.lock:
             self.require_current()
             self._sync()
             if self.legacy is None:
-                self._refuse_as_modelled(_told(names))
+                self._check_model(_describe(names))
                 return
-            self._tree = self._load(self.legacy, _told(names))
-            self.legacy.put(self._tree)
+            self._tree = self._load(self.legacy, _describe(names))
+            self.legacy.apply(self._tree)
 
     def _load(self, legacy: LegacyPrefect, blamed: str, *, strict: bool = True) -> Tree:
         try:
@@ -347,12 +347,12 @@ class Isolation:
         """Let the default address of Cloud lead nowhere, unless the test or its files say another one."""
         self._environment.keep_home()
         variable = f"{PREFIX}CLOUD__{legacy.loader.cloud_key.upper()}"
-        if os.environ.get(variable, NOWHERE) == NOWHERE:
+        if os.environ.get(variable, UNREACHABLE) == UNREACHABLE:
             os.environ.pop(variable, None)
-            if not legacy.loader.files_set("cloud", legacy.loader.cloud_key):
-                self.delivery.set_variable(variable, NOWHERE)
+            if not legacy.loader.is_set_in_files("cloud", legacy.loader.cloud_key):
+                self.injector.set_variable(variable, UNREACHABLE)
 
-    def _rotate(self, name: str, value: Any) -> bool:
+    def _set_if_current(self, name: str, value: Any) -> bool:
         if current() is not self:
             return False  # it is covered; its turn comes when it counts again
         self.secrets[name] = value
@@ -373,16 +373,16 @@ class Isolation:
 
     def read(self, name: str) -> Any:
         """What ``Secret(name).get()`` gives."""
-        return self.legacy.get(name) if self.legacy else model.read_in(self.model(), name)
+        return self.legacy.get(name) if self.legacy else model.secret_value(self.model(), name)
 
-    def read_as_given(self, name: str) -> Any:
+    def read_ignoring_flags(self, name: str) -> Any:
         """What ``Secret(name).get()`` would give, whatever flags and flow say; with the lock held."""
-        return self.legacy.decoded(name, self.view()[name]) if self.legacy else self.read(name)
+        return self.legacy.decode(name, self.view()[name]) if self.legacy else self.read(name)
 
     def model(self) -> Resolution:
         """What files and variables come to by the model of ``resolution``."""
         self.require_current()
-        return model.modelled(self.version)
+        return model.resolve_process(self.version)
 
     def notes(self, name: str) -> List[str]:
         """Return what was hidden and kept of the variables for a secret, in words."""
@@ -406,5 +406,5 @@ class Isolation:
         return self.legacy
 
 
-def _told(names: Sequence[str]) -> str:
+def _describe(names: Sequence[str]) -> str:
     return "secret " + ", ".join(map(repr, names)) if names else "what is set now"

@@ -119,7 +119,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
     """Refuse wrong markers before anything runs."""
-    wrong = [fault for fault in map(markers.fault_of, items) if fault]
+    wrong = [fault for fault in map(markers.marker_error, items) if fault]
     if wrong and not hasattr(config, "workerinput"):  # an xdist worker could not tell; there, the test itself fails
         raise pytest.UsageError("\n".join(wrong))
 
@@ -209,8 +209,8 @@ def _enter(item: Any) -> Isolation:
         if route:
             from pytest_flowsecrets import routes as roads
 
-            roads.carry(route, secrets, isolation, _cluster_of(item))
-        for warning in isolation.secrets.surprises.among(secrets):
+            roads.deliver(route, secrets, isolation, _cluster_of(item))
+        for warning in isolation.secrets.value_changes.warnings_for(secrets):
             _warn(item, warning)
     except RouteUnavailable as error:
         isolation.exit()

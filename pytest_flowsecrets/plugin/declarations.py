@@ -43,7 +43,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: Any, args
 def _texts_without_shell(hook: Any, arguments: Dict[str, Any]) -> Dict[str, str]:
     """Return the variables that a hook sets where none of those that can be hidden is there."""
     run, before = declarations.current(), dict(os.environ)
-    with declarations.unrecorded():
+    with declarations.recording_paused():
         try:
             for name in filter(run.tracks, before):
                 del os.environ[name]
@@ -113,14 +113,14 @@ def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any]) -> None:
 def pytest_report_header(config: pytest.Config) -> List[str]:
     """Which variables isolated tests see and which they do not; names only."""
     run = declarations.current()
-    kept = {name: entry.source for name, entry in run.kept().items()}
+    kept = {name: entry.source for name, entry in run.in_effect().items()}
     hidden = {name: run.source_of(name) for name in os.environ if run.tracks(name) and name not in kept}
     return [*_line(config, "hidden from isolated tests", hidden), *_line(config, "kept in isolated tests", kept)]
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> List[str]:
     """Which variables were set while test modules were imported."""
-    return _line(config, "hidden from isolated tests", declarations.current().imported())
+    return _line(config, "hidden from isolated tests", declarations.current().set_at_import())
 
 
 def _line(config: pytest.Config, label: str, sources: Dict[str, str]) -> List[str]:

@@ -45,11 +45,11 @@ def _secrets(*arguments: Any, **values: Any) -> Dict[str, Any]:
         raise UsageError(
             f"the argument of the secrets mark is a mapping of names to values, not {type(mapping).__name__}"
         )
-    from pytest_flowsecrets.isolation.secrets.encoding import as_text, checked
+    from pytest_flowsecrets.isolation.secrets.encoding import as_text, validate_name
 
     secrets = {**mapping, **values}
     for name, value in secrets.items():
-        as_text(checked(name), value)
+        as_text(validate_name(name), value)
     return secrets
 
 
@@ -77,7 +77,7 @@ def _order_in_classes(node: Any) -> Dict[int, int]:
     return {id(getattr(mark, "mark", mark)): place for place, mark in enumerate(marks)}
 
 
-def fault_of(item: Any) -> Optional[str]:
+def marker_error(item: Any) -> Optional[str]:
     """What is wrong with the marks of a test, None if nothing is."""
     try:
         secrets_of(item)
@@ -96,10 +96,10 @@ def routes_of(definition: Any) -> List[str]:
     mark = definition.get_closest_marker("secret_routes")
     if mark is None:
         return []
-    from pytest_flowsecrets.routes import checked
+    from pytest_flowsecrets.routes import validate_routes
 
     try:
-        return checked([*mark.args, *(f"{name}=" for name in mark.kwargs)])
+        return validate_routes([*mark.args, *(f"{name}=" for name in mark.kwargs)])
     except UsageError as error:
         raise UsageError(f"{definition.nodeid}: {error}") from None
 

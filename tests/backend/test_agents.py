@@ -82,7 +82,7 @@ def test_an_agent_whose_configuration_changes(flow, local_secrets):
         local_secrets.setenv("TOKEN", "longer")
         runs.append(server.run(flow))
         assert registrations(server) == 1
-        with server.isolation.covered({"PREFECT__LOGGING__LEVEL": "ERROR"}):
+        with server.isolation.overlay({"PREFECT__LOGGING__LEVEL": "ERROR"}):
             runs.append(server.run(flow))
         assert registrations(server) == 2
     assert all(run.state.is_successful() for run in runs)
@@ -170,7 +170,7 @@ def test_the_address_of_an_agent():
         with pytest.raises(UsageError, match=told):
             server.agent(address=f"http://127.0.0.1:{port}")
         variable = {"PREFECT__CLOUD__AGENT__AGENT_ADDRESS": f"http://127.0.0.1:{port}"}
-        with server.isolation.covered(variable), pytest.raises(UsageError, match=told):
+        with server.isolation.overlay(variable), pytest.raises(UsageError, match=told):
             server.agent()
         for wrong in ("http://127.0.0.1", "8080", "http://127.0.0.1:http", 8080):
             with pytest.raises(UsageError, match=r"^the address of an agent is a URL with a port, such as http://127"):

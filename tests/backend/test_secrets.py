@@ -226,7 +226,7 @@ def test_who_may_not_read(cloud):
     before = cloud.secrets.reads
     for running, key, told in cases:
         for name in ("X", "Y"):  # whether it is there is not told
-            context = cloud.executing() if running else cloud.isolation.covered({})
+            context = cloud.executing() if running else cloud.isolation.overlay({})
             with context, pytest.raises(Refused) as caught:
                 graphql(cloud, VALUE, key, name=name)
             assert (caught.value.status, caught.value.messages) == (200, [told])

@@ -14,7 +14,7 @@ from pytest_flowsecrets.cli import main
 from pytest_flowsecrets.commands.check import Checker
 from pytest_flowsecrets.commands.inputs import assumed_version
 from pytest_flowsecrets.isolation.prefect1.paths import this_machine
-from pytest_flowsecrets.isolation.secrets.encoding import plain
+from pytest_flowsecrets.isolation.secrets.encoding import to_builtin
 from pytest_flowsecrets.resolution.dialects import dialect_for
 from pytest_flowsecrets.resolution.line_syntax import env_line, toml_line
 from pytest_flowsecrets.resolution.toml_reader import loads
@@ -140,7 +140,7 @@ def given(secrets, read, source):
             secrets.write_config(source)
         else:
             secrets.setenv(NAME, read(source))
-    return plain(secrets[NAME])
+    return to_builtin(secrets[NAME])
 
 
 @pytest.mark.parametrize("text", ["'${A}", "'$A", "\\`"])

@@ -26,49 +26,49 @@ def values(*names):
 def test_left_in_any_order(isolation, order):
     """What lies on top of the remaining ones counts, and in the end there is what was there before."""
     os.environ[OTHER] = "test's own"
-    before = values(BACKEND, OTHER), dict(isolation.delivery.variables)
-    covers = [{BACKEND: "a", OTHER: "a"}, {BACKEND: "b"}, {BACKEND: None, OTHER: "c"}]
-    entered = [isolation.covered(cover) for cover in covers]
-    for cover in entered:
-        cover.__enter__()
+    before = values(BACKEND, OTHER), dict(isolation.injector.variables)
+    overlays = [{BACKEND: "a", OTHER: "a"}, {BACKEND: "b"}, {BACKEND: None, OTHER: "c"}]
+    entered = [isolation.overlay(overlay) for overlay in overlays]
+    for overlay in entered:
+        overlay.__enter__()
     assert values(BACKEND, OTHER) == (None, "c")
     left = set(range(3))
     for number in order:
         entered[number].__exit__(None, None, None)
         left.discard(number)
         texts = [
-            next((covers[n][name] for n in sorted(left, reverse=True) if name in covers[n]), None)
+            next((overlays[n][name] for n in sorted(left, reverse=True) if name in overlays[n]), None)
             for name in (BACKEND, OTHER)
         ]
         assert values(BACKEND) == (texts[0],)
         assert values(OTHER) == ((texts[1] if left - {1} else "test's own"),)
-    assert (values(BACKEND, OTHER), dict(isolation.delivery.variables)) == before
+    assert (values(BACKEND, OTHER), dict(isolation.injector.variables)) == before
 
 
 def test_what_the_test_sets_stays(isolation, local_secrets):
-    """Also after the covers; a later cover lies over it, and then it is there again."""
+    """Also after the overlays; a later overlay lies over it, and then it is there again."""
     local_secrets.use_local_secrets = True
     flag = "PREFECT__CLOUD__USE_LOCAL_SECRETS"
-    with isolation.covered({flag: "false"}):
+    with isolation.overlay({flag: "false"}):
         assert not local_secrets.use_local_secrets
         os.environ[flag] = "TRUE"
-        with isolation.covered({flag: "false"}):
+        with isolation.overlay({flag: "false"}):
             assert values(flag) == ("false",)
         assert values(flag) == ("TRUE",)
     assert values(flag) == ("TRUE",)
-    with isolation.covered({flag: "false"}):
+    with isolation.overlay({flag: "false"}):
         pass
     assert values(flag) == ("TRUE",)
 
 
 def test_a_later_isolation_is_left_first(isolation):
     """As by leaving an isolation itself."""
-    cover = isolation.covered({BACKEND: "server"})
-    cover.__enter__()
+    overlay = isolation.overlay({BACKEND: "server"})
+    overlay.__enter__()
     inner = isolated_prefect()
     secrets = inner.__enter__()
     assert values(BACKEND) == (None,)
-    cover.__exit__(None, None, None)
+    overlay.__exit__(None, None, None)
     assert stack.current() is isolation
     with pytest.raises(IsolationEnded):
         len(secrets)
@@ -76,27 +76,27 @@ def test_a_later_isolation_is_left_first(isolation):
 
 
 def test_an_isolation_that_has_ended():
-    """Its covers are gone with it, and leaving them does nothing."""
+    """Its overlays are gone with it, and leaving them does nothing."""
     assert stack.current() is None
     with isolated_prefect():
         isolation = stack.current()
-        cover = isolation.covered({BACKEND: "server"})
-        cover.__enter__()
+        overlay = isolation.overlay({BACKEND: "server"})
+        overlay.__enter__()
         assert values(BACKEND) == ("server",)
     os.environ[BACKEND] = "mine"
     try:
-        cover.__exit__(None, None, None)
+        overlay.__exit__(None, None, None)
         assert values(BACKEND) == ("mine",)
     finally:
         del os.environ[BACKEND]
 
 
 def test_refused(isolation):
-    """Where Prefect cannot load with the variables, nothing has changed, and later covers work."""
+    """Where Prefect cannot load with the variables, nothing has changed, and later overlays work."""
     name = "PREFECT__CONTEXT"
-    with pytest.raises(SecretRejected), isolation.covered({name: "x", BACKEND: "server"}):
+    with pytest.raises(SecretRejected), isolation.overlay({name: "x", BACKEND: "server"}):
         pass
     assert values(name, BACKEND) == (None, None)
-    with isolation.covered({BACKEND: "cloud"}):
+    with isolation.overlay({BACKEND: "cloud"}):
         assert values(name, BACKEND) == (None, "cloud")
     assert values(name, BACKEND) == (None, None)

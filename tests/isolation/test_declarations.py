@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from pytest_flowsecrets.isolation.environment import declarations
-from pytest_flowsecrets.isolation.environment.prefect_variables import Environment
+from pytest_flowsecrets.isolation.environment.prefect_variables import PrefectVariables
 from pytest_flowsecrets.isolation.environment.write_origins import SHELL
 from pytest_flowsecrets.plugin import declarations as environment_hooks
 from tests.compat import variable_secret
@@ -44,7 +44,7 @@ def _load(path, source):
 
 def _kept(run, path=None):
     run.path = None if path is None else str(path)
-    return {name: entry.text for name, entry in run.kept().items()}
+    return {name: entry.text for name, entry in run.in_effect().items()}
 
 
 SET = f"import os\nos.environ[{NAME!r}] = 'a'\n"
@@ -75,7 +75,7 @@ def test_a_module_that_a_conftest_imports(tmp_path, monkeypatch, source, declare
     with _run({NAME: shell} if shell else {}) as run:
         _load(tmp_path / "conftest.py", f"import helper_{declared}\n")
         assert _kept(run, tmp_path / "test_it.py") == ({NAME: "a"} if declared else {})
-        assert run.imported() == ({} if declared else {NAME: f"the import of {tmp_path}/helper_False.py"})
+        assert run.set_at_import() == ({} if declared else {NAME: f"the import of {tmp_path}/helper_False.py"})
     monkeypatch.delitem(__import__("sys").modules, f"helper_{declared}")
 
 
@@ -191,7 +191,7 @@ def test_an_isolation_declares_nothing(tmp_path):
         run.begin(object(), "this test")
         os.environ["PREFECT__MINE"] = "mine"
         for _ in range(2):
-            environment = Environment()
+            environment = PrefectVariables()
             environment.enter(str(tmp_path), {})
             assert [name for name in os.environ if run.tracks(name)] == ["PREFECT__MINE"]
             assert environment.hidden == {NAME: SHELL, "PREFECT__LEFT": "another test"}
@@ -257,7 +257,7 @@ def test_plugins_declare_for_all(pytester):
         run.add_defaults({NAME: "default", "PATH": "x"}, "pytest_env")
         run.add_defaults({NAME: "another"}, "pytest_dotenv")
         assert _kept(run, "/any/where.py") == {NAME: "default"}
-        assert repr(run.kept()[NAME]) == f"<Declaration of {NAME} by pytest_env>"
+        assert repr(run.in_effect()[NAME]) == f"<Declaration of {NAME} by pytest_env>"
 
 
 def test_a_run_in_this_process_and_one_after_it():

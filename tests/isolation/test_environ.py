@@ -7,7 +7,7 @@ import os
 import pytest
 
 from pytest_flowsecrets.isolation.environment import declarations, prefect_variables
-from pytest_flowsecrets.isolation.environment.prefect_variables import Environment, secret_of, variable_for
+from pytest_flowsecrets.isolation.environment.prefect_variables import PrefectVariables, secret_of, variable_for
 
 NAMES = {
     # variable: (0.6.6, 0.6.7 to 0.14.22, 0.15.0), as measured on the real Prefect
@@ -83,7 +83,7 @@ def ambient(monkeypatch):
 def test_ambient_variables_are_hidden_and_declared_ones_kept(ambient, tmp_path):
     """And all come back as they were."""
     before = dict(os.environ)
-    environment = Environment()
+    environment = PrefectVariables()
     environment.enter(str(tmp_path), {"PREFECT__SET": "by an outer isolation"})
     assert {"PREFECT__OWN", "PREFECT__CHANGED", "PREFECT__SET"} & set(os.environ) == {
         "PREFECT__CHANGED",
@@ -98,7 +98,7 @@ def test_ambient_variables_are_hidden_and_declared_ones_kept(ambient, tmp_path):
 
 def test_what_an_outer_isolation_has_set_is_hidden(ambient, tmp_path):
     """If it is still as that has set it."""
-    environment = Environment()
+    environment = PrefectVariables()
     environment.enter(str(tmp_path), {"PREFECT__SET": "by the run", "PREFECT__GONE": "x"})
     assert "PREFECT__SET" not in os.environ
     environment.exit()
@@ -115,7 +115,7 @@ def test_packages_of_pip_install_user_are_still_found(monkeypatch, tmp_path, own
     base = site.getuserbase()
     if own:
         monkeypatch.setenv("PYTHONUSERBASE", own)
-    environment = Environment()
+    environment = PrefectVariables()
     environment.enter(str(tmp_path), {})
     assert os.environ["PYTHONUSERBASE"] == (own or base)
     environment.exit()
@@ -126,14 +126,14 @@ def test_visible_is_the_part_that_decides(monkeypatch):
     """Home, Python's user packages and Prefect's variables."""
     monkeypatch.setenv("PREFECT__A", "a")
     monkeypatch.setenv("OTHER", "x")
-    assert prefect_variables.visible()["PREFECT__A"] == "a"
-    assert "OTHER" not in prefect_variables.visible()
+    assert prefect_variables.current_variables()["PREFECT__A"] == "a"
+    assert "OTHER" not in prefect_variables.current_variables()
 
 
 def test_sweep_after_an_environment_without_home(monkeypatch, tmp_path):
     """What an older fixture puts back is the isolation's home, and there was none before."""
     monkeypatch.delenv("HOME")
-    environment = Environment()
+    environment = PrefectVariables()
     environment.enter(str(tmp_path), {})
     environment.exit()
     assert "HOME" not in os.environ

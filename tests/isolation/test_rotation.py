@@ -122,12 +122,14 @@ def test_refused(local_secrets):
     assert "hunter2" not in str(caught.value)
     with pytest.raises(UsageError, match="is no time"):
         local_secrets.rotate("X", "b", at="tomorrow")
-    assert stack.current().rotations._plans == []
+    assert stack.current().scheduled_changes._pending == []
 
 
 def test_a_plan_shows_no_value():
     """Its name and time only."""
-    assert repr(scheduled_changes.Plan(clock.now(), "X", "hunter2")).startswith("<Plan for 'X' at 20")
+    assert repr(scheduled_changes.ScheduledChange(clock.now(), "X", "hunter2")).startswith(
+        "<ScheduledChange for 'X' at 20"
+    )
 
 
 def test_the_clock_of_cloud_and_the_local_one(prefect_cloud, local_secrets, flow_clock):

@@ -13,9 +13,9 @@ import pytest
 
 from pytest_flowsecrets import isolated_prefect
 from pytest_flowsecrets.isolation import context_manager, stack
-from pytest_flowsecrets.isolation.environment.prefect_variables import visible
+from pytest_flowsecrets.isolation.environment.prefect_variables import current_variables
 from pytest_flowsecrets.isolation.guards import lock
-from pytest_flowsecrets.isolation.guards.signals import signals_held_back
+from pytest_flowsecrets.isolation.guards.signals import deferred_signals
 from pytest_flowsecrets.isolation.prefect1.loader import Loader
 from tests.compat import needs_prefect
 
@@ -43,7 +43,7 @@ def handler():
 
 def state():
     """What has to be as it was."""
-    seen = [visible(), stack.depth(), [signal.getsignal(number) for number in signal.valid_signals()]]
+    seen = [current_variables(), stack.depth(), [signal.getsignal(number) for number in signal.valid_signals()]]
     if "prefect" in sys.modules:
         prefect = sys.modules["prefect"]
         seen += [prefect.config.get("context"), prefect.context.get("secrets"), id(prefect.context), id(prefect.config)]
@@ -120,7 +120,7 @@ def interrupted(moment, codes=None):
     return interrupter, raised
 
 
-CLASSES = (signals_held_back, context_manager.isolated_prefect, stack.Isolation, lock.Owner)
+CLASSES = (deferred_signals, context_manager.isolated_prefect, stack.Isolation, lock.Owner)
 OUTSIDE = {vars(kind)[name].__code__ for kind in CLASSES for name in NAMES if name in vars(kind)}
 
 
@@ -140,7 +140,7 @@ def test_at_any_moment_of_entering_and_leaving(codes, step):
 def test_held_back_signals_are_handled_afterwards(handler):
     """In the order in which they came, by their own handlers; the first that raises ends it."""
     done = []
-    with pytest.raises(Interrupted), signals_held_back():
+    with pytest.raises(Interrupted), deferred_signals():
         signal.raise_signal(signal.SIGUSR1)
         done.append("work")
     assert done == ["work"]
@@ -149,7 +149,7 @@ def test_held_back_signals_are_handled_afterwards(handler):
 
 def test_another_handler_of_the_block_stays(handler):
     """What is set inside on purpose is not overwritten."""
-    with signals_held_back():
+    with deferred_signals():
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
     signal.signal(signal.SIGUSR1, handler)
@@ -161,7 +161,7 @@ def test_other_threads_have_no_handlers():
 
     def run():
         try:
-            with signals_held_back():
+            with deferred_signals():
                 assert signal.getsignal(signal.SIGUSR1).__name__ == "interrupt"
         except BaseException as error:  # noqa: BLE001 - handed over to the test
             failures.append(error)

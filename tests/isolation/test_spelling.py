@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_flowsecrets import UsageError
-from pytest_flowsecrets.isolation.secrets.encoding import as_text, is_document, plain, same
+from pytest_flowsecrets.isolation.secrets.encoding import as_text, is_document, is_unchanged, to_builtin
 
 
 class Table(dict):
@@ -48,7 +48,7 @@ def test_other_values_are_refused_by_name_and_type():
 )
 def test_same(given, got, expected):
     """In value and JSON type, tables being dicts."""
-    assert same(given, got) is expected
+    assert is_unchanged(given, got) is expected
 
 
 def test_documents():
@@ -61,4 +61,4 @@ def test_documents():
 
 def test_plain():
     """Down to the leaves."""
-    assert plain(Table(a=[Table(b=1)], c=b"x")) == {"a": [{"b": 1}], "c": b"x"}
+    assert to_builtin(Table(a=[Table(b=1)], c=b"x")) == {"a": [{"b": 1}], "c": b"x"}

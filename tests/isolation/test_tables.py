@@ -6,14 +6,14 @@ import pytest
 
 from pytest_flowsecrets.isolation.prefect1.config_tree import (
     MISSING,
-    Snapshot,
+    TableSnapshot,
     Tree,
     change,
     changes,
-    fill,
     freeze,
     items_of,
     prune,
+    replace_items,
     thaw,
 )
 
@@ -44,7 +44,7 @@ def item(table, key):
 
 def make(kind, **items):
     table = kind()
-    fill(table, items)
+    replace_items(table, items)
     return table
 
 
@@ -144,12 +144,12 @@ def test_a_snapshot_brings_objects_and_contents_back(kind):
     """Also of tables that are in two places, or in themselves."""
     shared = make(kind, n=1)
     first, second = make(kind, shared=shared), make(kind, shared=shared)
-    fill(shared, {"n": 1, "self": shared})
-    snapshot = Snapshot([first, second], kind)
+    replace_items(shared, {"n": 1, "self": shared})
+    snapshot = TableSnapshot([first, second], kind)
     assert shared in snapshot
     assert kind() not in snapshot
-    fill(first, {})
-    fill(shared, {"n": 2})
+    replace_items(first, {})
+    replace_items(shared, {"n": 2})
     snapshot.restore()
     assert item(first, "shared") is shared is item(second, "shared")
     assert item(shared, "n") == 1

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_flowsecrets import IsolationEnded, UsageError, isolated_prefect
 from pytest_flowsecrets.isolation import stack
-from pytest_flowsecrets.isolation.environment.prefect_variables import visible
+from pytest_flowsecrets.isolation.environment.prefect_variables import current_variables
 from pytest_flowsecrets.isolation.guards import lock
 from tests.compat import variable_secret
 
@@ -101,7 +101,7 @@ def test_no_plain_secret_is_lost_to_a_number_with_leading_zeros():
 
 def test_nothing_is_left_by_a_thread_that_goes_on():
     """A thread that sets values while the isolation ends gets IsolationEnded, and leaves no variable behind."""
-    before, home = visible(), os.environ["HOME"]
+    before, home = current_variables(), os.environ["HOME"]
     for _ in range(100):
         manager = isolated_prefect()
         secrets = manager.__enter__()
@@ -117,14 +117,14 @@ def test_nothing_is_left_by_a_thread_that_goes_on():
             manager.__exit__(None, None, None)
 
         assert [type(failure) for failure in in_threads(work, leave)] == [IsolationEnded]
-        assert visible() == before
+        assert current_variables() == before
         assert os.environ["HOME"] == home
         assert stack.depth() == 0
 
 
 def test_isolations_of_threads_take_turns():
     """Each thread has its own values only, in its own isolations and in those that it nests."""
-    before = visible()
+    before = current_variables()
 
     def work(number):
         source = random.Random(number)
@@ -139,13 +139,13 @@ def test_isolations_of_threads_take_turns():
                 assert str(number) in str(expected)
 
     assert not in_threads(*(lambda number=number: work(number) for number in range(3)))
-    assert visible() == before
+    assert current_variables() == before
     assert stack.depth() == 0
 
 
 def test_a_thread_that_never_gets_its_turn(monkeypatch):
     """An error names the other thread and the rule, where waiting would never end."""
-    monkeypatch.setattr(lock, "LONGEST", 0.05)
+    monkeypatch.setattr(lock, "MAX_WAIT", 0.05)
     with isolated_prefect():
         failures = in_threads(lambda: isolated_prefect().__enter__())
     assert [type(failure) for failure in failures] == [UsageError]
@@ -203,10 +203,10 @@ pytestmark = pytest.mark.slow  # thousands of rounds
 held, forking = threading.Event(), threading.Event()
 
 def change():
-    with secrets._isolation.changing("name") as delivery:
+    with secrets._isolation.changing("name") as injector:
         held.set()
         forking.wait(60)
-        delivery.give({"name": "of the thread"})
+        injector.set_secrets({"name": "of the thread"})
 
 with isolated_prefect() as secrets:
     os.register_at_fork(before=forking.set)
@@ -237,20 +237,20 @@ def lock_once():
 
 def test_a_change_that_nobody_finishes():
     """If it is collected after its isolation has ended, it brings no variable back, and it releases the lock."""
-    before = visible()
+    before = current_variables()
     with isolated_prefect({"A": "sekret"}) as secrets:
         change = secrets._isolation.changing("B")
         change.__enter__()
-    assert visible() == before
+    assert current_variables() == before
     del change
     gc.collect()
-    assert visible() == before
+    assert current_variables() == before
     assert not in_threads(lock_once)
 
 
 def test_a_write_that_nobody_finishes(tmp_path):
     """The file of the ended isolation is not written again."""
-    before, target = visible(), tmp_path / "config.toml"
+    before, target = current_variables(), tmp_path / "config.toml"
     target.write_text("[former]")
     with isolated_prefect({"A": "sekret"}) as secrets:
         write = secrets._isolation.writing(target, {}, True)
@@ -258,5 +258,5 @@ def test_a_write_that_nobody_finishes(tmp_path):
         target.unlink()
     del write
     gc.collect()
-    assert visible() == before
+    assert current_variables() == before
     assert not target.exists()

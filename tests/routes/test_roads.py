@@ -229,7 +229,7 @@ def test_of_its_own(cluster_secrets, flow_environment):
 def test_wrong_names(names, told):
     """The line has all that there are."""
     with pytest.raises(UsageError) as caught:
-        routes.checked(names)
+        routes.validate_routes(names)
     assert str(caught.value).startswith(told)
 
 
@@ -284,11 +284,11 @@ def test_it(local_secrets):
 
 def test_the_roads_of_a_mark():
     """Each once; ``all`` beside others adds what is missing."""
-    assert routes.checked(["env", "env"]) == ["env"]
-    assert routes.checked(["env", "all"])[0] == "env"
-    assert sorted(routes.checked(["env", "all"])) == sorted(routes.ROUTES)
+    assert routes.validate_routes(["env", "env"]) == ["env"]
+    assert routes.validate_routes(["env", "all"])[0] == "env"
+    assert sorted(routes.validate_routes(["env", "all"])) == sorted(routes.ROUTES)
     with pytest.raises(UsageError):
-        routes.checked(["context:raw"])
+        routes.validate_routes(["context:raw"])
 
 
 def test_a_cluster_is_empty_at_first():

@@ -96,7 +96,7 @@ def started(api: Api, env: Optional[Mapping[str, str]], labels: Sequence[str], a
     if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
         raise UsageError("labels is a list of texts")
     given = texts_of("env", env)
-    with api.isolation.covered(api.agent_variables()):
+    with api.isolation.overlay(api.agent_variables()):
         agent_errors.require_free(address or harness.configured_address())
         return api.agents.keep(AgentProcess(given, labels, import_paths(), address))
 

@@ -215,7 +215,7 @@ def _deployed(api: Api, order: Order, run: Any) -> Tuple[FlowEnvironment, Union[
     template = getattr(run.run_config, "job_template", None) or {}
     env = dict(order.agent_env or {})
     deployment = Deployment(api.isolation.version, order.agent, env, run.labels, order.cluster_secrets, template)
-    with api.isolation.covered(api.agent_variables()):
+    with api.isolation.overlay(api.agent_variables()):
         return deploying.deploy(deployment, run, api.agents, api.processes), api.processes
 
 
@@ -227,10 +227,10 @@ def _run_here(api: Api, flow: Any, order: Order, run: Any) -> FlowEnvironment:
 
     from pytest_flowsecrets.agents.flow_environment import flow_environment
 
-    with api.isolation.covered(api.agent_variables()):
+    with api.isolation.overlay(api.agent_variables()):
         env = flow_environment("local", run_config=run.run_config, agent_env=order.agent_env)
         ids = {"PREFECT__CONTEXT__FLOW_RUN_ID": run.id, "PREFECT__CONTEXT__FLOW_ID": run.flow.id}
-        with api.isolation.covered({**_HEARTBEAT, **env, **ids}):
+        with api.isolation.overlay({**_HEARTBEAT, **env, **ids}):
             try:
                 with prefect.context(running_with_backend=True):
                     CloudFlowRunner(flow=flow).run()

@@ -48,7 +48,7 @@ from pytest_flowsecrets.isolation.environment.write_origins import EVERYWHERE, I
 
 PREFIX = "PREFECT__"
 # What Prefect's storages read where the secret of this name is missing (0.12.1 to 1.4.1), and the user of Bitbucket.
-BARE = (
+TOKEN_VARIABLES = (
     "GITHUB_ACCESS_TOKEN",
     "GITLAB_ACCESS_TOKEN",
     "BITBUCKET_ACCESS_TOKEN",
@@ -78,7 +78,7 @@ class Declaration(NamedTuple):
     def __repr__(self) -> str:
         return f"<Declaration of {self.name} by {self.source}>"
 
-    def reaches(self, path: Optional[str]) -> bool:
+    def applies_to(self, path: Optional[str]) -> bool:
         """Whether a test in the file ``path`` sees it; None stands for code outside of any test."""
         if path is None:
             return not self.scope or self.scope.endswith(os.sep)
@@ -104,9 +104,10 @@ class Declarations:
         self._owner: Tuple[object, str] = (None, "")
 
     def hide(self, patterns: Iterable[str]) -> None:
-        """Hide, besides ``PREFECT__`` variables and those of ``BARE``, what ``patterns`` match, as in ``fnmatch``.
+        """Hide variables that match one of ``patterns``, besides ``PREFECT__`` variables and ``TOKEN_VARIABLES``.
 
-        A pattern with ``!`` in front takes names out again.
+        Args:
+            patterns: globs, as for ``fnmatch``. A pattern that begins with ``!`` excludes the names that it matches.
         """
         self._bare = _pattern(patterns)
 
@@ -163,7 +164,7 @@ class Declarations:
     def _texts(self, name: str, path: Optional[str] = None) -> List[str]:
         """Return what the run has set a variable to, for all tests or for those at ``path``."""
         entries = [entry for entry in self._entries.values() if entry.name == name]
-        return [entry.text for entry in entries if entry.text is not None and (path is None or entry.reaches(path))]
+        return [entry.text for entry in entries if entry.text is not None and (path is None or entry.applies_to(path))]
 
     def _add(self, name: str, text: Optional[str], scope: str, source: str) -> None:
         owner, owner_in_words = self._owner
@@ -193,7 +194,7 @@ class Declarations:
             if entry.owner is None and os.environ.get(entry.name, "") == entry.text
         ]
 
-    def mark(self) -> Callable[[], None]:
+    def checkpoint(self) -> Callable[[], None]:
         """Return a function that forgets what the present owner declares between now and then."""
         owner, former = self._owner[0], self._entries.copy()
 
@@ -203,19 +204,19 @@ class Declarations:
 
         return forget
 
-    def kept(self) -> Dict[str, Declaration]:
+    def in_effect(self) -> Dict[str, Declaration]:
         """Return what an isolated test in ``path`` sees, by name, in the order in which it was set."""
         kept: Dict[str, Declaration] = {}
         for entry in self._entries.values():
-            if entry.reaches(self.path):
+            if entry.applies_to(self.path):
                 kept.pop(entry.name, None)
                 if entry.text is not None:
                     kept[entry.name] = entry
         return kept
 
-    def imported(self) -> Dict[str, str]:
+    def set_at_import(self) -> Dict[str, str]:
         """Return the variables that no test sees because modules have set them at import, with these modules."""
-        kept, entries = self.kept(), self._entries.values()
+        kept, entries = self.in_effect(), self._entries.values()
         return {e.name: e.source for e in entries if e.text and e.name not in kept and e.source.startswith(IMPORT)}
 
     def source_of(self, name: str) -> str:
@@ -225,10 +226,10 @@ class Declarations:
         return sources[-1] if sources else SHELL if text == self.ambient.get(name) else "another test"
 
 
-class Outside(Declarations):
+class ProcessDeclarations(Declarations):
     """A process that runs no tests: there is nobody to declare, so what was set since this import is kept."""
 
-    def kept(self) -> Dict[str, Declaration]:
+    def in_effect(self) -> Dict[str, Declaration]:
         """Return every variable that is not as it was when this module was imported."""
         return {
             name: Declaration(name, text, EVERYWHERE, None, "this process")
@@ -239,7 +240,7 @@ class Outside(Declarations):
 
 def _pattern(patterns: Iterable[str]) -> Callable[[str], bool]:
     """Return a function that says whether a name without the prefix is to be hidden."""
-    hidden: Dict[str, None] = dict.fromkeys(BARE)
+    hidden: Dict[str, None] = dict.fromkeys(TOKEN_VARIABLES)
     shown = [translate(pattern[1:]) for pattern in patterns if pattern.startswith("!")]
     hidden.update(dict.fromkeys(pattern for pattern in patterns if not pattern.startswith("!")))
     matches = re.compile("|".join(translate(pattern) for pattern in hidden)).match
@@ -251,7 +252,7 @@ def _pattern(patterns: Iterable[str]) -> Callable[[str], bool]:
 
 _runs: List[Declarations] = []  # the innermost last
 _last: List[Declarations] = []  # of the last run that was no part of another
-_outside = Outside(dict(os.environ))
+_outside = ProcessDeclarations(dict(os.environ))
 
 
 def current() -> Declarations:
@@ -283,7 +284,7 @@ def start() -> Callable[[], None]:
 
 
 @contextmanager
-def unrecorded() -> Iterator[None]:
+def recording_paused() -> Iterator[None]:
     """Record nothing for a while."""
     runs, _runs[:] = list(_runs), []
     try:

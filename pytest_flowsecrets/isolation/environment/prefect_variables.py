@@ -48,7 +48,7 @@ def secret_of(variable: str, version: str) -> Optional[str]:
     return key[2] if key is not None and is_secret(key) and len(key) > 2 else None  # noqa: PLR2004 - (context, secrets)
 
 
-class Environment:
+class PrefectVariables:
     """Prefect's part of ``os.environ``: taken, hidden, changed, and given back as it was.
 
     Attributes:
@@ -67,8 +67,8 @@ class Environment:
     def enter(self, home: str, of_outer: Mapping[str, str]) -> None:
         """Hide the ambient variables and those of outer isolations, and move the home directory to ``home``."""
         run = declarations.current()
-        self._saved, self._home, self._forget = visible(), home, run.mark()
-        kept = {name: entry for name, entry in run.kept().items() if of_outer.get(name) != entry.text}
+        self._saved, self._home, self._forget = current_variables(), home, run.checkpoint()
+        kept = {name: entry for name, entry in run.in_effect().items() if of_outer.get(name) != entry.text}
         self.kept = {name: entry.source for name, entry in kept.items()}
         tracked = {name: text for name, text in self._saved.items() if run.tracks(name)}
         self.hidden = {name: run.source_of(name) for name in tracked if name not in kept and name not in of_outer}
@@ -98,13 +98,13 @@ class Environment:
 
     def exit(self) -> None:
         """Make everything that belongs to Prefect as it was, whatever the test did to it."""
-        put_back(self._saved)
+        restore_variables(self._saved)
         self._forget()
 
     def resume(self, variables: Mapping[str, str]) -> None:
         """Go on after an ``exit`` for a while: what has changed meanwhile comes back at the next one."""
-        self._saved, self._forget = visible(), declarations.current().mark()
-        put_back(variables)
+        self._saved, self._forget = current_variables(), declarations.current().checkpoint()
+        restore_variables(variables)
 
     def sweep(self, ours: Mapping[str, str]) -> None:
         """After ``exit``: take away what something older than the isolation (a ``monkeypatch``) has put back since.
@@ -123,7 +123,7 @@ class Environment:
                 _set(name, self._saved.get(name))
 
 
-def visible() -> Dict[str, str]:
+def current_variables() -> Dict[str, str]:
     """What a child process needs to see the same: the home directory and all that can be hidden, in order."""
     tracks = declarations.current().tracks
     names = [name for name in os.environ if name in HOME_NAMES or name == _USER_BASE or tracks(name)]
@@ -138,9 +138,9 @@ def _set(name: str, text: Optional[str]) -> None:
         os.environ[name] = text
 
 
-def put_back(saved: Mapping[str, str]) -> None:
+def restore_variables(saved: Mapping[str, str]) -> None:
     """Make Prefect's part of ``os.environ`` what ``visible`` had said, order included: Prefect reads it in order."""
-    for name in visible():
+    for name in current_variables():
         if name not in saved:
             os.environ.pop(name, None)
     for name, text in saved.items():

@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 EVERYWHERE = ""
 SHELL = "the environment of pytest"
 IMPORT = "the import of "
-_WRITERS = frozenset(
+_RECORDERS = frozenset(
     {"os", "collections.abc", "_collections_abc", "pytest_flowsecrets.isolation.environment.declarations"}
 )
 _IMPORT_SYSTEM = ("importlib", "_frozen_importlib", "_pytest.assertion.rewrite")
-_LOADERS_OF_PLUGINS = ("_pytest.config", "pluggy")
+_PLUGIN_LOADERS = ("_pytest.config", "pluggy")
 
 
 def origin_of(frame: Optional[FrameType], text: Optional[str]) -> Tuple[str, str]:
     """Return scope and source of a write: the tests that see it, and who made it, in words."""
     imported, source, literal = "", SHELL, False
-    callers = (caller for caller in _callers(frame) if caller.f_globals.get("__name__", "") not in _WRITERS)
+    callers = (caller for caller in _callers(frame) if caller.f_globals.get("__name__", "") not in _RECORDERS)
     for caller in callers:
         name, path = caller.f_globals.get("__name__", ""), caller.f_globals.get("__file__") or ""
         if name.partition(".")[0] == "pluggy":  # it has called a hook, and so a fixture or a test
@@ -48,4 +48,4 @@ def _is_loaded_as_plugin(frame: FrameType) -> bool:
     """Whether pytest itself imports the module that runs in ``frame``, as a plugin."""
     names = (str(caller.f_globals.get("__name__", "")) for caller in _callers(frame.f_back))
     importer = next((name for name in names if not name.startswith(_IMPORT_SYSTEM)), "")
-    return importer.startswith(_LOADERS_OF_PLUGINS)
+    return importer.startswith(_PLUGIN_LOADERS)

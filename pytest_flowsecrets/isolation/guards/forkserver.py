@@ -16,28 +16,28 @@ from typing import Any, List, Optional, Tuple
 Server = Tuple[Optional[str], Optional[int], Optional[int]]
 
 _ATTRIBUTES = ("_forkserver_address", "_forkserver_alive_fd", "_forkserver_pid")
-_NONE: Server = (None, None, None)
+_NO_SERVER: Server = (None, None, None)
 
 
 class ForkServers:
     """Those of an isolation, and the one that was there before."""
 
     def __init__(self) -> None:
-        self._outer = _NONE
+        self._outer = _NO_SERVER
         self._ending: List[int] = []
 
     def enter(self) -> None:
         """Put the present server aside; it lives on, with its children."""
-        self._outer = _exchanged(_NONE)
+        self._outer = _exchange(_NO_SERVER)
 
     def renew(self) -> None:
         """Let the next child have the environment of now."""
-        self._end(_exchanged(_NONE))
+        self._end(_exchange(_NO_SERVER))
 
     def exit(self) -> None:
         """Bring back the server that was there before."""
-        self._end(_exchanged(self._outer))
-        self._outer = _NONE
+        self._end(_exchange(self._outer))
+        self._outer = _NO_SERVER
 
     def _end(self, server: Server) -> None:
         """Let a server end; it does when the last of its children has."""
@@ -45,14 +45,14 @@ class ForkServers:
         if alive is not None and pid is not None:
             os.close(alive)
             self._ending.append(pid)
-        self._ending = [pid for pid in self._ending if not _reaped(pid)]
+        self._ending = [pid for pid in self._ending if not _reap(pid)]
 
 
-def _exchanged(server: Server) -> Server:
+def _exchange(server: Server) -> Server:
     """Make ``server`` the one of this process, and tell which one was."""
     module = sys.modules.get("multiprocessing.forkserver")
     if module is None:
-        return _NONE
+        return _NO_SERVER
     held: Any = module._forkserver  # noqa: SLF001
     with held._lock:  # noqa: SLF001
         address, alive, pid = (getattr(held, name) for name in _ATTRIBUTES)
@@ -61,7 +61,7 @@ def _exchanged(server: Server) -> Server:
     return address, alive, pid
 
 
-def _reaped(pid: int) -> bool:
+def _reap(pid: int) -> bool:
     with suppress(ChildProcessError):  # somebody else has, or this is a fork of the process that started it
         return os.waitpid(pid, os.WNOHANG) != (0, 0)
     return True

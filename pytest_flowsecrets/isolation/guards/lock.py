@@ -14,10 +14,10 @@ from typing import Callable, List
 
 from pytest_flowsecrets.errors import UsageError
 
-LONGEST = 60.0  # seconds that a thread waits for the isolations of other threads
+MAX_WAIT = 60.0  # seconds that a thread waits for the isolations of other threads
 
 lock = threading.RLock()
-left = threading.Condition(lock)  # notified when an isolation has been left
+isolation_exited = threading.Condition(lock)  # notified when an isolation has been left
 
 os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
@@ -48,11 +48,11 @@ class Owner:
             UsageError: another thread does not leave its own isolation.
         """
         with lock:
-            if left.wait_for(lambda: self.may_enter(outer()), LONGEST):
+            if isolation_exited.wait_for(lambda: self.may_enter(outer()), MAX_WAIT):
                 return
             names = sorted({owner._thread.name for owner in outer() if not self._may_nest_in(owner)})  # noqa: SLF001
         raise UsageError(
-            f"the thread {', '.join(names)} has had an isolation of its own for {LONGEST:.0f} seconds, and "
+            f"the thread {', '.join(names)} has had an isolation of its own for {MAX_WAIT:.0f} seconds, and "
             "isolations of different threads take turns: leave that one first, or let the threads share one"
         )
 

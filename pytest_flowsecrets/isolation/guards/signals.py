@@ -20,28 +20,28 @@ Handler = Callable[[int, "Optional[FrameType]"], Any]
 _SIGNALS = tuple(map(int, signal.valid_signals()))  # plain numbers: an enum costs a look-up each time
 
 
-class signals_held_back:  # noqa: N801 - used as a function
+class deferred_signals:  # noqa: N801 - used as a function
     """A context manager; in threads other than the main one, where no handler runs, it does nothing."""
 
     def __init__(self) -> None:
         self._handlers: Dict[int, Handler] = {}
-        self._noted: List[Tuple[int, Optional[FrameType]]] = []
+        self._pending: List[Tuple[int, Optional[FrameType]]] = []
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
             try:
                 self._replace()
             except BaseException:  # by a handler that was not yet replaced
-                self._put_back()
+                self._restore()
                 raise
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._put_back()
+            self._restore()
         except BaseException:  # by a handler that is back already
-            self._put_back()
+            self._restore()
             raise
-        for number, frame in self._noted:
+        for number, frame in self._pending:
             self._handlers[number](number, frame)
 
     def _replace(self) -> None:
@@ -49,12 +49,12 @@ class signals_held_back:  # noqa: N801 - used as a function
             handler = signal.getsignal(number)
             if callable(handler):
                 self._handlers[number] = handler
-                signal.signal(number, self._note)
+                signal.signal(number, self._defer)
 
-    def _put_back(self) -> None:
+    def _restore(self) -> None:
         for number, handler in self._handlers.items():
-            if signal.getsignal(number) == self._note:
+            if signal.getsignal(number) == self._defer:
                 signal.signal(number, handler)
 
-    def _note(self, number: int, frame: Optional[FrameType]) -> None:
-        self._noted.append((number, frame))
+    def _defer(self, number: int, frame: Optional[FrameType]) -> None:
+        self._pending.append((number, frame))

@@ -12,7 +12,7 @@ from typing import Any, Callable, ContextManager, Dict, List, Mapping, Union
 
 from pytest_flowsecrets.isolation.home import config_text
 from pytest_flowsecrets.isolation.home.run_folder import RunFolder, on_termination, remove_tree
-from pytest_flowsecrets.isolation.safe_errors import shielded
+from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import known
 
 EFFECTIVE_CONFIG, EFFECTIVE_BACKEND = "effective-config.toml", "effective-backend.toml"  # copies with our changes
@@ -36,7 +36,7 @@ class PrefectHome:
     def __repr__(self) -> str:
         return f"<PrefectHome {str(self.path)!r}>"
 
-    @shielded
+    @hide_arguments
     def write_config(self, text_or_mapping: ConfigText, *, strict: bool = True) -> Path:
         """Write ``config.toml`` and let Prefect see it at once.
 
@@ -55,7 +55,7 @@ class PrefectHome:
         """
         return self._write("config.toml", text_or_mapping, strict=strict)
 
-    @shielded
+    @hide_arguments
     def write_backend(self, text_or_mapping: ConfigText, *, strict: bool = True) -> Path:
         """Write ``backend.toml``: read from Prefect 0.10.0 on, stronger than ``config.toml``; as ``write_config``."""
         return self._write("backend.toml", text_or_mapping, strict=strict)

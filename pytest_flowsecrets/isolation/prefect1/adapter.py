@@ -15,18 +15,24 @@ import warnings
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.isolation.prefect1.config_copies import CONFIGURATION, PACKAGE, Finder, Live, module
+from pytest_flowsecrets.isolation.prefect1.config_copies import (
+    CONFIGURATION,
+    PACKAGE,
+    LiveCopies,
+    LiveCopiesFinder,
+    module,
+)
 from pytest_flowsecrets.isolation.prefect1.config_tree import (
     MISSING,
     Path,
     Tree,
     change,
     changes,
-    copied,
-    fill,
+    copy_items,
     items_of,
     leaves,
     prune,
+    replace_items,
     thaw,
 )
 from pytest_flowsecrets.isolation.prefect1.loader import Loader
@@ -72,7 +78,7 @@ class LegacyPrefect:
 
     def __init__(self, version: str) -> None:
         self.version = version
-        self.live = Finder()
+        self.live = LiveCopiesFinder()
         self._loader: Optional[Loader] = None
 
     @property
@@ -100,14 +106,14 @@ class LegacyPrefect:
         """``prefect.context.secrets`` of this thread, copied; empty where it is no table."""
         secrets = self.package.context.get("secrets", {})
         if isinstance(secrets, (dict, *self.live().tables)):
-            return copied(secrets)
+            return copy_items(secrets)
         return dict(secrets) if hasattr(secrets, "keys") else {}
 
     def is_building(self) -> bool:
         """Whether this thread is inside ``with Flow(...)``, where ``Secret.get`` raises from 0.5.2 on."""
         return isinstance(self.package.context.get("flow"), self.package.Flow)
 
-    def decoded(self, name: str, value: Any) -> Any:
+    def decode(self, name: str, value: Any) -> Any:
         """What ``Secret(name).get()`` would give if the context held ``value``."""
         state = self.package.context.__dict__
         # Not `with prefect.context(…)`: up to 0.14.1 leaving it overwrites secrets that the test put into the context.
@@ -116,7 +122,7 @@ class LegacyPrefect:
         try:
             return self.get(name)
         finally:
-            fill(state, before)
+            replace_items(state, before)
 
     def flag(self, section: str, key: str) -> Any:
         """A configuration value as ``Secret.get`` reads it: from the context from 0.6.4 on, else from the config."""
@@ -125,7 +131,7 @@ class LegacyPrefect:
 
     # -- putting in place ---------------------------------------------------------------------------------------------
 
-    def put(self, tree: Tree) -> None:
+    def apply(self, tree: Tree) -> None:
         """Make ``tree`` the configuration: in every configuration object and in the context of every thread.
 
         Raises:
@@ -143,7 +149,7 @@ class LegacyPrefect:
                     state.pop(key, None)
                 state.update(present)
 
-    def _require_own(self, live: Live) -> None:
+    def _require_own(self, live: LiveCopies) -> None:
         for name, own in (("config", live.roots), ("context", live.contexts)):
             value = getattr(self.package, name, None)
             if not _is_one_of(value, own):
@@ -152,12 +158,12 @@ class LegacyPrefect:
                     f"undo the patch of prefect.{name} before the test"
                 )
 
-    def alter(self, old: Tree, new: Tree, *names: str) -> None:
+    def apply_changes(self, old: Tree, new: Tree, *names: str) -> None:
         """Change only what differs between two loaded trees, and the secrets ``names`` in any case.
 
         What the test itself changed meanwhile (``set_temporary_config``, ``with prefect.context(…)``) stays.
         """
-        altered = self._altered(old, new, names)
+        altered = self._diff(old, new, names)
         live = self.live()
         former = context_items(live.roots, live.tables)
         for config in [*live.roots, *self._copies(live)]:
@@ -172,14 +178,14 @@ class LegacyPrefect:
                 _alter_state(state, former, present, touched)
 
     @staticmethod
-    def _altered(old: Tree, new: Tree, names: Iterable[str]) -> Dict[Path, Any]:
+    def _diff(old: Tree, new: Tree, names: Iterable[str]) -> Dict[Path, Any]:
         """What differs, the secrets ``names`` being taken away and set anew even if they look the same."""
         forced = {(*SECRETS, name) for name in names}
         found = changes(old, new)
         anew = {path: value for path, value in leaves(new) if path[:3] in forced}
         return {**dict.fromkeys(forced - set(anew), MISSING), **found, **anew}
 
-    def _copies(self, live: Live) -> List[Any]:
+    def _copies(self, live: LiveCopies) -> List[Any]:
         """The copies of the configuration in the contexts of all threads (0.6.4 on)."""
         states = [state for context in live.contexts for state in thread_states(context)]
         held = [state.get("config") for state in states]
@@ -192,7 +198,7 @@ def context_items(roots: Iterable[Any], tables: Tuple[type, ...]) -> State:
     for root in roots:
         context = dict.get(items_of(root), "context")
         if isinstance(context, tables):
-            items.update(copied(context))
+            items.update(copy_items(context))
     return items
 
 
@@ -203,10 +209,10 @@ def _alter_state(state: State, former: State, present: State, touched: Iterable[
         if any(held is ours for ours in (MISSING, former.get(key, MISSING), present.get(key, MISSING))):
             _set(state, key, present.get(key, MISSING))
         elif key == "secrets" and hasattr(held, "keys"):
-            state[key] = _merged(held, present.get(key), touched)
+            state[key] = _merge(held, present.get(key), touched)
 
 
-def _merged(own: Any, ours: Any, names: Iterable[str]) -> State:
+def _merge(own: Any, ours: Any, names: Iterable[str]) -> State:
     """A table that the test itself put into the context, with our changes; the test's object stays as it is."""
     merged = {key: own[key] for key in own}
     for name in names:

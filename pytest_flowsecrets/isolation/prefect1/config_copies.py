@@ -23,7 +23,7 @@ _ROOT_KEYS = frozenset({"cloud", "logging"})  # what every release has at the to
 Classes = Tuple[type, ...]
 
 
-class Live(NamedTuple):
+class LiveCopies(NamedTuple):
     """What has to be kept the same.
 
     Attributes:
@@ -44,33 +44,33 @@ class Live(NamedTuple):
         return own if any(own is root for root in self.roots) else self.roots[0]
 
 
-class Finder:
+class LiveCopiesFinder:
     """Finds what is live; a search through all objects is made only after Prefect was imported or reloaded again."""
 
     def __init__(self) -> None:
         self._searched: Tuple[Classes, Classes] = ((), ())
         self._older: List[weakref.ref[Any]] = []
 
-    def __call__(self) -> Live:
+    def __call__(self) -> LiveCopies:
         """What is live now; Prefect is imported if it is not."""
         current = [module(name) for name in _NAMES]
         kinds = context_classes()
         tables = _table_classes([*map(_globals_of, kinds), *(vars(owner) for owner in current)])
         self._search(kinds, tables)
         older = [value for value in (reference() for reference in self._older) if value is not None]
-        modules = _distinct([*current, *(value for value in older if type(value) is ModuleType)])
+        modules = _unique([*current, *(value for value in older if type(value) is ModuleType)])
         bound = [vars(owner).get(name) for name in ("config", "context") for owner in modules]
         values = [*bound, *older]
-        contexts = _distinct(value for value in values if type(value) in kinds)
-        roots = _distinct(value for value in values if type(value) in tables)
-        return Live(modules, contexts, roots, tables)
+        contexts = _unique(value for value in values if type(value) in kinds)
+        roots = _unique(value for value in values if type(value) in tables)
+        return LiveCopies(modules, contexts, roots, tables)
 
     def _search(self, kinds: Classes, tables: Classes) -> None:
         if (kinds, tables) == self._searched:
             return
         self._searched = kinds, tables
         several = len(kinds) > 1 or len(tables) > 1
-        self._older = [weakref.ref(value) for value in _older(kinds, tables)] if several else []
+        self._older = [weakref.ref(value) for value in _find_older(kinds, tables)] if several else []
 
 
 def module(name: str) -> Any:
@@ -87,8 +87,8 @@ def context_classes() -> Classes:
 def _table_classes(namespaces: Iterable[Dict[str, Any]]) -> Classes:
     """The live classes ``prefect.configuration.Config``: those that are bound, and their siblings."""
     bound: List[Any] = [kind for space in namespaces for kind in (space.get("Config"), type(space.get("config")))]
-    bases = _distinct(base for kind in bound if _is_table_class(kind) for base in kind.__bases__)
-    return tuple(_distinct(kind for base in bases for kind in base.__subclasses__() if _is_table_class(kind)))
+    bases = _unique(base for kind in bound if _is_table_class(kind) for base in kind.__bases__)
+    return tuple(_unique(kind for base in bases for kind in base.__subclasses__() if _is_table_class(kind)))
 
 
 def _is_table_class(kind: Any) -> bool:
@@ -101,7 +101,7 @@ def _globals_of(kind: type) -> Dict[str, Any]:
     return namespace
 
 
-def _older(kinds: Classes, tables: Classes) -> Iterator[Any]:
+def _find_older(kinds: Classes, tables: Classes) -> Iterator[Any]:
     """Contexts, modules of Prefect, and configurations that any module binds by name."""
     for value in gc.get_objects():
         if type(value) in kinds:
@@ -116,5 +116,5 @@ def _is_root(table: Any) -> bool:
     return set(dict.keys(items_of(table))) >= _ROOT_KEYS
 
 
-def _distinct(values: Iterable[Any]) -> List[Any]:
+def _unique(values: Iterable[Any]) -> List[Any]:
     return list({id(value): value for value in values}.values())

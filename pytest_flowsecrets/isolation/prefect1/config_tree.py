@@ -7,7 +7,7 @@ underneath are touched, so that a table keeps its identity and what was in it co
 Two ways to hold a tree:
 
 * a ``Tree`` is a copy by value: what a table should hold;
-* a ``Snapshot`` remembers the table objects themselves: what has to come back.
+* a ``TableSnapshot`` remembers the table objects themselves: what has to come back.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def items_of(table: Any) -> Dict[str, Any]:
     return table if isinstance(table, dict) else vars(table)
 
 
-def copied(table: Any) -> Dict[str, Any]:
+def copy_items(table: Any) -> Dict[str, Any]:
     """The items of a table, copied in one step: another thread may be changing them.
 
     Not by ``dict.copy``: of a class with an ``__iter__`` of its own, as ``Box`` is, it asks for one item after another.
@@ -45,7 +45,7 @@ def copied(table: Any) -> Dict[str, Any]:
     return dict(dict.items(items_of(table)))
 
 
-def fill(table: Any, items: Dict[str, Any]) -> None:
+def replace_items(table: Any, items: Dict[str, Any]) -> None:
     """Make ``items`` the items of ``table``, in place. At no moment does another thread see a kept key missing."""
     held = items_of(table)
     for key in [key for key in dict.keys(held) if key not in items]:
@@ -71,7 +71,7 @@ def thaw(table: Any, tree: Tree, kind: Kind) -> None:
             thaw(items[key], value, kind)
         else:
             items[key] = value if type(value) in _SCALARS else deepcopy(value)
-    fill(table, items)
+    replace_items(table, items)
 
 
 def changes(old: Tree, new: Tree) -> Dict[Path, Any]:
@@ -139,7 +139,7 @@ def prune(table: Any, path: Path, kind: Kind) -> None:
         dict.pop(items_of(above), path[length - 1])
 
 
-class Snapshot:
+class TableSnapshot:
     """Tables as they are now: the same objects with the same items come back with ``restore``.
 
     Args:
@@ -156,7 +156,7 @@ class Snapshot:
     def _take(self, table: Any) -> None:
         if id(table) in self._saved:
             return
-        items = copied(table)
+        items = copy_items(table)
         self._saved[id(table)] = table, items
         for value in items.values():
             if isinstance(value, self._kind):
@@ -169,4 +169,4 @@ class Snapshot:
         """Give every table its items back."""
         saved: List[Tuple[Any, Dict[str, Any]]] = list(self._saved.values())
         for table, items in saved:
-            fill(table, items)
+            replace_items(table, items)

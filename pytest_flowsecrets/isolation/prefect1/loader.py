@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX
 from pytest_flowsecrets.isolation.home.private_home import write_private
 from pytest_flowsecrets.isolation.prefect1.config_tree import Tree, freeze
-from pytest_flowsecrets.isolation.prefect1.paths import said_path
+from pytest_flowsecrets.isolation.prefect1.paths import configured_path
 
 CLOUD_ADDRESS = "https://api.prefect.io"
 _CONTEXT = f"{PREFIX}CONTEXT__"
@@ -77,23 +77,23 @@ class Loader:
         expanded = [str(self._configuration.interpolate_env_vars(path)) for path in paths]
         return [path for path in expanded if os.path.isfile(path)]
 
-    def files_set(self, section: str, key: str) -> bool:
+    def is_set_in_files(self, section: str, key: str) -> bool:
         """Whether one of the files that ``load`` reads sets a key."""
         tables = [self._configuration.load_toml(path).get(section) for path in self.config_files()]
         return any(isinstance(table, dict) and key in table for table in tables)
 
     def _set_paths(self) -> List[str]:
         """Point Prefect, which reads these variables once when it is imported, at its files."""
-        paths = [said_path("user")]
+        paths = [configured_path("user")]
         self._configuration.USER_CONFIG = paths[0]
         if self._has_backend_file:
-            paths.append(said_path("backend"))
+            paths.append(configured_path("backend"))
             self._configuration.BACKEND_CONFIG = paths[1]
         return paths
 
     def _load_all(self, variables: Mapping[str, str]) -> Tree:
         """Return the configuration that Prefect's own loader makes of its files and of these variables."""
-        module = self._copied_module(variables)
+        module = self._module_namespace(variables)
         module["DEFAULT_CONFIG"] = self._packaged_file()
         if "load_default_config" in module:  # 0.15.0
             return freeze(module["load_default_config"](), self._table)
@@ -106,13 +106,13 @@ class Loader:
             arguments["backend_config_path"] = module["BACKEND_CONFIG"]
         return freeze(module["process_task_defaults"](module["load_configuration"](**arguments)), self._table)
 
-    def _copied_module(self, variables: Mapping[str, str]) -> Dict[str, Any]:
+    def _module_namespace(self, variables: Mapping[str, str]) -> Dict[str, Any]:
         """Return a copy of the namespace of Prefect's module, whose functions see ``variables`` as ``os.environ``.
 
         So neither ``os.environ`` nor the module changes for other threads, and what these set meanwhile is not lost.
         """
         own = vars(self._configuration)
-        copied = dict(own, os=_SystemWithVariables(own["os"], variables))
+        copied = dict(own, os=_OsWithEnviron(own["os"], variables))
         for name, value in own.items():
             if isinstance(value, FunctionType) and value.__globals__ is own:
                 function = FunctionType(value.__code__, copied, name, value.__defaults__, value.__closure__)
@@ -141,8 +141,8 @@ class Loader:
             f"stand-in-{number}-for": name for number, name in enumerate(_VARYING) if self._is_text(variables.get(name))
         }
         base = self._base({**variables, **{name: stand_in for stand_in, name in texts.items()}})
-        base = _replaced(base, {stand_in: variables[name] for stand_in, name in texts.items()})
-        module = self._copied_module(variables)
+        base = _substitute(base, {stand_in: variables[name] for stand_in, name in texts.items()})
+        module = self._module_namespace(variables)
         settings = module["interpolate_config"]({}, env_var_prefix=module["ENV_VAR_PREFIX"])
         module["validate_config"](settings)
         tree = Tree((key, value) for key, value in base.items() if key != "context")
@@ -166,7 +166,7 @@ class Loader:
         return self._bases[key]
 
 
-class _SystemWithVariables:
+class _OsWithEnviron:
     """The module ``os`` with other environment variables."""
 
     def __init__(self, system: Any, variables: Mapping[str, str]) -> None:
@@ -183,14 +183,14 @@ def _variables() -> Dict[str, str]:
     return {name: text for name, text in pairs if text is not None}
 
 
-def _replaced(tree: Tree, texts: Dict[str, str]) -> Tree:
+def _substitute(tree: Tree, texts: Dict[str, str]) -> Tree:
     """A copy of a tree with other texts in the place of some, also where they are a part of one."""
-    return Tree((key, _replaced_in(value, texts)) for key, value in tree.items())
+    return Tree((key, _substitute_in(value, texts)) for key, value in tree.items())
 
 
-def _replaced_in(value: Any, texts: Dict[str, str]) -> Any:
+def _substitute_in(value: Any, texts: Dict[str, str]) -> Any:
     if isinstance(value, Tree):
-        return _replaced(value, texts)
+        return _substitute(value, texts)
     if isinstance(value, str) and "stand-in-" in value:
         for stand_in, text in texts.items():
             value = value.replace(stand_in, text)

@@ -14,7 +14,7 @@ from pytest_flowsecrets.errors import CloudUnreachable
 from pytest_flowsecrets.isolation.prefect1.loader import CLOUD_ADDRESS
 
 # `requests` knows no such scheme and says so at once, with the address; a refused connection it would retry for 63 s.
-NOWHERE = "unreachable://from-an-isolated-test--use-the-fixture-prefect_cloud-or-prefect_server"
+UNREACHABLE = "unreachable://from-an-isolated-test--use-the-fixture-prefect_cloud-or-prefect_server"
 
 _HOST = urlsplit(CLOUD_ADDRESS).hostname
 
@@ -32,7 +32,7 @@ class CloudGuard:
         from requests.adapters import HTTPAdapter
 
         self._active = True
-        self._patch(Session, "get_adapter", lambda url: url.startswith(NOWHERE))
+        self._patch(Session, "get_adapter", lambda url: url.startswith(UNREACHABLE))
         self._patch(HTTPAdapter, "send", lambda request: urlsplit(request.url).hostname == _HOST)
 
     def _patch(self, owner: Any, name: str, refused: Callable[[Any], bool]) -> None:

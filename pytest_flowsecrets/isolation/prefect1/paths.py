@@ -34,7 +34,7 @@ def config_files(environ: Mapping[str, str] = os.environ, version: Optional[str]
         UnknownPrefectVersion: no such release.
     """
     for kind in FILES:
-        path = config_path(said_path(kind, environ), environ, version)
+        path = config_path(configured_path(kind, environ), environ, version)
         if path is not None and os.path.isfile(path):
             yield kind, path
 
@@ -59,7 +59,7 @@ def config_path(text: str, environ: Mapping[str, str] = os.environ, version: Opt
     from pytest_flowsecrets.versions import DEFAULT_VERSION
 
     dialect = dialect_for(version or DEFAULT_VERSION)
-    around = Surroundings(dialect, environ, os.path.expanduser("~"), Homes(), sys.version_info[:2])
+    around = Surroundings(dialect, environ, os.path.expanduser("~"), UserHomes(), sys.version_info[:2])
     try:
         path, _ = interpolate(text, around)
     except Refused:
@@ -93,7 +93,7 @@ def missing_files(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
             yield Finding("FS017", "error", "", variable(environ, name), MISSING, "0.5.0-1.4.1", MISSING_ADVICE)
 
 
-def said_path(kind: str, environ: Mapping[str, str] = os.environ) -> str:
+def configured_path(kind: str, environ: Mapping[str, str] = os.environ) -> str:
     """The path of a file as it is said, with ``~`` and ``$NAME`` in it."""
     variable, usual = FILES[kind]
     return environ.get(variable, usual)
@@ -103,11 +103,11 @@ def this_machine() -> Machine:
     """This machine as the model of ``resolution`` sees it."""
     from pytest_flowsecrets.resolution.resolve import Machine
 
-    return Machine(os.path.expanduser("~"), Homes())
+    return Machine(os.path.expanduser("~"), UserHomes())
 
 
-class Homes(Mapping[str, str]):
-    """Homes of other users, looked up when they are asked for."""
+class UserHomes(Mapping[str, str]):
+    """UserHomes of other users, looked up when they are asked for."""
 
     def __getitem__(self, name: str) -> str:
         import pwd

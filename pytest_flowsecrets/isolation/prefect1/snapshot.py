@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, Set, Tuple
 
 from pytest_flowsecrets.isolation.prefect1.adapter import context_items
-from pytest_flowsecrets.isolation.prefect1.config_tree import Snapshot, fill, freeze, thaw
+from pytest_flowsecrets.isolation.prefect1.config_tree import TableSnapshot, freeze, replace_items, thaw
 from pytest_flowsecrets.isolation.prefect1.threads import thread_states
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.prefect1.adapter import LegacyPrefect, State
-    from pytest_flowsecrets.isolation.prefect1.config_copies import Live
+    from pytest_flowsecrets.isolation.prefect1.config_copies import LiveCopies
 
 _PATHS = ("USER_CONFIG", "BACKEND_CONFIG")
 _BOUND = ("config", "context", "Config", "Context", *_PATHS)
 
 
-class Captured:
+class PrefectSnapshot:
     """Bindings, tables and the context of every thread, as they are when this is made."""
 
     def __init__(self, legacy: LegacyPrefect) -> None:
@@ -34,7 +34,7 @@ class Captured:
         }
         copies = [value for _, copy in self._states.values() for value in copy.values()]
         tables = [value for value in copies if isinstance(value, live.tables)]
-        self._tables = Snapshot([*live.roots, *tables], live.tables)
+        self._tables = TableSnapshot([*live.roots, *tables], live.tables)
 
     def restore(self) -> None:
         """Bring everything back: the same objects with the same contents, in every thread.
@@ -54,12 +54,14 @@ class Captured:
             for state in thread_states(context):
                 self._restore_state(state, owned, root, live)
         for state in self._own_states:
-            fill(state, self._states[id(state)][1])
+            replace_items(state, self._states[id(state)][1])
         for value in during.values():
             if isinstance(value, live.tables) and value not in self._tables:
-                fill(value, {})  # a thread that still runs may hold it, and put it back at the end of a `with` block
+                replace_items(
+                    value, {}
+                )  # a thread that still runs may hold it, and put it back at the end of a `with` block
 
-    def _fill_new(self, live: Live) -> None:
+    def _fill_new(self, live: LiveCopies) -> None:
         outside = freeze(self._root, live.tables)
         for root in live.roots:
             if root not in self._tables:
@@ -69,7 +71,7 @@ class Captured:
             if not any(module is known for known in self._modules):
                 vars(module).update((name, value) for name, value in paths.items() if name in vars(module))
 
-    def _restore_state(self, state: State, owned: Set[str], root: Any, live: Live) -> None:
+    def _restore_state(self, state: State, owned: Set[str], root: Any, live: LiveCopies) -> None:
         """Of a thread that runs on, only what is ours is given back: it may be in the middle of its own work."""
         before = self._states[id(state)][1] if id(state) in self._states else self._fresh(state, root, live)
         for key in owned:
@@ -79,7 +81,7 @@ class Captured:
                 state.pop(key, None)
 
     @staticmethod
-    def _fresh(state: State, root: Any, live: Live) -> State:
+    def _fresh(state: State, root: Any, live: LiveCopies) -> State:
         """What a thread that was born inside the isolation would have, had it been born outside."""
         before = context_items([root], live.tables)
         config = state.get("config")

@@ -9,7 +9,7 @@ from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.environment.prefect_variables import SECRETS_PREFIX
 
 
-def checked(name: object) -> str:
+def validate_name(name: object) -> str:
     """Return the name of a secret if it can be one.
 
     Args:
@@ -45,19 +45,19 @@ def as_text(name: str, value: Any) -> str:
         ) from None
 
 
-def plain(value: Any) -> Any:
+def to_builtin(value: Any) -> Any:
     """A value with Prefect's tables and lists turned into Python's."""
     if isinstance(value, Mapping):
-        return {key: plain(value[key]) for key in value}
+        return {key: to_builtin(value[key]) for key in value}
     if isinstance(value, tuple):
-        return tuple(plain(element) for element in value)
-    return [plain(element) for element in value] if isinstance(value, list) else value
+        return tuple(to_builtin(element) for element in value)
+    return [to_builtin(element) for element in value] if isinstance(value, list) else value
 
 
-def same(value: Any, result: Any) -> bool:
+def is_unchanged(value: Any, result: Any) -> bool:
     """Whether a flow gets the value of a test, text or JSON data, in value and type."""
     try:
-        return json.dumps(plain(result), sort_keys=True) == json.dumps(value, sort_keys=True)
+        return json.dumps(to_builtin(result), sort_keys=True) == json.dumps(value, sort_keys=True)
     except (TypeError, ValueError):
         return False
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ContextManager, Dict, List, Mapping, Opti
 if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.home.private_home import PrefectHome
     from pytest_flowsecrets.isolation.prefect1.adapter import LegacyPrefect
-    from pytest_flowsecrets.isolation.secrets.injector import Delivery
-    from pytest_flowsecrets.isolation.secrets.scheduled_changes import Rotations
+    from pytest_flowsecrets.isolation.secrets.injector import Injector
+    from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChanges
     from pytest_flowsecrets.resolution.resolve import Resolution
 
 
@@ -18,8 +18,8 @@ class Holder(Protocol):
     version: str
     legacy: Optional[LegacyPrefect]
     home: PrefectHome
-    delivery: Delivery
-    rotations: Rotations
+    injector: Injector
+    scheduled_changes: ScheduledChanges
 
     @property
     def loaded(self) -> Mapping[str, Any]:
@@ -28,8 +28,8 @@ class Holder(Protocol):
     def require_current(self) -> None:
         """Check that this is the isolation that counts now."""
 
-    def changing(self, *names: str) -> ContextManager[Delivery]:
-        """Change the delivery of the secrets ``names``, then let Prefect see it."""
+    def changing(self, *names: str) -> ContextManager[Injector]:
+        """Change the injector of the secrets ``names``, then let Prefect see it."""
 
     def reload(self, *names: str) -> None:
         """Load and put in place everything."""
@@ -40,7 +40,7 @@ class Holder(Protocol):
     def read(self, name: str) -> Any:
         """What ``Secret(name).get()`` gives."""
 
-    def read_as_given(self, name: str) -> Any:
+    def read_ignoring_flags(self, name: str) -> Any:
         """What ``Secret(name).get()`` would give, whatever flags and flow say."""
 
     def model(self) -> Resolution:

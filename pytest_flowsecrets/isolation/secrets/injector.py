@@ -16,22 +16,22 @@ from pytest_flowsecrets.errors import ConfigSyntaxError, UsageError
 from pytest_flowsecrets.isolation.environment.prefect_variables import (
     PREFIX,
     SECRETS_PREFIX,
-    put_back,
+    current_variables,
+    restore_variables,
     secret_of,
     variable_for,
-    visible,
 )
 from pytest_flowsecrets.isolation.home import config_text
 from pytest_flowsecrets.isolation.home.private_home import EFFECTIVE_BACKEND, EFFECTIVE_CONFIG, write_private
 from pytest_flowsecrets.isolation.prefect1.paths import config_path
-from pytest_flowsecrets.isolation.secrets.encoding import as_text, checked
+from pytest_flowsecrets.isolation.secrets.encoding import as_text, validate_name
 from pytest_flowsecrets.leaks.registry import register
 
 Content = Dict[str, Any]
 _ALL_TOGETHER = 300_000  # characters; up to four bytes each
 
 
-class Delivery:
+class Injector:
     """The variables and files by which an isolation's secrets travel.
 
     Args:
@@ -50,17 +50,17 @@ class Delivery:
         self._config = ConfigFile(f"{PREFIX}USER_CONFIG_PATH", "config.toml", root / EFFECTIVE_CONFIG, version)
         self._backend = ConfigFile(f"{PREFIX}BACKEND_CONFIG_PATH", "backend.toml", root / EFFECTIVE_BACKEND, version)
 
-    def give(self, values: Mapping[str, Any], *, in_file: bool = False) -> None:
+    def set_secrets(self, values: Mapping[str, Any], *, in_file: bool = False) -> None:
         """Set secrets, by variables where these can carry them, unless they are to be ``in_file``.
 
         Raises:
             UsageError: a name is no text, or a value neither text nor JSON data.
         """
-        texts = {checked(name): as_text(name, value) for name, value in values.items()}
+        texts = {validate_name(name): as_text(name, value) for name, value in values.items()}
         for name, text in texts.items():
             register(name, text)
             register(name, values[name])
-        self.take(texts)
+        self.remove_secrets(texts)
         for name, text in texts.items():
             variable = None if in_file else variable_for(name, text, self._version)
             if variable and self._has_room(text):
@@ -73,7 +73,7 @@ class Delivery:
         """Whether the variables of a child process may grow by a text: all together have a limit (2 MiB on Linux)."""
         return sum(map(len, self.variables.values())) + len(text) < _ALL_TOGETHER
 
-    def take(self, names: Iterable[str]) -> None:
+    def remove_secrets(self, names: Iterable[str]) -> None:
         """Remove secrets wherever they are defined by their own name."""
         gone = set(names)
         self._left_out |= gone
@@ -82,11 +82,11 @@ class Delivery:
         for variable in [known for known in os.environ if secret_of(known, self._version) in gone]:
             self.unset_variable(variable)
 
-    def gives(self, name: str) -> bool:
+    def defines(self, name: str) -> bool:
         """Whether a secret is given by a variable or put into the file."""
-        return name in self._in_files or self.by_variable(name)
+        return name in self._in_files or self.has_variable(name)
 
-    def by_variable(self, name: str) -> bool:
+    def has_variable(self, name: str) -> bool:
         """Whether a variable defines a secret, so that no file counts."""
         return any(secret_of(variable, self._version) == name for variable in os.environ)
 
@@ -112,7 +112,7 @@ class Delivery:
         os.environ.pop(variable, None)
         self.variables.pop(variable, None)
 
-    def use_written(self, name: str) -> None:
+    def use_private_file(self, name: str) -> None:
         """Let the private file ``name`` count as it was written now, whatever file the run had declared."""
         (self._config if name == "config.toml" else self._backend).declare(None)
         self._left_out.clear()
@@ -136,15 +136,15 @@ class Delivery:
         else:
             self.set_variable(file.variable, path)
 
-    def saved(self) -> Callable[[], None]:
+    def savepoint(self) -> Callable[[], None]:
         """Remember everything; calling the result brings it back."""
         held = dict(self._in_files), set(self._left_out), dict(self.variables)
         declared = self._config.declared, self._backend.declared
-        environ = visible()
+        environ = current_variables()
 
         def undo() -> None:
             self._in_files, self._left_out, self.variables = held
-            put_back(environ)
+            restore_variables(environ)
             self._config.declare(declared[0])
             self._backend.declare(declared[1])
             self.sync()

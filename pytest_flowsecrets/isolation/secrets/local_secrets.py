@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, Mutabl
 
 from pytest_flowsecrets import clock
 from pytest_flowsecrets.errors import IsolationEnded, SecretChangedWarning, UsageError
-from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX, SECRETS_PREFIX, visible
+from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX, SECRETS_PREFIX, current_variables
 from pytest_flowsecrets.isolation.guards import lock
-from pytest_flowsecrets.isolation.safe_errors import shielded
+from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.isolation.secrets import model
-from pytest_flowsecrets.isolation.secrets.encoding import as_text, checked
-from pytest_flowsecrets.isolation.secrets.scheduled_changes import Plan
-from pytest_flowsecrets.isolation.secrets.value_changes import Surprises
+from pytest_flowsecrets.isolation.secrets.encoding import as_text, validate_name
+from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChange
+from pytest_flowsecrets.isolation.secrets.value_changes import ValueChanges
 from pytest_flowsecrets.isolation.warn import warn_user
 from pytest_flowsecrets.resolution.masked_names import masked_name
 
@@ -35,7 +35,7 @@ def _variable(name: str) -> str:
     """
     if isinstance(name, str) and name.startswith(PREFIX) and not name.startswith(SECRETS_PREFIX):
         raise UsageError(f"{name!r} is not a secret's variable: set it with monkeypatch, then call reload()")
-    return SECRETS_PREFIX + checked(name)
+    return SECRETS_PREFIX + validate_name(name)
 
 
 class LocalSecrets(MutableMapping[str, Any]):
@@ -51,7 +51,7 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     def __init__(self, isolation: Holder) -> None:
         self._isolation = isolation
-        self.surprises = Surprises(isolation)
+        self.value_changes = ValueChanges(isolation)
 
     def __repr__(self) -> str:
         try:
@@ -67,11 +67,11 @@ class LocalSecrets(MutableMapping[str, Any]):
             raise KeyError(name)
         return self._isolation.read(name)
 
-    @shielded
+    @hide_arguments
     def __setitem__(self, name: str, value: Any) -> None:
         self._give({name: value})
 
-    @shielded
+    @hide_arguments
     def __delitem__(self, name: str) -> None:
         __tracebackhide__ = True
         if name not in self._isolation.view():
@@ -87,17 +87,17 @@ class LocalSecrets(MutableMapping[str, Any]):
     def __contains__(self, name: object) -> bool:
         return name in self._isolation.view()
 
-    @shielded
+    @hide_arguments
     def update(self, *args: Any, **values: Any) -> None:
         """Set several secrets in one go; arguments as for ``dict.update``."""
         self._give(dict(*args, **values))
 
-    @shielded
+    @hide_arguments
     def clear(self) -> None:
         """Remove every secret."""
         self._take(list(self))
 
-    @shielded
+    @hide_arguments
     def rotate(self, name: str, value: Any, *, at: Optional[When] = None) -> None:
         """Give a secret another value, at once or from a later time on; several changes can be planned.
 
@@ -116,25 +116,25 @@ class LocalSecrets(MutableMapping[str, Any]):
             raise KeyError(name)
         as_text(name, value)
         moment = clock.now() if at is None else clock.as_moment(at)
-        self._isolation.rotations.plan(Plan(moment, name, value))
+        self._isolation.scheduled_changes.add(ScheduledChange(moment, name, value))
 
     def _give(self, values: Mapping[str, Any]) -> None:
         with lock.lock:
-            with self._isolation.changing(*values) as delivery:
-                delivery.give(values)
-            self.surprises.note(values)
-            warnings = self.surprises.among(values)
+            with self._isolation.changing(*values) as injector:
+                injector.set_secrets(values)
+            self.value_changes.record(values)
+            warnings = self.value_changes.warnings_for(values)
         _issue(warnings)
 
     def _take(self, names: Sequence[str]) -> None:
         with lock.lock:
-            with self._isolation.changing(*names) as delivery:
-                delivery.take(names)
-            self.surprises.forget(names)
+            with self._isolation.changing(*names) as injector:
+                injector.remove_secrets(names)
+            self.value_changes.forget(names)
 
     # -- the roads ----------------------------------------------------------------------------------------------------
 
-    @shielded
+    @hide_arguments
     def setenv(self, name: str, text: str) -> None:
         """Set the variable ``PREFECT__CONTEXT__SECRETS__<name>``; which secret it gives depends on the Prefect version.
 
@@ -145,13 +145,13 @@ class LocalSecrets(MutableMapping[str, Any]):
             SecretRejected: Prefect cannot load with it; nothing has changed.
         """
         with lock.lock:
-            with self._isolation.changing() as delivery:
-                delivery.set_variable(_variable(name), text)
-            self.surprises.note({name: text}, lenient=True)
-            warnings = self.surprises.among([name])
+            with self._isolation.changing() as injector:
+                injector.set_variable(_variable(name), text)
+            self.value_changes.record({name: text}, lenient=True)
+            warnings = self.value_changes.warnings_for([name])
         _issue(warnings)
 
-    @shielded
+    @hide_arguments
     def unsetenv(self, name: str) -> None:
         """Remove the variable ``PREFECT__CONTEXT__SECRETS__<name>``.
 
@@ -161,10 +161,10 @@ class LocalSecrets(MutableMapping[str, Any]):
         """
         if _variable(name) not in os.environ:
             raise KeyError(name)
-        with self._isolation.changing() as delivery:
-            delivery.unset_variable(_variable(name))
+        with self._isolation.changing() as injector:
+            injector.unset_variable(_variable(name))
 
-    @shielded
+    @hide_arguments
     def write_config(self, text_or_mapping: ConfigText, *, strict: bool = True) -> Path:
         """Write the private ``config.toml``: as ``prefect_home.write_config``."""
         return self._isolation.home.write_config(text_or_mapping, strict=strict)
@@ -176,16 +176,16 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     @use_local_secrets.setter
     def use_local_secrets(self, value: bool) -> None:
-        with self._isolation.changing() as delivery:
-            delivery.set_variable(FLAG, "true" if value else "false")
+        with self._isolation.changing() as injector:
+            injector.set_variable(FLAG, "true" if value else "false")
 
     @property
     def environ(self) -> Dict[str, str]:
         """Copy of the variables that a child process needs to see the same, for ``env={**os.environ, **…}``."""
         self._isolation.require_current()
-        return visible()
+        return current_variables()
 
-    @shielded
+    @hide_arguments
     def reload(self) -> None:
         """Load everything anew from the files and from ``os.environ`` as they are now, as a fresh process would.
 
@@ -200,7 +200,7 @@ class LocalSecrets(MutableMapping[str, Any]):
         Where Prefect has not read a change, the text says so and names ``reload()``. Lines at the end name the
         variables for the secret that were hidden from this test, or kept, and who had set them.
         """
-        return "\n".join([model.explained(self._isolation, name), *self._isolation.notes(name)])
+        return "\n".join([model.explain_secret(self._isolation, name), *self._isolation.notes(name)])
 
     # -- warnings -----------------------------------------------------------------------------------------------------
 
@@ -211,13 +211,13 @@ class LocalSecrets(MutableMapping[str, Any]):
         texts = (
             {name: text for name, text in secrets.items() if isinstance(text, str)} if isinstance(secrets, dict) else {}
         )
-        self.surprises.note(texts, in_file=True, lenient=True)
+        self.value_changes.record(texts, in_file=True, lenient=True)
         self.warn_of(texts)
 
     def warn_of(self, names: Iterable[str]) -> None:
         """Warn of each of ``names`` that the flow gets differently from what the test gave."""
         with lock.lock:
-            warnings = self.surprises.among(names)
+            warnings = self.value_changes.warnings_for(names)
         _issue(warnings)
 
 

@@ -15,7 +15,7 @@ from pytest_flowsecrets.errors import PrefectNotInstalled
 from pytest_flowsecrets.isolation.environment.prefect_variables import SECRETS_PREFIX
 from pytest_flowsecrets.isolation.prefect1.config_tree import MISSING
 from pytest_flowsecrets.isolation.prefect1.paths import config_files, missing_files, this_machine
-from pytest_flowsecrets.isolation.secrets.encoding import plain
+from pytest_flowsecrets.isolation.secrets.encoding import to_builtin
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.findings.model import Reading
@@ -34,7 +34,7 @@ _LATE = (
 )
 
 
-def modelled(version: str, context: Optional[Mapping[str, Any]] = None) -> Resolution:
+def resolve_process(version: str, context: Optional[Mapping[str, Any]] = None) -> Resolution:
     """The resolution of ``os.environ`` and of the files that Prefect would read now, under a version's rules.
 
     Args:
@@ -55,7 +55,7 @@ def _layer(text: bytes, kind: str, place: str) -> Layer:
     return read_layer(text, kind, place)
 
 
-def reading(name: str, text: str, version: str, *, in_file: bool) -> Reading:
+def evaluate(name: str, text: str, version: str, *, in_file: bool) -> Reading:
     """The model's reading of a text as the only secret, in a variable or in a config file."""
     from pytest_flowsecrets.findings.model import alone
     from pytest_flowsecrets.resolution.dialects import dialect_for
@@ -71,10 +71,10 @@ def reading(name: str, text: str, version: str, *, in_file: bool) -> Reading:
 
 def secrets_in(resolution: Resolution) -> Dict[str, Any]:
     """Names and raw values, as they stand in the context."""
-    return {name: plain(resolution.secrets[name]) for name in resolution.names}
+    return {name: to_builtin(resolution.secrets[name]) for name in resolution.names}
 
 
-def read_in(resolution: Resolution, name: str) -> Any:
+def secret_value(resolution: Resolution, name: str) -> Any:
     """What ``Secret(name).get()`` would give.
 
     Raises:
@@ -86,7 +86,7 @@ def read_in(resolution: Resolution, name: str) -> Any:
         raise _exception(outcome.error)
     if outcome.kind == "cloud":
         raise PrefectNotInstalled(f"reading {name!r} from Prefect Cloud")
-    return plain(outcome.value)
+    return to_builtin(outcome.value)
 
 
 def _exception(failure: Failure) -> Exception:
@@ -98,7 +98,7 @@ def _exception(failure: Failure) -> Exception:
     return shown("utf-8", data, 0, 0, failure.safe_message)  # type: ignore[no-any-return]
 
 
-def explained(isolation: Holder, name: str) -> str:
+def explain_secret(isolation: Holder, name: str) -> str:
     """Return the explanation of what ``Secret(name).get()`` does now in this thread.
 
     Where the files, variables or objects of the running Prefect were changed after Prefect had read the former, its
@@ -109,16 +109,16 @@ def explained(isolation: Holder, name: str) -> str:
 
     resolution = isolation.model()
     if isolation.legacy is None:
-        return told(resolution, name)
-    view, note = plain(isolation.view()), ""
+        return describe(resolution, name)
+    view, note = to_builtin(isolation.view()), ""
     if resolution.failure is not None:
         note = _REFUSED.format(Mask().failure(resolution.failure))
         resolution = resolve([], {}, isolation.version, context=view, machine=this_machine())
     elif not _same_in(view, secrets_in(resolution), name):
-        note = _LATE if _same_in(view, plain(isolation.loaded), name) else ""
-        resolution = modelled(isolation.version, view)
+        note = _LATE if _same_in(view, to_builtin(isolation.loaded), name) else ""
+        resolution = resolve_process(isolation.version, view)
     _use_live_state(resolution, isolation.legacy)
-    text = told(resolution, name)
+    text = describe(resolution, name)
     return f"{text}\n{one_line(note)}" if note else text
 
 
@@ -127,7 +127,7 @@ def _use_live_state(resolution: Resolution, legacy: LegacyPrefect) -> None:
     package = legacy.package
     resolution.building = legacy.is_building()
     for settings, live in ((resolution.config, package.config), (resolution.context, package.context)):
-        settings.update({key: plain(live[key]) for key in ("cloud", "backend", "config") if key in live})
+        settings.update({key: to_builtin(live[key]) for key in ("cloud", "backend", "config") if key in live})
     secrets = package.context.get("secrets", {})
     if not hasattr(secrets, "keys"):
         resolution.context["secrets"] = secrets
@@ -138,7 +138,7 @@ def _same_in(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> boo
     return type(held[0]) is type(held[1]) and bool(held[0] == held[1])
 
 
-def told(resolution: Resolution, name: str) -> str:
+def describe(resolution: Resolution, name: str) -> str:
     """The explanation of a secret in words, its values masked."""
     from pytest_flowsecrets.findings.engine import findings
     from pytest_flowsecrets.findings.explain import explain

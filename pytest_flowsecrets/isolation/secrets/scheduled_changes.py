@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _TICK = 0.02  # seconds between two looks at the clock
 
 
-class Plan(NamedTuple):
+class ScheduledChange(NamedTuple):
     """One change.
 
     Attributes:
@@ -33,10 +33,10 @@ class Plan(NamedTuple):
     value: Any
 
     def __repr__(self) -> str:
-        return f"<Plan for {self.name!r} at {self.at}>"
+        return f"<ScheduledChange for {self.name!r} at {self.at}>"
 
 
-class Rotations:
+class ScheduledChanges:
     """The changes that are planned in one isolation.
 
     Args:
@@ -46,34 +46,34 @@ class Rotations:
 
     def __init__(self, lock: ContextManager[Any], change: Callable[[str, Any], bool]) -> None:
         self._lock, self._change = lock, change
-        self._plans: List[Plan] = []
+        self._pending: List[ScheduledChange] = []
         self._ended = threading.Event()
 
-    def plan(self, plan: Plan) -> None:
-        """Plan a change, or carry it out if its time has come."""
+    def add(self, plan: ScheduledChange) -> None:
+        """ScheduledChange a change, or carry it out if its time has come."""
         with self._lock:
-            self._plans = sorted([*self._plans, plan], key=attrgetter("at"))
-            self.carry_out()
-            if self._plans and self.carry_out not in clock.when_moved:
-                clock.when_moved.append(self.carry_out)
+            self._pending = sorted([*self._pending, plan], key=attrgetter("at"))
+            self.apply_due()
+            if self._pending and self.apply_due not in clock.when_moved:
+                clock.when_moved.append(self.apply_due)
                 threading.Thread(target=self._watch, name="flowsecrets-rotation", daemon=True).start()
 
-    def carry_out(self) -> None:
+    def apply_due(self) -> None:
         """Carry out what is due, in order."""
         with self._lock:
-            while self._plans and self._plans[0].at <= clock.now():
-                if not self._change(self._plans[0].name, self._plans[0].value):
+            while self._pending and self._pending[0].at <= clock.now():
+                if not self._change(self._pending[0].name, self._pending[0].value):
                     break
-                del self._plans[0]
+                del self._pending[0]
 
     def end(self) -> None:
         """Forget what is planned."""
         with self._lock:
-            self._plans.clear()
+            self._pending.clear()
             self._ended.set()
-            if self.carry_out in clock.when_moved:
-                clock.when_moved.remove(self.carry_out)
+            if self.apply_due in clock.when_moved:
+                clock.when_moved.remove(self.apply_due)
 
     def _watch(self) -> None:
         while not self._ended.wait(_TICK):
-            self.carry_out()
+            self.apply_due()

@@ -26,7 +26,7 @@ class Given(NamedTuple):
     lenient: bool = False
 
 
-class Surprises:
+class ValueChanges:
     """What the test gave to one isolation, compared with what the real Prefect makes of it."""
 
     def __init__(self, isolation: Holder) -> None:
@@ -34,7 +34,7 @@ class Surprises:
         self._given: Dict[str, Given] = {}
         self._told: Set[str] = set()
 
-    def note(self, values: Mapping[str, Any], *, in_file: bool = False, lenient: bool = False) -> None:
+    def record(self, values: Mapping[str, Any], *, in_file: bool = False, lenient: bool = False) -> None:
         """Remember what the test gave."""
         self._given.update((name, Given(value, in_file, lenient)) for name, value in values.items())
 
@@ -43,7 +43,7 @@ class Surprises:
         for name in names:
             self._given.pop(name, None)
 
-    def among(self, names: Iterable[str]) -> List[SecretChangedWarning]:
+    def warnings_for(self, names: Iterable[str]) -> List[SecretChangedWarning]:
         """One warning for each of ``names`` that the flow gets differently, if it was not told before."""
         found = []
         for name in names:
@@ -58,16 +58,16 @@ class Surprises:
 
     def _difference(self, name: str, given: Given) -> Optional[str]:
         view = self._isolation.view()
-        if given.in_file and (name not in view or self._isolation.delivery.gives(name)):
+        if given.in_file and (name not in view or self._isolation.injector.defines(name)):
             return None  # it is not the file that counts
         if name not in view:
             return "there is no secret of that name, this version changes names in variables"
         try:
-            got = self._isolation.read_as_given(name)
+            got = self._isolation.read_ignoring_flags(name)
         except Exception:  # noqa: BLE001 - not readable here (in a `with Flow` block, or from Cloud only)
             return None
         document = given.lenient and encoding.is_document(given.value) and not isinstance(got, str)
-        if document or encoding.same(given.value, got):
+        if document or encoding.is_unchanged(given.value, got):
             return self._text_in_context(given, view[name])
         return self._change(name, given, got)
 
@@ -90,8 +90,8 @@ class Surprises:
 
         version, text = self._isolation.version, encoding.as_text(name, given.value)
         in_file = given.in_file or variable_for(name, text, version) is None
-        reading = model.reading(name, text, version, in_file=in_file)
-        if text is given.value and (is_reference(text) or deliberate(reading, encoding.plain(got))):
+        reading = model.evaluate(name, text, version, in_file=in_file)
+        if text is given.value and (is_reference(text) or deliberate(reading, encoding.to_builtin(got))):
             return None
         kinds = type(given.value).__name__, type(got).__name__
         gives = kinds[1] if kinds[0] != kinds[1] else f"another {kinds[1]}"
