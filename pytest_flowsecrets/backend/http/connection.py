@@ -65,6 +65,8 @@ class Connection(BaseRequestHandler):
                 return False
             request = self._request(head)
             world = self._mounts.world_at(request.path)
+            if "upgrade" in request.headers and self.upgrade(head, request):
+                return False
             request = replace(request, body=self._incoming.body(head))
             response = _answer(world, request)
         except HttpFault as fault:
@@ -76,6 +78,13 @@ class Connection(BaseRequestHandler):
             slow = HttpFault(408, f"the request took more than {request_reader.REQUEST_SECONDS:.0f} seconds")
             response = write_fault(None, slow)
         return self._write(response, head_only=request is not None and request.method == "HEAD")
+
+    def upgrade(self, head: h11.Request, request: Request) -> bool:  # noqa: ARG002 - for subclasses
+        """Serve another protocol that a request asks for, until it ends; False answers the request as usual.
+
+        An ``Upgrade`` header may be ignored (RFC 9110, section 7.8).
+        """
+        return False
 
     # -- heads --------------------------------------------------------------------------------------------------------
 

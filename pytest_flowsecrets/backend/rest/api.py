@@ -1,0 +1,199 @@
+"""The API of a session: its views, and requests answered without sockets."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import uuid
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Type
+from urllib.parse import parse_qsl
+
+from pytest_flowsecrets.backend.messages import Request, Response
+from pytest_flowsecrets.backend.rest.authorization import check_authorization
+from pytest_flowsecrets.backend.rest.call import Call, Reply
+from pytest_flowsecrets.backend.rest.errors import ApiError
+from pytest_flowsecrets.backend.rest.rules.slots import LockedError
+from pytest_flowsecrets.backend.rest.store.block_types import SharedBlockTypes
+from pytest_flowsecrets.backend.rest.store.table import utc_now
+from pytest_flowsecrets.backend.rest.view import View
+from pytest_flowsecrets.errors import UsageError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from pytest_flowsecrets.backend.rest.listener import Listener
+    from pytest_flowsecrets.backend.rest.store.table import Clock
+    from pytest_flowsecrets.backend.rest.websockets import Socket
+
+NEWEST = "3.9.1"
+ENDED = "no API is here, or its test has ended: take the URL from the fixture of this test"
+
+
+class RestApi:
+    """A fake REST API with any number of views, served from a thread of this process.
+
+    Args:
+        version: of Prefect, whose server it behaves like: 2.20 or 3.x.
+        now: the clock.
+
+    Raises:
+        UsageError: the version has no REST API that this package fakes.
+    """
+
+    def __init__(self, version: str = NEWEST, *, now: Clock = utc_now) -> None:
+        if not version.startswith(("2.20.", "3.")):
+            raise UsageError(f"Prefect {version} has no API that can be faked here: choose 2.20 or 3.x")
+        self.version, self._now = version, now
+        self._types = SharedBlockTypes()
+        self._views: Dict[str, View] = {}
+        self._lock = threading.Lock()
+        self._listener: Optional[Listener] = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Listen at 127.0.0.1, on a free port; a second call does nothing."""
+        from pytest_flowsecrets.backend.rest.listener import Listener
+
+        with self._lock:
+            if self._listener is None:
+                self._listener = Listener(self)
+                self._listener.start()
+
+    def close(self) -> None:
+        """End all views, and stop listening."""
+        for view in self.views:
+            self.remove_view(view)
+        with self._lock:
+            listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
+
+    # -- views ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def views(self) -> List[View]:
+        """The views that clients can reach."""
+        with self._lock:
+            return list(self._views.values())
+
+    @property
+    def root(self) -> str:
+        """The address of the server, with ``/api``: what ``PREFECT_CLOUD_API_URL`` has to be for a Cloud view.
+
+        Raises:
+            UsageError: the API does not listen.
+        """
+        if self._listener is None:
+            raise UsageError("this API does not listen: call start(), or use it in a with statement")
+        return f"{self._listener.url}/api"
+
+    def new_view(self, *, auth_string: str = "", path: Optional[str] = None) -> View:
+        """Return a new, empty tenant of a self-hosted server.
+
+        Args:
+            auth_string: what ``PREFECT_API_AUTH_STRING`` has to be; empty for no authentication.
+            path: below ``/api``; by default one that nobody can guess, empty for ``/api`` itself.
+        """
+        token = base64.b64encode(auth_string.encode()).decode()
+        path = token_urlsafe(18) if path is None else path
+        return self._mount(f"/{path}" if path else "", f"Basic {token}" if auth_string else "")
+
+    def new_workspace(self, api_key: Optional[str] = None) -> View:
+        """Return a new, empty workspace of Prefect Cloud.
+
+        Args:
+            api_key: what ``PREFECT_API_KEY`` has to be; by default a new one, in ``view.api_key``.
+        """
+        path = f"/accounts/{uuid.uuid4()}/workspaces/{uuid.uuid4()}"
+        return self._mount(path, f"Bearer {api_key or 'pnu_' + token_urlsafe(27)}")
+
+    def _mount(self, path: str, authorization: str) -> View:
+        view = View(f"{self.root}{path}", self.version, self._types, self._now, authorization=authorization)
+        with self._lock:
+            self._views[f"/api{path}"] = view
+        return view
+
+    def remove_view(self, view: View) -> None:
+        """Answer requests to a view with 404 from now on."""
+        with self._lock:
+            self._views = {path: mounted for path, mounted in self._views.items() if mounted is not view}
+        view.close()
+
+    def find_view(self, path: str) -> Tuple[View, str]:
+        """Return the view that a path leads to, and the rest of the path.
+
+        Raises:
+            ApiError: 404, no view is there.
+        """
+        segments = path.split("/")
+        with self._lock:
+            for length in (6, 3, 2):  # /api/accounts/A/workspaces/W, /api/KEY, /api
+                view = self._views.get("/".join(segments[:length]))
+                if view is not None and len(segments) > length:
+                    return view, "/" + "/".join(segments[length:])
+        raise ApiError(404, ENDED)
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    def find_socket(self, path: str) -> Socket:
+        """Return the WebSocket that a path leads to.
+
+        Raises:
+            ApiError: 404, there is none.
+        """
+        from pytest_flowsecrets.backend.rest.websockets import find_socket
+
+        return find_socket(*self.find_view(path))
+
+    def answer(self, request: Request) -> Response:
+        """Return the response to a request; errors of the API are responses, too."""
+        try:
+            return self._answer(request)
+        except LockedError as error:
+            return _response(error.status, error.body, (("Retry-After", f"{error.retry_after:g}"),))
+        except ApiError as error:
+            return _response(error.status, error.body)
+
+    def _answer(self, request: Request) -> Response:
+        from pytest_flowsecrets.backend.rest.routes import router
+
+        view, path = self.find_view(request.path)
+        check_authorization(view, request.headers.get("authorization", ""))
+        match = router.find(request.method, path)
+        query = dict(parse_qsl(request.query, keep_blank_values=True))
+        call = Call(view, match.parameters, query, _json(request.body), request.headers)
+        match.route.check(call)
+        with view.lock:
+            answer = match.route.handler(call)
+            if isinstance(answer, Reply):
+                return _response(answer.status, answer.body)
+            return _response(match.route.status, answer)
+
+
+def _json(body: bytes) -> Any:
+    if not body:
+        return None
+    try:
+        return json.loads(body)
+    except ValueError:
+        error = {"type": "json_invalid", "loc": ["body", 0], "msg": "JSON decode error", "input": {}}
+        raise ApiError(422, [error]) from None
+
+
+def _response(status: int, body: Any, headers: Tuple[Tuple[str, str], ...] = ()) -> Response:
+    if status == 204:  # noqa: PLR2004 - No Content
+        return Response(status, headers, b"")
+    text = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    return Response(status, (("Content-Type", "application/json"), *headers), text)

@@ -1,0 +1,194 @@
+"""The sockets of a ``RestApi``: HTTP/1.1 by the pieces of the other fake, WebSockets by wsproto on top of h11."""
+
+from __future__ import annotations
+
+import select
+from collections import deque
+from typing import TYPE_CHECKING, Any, Deque, List, Optional, Protocol
+
+from pytest_flowsecrets.backend.http.connection import Connection
+from pytest_flowsecrets.backend.http.server import Server
+from pytest_flowsecrets.backend.rest.errors import ApiError
+
+if TYPE_CHECKING:
+    import socket
+
+    import h11
+
+    from pytest_flowsecrets.backend.messages import Request, Response
+    from pytest_flowsecrets.backend.rest.websockets import Socket
+
+
+NORMAL_CLOSURE = 1000  # RFC 6455, section 7.4.1
+
+
+class Api(Protocol):
+    """What a listener serves."""
+
+    def answer(self, request: Request) -> Response:
+        """Return the response to a request."""
+
+    def find_socket(self, path: str) -> Socket:
+        """Return the WebSocket that a path leads to."""
+
+
+class Listener(Server):
+    """A server whose only world is one API.
+
+    Args:
+        api: what answers.
+    """
+
+    def __init__(self, api: Api) -> None:
+        super().__init__()
+        self.api = api
+        self.RequestHandlerClass = RestConnection
+        self.worlds["/api"] = self
+
+    @property
+    def url(self) -> str:
+        """The address, without a path."""
+        host, port = self.address
+        return f"http://{host}:{port}"
+
+    def world_at(self, path: str) -> Listener:  # noqa: ARG002 - one world
+        """Return this server: the API looks for the view."""
+        return self
+
+    def answer(self, request: Request) -> Response:
+        """Pass a request to the API."""
+        return self.api.answer(request)
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self.shutdown()
+        self.server_close()
+
+
+class RestConnection(Connection):
+    """The requests of one connection; one of them may turn it into a WebSocket."""
+
+    def upgrade(self, head: h11.Request, request: Request) -> bool:
+        """Serve a WebSocket until one side closes it."""
+        if request.headers["upgrade"].lower() != "websocket":
+            return False
+        api: Api = self.server.api  # type: ignore[attr-defined]  # the server of these connections is a Listener
+        channel = WebSocket(self._socket, head, self._incoming.protocol.trailing_data[0])
+        try:
+            handler = api.find_socket(request.path)
+        except ApiError as error:
+            channel.refuse(error.status)
+            return True
+        channel.accept()
+        try:
+            handler.serve(channel)
+        finally:
+            channel.close(NORMAL_CLOSURE, "")
+        return True
+
+
+class WebSocket:
+    """The server's side of one WebSocket.
+
+    Args:
+        connection: the socket.
+        head: the request that asks for it.
+        received: what the client sent after it.
+    """
+
+    def __init__(self, connection: socket.socket, head: h11.Request, received: bytes) -> None:
+        from wsproto import ConnectionType, WSConnection
+
+        self._socket, self._received = connection, received
+        self._protocol = WSConnection(ConnectionType.SERVER)
+        self._protocol.initiate_upgrade_connection(list(head.headers), head.target)
+        self._waiting: Deque[Any] = deque()
+        self._text: List[str] = []
+        self._open = True
+        connection.settimeout(None)
+
+    def accept(self) -> None:
+        """Accept the upgrade, with the subprotocol of Prefect."""
+        from wsproto.events import AcceptConnection, Request
+
+        for event in self._protocol.events():
+            if isinstance(event, Request):
+                chosen = "prefect" if "prefect" in event.subprotocols else None
+                self._send(AcceptConnection(subprotocol=chosen))
+        if self._received:
+            self._feed(self._received)
+
+    def refuse(self, status: int) -> None:
+        """Refuse the upgrade with a status of HTTP."""
+        from wsproto.events import RejectConnection
+
+        list(self._protocol.events())
+        self._send(RejectConnection(status_code=status))
+
+    def receive(self) -> Optional[str]:
+        """Return the next message; None once the client has closed."""
+        while True:
+            while self._waiting:
+                event = self._waiting.popleft()
+                if isinstance(event, str):
+                    return event
+                self._send(event.response())
+            if not self._open:
+                return None
+            self._read()
+
+    def is_open(self) -> bool:
+        """Return whether the client is still there, after reading what it has sent; messages are dropped."""
+        while self._open and select.select([self._socket], [], [], 0)[0]:
+            self._read()
+        while self._waiting:
+            event = self._waiting.popleft()
+            if not isinstance(event, str):
+                self._send(event.response())
+        return self._open
+
+    def send(self, text: str) -> None:
+        """Send a message; nothing happens once the client has closed."""
+        from wsproto.events import TextMessage
+
+        if self._open:
+            self._send(TextMessage(data=text))
+
+    def close(self, code: int, reason: str) -> None:
+        """Close; a second call does nothing."""
+        from wsproto.events import CloseConnection
+
+        if self._open:
+            self._open = False
+            self._send(CloseConnection(code=code, reason=reason))
+
+    def _send(self, event: Any) -> None:
+        try:
+            self._socket.sendall(self._protocol.send(event))
+        except OSError:
+            self._open = False
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(1 << 16)
+        except OSError:
+            data = b""
+        if not data:
+            self._open = False
+        else:
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        """Queue messages, pings and the end; pings are answered in their turn, so that a pong is a receipt."""
+        from wsproto.events import CloseConnection, Ping, TextMessage
+
+        self._protocol.receive_data(data)
+        for event in self._protocol.events():
+            if isinstance(event, TextMessage):
+                self._text.append(event.data)
+                if event.message_finished:
+                    self._waiting.append("".join(self._text))
+                    self._text = []
+            elif isinstance(event, (Ping, CloseConnection)):
+                self._waiting.append(event)
+                self._open = self._open and isinstance(event, Ping)

@@ -1,0 +1,1 @@
+"""The handlers of the routes, by the kind of row that they are about."""

@@ -1,0 +1,260 @@
+"""Block types, schemas and documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Tuple
+
+from pytest_flowsecrets.backend.rest.call import Route, page
+from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id
+from pytest_flowsecrets.backend.rest.store.filters import matches, sort_rows
+from pytest_flowsecrets.backend.rest.store.masking import keep_masked, mask
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.rest.call import Call
+    from pytest_flowsecrets.backend.rest.errors import Row
+    from pytest_flowsecrets.backend.rest.view import View
+
+_TYPE_FIELDS = ("name", "slug", "logo_url", "documentation_url", "description", "code_example")
+
+# -- types and schemas -------------------------------------------------------------------------------------------------
+
+
+def create_type(call: Call) -> Row:
+    """Create a block type."""
+    if call.view.block_types.by_slug(call.fields["slug"]):
+        raise ApiError(409, f"Block type with slug {call.fields['slug']!r} already exists")
+    return call.view.block_types.add_type(call.sent(*_TYPE_FIELDS))
+
+
+def read_type(call: Call) -> Row:
+    """Return a block type by its id."""
+    return call.view.block_types.types.require(call.id)
+
+
+def read_type_by_slug(call: Call) -> Row:
+    """Return a block type by its slug."""
+    return call.view.block_types.require_slug(call.path["slug"])
+
+
+def select_types(call: Call) -> List[Row]:
+    """Return the block types that fit a filter, by name."""
+    fields = call.fields
+    schemas = [row for row in call.view.block_types.schemas if matches(row, fields.get("block_schemas"))]
+    owners = {row["block_type_id"] for row in schemas}
+    types = [row for row in call.view.block_types.types if matches(row, fields.get("block_types"))]
+    if fields.get("block_schemas"):
+        types = [row for row in types if row["id"] in owners]
+    return page(call, sort_rows(types, "NAME_ASC"))
+
+
+def update_type(call: Call) -> None:
+    """Change the texts of a block type."""
+    types = call.view.block_types.types
+    types.update(types.require(call.id), call.sent("logo_url", "documentation_url", "description", "code_example"))
+
+
+def delete_type(call: Call) -> None:
+    """Remove a block type with its schemas and documents."""
+    row = call.view.block_types.types.require(call.id)
+    if row["is_protected"]:
+        raise ApiError(403, "protected block types cannot be deleted.")
+    call.view.block_types.delete_type(row["id"])
+    for document in call.view.block_documents.where(block_type_id=row["id"]):
+        call.view.block_documents.delete(document["id"])
+
+
+def create_schema(call: Call) -> Row:
+    """Create a block schema, or return the one that is the same."""
+    fields = call.sent("fields", "block_type_id", "capabilities", "version")
+    types = call.view.block_types
+    return types.present_schema(types.add_schema({**fields, "block_type_id": canonical_id(fields["block_type_id"])}))
+
+
+def read_schema(call: Call) -> Row:
+    """Return a block schema by its id."""
+    types = call.view.block_types
+    return types.present_schema(types.schemas.require(call.id))
+
+
+def read_schema_by_checksum(call: Call) -> Row:
+    """Return the newest block schema with a checksum."""
+    types = call.view.block_types
+    return types.present_schema(types.schema_by_checksum(call.path["checksum"], call.query.get("version")))
+
+
+def delete_schema(call: Call) -> None:
+    """Remove a block schema."""
+    call.view.block_types.schemas.delete(call.id)
+
+
+def select_schemas(call: Call) -> List[Row]:
+    """Return the block schemas that fit a filter, newest first."""
+    types = call.view.block_types
+    rows = [row for row in types.schemas if matches(row, call.fields.get("block_schemas"))]
+    return page(call, [types.present_schema(row) for row in reversed(rows)])
+
+
+# -- documents ---------------------------------------------------------------------------------------------------------
+
+
+def create_document(call: Call) -> Row:
+    """Create a block document; the answer is masked."""
+    fields = {"data": {}, "is_anonymous": False, "name": None, **call.fields}
+    row = {
+        "name": fields["name"],
+        "data": fields["data"],
+        "block_schema_id": canonical_id(fields["block_schema_id"]),
+        "block_type_id": canonical_id(fields["block_type_id"]),
+        "is_anonymous": bool(fields["is_anonymous"]),
+    }
+    if row["name"] is None:
+        row["name"] = f"anonymous-{canonical_id(row['block_type_id'])}-{len(call.view.block_documents)}"
+    if not row["is_anonymous"] and call.view.block_documents.first(
+        name=row["name"], block_type_id=row["block_type_id"]
+    ):
+        raise ApiError(409, "Block already exists")
+    return _present(call, call.view.block_documents.insert(row), secrets=False)
+
+
+def read_document(call: Call) -> Row:
+    """Return a block document by its id."""
+    return _present(call, call.view.block_documents.require(call.id), secrets=call.flag("include_secrets"))
+
+
+def read_document_by_name(call: Call) -> Row:
+    """Return a block document by the slug of its type and its name."""
+    block_type = call.view.block_types.by_slug(call.path["slug"])
+    row = call.view.block_documents.first(
+        name=call.path["name"], block_type_id=block_type and block_type["id"], is_anonymous=False
+    )
+    if block_type is None or row is None:
+        raise NotFoundError("Block document not found")
+    return _present(call, row, secrets=call.flag("include_secrets"))
+
+
+def read_documents_of_type(call: Call) -> List[Row]:
+    """Return the documents of a type, by name."""
+    block_type = call.view.block_types.require_slug(call.path["slug"])
+    rows = call.view.block_documents.where(block_type_id=block_type["id"], is_anonymous=False)
+    return [_present(call, row, secrets=call.flag("include_secrets")) for row in sort_rows(rows, "NAME_ASC")]
+
+
+def select_documents(call: Call) -> List[Row]:
+    """Return the documents that fit filters of documents, types and schemas."""
+    rows = page(call, sort_rows(_chosen(call), call.fields.get("sort"), "NAME_ASC"))
+    return [_present(call, row, secrets=bool(call.fields.get("include_secrets"))) for row in rows]
+
+
+def count_documents(call: Call) -> int:
+    """Return how many documents fit."""
+    return len(_chosen(call))
+
+
+def update_document(call: Call) -> None:
+    """Merge data into a document, or move it to another schema; masks that come back leave a value as it was."""
+    row = call.view.block_documents.require(call.id)
+    changes: Row = {}
+    if call.fields.get("data") is not None:
+        data = keep_masked(call.fields["data"], row["data"])
+        merged = call.fields.get("merge_existing_data", True)
+        changes["data"] = {**row["data"], **data} if merged else data
+    if call.fields.get("block_schema_id") is not None:
+        changes["block_schema_id"] = canonical_id(call.fields["block_schema_id"])
+    call.view.block_documents.update(row, changes)
+
+
+def delete_document(call: Call) -> None:
+    """Remove a document."""
+    call.view.block_documents.delete(call.id)
+
+
+def _chosen(call: Call) -> List[Row]:
+    fields, view = call.fields, call.view
+    types = {row["id"] for row in view.block_types.types if matches(row, fields.get("block_types"))}
+    schemas = {row["id"] for row in view.block_types.schemas if matches(row, fields.get("block_schemas"))}
+    condition = fields.get("block_documents") or {"is_anonymous": {"eq_": False}}
+    return [
+        row
+        for row in view.block_documents
+        if matches(row, condition) and row["block_type_id"] in types and row["block_schema_id"] in schemas
+    ]
+
+
+# -- presentation ------------------------------------------------------------------------------------------------------
+
+
+def _present(call: Call, row: Row, *, secrets: bool) -> Row:
+    """Return a document as the API shows it: nested documents resolved, type and schema added, masked or not."""
+    if secrets:
+        call.view.read_log.admit(call.headers)
+    types = call.view.block_types
+    schema, block_type = types.schemas.require(row["block_schema_id"]), types.types.require(row["block_type_id"])
+    data, references = _resolve(call.view, row)
+    if secrets:
+        for document in _documents(call.view, row):
+            kind = types.types.get(document["block_type_id"]) or {}
+            call.view.read_log.record(call.headers, document, kind.get("slug", ""))
+    return {
+        **row,
+        "data": data if secrets else mask(data, schema["fields"].get("secret_fields", ())),
+        "block_schema": types.present_schema(schema),
+        "block_type": block_type,
+        "block_type_name": block_type["name"],
+        "block_document_references": references,
+    }
+
+
+def _nested(view: View, row: Row) -> Iterator[Tuple[str, Row]]:
+    """Yield the keys of a document's data that refer to another document, with that document."""
+    for key, value in row["data"].items():
+        reference = value.get("$ref") if isinstance(value, dict) else None
+        if isinstance(reference, dict) and "block_document_id" in reference:
+            yield key, view.block_documents.require(canonical_id(reference["block_document_id"]))
+
+
+def _documents(view: View, row: Row) -> Iterator[Row]:
+    yield row
+    for _, inner in _nested(view, row):
+        yield from _documents(view, inner)
+
+
+def _resolve(view: View, row: Row) -> Tuple[Dict[str, Any], Row]:
+    """Return the data of a document with nested documents in their places, and the references."""
+    nested = dict(_nested(view, row))
+    data = {key: value for key, value in row["data"].items() if key not in nested}
+    references: Row = {}
+    for key, inner in nested.items():
+        data[key], inner_references = _resolve(view, inner)
+        references[key] = {
+            "block_document": {
+                "id": inner["id"],
+                "name": inner["name"],
+                "block_type": view.block_types.types.get(inner["block_type_id"]),
+                "is_anonymous": inner["is_anonymous"],
+                "block_document_references": inner_references,
+            }
+        }
+    return data, references
+
+
+ROUTES = (
+    Route("POST", "/block_types/", create_type, 201, ("name", "slug")),
+    Route("POST", "/block_types/filter", select_types),
+    Route("GET", "/block_types/slug/{slug}", read_type_by_slug),
+    Route("GET", "/block_types/slug/{slug}/block_documents", read_documents_of_type),
+    Route("GET", "/block_types/slug/{slug}/block_documents/name/{name}", read_document_by_name),
+    Route("GET", "/block_types/{id}", read_type),
+    Route("PATCH", "/block_types/{id}", update_type, 204),
+    Route("DELETE", "/block_types/{id}", delete_type, 204),
+    Route("POST", "/block_schemas/", create_schema, 201, ("block_type_id",)),
+    Route("POST", "/block_schemas/filter", select_schemas),
+    Route("GET", "/block_schemas/checksum/{checksum}", read_schema_by_checksum),
+    Route("GET", "/block_schemas/{id}", read_schema),
+    Route("DELETE", "/block_schemas/{id}", delete_schema, 204),
+    Route("POST", "/block_documents/", create_document, 201, ("block_schema_id", "block_type_id")),
+    Route("POST", "/block_documents/filter", select_documents),
+    Route("POST", "/block_documents/count", count_documents),
+    Route("GET", "/block_documents/{id}", read_document),
+    Route("PATCH", "/block_documents/{id}", update_document, 204),
+    Route("DELETE", "/block_documents/{id}", delete_document, 204),
+)

@@ -1,0 +1,180 @@
+"""Concurrency limits: by tag, global, and leases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, List, Optional
+
+from pytest_flowsecrets.backend.rest.call import Reply, Route, page
+from pytest_flowsecrets.backend.rest.errors import UUID, ApiError, NotFoundError, canonical_id, check_range
+from pytest_flowsecrets.backend.rest.rules import slots
+from pytest_flowsecrets.backend.rest.store.filters import sort_rows
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.rest.call import Call
+    from pytest_flowsecrets.backend.rest.errors import Row
+
+# -- tags --------------------------------------------------------------------------------------------------------------
+
+
+def create_tag_limit(call: Call) -> Reply:
+    """Create the limit of a tag, or change it."""
+    fields = call.sent("tag", "concurrency_limit")
+    row = call.view.tag_limits.first(tag=fields["tag"])
+    if row is not None:
+        return Reply(200, call.view.tag_limits.update(row, fields))
+    return Reply(201, call.view.tag_limits.insert({**fields, "active_slots": []}))
+
+
+def read_tag_limit(call: Call) -> Row:
+    """Return the limit of a tag."""
+    slots.expire_leases(call.view)
+    return _tag_row(call)
+
+
+def delete_tag_limit(call: Call) -> None:
+    """Remove the limit of a tag."""
+    call.view.tag_limits.delete(_tag_row(call)["id"])
+
+
+def reset_tag_limit(call: Call) -> None:
+    """Replace the holders of a tag's slots."""
+    slots = [str(each) for each in call.fields.get("slot_override") or ()]
+    call.view.tag_limits.update(_tag_row(call), {"active_slots": slots})
+
+
+def select_tag_limits(call: Call) -> List[Row]:
+    """Return all limits of tags, by tag."""
+    return page(call, sort_rows(list(call.view.tag_limits), "TAG_ASC"))
+
+
+def take_tag_slots(call: Call) -> List[Row]:
+    """Take a slot of each tag for a task run (Prefect 3.0 to 3.3)."""
+    names = [f"{slots.TAG_PREFIX}{name}" for name in slots.names_of(call.fields)]
+    return _without_prefix(slots.take(call.view, names, 1, holder=str(call.fields["task_run_id"])))
+
+
+def give_back_tag_slots(call: Call) -> List[Row]:
+    """Give back the slots of a task run (Prefect 3.0 to 3.3)."""
+    names = [f"{slots.TAG_PREFIX}{name}" for name in slots.names_of(call.fields)]
+    return _without_prefix(slots.give_back(call.view, names, 1, str(call.fields["task_run_id"])))
+
+
+def _without_prefix(rows: List[Row]) -> List[Row]:
+    return [{**row, "name": row["name"][len(slots.TAG_PREFIX) :]} for row in rows]
+
+
+def _tag_row(call: Call) -> Row:
+    tag = call.path.get("tag")
+    row = call.view.tag_limits.first(tag=tag) if tag is not None else call.view.tag_limits.get(call.id)
+    if row is None:
+        raise NotFoundError("Concurrency limit not found")
+    return row
+
+
+# -- global ------------------------------------------------------------------------------------------------------------
+
+CONFLICT = (
+    "Data integrity conflict. This usually means a unique or foreign key constraint was violated. "
+    "See server logs for details."
+)
+_FIELDS = ("name", "limit", "active", "active_slots", "slot_decay_per_second")
+_DEFAULTS: Row = {"active": True, "active_slots": 0, "slot_decay_per_second": 0.0}
+
+
+def create_limit(call: Call) -> Row:
+    """Create a global limit."""
+    fields = {**_DEFAULTS, **{key: value for key, value in call.sent(*_FIELDS).items() if value is not None}}
+    check_range("limit", fields["limit"], 0, None)
+    if call.view.limits.first(name=fields["name"]):
+        raise ApiError(409, CONFLICT)
+    return slots.present(call.view, call.view.limits.insert({**fields, "holders": []}))
+
+
+def read_limit(call: Call) -> Row:
+    """Return a global limit by name or id."""
+    return slots.present(call.view, _limit(call))
+
+
+def update_limit(call: Call) -> None:
+    """Change a global limit."""
+    call.view.limits.update(_limit(call), call.sent(*_FIELDS))
+
+
+def delete_limit(call: Call) -> None:
+    """Remove a global limit."""
+    call.view.limits.delete(_limit(call)["id"])
+
+
+def select_limits(call: Call) -> List[Row]:
+    """Return all global limits, by name."""
+    rows = page(call, sort_rows(list(call.view.limits), "NAME_ASC"))
+    return [slots.present(call.view, row) for row in rows]
+
+
+def _limit(call: Call) -> Row:
+    key = call.path["id_or_name"]
+    row = call.view.limits.get(canonical_id(key)) if UUID.fullmatch(key) else call.view.limits.first(name=key)
+    if row is None:
+        raise NotFoundError("Concurrency Limit not found")
+    return row
+
+
+def take_slots(call: Call) -> List[Row]:
+    """Take slots of global limits; Prefect 3.0 to 3.2 may ask to create those that are missing."""
+    fields, names = call.fields, slots.names_of(call.fields)
+    _create_missing(call, names)
+    return slots.take(call.view, names, int(fields["slots"]), fields.get("mode") or "concurrency")
+
+
+def _create_missing(call: Call, names: List[str]) -> None:
+    if call.fields.get("create_if_missing"):
+        for name in names:
+            if slots.find(call.view, name) is None:
+                call.view.limits.insert({**_DEFAULTS, "name": name, "limit": 1, "active": False, "holders": []})
+
+
+def give_back_slots(call: Call) -> List[Row]:
+    """Give back slots of global limits."""
+    return slots.give_back(call.view, slots.names_of(call.fields), int(call.fields["slots"]))
+
+
+def take_lease(call: Call) -> Row:
+    """Take slots for a time (Prefect 3.4 and later)."""
+    fields = call.fields
+    holder: Optional[str] = (fields.get("holder") or {}).get("id")
+    seconds = float(fields.get("lease_duration") or 300.0)
+    mode = fields.get("mode") or "concurrency"
+    return slots.lease(call.view, slots.names_of(fields), int(fields["slots"]), mode, holder, seconds=seconds)
+
+
+def end_lease(call: Call) -> None:
+    """Give back the slots of a lease."""
+    slots.end_lease(call.view, canonical_id(call.fields["lease_id"]))
+
+
+def renew_lease(call: Call) -> None:
+    """Prolong a lease."""
+    slots.renew(call.view, canonical_id(call.path["lease_id"]), float(call.fields.get("lease_duration") or 300.0))
+
+
+ROUTES = (
+    Route("POST", "/concurrency_limits/", create_tag_limit, 200, ("tag", "concurrency_limit")),
+    Route("POST", "/concurrency_limits/filter", select_tag_limits),
+    Route("POST", "/concurrency_limits/increment", take_tag_slots, 200, ("names", "task_run_id")),
+    Route("POST", "/concurrency_limits/decrement", give_back_tag_slots, 200, ("names", "task_run_id")),
+    Route("GET", "/concurrency_limits/tag/{tag}", read_tag_limit),
+    Route("DELETE", "/concurrency_limits/tag/{tag}", delete_tag_limit),
+    Route("POST", "/concurrency_limits/tag/{tag}/reset", reset_tag_limit),
+    Route("GET", "/concurrency_limits/{id}", read_tag_limit),
+    Route("DELETE", "/concurrency_limits/{id}", delete_tag_limit),
+    Route("POST", "/v2/concurrency_limits/", create_limit, 201, ("name", "limit")),
+    Route("POST", "/v2/concurrency_limits/filter", select_limits),
+    Route("POST", "/v2/concurrency_limits/increment", take_slots, 200, ("slots", "names")),
+    Route("POST", "/v2/concurrency_limits/decrement", give_back_slots, 200, ("slots", "names")),
+    Route("POST", "/v2/concurrency_limits/increment-with-lease", take_lease, 200, ("slots", "names")),
+    Route("POST", "/v2/concurrency_limits/decrement-with-lease", end_lease, 204, ("lease_id",)),
+    Route("POST", "/v2/concurrency_limits/leases/{lease_id}/renew", renew_lease, 204),
+    Route("GET", "/v2/concurrency_limits/{id_or_name}", read_limit),
+    Route("PATCH", "/v2/concurrency_limits/{id_or_name}", update_limit, 204),
+    Route("DELETE", "/v2/concurrency_limits/{id_or_name}", delete_limit, 204),
+)

@@ -1,0 +1,279 @@
+"""Work pools, their queues, and workers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, List, Optional
+
+from pytest_flowsecrets.backend.rest.call import Route, page
+from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, ValidationError
+from pytest_flowsecrets.backend.rest.rules import relations
+from pytest_flowsecrets.backend.rest.store.filters import matches, sort_rows
+from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.rest.call import Call
+    from pytest_flowsecrets.backend.rest.errors import Row
+    from pytest_flowsecrets.backend.rest.view import View
+
+DEFAULT_POOL = "default-agent-pool"
+_POOL_FIELDS = (
+    "name",
+    "description",
+    "type",
+    "base_job_template",
+    "is_paused",
+    "concurrency_limit",
+    "storage_configuration",
+)
+_QUEUE_FIELDS = ("name", "description", "is_paused", "concurrency_limit", "priority")
+HEARTBEATS_MISSED = 3
+
+# -- pools -------------------------------------------------------------------------------------------------------------
+
+
+def create(call: Call) -> Row:
+    """Create a work pool with its default queue."""
+    fields = {key: value for key, value in call.sent(*_POOL_FIELDS).items() if value is not None}
+    if "/" in fields["name"]:
+        raise ValidationError("value_error", ("body", "name"), "Name contains an invalid character")
+    if fields["name"].lower().startswith("prefect"):
+        raise ApiError(403, "Work pools starting with 'Prefect' are reserved for internal use.")
+    if call.view.work_pools.first(name=fields["name"]):
+        raise ApiError(409, "A work pool with this name already exists.")
+    return present(call.view, insert(call.view, fields))
+
+
+def insert(view: View, fields: Row) -> Row:
+    """Add a work pool with its default queue."""
+    defaults: Row = {"type": "prefect-agent", "base_job_template": {}, "is_paused": False, "storage_configuration": {}}
+    pool = view.work_pools.insert({**defaults, **fields})
+    queue = insert_queue(view, pool, {"name": "default"})
+    return view.work_pools.update(pool, {"default_queue_id": queue["id"]})
+
+
+def present(view: View, pool: Row) -> Row:
+    """Return a work pool as the API shows it: with its status and the slots in use."""
+    status = (
+        "READY" if any(_online(view, each) for each in view.workers.where(work_pool_id=pool["id"])) else "NOT_READY"
+    )
+    shown = {key: value for key, value in pool.items() if value is not None}
+    return {**shown, "status": "PAUSED" if pool["is_paused"] else status}
+
+
+def by_name(view: View, name: str) -> Row:
+    """Return the work pool with a name; the pool of Prefect 2's agents is created when it is asked for.
+
+    Raises:
+        ApiError: 404.
+    """
+    pool = view.work_pools.first(name=name)
+    if pool is None and name == DEFAULT_POOL:
+        pool = insert(view, {"name": name, "type": "prefect-agent"})
+    if pool is None:
+        raise ApiError(404, f'Work pool "{name}" not found.')
+    return pool
+
+
+def read(call: Call) -> Row:
+    """Return a work pool."""
+    return present(call.view, by_name(call.view, call.path["pool"]))
+
+
+def update(call: Call) -> None:
+    """Change a work pool."""
+    pool = by_name(call.view, call.path["pool"])
+    changes = call.sent(*(name for name in _POOL_FIELDS if name not in ("name", "type")))
+    call.view.work_pools.update(pool, {key: value for key, value in changes.items() if value is not None})
+
+
+def delete(call: Call) -> None:
+    """Remove a work pool with its queues and workers."""
+    pool = by_name(call.view, call.path["pool"])
+    for table in (call.view.work_queues, call.view.workers):
+        for row in table.where(work_pool_id=pool["id"]):
+            table.delete(row["id"])
+    call.view.work_pools.delete(pool["id"])
+
+
+def select(call: Call) -> List[Row]:
+    """Return the work pools that fit, by name."""
+    rows = [row for row in call.view.work_pools if matches(row, call.fields.get("work_pools"))]
+    return [present(call.view, row) for row in page(call, sort_rows(rows, "NAME_ASC"))]
+
+
+def count(call: Call) -> int:
+    """Return how many work pools fit."""
+    return len(relations.select(call, "work_pools"))
+
+
+# -- queues ------------------------------------------------------------------------------------------------------------
+
+
+def insert_queue(view: View, pool: Row, fields: Row) -> Row:
+    """Add a queue to a pool; a queue that takes a priority moves the ones from there on down."""
+    queues = view.work_queues.where(work_pool_id=pool["id"])
+    priority = fields.get("priority") or max((row["priority"] for row in queues), default=0) + 1
+    _make_room(queues, priority)
+    defaults: Row = {"is_paused": False, "description": ""}
+    return view.work_queues.insert({**defaults, **fields, "priority": priority, "work_pool_id": pool["id"]})
+
+
+def _make_room(queues: List[Row], priority: int) -> None:
+    taken = {row["priority"]: row for row in queues}
+    while priority in taken:
+        taken[priority]["priority"] = priority + 1
+        priority += 1
+
+
+def present_queue(view: View, queue: Row) -> Row:
+    """Return a queue as the API shows it."""
+    pool = view.work_pools.require(queue["work_pool_id"])
+    polled = queue.get("last_polled")
+    recent = polled and parse_time(polled) > view.now() - timedelta(seconds=60)
+    shown = {key: value for key, value in queue.items() if value is not None}
+    status = "PAUSED" if queue["is_paused"] else "READY" if recent else "NOT_READY"
+    return {**shown, "work_pool_name": pool["name"], "status": status}
+
+
+def queue_for(view: View, pool_name: str, queue_name: Optional[str]) -> Row:
+    """Return the queue that a deployment names, creating it where the pool has none of that name.
+
+    Raises:
+        ApiError: 404, no such pool.
+    """
+    pool = by_name(view, pool_name)
+    if queue_name is None:
+        return view.work_queues.require(pool["default_queue_id"])
+    queue = view.work_queues.first(work_pool_id=pool["id"], name=queue_name)
+    return queue or insert_queue(view, pool, {"name": queue_name})
+
+
+def create_queue(call: Call) -> Row:
+    """Create a queue in a pool; without a pool, in the one of Prefect 2's agents."""
+    pool = by_name(call.view, call.path.get("pool", DEFAULT_POOL))
+    fields = {key: value for key, value in call.sent(*_QUEUE_FIELDS).items() if value is not None}
+    if call.view.work_queues.first(work_pool_id=pool["id"], name=fields["name"]):
+        raise ApiError(409, "A work queue with this name already exists.")
+    return present_queue(call.view, insert_queue(call.view, pool, fields))
+
+
+def read_queue(call: Call) -> Row:
+    """Return a queue."""
+    return present_queue(call.view, _queue(call))
+
+
+def update_queue(call: Call) -> None:
+    """Change a queue."""
+    changes = {key: value for key, value in call.sent(*_QUEUE_FIELDS).items() if value is not None}
+    if "id" in call.path and call.view.work_queues.get(call.id) is None:
+        raise NotFoundError(f"Work Queue {call.id} not found")
+    call.view.work_queues.update(_queue(call), changes)
+
+
+def delete_queue(call: Call) -> None:
+    """Remove a queue."""
+    call.view.work_queues.delete(_queue(call)["id"])
+
+
+def select_queues(call: Call) -> List[Row]:
+    """Return the queues that fit, of one pool where the path names it, by priority."""
+    view = call.view
+    rows = [row for row in view.work_queues if matches(row, call.fields.get("work_queues"))]
+    if "pool" in call.path:
+        pool = by_name(view, call.path["pool"])
+        rows = sorted((row for row in rows if row["work_pool_id"] == pool["id"]), key=lambda row: row["priority"])
+    else:
+        rows = sort_rows(rows, "NAME_ASC")
+    return [present_queue(view, row) for row in page(call, rows)]
+
+
+def queue_status(call: Call) -> Row:
+    """Return the health of a queue."""
+    queue = _queue(call)
+    return {"healthy": True, "late_runs_count": 0, "last_polled": queue.get("last_polled"), "health_check_policy": {}}
+
+
+def queue_runs(call: Call) -> List[Row]:
+    """Return the due runs of a queue that no pool's worker serves; those of a pool come from its own route."""
+    _queue(call)
+    return []
+
+
+def _queue(call: Call) -> Row:
+    view = call.view
+    if "id" in call.path:
+        return view.work_queues.require(call.id)
+    pool = by_name(view, call.path.get("pool", DEFAULT_POOL))
+    queue = view.work_queues.first(work_pool_id=pool["id"], name=call.path["name"])
+    if queue is None:
+        raise NotFoundError("Work queue not found.")
+    return queue
+
+
+# -- workers -----------------------------------------------------------------------------------------------------------
+
+
+def heartbeat(call: Call) -> None:
+    """Record that a worker lives."""
+    pool = by_name(call.view, call.path["pool"])
+    record_heartbeat(call.view, pool, call.fields["name"], call.fields.get("heartbeat_interval_seconds"))
+
+
+def record_heartbeat(view: View, pool: Row, name: str, interval: Optional[float] = None) -> Row:
+    """Record that a worker of a pool lives, creating it at its first heartbeat."""
+    fields: Row = {"last_heartbeat_time": time_text(view.now())}
+    if interval is not None:
+        fields["heartbeat_interval_seconds"] = interval
+    row = view.workers.first(work_pool_id=pool["id"], name=name)
+    if row is None:
+        return view.workers.insert({"name": name, "work_pool_id": pool["id"], **fields})
+    return view.workers.update(row, fields)
+
+
+def select_workers(call: Call) -> List[Row]:
+    """Return the workers of a pool that fit."""
+    pool = by_name(call.view, call.path["pool"])
+    rows = call.view.workers.where(work_pool_id=pool["id"])
+    shown = [{**row, "status": "ONLINE" if _online(call.view, row) else "OFFLINE"} for row in rows]
+    return page(call, [row for row in shown if matches(row, call.fields.get("workers"))])
+
+
+def delete_worker(call: Call) -> None:
+    """Remove a worker."""
+    pool = by_name(call.view, call.path["pool"])
+    row = call.view.workers.first(work_pool_id=pool["id"], name=call.path["name"])
+    if row is None:
+        raise NotFoundError("Worker not found.")
+    call.view.workers.delete(row["id"])
+
+
+def _online(view: View, worker: Row) -> bool:
+    seconds = (worker.get("heartbeat_interval_seconds") or 30) * HEARTBEATS_MISSED
+    return parse_time(worker["last_heartbeat_time"]) > view.now() - timedelta(seconds=seconds)
+
+
+ROUTES = (
+    Route("POST", "/work_pools/", create, 201, ("name",)),
+    Route("POST", "/work_pools/filter", select),
+    Route("POST", "/work_pools/count", count),
+    Route("GET", "/work_pools/{pool}", read),
+    Route("PATCH", "/work_pools/{pool}", update, 204),
+    Route("DELETE", "/work_pools/{pool}", delete, 204),
+    Route("POST", "/work_pools/{pool}/queues", create_queue, 201, ("name",)),
+    Route("POST", "/work_pools/{pool}/queues/filter", select_queues),
+    Route("GET", "/work_pools/{pool}/queues/{name}", read_queue),
+    Route("PATCH", "/work_pools/{pool}/queues/{name}", update_queue, 204),
+    Route("DELETE", "/work_pools/{pool}/queues/{name}", delete_queue, 204),
+    Route("POST", "/work_pools/{pool}/workers/heartbeat", heartbeat, 204, ("name",)),
+    Route("POST", "/work_pools/{pool}/workers/filter", select_workers),
+    Route("DELETE", "/work_pools/{pool}/workers/{name}", delete_worker, 204),
+    Route("POST", "/work_queues/", create_queue, 201, ("name",)),
+    Route("POST", "/work_queues/filter", select_queues),
+    Route("GET", "/work_queues/name/{name}", read_queue),
+    Route("GET", "/work_queues/{id}", read_queue),
+    Route("PATCH", "/work_queues/{id}", update_queue, 204),
+    Route("DELETE", "/work_queues/{id}", delete_queue, 204),
+    Route("POST", "/work_queues/{id}/get_runs", queue_runs),
+    Route("GET", "/work_queues/{id}/status", queue_status),
+)

@@ -1,0 +1,1 @@
+"""What the API decides: states, slots of limits, relations between rows, parameters."""

@@ -1,0 +1,279 @@
+"""The rules of states: what becomes of a state that a client proposes for a run.
+
+Each rule looks at a transition and returns a verdict, or None where it does not apply. The rules of a kind of run stand
+in one table; the first verdict counts, and without one the state is accepted. Observed at the real servers of 2.20 and
+3.x; what differs between them is named in the rule.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING, Callable, Dict, Optional, Tuple
+
+from pytest_flowsecrets.backend.rest.rules import slots
+from pytest_flowsecrets.backend.rest.rules.flow_run_events import flow_run_event
+from pytest_flowsecrets.backend.rest.rules.states import FINAL, new_state, run_fields, scheduled_time
+from pytest_flowsecrets.backend.rest.rules.transition import ABORT, ACCEPT, REJECT, WAIT, Transition, Verdict
+from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.rest.errors import Row
+    from pytest_flowsecrets.backend.rest.view import View
+
+Rule = Callable[[Transition], Optional[Verdict]]
+
+
+def _repeated(step: Transition) -> Optional[Verdict]:
+    known = (step.initial.get("state_details") or {}).get("transition_id")
+    if known is not None and known == step.detail("transition_id") and step.before == step.after == "RUNNING":
+        return Verdict(ABORT, "This run has already made this state transition.")
+    return None
+
+
+def _ended(step: Transition) -> Optional[Verdict]:
+    if step.before not in FINAL:
+        return None
+    if step.after in ("CRASHED", "CANCELLING", "PAUSED"):
+        return Verdict(ABORT, f"Run is already in terminal state {step.before}.")
+    if step.after == "SCHEDULED" and step.run.get("deployment_id") is None:
+        return Verdict(ABORT, "Cannot reschedule a run without an associated deployment.")
+    return None
+
+
+def _cancelling(step: Transition) -> Optional[Verdict]:
+    if step.before == "CANCELLING" and step.after != "CANCELLED":
+        return Verdict(REJECT, "Cannot transition flows that are cancelling to a state other than Cancelled.")
+    return None
+
+
+def _nothing_to_cancel(step: Transition) -> Optional[Verdict]:
+    if step.after != "CANCELLING" or step.run.get("infrastructure_pid"):
+        return None
+    if step.before == "SCHEDULED":
+        reason = "Scheduled flow run has no infrastructure to terminate."
+        return Verdict(REJECT, reason, {"type": "CANCELLED", "message": reason})
+    if step.before == "PAUSED" and step.initial["state_details"].get("pause_reschedule"):
+        reason = "Suspended flow run has no infrastructure to terminate."
+        return Verdict(REJECT, reason, {"type": "CANCELLED", "message": reason})
+    return None
+
+
+def _not_pending_again(step: Transition) -> Optional[Verdict]:
+    if step.after != "PENDING" or step.before not in ("PENDING", "RUNNING", "CANCELLING", "CANCELLED"):
+        return None
+    name = step.proposed.get("name") or "Pending"
+    if step.before == "PENDING" and name not in ("Pending", step.initial["name"]):
+        return None  # the steps of a worker, such as Submitting
+    return Verdict(ABORT, f"This run is in a {step.before} state and cannot transition to a PENDING state.")
+
+
+def _not_pausable(step: Transition) -> Optional[Verdict]:
+    if step.after != "PAUSED":
+        return None
+    if step.before != "RUNNING":
+        return Verdict(REJECT, "Cannot pause flows that are not currently running.")
+    if step.detail("pause_reschedule"):
+        if step.run.get("parent_task_run_id"):
+            return Verdict(ABORT, "Cannot suspend subflows.")
+        if step.run.get("deployment_id") is None:
+            return Verdict(ABORT, "Cannot suspend flows without a deployment.")
+    return None
+
+
+def _not_resumable(step: Transition) -> Optional[Verdict]:
+    if step.before != "PAUSED":
+        return None
+    if step.after == "PENDING":
+        reason = "This run cannot transition to the StateType.PENDING state from the StateType.PAUSED state."
+        return Verdict(REJECT, reason)
+    timeout = step.initial["state_details"].get("pause_timeout")
+    if step.after in ("RUNNING", "SCHEDULED") and timeout and parse_time(timeout) < step.view.now():
+        message = "The flow was paused and never resumed."
+        return Verdict(
+            REJECT, "The flow run pause has timed out and can no longer resume.", {"type": "FAILED", "message": message}
+        )
+    return None
+
+
+def _pause_done_before(step: Transition) -> Optional[Verdict]:
+    keys = (step.run.get("empirical_policy") or {}).get("pause_keys") or ()
+    if step.after == "PAUSED" and step.detail("pause_key") in keys:
+        return Verdict(REJECT, "This pause has already fired.", {"type": "RUNNING"})
+    return None
+
+
+def _too_early(step: Transition) -> Optional[Verdict]:
+    start = scheduled_time(step.initial or None)
+    if step.after != "RUNNING" or start is None:
+        return None
+    delay = (parse_time(start) - step.view.now()).total_seconds()
+    return Verdict(WAIT, "Scheduled time is in the future", delay=math.ceil(delay)) if delay > 0 else None
+
+
+def _retried_flow(step: Transition) -> Optional[Verdict]:
+    policy = step.run.get("empirical_policy") or {}
+    retries = policy.get("retries") or 0
+    if step.before != "RUNNING" or step.after != "FAILED" or step.run.get("run_count", 0) > retries:
+        return None
+    return _awaiting_retry(step, policy.get("retry_delay") or 0)
+
+
+def _retried_task(step: Transition) -> Optional[Verdict]:
+    policy = step.run.get("empirical_policy") or {}
+    retries = policy.get("retries") or 0
+    if step.before != "RUNNING" or step.after != "FAILED" or step.run.get("run_count", 0) > retries:
+        return None
+    if step.detail("retriable") is False:
+        return None
+    delay = policy.get("retry_delay") or 0
+    if isinstance(delay, list):
+        delay = delay[min(step.run.get("run_count", 1), len(delay)) - 1]
+    jitter = policy.get("retry_jitter_factor")
+    if jitter:
+        delay = delay * (1 + random.uniform(0, jitter))  # noqa: S311 - a delay is no secret
+    return _awaiting_retry(step, delay)
+
+
+def _awaiting_retry(step: Transition, delay: float) -> Verdict:
+    start = time_text(step.view.now() + timedelta(seconds=delay))
+    state = {
+        "type": "SCHEDULED",
+        "name": "AwaitingRetry",
+        "message": step.proposed.get("message"),
+        "data": step.proposed.get("data"),
+        "state_details": {"scheduled_time": start},
+    }
+    return Verdict(REJECT, "Retrying", state)
+
+
+def _cached(step: Transition) -> Optional[Verdict]:
+    """Prefect 2: the server keeps the cache keys of tasks."""
+    key = step.detail("cache_key")
+    if step.after != "RUNNING" or not key or step.detail("refresh_cache"):
+        return None
+    cached = step.view.settings.setdefault("cached_states", {}).get(key)
+    if cached is None:
+        return None
+    expires = cached["state_details"].get("cache_expiration")
+    if expires and parse_time(expires) < step.view.now():
+        return None
+    state = {"type": "COMPLETED", "name": "Cached", "message": cached["message"], "data": cached["data"]}
+    return Verdict(REJECT, "Retrieved state from cache", state)
+
+
+def _flow_not_running(step: Transition) -> Optional[Verdict]:
+    """Prefect 2: a task run starts only while its flow run is running."""
+    flow_run = step.view.flow_runs.get(step.run.get("flow_run_id"))
+    if step.after != "RUNNING" or flow_run is None:
+        return None
+    state = flow_run.get("state") or {}
+    if state.get("type") in FINAL:
+        return Verdict(ABORT, "The enclosing flow must be running to begin task execution.")
+    if state.get("type") == "PAUSED":
+        return Verdict(
+            REJECT,
+            "The flow is paused, new tasks can execute after resuming flow",
+            {"type": "PAUSED", "name": "NotReady"},
+        )
+    return None
+
+
+def _ended_task(step: Transition) -> Optional[Verdict]:
+    if step.before not in FINAL or step.after in FINAL or step.after == "SCHEDULED":
+        return None
+    return Verdict(ABORT, f"Run is already {step.before}.") if step.after in ("CANCELLING", "PAUSED") else None
+
+
+RULES: Dict[str, Tuple[Rule, ...]] = {
+    "flow_run": (
+        _repeated,
+        _cancelling,
+        _not_pending_again,
+        _ended,
+        _nothing_to_cancel,
+        slots.secure_deployment_slot,
+        _pause_done_before,
+        _not_pausable,
+        _not_resumable,
+        _too_early,
+        _retried_flow,
+    ),
+    "task_run": (
+        _cached,
+        _flow_not_running,
+        _ended_task,
+        _not_pending_again,
+        slots.secure_tag_slots,
+        _too_early,
+        _retried_task,
+    ),
+}
+
+
+def propose(view: View, kind: str, run: Row, fields: Row, *, force: bool = False) -> Verdict:
+    """Apply a proposed state to a run as the rules decide, and return the verdict.
+
+    Args:
+        view: whose run it is.
+        kind: ``flow_run`` or ``task_run``.
+        run: the row, which is changed in place.
+        fields: of the proposed state.
+        force: accept the state whatever the rules say.
+    """
+    step = Transition(view, kind, run, fields)
+    verdict = None
+    if not force:
+        for rule in RULES[kind]:
+            verdict = rule(step)
+            if verdict is not None:
+                break
+    verdict = verdict or Verdict(ACCEPT)
+    chosen = fields if verdict.status == ACCEPT else verdict.state
+    if chosen is not None:
+        set_state(view, kind, run, chosen)
+    return verdict
+
+
+def set_state(view: View, kind: str, run: Row, fields: Row) -> Row:
+    """Give a run a state without asking the rules, and return the row of the state."""
+    details = (
+        {"flow_run_id": run["id"]}
+        if kind == "flow_run"
+        else {"task_run_id": run["id"], "flow_run_id": run.get("flow_run_id")}
+    )
+    before = run.get("state")
+    state = new_state(view, fields, **details)
+    getattr(view, f"{kind}_states").insert({**state, "run_id": run["id"]})
+    table = view.flow_runs if kind == "flow_run" else view.task_runs
+    table.update(run, run_fields(run, state))
+    _remember_pause(run, state)
+    if (
+        kind == "task_run"
+        and state["type"] == "COMPLETED"
+        and state["state_details"].get("cache_key")
+        and state["name"] != "Cached"
+    ):
+        view.settings.setdefault("cached_states", {})[state["state_details"]["cache_key"]] = state
+    slots.release_slots(view, kind, run, state)
+    if kind == "flow_run" and not view.legacy:  # clients of Prefect 3 send the events of task runs themselves
+        view.events.publish(flow_run_event(view, run, before, state))
+    return state
+
+
+def _remember_pause(run: Row, state: Row) -> None:
+    key = state["state_details"].get("pause_key")
+    policy = run.get("empirical_policy")
+    if state["type"] == "PAUSED" and key and isinstance(policy, dict):
+        policy["pause_keys"] = [*(policy.get("pause_keys") or ()), key]
+
+
+def result(run: Row, verdict: Verdict) -> Row:
+    """Return the body of the response to a proposed state."""
+    details: Row = {"type": f"{verdict.status.lower()}_details"}
+    if verdict.reason:
+        details["reason"] = verdict.reason
+    if verdict.delay is not None:
+        details["delay_seconds"] = verdict.delay
+    return {"state": run.get("state"), "status": verdict.status, "details": details}

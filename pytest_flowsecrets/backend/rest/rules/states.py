@@ -1,0 +1,102 @@
+"""Rows of states, and what a new state changes in its run."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, Optional
+
+from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.rest.errors import Row
+    from pytest_flowsecrets.backend.rest.view import View
+
+FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+# Fields that the real server always sends; clients read them.
+_DETAILS: Row = {
+    "flow_run_id": None,
+    "task_run_id": None,
+    "child_flow_run_id": None,
+    "scheduled_time": None,
+    "cache_key": None,
+    "cache_expiration": None,
+    "deferred": False,
+    "untrackable_result": False,
+    "pause_timeout": None,
+    "pause_reschedule": False,
+    "pause_key": None,
+    "run_input_keyset": None,
+    "refresh_cache": None,
+    "retriable": None,
+    "transition_id": None,
+    "task_parameters_id": None,
+}
+
+
+def new_state(view: View, fields: Row, **details: Any) -> Row:
+    """Return the row of a state.
+
+    Args:
+        view: whose clock gives the timestamp.
+        fields: what the client sent, at least ``type``.
+        details: state details that outrank those of the client, such as ``flow_run_id``.
+    """
+    given = {key: value for key, value in (fields.get("state_details") or {}).items() if value is not None}
+    state = {
+        "id": str(uuid.uuid4()),
+        "type": fields["type"],
+        "name": fields.get("name") or fields["type"].capitalize(),
+        "timestamp": fields.get("timestamp") or time_text(view.now()),
+        "message": fields.get("message"),
+        "data": fields.get("data"),
+        "state_details": {**_DETAILS, **given, **details},
+    }
+    if state["type"] == "SCHEDULED" and state["state_details"]["scheduled_time"] is None:
+        state["state_details"]["scheduled_time"] = state["timestamp"]
+    return state
+
+
+def scheduled_time(state: Optional[Row]) -> Optional[str]:
+    """Return when a scheduled state wants its run to start; None for other states."""
+    if state is None or state["type"] != "SCHEDULED":
+        return None
+    start: Optional[str] = state["state_details"].get("scheduled_time")
+    return start
+
+
+def run_fields(run: Row, state: Row) -> Row:
+    """Return the fields of a run that change with a new state: times, counts and the state itself."""
+    before: Row = run.get("state") or {}
+    changes: Row = {
+        "state": state,
+        "state_id": state["id"],
+        "state_type": state["type"],
+        "state_name": state["name"],
+        "next_scheduled_start_time": scheduled_time(state),
+    }
+    if run.get("expected_start_time") is None:
+        changes["expected_start_time"] = scheduled_time(state) or state["timestamp"]
+    elif state["type"] == "SCHEDULED" and not run.get("run_count"):
+        changes["expected_start_time"] = scheduled_time(state)
+    if before.get("type") == "RUNNING":
+        ran = parse_time(state["timestamp"]) - parse_time(before["timestamp"])
+        changes["total_run_time"] = (run.get("total_run_time") or 0.0) + ran.total_seconds()
+    if state["type"] == "RUNNING":
+        changes["run_count"] = (run.get("run_count") or 0) + 1
+        if run.get("start_time") is None:
+            changes["start_time"] = state["timestamp"]
+    changes["end_time"] = state["timestamp"] if state["type"] in FINAL else None
+    return changes
+
+
+def present_times(run: Row, view: View) -> Row:
+    """Return the estimates that the API adds to a run when it is read."""
+    total = run.get("total_run_time") or 0.0
+    state = run.get("state") or {}
+    now = view.now()
+    running = state.get("type") == "RUNNING"
+    estimate = total + (now - parse_time(state["timestamp"])).total_seconds() if running else total
+    expected, start, delay = run.get("expected_start_time"), run.get("start_time"), 0.0
+    if expected and (start or state.get("type") not in FINAL | {"SCHEDULED"}):
+        delay = max(0.0, ((parse_time(start) if start else now) - parse_time(expected)).total_seconds())
+    return {"total_run_time": total, "estimated_run_time": estimate, "estimated_start_time_delta": delay}

@@ -1,0 +1,39 @@
+"""Masked block documents: what the API shows to those who do not ask for secrets.
+
+A schema names its secret fields by paths such as ``creds.token``; ``*`` at the end stands for every key below. A path
+hides a leaf of the data: a text, a list, or an empty mapping. The entries of a mapping that is not empty have longer
+paths, which the schema does not name: the real server shows them, and so does this one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, List, Mapping, Tuple
+
+MASK = "********"
+Path = Tuple[str, ...]
+
+
+def mask(data: Mapping[str, Any], secret_fields: Iterable[str]) -> Any:
+    """Return data with every secret leaf replaced by a mask; null stays null."""
+    return _mask(data, (), [tuple(field.split(".")) for field in secret_fields])
+
+
+def _mask(value: Any, path: Path, secrets: List[Path]) -> Any:
+    if isinstance(value, dict) and (value or not path):
+        return {key: _mask(item, (*path, key), secrets) for key, item in value.items()}
+    hidden = value is not None and any(_covers(secret, path) for secret in secrets)
+    return MASK if hidden else value
+
+
+def _covers(secret: Path, path: Path) -> bool:
+    if "*" in secret:
+        fixed = secret.index("*")
+        return len(path) > fixed and path[:fixed] == secret[:fixed]
+    return path == secret
+
+
+def keep_masked(new: Any, old: Any) -> Any:
+    """Return new data in which each mask is replaced by the old value: a client may send back what it was shown."""
+    if isinstance(new, dict) and isinstance(old, dict):
+        return {key: keep_masked(value, old.get(key)) for key, value in new.items()}
+    return old if isinstance(new, str) and new and not new.strip("*") and old is not None else new

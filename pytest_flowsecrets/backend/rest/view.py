@@ -1,0 +1,145 @@
+"""What one test sees: a tenant with tables of its own, mounted at a URL that nobody else has."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List
+
+from pytest_flowsecrets.backend.rest.store.block_types import BlockTypes
+from pytest_flowsecrets.backend.rest.store.event_stream import EventStream
+from pytest_flowsecrets.backend.rest.store.read_log import ReadLog, same_value
+from pytest_flowsecrets.backend.rest.store.table import Table
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.rest.errors import Row
+    from pytest_flowsecrets.backend.rest.store.block_types import SharedBlockTypes
+    from pytest_flowsecrets.backend.rest.store.read_log import Read
+    from pytest_flowsecrets.backend.rest.store.table import Clock
+
+# Attribute of the view, and what the real server says where a row is not there.
+_TABLES = {
+    "block_documents": "Block document not found",
+    "variables": "Variable not found.",
+    "flows": "Flow not found",
+    "flow_runs": "Flow run not found",
+    "task_runs": "Task not found",
+    "flow_run_states": "Flow run state not found",
+    "task_run_states": "Flow run state not found",
+    "flow_run_inputs": "Flow run input not found",
+    "deployments": "Deployment not found",
+    "schedules": "Schedule not found.",
+    "work_pools": "Work pool not found",
+    "work_queues": "work queue not found",
+    "workers": "Worker not found.",
+    "artifacts": "Artifact not found.",
+    "logs": "Log not found",
+    "automations": "Automation not found",
+    "tag_limits": "Concurrency limit not found",
+    "limits": "Concurrency Limit not found",
+    "leases": "Lease not found",
+}
+
+
+class View:
+    """The rows of one tenant. All handlers hold ``lock`` while they run.
+
+    Args:
+        url: where clients reach it.
+        version: of Prefect, whose server this view behaves like.
+        types: the block types that the session knows.
+        now: the clock.
+        authorization: the ``Authorization`` header that a request needs; empty for none.
+
+    Attributes:
+        lock: guards all tables; reentrant.
+        events: every event that the view was sent, with its subscribers.
+    """
+
+    block_documents: Table
+    variables: Table
+    flows: Table
+    flow_runs: Table
+    task_runs: Table
+    flow_run_states: Table
+    task_run_states: Table
+    flow_run_inputs: Table
+    deployments: Table
+    schedules: Table
+    work_pools: Table
+    work_queues: Table
+    workers: Table
+    artifacts: Table
+    logs: Table
+    automations: Table
+    tag_limits: Table
+    limits: Table
+    leases: Table
+
+    def __init__(self, url: str, version: str, types: SharedBlockTypes, now: Clock, *, authorization: str = "") -> None:
+        self.url, self.version, self.now, self.authorization = url, version, now, authorization
+        self.lock = threading.RLock()
+        for name, missing in _TABLES.items():
+            setattr(self, name, Table(missing, now))
+        self.block_types = BlockTypes(types, now)
+        self.events = EventStream()
+        self.log_stream = EventStream()
+        self.read_log = ReadLog(self.flow_runs, self.flows, now, any_run=self.legacy)
+        self.settings: Dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<View {self.url}>"
+
+    @property
+    def legacy(self) -> bool:
+        """Whether the view behaves like a server of Prefect 2."""
+        return self.version.startswith("2.")
+
+    # -- what tests ask ------------------------------------------------------------------------------------------------
+
+    @property
+    def reads(self) -> List[Read]:
+        """The secrets that were read in clear, oldest first: which block, from which flow run."""
+        return self.read_log.reads
+
+    def write_only(self, *, enabled: bool = True) -> None:
+        """Refuse reads of secrets with 403 unless they come from a Running flow run, or inside ``executing()``."""
+        self.read_log.write_only = enabled
+
+    @contextmanager
+    def executing(self) -> Iterator[None]:
+        """Allow reads of secrets inside a ``with`` statement, as if a flow run were Running."""
+        with self.lock:
+            self.read_log.executing += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.read_log.executing -= 1
+
+    def holds(self, name: str, value: Any, *, block_type: str = "secret") -> bool:
+        """Return whether a Secret block has exactly this value; nothing gives the value out.
+
+        Args:
+            name: of the block document.
+            value: any JSON value; 1, 1.0 and True are three.
+            block_type: slug of another type whose data are compared.
+        """
+        with self.lock:
+            kind = self.block_types.by_slug(block_type)
+            document = self.block_documents.first(name=name, block_type_id=kind["id"]) if kind else None
+        if document is None:
+            return False
+        data = document["data"]
+        return same_value(data.get("value") if block_type == "secret" else data, value)
+
+    def rows(self, table: str) -> List[Row]:
+        """Return copies of the rows of a table, such as ``flow_runs``; block documents come without their data."""
+        with self.lock:
+            hidden = {"data"} if table == "block_documents" else set()
+            return [{key: value for key, value in row.items() if key not in hidden} for row in getattr(self, table)]
+
+    def close(self) -> None:
+        """End the subscriptions of this view."""
+        self.events.close()
+        self.log_stream.close()

@@ -1,0 +1,165 @@
+"""Who may ask: authentication, write-only views, and the log of reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets.backend.rest import RestApi
+from pytest_flowsecrets.errors import UsageError
+
+from .conftest import Client, http
+
+
+def _saved(ask, name="token", value="hidden"):
+    known = ask.view.block_types.by_slug("secret")
+    ids = ask.secret_type() if known is None else None
+    if ids is None:
+        schema = ask.post("/block_schemas/filter", block_schemas={"block_type_id": {"any_": [known["id"]]}})[0]
+        ids = {"block_type_id": known["id"], "block_schema_id": schema["id"]}
+    return ask.post("/block_documents/", name=name, data={"value": value}, **ids)
+
+
+CLEAR = "/block_types/slug/secret/block_documents/name/token?include_secrets=true"
+
+
+def test_reads_are_open_by_default(ask):
+    """As on the real server; each is recorded."""
+    _saved(ask)
+    assert ask.get(CLEAR)["data"] == {"value": "hidden"}
+    assert [(each.name, each.flow_run_id, each.flow_name) for each in ask.view.reads] == [("token", None, None)]
+    ask.get(CLEAR.replace("true", "false"))
+    assert len(ask.view.reads) == 1
+
+
+def test_a_write_only_view_answers_running_flows(ask):
+    """403 with the next step for others; the headers of Prefect's client name the flow or its run."""
+    _saved(ask)
+    ask.view.write_only()
+    refused = ask("GET", CLEAR)
+    assert (refused.status, "executing()" in refused.body["detail"]) == (403, True)
+    run = ask.flow_run("PENDING")
+    by_flow, by_run = {"x_prefect_flow_id": run["flow_id"]}, {"x_prefect_flow_run_id": run["id"]}
+    assert ask("GET", CLEAR, **by_flow).status == 403
+    ask.set_state(run, "RUNNING")
+    assert ask("GET", CLEAR).status == 403
+    assert ask("GET", CLEAR, **by_flow).status == 200
+    assert ask("GET", CLEAR, **by_run).status == 200
+    assert [(each.flow_run_id, each.flow_name) for each in ask.view.reads] == [(run["id"], "a-flow")] * 2
+    ask.set_state(run, "COMPLETED")
+    assert ask("GET", CLEAR, **by_run).status == 403
+    assert ask("GET", CLEAR.replace("true", "false")).status == 200
+    ask.view.write_only(enabled=False)
+    assert ask("GET", CLEAR).status == 200
+
+
+def test_prefect_2_names_no_flow(legacy_ask):
+    """There, any running run of the view may ask."""
+    _saved(legacy_ask)
+    legacy_ask.view.write_only()
+    assert legacy_ask("GET", CLEAR).status == 403
+    legacy_ask.flow_run("RUNNING")
+    assert legacy_ask("GET", CLEAR).status == 200
+
+
+def test_executing_opens_a_write_only_view(ask):
+    """Inside the statement, and no longer."""
+    _saved(ask)
+    ask.view.write_only()
+    with ask.view.executing():
+        assert ask("GET", CLEAR).status == 200
+        assert ask("POST", "/block_documents/filter", {"include_secrets": True}).status == 200
+    assert ask("GET", CLEAR).status == 403
+    assert ask("POST", "/block_documents/filter", {"include_secrets": True}).status == 403
+
+
+@pytest.mark.parametrize(
+    ("value", "other"), [("hidden", "Hidden"), (1, True), (1, 1.0), ({"a": 1, "b": 2}, {"a": 1}), (None, "null")]
+)
+def test_holds_compares(ask, value, other):
+    """Without a getter; types and contents have to be the same, the order of keys not."""
+    _saved(ask, value=value)
+    assert ask.view.holds("token", value)
+    assert not ask.view.holds("token", other)
+    assert not ask.view.holds("other", value)
+    assert not ask.view.holds("token", value, block_type="none")
+    assert ask.view.holds("token", {"value": value}, block_type="secret") is False
+
+
+def test_rows_show_no_secret(ask):
+    """Neither those of documents nor the repr of a view."""
+    _saved(ask)
+    assert "hidden" not in repr(ask.view.rows("block_documents"))
+    assert "hidden" not in repr(ask.view)
+
+
+def test_a_self_hosted_server_may_want_an_auth_string(rest_api):
+    """Basic authentication, over HTTP."""
+    view = rest_api.new_view(auth_string="admin:pass")
+    refused = http("GET", f"{view.url}/health")
+    assert (refused.status, refused.body) == (401, {"exception_message": "Unauthorized"})
+    assert http("GET", f"{view.url}/health", Authorization="Basic YWRtaW46cGFzcw==").body is True
+
+
+def test_a_workspace_of_cloud_wants_its_key(rest_api):
+    """Each has an account and a workspace in its path."""
+    view = rest_api.new_workspace("pnu_key")
+    assert view.url.startswith(f"{rest_api.root}/accounts/")
+    assert Client(rest_api, view)("GET", "/health").status == 401
+    assert Client(rest_api, view, authorization="Bearer pnu_key").get("/health") is True
+    assert rest_api.new_workspace().authorization.startswith("Bearer pnu_")
+
+
+def test_views_do_not_see_each_other(rest_api):
+    """Nor are they reachable once they are removed."""
+    first, second = (Client(rest_api, rest_api.new_view()) for _ in range(2))
+    first.post("/variables/", name="v", value=1)
+    assert second("GET", "/variables/name/v").status == 404
+    rest_api.remove_view(first.view)
+    gone = first("GET", "/variables/name/v")
+    assert (gone.status, "its test has ended" in gone.body["detail"]) == (404, True)
+
+
+def test_a_view_may_be_mounted_at_the_root():
+    """For ``PREFECT_API_URL=…/api``, as a server without tenants has it."""
+    with RestApi() as api:
+        view = api.new_view(path="")
+        assert view.url == api.root
+        assert http("GET", f"{view.url}/hello").body == "👋"
+
+
+def test_an_api_has_no_address_before_it_listens():
+    """And none after it was closed; starting twice is once."""
+    api = RestApi("3.0.11")
+    with pytest.raises(UsageError, match=r"start\(\)"):
+        api.new_view()
+    api.start()
+    api.start()
+    assert http("GET", f"{api.new_view().url}/admin/version").body == "3.0.11"
+    api.close()
+    api.close()
+    with pytest.raises(UsageError):
+        _ = api.root
+
+
+@pytest.mark.parametrize("version", ["1.4.1", "2.10.0", "4.0"])
+def test_other_versions_have_no_fake(version):
+    """The error names the supported ones."""
+    with pytest.raises(UsageError, match=r"2\.20 or 3"):
+        RestApi(version)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/no/such/route", None, 404),
+        ("GET", "/flow_runs/not-an-id", None, 404),
+        ("PUT", "/flows/", None, 405),
+        ("POST", "/flows/", b"{", 422),
+        ("POST", "/flows/", {}, 422),
+        ("POST", "/flows", {"name": "f"}, 201),
+        ("GET", "/health/", None, 200),
+    ],
+)
+def test_requests_that_fit_no_route(ask, method, path, body, status):
+    """404, 405 or 422; a slash at the end may be there or not."""
+    assert ask(method, path, body).status == status

@@ -1,0 +1,183 @@
+"""Block types, schemas and documents over the API."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets.backend.rest.store.block_types import checksum
+from pytest_flowsecrets.backend.rest.store.masking import MASK, keep_masked, mask
+
+from .conftest import SECRET_FIELDS, Client
+
+
+@pytest.fixture
+def ids(ask):
+    return ask.secret_type() if ask.view.block_types.by_slug("secret") is None else _known(ask)
+
+
+def _known(ask):
+    block_type = ask.get("/block_types/slug/secret")
+    schema = ask.post("/block_schemas/filter")[-1]
+    return {"block_type_id": block_type["id"], "block_schema_id": schema["id"]}
+
+
+@pytest.fixture
+def save(ask, ids):
+    def save(name, value="hidden", **more):
+        return ask("POST", "/block_documents/", {"name": name, "data": {"value": value}, **ids, **more})
+
+    return save
+
+
+def test_a_created_document_is_masked(save):
+    """The answer to a POST never shows the value."""
+    answer = save("one")
+    assert answer.status == 201
+    assert answer.body["data"] == {"value": MASK}
+    assert answer.body["block_type_name"] == "Secret"
+
+
+def test_a_document_is_clear_only_on_request(ask, save):
+    """``include_secrets`` decides, in the query of a GET and in the body of a filter."""
+    row = save("one").body
+    assert ask.get(f"/block_documents/{row['id']}")["data"] == {"value": MASK}
+    assert ask.get(f"/block_documents/{row['id']}?include_secrets=true")["data"] == {"value": "hidden"}
+    by_name = "/block_types/slug/secret/block_documents/name/one"
+    assert ask.get(by_name)["data"] == {"value": MASK}
+    assert ask.get(by_name + "?include_secrets=true")["data"] == {"value": "hidden"}
+    assert ask.post("/block_documents/filter", include_secrets=True)[0]["data"] == {"value": "hidden"}
+    assert ask.post("/block_documents/filter")[0]["data"] == {"value": MASK}
+    assert [each["name"] for each in ask.get("/block_types/slug/secret/block_documents")] == ["one"]
+
+
+def test_names_are_unique_per_type(save):
+    """The second document of a name is refused with 409."""
+    save("one")
+    assert save("one").status == 409
+
+
+def test_anonymous_documents_are_not_listed(ask, save):
+    """They have a name of their own and appear in no list."""
+    assert save(None, is_anonymous=True).status == 201
+    assert ask.post("/block_documents/filter") == []
+    assert ask.post("/block_documents/count") == 0
+
+
+def test_updates_merge_and_keep_masked_values(ask, save):
+    """A mask that a client sends back leaves the value as it was."""
+    row = save("one").body
+    path = f"/block_documents/{row['id']}"
+    assert ask("PATCH", path, {"data": {"value": MASK, "more": 1}}).status == 204
+    assert ask.get(path + "?include_secrets=true")["data"] == {"value": "hidden", "more": 1}
+    ask("PATCH", path, {"data": {"value": "new"}, "merge_existing_data": False})
+    assert ask.get(path + "?include_secrets=true")["data"] == {"value": "new"}
+
+
+def test_a_document_moves_to_another_schema(ask, save, ids):
+    """``block_schema_id`` changes with an update."""
+    row = save("one").body
+    fields = {**SECRET_FIELDS, "description": "newer"}
+    schema = ask.post("/block_schemas/", block_type_id=ids["block_type_id"], fields=fields)
+    ask("PATCH", f"/block_documents/{row['id']}", {"block_schema_id": schema["id"]})
+    assert ask.get(f"/block_documents/{row['id']}")["block_schema_id"] == schema["id"]
+
+
+def test_deleted_documents_are_gone(ask, save):
+    """A second DELETE gets 404."""
+    row = save("one").body
+    assert ask("DELETE", f"/block_documents/{row['id']}").status == 204
+    assert ask("DELETE", f"/block_documents/{row['id']}").status == 404
+
+
+def test_nested_documents_come_resolved(ask, save, ids):
+    """The data of a nested document stand in the place of its reference, and the reference is listed."""
+    inner = save("inner").body
+    outer = ask(
+        "POST",
+        "/block_documents/",
+        {"name": "outer", "data": {"inner": {"$ref": {"block_document_id": inner["id"]}}, "plain": 1}, **ids},
+    ).body
+    read = ask.get(f"/block_documents/{outer['id']}?include_secrets=true")
+    assert read["data"] == {"plain": 1, "inner": {"value": "hidden"}}
+    assert read["block_document_references"]["inner"]["block_document"]["name"] == "inner"
+    assert [(each.name, each.block_type) for each in ask.view.reads] == [("outer", "secret"), ("inner", "secret")]
+
+
+def test_protected_types_stay(ask, ids):
+    """Types that Prefect ships cannot be deleted; others go with their schemas and documents."""
+    assert ask("DELETE", f"/block_types/{ids['block_type_id']}").status == 403
+    own = ask.post("/block_types/", name="Own", slug="own")
+    schema = ask.post("/block_schemas/", block_type_id=own["id"], fields={"title": "Own"})
+    document = {"name": "o", "data": {}, "block_type_id": own["id"], "block_schema_id": schema["id"]}
+    row = ask.post("/block_documents/", **document)
+    assert ask("DELETE", f"/block_types/{own['id']}").status == 204
+    assert ask("GET", f"/block_documents/{row['id']}").status == 404
+    assert ask("GET", f"/block_schemas/{schema['id']}").status == 404
+
+
+def test_types_can_be_read_changed_and_listed(ask, ids):
+    """By id, by slug, and by filters of types and schemas."""
+    path = f"/block_types/{ids['block_type_id']}"
+    assert ask("PATCH", path, {"description": "text"}).status == 204
+    assert ask.get(path)["description"] == "text"
+    assert ask("POST", "/block_types/", {"name": "Secret", "slug": "secret"}).status == 409
+    chosen = ask.post("/block_types/filter", block_types={"slug": {"any_": ["secret"]}})
+    assert [each["slug"] for each in chosen] == ["secret"]
+    assert ask.post("/block_types/filter", block_schemas={"block_capabilities": {"all_": ["fly"]}}) == []
+
+
+def test_schemas_are_found_by_checksum(ask, ids):
+    """The newest one, of a version where one is asked for; a schema is stored once."""
+    again = ask.post("/block_schemas/", block_type_id=ids["block_type_id"], fields=SECRET_FIELDS)
+    assert again["id"] == ids["block_schema_id"]
+    path = f"/block_schemas/checksum/{checksum(SECRET_FIELDS)}"
+    assert ask.get(path)["id"] == ids["block_schema_id"]
+    assert ask("GET", path + "?version=9").status == 404
+    assert ask.get(f"/block_schemas/{ids['block_schema_id']}")["block_type"]["slug"] == "secret"
+    assert ask("DELETE", f"/block_schemas/{ids['block_schema_id']}").status == 204
+
+
+def test_later_views_know_the_types_of_earlier_ones(rest_api):
+    """A type is registered once per session, and deleting it in one view leaves it in the others."""
+    first = rest_api.new_view()
+    ask = Client(rest_api, first)
+    own = ask.post("/block_types/", name="Shared", slug="shared-type")
+    ask.post("/block_schemas/", block_type_id=own["id"], fields={"title": "Shared"})
+    second = Client(rest_api, rest_api.new_view())
+    assert second.get("/block_types/slug/shared-type")["id"] == own["id"]
+    second("DELETE", f"/block_types/{own['id']}")
+    assert second("GET", "/block_types/slug/shared-type").status == 404
+    assert ask.get("/block_types/slug/shared-type")["id"] == own["id"]
+    assert ask.view.rows("block_documents") == []
+
+
+@pytest.mark.parametrize(
+    ("data", "secret_fields", "shown"),
+    [
+        ({"a": "x", "b": "y"}, ["a"], {"a": MASK, "b": "y"}),
+        ({"a": None}, ["a"], {"a": None}),
+        ({"a": {"b": "x", "c": "y"}}, ["a.b"], {"a": {"b": MASK, "c": "y"}}),
+        ({"a": {"b": "x", "c": "y"}}, ["a.*"], {"a": {"b": MASK, "c": MASK}}),
+        ({"a": {}}, ["a"], {"a": MASK}),
+        ({"a": {"b": "x"}}, ["a"], {"a": {"b": "x"}}),
+        ({"a": ["x"]}, ["a"], {"a": MASK}),
+    ],
+)
+def test_masks_hide_leaves(data, secret_fields, shown):
+    """As the real server does, down to the mapping whose entries the schema does not name."""
+    assert mask(data, secret_fields) == shown
+
+
+def test_masks_that_come_back_are_replaced():
+    """At any depth, where there was a value."""
+    assert keep_masked({"a": {"b": MASK}, "c": "*", "d": "x"}, {"a": {"b": 1}}) == {"a": {"b": 1}, "c": "*", "d": "x"}
+
+
+def test_checksums_ignore_secret_fields_and_nested_blocks():
+    """Definitions of other classes count, also those that are reached through another one."""
+    plain = {"type": "object", "properties": {"a": {"$ref": "#/definitions/A"}}}
+    block = {"B": {"block_type_slug": "b", "properties": {}}}
+    nested = {"A": {"properties": {"c": [{"$ref": "#/definitions/C"}]}}, "C": {"type": "string"}}
+    assert checksum({**plain, "secret_fields": ["a"]}) == checksum(plain)
+    assert checksum({**plain, "definitions": block}) == checksum(plain)
+    assert checksum({**plain, "definitions": nested}) != checksum({**plain, "definitions": {"A": nested["A"]}})

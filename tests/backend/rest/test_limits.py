@@ -1,0 +1,135 @@
+"""Concurrency limits over the API."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from pytest_flowsecrets.backend.rest import RestApi
+
+from .conftest import Client
+
+MISSING = "00000000-0000-0000-0000-000000000009"
+
+
+@pytest.fixture
+def clock():
+    return [datetime(2030, 1, 1, tzinfo=timezone.utc)]
+
+
+@pytest.fixture
+def timed(clock):
+    with RestApi(now=lambda: clock[0]) as api:
+        yield Client(api, api.new_view())
+
+
+def test_a_tag_limit_is_created_changed_and_deleted(ask):
+    """Creating it again changes it."""
+    first = ask("POST", "/concurrency_limits/", {"tag": "t", "concurrency_limit": 1})
+    second = ask("POST", "/concurrency_limits/", {"tag": "t", "concurrency_limit": 2})
+    assert (first.status, second.status, first.body["id"]) == (201, 200, second.body["id"])
+    assert ask.get("/concurrency_limits/tag/t")["concurrency_limit"] == 2
+    assert ask.get(f"/concurrency_limits/{first.body['id']}")["tag"] == "t"
+    assert ask("POST", "/concurrency_limits/tag/t/reset", {"slot_override": [MISSING]}).status == 200
+    assert [row["active_slots"] for row in ask.post("/concurrency_limits/filter")] == [[MISSING]]
+    assert ask("DELETE", "/concurrency_limits/tag/t").status == 200
+    assert ask("GET", "/concurrency_limits/tag/t").status == 404
+
+
+def test_a_task_run_holds_the_slot_of_its_tags(ask):
+    """423 with the seconds to wait where none is free; tags without a limit do not count."""
+    ask.post("/concurrency_limits/", tag="t", concurrency_limit=1)
+    taken = ask.post("/concurrency_limits/increment", names=["t", "none"], task_run_id=MISSING)
+    assert [row["name"] for row in taken] == ["t"]
+    full = ask("POST", "/concurrency_limits/increment", {"names": ["t"], "task_run_id": "other"})
+    assert (full.status, float(full.headers["Retry-After"]) > 0) == (423, True)
+    assert ask.post("/concurrency_limits/decrement", names=["t"], task_run_id="other")[0]["name"] == "t"
+    assert ask.get("/concurrency_limits/tag/t")["active_slots"] == [MISSING]
+    ask.post("/concurrency_limits/decrement", names=["t"], task_run_id=MISSING)
+    assert ask.get("/concurrency_limits/tag/t")["active_slots"] == []
+
+
+def test_a_global_limit_is_created_changed_and_deleted(ask):
+    """By name or id."""
+    row = ask.post("/v2/concurrency_limits/", name="g", limit=2)
+    assert ask("POST", "/v2/concurrency_limits/", {"name": "g", "limit": 2}).status == 409
+    assert ask("POST", "/v2/concurrency_limits/", {"name": "h", "limit": -1}).status == 422
+    assert ask("PATCH", "/v2/concurrency_limits/g", {"limit": 3}).status == 204
+    assert ask.get(f"/v2/concurrency_limits/{row['id']}")["limit"] == 3
+    assert [each["name"] for each in ask.post("/v2/concurrency_limits/filter")] == ["g"]
+    assert ask("DELETE", "/v2/concurrency_limits/g").status == 204
+    assert ask("GET", "/v2/concurrency_limits/g").status == 404
+
+
+def test_slots_are_taken_of_all_limits_or_of_none(ask):
+    """422 for more than the limit has, 423 where they are taken."""
+    ask.post("/v2/concurrency_limits/", name="a", limit=2)
+    ask.post("/v2/concurrency_limits/", name="b", limit=1)
+    path = "/v2/concurrency_limits/"
+    assert len(ask.post(path + "increment", names=["a", "b", "none"], slots=1)) == 2
+    assert ask("POST", path + "increment", {"names": ["a", "b"], "slots": 1}).status == 423
+    assert ask("POST", path + "increment", {"names": ["b"], "slots": 2}).status == 422
+    assert ask.get(path + "a")["active_slots"] == 1
+    ask.post(path + "decrement", names=["a", "b"], slots=1)
+    assert ask.get(path + "b")["active_slots"] == 0
+
+
+def test_inactive_limits_do_not_count(ask):
+    """They are named in the answer."""
+    ask.post("/v2/concurrency_limits/", name="off", limit=1, active=False)
+    for _ in range(2):
+        assert ask.post("/v2/concurrency_limits/increment", names=["off"], slots=1)[0]["name"] == "off"
+    assert ask.post("/v2/concurrency_limits/decrement", names=["off"], slots=1)[0]["name"] == "off"
+
+
+def test_missing_limits_are_created_on_request(ask):
+    """Inactive, so that they limit nothing."""
+    ask.post("/v2/concurrency_limits/increment", names=["new"], slots=1, create_if_missing=True)
+    assert ask.get("/v2/concurrency_limits/new")["active"] is False
+
+
+def test_slots_decay(timed, clock):
+    """So a limit becomes a rate; without decay it is refused as one."""
+    timed.post("/v2/concurrency_limits/", name="rate", limit=2, slot_decay_per_second=1.0)
+    timed.post("/v2/concurrency_limits/", name="stiff", limit=2)
+    body = {"names": ["rate"], "slots": 2, "mode": "rate_limit"}
+    assert timed("POST", "/v2/concurrency_limits/increment", body).status == 200
+    full = timed("POST", "/v2/concurrency_limits/increment", body)
+    assert (full.status, full.headers["Retry-After"]) == (423, "1")
+    clock[0] += timedelta(seconds=2)
+    assert timed("POST", "/v2/concurrency_limits/increment", body).status == 200
+    refused = timed("POST", "/v2/concurrency_limits/increment", {**body, "names": ["stiff"]})
+    assert (refused.status, "'stiff'" in refused.body["detail"]) == (422, True)
+
+
+def test_leases_end(timed, clock):
+    """By themselves after their time, or when they are given back; renewing prolongs them."""
+    timed.post("/v2/concurrency_limits/", name="g", limit=1)
+    timed.post("/concurrency_limits/", tag="t", concurrency_limit=1)
+    path = "/v2/concurrency_limits/"
+    names = ["g", "tag:t", "none"]
+    lease = timed.post(path + "increment-with-lease", names=names, slots=1, lease_duration=60, holder={"id": MISSING})
+    assert [each["name"] for each in lease["limits"]] == ["g", "tag:t"]
+    assert timed.get("/concurrency_limits/tag/t")["active_slots"] == [MISSING]
+    clock[0] += timedelta(seconds=50)
+    assert timed("POST", f"{path}leases/{lease['lease_id']}/renew", {"lease_duration": 60}).status == 204
+    clock[0] += timedelta(seconds=50)
+    assert timed.get(path + "g")["active_slots"] == 1
+    clock[0] += timedelta(seconds=50)
+    assert timed.get(path + "g")["active_slots"] == 0
+    assert timed.get("/concurrency_limits/tag/t")["active_slots"] == []
+    assert timed("POST", f"{path}leases/{lease['lease_id']}/renew", {"lease_duration": 60}).status == 410
+    second = timed.post(path + "increment-with-lease", names=["g"], slots=1)
+    for _ in range(2):
+        assert timed("POST", path + "decrement-with-lease", {"lease_id": second["lease_id"]}).status == 204
+    assert timed.get(path + "g")["active_slots"] == 0
+
+
+def test_slots_of_a_tag_need_no_holder(ask):
+    """They are counted all the same."""
+    ask.post("/concurrency_limits/", tag="t", concurrency_limit=2)
+    ask.post("/v2/concurrency_limits/increment", names=["tag:t"], slots=2)
+    assert len(ask.get("/concurrency_limits/tag/t")["active_slots"]) == 2
+    ask.post("/v2/concurrency_limits/decrement", names=["tag:t"], slots=2)
+    assert ask.get("/concurrency_limits/tag/t")["active_slots"] == []

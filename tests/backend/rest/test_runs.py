@@ -1,0 +1,168 @@
+"""Flows, flow runs and task runs over the API."""
+
+from __future__ import annotations
+
+import pytest
+
+MISSING = "00000000-0000-0000-0000-000000000009"
+
+
+def test_a_flow_is_created_once(ask):
+    """201 the first time, 200 with the same row after that."""
+    first, second = (ask("POST", "/flows/", {"name": "f", "tags": ["t"]}) for _ in range(2))
+    assert (first.status, second.status) == (201, 200)
+    assert first.body["id"] == second.body["id"]
+    assert ask.get("/flows/name/f")["id"] == first.body["id"]
+    assert ask("PATCH", f"/flows/{first.body['id']}", {"tags": ["u"]}).status == 204
+    assert ask.get(f"/flows/{first.body['id']}")["tags"] == ["u"]
+    assert ask("GET", "/flows/name/none").status == 404
+
+
+@pytest.mark.parametrize("name", ["a/b", 1, "<"])
+def test_names_of_flows_are_checked(ask, name):
+    """422 for characters that a URL would read otherwise, and for what is no text."""
+    assert ask("POST", "/flows/", {"name": name}).status == 422
+
+
+def test_deleting_a_flow_deletes_what_belongs_to_it(ask):
+    """Runs, their task runs and logs, and deployments."""
+    run = ask.flow_run("RUNNING")
+    task_run = ask.post("/task_runs/", flow_run_id=run["id"], task_key="t", dynamic_key="0")
+    ask(
+        "POST", "/logs/", [{"flow_run_id": run["id"], "message": "m", "level": 20, "timestamp": "2026-01-01T00:00:00Z"}]
+    )
+    deployment = ask.post("/deployments/", name="d", flow_id=run["flow_id"])
+    scheduled = ask.post(f"/deployments/{deployment['id']}/create_flow_run")
+    assert ask("DELETE", f"/flows/{run['flow_id']}").status == 204
+    for path in (f"/flow_runs/{run['id']}", f"/flow_runs/{scheduled['id']}", f"/task_runs/{task_run['id']}"):
+        assert ask("GET", path).status == 404
+    assert ask("GET", f"/deployments/{deployment['id']}").status == 404
+    assert ask.post("/logs/filter") == []
+
+
+def test_a_flow_run_has_defaults(ask):
+    """A name of two words, labels, and no empty fields."""
+    run = ask.flow_run()
+    assert run["name"].count("-") == 1
+    assert run["labels"] == {"prefect.flow.id": run["flow_id"]}
+    assert run["estimated_start_time_delta"] >= 0
+    assert None not in run.values()
+
+
+def test_an_idempotency_key_gives_the_same_run(ask):
+    """For the same flow."""
+    flow = ask.post("/flows/", name="f")
+    first, second = (ask("POST", "/flow_runs/", {"flow_id": flow["id"], "idempotency_key": "k"}) for _ in range(2))
+    assert (first.status, second.status) == (201, 200)
+    assert first.body["id"] == second.body["id"]
+
+
+def test_a_flow_run_is_changed(ask):
+    """Fields, policy and labels."""
+    run = ask.flow_run()
+    path = f"/flow_runs/{run['id']}"
+    ask("PATCH", path, {"name": "n", "empirical_policy": {"max_retries": 2, "retry_delay_seconds": 3.0}})
+    ask("PATCH", path + "/labels", {"a": 1})
+    changed = ask.get(path)
+    assert changed["name"] == "n"
+    assert (changed["empirical_policy"]["retries"], changed["empirical_policy"]["retry_delay"]) == (2, 3.0)
+    assert changed["labels"]["a"] == 1
+
+
+def test_times_and_counts_follow_the_states(ask):
+    """Start and end, how often and how long a run ran."""
+    run = ask.flow_run()
+    ask.set_state(run, "RUNNING", timestamp="2026-01-01T00:00:00Z")
+    running = ask.get(f"/flow_runs/{run['id']}")
+    assert running["estimated_run_time"] > 0
+    ask.set_state(run, "COMPLETED", timestamp="2026-01-01T00:00:05.5Z")
+    ended = ask.get(f"/flow_runs/{run['id']}")
+    assert (ended["run_count"], ended["total_run_time"]) == (1, 5.5)
+    assert (ended["start_time"], ended["end_time"]) == ("2026-01-01T00:00:00Z", "2026-01-01T00:00:05.5Z")
+    states = ask.get(f"/flow_run_states/?flow_run_id={run['id']}")
+    assert [state["type"] for state in states] == ["PENDING", "RUNNING", "COMPLETED"]
+    assert ask.get(f"/flow_run_states/{states[0]['id']}")["name"] == "Pending"
+
+
+def test_runs_are_found_by_related_rows(ask):
+    """Filters of flows, task runs, deployments and parents join."""
+    parent = ask.flow_run("RUNNING")
+    task_run = ask.post("/task_runs/", flow_run_id=parent["id"], task_key="t", dynamic_key="0", tags=["x"])
+    child = ask.flow_run("RUNNING", parent_task_run_id=task_run["id"])
+    other = ask.post("/flows/", name="other")
+    ask.post("/flow_runs/", flow_id=other["id"])
+
+    def ids(path="/flow_runs/filter", **filters):
+        return {row["id"] for row in ask.post(path, **filters)}
+
+    assert ids(flows={"name": {"any_": ["a-flow"]}}) == {parent["id"], child["id"]}
+    assert ids(task_runs={"tags": {"all_": ["x"]}}) == {parent["id"]}
+    assert ids(flow_runs={"parent_flow_run_id": {"any_": [parent["id"]]}}) == {child["id"]}
+    assert ids("/flows/filter", flow_runs={"id": {"any_": [child["id"]]}}) == {parent["flow_id"]}
+    assert ids("/flows/filter", deployment={"is_null_": True}) == {parent["flow_id"], other["id"]}
+    assert ids("/task_runs/filter", flows={"name": {"any_": ["a-flow"]}}) == {task_run["id"]}
+    assert ids("/task_runs/filter", task_runs={"subflow_runs": {"exists_": False}}) == set()
+    assert ask.post("/flow_runs/count", flow_runs={"state": {"type": {"any_": ["RUNNING"]}}}) == 2
+    assert ask.post("/flows/count") == 2
+    assert ask.post("/task_runs/count") == 1
+
+
+def test_operators_combine(ask):
+    """``or_`` between the parts of a filter, and nested conditions."""
+    first, second = ask.flow_run(name="one", tags=["a"]), ask.flow_run(name="two", tags=["b"])
+
+    def names(**condition):
+        return sorted(row["name"] for row in ask.post("/flow_runs/filter", flow_runs=condition))
+
+    assert names(operator="or_", name={"any_": ["one"]}, tags={"all_": ["b"]}) == ["one", "two"]
+    assert names(name={"any_": ["one"]}, tags={"all_": ["b"]}) == []
+    assert names(tags={"operator": "or_", "all_": ["b"], "is_null_": True}) == ["two"]
+    assert names(not_=[{"name": {"any_": ["one"]}}]) == ["two"]
+    assert names(or_=[{"name": {"any_": ["one"]}}, {"name": {"any_": ["none"]}}]) == ["one"]
+    assert names(and_=[{"name": {"like_": "o"}}, {"tags": {"any_": ["a"]}}]) == ["one"]
+    assert names(start_time={"before_": "2030-01-01T00:00:00Z"}) == []
+    assert names(expected_start_time={"after_": "2020-01-01T00:00:00"}) == ["one", "two"]
+    assert names(id={"not_any_": [first["id"]]}) == ["two"]
+    assert names(run_count={"ge_": 0}) == ["one", "two"]
+    assert names(name={"startswith_": ["tw"]}) == [second["name"]]
+
+
+def test_task_runs_are_created_once(legacy_ask):
+    """By flow run, task and dynamic key; they can be renamed and deleted."""
+    run = legacy_ask.flow_run("RUNNING")
+    fields = {"flow_run_id": run["id"], "task_key": "m.t", "dynamic_key": "0", "state": {"type": "PENDING"}}
+    first, second = (legacy_ask("POST", "/task_runs/", fields) for _ in range(2))
+    assert (first.status, second.status) == (201, 200)
+    path = f"/task_runs/{first.body['id']}"
+    assert first.body["name"] == "t-0"
+    assert legacy_ask("PATCH", path, {"name": "n"}).status == 204
+    assert legacy_ask.get(path)["name"] == "n"
+    states = legacy_ask.get(f"/task_run_states/?task_run_id={first.body['id']}")
+    assert [state["type"] for state in states] == ["PENDING"]
+    assert legacy_ask.get(f"/task_run_states/{states[0]['id']}")["type"] == "PENDING"
+    assert legacy_ask("DELETE", path).status == 204
+    assert legacy_ask("PATCH", path, {"name": "n"}).status == 404
+
+
+def test_inputs_are_texts_under_keys(ask):
+    """Stored once, listed by prefix, returned as they came."""
+    run = ask.flow_run()
+    path = f"/flow_runs/{run['id']}/input"
+    ask.post(path, key="k-1", value='{"a": 1}')
+    ask.post(path, key="k-2", value="2", sender="s")
+    assert ask("POST", path, {"key": "k-1", "value": "x"}).status == 409
+    assert ask("POST", f"/flow_runs/{MISSING}/input", {"key": "k", "value": "x"}).status == 404
+    assert ask.get(path + "/k-1") == {"a": 1}
+    found = ask.post(path + "/filter", prefix="k-", limit=5, exclude_keys=["k-1"])
+    assert [row["key"] for row in found] == ["k-2"]
+    assert ask("DELETE", path + "/k-2").status == 204
+    assert ask("GET", path + "/k-2").status == 404
+
+
+def test_deleted_runs_are_gone(ask):
+    """With their inputs."""
+    run = ask.flow_run()
+    ask.post(f"/flow_runs/{run['id']}/input", key="k", value="1")
+    assert ask("DELETE", f"/flow_runs/{run['id']}").status == 204
+    assert ask("GET", f"/flow_runs/{run['id']}").status == 404
+    assert ask.view.rows("flow_run_inputs") == []

@@ -1,0 +1,197 @@
+"""The rules of states, of flow runs and of the task runs of Prefect 2."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+LATER = (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat()
+
+
+def _run(ask, first):
+    run = ask.flow_run("SCHEDULED" if first == "SCHEDULED" else "PENDING")
+    if first not in ("SCHEDULED", "PENDING"):
+        ask.set_state(run, first, force=True)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("first", "proposed", "status", "state"),
+    [
+        ("PENDING", "RUNNING", "ACCEPT", "RUNNING"),
+        ("PENDING", "PENDING", "ABORT", "PENDING"),
+        ("RUNNING", "PENDING", "ABORT", "RUNNING"),
+        ("SCHEDULED", "CANCELLING", "REJECT", "CANCELLED"),
+        ("CANCELLING", "RUNNING", "REJECT", "CANCELLING"),
+        ("CANCELLING", "CANCELLED", "ACCEPT", "CANCELLED"),
+        ("COMPLETED", "CRASHED", "ABORT", "COMPLETED"),
+        ("COMPLETED", "SCHEDULED", "ABORT", "COMPLETED"),
+        ("COMPLETED", "RUNNING", "ACCEPT", "RUNNING"),
+        ("PENDING", "PAUSED", "REJECT", "PENDING"),
+        ("RUNNING", "PAUSED", "ACCEPT", "PAUSED"),
+        ("PAUSED", "PENDING", "REJECT", "PAUSED"),
+    ],
+)
+def test_transitions_of_flow_runs(ask, first, proposed, status, state):
+    """The verdict, and the state that the run has afterwards."""
+    run = _run(ask, first)
+    answer = ask.set_state(run, proposed)
+    assert (answer["status"], answer["state"]["type"]) == (status, state)
+    assert ask.get(f"/flow_runs/{run['id']}")["state"]["type"] == state
+
+
+def test_a_named_step_is_no_second_pending(ask):
+    """Workers go from Pending to Submitting; the same step twice is aborted."""
+    run = ask.flow_run()
+    assert ask.set_state(run, "PENDING", name="Submitting")["status"] == "ACCEPT"
+    assert ask.set_state(run, "PENDING", name="Submitting")["status"] == "ABORT"
+
+
+def test_a_repeated_transition_is_aborted(ask):
+    """The same id of a transition, Running twice."""
+    run = ask.flow_run()
+    details = {"transition_id": "00000000-0000-0000-0000-000000000001"}
+    assert ask.set_state(run, "RUNNING", state_details=details)["status"] == "ACCEPT"
+    assert ask.set_state(run, "RUNNING", state_details=details)["status"] == "ABORT"
+
+
+def test_a_run_waits_for_its_time(ask):
+    """Running before ``scheduled_time`` gets WAIT with the seconds."""
+    flow = ask.post("/flows/", name="f")
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": LATER}}
+    run = ask.post("/flow_runs/", flow_id=flow["id"], state=state)
+    assert run["next_scheduled_start_time"] == run["expected_start_time"] == LATER
+    answer = ask.set_state(run, "RUNNING")
+    assert answer["status"] == "WAIT"
+    assert 3500 < answer["details"]["delay_seconds"] <= 3600
+
+
+def test_a_failed_flow_is_retried(ask):
+    """As often as its policy says."""
+    run = ask.flow_run(empirical_policy={"retries": 1, "retry_delay": 0})
+    ask.set_state(run, "RUNNING")
+    answer = ask.set_state(run, "FAILED", message="first")
+    assert (answer["status"], answer["state"]["name"], answer["state"]["message"]) == (
+        "REJECT",
+        "AwaitingRetry",
+        "first",
+    )
+    assert ask.set_state(run, "RUNNING")["status"] == "ACCEPT"
+    assert ask.set_state(run, "FAILED")["status"] == "ACCEPT"
+    assert ask.get(f"/flow_runs/{run['id']}")["run_count"] == 2
+
+
+def test_a_pause_fires_once(ask):
+    """The key of a pause is remembered."""
+    run = ask.flow_run("RUNNING")
+    details = {"pause_key": "1", "pause_timeout": LATER}
+    assert ask.set_state(run, "PAUSED", state_details=details)["status"] == "ACCEPT"
+    assert ask.post(f"/flow_runs/{run['id']}/resume")["status"] == "ACCEPT"
+    answer = ask.set_state(run, "PAUSED", state_details=details)
+    assert (answer["status"], answer["state"]["type"]) == ("REJECT", "RUNNING")
+
+
+def test_a_pause_that_timed_out_cannot_resume(ask):
+    """The run has failed instead."""
+    run = ask.flow_run("RUNNING")
+    ask.set_state(run, "PAUSED", state_details={"pause_timeout": "2020-01-01T00:00:00Z"})
+    answer = ask.post(f"/flow_runs/{run['id']}/resume")
+    assert (answer["status"], answer["state"]["type"]) == ("REJECT", "FAILED")
+
+
+def test_suspending_needs_a_deployment(ask):
+    """And is not for subflows; a suspended run goes back to Scheduled."""
+    run = ask.flow_run("RUNNING")
+    assert ask.set_state(run, "PAUSED", state_details={"pause_reschedule": True})["status"] == "ABORT"
+    child = ask.flow_run("RUNNING", parent_task_run_id="00000000-0000-0000-0000-000000000002")
+    assert ask.set_state(child, "PAUSED", state_details={"pause_reschedule": True})["status"] == "ABORT"
+    deployment = ask.post("/deployments/", name="d", flow_id=run["flow_id"])
+    deployed = ask.post(f"/deployments/{deployment['id']}/create_flow_run")
+    ask.set_state(deployed, "RUNNING")
+    assert ask.set_state(deployed, "PAUSED", state_details={"pause_reschedule": True})["status"] == "ACCEPT"
+    assert ask.set_state(deployed, "CANCELLING")["state"]["type"] == "CANCELLED"
+
+
+def test_a_suspended_run_is_rescheduled(ask):
+    """Resuming it gives a Scheduled state, and stores the input that it asked for."""
+    run = ask.flow_run("RUNNING")
+    keyset = {"schema": "s", "response": "r"}
+    ask.post(f"/flow_runs/{run['id']}/input", key="s", value='{"required": ["n"]}')
+    ask.set_state(run, "PAUSED", state_details={"pause_reschedule": True, "run_input_keyset": keyset}, force=True)
+    refused = ask.post(f"/flow_runs/{run['id']}/resume", run_input={})
+    assert (refused["status"], refused["state"]) == ("REJECT", None)
+    answer = ask.post(f"/flow_runs/{run['id']}/resume", run_input={"n": 1})
+    assert (answer["status"], answer["state"]["name"]) == ("ACCEPT", "Resuming")
+    assert ask("GET", f"/flow_runs/{run['id']}/input/r").body == {"n": 1}
+
+
+def test_only_paused_runs_resume(ask):
+    """Others get ABORT, without a state."""
+    answer = ask.post(f"/flow_runs/{ask.flow_run('RUNNING')['id']}/resume")
+    assert (answer["status"], answer["state"]) == ("ABORT", None)
+
+
+# -- task runs of Prefect 2 --------------------------------------------------------------------------------------------
+
+
+def _task_run(ask, key="0", run=None, **fields):
+    run = run or ask.flow_run("RUNNING")
+    named = {"flow_run_id": run["id"], "task_key": "t", "dynamic_key": key}
+    return ask.post("/task_runs/", state={"type": "PENDING"}, **named, **fields)
+
+
+def _task_state(ask, run, kind, **fields):
+    return ask.set_state(run, kind, table="task_runs", **fields)
+
+
+def test_a_failed_task_is_retried(legacy_ask):
+    """With one delay for all tries or one for each; not when the error says that it cannot be retried."""
+    run = _task_run(legacy_ask, empirical_policy={"retries": 1, "retry_delay": [0, 5], "retry_jitter_factor": 1})
+    _task_state(legacy_ask, run, "RUNNING")
+    assert _task_state(legacy_ask, run, "FAILED")["state"]["name"] == "AwaitingRetry"
+    other = _task_run(legacy_ask, "1", empirical_policy={"retries": 1, "retry_delay": 0})
+    _task_state(legacy_ask, other, "RUNNING")
+    assert _task_state(legacy_ask, other, "FAILED", state_details={"retriable": False})["status"] == "ACCEPT"
+    assert _task_state(legacy_ask, other, "FAILED")["status"] == "ACCEPT"
+
+
+def test_a_cached_state_answers(legacy_ask):
+    """Until it expires; a task that refreshes its cache runs."""
+    first = _task_run(legacy_ask)
+    key = {"cache_key": "k"}
+    _task_state(legacy_ask, first, "RUNNING", state_details=key)
+    _task_state(legacy_ask, first, "COMPLETED", state_details=key, data={"x": 1})
+    answer = _task_state(legacy_ask, _task_run(legacy_ask, "1"), "RUNNING", state_details=key)
+    assert (answer["status"], answer["state"]["name"], answer["state"]["data"]) == ("REJECT", "Cached", {"x": 1})
+    refreshed = {**key, "refresh_cache": True}
+    assert _task_state(legacy_ask, _task_run(legacy_ask, "2"), "RUNNING", state_details=refreshed)["status"] == "ACCEPT"
+    expired = {"cache_key": "e", "cache_expiration": "2020-01-01T00:00:00Z"}
+    third = _task_run(legacy_ask, "3")
+    _task_state(legacy_ask, third, "COMPLETED", state_details=expired)
+    fourth = _task_state(legacy_ask, _task_run(legacy_ask, "4"), "RUNNING", state_details={"cache_key": "e"})
+    assert fourth["status"] == "ACCEPT"
+
+
+def test_a_task_needs_a_running_flow(legacy_ask):
+    """An ended flow aborts it, a paused one rejects it."""
+    ended, paused = legacy_ask.flow_run("RUNNING"), legacy_ask.flow_run("RUNNING")
+    first, second = _task_run(legacy_ask, run=ended), _task_run(legacy_ask, run=paused)
+    legacy_ask.set_state(ended, "COMPLETED")
+    legacy_ask.set_state(paused, "PAUSED")
+    assert _task_state(legacy_ask, first, "RUNNING")["status"] == "ABORT"
+    answer = _task_state(legacy_ask, second, "RUNNING")
+    assert (answer["status"], answer["state"]["type"]) == ("REJECT", "PAUSED")
+
+
+def test_a_full_tag_makes_a_task_wait(legacy_ask):
+    """A limit of zero aborts it; the end of the holder gives the slot back."""
+    legacy_ask.post("/concurrency_limits/", tag="one", concurrency_limit=1)
+    legacy_ask.post("/concurrency_limits/", tag="zero", concurrency_limit=0)
+    run = legacy_ask.flow_run("RUNNING")
+    first, second = (_task_run(legacy_ask, key, run, tags=["one"]) for key in "01")
+    assert _task_state(legacy_ask, first, "RUNNING")["status"] == "ACCEPT"
+    assert _task_state(legacy_ask, second, "RUNNING")["status"] == "WAIT"
+    _task_state(legacy_ask, first, "COMPLETED")
+    assert _task_state(legacy_ask, second, "RUNNING")["status"] == "ACCEPT"
+    assert _task_state(legacy_ask, _task_run(legacy_ask, "2", run, tags=["zero"]), "RUNNING")["status"] == "ABORT"

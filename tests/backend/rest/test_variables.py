@@ -1,0 +1,43 @@
+"""Variables over the API."""
+
+from __future__ import annotations
+
+
+def test_a_variable_is_created_read_changed_and_deleted(ask):
+    """By its name."""
+    row = ask.post("/variables/", name="v", value={"a": 1}, tags=["t"])
+    assert ask.get("/variables/name/v")["value"] == {"a": 1}
+    assert ask("PATCH", "/variables/name/v", {"value": 2}).status == 204
+    assert ask.get(f"/variables/{row['id']}")["value"] == 2
+    assert ask("DELETE", "/variables/name/v").status == 204
+    assert ask("GET", "/variables/name/v").status == 404
+
+
+def test_by_id_too(ask):
+    """Changing and deleting."""
+    row = ask.post("/variables/", name="v", value=1)
+    assert ask("PATCH", f"/variables/{row['id']}", {"tags": ["x"]}).status == 204
+    assert ask.get("/variables/name/v")["tags"] == ["x"]
+    assert ask("DELETE", f"/variables/{row['id']}").status == 204
+    assert ask("DELETE", f"/variables/{row['id']}").status == 404
+
+
+def test_names_are_unique_and_checked(ask):
+    """409 for the second one, 422 for a name that the real server refuses, or without a value."""
+    ask.post("/variables/", name="v", value=1)
+    assert ask("POST", "/variables/", {"name": "v", "value": 2}).status == 409
+    assert ask("POST", "/variables/", {"name": "UPPER", "value": 2}).status == 422
+    assert ask("POST", "/variables/", {"name": "w"}).status == 422
+
+
+def test_lists_are_sorted_filtered_and_paged(ask):
+    """By name; ``like_`` ignores case."""
+    for name in ("b", "a", "cc"):
+        ask.post("/variables/", name=name, value=1, tags=[name])
+    names = [row["name"] for row in ask.post("/variables/filter")]
+    assert names == ["a", "b", "cc"]
+    assert [row["name"] for row in ask.post("/variables/filter", sort="NAME_DESC", limit=1, offset=1)] == ["b"]
+    assert ask.post("/variables/count", variables={"name": {"like_": "C"}}) == 1
+    assert ask.post("/variables/count", variables={"tags": {"all_": ["a"]}}) == 1
+    assert ask("POST", "/variables/filter", {"limit": 201}).status == 422
+    assert ask("POST", "/variables/filter", {"offset": -1}).status == 422
