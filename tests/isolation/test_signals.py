@@ -19,8 +19,6 @@ from pytest_flowsecrets.isolation.guards.signals import deferred_signals
 from pytest_flowsecrets.isolation.prefect1.loader import Loader
 from tests.compat import needs_prefect
 
-pytestmark = pytest.mark.slow  # thousands of rounds
-
 HERE = os.path.dirname(stack.__file__) + os.sep
 
 

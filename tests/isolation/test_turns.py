@@ -198,8 +198,6 @@ FORK = """
 import os, signal, threading
 from pytest_flowsecrets import isolated_prefect
 
-pytestmark = pytest.mark.slow  # thousands of rounds
-
 held, forking = threading.Event(), threading.Event()
 
 def change():
