@@ -40,6 +40,7 @@ def prefect(*commands):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @keys
 def test_login_with_a_key(prefect_cloud):
     """Login, whose key it is, the tenants, switching, logout; a wrong key and a tenant of others are refused."""
@@ -75,6 +76,7 @@ def test_login_with_a_key(prefect_cloud):
     assert "You are not authenticated" in after[1]
 
 
+@pytest.mark.slow
 @keys
 def test_after_login_clients_have_the_key(prefect_cloud):
     """From ``auth.toml``, and no longer when it was logged out."""
@@ -89,6 +91,7 @@ def test_after_login_clients_have_the_key(prefect_cloud):
         assert "AuthorizationError" in output
 
 
+@pytest.mark.slow
 @keys
 def test_keys(prefect_cloud):
     """Made, listed and revoked; a new one is good, a revoked one is not."""
@@ -107,6 +110,7 @@ def test_keys(prefect_cloud):
         client.set_secret(name="X", value=2)
 
 
+@pytest.mark.slow
 @keys
 def test_a_configured_key(prefect_cloud):
     """Forbids to log in by command, as in production; ``logged_out`` is for that."""

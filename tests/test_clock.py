@@ -300,6 +300,7 @@ def test_threads_of_an_executor(clock):
     assert seen == [START]
 
 
+@pytest.mark.slow
 @needs_prefect
 def test_prefect_is_imported_before_time_is_frozen():
     """Its classes would otherwise derive from frozen ones for ever."""

@@ -58,6 +58,7 @@ def in_a_hostile_shell(tmp_path_factory: pytest.TempPathFactory) -> tuple[subpro
     return flowsecrets("demo", **environ, TMPDIR=str(folder)), folder
 
 
+@pytest.mark.slow
 @needs_prefect
 def test_the_demo_passes_and_tells_what_each_test_showed(tmp_path: Path) -> None:
     """Exit 0, one line for each test of the project, pytest's last line, no value of a secret."""
@@ -87,6 +88,7 @@ def test_the_demo_shows_the_warning_of_a_changed_value(in_a_hostile_shell: Any) 
     assert ("the test gave str, Secret('PIN').get() gives int" in done.stdout) == changes
 
 
+@pytest.mark.slow
 @needs_prefect
 def test_the_demo_leaves_nothing_behind(in_a_hostile_shell: Any) -> None:
     """The temporary folder is gone afterwards."""
@@ -95,6 +97,7 @@ def test_the_demo_leaves_nothing_behind(in_a_hostile_shell: Any) -> None:
     assert [file.name for file in folder.iterdir()] == ["pytest.ini"]
 
 
+@pytest.mark.slow
 @needs_prefect
 def test_a_failing_demo_says_where_all_that_pytest_said_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -40,6 +40,7 @@ def _executor(name):
     return executors().LocalDaskExecutor(scheduler=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["local", "threads", "processes", "dask in-process", "dask processes"])
 def test_tasks_get_the_secrets_in_every_executor(name):
     """LocalExecutor, LocalDaskExecutor and DaskExecutor, in threads and in processes."""
@@ -55,6 +56,7 @@ def old_cluster():
         yield cluster.scheduler_address
 
 
+@pytest.mark.slow
 def test_tasks_in_a_cluster_that_is_older_than_the_test_get_the_secrets(old_cluster):
     """Prefect sends the context of the submitting thread along."""
     if (0, 6, 0) <= VERSION <= (0, 6, 6):
@@ -160,6 +162,7 @@ def test_a_missing_secret_fails_the_flow_as_in_production(local_secrets):
     assert state.is_failed()
 
 
+@pytest.mark.slow
 def test_a_change_between_two_runs_is_seen(local_secrets):
     """The same flow object, run before and after a rotation."""
     flow = _flow()

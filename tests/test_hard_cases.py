@@ -117,6 +117,7 @@ def test_modes_do_not_outlive_a_test():
 # -- the default address of Cloud --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_workers_and_flow_runs_of_agents_cannot_reach_it_either(local_secrets):
     """Prefect hands its configuration on to workers of Dask, and agents hand it on to flow runs."""
     import prefect
@@ -187,6 +188,7 @@ def test_a_file_written_after_del_counts(local_secrets):
     assert local_secrets["A"] == "file"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 6, 0), reason="0.5 takes every name")
 def test_a_refused_file_is_undone_for_children_too(local_secrets):
     """Also where they read a copy of it."""
@@ -197,6 +199,7 @@ def test_a_refused_file_is_undone_for_children_too(local_secrets):
     assert secret("A__B") == "x"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 10, 0), reason="no backend.toml before 0.10.0")
 def test_secrets_of_the_backend_file_can_be_changed_and_taken_away(local_secrets, prefect_home):
     """It is stronger than the config file, so it is read without them."""
@@ -222,6 +225,7 @@ def test_what_a_variable_for_the_whole_table_decides_is_refused_in_words(local_s
         assert dict(local_secrets) == {"W": "w"}
 
 
+@pytest.mark.slow
 def test_a_moved_home_of_the_test(local_secrets, monkeypatch, tmp_path):
     """The private file is found all the same, here and by children."""
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -269,6 +273,7 @@ def test_a_context_that_is_a_list(local_secrets):
     assert dict(local_secrets) == {}
 
 
+@pytest.mark.slow
 def test_a_very_long_value_does_not_keep_children_from_starting(local_secrets):
     """No process starts with a variable of 128 KiB, so it goes by a file."""
     local_secrets["LONG"] = "x" * 200_000
@@ -276,6 +281,7 @@ def test_a_very_long_value_does_not_keep_children_from_starting(local_secrets):
     assert in_child("len(Secret('LONG').get())") == 200_000
 
 
+@pytest.mark.slow
 def test_names_can_be_listed_while_another_thread_changes_them(local_secrets):
     """The mapping is iterated in a copy."""
     stop = threading.Event()
@@ -298,6 +304,7 @@ def test_names_can_be_listed_while_another_thread_changes_them(local_secrets):
     assert failures == []
 
 
+@pytest.mark.slow
 def test_many_secrets_at_once():
     """One load for all of them, in and out."""
     many = {f"N{number}": f"v{number}" for number in range(1000)}
@@ -484,6 +491,7 @@ def test_a_mark_under_warnings_as_errors_is_one_line(run_tests):
     assert "pytest_flowsecrets/plugin" not in result.stdout.str()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_forked(tmp_path):
     """A child that runs on with the parent's isolation, and leaves it, takes nothing of the parent's away."""
     code = """

@@ -249,6 +249,7 @@ def test_runs_are_left_in_any_order(prefect_cloud, order):
     assert "was not found" in str(error("X"))
 
 
+@pytest.mark.slow
 def test_threads_and_children_are_inside(prefect_cloud):
     """New threads, threads that are older than the test, and child processes."""
     prefect_cloud.secrets.set("X", "x")
@@ -304,6 +305,7 @@ def test_a_flow_with_retries_and_a_rotation(prefect_cloud, flow_clock):
     assert [(read.at - start) // timedelta(minutes=1) for read in prefect_cloud.secrets.reads] == [0, 10, 20]
 
 
+@pytest.mark.slow
 def test_children_outside_of_a_run(prefect_cloud):
     """Talk to the same Cloud with the user's key."""
     code = "c = prefect.Client(); c.set_secret(name='X', value=[1]); print(json.dumps(1))"

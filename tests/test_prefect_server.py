@@ -39,6 +39,7 @@ def test_the_client(prefect_server):
     assert repr(prefect_server) == f"<FakeServer at {prefect_server.url}>"
 
 
+@pytest.mark.slow
 @since_server
 @pytest.mark.secrets(MARKED="x")
 def test_local_secrets_count(prefect_server, local_secrets):

@@ -61,6 +61,7 @@ def flow():
 CONFIG = f'[context.secrets]\n{NAME} = "your_token"\n'
 
 
+@pytest.mark.slow
 @has_runs
 def test_1_config_toml(prefect_server, prefect_home, flow, check):
     """Works for flow runs of a LocalAgent, which share the home directory, and for no other agent."""
@@ -72,6 +73,7 @@ def test_1_config_toml(prefect_server, prefect_home, flow, check):
 AGENT = f"prefect agent local start --env {VARIABLE}=xxx\n"
 
 
+@pytest.mark.slow
 @has_runs
 def test_2_environment_variable_set_on_agent_startup(prefect_server, flow, check):
     """Works: the agent hands it on."""
@@ -118,6 +120,7 @@ def test_2_the_yaml_of_a_kubernetes_agent(flow_environment, local_secrets, check
     assert flow_environment("kubernetes", agent_env={VARIABLE: "your_token"})[VARIABLE] == "your_token"
 
 
+@pytest.mark.slow
 @has_runs
 def test_3_environment_variable_set_in_the_execution_environment(prefect_server, local_secrets, flow, check):
     """Works for a LocalAgent, which hands its whole environment on; others do not."""
@@ -128,6 +131,7 @@ def test_3_environment_variable_set_in_the_execution_environment(prefect_server,
     assert check("start.sh", f"export {VARIABLE}=xxx\n") == []
 
 
+@pytest.mark.slow
 @has_runs
 def test_4_environment_variable_set_in_the_run_config(prefect_server, flow):
     """Works, and beats ``--env`` of the agent; but the API gets the value, which stands in every flow run for all to read."""

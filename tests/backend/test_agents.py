@@ -188,6 +188,7 @@ def test_the_address_of_an_agent():
                 pytest.fail("nothing listens there")
 
 
+@pytest.mark.slow
 def test_an_agent_that_dies_at_its_start(flow):
     """One line with its exit status and its last words; all of them are kept, without values."""
     with FakeCloud() as cloud:

@@ -78,6 +78,7 @@ def test_what_is_required_and_left_out(cloud, document):
     assert any(re.search(REQUIRED[document], message) for message in messages), messages
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_documents(team, data):
     """Whatever stands in a document, whole or broken, and whatever its variables are."""
@@ -94,6 +95,7 @@ EVERYTHING = """{
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["cloud", "server"])
 @given(data=st.data())
 def test_inputs(backend, data):
@@ -114,6 +116,7 @@ CREATE_RUN = (
 )
 
 
+@pytest.mark.slow
 @given(flow=FLOWS, parameters=JSON_VALUES)
 def test_registered_flows(flow, parameters):
     """What a flow holds besides its name can be anything; what is taken at registration can be run and shown."""

@@ -115,6 +115,7 @@ def nested(depth):
     return "{ project " + "{ flows { project " * depth + "{ id }" + " } }" * depth + " }"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("document", "message"),
     [
@@ -159,6 +160,7 @@ def test_inline_and_unknown_fragments(team):
     assert team.refused("{ ...Nothing }")["message"] == "Unknown fragment 'Nothing'."
 
 
+@pytest.mark.slow
 def test_introspection_is_within_the_limits(team):
     """The query that tools send."""
     from graphql import build_client_schema, get_introspection_query
@@ -500,6 +502,7 @@ def test_documents_that_are_not_kept(team, documents, document):
     assert len(documents._kept) == 1
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(team, documents):
     """Documents that are never the same again are forgotten."""
     for number in range(documents.MOST + 10):

@@ -135,6 +135,7 @@ def has_dangling_escape(where):
     return '\\\\"' in text
 
 
+@pytest.mark.slow
 @given(PARENTS, ROWS, WHERE)
 def test_where_selects_what_sql_selects(parents, rows, where):
     """With all that is said of null."""
@@ -149,6 +150,7 @@ def test_where_selects_what_sql_selects(parents, rows, where):
     ]
 
 
+@pytest.mark.slow
 @given(ROWS, ORDER, st.integers(0, 3), st.one_of(st.none(), st.integers(0, 3)))
 def test_order_limit_and_offset_are_those_of_sql(rows, order, offset, limit):
     """Nulls where Hasura puts them: last if ascending, first if descending, unless it is said."""
@@ -163,6 +165,7 @@ def test_order_limit_and_offset_are_those_of_sql(rows, order, offset, limit):
     assert [int(row["description"]) for row in found] == [row[0] for row in expected]
 
 
+@pytest.mark.slow
 @given(ROWS, WHERE)
 def test_aggregates_are_those_of_sql(rows, where):
     """Of the rows that are selected."""
@@ -383,6 +386,7 @@ def test_like_takes_linear_time(team):
     assert names(team, 'where: {name: {_like: "%s"}}' % ("a%" * 500 + "b")) == []
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=8), st.data())
 def test_a_tenant_sees_its_own_rows_only(owners, data):

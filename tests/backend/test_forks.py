@@ -39,6 +39,7 @@ with FakeCloud() as cloud:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     [

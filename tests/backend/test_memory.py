@@ -59,6 +59,7 @@ def served():
     child.stdout.close()
 
 
+@pytest.mark.slow
 def test_nothing_is_left(served):
     """After setting by variables and literals in both spellings, reading in a run, and requests that are refused."""
     assert served.look() == []
@@ -84,6 +85,7 @@ def test_nothing_is_left(served):
     assert served.look() != []
 
 
+@pytest.mark.slow
 def test_a_body_that_is_no_json(served):
     """Is recorded, too: nobody can tell what in it was meant as a secret."""
     assert ask(served.url, f'{{"query": "{CANARY}'.encode()).status == 400

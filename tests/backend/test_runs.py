@@ -62,6 +62,7 @@ def hanging():
     return flow
 
 
+@pytest.mark.slow
 @has_runs
 def test_a_flow_of_a_module_that_a_process_could_not_import(tmp_path, monkeypatch):
     """As those of tests are with pytest's ``--import-mode=importlib``: the module goes along."""
@@ -78,6 +79,7 @@ def test_a_flow_of_a_module_that_a_process_could_not_import(tmp_path, monkeypatc
         assert server.run(module.flow).state.is_successful()
 
 
+@pytest.mark.slow
 @has_runs
 def test_a_real_run_on_cloud(flow):
     """Its state, the states of its tasks, all of its logs, its exit status, its environment and its timings."""
@@ -108,6 +110,7 @@ def test_a_real_run_on_cloud(flow):
     assert repr(run).endswith("}, exit status 0>")
 
 
+@pytest.mark.slow
 @has_runs
 def test_a_real_run_on_server(flow):
     """Secrets come by the run config; those that come by nothing are not asked of anybody."""
@@ -121,6 +124,7 @@ def test_a_real_run_on_server(flow):
     assert (given.exit_status, missing.exit_status) == (0, 0)
 
 
+@pytest.mark.slow
 @has_runs
 def test_in_this_process(flow):
     """The real CloudFlowRunner, without a pickle, so that what the test has patched counts; the logs are complete."""
@@ -139,6 +143,7 @@ def test_in_this_process(flow):
     assert set(run.timings) == {"register", "process", "total"}
 
 
+@pytest.mark.slow
 @has_runs
 @pytest.mark.parametrize("of_the_flow", [True, False])
 @pytest.mark.parametrize("kind", ["KubernetesRun", "DockerRun"])
@@ -173,6 +178,7 @@ def test_a_flow_run_that_hangs_is_ended(hanging):
     assert_group_is_gone(int(caught.value.run.logs[0].message.rpartition(" ")[2]))  # Submitted for execution: PID: 42
 
 
+@pytest.mark.slow
 @has_runs
 def test_a_flow_that_cannot_be_loaded():
     """Fails, as in production, and the process with it."""
@@ -278,6 +284,7 @@ def test_an_agent_that_cannot_deploy(flow):
             cloud.run(flow)
 
 
+@pytest.mark.slow
 @has_runs
 def test_labels_of_the_configuration(flow, monkeypatch):
     """They are not this agent's: it takes the runs that it is there for, also within a route that an agent made."""
@@ -334,6 +341,7 @@ def test_a_real_run_on_kubernetes(flow, cluster_secrets, tmp_path):
     assert hidden.state.is_failed()
 
 
+@pytest.mark.slow
 @needs_proc
 def test_after_ctrl_c_nothing_is_left():
     """Neither the process nor its children."""

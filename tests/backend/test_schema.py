@@ -30,6 +30,7 @@ def test_the_printed_schema_is_the_snapshot(backend):
     assert printed(backend) == (SNAPSHOTS / f"{backend}.graphql").read_text("utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["cloud", "server"])
 def test_the_schema_is_valid(backend):
     """It is built as if it were, because validating it takes as long as building it."""
@@ -101,6 +102,7 @@ def test_the_message_is_graphqls_own():
     assert message.startswith("Cannot query field 'value' on type 'secret'.")
 
 
+@pytest.mark.slow
 def test_introspection_shows_no_value():
     """Neither a default nor a description has one."""
     from graphql import get_introspection_query

@@ -64,6 +64,7 @@ def step(store, projects, kind, number):
             store.change("flow", flow, **({"name": "x"} if kind == "rename" else {"project_id": projects[number % 2]}))
 
 
+@pytest.mark.slow
 @given(STEPS, STEPS)
 def test_a_transaction_that_fails_leaves_no_trace(before, inside):
     """Whatever was added, changed and removed in it, with what belongs to it; also inside another one."""
@@ -79,6 +80,7 @@ def test_a_transaction_that_fails_leaves_no_trace(before, inside):
     assert snapshot(store) == kept
 
 
+@pytest.mark.slow
 @given(STEPS)
 def test_the_index_finds_what_looking_finds(steps):
     """After any change."""

@@ -102,6 +102,7 @@ def test_values_that_are_no_json(vault, value):
     assert vault.holds("team", "X", "old")
 
 
+@pytest.mark.slow
 def test_values_that_are_nested_too_deeply(vault):
     """Are refused as well, without a word of what is in them."""
     deep = []

@@ -10,6 +10,7 @@ import pytest
 from pytest_flowsecrets import isolated_prefect
 
 
+@pytest.mark.slow
 def test_many_large_secrets():
     """They go into the file where a process could not be started with all of them in its environment."""
     secrets = {f"name{number}": "x" * 60_000 + str(number) for number in range(60)}

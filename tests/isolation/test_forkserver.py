@@ -46,6 +46,7 @@ def ended(pid):
         return True
 
 
+@pytest.mark.slow
 def test_children_have_the_environment_of_the_isolation(children):
     """Also if the server was started before it; afterwards that one serves again."""
     home, _, outer = children()
@@ -60,6 +61,7 @@ def test_children_have_the_environment_of_the_isolation(children):
     assert children() == (home, None, outer)
 
 
+@pytest.mark.slow
 def test_changes_count_for_the_next_child(children):
     """And children that run already run on."""
     with isolated_prefect() as secrets:

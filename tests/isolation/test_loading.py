@@ -59,6 +59,7 @@ def test_apis_one_after_the_other(loader):
         assert address not in str(loader.load())
 
 
+@pytest.mark.slow
 def test_many_environments(loader, monkeypatch):
     """What is kept has an end."""
     for number in range(60):

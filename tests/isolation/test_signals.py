@@ -122,7 +122,8 @@ CLASSES = (deferred_signals, context_manager.isolated_prefect, stack.Isolation, 
 OUTSIDE = {vars(kind)[name].__code__ for kind in CLASSES for name in NAMES if name in vars(kind)}
 
 
-@pytest.mark.parametrize(("codes", "step"), [(None, 1499), (OUTSIDE, 19)], ids=["everywhere", "where signals count"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("codes", "step"), [(None, 4999), (OUTSIDE, 61)], ids=["everywhere", "where signals count"])
 def test_at_any_moment_of_entering_and_leaving(codes, step):
     """Before any instruction: the exception comes out, and everything is as it was."""
     interrupted(-1)  # Prefect is imported, and what is loaded for the first isolation only
@@ -214,6 +215,7 @@ def lock_is_free():
     return results == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["__enter__", "__exit__"])
 def test_at_any_moment_of_beginning_or_ending_a_change(method):
     """The secret is set or not, and the lock is free while somebody still holds the error."""

@@ -70,6 +70,7 @@ def by_file(secrets, value):
     secrets.write_config({"context": {"secrets": {"name": value}}})
 
 
+@pytest.mark.slow
 @needs_prefect
 @pytest.mark.parametrize("give", [by_mapping, by_setenv, by_file])
 @example(value="pa$HOME!x")
@@ -91,6 +92,7 @@ def test_the_advice_gives_the_text(give, value):
                 assert others["name"] == value
 
 
+@pytest.mark.slow
 @needs_prefect
 @given(value=DATA.filter(lambda value: not isinstance(value, str)))
 def test_the_advice_gives_the_data(value):

@@ -229,6 +229,7 @@ def test_what_only_looks_alike(value, text):
     assert Redactor({value: ("A",)}).redact(text) is text
 
 
+@pytest.mark.slow
 def test_thousand_secrets_with_a_common_beginning():
     """Each is masked by its own name."""
     values = {f"sk-live-0123456789-{number:04}-{number * 7919 % 10007:05}": (f"S{number}",) for number in range(1000)}
@@ -260,6 +261,7 @@ ALPHABET = [
 ]
 
 
+@pytest.mark.slow
 def test_texts_of_one_character():
     """Any number of any character is masked without an error, where secrets consist of the same characters."""
     chance = random.Random(5)

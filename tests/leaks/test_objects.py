@@ -141,6 +141,7 @@ class Pair(Named):
         Connection.closed.append(self.one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Connection, abc.ABCMeta("Abstract", (Connection,), {})])
 def test_the_end_of_a_copy_runs_no_code(kind):
     """``__del__`` runs once, for the original; a quiet object gets no copy at all, also if it refers to itself."""
@@ -292,6 +293,7 @@ GRAPHS = st.recursive(
 )
 
 
+@pytest.mark.slow
 @hypothesis.given(GRAPHS)
 def test_any_data(value):
     """No text of the masked data holds the secret, and the original is equal to what it was."""

@@ -105,6 +105,7 @@ def test_what_cannot_be_masked_is_withheld():
     assert mine.redact_bytes(b"+--------1") == b""
 
 
+@pytest.mark.slow
 def test_piece_borders():
     """A secret may begin in one piece of a large text and end in the next."""
     for shift in range(0, 40, 3):
@@ -121,6 +122,7 @@ def test_lone_surrogates_and_binary():
     assert redactor(TOKEN).redact_bytes(data + TOKEN.encode() + data) == data + b"[secret S0]" + data
 
 
+@pytest.mark.slow
 def test_a_line_of_fifty_megabytes():
     """Is no trouble."""
     line = "0123456789" * 5_000_000 + TOKEN
@@ -212,6 +214,7 @@ def test_a_payload_that_breaks_off(noise):
     assert mine.redact(f"flow: {damaged}").startswith("flow: [secret S0]")
 
 
+@pytest.mark.slow
 def test_a_payload_that_unpacks_without_end():
     """Only its first 16 MB are looked through."""
     mine = redactor(TOKEN)
@@ -275,6 +278,7 @@ def test_more_values_later():
     assert [match.names for match in finder.find(f"{TOKEN} another-value")] == [("A", "B"), ("C",)]
 
 
+@pytest.mark.slow
 def test_no_false_alarm_over_the_documentation_of_the_standard_library():
     """With 200 tokens as services make them."""
     chance = random.Random(7)
@@ -311,6 +315,7 @@ def decoded(data):
         return []
 
 
+@pytest.mark.slow
 @hypothesis.given(VALUES, st.data())
 def test_nothing_of_a_generated_secret_is_left(values, data):
     """No form of any secret stands in the text; doing it again changes nothing."""
@@ -327,6 +332,7 @@ def test_nothing_of_a_generated_secret_is_left(values, data):
 BREAKS = st.sampled_from("bE-|>+ \t\n'\",\\nré")
 
 
+@pytest.mark.slow
 @hypothesis.given(st.text(BREAKS, min_size=6, max_size=30), st.text(BREAKS, max_size=30), st.booleans())
 @hypothesis.example("b" * 12, "\nb\n", False)
 @hypothesis.example("\t" * 30, "rr'\n" + "\t" * 22 + "bbb", False)
@@ -338,6 +344,7 @@ def test_secrets_made_of_what_a_break_consists_of(value, text, inside):
     assert isinstance(mine.redact_bytes(text.encode()), bytes)
 
 
+@pytest.mark.slow
 @hypothesis.given(VALUES, st.text(max_size=200))
 def test_a_text_is_changed_only_where_a_secret_is(values, text):
     """No finding, no change; a finding, another text."""
@@ -353,6 +360,7 @@ def test_bytes(data, value):
     assert inside not in mine.redact_bytes(data + inside + data)
 
 
+@pytest.mark.slow
 @hypothesis.given(st.text(min_size=8, max_size=30), st.integers(0, 5), st.integers(0, 40))
 def test_base64_at_any_place_of_a_longer_text(value, before, after):
     """The three alignments."""
@@ -361,6 +369,7 @@ def test_base64_at_any_place_of_a_longer_text(value, before, after):
     assert "[secret S]" in masked or len(value.strip()) < 6
 
 
+@pytest.mark.slow
 @hypothesis.given(
     st.recursive(
         st.text(min_size=10, max_size=20),

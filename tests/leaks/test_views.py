@@ -128,6 +128,7 @@ def test_rare_forms_behind_paths_and_digests(encode):
     assert finder.find(path * 200 + encode(value.encode()).decode() + " " + path)
 
 
+@pytest.mark.slow
 def test_slices_that_are_too_short_stand_everywhere():
     """A run of ten characters of the middle is no leak, however often it stands there; one of twelve is one."""
     value = "ghp_abcDEF0123456789xyzQRS"

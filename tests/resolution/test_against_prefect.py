@@ -140,6 +140,7 @@ def test_env_text(real, text, others):
     check(real, None, None, {**others, variable(): text})
 
 
+@pytest.mark.slow
 @given(
     environ=fs.environments(
         texts=st.sampled_from(["v", "7", "{'A': 1}", '{"B": {"k": "v"}}', "abc", "[1]", "(1,)", ""])
@@ -316,6 +317,7 @@ def varied_files(draw):
     return "\n".join(one[: draw(st.integers(0, len(one)))] + other[draw(st.integers(0, len(other))) :])
 
 
+@pytest.mark.slow
 @given(
     user=st.none() | varied_files(),
     backend=st.none() | varied_files(),
@@ -334,6 +336,7 @@ SPOTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environ", SPOTS, ids=str)
 def test_fresh_process(real, environ, tmp_path):
     """A fresh process gives what the loader gives in place."""

@@ -109,6 +109,7 @@ hypothesis = pytest.importorskip("hypothesis")
 from pytest_flowsecrets import strategies as fs  # noqa: E402
 
 
+@pytest.mark.slow
 @hypothesis.given(
     written=fs.layers(), version=hypothesis.strategies.sampled_from(["0.5.0", "0.6.5", "0.10.7", "0.13.14", "1.4.1"])
 )
@@ -128,6 +129,7 @@ def test_last_step_is_the_value(written, version):
             assert one.origins
 
 
+@pytest.mark.slow
 @hypothesis.given(
     before=fs.env_texts(),
     after=fs.env_texts(),

@@ -66,6 +66,7 @@ def test_interpolate(text, result):
     assert interpolate(text, AROUND) == result
 
 
+@pytest.mark.slow
 def test_growth_is_cut_off():
     """A text that multiplies itself is given up before it fills the memory."""
     assert interpolate("$BIG", AROUND) == (None, True)

@@ -140,6 +140,7 @@ def test_who_wins(agent, cluster):
         assert "NOT_HERE" not in env
 
 
+@pytest.mark.slow
 @needs_prefect
 @here.needs_local
 @pytest.mark.parametrize("agent", here.agents())

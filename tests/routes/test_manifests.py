@@ -12,6 +12,7 @@ from pytest_flowsecrets.agents import manifests
 yaml = pytest.importorskip("yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "told"),
     [
