@@ -1,7 +1,7 @@
 """The errors and warnings of this package.
 
-They carry data, say the next step, and never hold a secret's value: names, files, lines and types only. Each one
-pickles, because pytest-xdist sends them from its workers to the terminal.
+Each error carries data, names the next step, and never holds a secret's value: only names, files, lines and types. All
+of them can be pickled, because pytest-xdist sends them from its workers to the controller.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ from typing import Any, Optional, Sequence
 
 
 class FlowSecretsError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """The base class of every error that this package raises on purpose."""
 
 
 class UsageError(FlowSecretsError):
-    """An argument of ours is wrong: a marker's, a fixture's, a function's."""
+    """An argument of a marker, a fixture or a function of this package is wrong."""
 
 
 class PrefectNotInstalled(FlowSecretsError):  # noqa: N818
-    """The real Prefect is needed and not there."""
+    """A feature needs the real Prefect, which is not installed.
+
+    Args:
+        wanted_by: the feature that needs Prefect.
+    """
 
     def __init__(self, wanted_by: str) -> None:
         super().__init__(wanted_by)
@@ -32,7 +36,11 @@ class PrefectNotInstalled(FlowSecretsError):  # noqa: N818
 
 
 class UnsupportedPrefect(FlowSecretsError):  # noqa: N818
-    """A Prefect is installed whose secrets work in another way (2.x, 3.x, or older than 0.5.5)."""
+    """The installed Prefect handles secrets in another way: it is 2.x, 3.x or older than 0.5.5.
+
+    Args:
+        version: the installed version.
+    """
 
     def __init__(self, version: str) -> None:
         super().__init__(version)
@@ -40,13 +48,13 @@ class UnsupportedPrefect(FlowSecretsError):  # noqa: N818
 
     def __str__(self) -> str:
         return (
-            f"Prefect {self.version} is installed; pytest-flowsecrets gives secrets to Prefect 0.5.5 to 1.4.1 only: "
-            "pip install 'prefect<=1.4.1', or take the secrets marker and fixtures off this test"
+            f"Prefect {self.version} is installed, but pytest-flowsecrets supports only Prefect 0.5.5 to 1.4.1: "
+            "pip install 'prefect<=1.4.1', or remove the secrets marker and fixtures from this test"
         )
 
 
 class IncompatibleMarshmallow(FlowSecretsError):  # noqa: N818
-    """Prefect failed because of marshmallow 4, which no release up to 1.4.1 can serialize flows with.
+    """Prefect failed because of marshmallow 4. No release up to 1.4.1 can serialize flows with it.
 
     Args:
         prefect: the installed version of Prefect.
@@ -59,20 +67,20 @@ class IncompatibleMarshmallow(FlowSecretsError):  # noqa: N818
 
     def __str__(self) -> str:
         return (
-            f"Prefect {self.prefect} does not work with marshmallow {self.marshmallow}, which is installed here: "
+            f"Prefect {self.prefect} does not work with the installed marshmallow {self.marshmallow}: "
             "pip install 'marshmallow<4'"
         )
 
 
 class ConfigSyntaxError(FlowSecretsError):
-    """A TOML text that Prefect could not read.
+    """Prefect cannot read a TOML text.
 
     Args:
-        path: the file that was to be written or read.
-        line: 1-based line of the fault, or None where the parser did not tell.
-        column: 1-based column of the fault, or None.
-        reason: what the parser said.
-        excerpt: the lines around the fault, with every value masked.
+        path: the file to write or to read.
+        line: the 1-based line of the error, or None if the parser does not report it.
+        column: the 1-based column of the error, or None.
+        reason: the parser's message.
+        excerpt: the lines around the error, with every value masked.
     """
 
     def __init__(self, path: str, line: Optional[int], column: Optional[int], reason: str, excerpt: str = "") -> None:
@@ -81,17 +89,17 @@ class ConfigSyntaxError(FlowSecretsError):
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
-        message = f"{place}: {self.reason}; `import prefect` would fail, so nothing was changed"
+        message = f"{place}: {self.reason}; `import prefect` would fail, so nothing has changed"
         return f"{message}\n{self.excerpt}" if self.excerpt else message
 
 
 class SecretRejected(FlowSecretsError):  # noqa: N818
-    """The real Prefect refuses to load with a secret written like this.
+    """The real Prefect cannot load its configuration with a secret or file as the test wrote it.
 
     Args:
-        names: the secrets, or the file, that were being set.
+        names: the secrets or the file that the test set.
         prefect_version: the installed version.
-        reason: type of Prefect's own error, without its text, which may hold the value.
+        reason: the type of Prefect's own error. The text of that error may hold the value and is left out.
     """
 
     def __init__(self, names: str, prefect_version: str, reason: str) -> None:
@@ -101,23 +109,23 @@ class SecretRejected(FlowSecretsError):  # noqa: N818
     def __str__(self) -> str:
         return (
             f"Prefect {self.prefect_version} cannot load its configuration with {self.names}: {self.reason}; "
-            "in production `import prefect` would fail. Rename the secret or write its value in another way"
+            "in production `import prefect` would fail; rename the secret, or write its value in another way"
         )
 
 
 class IsolationEnded(FlowSecretsError):  # noqa: N818
-    """Secrets or home of an isolation are used that has ended, or that another one covers."""
+    """The test uses the secrets or the home of an isolation that has ended or that is not the innermost one."""
 
 
 class CloudUnreachable(FlowSecretsError, ConnectionError):  # noqa: N818
-    """Something asked the default address of Prefect Cloud from inside an isolation."""
+    """Code inside an isolation sent a request to the default address of Prefect Cloud."""
 
 
 class WriteOnlySecret(FlowSecretsError):  # noqa: N818
-    """The value of a secret of the fake Prefect Cloud was asked for; as in Prefect Cloud, it cannot be had.
+    """The test tried to read a secret of the fake Prefect Cloud. As in Prefect Cloud, secrets are write-only.
 
     Args:
-        name: of the secret.
+        name: the name of the secret.
     """
 
     def __init__(self, name: str) -> None:
@@ -126,18 +134,18 @@ class WriteOnlySecret(FlowSecretsError):  # noqa: N818
 
     def __str__(self) -> str:
         return (
-            f"secret {self.name!r} can be set, not read, as in Prefect Cloud: compare it with "
+            f"secret {self.name!r} is write-only, as in Prefect Cloud: compare its value with "
             f"prefect_cloud.secrets.holds({self.name!r}, value), or read it as a flow run does, with "
             f"Secret({self.name!r}).get() inside `with prefect_cloud.executing():`"
         )
 
 
 class SecretReceived(FlowSecretsError, AssertionError):  # noqa: N818
-    """The API was sent the value of a secret, by something else than the mutation that sets it.
+    """The API received the value of a secret in a request other than the mutation that sets it.
 
     Args:
-        name: of the secret.
-        places: where its value stood: root fields of the operation, and the way to the value in what was sent.
+        name: the name of the secret.
+        places: where the value was: the root fields of the operation, and the path to the value in the request.
     """
 
     def __init__(self, name: str, places: Sequence[str]) -> None:
@@ -145,12 +153,12 @@ class SecretReceived(FlowSecretsError, AssertionError):  # noqa: N818
         self.name, self.places = name, tuple(places)
 
     def __str__(self) -> str:
-        shown = "".join(f"\n  {place}" for place in self.places)
-        return f"the API was sent the value of the secret {self.name!r}:{shown}"
+        lines = "".join(f"\n  {place}" for place in self.places)
+        return f"the API received the value of secret {self.name!r}:{lines}"
 
 
 class SecretChangedWarning(UserWarning):
-    """What ``Secret(name).get()`` gives differs from what the test gave."""
+    """``Secret(name).get()`` returns another value than the one that the test set."""
 
 
 class TomlDialectWarning(UserWarning):
@@ -158,30 +166,35 @@ class TomlDialectWarning(UserWarning):
 
 
 class UnknownPrefectVersion(UsageError):  # noqa: N818
-    """A version was asked for that is none of Prefect's 0.5.0 to 1.4.1."""
+    """A version is not one of Prefect 0.5.0 to 1.4.1.
+
+    Args:
+        version: the text in question.
+    """
 
     def __init__(self, version: str) -> None:
         super().__init__(version)
         self.version = version
 
     def __str__(self) -> str:
-        return f"{self.version!r} is no release of Prefect 0.5.0 to 1.4.1 (such as 0.14.22), and no dialect (D1 to D11)"
+        return f"{self.version!r} is not a Prefect version from 0.5.0 to 1.4.1, such as 0.14.22, or a dialect (D1-D11)"
 
 
 class RouteUnavailable(FlowSecretsError):  # noqa: N818
-    """A road that secrets take in production, and that cannot be taken here: this Prefect has none, or a package lacks.
+    """A production route is not available here: the installed Prefect does not have it, or a package is missing.
 
-    Tests that are marked with ``secret_routes`` skip with its text.
+    Tests with the ``secret_routes`` marker are skipped, with this message as the reason.
     """
 
 
 class AgentFailed(FlowSecretsError):  # noqa: N818
-    """A real agent that cannot start, or has ended: the API refuses its key, say, or answers nothing.
+    """A real agent cannot start or has ended, for example because the API rejects its key or does not respond.
 
     Args:
         agent: ``local`` or ``kubernetes``.
-        reason: type of Prefect's own error, without its text, which may hold what was sent; or how its process ended.
-        printed: what its process has printed, the values of secrets masked.
+        reason: the type of Prefect's own error, or how the agent's process ended. The text of the error may hold the
+            request and is left out.
+        printed: the output of the agent's process, with the values of secrets masked.
     """
 
     def __init__(self, agent: str, reason: str, printed: str = "") -> None:
@@ -190,23 +203,23 @@ class AgentFailed(FlowSecretsError):  # noqa: N818
 
     def __str__(self) -> str:
         message = (
-            f"the {self.agent} agent cannot start: {self.reason}; look at the API's faults, and whether its key is "
-            "good (.requests tells what the API answered)"
+            f"the {self.agent} agent cannot start: {self.reason}; check the API's faults and the agent's key "
+            "(.requests lists the API's responses)"
         )
         last = self.printed.strip().rpartition("\n")[2]
-        return f"{message}; the last line it printed (all: .printed): {last}" if last else message
+        return f"{message}; its last line of output (all of it: .printed): {last}" if last else message
 
 
 class FlowRunTimeout(FlowSecretsError):  # noqa: N818
-    """A flow run that took too long; its process has been ended.
+    """A flow run took too long, and its process was ended.
 
     Args:
-        seconds: that it was given.
-        state: of the flow run by then.
-        tasks: slug and state of each task run.
+        seconds: the timeout.
+        state: the state of the flow run at that moment.
+        tasks: the slug and the state of each task run.
 
     Attributes:
-        run: what is known of it by then, a FlowRun; lost where this error was pickled.
+        run: the FlowRun at that moment. It is None after this error was pickled.
     """
 
     run: Any = None
@@ -216,24 +229,24 @@ class FlowRunTimeout(FlowSecretsError):  # noqa: N818
         self.seconds, self.state, self.tasks = seconds, state, tuple(tasks)
 
     def __str__(self) -> str:
-        tasks = f", its tasks {', '.join(self.tasks)}" if self.tasks else ""
+        tasks = f", its tasks: {', '.join(self.tasks)}" if self.tasks else ""
         return (
-            f"the flow run was stopped after {self.seconds:g} s: it is {self.state}{tasks}; .run has its logs; give "
-            "run(…, timeout=) more seconds if it needs them"
+            f"the flow run was stopped after {self.seconds:g} s; its state is {self.state}{tasks}; .run has its logs; "
+            "if the flow needs more time, raise run(…, timeout=)"
         )
 
 
 class CreateContainerConfigError(FlowSecretsError):
-    """A container that Kubernetes cannot start, because a Secret or ConfigMap, or a key of one, is missing.
+    """Kubernetes cannot start a container because a Secret or ConfigMap, or a key of one, is missing.
 
-    Named after the pod's own status. The flow run of such a pod stays Submitted.
+    The error is named after the status of the pod. The flow run of such a pod stays Submitted.
 
     Args:
         kind: ``Secret`` or ``ConfigMap``.
-        name: its name.
-        key: the missing key; None where the whole object is missing.
-        namespace: where the pod looks.
-        wanted: the key that was wanted of a missing object, if it was one.
+        name: the name of the object.
+        key: the missing key, or None if the whole object is missing.
+        namespace: the namespace of the pod.
+        wanted: the key that the pod needs from a missing object, or an empty text if it needs all keys.
     """
 
     def __init__(self, kind: str, name: str, key: Optional[str], namespace: str, wanted: str = "") -> None:
@@ -242,9 +255,9 @@ class CreateContainerConfigError(FlowSecretsError):
 
     def __str__(self) -> str:
         if self.key is not None:
-            told, wanted = f"couldn't find key {self.key} in {self.kind} {self.namespace}/{self.name}", self.key
+            message, key = f"couldn't find key {self.key} in {self.kind} {self.namespace}/{self.name}", self.key
         else:
-            told, wanted = f'{self.kind.lower()} "{self.name}" not found', self.wanted
-        which = "cluster_secrets" if self.kind == "Secret" else "cluster_secrets.config_maps"
-        entry = f"{{{wanted!r}: ...}}" if wanted else "{...}"
-        return f"{told}; set {which}[{self.name!r}] = {entry}, or say optional: true"
+            message, key = f'{self.kind.lower()} "{self.name}" not found', self.wanted
+        mapping = "cluster_secrets" if self.kind == "Secret" else "cluster_secrets.config_maps"
+        entry = f"{{{key!r}: ...}}" if key else "{...}"
+        return f"{message}; set {mapping}[{self.name!r}] = {entry}, or add optional: true to the reference"

@@ -1,6 +1,6 @@
-"""The settings: what they are called, what they may be, and where a value came from.
+"""The settings: their names, their permitted values, and the source of the current value.
 
-One function decides for all of them: marker > command line > ini > default.
+The precedence is the same for all settings: marker > command line > ini > default.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ class Option(NamedTuple):
     """One setting.
 
     Attributes:
-        name: as in ``--flowsecrets-<name>``; in ini files with underscores.
-        default: its value where nobody sets it.
+        name: the name, as in ``--flowsecrets-<name>``. Ini files use underscores.
+        default: the value if nothing sets it.
         help: one line for ``pytest --help``.
-        choices: the values it may have; None where ``pattern`` says.
-        pattern: what its value has to look like.
+        choices: the permitted values, or None if ``pattern`` decides.
+        pattern: a regular expression that the value must match; empty if any value is permitted.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Option(NamedTuple):
 
     @property
     def flag(self) -> str:
-        """The command-line option."""
+        """The name of the command-line option."""
         return f"--flowsecrets-{self.name}"
 
     @property
@@ -40,7 +40,7 @@ class Option(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """A value and where it came from: ``marker``, ``command line``, ``ini`` or ``default``."""
+    """A value and its source: ``marker``, ``command line``, ``ini`` or ``default``."""
 
     value: Optional[str]
     source: str
@@ -55,16 +55,16 @@ OPTIONS: Dict[str, Option] = {
         Option(
             "prefect-version",
             None,
-            "the Prefect version whose rules count where Prefect is not installed (default: 1.4.1)",
+            "the Prefect version whose rules apply if Prefect is not installed (default: 1.4.1)",
             pattern=r"\d+\.\d+\.\d+",
         ),
         Option(
             "leaks",
             "mask",
-            "what happens where a known secret leaks: it is masked; told too (warn), or the test fails (fail)",
+            "how to handle leaks of known secrets: mask them, also report them (warn), fail the test (fail), or off",
             ("fail", "warn", "mask", "off"),
         ),
-        Option("report", None, "write what leaked to this file, as SARIF, and as JSON beside it"),
+        Option("report", None, "write the leaks to this SARIF file, and to a JSON file next to it"),
     )
 }
 
@@ -76,10 +76,10 @@ def resolve(
     command_line: Optional[str] = None,
     ini: Optional[str] = None,
 ) -> Setting:
-    """The value of a setting, the strongest source winning, checked.
+    """Return the value of a setting from the source with the highest precedence.
 
     Raises:
-        UsageError: the value is none that the setting may have.
+        UsageError: the value is not permitted.
     """
     option = OPTIONS[name]
     for source, value in (("marker", marker), ("command line", command_line), ("ini", ini)):
@@ -90,7 +90,12 @@ def resolve(
 
 
 def resolve_all(command_line: Callable[[str], Any], ini: Callable[[str], Any]) -> Mapping[str, Setting]:
-    """Every setting, ``command_line`` and ``ini`` being asked by flag and by ini name; an empty ini value is none."""
+    """Return every setting.
+
+    Args:
+        command_line: returns the value of a command-line flag, or None.
+        ini: returns the value of an ini key. An empty value counts as not set.
+    """
     return {
         name: resolve(name, command_line=command_line(option.flag), ini=ini(option.ini) or None)
         for name, option in OPTIONS.items()
@@ -102,4 +107,4 @@ def _check(option: Option, value: str, source: str) -> None:
     if option.choices and value not in option.choices:
         raise UsageError(f"{where}: {value!r} is not one of {', '.join(option.choices)}")
     if option.pattern and not re.fullmatch(option.pattern, value):
-        raise UsageError(f"{where}: {value!r} is no version like 0.15.13")
+        raise UsageError(f"{where}: {value!r} is not a version such as 0.15.13")

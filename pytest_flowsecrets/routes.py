@@ -1,9 +1,9 @@
-"""The roads that secrets take in production, one function each: ``@pytest.mark.secret_routes``.
+"""The routes of ``@pytest.mark.secret_routes`` by which secrets reach flow runs in production, with one function each.
 
-Each takes an isolation that holds no secret and brings the secrets there by this road alone. What agents make of it is
-made by the real agents, and the test then has the environment that the flow run would have, but for two things: which
-runner classes a flow run uses and whether it sends its logs (``_OF_THE_RUN``), for the test calls ``flow.run()``
-itself, and ``PYTHONPATH``. Variables of the machine that Prefect does not read stay: they stand for those of the image.
+Each function takes an isolation without secrets and delivers the secrets by its route alone. Where agents are involved,
+the real agents create the environment of the flow run, and the test gets that environment. Two parts are left out: the
+variables of ``_RUN_ONLY``, because the test calls ``flow.run()`` itself, and ``PYTHONPATH``. Variables of this machine
+that Prefect does not read are kept. They represent the variables of the image.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.agents.environment import FlowEnvironment
     from pytest_flowsecrets.isolation.stack import Isolation
 
-#: Every road with its variants, the first being what the bare name means.
+#: Every route with its variants. The first variant is the default.
 ROUTES: Dict[str, Tuple[str, ...]] = {
     "context": ("",),
     "config_file": ("raw", "interpolated"),
@@ -35,64 +35,70 @@ ROUTES: Dict[str, Tuple[str, ...]] = {
     "job_template": ("secretKeyRef", "value", "envFrom"),
     "cloud": ("",),
 }
-_OF_THE_RUN = (
+_RUN_ONLY = (
     "PREFECT__ENGINE__FLOW_RUNNER__DEFAULT_CLASS",
     "PREFECT__ENGINE__TASK_RUNNER__DEFAULT_CLASS",
     "PREFECT__CLOUD__SEND_FLOW_RUN_LOGS",
     "PREFECT__LOGGING__LOG_TO_CLOUD",
 )
-_OBJECT = "flowsecrets"  # the Kubernetes Secret that the job template refers to
+_OBJECT_NAME = "flowsecrets"  # the Secret that the job template refers to
 
 Texts = Dict[str, str]
 
 
 def validate_routes(routes: Iterable[Any]) -> List[str]:
-    """The routes that a mark names; ``all`` stands for each of them once.
+    """Return the routes that a marker names, without duplicates. ``all`` stands for every route.
 
     Raises:
-        UsageError: there is none of such a name, or none at all.
+        UsageError: a name is not a route, or there are no names.
     """
-    named = [route for each in routes for route in (ROUTES if each == "all" else [each])]
-    if not named:
+    names = [name for argument in routes for name in (ROUTES if argument == "all" else [argument])]
+    if not names:
         raise UsageError(f"the secret_routes mark needs routes: {_choices()}")
-    for route in named:
-        road, _, variant = route.partition(":") if isinstance(route, str) else (route, "", "")
-        if not isinstance(route, str) or road not in ROUTES or (variant and variant not in ROUTES[road]):
-            raise UsageError(f"{route!r} is no route; {_near(route)}choose of {_choices()}")
-    return list(dict.fromkeys(named))
+    for name in names:
+        if not _is_route(name):
+            raise UsageError(f"{name!r} is not a route; {_suggestion(name)}choose from {_choices()}")
+    return list(dict.fromkeys(names))
 
 
-def _near(route: Any) -> str:
-    """Suggest what a name that is no route may stand for: a variant, or a route that is spelled alike."""
-    variants = [f"{road}:{route}" for road, names in ROUTES.items() if route and route in names]
-    near = variants or get_close_matches(str(route), ROUTES, n=1)
-    return f"did you mean {' or '.join(near)}? Else " if near else ""
+def _is_route(name: Any) -> bool:
+    if not isinstance(name, str):
+        return False
+    route, _, variant = name.partition(":")
+    return route in ROUTES and (not variant or variant in ROUTES[route])
+
+
+def _suggestion(name: Any) -> str:
+    """Suggest a route for a name that is not one: a variant of that name, or a route with a similar name."""
+    variants = [f"{route}:{name}" for route, variants in ROUTES.items() if name and name in variants]
+    similar = variants or get_close_matches(str(name), ROUTES, n=1)
+    return f"did you mean {' or '.join(similar)}? Otherwise " if similar else ""
 
 
 def _choices() -> str:
-    names = [road + (f" (:{', :'.join(variants)})" if variants[0] else "") for road, variants in ROUTES.items()]
+    names = [route + (f" (:{', :'.join(variants)})" if variants[0] else "") for route, variants in ROUTES.items()]
     return ", ".join(["all", *names])
 
 
 def deliver(route: str, secrets: Mapping[str, Any], isolation: Isolation, cluster: ClusterSecrets) -> None:
-    """Bring secrets into an isolation by one road.
+    """Deliver secrets to an isolation by one route.
 
     Args:
-        route: the road, with ``:variant`` or without.
+        route: the route, with or without ``:variant``.
         secrets: names and values, as for ``@pytest.mark.secrets``.
-        isolation: where to; it holds what has to be undone.
+        isolation: the isolation that gets the secrets. It undoes the delivery when it ends.
         cluster: the Secrets of the test's cluster.
 
     Raises:
-        RouteUnavailable: the installed Prefect has no such road, or a package is missing.
-        FlowSecretsError: something on the road refuses; names, never values.
+        RouteUnavailable: the installed Prefect does not have this route, or a package is missing.
+        FlowSecretsError: Prefect or the agent rejects a secret. The message holds names, never values.
     """
-    road, _, variant = route.partition(":")
+    name, _, variant = route.partition(":")
     try:
-        _ROADS[road](variant or ROUTES[road][0], secrets, isolation, cluster)
+        _DELIVERIES[name](variant or ROUTES[name][0], secrets, isolation, cluster)
         isolation.secrets.value_changes = ValueChanges(isolation)
-        if road != "cloud":
-            isolation.secrets.value_changes.record(secrets, in_file=road == "config_file", lenient=True)
+        if name != "cloud":
+            isolation.secrets.value_changes.record(secrets, in_file=name == "config_file", lenient=True)
     except PrefectNotInstalled as error:
         raise RouteUnavailable(str(error)) from None
 
@@ -101,10 +107,10 @@ def deliver(route: str, secrets: Mapping[str, Any], isolation: Isolation, cluste
 
 
 def _context(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: ClusterSecrets) -> None:
-    """``prefect.context.setdefault("secrets", {})``, then ``prefect.context.secrets["KEY"] = "VALUE"``.
+    """Call ``prefect.context.setdefault("secrets", {})``, then set ``prefect.context.secrets["KEY"] = "VALUE"``.
 
-    In a process without secrets ``config`` has no table of them; the isolation's empty one would be shared by all
-    threads, and up to 0.14.1 brought back at the end of every ``with prefect.context(…)``.
+    In a process without secrets, ``config`` has no table of secrets. The isolation's empty table is removed first,
+    because all threads would share it, and because Prefect up to 0.14.1 restores it after ``with prefect.context(…)``.
     """
     prefect = isolation.require_prefect("the route context").package
     prefect.config.context.pop("secrets", None)
@@ -115,22 +121,22 @@ def _context(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: Clust
 
 
 def _config_file(variant: str, secrets: Mapping[str, Any], isolation: Isolation, _: ClusterSecrets) -> None:
-    """``[context.secrets]`` of ``~/.prefect/config.toml``: the texts, or ``$NAME`` of variables that hold them."""
-    texts: Dict[str, Any] = _written(secrets)
+    """Write ``[context.secrets]`` of ``~/.prefect/config.toml``: the texts, or ``$NAME`` of variables with them."""
+    texts: Dict[str, Any] = _as_texts(secrets)
     if variant == "interpolated":
         variables = {name: f"FLOWSECRETS_TEXT_{number}" for number, name in enumerate(texts, 1)}
         isolation.resources.enter_context(isolation.overlay({variables[name]: texts[name] for name in texts}))
         texts = {name: f"${variable}" for name, variable in variables.items()}
     else:
-        plain = {name: value for name, value in secrets.items() if isinstance(value, (bool, int, float))}
-        texts.update(plain)  # as TOML has them
+        scalars = {name: value for name, value in secrets.items() if isinstance(value, (bool, int, float))}
+        texts.update(scalars)  # TOML has these types
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is written; what the test gave is compared below
+        warnings.simplefilter("ignore")  # about the texts; `deliver` compares the values of the test
         isolation.home.write_config({"context": {"secrets": texts}})
 
 
 def _env(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: ClusterSecrets) -> None:
-    """``export PREFECT__CONTEXT__SECRETS__KEY=…``."""
+    """Set the variables as ``export PREFECT__CONTEXT__SECRETS__KEY=…`` does."""
     isolation.resources.enter_context(isolation.overlay(_variables(secrets)))
 
 
@@ -138,11 +144,11 @@ def _env(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: ClusterSe
 
 
 def _agent(variant: str, secrets: Mapping[str, Any], isolation: Isolation, _: ClusterSecrets) -> None:
-    """``prefect agent … start --env``; or the environment in which a LocalAgent was started."""
+    """Use ``prefect agent … start --env``, or the environment in which a LocalAgent starts (``host``)."""
     version = isolation.require_prefect("the route agent").version
-    refused = refused_options(version, _variables(secrets))
-    if refused and variant != "host":
-        raise RouteUnavailable(equals_in_option(version, refused))
+    rejected = refused_options(version, _variables(secrets))
+    if rejected and variant != "host":
+        raise RouteUnavailable(equals_in_option(version, rejected))
     if variant == "host":
         isolation.resources.enter_context(isolation.overlay(_variables(secrets)))
         _apply(flow_environment("local"), isolation)
@@ -151,36 +157,41 @@ def _agent(variant: str, secrets: Mapping[str, Any], isolation: Isolation, _: Cl
 
 
 def _run_config(variant: str, secrets: Mapping[str, Any], isolation: Isolation, _: ClusterSecrets) -> None:
-    """``UniversalRun(env=…)`` with a LocalAgent, or the run config of another agent with that one."""
+    """Use ``UniversalRun(env=…)`` with a LocalAgent, or the run config of another agent with that agent."""
     version = isolation.require_prefect("the route run_config").version
     from pytest_flowsecrets.agents import real_agents
 
     agent = "local" if variant == "universal" else variant
     real_agents.require(agent, version)
-    made = real_agents.run_config_of(agent, _variables(secrets), {}, version=version, universal=variant == "universal")
-    _apply(flow_environment(agent, run_config=made), isolation)
+    is_universal = variant == "universal"
+    run_config = real_agents.run_config_of(agent, _variables(secrets), {}, version=version, universal=is_universal)
+    _apply(flow_environment(agent, run_config=run_config), isolation)
 
 
 def _job_template(variant: str, secrets: Mapping[str, Any], isolation: Isolation, cluster: ClusterSecrets) -> None:
-    """A job template with plain values, with ``secretKeyRef`` or with ``envFrom``, and the Kubernetes agent."""
+    """Use a job template with plain values, ``secretKeyRef`` or ``envFrom``, and the Kubernetes agent."""
     isolation.require_prefect("the route job_template")
-    variables = _variables(secrets)
-    if variant == "envFrom":
-        cluster[_OBJECT] = _written(secrets)
-        container: Dict[str, Any] = {"envFrom": [{"prefix": SECRETS_PREFIX, "secretRef": {"name": _OBJECT}}]}
-    elif variant == "value":
-        container = {"env": [{"name": name, "value": text} for name, text in variables.items()]}
-    else:
-        keys = {name: f"secret-{number}" for number, name in enumerate(variables, 1)}
-        cluster[_OBJECT] = {keys[name]: text for name, text in variables.items()}
-        references = {name: {"secretKeyRef": {"name": _OBJECT, "key": key}} for name, key in keys.items()}
-        container = {"env": [{"name": name, "valueFrom": reference} for name, reference in references.items()]}
-    template = {"spec": {"template": {"spec": {"containers": [{"name": "flow", **container}]}}}}
+    container = {"name": "flow", **_container_env(variant, secrets, cluster)}
+    template = {"spec": {"template": {"spec": {"containers": [container]}}}}
     _apply(flow_environment("kubernetes", job_template=template, cluster_secrets=cluster), isolation)
 
 
+def _container_env(variant: str, secrets: Mapping[str, Any], cluster: ClusterSecrets) -> Dict[str, Any]:
+    """Return the environment part of a container, and create the Kubernetes Secret that it refers to."""
+    variables = _variables(secrets)
+    if variant == "value":
+        return {"env": [{"name": name, "value": text} for name, text in variables.items()]}
+    if variant == "envFrom":
+        cluster[_OBJECT_NAME] = _as_texts(secrets)
+        return {"envFrom": [{"prefix": SECRETS_PREFIX, "secretRef": {"name": _OBJECT_NAME}}]}
+    keys = {name: f"secret-{number}" for number, name in enumerate(variables, 1)}
+    cluster[_OBJECT_NAME] = {keys[name]: text for name, text in variables.items()}
+    references = {name: {"secretKeyRef": {"name": _OBJECT_NAME, "key": key}} for name, key in keys.items()}
+    return {"env": [{"name": name, "valueFrom": reference} for name, reference in references.items()]}
+
+
 def _cloud(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: ClusterSecrets) -> None:
-    """``client.set_secret``, read by ``secret_value`` in a flow run that is Running."""
+    """Call ``client.set_secret``, and put the test into a flow run that is Running, where ``secret_value`` works."""
     from pytest_flowsecrets.backend.fake_cloud import FakeCloud
 
     isolation.require_prefect("the route cloud")
@@ -192,22 +203,22 @@ def _cloud(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: Cluster
 
 
 def _apply(env: FlowEnvironment, isolation: Isolation) -> None:
-    """Let this process have the environment of a flow run."""
-    given: Dict[str, Any] = {name: env[name] for name in env if name not in (*_OF_THE_RUN, "PYTHONPATH")}
-    gone = [name for name in os.environ if name.startswith(PREFIX) and name not in env]
-    isolation.resources.enter_context(isolation.overlay({**dict.fromkeys(gone), **given}))
+    """Give this process the environment of a flow run."""
+    variables: Dict[str, Any] = {name: env[name] for name in env if name not in (*_RUN_ONLY, "PYTHONPATH")}
+    removed = [name for name in os.environ if name.startswith(PREFIX) and name not in env]
+    isolation.resources.enter_context(isolation.overlay({**dict.fromkeys(removed), **variables}))
 
 
 def _variables(secrets: Mapping[str, Any]) -> Texts:
-    return {SECRETS_PREFIX + name: text for name, text in _written(secrets).items()}
+    return {SECRETS_PREFIX + name: text for name, text in _as_texts(secrets).items()}
 
 
-def _written(secrets: Mapping[str, Any]) -> Texts:
-    """Secrets as an operator writes them: texts as they are, everything else as JSON."""
+def _as_texts(secrets: Mapping[str, Any]) -> Texts:
+    """Return secrets as an operator writes them: texts unchanged, everything else as JSON."""
     return {name: as_text(name, value) for name, value in secrets.items()}
 
 
-_ROADS: Dict[str, Callable[..., None]] = {
+_DELIVERIES: Dict[str, Callable[..., None]] = {
     "context": _context,
     "config_file": _config_file,
     "env": _env,

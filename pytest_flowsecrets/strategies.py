@@ -1,6 +1,6 @@
-"""Hypothesis strategies for what people write where secrets are read.
+"""Hypothesis strategies for the names, values and files from which Prefect reads secrets.
 
-Needs the extra ``strategies``. Arguments are checked when a strategy is built, not when the first example is drawn.
+They need the extra ``strategies``. A strategy checks its arguments when you build it, not when it draws an example.
 
 Example:
     >>> from hypothesis import given

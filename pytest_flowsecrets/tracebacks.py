@@ -1,4 +1,4 @@
-"""Tracebacks of this package's own errors, without the frames of this package: they tell the user nothing."""
+"""Remove the frames of this package from the tracebacks of its own errors."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from typing import Iterator, Optional
 from pytest_flowsecrets.errors import FlowSecretsError, SecretChangedWarning, TomlDialectWarning
 
 _OWN = os.path.dirname(__file__) + os.sep
-_CONTEXTLIB = os.path.join(os.path.dirname(os.__file__), "contextlib.py")  # between our frames: `with FakeCloud():`
-_ERRORS = (FlowSecretsError, SecretChangedWarning, TomlDialectWarning)  # warnings are raised under `-W error`
+_CONTEXTLIB = os.path.join(os.path.dirname(os.__file__), "contextlib.py")  # its frames are between ours
+_ERRORS = (FlowSecretsError, SecretChangedWarning, TomlDialectWarning)  # `-W error` raises the warnings
 
 
 def without_own_frames(error: BaseException, traceback: TracebackType) -> TracebackType:
-    """Return a traceback without the frames of this package, if it ends in one of its errors.
+    """Return the traceback of an error of this package without the frames of this package.
+
+    The traceback of any other error, or one that has no frame of the user's code, is returned unchanged.
 
     Args:
-        error: what was raised; a traceback of another error, or one without a frame of the user's, stays as it is.
+        error: the exception.
         traceback: its traceback.
     """
     frames = list(_frames(traceback))
-    if not isinstance(error, _ERRORS) or not any(map(_is_of_user, frames)):
+    if not isinstance(error, _ERRORS) or not any(map(_is_user_code, frames)):
         return traceback
-    left: Optional[TracebackType] = None
+    shortened: Optional[TracebackType] = None
     for frame in reversed(frames):
         if not _is_own(frame):
-            left = TracebackType(left, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    return left or traceback
+            shortened = TracebackType(shortened, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return shortened or traceback
 
 
 def _frames(traceback: Optional[TracebackType]) -> Iterator[TracebackType]:
@@ -41,6 +43,6 @@ def _is_own(frame: TracebackType) -> bool:
     return path.startswith(_OWN) or path == _CONTEXTLIB
 
 
-def _is_of_user(frame: TracebackType) -> bool:
+def _is_user_code(frame: TracebackType) -> bool:
     path = frame.tb_frame.f_code.co_filename
     return not _is_own(frame) and not any(f"{os.sep}{package}{os.sep}" in path for package in ("pluggy", "_pytest"))

@@ -16,19 +16,19 @@ Release = Tuple[int, int, int]
 
 #: The oldest and the newest Prefect that is supported.
 SUPPORTED: Tuple[Release, Release] = ((0, 5, 5), (1, 4, 1))
-#: The version whose rules apply where Prefect is not installed.
+#: The version whose rules apply if Prefect is not installed.
 DEFAULT_VERSION = "1.4.1"
 
 
 @lru_cache(maxsize=128)
 def release_of(version: str) -> Release:
-    """Return the release that a version belongs to; a pre-release such as ``1.0rc1`` follows the rules of its release.
+    """Return the release of a version. A pre-release such as ``1.0rc1`` follows the rules of its release.
 
     Args:
-        version: a version in the sense of PEP 440: ``0.14.5``, ``v1.4``, ``1.0rc1`` or ``0.15.13+7.gabc``.
+        version: a PEP 440 version, such as ``0.14.5``, ``v1.4``, ``1.0rc1`` or ``0.15.13+7.gabc``.
 
     Raises:
-        UnknownPrefectVersion: the text is not such a version, or has fewer than two or more than three numbers.
+        UnknownPrefectVersion: the text is not a PEP 440 version, or does not have two or three numbers.
     """
     from packaging.version import Version
 
@@ -43,20 +43,20 @@ def release_of(version: str) -> Release:
 
 
 def installed_version() -> Optional[str]:
-    """Return the version of the installed Prefect without importing it, or None where there is none.
+    """Return the version of the installed Prefect, or None if it is not installed. Prefect is not imported.
 
     Raises:
-        UsageError: the package is there, but its files cannot be seen.
+        UsageError: the package is installed, but its files are not visible.
     """
     from importlib.util import find_spec
 
     spec = find_spec("prefect")
-    if spec is None:  # asked first, as the import of metadata takes as long as all the rest
+    if spec is None:  # checked first, because importing importlib.metadata takes as long as everything else here
         return None
     if spec.origin and not os.path.exists(spec.origin):
         raise UsageError(
-            "Prefect's files cannot be seen, as the test has replaced the file system (pyfakefs): "
-            "use local_secrets, or enter an isolation once, before that"
+            "Prefect's files are not visible because the test has replaced the file system (pyfakefs): "
+            "request local_secrets, or enter an isolation once, before the replacement"
         )
     from importlib import metadata
 

@@ -9,7 +9,7 @@ from pytest_flowsecrets.isolation.prefect1.marshmallow import conflict_of, marsh
 from tests.compat import VERSION, needs_prefect
 
 pytestmark = needs_prefect
-HINT = "does not work with marshmallow 4.0.1, which is installed here: pip install 'marshmallow<4'"
+HINT = "does not work with the installed marshmallow 4.0.1: pip install 'marshmallow<4'"
 
 
 @pytest.fixture

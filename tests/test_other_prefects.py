@@ -248,7 +248,7 @@ def test_the_header_tells_what_was_found(run_tests):
         (
             ["--flowsecrets-prefect-version=latest"],
             None,
-            "--flowsecrets-prefect-version: 'latest' is no version like *",
+            "--flowsecrets-prefect-version: 'latest' is not a version such as *",
         ),
     ],
 )

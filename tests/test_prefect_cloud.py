@@ -499,4 +499,4 @@ def test_received(prefect_cloud, local_secrets, name):
     with pytest.raises(SecretReceived) as caught:
         prefect_cloud.assert_never_received(name)
     assert isinstance(caught.value, AssertionError)
-    assert str(caught.value) == f"the API was sent the value of the secret {name!r}:\n  project: query"
+    assert str(caught.value) == f"the API received the value of secret {name!r}:\n  project: query"

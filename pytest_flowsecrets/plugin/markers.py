@@ -1,6 +1,6 @@
-"""What ``@pytest.mark.secrets`` and ``@pytest.mark.secret_routes`` say about a test.
+"""Read the markers ``secrets`` and ``secret_routes`` of a test.
 
-Nothing of pytest is imported: items and marks are only read.
+This module does not import pytest. It only reads the attributes of items and marks.
 """
 
 from __future__ import annotations
@@ -10,31 +10,32 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional
 from pytest_flowsecrets.errors import UsageError
 
 RIGHT_FORM = '@pytest.mark.secrets(GITHUB_ACCESS_TOKEN="x") or @pytest.mark.secrets({"my secret": 42})'
-ROUTE = "secret_route"  # the fixture, and so the parameter, that holds the road of a test
+ROUTE = "secret_route"  # the fixture, and therefore the parameter, that holds the route of a test
 ROUTES_HELP = (
-    "secret_routes(*routes): run this test once for each road by which secrets reach flow runs, those of the secrets "
-    "mark coming by this road alone: context, config_file, env, agent, run_config, job_template, cloud, or all"
+    "secret_routes(*routes): run this test once for each route, and deliver the secrets of the secrets mark by that "
+    "route alone: context, config_file, env, agent, run_config, job_template, cloud, or all"
 )
 HELP = (
-    "secrets(mapping=None, /, **values): give the real Prefect these secrets for this test; a mapping for names that "
-    "are no identifiers; the closest mark wins, name by name"
+    "secrets(mapping=None, /, **values): set these secrets in the real Prefect for this test; use a mapping for names "
+    "that are not identifiers; the closest mark takes precedence, name by name"
 )
 
 
 def secrets_of(item: Any) -> Optional[Dict[str, Any]]:
-    """The secrets that the marks of a test give it, the closest winning name by name; None without any mark.
+    """Return the secrets that the marks of a test set, or None if there is no mark. The closest mark of a name wins.
 
     Raises:
-        UsageError: a mark has wrong arguments; names the test, what is wrong and the right form, never a value.
+        UsageError: a mark has wrong arguments. The message names the test, the error and the correct form, never a
+            value.
     """
-    found: Optional[Dict[str, Any]] = None
+    secrets: Optional[Dict[str, Any]] = None
     for mark in _closest_first(item):
         try:
-            given = _secrets(*mark.args, **mark.kwargs)
+            of_mark = _secrets(*mark.args, **mark.kwargs)
         except UsageError as error:
             raise UsageError(f"{item.nodeid}: {error}; write {RIGHT_FORM}") from None
-        found = {**given, **(found or {})}
-    return found
+        secrets = {**of_mark, **(secrets or {})}
+    return secrets
 
 
 def _secrets(*arguments: Any, **values: Any) -> Dict[str, Any]:
@@ -43,7 +44,7 @@ def _secrets(*arguments: Any, **values: Any) -> Dict[str, Any]:
     mapping = arguments[0] if arguments else {}
     if not isinstance(mapping, Mapping):
         raise UsageError(
-            f"the argument of the secrets mark is a mapping of names to values, not {type(mapping).__name__}"
+            f"the argument of the secrets mark must be a mapping of names to values, not {type(mapping).__name__}"
         )
     from pytest_flowsecrets.isolation.secrets.encoding import as_text, validate_name
 
@@ -54,7 +55,7 @@ def _secrets(*arguments: Any, **values: Any) -> Dict[str, Any]:
 
 
 def _closest_first(item: Any) -> Iterator[Any]:
-    """The secrets marks of a test: of its parameters, of the function, of its classes, of modules and packages."""
+    """Yield the secrets marks of a test: those of its parameters, function, classes, modules and packages."""
     callspec = getattr(item, "callspec", None)
     of_parameters = list(reversed([mark for mark in (callspec.marks if callspec else ()) if mark.name == "secrets"]))
     yield from of_parameters
@@ -66,7 +67,7 @@ def _closest_first(item: Any) -> Iterator[Any]:
 
 
 def _order_in_classes(node: Any) -> Dict[int, int]:
-    """The place of each mark of a class, the class itself before its bases (pytest lists the bases first)."""
+    """Return the position of each mark of a class, the class before its bases. pytest lists the bases first."""
     target = getattr(node, "obj", None)
     if not isinstance(target, type):
         return {}
@@ -78,7 +79,7 @@ def _order_in_classes(node: Any) -> Dict[int, int]:
 
 
 def marker_error(item: Any) -> Optional[str]:
-    """What is wrong with the marks of a test, None if nothing is."""
+    """Return the error message for the marks of a test, or None if they are correct."""
     try:
         secrets_of(item)
         route_of(item)
@@ -88,10 +89,10 @@ def marker_error(item: Any) -> Optional[str]:
 
 
 def routes_of(definition: Any) -> List[str]:
-    """The roads that a test's closest ``secret_routes`` mark names; none without a mark.
+    """Return the routes of a test's closest ``secret_routes`` mark, or an empty list if there is no mark.
 
     Raises:
-        UsageError: one of them does not exist; names the test and those that do.
+        UsageError: a route does not exist. The message names the test and the routes that exist.
     """
     mark = definition.get_closest_marker("secret_routes")
     if mark is None:
@@ -105,17 +106,17 @@ def routes_of(definition: Any) -> List[str]:
 
 
 def route_of(item: Any) -> Optional[str]:
-    """The road of a test that is one of several, None for other tests.
+    """Return the route of a test that runs once per route, or None for other tests.
 
     Raises:
-        UsageError: its ``secret_routes`` mark is wrong, or it has one and cannot be run several times.
+        UsageError: the ``secret_routes`` mark is wrong, or pytest cannot parametrize the test.
     """
     routes_of(item)
     callspec = getattr(item, "callspec", None)
     route: Optional[str] = callspec.params.get(ROUTE) if callspec else None
     if route is None and item.get_closest_marker("secret_routes"):
         raise UsageError(
-            f"{item.nodeid}: secret_routes needs a test function that pytest can parametrize: put the mark on one, not "
-            "on a parameter, a unittest.TestCase or a doctest"
+            f"{item.nodeid}: secret_routes needs a test function that pytest can parametrize: move the mark to one; a "
+            "parameter, a unittest.TestCase or a doctest cannot carry it"
         )
     return route

@@ -196,7 +196,9 @@ def test_an_agent_that_dies_at_its_start(flow):
         with pytest.raises(AgentFailed) as caught:
             cloud.agent(env={"MINE": "hunter2"}, labels=["hunter2"])
         key = cloud.tenant.runner_key
-    assert str(caught.value).startswith("the local agent cannot start: its process has ended with exit status 1; look ")
+    assert str(caught.value).startswith(
+        "the local agent cannot start: its process has ended with exit status 1; check "
+    )
     assert "AuthorizationError" in str(caught.value).rpartition(": .printed")[2]
     assert "\n" not in str(caught.value)
     assert "Traceback" in caught.value.printed

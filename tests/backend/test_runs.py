@@ -171,7 +171,7 @@ def test_a_flow_run_that_hangs_is_ended(hanging):
     with FakeServer() as server, pytest.raises(FlowRunTimeout) as caught:
         server.run(hanging, timeout=12)
     assert str(caught.value).startswith(
-        "the flow run was stopped after 12 s: it is Running, its tasks hang-1 Running; "
+        "the flow run was stopped after 12 s; its state is Running, its tasks: hang-1 Running; "
     )
     assert caught.value.run.task_states["hang-1"].is_running()
     assert any("Starting" in line.message or "Submitted" in line.message for line in caught.value.run.logs)
@@ -220,7 +220,7 @@ def test_an_agent_that_cannot_start(flow):
     """Its key is good for nothing: one line, no waiting."""
     with FakeCloud() as cloud:
         cloud.tenant.revoke(cloud.tenant.runner_key)
-        with pytest.raises(AgentFailed, match=r"^the local agent cannot start: \w+; look at the API's faults, and "):
+        with pytest.raises(AgentFailed, match=r"^the local agent cannot start: \w+; check the API's faults and "):
             cloud.run(flow)
 
 
@@ -280,7 +280,7 @@ def test_an_agent_that_cannot_deploy(flow):
         ):
             cloud.run(flow, run_config=LocalRun(env={"A": 424242}))
         cloud.faults.graphql_error("No.", on="get_runs_in_queue")
-        with pytest.raises(AgentFailed, match=r"^the local agent cannot start: it was not given the flow run; look at"):
+        with pytest.raises(AgentFailed, match=r"^the local agent cannot start: it was not given the flow run; check"):
             cloud.run(flow)
 
 

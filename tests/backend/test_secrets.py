@@ -400,7 +400,7 @@ def test_the_view_has_no_getter(cloud):
     with pytest.raises(WriteOnlySecret) as caught:
         cloud.secrets["X"]
     assert str(caught.value) == (
-        "secret 'X' can be set, not read, as in Prefect Cloud: compare it with prefect_cloud.secrets.holds('X', value), "
+        "secret 'X' is write-only, as in Prefect Cloud: compare its value with prefect_cloud.secrets.holds('X', value), "
         "or read it as a flow run does, with Secret('X').get() inside `with prefect_cloud.executing():`"
     )
     assert list(cloud.secrets) == cloud.secrets.names() == ["X"]

@@ -509,7 +509,7 @@ def test_other_errors_of_an_agent_are_told_by_their_type():
         ({"agent": ["424242"]}, "agent is one of local, docker, kubernetes, ecs, not a list"),
         ({"agent": "nomad"}, "'nomad' is no agent: choose one of local, docker, kubernetes, ecs"),
         ({"prefect_version": 424242}, "prefect_version is text such as '1.4.1', not a int"),
-        ({"prefect_version": "2.0"}, "'2.0' is no release of Prefect 0.5.0 to 1.4.1 "),
+        ({"prefect_version": "2.0"}, "'2.0' is not a Prefect version from 0.5.0 to 1.4.1, "),
         ({"cluster_secrets": {"a": {"b": "424242"}}}, "cluster_secrets is a ClusterSecrets, not a dict"),
         (
             {"agent": "kubernetes", "job_template": "s3://a/b.yaml"},

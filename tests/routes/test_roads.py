@@ -217,13 +217,13 @@ def test_of_its_own(cluster_secrets, flow_environment):
     [
         (
             ["kubernetes"],
-            "'kubernetes' is no route; did you mean agent:kubernetes or run_config:kubernetes? Else choose of all",
+            "'kubernetes' is not a route; did you mean agent:kubernetes or run_config:kubernetes? Otherwise choose from all",
         ),
-        (["job_templates"], "'job_templates' is no route; did you mean job_template? Else choose of all, "),
-        (["nowhere"], "'nowhere' is no route; choose of all, context, config_file (:raw, :interpolated), env, "),
-        (["env:raw"], "'env:raw' is no route; did you mean env? Else choose of all, "),
+        (["job_templates"], "'job_templates' is not a route; did you mean job_template? Otherwise choose from all, "),
+        (["nowhere"], "'nowhere' is not a route; choose from all, context, config_file (:raw, :interpolated), env, "),
+        (["env:raw"], "'env:raw' is not a route; did you mean env? Otherwise choose from all, "),
         ([], "the secret_routes mark needs routes: all, context, "),
-        ([5], "5 is no route; choose of all, "),
+        ([5], "5 is not a route; choose from all, "),
     ],
 )
 def test_wrong_names(names, told):
@@ -237,7 +237,7 @@ def test_wrong_marks(run_tests):
     """Are refused at collection; the fixture is for tests with a mark; a TestCase would run without any road."""
     result = run_tests("import pytest\n\n@pytest.mark.secret_routes(route=1)\ndef test_it():\n    pass\n")
     assert result.ret == 4
-    assert "test_wrong_marks.py::test_it: 'route=' is no route; choose of all, " in result.stderr.str()
+    assert "test_wrong_marks.py::test_it: 'route=' is not a route; choose from all, " in result.stderr.str()
     assert "Warning: A plugin" not in result.stdout.str()
     result = run_tests("def test_it(secret_route):\n    pass\n")
     result.assert_outcomes(errors=1)
