@@ -119,8 +119,9 @@ def pytest_runtest_teardown(item):
 def main() -> None:
     """Run the tests of the three journeys and print what they recorded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trace", action="store_true")
-    trace = parser.parse_args().trace
+    parser.add_argument("--trace", action="store_true", help="print each function, too")
+    parser.add_argument("--json", action="store_true", help="print each function as JSON, for docs/architecture.py")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "test_journeys.py").write_text(TESTS, "utf-8")
         record = Path(folder, "journeys.jsonl")
@@ -132,11 +133,14 @@ def main() -> None:
             stdout=subprocess.DEVNULL,
         )
         journeys = [json.loads(line) for line in record.read_text("utf-8").splitlines()]
+    if options.json:
+        print(json.dumps(journeys))
+        return
     print("| journey | files | functions | calls |\n|---|---:|---:|---:|")
     for name, calls in journeys:
         files = {file for file, _, _ in calls}
         print(f"| {TITLES[name]} | {len(files)} | {len(calls)} | {sum(count for *_, count in calls)} |")
-    for name, calls in journeys if trace else ():
+    for name, calls in journeys if options.trace else ():
         print(f"\n{TITLES[name]}:")
         for file, function, count in calls:
             print(f"  {file}:{function} {count}")

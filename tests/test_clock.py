@@ -282,6 +282,7 @@ def test_retries(clock):
     assert dt.timedelta(minutes=10) <= seen[1] - seen[0] < dt.timedelta(minutes=11)
 
 
+@pytest.mark.slow
 @needs_prefect
 @pytest.mark.skipif(VERSION is not None and VERSION < (1, 0), reason="once is enough: a cluster takes seconds")
 def test_dask(clock):

@@ -80,6 +80,7 @@ def test_the_demo_passes_whatever_the_shell_carries(in_a_hostile_shell: Any) -> 
     assert "do-not-show" not in done.stdout
 
 
+@pytest.mark.slow
 @needs_prefect
 def test_the_demo_shows_the_warning_of_a_changed_value(in_a_hostile_shell: Any) -> None:
     """Where Prefect makes 0000 a number, the warning and its advice are shown."""

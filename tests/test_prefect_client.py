@@ -67,6 +67,7 @@ def has_projects_of_its_own(client):
     return [row["name"] for row in client.graphql("{ project(order_by: {name: asc}) { name } }")["data"]["project"]]
 
 
+@pytest.mark.slow
 @registers
 def test_every_method(api):
     """From the project to the last log, in the order of a flow's life."""
@@ -247,6 +248,7 @@ def test_a_flow_that_is_not_there(prefect_cloud):
         prefect_cloud.client.create_flow_run("835db11c-d8c1-47b1-b443-00bd056712fd")
 
 
+@pytest.mark.slow
 @has_views
 def test_views(api):
     """FlowView, FlowRunView, TaskRunView, TenantView, and what they look up when asked."""

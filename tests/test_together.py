@@ -442,6 +442,7 @@ def test_the_default_cloud_address_cannot_be_reached(local_secrets):
     assert time.monotonic() - started < 30  # Prefect would try again for 63 s
 
 
+@pytest.mark.slow
 def test_nor_by_a_child(local_secrets):
     """Its address leads nowhere, and says where to go."""
     code = "import prefect, requests; requests.post(prefect.config.cloud.api)"

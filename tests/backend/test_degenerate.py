@@ -140,12 +140,14 @@ def test_parameters_that_are_no_list(cloud, parameters):
     assert cloud.ask('{ flow(where: {project_id: {_eq: "%s"}}) { id } }' % project) == {"flow": []}
 
 
+@pytest.mark.slow
 @given(body=st.one_of(st.binary(max_size=20), JSON_VALUES.map(lambda value: json.dumps(value).encode())))
 def test_bodies(cloud, body):
     """Whatever is sent as JSON."""
     require_no_fault(cloud, *ask(cloud, body))
 
 
+@pytest.mark.slow
 @given(body=st.dictionaries(st.sampled_from(["query", "variables", "operationName", "extensions"]), JSON_VALUES))
 def test_bodies_of_any_types(cloud, body):
     """The right names, each with any value."""

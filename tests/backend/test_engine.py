@@ -436,6 +436,7 @@ def test_several_mutations_run_one_after_the_other(team):
     assert [error["message"] for error in answer.errors] == ["Uniqueness violation."]
 
 
+@pytest.mark.slow
 def test_many_callers_at_once(team):
     """No write is lost, and each list is of one moment."""
     project, problems = team.project(), []

@@ -195,3 +195,4 @@ class Secrets(RuleBasedStateMachine):
 
 TestSecrets = Secrets.TestCase
 TestSecrets.settings = settings(max_examples=max(20, settings().max_examples // 5), stateful_step_count=50)
+TestSecrets.pytestmark = [pytest.mark.slow]

@@ -194,6 +194,7 @@ def test_a_refusal_shows_nothing_of_the_body():
     assert "ghp" not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_large_documents():
     """A document is at most 1 MiB long, because reading one takes its time; variables may be as large as the body."""
     longest = HELLO + " " * (MAX_DOCUMENT - len(HELLO))

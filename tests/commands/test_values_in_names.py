@@ -36,6 +36,7 @@ LINES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", LINES)
 @pytest.mark.parametrize("form", FORMS, ids=" ".join)
 def test_no_value_is_shown(run, write, line, form):
@@ -108,6 +109,7 @@ from hypothesis import strategies as st  # noqa: E402
 PIECES = st.sampled_from([*"=.]:/@?é5x,;-", "]", "hunter2", "hunter2"])
 
 
+@pytest.mark.slow
 @hypothesis.given(pieces=st.lists(PIECES, max_size=9), last=st.sampled_from(["5", "'x'", "true", "{a = 1}"]))
 def test_generated_values(pieces, last):
     """Whatever stands behind the first ``=`` without quotes of its own is in no name."""

@@ -48,6 +48,7 @@ def end(process, number):
             process.kill()
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_workers_of_xdist_end_with_their_controller(tmp_path, number):
@@ -79,6 +80,7 @@ def test_workers_of_xdist_end_with_their_controller(tmp_path, number):
     assert [name for name in os.listdir(temporary) if name.startswith("flowsecrets-")] == []
 
 
+@pytest.mark.slow
 @SIGNALS
 def test_a_terminated_run_leaves_no_folder(tmp_path, number):
     """SIGTERM and SIGHUP remove the private home, with the secrets in it, and still end the process."""
@@ -88,6 +90,7 @@ def test_a_terminated_run_leaves_no_folder(tmp_path, number):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
     """SIGKILL leaves the folder; the next run removes it, and spares the folder of a run that goes on."""
     running, killed = start(tmp_path), start(tmp_path)
@@ -99,6 +102,7 @@ def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_fork_that_is_terminated_spares_the_folder_of_its_parent(tmp_path):
     """``multiprocessing`` terminates its workers by SIGTERM, which also ends a fork that has just begun."""
     code = WAITS.replace(
@@ -117,6 +121,7 @@ def test_a_fork_that_is_terminated_spares_the_folder_of_its_parent(tmp_path):
     end(process, signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_a_program_that_handles_the_signal_keeps_its_handler(tmp_path):
     """A handler of the program's own stays, and so does one that ignores the signal."""
     code = (
@@ -132,6 +137,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_the_first_isolation_may_begin_in_a_thread(tmp_path):
     """Handlers can be set in the main thread only; elsewhere the folder is left to the next run."""
     code = """
@@ -150,6 +156,7 @@ thread.join()
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_process_ends_with_its_parent(tmp_path):
     """A worker of pytest-xdist whose controller was killed ends, and removes its folder."""
     code = """

@@ -55,6 +55,7 @@ def in_threads(*functions):
     return failures
 
 
+@pytest.mark.slow
 def test_no_change_is_lost():
     """Threads that set secrets of every kind at once: each finds its own values, and all are there at the end."""
 
@@ -75,6 +76,7 @@ def test_no_change_is_lost():
         assert {name: secrets[name] for name in secrets if name != "contended"} == shared
 
 
+@pytest.mark.slow
 def test_no_plain_secret_is_lost_to_a_number_with_leading_zeros():
     """One thread sets ``0000`` again and again, another sets 40 plain secrets; each of them is there, five times."""
     names = [variable_secret(f"PLAIN_{number}") for number in range(40)]
@@ -99,6 +101,7 @@ def test_no_plain_secret_is_lost_to_a_number_with_leading_zeros():
             secrets.clear()
 
 
+@pytest.mark.slow
 def test_nothing_is_left_by_a_thread_that_goes_on():
     """A thread that sets values while the isolation ends gets IsolationEnded, and leaves no variable behind."""
     before, home = current_variables(), os.environ["HOME"]
@@ -122,6 +125,7 @@ def test_nothing_is_left_by_a_thread_that_goes_on():
         assert stack.depth() == 0
 
 
+@pytest.mark.slow
 def test_isolations_of_threads_take_turns():
     """Each thread has its own values only, in its own isolations and in those that it nests."""
     before = current_variables()
@@ -176,6 +180,7 @@ def test_a_thread_that_has_ended_keeps_nobody_waiting():
     stack.unwind(before)
 
 
+@pytest.mark.slow
 def test_warnings_are_about_the_own_value():
     """A warning never compares the value of one thread with what another thread has set since."""
     wrong = []
@@ -222,6 +227,7 @@ with isolated_prefect() as secrets:
 """
 
 
+@pytest.mark.slow
 def test_a_fork_while_another_thread_changes_a_secret():
     """The fork waits until the change is complete, and the child can change secrets."""
     result = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=120)
@@ -233,6 +239,7 @@ def lock_once():
     lock.lock.release()
 
 
+@pytest.mark.slow
 def test_a_change_that_nobody_finishes():
     """If it is collected after its isolation has ended, it brings no variable back, and it releases the lock."""
     before = current_variables()
@@ -246,6 +253,7 @@ def test_a_change_that_nobody_finishes():
     assert not in_threads(lock_once)
 
 
+@pytest.mark.slow
 def test_a_write_that_nobody_finishes(tmp_path):
     """The file of the ended isolation is not written again."""
     before, target = current_variables(), tmp_path / "config.toml"

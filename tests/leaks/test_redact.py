@@ -352,6 +352,7 @@ def test_a_text_is_changed_only_where_a_secret_is(values, text):
     assert (mine.redact(text) is text) == (not mine.find(text))
 
 
+@pytest.mark.slow
 @hypothesis.given(st.binary(max_size=300), st.text(min_size=8, max_size=20))
 def test_bytes(data, value):
     """Any bytes around a secret."""

@@ -166,6 +166,7 @@ def test_machine():
     assert resolve([layer("user", to_toon="x")], {}, "1.4.1", machine=Machine(python=(3, 9))).failure is not None
 
 
+@pytest.mark.slow
 def test_linear():
     """Ten thousand secrets resolve, each with its own slots."""
     environ = {variable(f"N{number}"): f"t{number}x" for number in range(10_000)}

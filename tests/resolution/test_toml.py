@@ -151,6 +151,7 @@ hypothesis = pytest.importorskip("hypothesis")
 from pytest_flowsecrets.strategies import config_tomls  # noqa: E402
 
 
+@pytest.mark.slow
 @hypothesis.given(text=config_tomls())
 def test_both_parsers(text):
     """Where no difference is told, tomli's reading is that of Prefect's parser."""

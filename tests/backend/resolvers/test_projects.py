@@ -74,6 +74,7 @@ def test_a_caller_sees_all_of_its_tenants_its_own_first(team):
     assert team.ask("{ project { id } tenant { projects { id } } }", caller=both)["project"] == []
 
 
+@pytest.mark.slow
 def test_a_caller_sees_itself(team):
     """``user { default_membership { tenant { slug } } }``, as clients up to 0.10 ask."""
     other = Team(world=team.world)
