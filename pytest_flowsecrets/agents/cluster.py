@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, MutableMapping, 
 
 from pytest_flowsecrets.agents import manifests, validation
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
             if not isinstance(value, (str, bytes)):
                 raise UsageError(f"{kind} {name}: {key} is text, not {type(value).__name__}: put it in quotes")
             if kind == "Secret":
-                known.register(f"{name} {key}", os.fsdecode(value))
+                registry.register(f"{name} {key}", os.fsdecode(value))
         self._objects[kind, namespace, name] = {key: os.fsdecode(value) for key, value in data.items()}
 
 

@@ -22,7 +22,7 @@ from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation import stack
 from pytest_flowsecrets.isolation.prefect1.marshmallow import marshmallow_explained
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.search.value_finder import any_of, finder, forms_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class FakeApi(ABC):
             steps.enter_context(self.world.keyring.texts.in_use())
             self._url = mount(self.world)
             steps.callback(unmount, self.world)
-            steps.enter_context(known.outlet(self.world.journal.search))
+            steps.enter_context(registry.searchable(self.world.journal.search))
             steps.callback(self.agents.close)
             steps.callback(self.processes.close)
             steps.enter_context(without_proxy())

@@ -28,7 +28,7 @@ from typing import (
 
 from pytest_flowsecrets.backend.graphql.document_masking import OwnValues, own_values, shown
 from pytest_flowsecrets.backend.request_text import pieces
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -220,7 +220,7 @@ def _without_own_values(request: Request, operation: Optional[Operation], own: O
 def _register(name: str, given: Any) -> None:
     """Make the value known that a secret mutation brought: a client prints it where the mutation is refused."""
     inside = given if isinstance(given, dict) else {"name": name, "value": given}
-    known.register(str(inside.get("name")), inside.get("value"))
+    registry.register(str(inside.get("name")), inside.get("value"))
 
 
 Kept = Tuple[RecordedRequest, str, Mapping[str, str], bytes]

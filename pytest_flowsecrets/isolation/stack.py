@@ -28,7 +28,7 @@ from pytest_flowsecrets.isolation.secrets import model
 from pytest_flowsecrets.isolation.secrets.injector import Injector
 from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
 from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChanges
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.versions import DEFAULT_VERSION
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Isolation:
         self._undo.callback(self.scheduled_changes.end)
         self.injector = Injector(self._root, self.version)
         self.home = PrefectHome(self._root, self.writing)
-        self.resources.enter_context(known.folder(self.home.path))
+        self.resources.enter_context(registry.folder(self.home.path))
         self.secrets = LocalSecrets(self)
         self.injector.set_secrets(secrets)
         self.secrets.value_changes.record(secrets)
@@ -340,7 +340,7 @@ class Isolation:
             # Of Prefect's own texts only this one holds no value; the names in it are those of dict's methods.
             told = f": {error}" if str(error).startswith("Invalid config key") else ""
             raise SecretRejected(blamed, self.version, type(error).__name__ + told) from None
-        known.register_settings(tree)
+        registry.register_settings(tree)
         return tree
 
     def _set_address(self, legacy: LegacyPrefect) -> None:

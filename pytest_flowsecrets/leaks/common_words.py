@@ -1,10 +1,10 @@
-"""Texts that stand in so many places that finding them says nothing."""
+"""Texts that are too short or too common to be reported as leaks."""
 
 from __future__ import annotations
 
 import re
 
-SHORTEST = 6  # characters; anything shorter stands in too many texts by chance
+SHORTEST = 6  # characters; shorter values occur in too many texts by chance
 COMMON = re.compile(
     "changeme|default|development|disabled|enabled|example|false|github|google|localhost|master|missing|nothing|"
     "password|postgres|prefect|private|production|public|pytest|python|secrets?|staging|string|testing|undefined|"
@@ -14,5 +14,5 @@ COMMON = re.compile(
 
 
 def is_common(text: str) -> bool:
-    """Whether a text is so short or so common that finding it says nothing."""
+    """Return whether a text is so short or so common that a match says nothing."""
     return len(text.strip()) < SHORTEST or COMMON.fullmatch(text.strip()) is not None

@@ -1,7 +1,7 @@
-"""Which values must not leave: ``register`` tells it, everything else in this room asks it.
+"""The registry of secret values: ``register`` adds a value, and the rest of ``leaks`` searches for what is in it.
 
-Imports next to nothing and does nothing unless somebody listens (the pytest plugin does, for the length of a run), so
-that isolations, the fake API and the routes may tell every value they see.
+The registry imports almost nothing and stores nothing until somebody calls ``listen``. The pytest plugin does so for
+the length of a run. Isolations, the fake API and the routes can therefore register every value that they handle.
 """
 
 from __future__ import annotations
@@ -16,115 +16,127 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.leaks.formats.known_formats import Format
 
-# Asked whether a text holds something; gives the places where one does, with `where` and `request.fields`.
+# Calls a predicate with each text that an API received. Returns an object with `where` and `request.fields` for each
+# text for which the predicate is true.
 Search = Callable[[Callable[[str], bool]], List[Any]]
 
 TOKENS = frozenset({"api_key", "auth_token", "_tenant_token"})
 
 
-class Known:
-    """The values that are looked for, by their text, with the names that they have."""
+class SecretRegistry:
+    """The values to search for, each with the names of its secrets.
+
+    Attributes:
+        request_searches: searches of the open APIs that record their requests.
+        on_api_close: called with the search of an API that is about to close.
+        on_text: called with a text, and its place, that no secret should reach.
+        folders: folders into which Prefect can write now.
+        on_folder_close: called with such a folder when Prefect stops using it.
+        on_error: called with an error that ``register`` suppressed.
+        has_short: whether a value is shorter than six characters.
+        encoders: encoders from hooks, by the names of their forms.
+        formats: formats from hooks.
+    """
 
     def __init__(self) -> None:
         self._names: Dict[str, List[str]] = {}
         self._changes: List[str] = []
-        self._begun = 0  # the version before the first change
+        self._base_version = 0  # the version before the first change
         self._listeners = 0
-        self.outlets: List[Search] = []
-        self.watchers: List[Callable[[Search], None]] = []
-        self.readers: List[Callable[[str, str], object]] = []
+        self.request_searches: List[Search] = []
+        self.on_api_close: List[Callable[[Search], None]] = []
+        self.on_text: List[Callable[[str, str], object]] = []
         self.folders: List[Path] = []
-        self.leavers: List[Callable[[Path], object]] = []
-        self.fault_listeners: List[Callable[[Exception], object]] = []
-        self.told = False  # whether short values are looked for too
-        self.encoders: Dict[str, Callable[[str], Any]] = {}  # of users, by the names of their forms
-        self.formats: List[Format] = []  # of users
+        self.on_folder_close: List[Callable[[Path], object]] = []
+        self.on_error: List[Callable[[Exception], object]] = []
+        self.has_short = False
+        self.encoders: Dict[str, Callable[[str], Any]] = {}
+        self.formats: List[Format] = []
 
     def __len__(self) -> int:
         return len(self._names)
 
     def __repr__(self) -> str:
-        return f"<Known {len(self)} values>"
+        return f"<SecretRegistry of {len(self)} values>"
 
     @property
     def version(self) -> int:
-        """Another number after each change."""
-        return self._begun + len(self._changes)
+        """The version of the registry. Each change gives it a new one."""
+        return self._base_version + len(self._changes)
 
     @contextmanager
-    def outlet(self, search: Search) -> Iterator[None]:
-        """While values may leave by an API that remembers what it was sent: how that can be searched."""
-        self.outlets.append(search)
+    def searchable(self, search: Search) -> Iterator[None]:
+        """Include the requests to an API in the search for leaks while the API is open."""
+        self.request_searches.append(search)
         try:
             yield
-            for watcher in self.watchers:
-                watcher(search)
+            for callback in self.on_api_close:
+                callback(search)
         finally:
-            self.outlets.remove(search)
+            self.request_searches.remove(search)
 
     @contextmanager
     def folder(self, path: Path) -> Iterator[None]:
-        """While Prefect may write into a folder: results, flows."""
+        """Include a folder in the search for leaks while Prefect can write results and flows into it."""
         self.folders.append(path)
         try:
             yield
         finally:
             self.folders.remove(path)
-            for leaver in self.leavers:
-                leaver(path)
+            for callback in self.on_folder_close:
+                callback(path)
 
-    def tell(self, text: str, place: str) -> None:
-        """Say that a text has come to a place where no secret belongs."""
-        for reader in self.readers:
-            reader(text, place)
+    def report_text(self, text: str, place: str) -> None:
+        """Report a text at a place that no secret should reach."""
+        for callback in self.on_text:
+            callback(text, place)
 
     def listen(self) -> None:
-        """Remember what is registered from now on; each call needs its ``forget``."""
+        """Store the values that are registered from now on. Each call needs a call of ``forget``."""
         self._listeners += 1
 
     def forget(self) -> None:
-        """Stop listening; the last one who does makes everything forgotten."""
+        """Undo one call of ``listen``. The last call clears the registry."""
         self._listeners -= 1
         if not self._listeners:
-            self._begun = self.version + 1
+            self._base_version = self.version + 1
             self._changes.clear()
             self._names.clear()
             self.encoders.clear()
             self.formats.clear()
-            self.told = False
+            self.has_short = False
 
-    def register(self, name: str, value: Any, *, told: bool = False) -> None:
-        """Make a secret known. What is looked for because of it, ``structure.parts_of`` decides.
+    def register(self, name: str, value: Any, *, explicit: bool = False) -> None:
+        """Register a secret. ``formats.parts.parts_of`` decides which texts are searched for because of it.
 
         Args:
-            name: what a mask shows.
-            value: text, bytes, or anything that JSON can say.
-            told: look for it even if it is short or a common word.
+            name: the name that the mask shows.
+            value: text, bytes, or anything that JSON can represent.
+            explicit: whether to search for the value even if it is short or a common word.
         """
         if not self._listeners:
             return
         for text in self._texts_of(value):
-            if text and (told or not is_common(text)):
-                self.told = self.told or len(text) < SHORTEST
+            if text and (explicit or not is_common(text)):
+                self.has_short = self.has_short or len(text) < SHORTEST
                 self._add(str(name), text)
 
     def _texts_of(self, value: Any) -> List[str]:
-        """The texts of a value; an error in looking for them is not the caller's."""
+        """Return the texts of a value. Errors do not reach the caller of ``register``."""
         try:
             return list(texts_of(value, self.formats))
         except Exception as error:  # noqa: BLE001 - a value of any class
-            for listener in self.fault_listeners:
-                listener(error)
+            for callback in self.on_error:
+                callback(error)
             return [value] if isinstance(value, str) else []
 
     def register_settings(self, settings: Mapping[str, Any]) -> None:
-        """Make known what a Prefect configuration holds: its secrets, and the tokens for its API."""
-        context, cloud = settings.get("context"), settings.get("cloud")
-        secrets = context.get("secrets") if isinstance(context, Mapping) else None
-        for name, value in secrets.items() if isinstance(secrets, Mapping) else ():
+        """Register the secrets in a Prefect configuration and the tokens for Prefect's API."""
+        for name, value in _items(_items(settings, "context"), "secrets").items():
             self.register(name, value)
-        for key, value in cloud.items() if isinstance(cloud, Mapping) else ():
-            for name, token in [(key, value), *(value.items() if isinstance(value, Mapping) else ())]:
+        cloud = _items(settings, "cloud")
+        for key, value in cloud.items():
+            for name, token in ((key, value), *_items(cloud, key).items()):
                 if name in TOKENS and isinstance(token, str):
                     self.register(f"cloud {name}", token)
 
@@ -135,17 +147,27 @@ class Known:
             self._changes.append(text)
 
     def values(self, since: int = -1) -> Mapping[str, Tuple[str, ...]]:
-        """The texts, each with its names, the first registered first; only what changed since a version, if given."""
-        changed = self._changes[since - self._begun :] if since >= self._begun else list(self._names)
+        """Return the texts with their names, in the order of registration.
+
+        Args:
+            since: a version; only texts that changed after it are returned.
+        """
+        changed = self._changes[since - self._base_version :] if since >= self._base_version else list(self._names)
         return {text: tuple(self._names[text]) for text in changed}
 
 
+def _items(settings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return the mapping at a key, or an empty one if there is something else."""
+    value = settings.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
 def texts_of(value: Any, formats: Sequence[Format] = ()) -> Iterator[str]:
-    """Return a value as text; of a mapping or sequence, the texts in it that are sensitive.
+    """Yield a value as text. For a mapping or sequence, yield the sensitive texts in it.
 
     Args:
-        value: of a secret.
-        formats: those of users, which come before our own.
+        value: the value of a secret.
+        formats: formats from hooks, which take precedence over the built-in ones.
     """
     if isinstance(value, str):
         yield value
@@ -159,5 +181,5 @@ def texts_of(value: Any, formats: Sequence[Format] = ()) -> Iterator[str]:
         yield str(value)
 
 
-known = Known()
-register = known.register
+registry = SecretRegistry()
+register = registry.register

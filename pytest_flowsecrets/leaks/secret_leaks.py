@@ -1,4 +1,4 @@
-"""``secret_leaks``: what leaked in a test, and an assertion that nothing did."""
+"""The object behind the fixture ``secret_leaks``: the leaks of a test, and an assertion that there are none."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, List
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.mask.captured_output import take_captured
-from pytest_flowsecrets.leaks.registry import known
-from pytest_flowsecrets.leaks.scan.artifacts import look_below
+from pytest_flowsecrets.leaks.registry import registry
+from pytest_flowsecrets.leaks.scan.artifacts import scan_files
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.findings import Finding
-    from pytest_flowsecrets.leaks.session import Run
+    from pytest_flowsecrets.leaks.session import LeakSession
 
 
 class SecretLeaks:
@@ -24,11 +24,9 @@ class SecretLeaks:
         UsageError: the mode is ``off``.
     """
 
-    def __init__(self, run: Run, item: Any) -> None:
+    def __init__(self, run: LeakSession, item: Any) -> None:
         if not run.watching:
-            raise UsageError(
-                "secret_leaks needs --flowsecrets-leaks=mask, warn or fail; in the mode off nothing is known"
-            )
+            raise UsageError("secret_leaks is not available with --flowsecrets-leaks=off; use mask, warn or fail")
         self._run, self._item = run, item
         self._watched: List[Path] = []
         self._added = 0
@@ -37,24 +35,24 @@ class SecretLeaks:
         return f"<SecretLeaks of {self._run.shown_id(self._item.nodeid)}>"
 
     def add(self, value: Any, name: str = "") -> None:
-        """Make a value known as a secret, even a short or common one.
+        """Register a secret, even if its value is short or common.
 
         Args:
-            value: text, bytes, or data with texts in it.
-            name: what masks and findings call it; ``added 1`` and so on without one.
+            value: text, bytes, or data that contains texts.
+            name: the name that masks and findings show; by default ``added 1``, ``added 2`` and so on.
         """
         self._added += 1
-        known.register(name or f"added {self._added}", value, told=True)
+        registry.register(name or f"added {self._added}", value, explicit=True)
 
     def watch(self, path: Any) -> None:
-        """Look through a file, or all files below a folder, when findings are asked for and when the test is over."""
+        """Search a file, or all files below a folder, when ``found`` is read and when the test ends."""
         self._watched.append(Path(os.fspath(path)))
 
     def search(self, thing: Any, place: str = "searched") -> List[Finding]:
-        """Look for secrets in a thing: text, bytes, data, a state, a flow, a run config, an environment.
+        """Search an object: text, bytes, data, a state, a flow, a run config or an environment.
 
         Returns:
-            The findings in it, which ``found`` has too.
+            The findings in this object. ``found`` contains them, too.
         """
         from pytest_flowsecrets.leaks.scan.extract import texts_in
 
@@ -65,35 +63,35 @@ class SecretLeaks:
 
     @property
     def found(self) -> List[Finding]:
-        """The leaks so far, in reports, captured output, log, watched files, and where one has searched."""
-        self.look_at_watched()
+        """The leaks so far: in reports, captured output, logs and watched files, and those from ``search``."""
+        self.scan_watched()
         self._run.forward_written()
-        self._run.look_at_left(self._item)
-        self._look_at_capture()
-        for search in known.outlets:
-            self._run.look_at_api(search)
-        return self._run.of_test(self._item.nodeid)
+        self._run.scan_artifacts(self._item)
+        self._scan_captured()
+        for search in registry.request_searches:
+            self._run.scan_requests(search)
+        return self._run.findings_of(self._item.nodeid)
 
     def assert_none(self) -> None:
         """Assert that nothing leaked.
 
         Raises:
-            AssertionError: it says what leaked, in which form, where, and how to prevent it; it shows no value.
+            AssertionError: something leaked. The message shows name, form, place and fix of each leak, but no value.
         """
         __tracebackhide__ = True
-        found = self.found
-        if found:
-            from pytest_flowsecrets.leaks.findings import section
+        findings = self.found
+        if findings:
+            from pytest_flowsecrets.leaks.findings import report_section
 
-            raise AssertionError(section(found))
+            raise AssertionError(report_section(findings))
 
-    def look_at_watched(self) -> None:
-        """Look through the watched files as they are now."""
+    def scan_watched(self) -> None:
+        """Search the watched files."""
         for path in self._watched:
-            look_below(path, self._run.clean, self._item.nodeid)
+            scan_files(path, self._run.clean, self._item.nodeid)
 
-    def _look_at_capture(self) -> None:
-        """What pytest has captured since this phase of the test began, left as it is."""
+    def _scan_captured(self) -> None:
+        """Search what pytest captured in this phase of the test, and leave it captured."""
         for stream, text in take_captured(self._item.config):
             self._run.clean(text, f"captured {'stdout' if stream is sys.stdout else 'stderr'}", self._item.nodeid)
             stream.write(text)

@@ -1,8 +1,8 @@
-"""The second part of the pytest plugin: its hooks against leaks. ``plugin`` registers it.
+"""The hooks and the fixture of the leak detector. ``plugin`` loads this module.
 
-Texts are masked as early as they can be: names of tests when they are collected, reports when they are made and again
-before anybody hears of them (an xdist worker masks before it sends), warnings when they are recorded, what goes to the
-terminal and to log files when it is written. At the end the files that the run has written are looked through.
+Texts are masked as early as possible: names of tests at collection, reports when they are created and again before
+other plugins see them (an xdist worker masks before it sends), warnings when they are recorded, terminal and log
+output when it is written. At the end of the run, the files that it wrote are masked.
 """
 
 from __future__ import annotations
@@ -14,59 +14,62 @@ import pytest
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.mask import pytest_items as tests
-from pytest_flowsecrets.leaks.registry import known
-from pytest_flowsecrets.leaks.session import Run
+from pytest_flowsecrets.leaks.registry import registry
+from pytest_flowsecrets.leaks.session import LeakSession
 from pytest_flowsecrets.options import resolve
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.secret_leaks import SecretLeaks
 
-RUN = pytest.StashKey[Run]()
+RUN = pytest.StashKey[LeakSession]()
 SESSION = pytest.StashKey[pytest.Session]()
 
 
-def run_of(config: pytest.Config) -> Run:
-    """Return the watch over a run; it begins when it is first asked for."""
+def run_of(config: pytest.Config) -> LeakSession:
+    """Return the leak session of a run. The first call starts it."""
     if RUN not in config.stash:
         option = getattr(config.known_args_namespace, "flowsecrets_leaks", None)
         try:
             mode = resolve("leaks", command_line=option, ini=config.getini("flowsecrets_leaks") or None).value
         except UsageError:
             mode = "off"  # the run ends with this error
-        config.stash[RUN] = Run(mode or "off", config.getini("flowsecrets_known"))
+        config.stash[RUN] = LeakSession(mode or "off", config.getini("flowsecrets_known"))
         config.stash[RUN].begin()
-        config.pluginmanager.register(LastLook(config.stash[RUN]), "flowsecrets-last-look")
+        config.pluginmanager.register(LateReportHooks(config.stash[RUN]), "flowsecrets-late-reports")
         config.add_cleanup(lambda: _end(config))
     return config.stash[RUN]
 
 
 def _end(config: pytest.Config) -> None:
-    """End the watch; pytest has ended, but for its exit status. A pending error is still to be printed, masked."""
+    """End the leak session.
+
+    Only the exit status of pytest is still open. If an error is pending, it is printed later: the streams stay masked.
+    """
     run = config.stash[RUN]
-    run.look_through_files(finally_=True)
+    run.mask_files(finally_=True)
     _fail_session(config)
-    if run.findings:  # some in files, after the session has ended
+    if run.findings:  # files can add findings after the session has ended
         _write_report(config)
-    lines = [*run.fresh_lines(), *run.faults.fresh_lines()]
+    lines = [*run.unreported_lines(), *run.faults.unreported_lines()]
     if sys.exc_info()[1] is None:
         run.end()
-    if lines and not run.in_worker:  # streams are as they were: a fault may have withheld everything before
-        sys.stderr.write("\n".join(["flowsecrets: found at the end of the run:", *lines, *_verdict(run), ""]))
+    if lines and not run.in_worker:  # the streams are restored: a fault may have withheld earlier output
+        sys.stderr.write("\n".join(["flowsecrets: found at the end of the run:", *lines, *_failure_lines(run), ""]))
 
 
-def _verdict(run: Run) -> List[str]:
+def _failure_lines(run: LeakSession) -> List[str]:
     return ["The run fails: flowsecrets_leaks is fail."] if run.has_failed else []
 
 
 def _fail_session(config: pytest.Config) -> None:
-    """In the mode ``fail``, end a run that leaked with an exit status that is not 0."""
+    """In mode ``fail``, set the exit status of a run that leaked something to 1 if it is 0."""
     session = config.stash.get(SESSION, None)
     if session is not None and config.stash[RUN].has_failed and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _write_report(config: pytest.Config) -> None:
-    """Write the file of findings if one is asked for; workers of xdist leave it to the run that started them."""
+    """Write the report file if the option asks for one. In an xdist worker, do nothing: the controller writes it."""
     path = config.getoption("--flowsecrets-report", None)
     if path and not config.stash[RUN].in_worker:
         config.stash[RUN].write_report(path)
@@ -76,13 +79,13 @@ def _write_report(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the ini key that has no option."""
-    told = "names of environment variables, or globs, whose values are secrets"
-    parser.addini("flowsecrets_known", told, type="args", default=[])
+    """Add the ini option that has no command-line option."""
+    description = "names or globs of environment variables whose values are secrets"
+    parser.addini("flowsecrets_known", description, type="args", default=[])
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Declare the hooks by which users add encoders and formats."""
+    """Declare the hooks that add encoders and formats."""
     from pytest_flowsecrets.plugin import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
@@ -90,7 +93,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
-    """Wrap the standard streams before pytest begins to capture them."""
+    """Wrap the standard streams before pytest starts to capture them."""
     run_of(early_config)
     yield
     run_of(early_config).learn_environment()
@@ -98,9 +101,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker; learn what plugins have declared since."""
+    """Register the marker and the late hooks, and register the secrets that plugins have set."""
     config.addinivalue_line(
-        "markers", "allow_leaks(*names, where=()): these secrets may leak in this test, at these places or anywhere"
+        "markers",
+        "allow_leaks(*names, where=()): allow leaks of these secrets in this test, at these places or anywhere",
     )
     run = run_of(config)
     run.in_worker = hasattr(config, "workerinput")
@@ -111,12 +115,12 @@ def pytest_configure(config: pytest.Config) -> None:
             from pytest_flowsecrets.plugin.descriptors import register
 
             register(config, run.descriptors)
-    # Later than pytest's capture, and so asked before it.
-    config.pluginmanager.register(CapturedRest(run, config), "flowsecrets-captured-rest")
+    # Registered after pytest's capture plugin, so that its hooks run before those of capture.
+    config.pluginmanager.register(CapturedOutputHooks(run, config), "flowsecrets-captured-output")
 
 
-def _extend(run: Run, config: pytest.Config) -> None:
-    """Learn the encoders and formats of users."""
+def _extend(run: LeakSession, config: pytest.Config) -> None:
+    """Use the encoders and formats that hooks return."""
     encoders = config.hook.pytest_flowsecrets_encoders(config=config)
     formats = config.hook.pytest_flowsecrets_formats(config=config)
     try:
@@ -128,20 +132,20 @@ def _extend(run: Run, config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Mask what goes to a log file, and remember which files the run will write."""
+    """Mask the log file, and note the start of the run for the other files."""
     session.config.stash[SESSION] = session
     run_of(session.config).watch_files(session.config)
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> List[str]:
-    """How many secrets are known, never which."""
-    count = len(known) if run_of(config).watching else 0
+    """Report how many secrets are registered, without names."""
+    count = len(registry) if run_of(config).watching else 0
     return [f"flowsecrets: {count} secret{'s'[: count != 1]} known"] if count else []
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Mask the reasons for stopping, before anybody shows them."""
+    """Mask the reasons for stopping the run before reporters show them."""
     run = run_of(session.config)
     for name in ("shouldstop", "shouldfail"):
         reason = getattr(session, name)
@@ -151,18 +155,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over what an xdist worker has found."""
+    """Add the findings of an xdist worker."""
     run_of(node.config).merge(getattr(node, "workeroutput", {}).get("flowsecrets", {}))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Counts for each secret and place."""
+    """Show a count for each secret and place."""
     run = run_of(config)
-    run.look_through_files()  # reporters have written most of theirs
-    lines = run.fresh_lines()
+    run.mask_files()  # most reporters have written their files
+    lines = run.unreported_lines()
     if lines:
         terminalreporter.section("leaked secrets")
-        for line in [*lines, *_verdict(run)]:
+        for line in [*lines, *_failure_lines(run)]:
             terminalreporter.write_line(line)
 
 
@@ -171,35 +175,35 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector) -> Iterator[None]:
-    """Learn the marks of a test and mask its parameters' ids before anything is made of them."""
+    """Register the secrets in the marks of a test, and mask the ids of its parameters before they are used."""
     outcome: Any = yield
     run = run_of(collector.config)
     if run.watching and outcome.excinfo is None:
         result = outcome.get_result()
-        run.learn_tests(node for node in _listed(result) if isinstance(node, pytest.Item))
+        run.learn_tests(node for node in _as_list(result) if isinstance(node, pytest.Item))
 
 
-def _listed(result: Any) -> List[Any]:
+def _as_list(result: Any) -> List[Any]:
     return result if isinstance(result, list) else [result]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """Once all secrets are known, mask the names of tests that were collected before theirs was.
+    """Mask the names of tests that were collected before their secrets were registered.
 
-    ``--deselect`` compares node ids, so the real ones are compared here.
+    ``--deselect`` compares node ids, so this hook deselects renamed tests by their real ids.
     """
     run = run_of(config)
     run.learn_tests(items)
-    gone = run.ids.deselected(items, config.getoption("deselect") or ())
-    if gone:
-        config.hook.pytest_deselected(items=gone)
-        items[:] = [item for item in items if item not in gone]
+    deselected = run.ids.deselected(items, config.getoption("deselect") or ())
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = [item for item in items if item not in deselected]
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
-    """Mask what a broken module says."""
+    """Mask the report of a collector, and register the secrets in the marks of a broken module."""
     outcome: Any = yield
     if outcome.excinfo is None:
         report, run = outcome.get_result(), run_of(collector.config)
@@ -215,7 +219,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Say whose findings the next ones are."""
+    """Attribute the following findings to this test."""
     run = run_of(item.config)
     run.begin_test(item)
     yield
@@ -223,7 +227,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def _with_real_name(item: pytest.Item) -> Iterator[None]:
-    """Give a test its real name; plugins that wrap the phases of a test see the masked one before and after."""
+    """Give a test its real name while its own code runs. Plugins around a phase see the masked name."""
     with run_of(item.config).ids.real(item):
         yield
 
@@ -235,7 +239,10 @@ pytest_runtest_teardown = pytest.hookimpl(hookwrapper=True, trylast=True)(_with_
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Iterator[None]:
-    """Show pytest's own fixtures the masked name: ``tmp_path`` makes a folder of it, JUnit's look for its report."""
+    """Give a test its masked name while pytest sets up its own fixtures.
+
+    ``tmp_path`` names a folder after the test, and JUnit fixtures look up its report.
+    """
     if getattr(fixturedef.func, "__module__", "").startswith("_pytest."):
         with run_of(request.config).ids.masked(request.node):
             yield
@@ -245,77 +252,80 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> It
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Mask a report after all other plugins have had their part in it; in the mode ``fail``, fail a leaking test."""
+    """Mask a report after all other plugins have changed it. In mode ``fail``, fail a leaking test."""
     outcome: Any = yield
     if outcome.excinfo is None:
         run, report = run_of(item.config), outcome.get_result()
         if report.when == "call" and run.reports_leaks:
-            run.look_at_left(item)
-        if run.brings_news(report):
+            run.scan_artifacts(item)
+        if run.has_unseen_text(report):
             run.learn_environment()  # tests set variables too
         run.mask_report(report)
-        run.judge(report)
+        run.fail_leaking_test(report)
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_report_to_serializable(config: pytest.Config) -> Iterator[None]:
-    """Mask the name of a test whose secret was learnt only while it ran: an xdist worker needs it until here."""
+    """Mask the id in a report that is about to be sent or written.
+
+    If a secret is registered while its test runs, an xdist worker needs the real id until now.
+    """
     outcome: Any = yield
     if outcome.excinfo is None:
         run_of(config).mask_id(outcome.get_result())
 
 
-class LastLook:
-    """The hooks that do not get the ``config``: what is reported is masked before any other plugin sees it."""
+class LateReportHooks:
+    """Hooks without a ``config`` argument. They mask what is reported before other plugins see it."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: LeakSession) -> None:
         self._run = run
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Subtests' reports too, and what plugins have added since the report was made."""
+        """Mask reports of subtests, and what plugins have added since a report was created."""
         self._run.mask_report(report)
-        self._run.judge(report)
+        self._run.fail_leaking_test(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """The same for collectors."""
+        """Mask what plugins have added to the report of a collector."""
         self._run.mask_report(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_warning_recorded(self, warning_message: Any, nodeid: str) -> None:
-        """Mask a warning, and the line of source that the summary shows of it."""
+        """Mask a warning and the source line that the summary shows."""
         self._run.mask_warning(warning_message, nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self, excrepr: Any) -> None:
-        """Mask the traceback of a plugin's fault; an xdist worker sends it as text."""
+        """Mask the traceback of an internal error. An xdist worker sends it as text."""
         self._run.mask_object(excrepr, "failure")
 
 
-class CapturedRest:
-    """The end of a session, where pytest shows captured output that belongs to no report."""
+class CapturedOutputHooks:
+    """Hooks for captured output that belongs to no report, which pytest shows at the end of a session."""
 
-    def __init__(self, run: Run, config: pytest.Config) -> None:
+    def __init__(self, run: LeakSession, config: pytest.Config) -> None:
         self._run, self._config = run, config
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self) -> None:
-        """Mask what an interrupted test has printed: pytest writes it to the terminal's descriptor."""
+        """Mask the output of an interrupted test before pytest writes it to the terminal."""
         self._run.mask_captured(self._config)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self) -> None:
-        """The same for a fault of a plugin."""
+        """Mask captured output before pytest writes it to the terminal."""
         self._run.mask_captured(self._config)
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
-        """Write the report file; an xdist worker sends what it has found instead, as late as it can."""
+        """Write the report file. In an xdist worker, send the findings instead, as late as possible."""
         yield
         run = self._run
         if hasattr(session.config, "workeroutput"):
-            run.look_through_files()  # now, as xdist waits ten seconds and no longer for a worker that has finished
+            run.mask_files()  # now, because xdist waits at most ten seconds for a finished worker
             run.search_appended()
             session.config.workeroutput["flowsecrets"] = run.export()
         _fail_session(session.config)
@@ -327,7 +337,7 @@ class CapturedRest:
 
 @pytest.fixture
 def secret_leaks(request: pytest.FixtureRequest) -> Iterator[SecretLeaks]:
-    """What leaked in this test: ``.found``, ``.assert_none()``, ``.watch()``, ``.search()``, ``.add()``."""
+    """Leaks of this test: ``.found``, ``.assert_none()``, ``.watch()``, ``.search()``, ``.add()``."""
     from pytest_flowsecrets.leaks.secret_leaks import SecretLeaks
 
     try:
@@ -335,4 +345,4 @@ def secret_leaks(request: pytest.FixtureRequest) -> Iterator[SecretLeaks]:
     except UsageError as error:
         pytest.fail(str(error), pytrace=False)
     yield leaks
-    leaks.look_at_watched()
+    leaks.scan_watched()

@@ -269,7 +269,7 @@ def descriptors():
     mine = Descriptors(lambda data, _: data.upper(), lambda: True, faults)
     yield mine
     mine.end()
-    assert faults.fresh_lines() == []
+    assert faults.unreported_lines() == []
 
 
 def test_a_pipe_that_is_full(descriptors):

@@ -9,7 +9,7 @@ import pytest
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.formats.parts import parts_of
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.search.extensions import register
 
 TOKEN = "ghp_abcDEF0123456789xyzQRS"
@@ -18,11 +18,11 @@ TOKEN = "ghp_abcDEF0123456789xyzQRS"
 @pytest.fixture
 def extensions():
     """What is registered in a test is forgotten after it."""
-    before = dict(known.encoders), list(known.formats)
+    before = dict(registry.encoders), list(registry.formats)
     yield register
-    known.encoders.clear()
-    known.encoders.update(before[0])
-    known.formats[:] = before[1]
+    registry.encoders.clear()
+    registry.encoders.update(before[0])
+    registry.formats[:] = before[1]
 
 
 def test_hooks_of_a_conftest(pytester, run_tests):
@@ -130,7 +130,7 @@ def test_formats_that_are_generators(extensions):
 
     assert not extensions([], [])
     assert extensions([], [{"pair": pair}])
-    texts = [part.text for part in parts_of("abcdefgh-1 => postgres://me:hunter2xyz@host/x", known.formats)]
+    texts = [part.text for part in parts_of("abcdefgh-1 => postgres://me:hunter2xyz@host/x", registry.formats)]
     assert texts[1:] == ["abcdefgh-1", "postgres://me:hunter2xyz@host/x", "hunter2xyz"]
 
 

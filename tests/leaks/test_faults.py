@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pytest_flowsecrets.leaks.mask.masking_errors import Faults
-from pytest_flowsecrets.leaks.registry import Known
+from pytest_flowsecrets.leaks.registry import SecretRegistry
 
 TOKEN = "k9TzWq4mLrV7"
 PROJECT = """
@@ -66,26 +66,26 @@ FUNCTIONS = [
     "mask.redactor:Redactor.find",
     "mask.redactor:Redactor.update",
     "registry:texts_of",
-    "registry:Known.values",
-    "scan.environment:Variables.learn",
+    "registry:SecretRegistry.values",
+    "scan.environment:EnvironmentSecrets.learn",
     "session:learn_marks",
     "session:allowed_by",
     "mask.node_ids:TestIds.mask",
     "mask.node_ids:TestIds.apart",
     "mask.finding_log:Record.add",
-    "mask.finding_log:Record.judge",
-    "mask.finding_log:Record.fresh_summary",
+    "mask.finding_log:Record.fail_leaking_test",
+    "mask.finding_log:Record.unreported_summary",
     "mask.reports:mask_report",
     "mask.reports:mask_data",
     "mask.reports:mask_warning",
     "mask.descriptors:Descriptors._start",
     "mask.descriptors:_File.read",
-    "scan.artifacts:look_below",
+    "scan.artifacts:scan_files",
     "mask.report_files:WrittenFiles.__init__",
     "mask.report_files:WrittenFiles.mask",
     "findings:write_report",
-    "session:Run._says_nothing",
-    "session:Run._is_clean",
+    "session:LeakSession._is_clean_report",
+    "session:LeakSession._is_cached",
 ]
 # Without these it is not known what is secret, or which files there are.
 LEARNING = {"session:learn_marks", "mask.report_files:WrittenFiles.__init__", "mask.report_files:WrittenFiles.mask"}
@@ -113,7 +113,7 @@ def test_no_fault_reaches_pytest(pytester, monkeypatch):
 
 def test_values_that_cannot_be_read():
     """An error in a value of any class is no error of whoever registers it."""
-    mine, errors = Known(), []
+    mine, errors = SecretRegistry(), []
     mine.fault_listeners.append(errors.append)
     mine.listen()
     mine.register("A", type("Odd", (dict,), dict.fromkeys(["items", "values"], lambda _: 1 / 0))())
@@ -127,8 +127,10 @@ def test_what_is_said_of_a_fault():
     for _ in range(2):
         with mine:
             raise ValueError(TOKEN)
-    assert mine.fresh_lines() == ["could not be masked, withheld: ValueError in an unknown place: 2"]
-    assert mine.fresh_lines() == []
+    assert mine.unreported_lines() == [
+        "text withheld because it could not be masked: ValueError in an unknown place: 2"
+    ]
+    assert mine.unreported_lines() == []
     other = Faults()
     other.merge(mine.pairs())
     assert len(other) == 2

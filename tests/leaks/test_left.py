@@ -69,7 +69,7 @@ def test_none(): pass
     result = run_tests(source, "--flowsecrets-leaks=fail")
     result.assert_outcomes(passed=3, failed=2)
     result.stdout.fnmatch_lines(
-        ["secret TOKEN, hex, in file state.bin:", "*remove them", "secret TOKEN, raw, in file a:"]
+        ["secret TOKEN, hex, in file state.bin:", "*remove the files", "secret TOKEN, raw, in file a:"]
     )
     run_tests(None, "--flowsecrets-leaks=warn").assert_outcomes(passed=5)
     run_tests(None, "-rP").assert_outcomes(passed=5)
@@ -139,7 +139,7 @@ def test_it(prefect_cloud):
         result.stdout.fnmatch_lines(
             [
                 "secret TOKEN, raw, in run config env SESSION in the backend:",
-                "*to prevent it: leave the env of run configs*",
+                "*fix: do not put values into the env of run configs*",
                 "secret TOKEN, raw, in run config env OTHER in the backend:",
             ]
         )
@@ -221,5 +221,5 @@ def test_it(prefect_cloud):
         )
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(
-            ["secret CI_TOKEN, raw, in environment CI_TOKEN of a flow run:", "*to prevent it: a LocalAgent hands*"]
+            ["secret CI_TOKEN, raw, in environment CI_TOKEN of a flow run:", "*fix: a LocalAgent passes on*"]
         )

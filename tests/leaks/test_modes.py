@@ -47,10 +47,10 @@ def test_fail(run_tests):
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "1 leak of secrets:",
+            "1 secret leak:",
             "secret TOKEN, raw, in captured stdout:",
             "    the token is [[]secret TOKEN[]]",
-            "    to prevent it: do not print*",
+            "    fix: do not print*",
         ]
     )
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
@@ -92,7 +92,7 @@ def test_off(run_tests):
     """Nothing is looked for, and the fixture says so."""
     result = run_tests(LEAKING + "def test_fixture(secret_leaks): pass\n", "--flowsecrets-leaks=off", "-rP")
     result.assert_outcomes(passed=2, errors=1)
-    result.stdout.fnmatch_lines(["*secret_leaks needs*", f"the token is {TOKEN}"])
+    result.stdout.fnmatch_lines(["*secret_leaks is not available with*", f"the token is {TOKEN}"])
 
 
 def test_a_wrong_mode(run_tests):
@@ -193,7 +193,7 @@ def test_it(monkeypatch):
 
 
 def test_known_by_name(run_tests, monkeypatch):
-    """Variables that the ini file names, by globs too; short and common values do not count."""
+    """EnvironmentSecrets that the ini file names, by globs too; short and common values do not count."""
     for name, value in {
         "CI_TOKEN": "tok-aaaaaa-111",
         "DEPLOY_KEY": "key-bbbbbb-222",
@@ -257,7 +257,7 @@ def test_none(secret_leaks):
 def test_captured(secret_leaks):
     print("{TOKEN}"); print("{TOKEN}", file=sys.stderr); logging.warning("{TOKEN}")
     assert [finding.place for finding in secret_leaks.found] == ["captured stdout", "captured stderr", "captured log"]
-    with pytest.raises(AssertionError, match="^3 leaks of secrets:\\nsecret TOKEN, raw, in captured stdout"):
+    with pytest.raises(AssertionError, match="^3 secret leaks:\\nsecret TOKEN, raw, in captured stdout"):
         secret_leaks.assert_none()
 def test_watched(secret_leaks, tmp_path):
     secret_leaks.watch(tmp_path)

@@ -14,12 +14,12 @@ import pytest
 
 from pytest_flowsecrets.leaks import findings
 from pytest_flowsecrets.leaks.mask import masked_stream, pytest_items, reports
-from pytest_flowsecrets.leaks.mask.masker import WITHHELD
+from pytest_flowsecrets.leaks.mask.masker import WITHHELD, CleanTexts
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
-from pytest_flowsecrets.leaks.registry import Known, texts_of
+from pytest_flowsecrets.leaks.registry import SecretRegistry, texts_of
 from pytest_flowsecrets.leaks.scan import extract
-from pytest_flowsecrets.leaks.scan.environment import Variables
-from pytest_flowsecrets.leaks.session import Run
+from pytest_flowsecrets.leaks.scan.environment import EnvironmentSecrets
+from pytest_flowsecrets.leaks.session import LeakSession
 
 TOKEN = "ghp_abcDEF0123456789xyzQRS"
 HERE = Path(__file__)
@@ -27,21 +27,21 @@ HERE = Path(__file__)
 
 def test_nothing_is_remembered_until_somebody_listens():
     """Nor after the last listener has gone."""
-    mine = Known()
+    mine = SecretRegistry()
     mine.register("A", "some-value")
     assert len(mine) == 0
     mine.listen()
     mine.listen()
     mine.register("A", "some-value")
     mine.register("B", "some-value")
-    mine.register("C", "ab", told=True)
+    mine.register("C", "ab", explicit=True)
     assert mine.values() == {"some-value": ("A", "B"), "ab": ("C",)}
-    assert repr(mine) == "<Known 2 values>"
+    assert repr(mine) == "<SecretRegistry of 2 values>"
     mine.forget()
     assert len(mine) == 2
     mine.forget()
     assert len(mine) == 0
-    assert not mine.told
+    assert not mine.has_short
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_texts_of_a_value(value, texts):
 
 def test_what_changed_since():
     """By versions, which no two states share, also after everything was forgotten."""
-    mine = Known()
+    mine = SecretRegistry()
     mine.listen()
     versions = [mine.version]
     for name, value in (("A", "first-value"), ("B", "second-value"), ("C", "first-value"), ("C", "first-value")):
@@ -84,13 +84,13 @@ def test_what_changed_since():
 
 @pytest.fixture
 def variables(monkeypatch):
-    """Variables, and what is known by them; the process's own are not asked for."""
+    """EnvironmentSecrets, and what is known by them; the process's own are not asked for."""
     for name in list(os.environ):
         monkeypatch.delenv(name)
-    mine = Known()
+    mine = SecretRegistry()
     mine.listen()
-    monkeypatch.setattr("pytest_flowsecrets.leaks.scan.environment.known", mine)
-    return Variables(["*_TOKEN"]), mine
+    monkeypatch.setattr("pytest_flowsecrets.leaks.scan.environment.registry", mine)
+    return EnvironmentSecrets(["*_TOKEN"]), mine
 
 
 def test_variables(variables, monkeypatch):
@@ -117,7 +117,7 @@ def test_variables(variables, monkeypatch):
 
 def test_tokens_of_a_configuration():
     """Those of the cloud section, tables in it too."""
-    mine = Known()
+    mine = SecretRegistry()
     mine.listen()
     mine.register_settings(
         {
@@ -191,7 +191,7 @@ def test_streams_that_somebody_has_replaced(monkeypatch):
     assert sys.stdout is second
 
 
-class Broken(Run):
+class Broken(LeakSession):
     """Its redactor raises, whatever it is asked."""
 
     redactor = types.SimpleNamespace(redact=[].pop, redact_next=[].pop, redact_bytes=[].pop)
@@ -205,7 +205,7 @@ def test_a_fault_while_masking():
     assert run.clean("some text", "failure") == WITHHELD
 
 
-class Knowing(Run):
+class Knowing(LeakSession):
     """Knows one value."""
 
     redactor = Redactor({TOKEN: ("A",)})
@@ -231,20 +231,24 @@ def test_bytes_of_a_stream(size):
 
 
 def test_many_clean_texts():
-    """Only some are remembered."""
-    run = Run("mask")
-    for number in range(4100):
-        run._remember_clean(str(number))
-    run._remember_clean("x" * 3000)
-    assert len(run._clean) < 2100
-    assert run._is_clean("4099")
+    """`CleanTexts` keeps the newest texts and does not grow without limit."""
+    texts = CleanTexts()
+    long = [character * 3000 for character in "abcdefgh"]
+    for text in [*map(str, range(4100)), *long]:
+        texts.add(text)
+    assert len(texts) < 2100
+    assert "4099" in texts
+    assert long[-1] in texts
+    assert long[0] not in texts
+    texts.clear()
+    assert len(texts) == 0
 
 
 def test_without_a_known_secret_nothing_is_touched():
     """Objects, warnings and requests."""
-    run = Run("mask")
-    assert run.mask_object(object(), "failure") is run.mask_warning(object(), "") is run.look_at_api(print) is None
-    assert run.mask_report(object()) is run.look_at_home(Path("nowhere")) is None
+    run = LeakSession("mask")
+    assert run.mask_object(object(), "failure") is run.mask_warning(object(), "") is run.scan_requests(print) is None
+    assert run.mask_report(object()) is run.scan_home(Path("nowhere")) is None
 
 
 def test_redacting_a_stream_without_a_list():
@@ -355,14 +359,14 @@ def test_marks_of_a_broken_module():
         outer = RuntimeError()
         outer.__cause__ = error
         error.__context__ = outer
-    from pytest_flowsecrets.leaks.registry import known
+    from pytest_flowsecrets.leaks.registry import registry
 
-    known.listen()
+    registry.listen()
     try:
         pytest_items.learn_broken_module(outer)
-        assert {("A",), ("B",)} <= set(known.values().values())
+        assert {("A",), ("B",)} <= set(registry.values().values())
     finally:
-        known.forget()
+        registry.forget()
 
 
 def test_findings_without_a_test():

@@ -93,7 +93,7 @@ def test_what_the_api_was_sent(run_tests):
     result = run_tests(SENDING, "--flowsecrets-leaks=fail", "-W", "ignore")
     result.assert_outcomes(passed=2, errors=1)  # it is looked at when the API is closed
     place = "api create_flow_from_compressed_string variables.input.serialized_flow.parameters[[]0[]].default"
-    result.stdout.fnmatch_lines(["1 leak of secrets:", f"secret TOKEN, raw, in {place}:"])
+    result.stdout.fnmatch_lines(["1 secret leak:", f"secret TOKEN, raw, in {place}:"])
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
 
 

@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from pytest_flowsecrets.leaks.mask.masking_errors import Faults
-from pytest_flowsecrets.leaks.registry import Known
+from pytest_flowsecrets.leaks.registry import SecretRegistry
 from pytest_flowsecrets.leaks.scan import environment, prefect_values
 from tests.compat import needs_prefect
 
@@ -18,11 +18,11 @@ NAME = "PREFECT__CONTEXT__SECRETS__TOKEN"
 
 
 @pytest.fixture
-def known(monkeypatch):
-    mine = Known()
+def registry(monkeypatch):
+    mine = SecretRegistry()
     mine.listen()
     for module in (environment, prefect_values):
-        monkeypatch.setattr(module, "known", mine)
+        monkeypatch.setattr(module, "registry", mine)
     return mine
 
 
@@ -133,7 +133,7 @@ def test_config_file_of_the_developer(run_tests, pytester, monkeypatch):
     result.stdout.fnmatch_lines(["[[]secret A[]]", "[[]secret B[]]", "[[]secret cloud api_key[]]"])
 
 
-def test_config_file_through_variables(known, tmp_path, monkeypatch):
+def test_config_file_through_variables(registry, tmp_path, monkeypatch):
     """Path and values are expanded until nothing changes, but a variable that holds itself is not followed for ever."""
     tmp_path.joinpath("own.toml").write_text('[context.secrets]\nA = "$ONE"\nB = "$SELF"\n')
     for name, text in {
@@ -146,42 +146,42 @@ def test_config_file_through_variables(known, tmp_path, monkeypatch):
     }.items():
         monkeypatch.setenv(name, text)
     prefect_values.learn_config_file()
-    assert known.values()["k9TzWq4mLrV7-a"] == ("A",)
+    assert registry.values()["k9TzWq4mLrV7-a"] == ("A",)
 
 
 @pytest.mark.parametrize(
     "content", [b"no secrets", b"\xff secrets", b"[context.secrets\nA = 1", b"[logging]\nlevel=1", None]
 )
-def test_config_files_that_tell_nothing(known, tmp_path, monkeypatch, content):
+def test_config_files_that_tell_nothing(registry, tmp_path, monkeypatch, content):
     """Broken ones, those without secrets, and none."""
     path = tmp_path / "config.toml"
     if content is not None:
         path.write_bytes(content)
     monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(path))
     prefect_values.learn_config_file()
-    assert len(known) == 0
+    assert len(registry) == 0
 
 
-def test_the_environment_is_left_as_it_was(known):
+def test_the_environment_is_left_as_it_was(registry):
     """Also where somebody has replaced the same function since."""
     owner = os.environ if hasattr(os.environ, "putenv") else os
     before = owner.putenv
-    end = environment.Variables(["OWN_*"]).watch(Faults())
+    end = environment.EnvironmentSecrets(["OWN_*"]).watch(Faults())
     with mock.patch.dict(
         os.environ,
         {"OWN_KEY": "k9TzWq4mLrV7", "ANOTHER": "k9TzWq4mLrV8", "PREFECT__CONTEXT__SECRETS": '{"A": "k9TzWq4mLrV9"}'},
     ):
         pass
-    assert "k9TzWq4mLrV7" in known.values()
-    assert "k9TzWq4mLrV8" not in known.values()
-    assert [names for value, names in known.values().items() if "k9TzWq4mLrV9" in value] == [("secrets",)]
+    assert "k9TzWq4mLrV7" in registry.values()
+    assert "k9TzWq4mLrV8" not in registry.values()
+    assert [names for value, names in registry.values().items() if "k9TzWq4mLrV9" in value] == [("secrets",)]
     with mock.patch.object(owner, "putenv", before):
         end()
     end()
     assert owner.putenv is before
 
 
-def test_prefect_is_left_as_it_was(known, monkeypatch):
+def test_prefect_is_left_as_it_was(registry, monkeypatch):
     """Its class is watched once, and has its own method again at the end."""
 
     class Context(dict):
@@ -191,7 +191,7 @@ def test_prefect_is_left_as_it_was(known, monkeypatch):
     own = Context.__call__
     monkeypatch.setitem(sys.modules, "prefect.utilities.context", types.SimpleNamespace(Context=Context))
     monkeypatch.setitem(sys.modules, "prefect", types.SimpleNamespace(config={"cloud": 5}, context=None))
-    watch = prefect_values.PrefectValues(Faults())
+    watch = prefect_values.PrefectSecrets(Faults())
     watch.begin()
     assert watch.find_spec("prefect.client") is watch.find_spec("other") is None
     secrets = {"secrets": {"A": "k9TzWq4mLrV7"}}
@@ -200,6 +200,6 @@ def test_prefect_is_left_as_it_was(known, monkeypatch):
     watch.learn()
     watch.learn()
     watch.end()
-    assert list(known.values()) == ["k9TzWq4mLrV7", "other-value"]
+    assert list(registry.values()) == ["k9TzWq4mLrV7", "other-value"]
     assert Context.__call__ is own
     assert watch not in sys.meta_path

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, NamedTuple, 
 from pytest_flowsecrets.backend.client_errors import ApiError, BadInput
 from pytest_flowsecrets.backend.records.sealed_values import Admit, locksmith
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -137,7 +137,7 @@ class Vault:
 
     def _version(self, tenant_id: str, name: str, value: Any, since: datetime) -> Version:
         text, canonical = _texts(name, value)
-        known.register(name, value)
+        registry.register(name, value)
         return Version(since, self._seal(tenant_id, text), self._digest(canonical))
 
     # -- looking, without values ---------------------------------------------------------------------------------------

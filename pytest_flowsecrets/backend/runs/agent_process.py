@@ -22,7 +22,7 @@ from pytest_flowsecrets.backend.runs.process_tree import ROOT, SupervisedProcess
 from pytest_flowsecrets.errors import AgentFailed, UsageError
 from pytest_flowsecrets.isolation.environment.prefect_variables import SECRETS_PREFIX
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -95,7 +95,7 @@ class AgentProcess:
         secrets = {name: text for name, text in self.host.items() if name.startswith(SECRETS_PREFIX)}
         keys = {name: text for name, text in self.host.items() if name.endswith(("__API_KEY", "__AUTH_TOKEN"))}
         values = {text: (name,) for name, text in {**secrets, **keys, **self.env}.items() if len(text) >= _SHORTEST}
-        return Redactor({**values, **known.values()}).redact("".join(self._printed))
+        return Redactor({**values, **registry.values()}).redact("".join(self._printed))
 
     # -- flow runs ----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import Any, Dict, Mapping, Optional, Sequence
 
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 
 FLOW_RUN_ID = "PREFECT__CONTEXT__FLOW_RUN_ID"
 _END_SECONDS = 10.0
@@ -75,7 +75,7 @@ class Processes:
         """Start a process, as ``subprocess.Popen`` does; this stands in its place in the agent's module."""
         for name, text in env.items():
             if os.environ.get(name) == text and not name.startswith("PREFECT__"):  # those are how a run has its secrets
-                known.tell(text, f"environment {name} of a flow run")
+                registry.report_text(text, f"environment {name} of a flow run")
         process = SupervisedProcess(command, env=env, **more)
         run_id = run_id or env[FLOW_RUN_ID]
         self._of_run[run_id], self._environ[run_id] = process, dict(env)

@@ -13,7 +13,7 @@ from typing import Any, Callable, ContextManager, Dict, List, Mapping, Union
 from pytest_flowsecrets.isolation.home import config_text
 from pytest_flowsecrets.isolation.home.run_folder import RunFolder, on_termination, remove_tree
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 
 EFFECTIVE_CONFIG, EFFECTIVE_BACKEND = "effective-config.toml", "effective-backend.toml"  # copies with our changes
 _OURS = (".prefect/config.toml", ".prefect/backend.toml", EFFECTIVE_CONFIG, EFFECTIVE_BACKEND)
@@ -66,7 +66,7 @@ class PrefectHome:
         found = config_text.check(text, str(target)) if strict else {}
         if not strict:
             config_text.register_if_broken(text)
-        known.register_settings(found)
+        registry.register_settings(found)
         with self._writing(target, found, strict):
             write_private(target, text)
         return target

@@ -1,1 +1,1 @@
-"""Mask known values in everything that a test run writes."""
+"""Mask secrets in everything that a test run writes."""

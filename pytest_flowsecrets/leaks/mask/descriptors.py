@@ -1,8 +1,9 @@
-"""Descriptors 1 and 2, to which child processes and ``os.write`` write past ``sys.stdout`` and ``sys.stderr``.
+"""Mask descriptors 1 and 2, to which child processes and ``os.write`` write.
 
-While pytest does not capture them, they lead to files, whose content is masked and forwarded. The masked streams write
-to the same files, so the order within a stream stays as it is, and forward after each write. The files are kept for the
-whole run: what a child that outlives its test writes later is forwarded, too. Nothing waits for a child.
+This output bypasses ``sys.stdout`` and ``sys.stderr``. While pytest does not capture the descriptors, they lead to
+temporary files. The content of the files is masked and forwarded. The masked streams write to the same files and
+forward after each write, so the order within a stream is kept. The files exist for the whole run, so output of a child
+that outlives its test is forwarded, too. Nothing waits for a child.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ if TYPE_CHECKING:
 _OUT, _ERR = 1, 2
 _PLACES = "live stdout", "live stderr"
 _NAMES = "close", "dup", "dup2", "fstat", "getpid", "isatty", "open", "pread", "unlink", "write"
-_os: Any = SimpleNamespace(**{name: getattr(os, name) for name in _NAMES})  # the real ones, also under pyfakefs
+_os: Any = SimpleNamespace(**{name: getattr(os, name) for name in _NAMES})  # the real functions, even under pyfakefs
 
 
 class Descriptors:
     """Masks what is written to descriptors 1 and 2.
 
     Args:
-        clean: masks bytes, told the place at which they stand.
-        is_needed: whether there is anything to mask.
-        faults: suppresses and remembers errors.
+        clean: masks bytes, given their place.
+        is_needed: returns whether there is anything to mask.
+        faults: suppresses and records errors.
     """
 
     def __init__(self, clean: Callable[[bytes, str], bytes], is_needed: Callable[[], bool], faults: Faults) -> None:
         self._clean, self._is_needed, self._faults = clean, is_needed, faults
         self._files: List[_File] = []
-        self._saved: List[int] = []  # where the descriptors lead outside; empty where they are not redirected
+        self._saved: List[int] = []  # copies of the real descriptors; empty while they are not redirected
         self._depth = 0
         self._lock = threading.Lock()
         self._pid = _os.getpid()
@@ -47,8 +48,8 @@ class Descriptors:
 
     @contextmanager
     def redirected(self) -> Iterator[None]:
-        """Redirect both descriptors for a while, unless a person sits at the terminal; may be nested."""
-        if _os.getpid() != self._pid:  # a forked child writes to the files of its parent
+        """Redirect both descriptors inside a block, except on an interactive terminal. Blocks can be nested."""
+        if _os.getpid() != self._pid:  # in a forked child: it writes to the files of its parent
             yield
             return
         try:
@@ -64,12 +65,12 @@ class Descriptors:
                     self._stop()
 
     def pause(self) -> None:
-        """Undo the redirection until the outermost block ends, since a debugger takes over."""
+        """Undo the redirection until the outermost block ends, because a debugger takes over."""
         with self._lock, self._faults:
             self._restore()
 
     def forward(self) -> None:
-        """Mask and forward what was written since; nothing where another thread, or a frame below, is doing it."""
+        """Mask and forward new output, unless another thread or a caller of this function already does so."""
         if self._files and _os.getpid() == self._pid and self._lock.acquire(blocking=False):
             try:
                 with self._faults:
@@ -78,13 +79,13 @@ class Descriptors:
                 self._lock.release()
 
     def end(self) -> None:
-        """Forward what is left and close the files."""
+        """Forward the remaining output and close the files."""
         self.forward()
         while self._files:
             self._files.pop().close()
 
     def _start(self) -> None:
-        is_one_stream = _identity(_OUT) == _identity(_ERR)  # 2>&1: the order of both is kept
+        is_one_stream = _identity(_OUT) == _identity(_ERR)  # after 2>&1, keep the order of both
         _flush_streams()
         while len(self._files) < len(_PLACES):
             self._files.append(_File())
@@ -96,13 +97,13 @@ class Descriptors:
     def _stop(self) -> None:
         try:
             self._restore()
-            self._drain()  # what other threads and processes have written meanwhile
+            self._drain()  # what other threads and processes wrote in the meantime
         finally:
             while self._saved:
                 _os.close(self._saved.pop())
 
     def _restore(self) -> None:
-        """Let the descriptors lead outside again, but where somebody else has redirected them since."""
+        """Restore the descriptors, except one that somebody else has redirected since."""
         if self._saved:
             _flush_streams()
             try:
@@ -121,7 +122,7 @@ class Descriptors:
 
 
 class _File:
-    """A file that has no name and that only this process and its children can read."""
+    """A file without a name, which only this process and its children can read."""
 
     def __init__(self) -> None:
         path = os.path.join(tempfile.gettempdir(), f"flowsecrets-{os.urandom(8).hex()}")
@@ -131,9 +132,9 @@ class _File:
         self._position = 0
 
     def read(self) -> bytes:
-        """Return what was written since it was last read."""
+        """Return what was written since the last call."""
         size = _os.fstat(self.descriptor).st_size
-        if size < self._position:  # a child has opened /dev/stdout anew, and truncated it
+        if size < self._position:  # a child has opened /dev/stdout, which truncates the file
             self._position = 0
         pieces = []
         while self._position < size:
@@ -142,7 +143,7 @@ class _File:
         return b"".join(pieces)
 
     def close(self) -> None:
-        """Close it; a child that still writes to it is not disturbed."""
+        """Close the file. A child can still write to it."""
         _os.close(self.descriptor)
 
 
@@ -152,27 +153,27 @@ def _identity(descriptor: int) -> Tuple[int, int]:
 
 
 def _is_interactive() -> bool:
-    """Whether a person sits at the terminal, who answers prompts and sees what programs draw."""
+    """Return whether a person at the terminal answers prompts and sees what programs draw."""
     return bool(_os.isatty(0) and (_os.isatty(_OUT) or _os.isatty(_ERR)))
 
 
 def _flush_streams() -> None:
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-        with suppress(Exception):  # it is closed, or of a test, or there is none
+        with suppress(Exception):  # closed, None, or an object of a test
             stream.flush()  # type: ignore[union-attr]
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[_write_some(descriptor, left) :]
+    remaining = memoryview(data)
+    while remaining:
+        remaining = remaining[_write_some(descriptor, remaining) :]
 
 
 def _write_some(descriptor: int, data: memoryview) -> int:
-    """Write a part of some bytes, and return its length; 0 where it had to wait first."""
+    """Write a part of some bytes and return its length, or 0 after waiting for a full pipe."""
     try:
         return int(_os.write(descriptor, data))
-    except BlockingIOError:  # somebody has made the pipe non-blocking, and it is full
+    except BlockingIOError:  # the pipe is non-blocking and full
         poll = select.poll()
         poll.register(descriptor, select.POLLOUT)
         poll.poll()
@@ -180,11 +181,14 @@ def _write_some(descriptor: int, data: memoryview) -> int:
 
 
 def redirect_in_disabled_capture(manager: Any, descriptors: Descriptors) -> Callable[[], None]:
-    """Redirect the descriptors where pytest's capture is disabled for a while; calling the result ends that.
+    """Redirect the descriptors whenever pytest's capture is disabled for a while.
 
     Args:
         manager: pytest's plugin ``capturemanager``.
-        descriptors: are redirected.
+        descriptors: the descriptors to redirect.
+
+    Returns:
+        A function that undoes this.
     """
     disabled = manager.global_and_fixture_disabled
 
@@ -193,7 +197,7 @@ def redirect_in_disabled_capture(manager: Any, descriptors: Descriptors) -> Call
         if manager.is_capturing():
             with disabled(), descriptors.redirected():
                 yield
-        else:  # -s: nothing changes
+        else:  # -s: capture is off anyway
             yield
 
     manager.global_and_fixture_disabled = disabled_and_redirected

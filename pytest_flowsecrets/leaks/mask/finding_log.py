@@ -1,4 +1,4 @@
-"""The findings of a run: which are new, which are allowed, which belong to a test, which were shown."""
+"""The findings of a run: new ones, allowed ones, those of a test, and those already reported."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.findings import Finding
     from pytest_flowsecrets.leaks.mask.redactor import Masked
 
-Allowed = Tuple[str, Tuple[str, ...]]  # a secret's name, or *, and the places where it may be; none means everywhere
-_AROUND = 40  # characters of an excerpt on either side of the mask
+Allowed = Tuple[str, Tuple[str, ...]]  # the name of a secret or *, and parts of allowed places; empty means everywhere
+_CONTEXT = 40  # characters of an excerpt on either side of the mask
 
 
 class Record:
-    """What leaked in a run.
+    """The findings of a run.
 
     Attributes:
-        findings: all of them, the oldest first.
-        allowed: for each test id, what may leak in that test.
+        findings: all findings, the oldest first.
+        allowed: what may leak in a test, by its id.
     """
 
     def __init__(self) -> None:
         self.findings: List[Finding] = []
         self.allowed: Dict[str, List[Allowed]] = {}
         self._of_test: Dict[str, List[Finding]] = {}
-        self._known: Set[Tuple[str, ...]] = set()
-        self._judged: Set[Tuple[str, ...]] = set()
-        self._shown = 0
+        self._unique: Set[Tuple[str, ...]] = set()
+        self._failed: Set[Tuple[str, ...]] = set()
+        self._reported = 0
 
     def __repr__(self) -> str:
         return f"<Record {len(self.findings)} findings>"
 
     def add(self, masked: Iterable[Masked], text: str, place: str, test: str, shown: str) -> None:
-        """Add findings, each secret, form, place and test once, but those that are allowed.
+        """Add findings that are not allowed, one for each combination of secret, form, place and test.
 
         Args:
             masked: what was masked.
-            text: the masked text, of which an excerpt is kept.
-            place: where it stood.
-            test: the id of the test as it was collected, empty for none.
+            text: the masked text, from which the excerpts are taken.
+            place: the place of the text.
+            test: the id of the test from collection, or an empty string.
             shown: the same id, masked.
         """
         from pytest_flowsecrets.leaks.findings import Finding
@@ -46,10 +46,10 @@ class Record:
         for each in masked:
             if self._is_allowed(each.names, place, test):
                 continue
-            around = text[max(0, each.start - _AROUND) : each.start + 2 * _AROUND]
-            finding = Finding(each.names[0], each.form, place, shown, " ".join(around.split()), each.names)
-            if finding[:4] not in self._known:
-                self._known.add(finding[:4])
+            context = text[max(0, each.start - _CONTEXT) : each.start + 2 * _CONTEXT]
+            finding = Finding(each.names[0], each.form, place, shown, " ".join(context.split()), each.names)
+            if finding[:4] not in self._unique:
+                self._unique.add(finding[:4])
                 self.findings.append(finding)
                 self._of_test.setdefault(test, []).append(finding)
 
@@ -64,35 +64,35 @@ class Record:
         from pytest_flowsecrets.leaks.findings import Finding
 
         for finding in map(Finding._make, findings):
-            if finding[:4] not in self._known:  # several workers see the same file
-                self._known.add(finding[:4])
+            if finding[:4] not in self._unique:  # several workers see the same file
+                self._unique.add(finding[:4])
                 self.findings.append(finding)
 
-    def of_test(self, test: str) -> List[Finding]:
-        """Return the findings of one test, by its id as it was collected."""
+    def findings_of(self, test: str) -> List[Finding]:
+        """Return the findings of a test, given its id from collection."""
         return list(self._of_test.get(test, ()))
 
-    def judge(self, report: Any, test: str) -> None:
-        """Fail the report of a test for what the test has leaked since it was last judged.
+    def fail_leaking_test(self, report: Any, test: str) -> None:
+        """Fail the report of a test that leaked something since its previous report.
 
-        A setup that passed is not failed: the test's body would not run. Its leaks fail the phase that follows.
+        A passed setup does not fail, because the test's body would not run. Its leaks fail the next phase.
         """
         if getattr(report, "when", None) == "setup" and report.outcome == "passed":
             return
-        fresh = [finding for finding in self.of_test(test) if finding[:4] not in self._judged]
-        self._judged.update(finding[:4] for finding in fresh)
-        if fresh:
-            from pytest_flowsecrets.leaks.findings import section
+        new = [finding for finding in self.findings_of(test) if finding[:4] not in self._failed]
+        self._failed.update(finding[:4] for finding in new)
+        if new:
+            from pytest_flowsecrets.leaks.findings import report_section
 
             if report.outcome == "failed":
-                report.sections = [*report.sections, ("Leaked secrets", section(fresh))]
+                report.sections = [*report.sections, ("Leaked secrets", report_section(new))]
             else:
-                report.outcome, report.longrepr = "failed", section(fresh)
+                report.outcome, report.longrepr = "failed", report_section(new)
                 vars(report).pop("wasxfail", None)
 
-    def fresh_summary(self) -> List[str]:
-        """Return one line for each secret and place that was not shown yet, with a count."""
+    def unreported_summary(self) -> List[str]:
+        """Return a line with a count for each secret and place that was not reported yet."""
         from pytest_flowsecrets.leaks.findings import summary
 
-        fresh, self._shown = self.findings[self._shown :], len(self.findings)
-        return summary(fresh)
+        new, self._reported = self.findings[self._reported :], len(self.findings)
+        return summary(new)

@@ -1,6 +1,6 @@
-"""``sys.stdout`` and ``sys.stderr`` with known secrets masked: live output, and all that pytest writes to a terminal.
+"""``sys.stdout`` and ``sys.stderr`` with secrets masked: live output, and all terminal output of pytest.
 
-Light, since it is there in every run. What is written to descriptors 1 and 2 past them, ``descriptors.py`` masks.
+Every run uses this module, so it imports little. ``descriptors`` masks what bypasses these streams.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from typing import Any, Callable, Iterable, Optional, Tuple
 
 Clean = Callable[[Any, str], Tuple[Any, str]]
-# What the classes of ``io`` define themselves, so that it does not come to ``__getattr__``.
+# Methods that the classes of ``io`` define, so ``__getattr__`` does not delegate them.
 _METHODS = (
     "close",
     "detach",
@@ -33,13 +33,13 @@ _ATTRIBUTES = "closed", "encoding", "errors", "newlines"
 
 
 class _Masked:
-    """What masked streams of text and of bytes have in common: everything but writing is the wrapped one's business.
+    """The common base of masked text and byte streams. Everything but writing is delegated to the wrapped stream.
 
     Args:
-        stream: the stream to write to.
-        clean: gives a text, or bytes, masked, and what it has to be told with the next one: a value may be written in
-            pieces.
-        forward: called after each write and flush, where the descriptor below is redirected.
+        stream: the stream to wrap.
+        clean: given a text, or bytes, and its own second result of the previous call, returns the masked text and that
+            second result. A value can be written in several pieces.
+        forward: called after each write and flush.
     """
 
     _stream: Any
@@ -48,7 +48,7 @@ class _Masked:
         self._stream, self._clean, self._forward, self._before = stream, clean, forward, ""
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_stream":  # a copy that is being made
+        if name == "_stream":  # while the object is copied or unpickled
             raise AttributeError(name)
         return getattr(self._stream, name)
 
@@ -56,16 +56,16 @@ class _Masked:
         return f"<masked {self._stream!r}>"
 
     def __del__(self) -> None:
-        """Leave the wrapped stream open, which streams of ``io`` would close."""
+        """Leave the wrapped stream open. Streams of ``io`` would close it."""
 
     def write(self, text: Any) -> int:
-        """Write a text masked.
+        """Write a text, masked.
 
         Returns:
-            The length of the text as it was passed.
+            The length of the original text.
 
         Raises:
-            TypeError: it is not of the type that the stream takes.
+            TypeError: the object is not of the type that the stream accepts.
         """
         masked, self._before = self._clean(text, self._before)
         self._stream.write(masked)
@@ -73,12 +73,12 @@ class _Masked:
         return len(text)
 
     def flush(self) -> None:
-        """Flush the stream below."""
+        """Flush the wrapped stream."""
         self._stream.flush()
         self._forward()
 
     def writelines(self, lines: Iterable[Any]) -> None:
-        """Write several texts as one, so that a value broken over them is seen."""
+        """Write several texts as one, so that a value that spans them is masked."""
         lines = list(lines)
         if lines:
             self.write((b"" if isinstance(lines[0], bytes) else "").join(lines))
@@ -109,14 +109,18 @@ class MaskedStream(_Masked, io.TextIOBase):
 
     @property
     def buffer(self) -> Any:
-        """The binary stream below."""
+        """The masked binary stream below."""
         if self._buffer is None:
             self._buffer = MaskedBuffer(self._stream.buffer, self._clean, self._forward)
         return self._buffer
 
 
 def wrap_standard_streams(clean: Clean, forward: Callable[[], None]) -> Callable[[], None]:
-    """Mask what is written to both; calling the result takes that back where nobody has replaced them since."""
+    """Mask what is written to both standard streams.
+
+    Returns:
+        A function that restores the streams, except those that somebody has replaced since.
+    """
     names = [name for name in ("stdout", "stderr") if getattr(sys, name)]
     streams = {name: MaskedStream(getattr(sys, name), clean, forward) for name in names}
     for name, stream in streams.items():
@@ -125,6 +129,6 @@ def wrap_standard_streams(clean: Clean, forward: Callable[[], None]) -> Callable
     def undo() -> None:
         for name, stream in streams.items():
             if getattr(sys, name) is stream:
-                setattr(sys, name, stream._stream)  # noqa: SLF001 - our own
+                setattr(sys, name, stream._stream)  # noqa: SLF001 - our own class
 
     return undo

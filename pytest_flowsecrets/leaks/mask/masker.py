@@ -1,6 +1,6 @@
-"""The one way that every text takes: it is masked, and what was masked is remembered as a finding.
+"""The single path of every text: a masker masks it and records what it masked as findings.
 
-Light: as long as no secret is known, texts pass untouched and nothing is imported.
+While no secret is registered, texts pass unchanged and this module imports nothing expensive.
 """
 
 from __future__ import annotations
@@ -12,111 +12,137 @@ from pytest_flowsecrets.leaks.common_words import SHORTEST
 from pytest_flowsecrets.leaks.mask.finding_log import Record
 from pytest_flowsecrets.leaks.mask.masking_errors import Faults
 from pytest_flowsecrets.leaks.mask.node_ids import TestIds
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.mask.redactor import Masked, Redactor
 
-_OFTEN = 2000  # characters of a text, and texts
 WITHHELD = "[withheld: it could not be masked]"
+_MOST = 2000  # texts
+_LONG = 2000  # characters
+_MOST_LONG = 4  # texts
+
+
+class CleanTexts:
+    """A bounded cache of texts that contain no secret.
+
+    The names of a test appear in three reports, and its captured output in two. Short texts are compared by value, long
+    ones by identity.
+    """
+
+    def __init__(self) -> None:
+        self._short: Set[Any] = set()
+        self._long: Deque[Any] = deque(maxlen=_MOST_LONG)
+
+    def __len__(self) -> int:
+        return len(self._short) + len(self._long)
+
+    def __contains__(self, text: Any) -> bool:
+        return text in self._short if len(text) < _LONG else any(text is other for other in self._long)
+
+    def add(self, text: Any) -> None:
+        """Add a text."""
+        if len(text) >= _LONG:
+            self._long.append(text)
+            return
+        if len(self._short) >= _MOST:
+            self._short.clear()
+        self._short.add(text)
+
+    def clear(self) -> None:
+        """Remove all texts."""
+        self._short.clear()
+        self._long.clear()
 
 
 class Masker:
-    """Masks texts with all secrets that are known by now.
+    """Masks texts with all secrets that are registered so far.
 
     Attributes:
-        faults: errors of the masking itself.
+        faults: errors inside the masking code.
         record: the findings.
-        ids: real and masked ids of tests.
-        test: the id of the test that runs, empty where none does.
+        ids: the real and masked ids of tests.
+        test: the id of the running test, or an empty string.
     """
 
     def __init__(self) -> None:
         self.faults, self.record, self.ids = Faults(), Record(), TestIds()
         self.test = ""
-        self._clean: Set[Any] = set()
-        self._names: Set[str] = set()  # of tests, and their keywords; clean
-        self._clean_long: Deque[Any] = deque(maxlen=4)
+        self._clean_texts = CleanTexts()
+        self._names: Set[str] = set()  # names and keywords of tests that contain no secret
         self._redactor: Optional[Redactor] = None
         self._version = -1
 
     def forget_values(self) -> None:
-        """Forget the values; those that are known are learnt anew with the next text."""
+        """Forget the values. The next text builds a new redactor from the registry."""
         self._redactor, self._version = None, -1
 
     @property
     def redactor(self) -> Optional[Redactor]:
-        """What masks all that is known by now; None as long as nothing is."""
-        if self._version != known.version:
-            version = known.version
-            self._clean.clear()
-            self._clean_long.clear()
+        """The redactor for all registered secrets, or None if there are none."""
+        if self._version != registry.version:
+            version = registry.version
+            self._clean_texts.clear()
             self._names.clear()
-            if self._redactor is None and len(known):
+            if self._redactor is None and len(registry):
                 from pytest_flowsecrets.leaks.mask.redactor import Redactor
 
                 self._redactor = Redactor({})
             if self._redactor is not None:
-                self._redactor.update(known.values(self._version))
-            self._version = version  # last, so that an error is raised each time and no value is missed
+                self._redactor.update(registry.values(self._version))
+            self._version = version  # last: after an error, the next text tries again
         return self._redactor
 
     def clean(self, text: Any, place: str, test: Optional[str] = None) -> Any:
-        """Return a text, or bytes, masked; the same object if there is nothing to mask. Findings are remembered."""
+        """Return a text, or bytes, masked, and record the findings.
+
+        Returns:
+            The same object if it contains no secret; a note if it cannot be masked.
+        """
         try:
             redactor = None if self._is_too_short(text) else self.redactor
-            if redactor is None or self._is_clean(text) or (place == "id" and self.ids.keeps(text)):
+            if redactor is None or text in self._clean_texts or (place == "id" and self.ids.keeps(text)):
                 return text
-            masked: List[Masked] = []
-            redact: Callable[..., Any] = redactor.redact if isinstance(text, str) else redactor.redact_bytes
-            result = self.ids.apart(text, lambda part: redact(part, masked))
-            if not masked:
-                self._remember_clean(text)
-            else:
-                shown = result if isinstance(result, str) else result.decode("latin-1")
-                self._remember(masked, shown, place, self.test if test is None else test)
-        except Exception as error:  # noqa: BLE001 - a run does not break because of a mask, and withholds the text
+            return self._clean(redactor, text, place, self.test if test is None else test)
+        except Exception as error:  # noqa: BLE001 - an error in the masking code must not fail the run
             self.faults.add(error)
             return WITHHELD if isinstance(text, str) else WITHHELD.encode()
+
+    def _clean(self, redactor: Redactor, text: Any, place: str, test: str) -> Any:
+        masked: List[Masked] = []
+        redact: Callable[..., Any] = redactor.redact if isinstance(text, str) else redactor.redact_bytes
+        result = self.ids.apart(text, lambda part: redact(part, masked))
+        if not masked:
+            self._clean_texts.add(text)
+        else:
+            self._remember(masked, result if isinstance(result, str) else result.decode("latin-1"), place, test)
         return result
 
     def _remember(self, masked: Iterable[Masked], shown: str, place: str, test: str) -> None:
         self.record.add(masked, shown, place, self.ids.collected_id(test), self.shown_id(test))
 
     def shown_id(self, test: str) -> str:
-        """Return the id of a test as it may be shown."""
+        """Return the id of a test with secrets masked."""
         redactor = self.redactor
         collected = self.ids.collected_id(test)
         return self.ids.apart(collected, redactor.redact) if redactor else collected
 
     def _is_too_short(self, text: Any) -> bool:
-        """Whether no secret can stand in a text."""
-        return not text or (len(text) < SHORTEST and not known.told)
-
-    def _is_clean(self, text: Any) -> bool:
-        """Whether this text was looked through already: names come in three reports of a test, its sections in two."""
-        return text in self._clean if len(text) < _OFTEN else any(text is other for other in self._clean_long)
-
-    def _remember_clean(self, text: Any) -> None:
-        if len(text) >= _OFTEN:
-            self._clean_long.append(text)
-        elif len(self._clean) >= _OFTEN:
-            self._clean = {text}
-        else:
-            self._clean.add(text)
+        """Return whether a text is too short to contain a secret."""
+        return not text or (len(text) < SHORTEST and not registry.has_short)
 
     def clean_live(self, text: Any, before: str) -> Tuple[Any, str]:
-        """Return a text, or bytes, masked for a stream, and what the next call has to get as ``before``.
+        """Return a text, or bytes, masked for a stream, and the ``before`` argument of the next call.
 
         Raises:
-            TypeError: it is neither text nor bytes, as in any stream.
+            TypeError: the object is neither text nor bytes.
         """
         if not isinstance(text, str):
             shown, rest = self.clean_live(memoryview(text).tobytes().decode("utf-8", "surrogateescape"), before)
             return shown.encode("utf-8", "surrogateescape"), rest
         try:
             return self._clean_live(text, before)
-        except Exception as error:  # noqa: BLE001 - a run does not break because of a mask
+        except Exception as error:  # noqa: BLE001 - an error in the masking code must not fail the run
             self.faults.add(error)
             return WITHHELD + "\n" * text.endswith("\n"), ""
 
@@ -124,7 +150,7 @@ class Masker:
         redactor = self.redactor
         if redactor is None:
             return text, ""
-        if not known.told and len(before) + len(text) < SHORTEST:
+        if not registry.has_short and len(before) + len(text) < SHORTEST:
             return text, before + text
         masked: List[Masked] = []
         rest = ""
@@ -140,9 +166,10 @@ class Masker:
             self._remember(masked, shown, "live output", self.test)
         return shown, rest
 
-    def _finds_nothing(self, text: Any) -> bool:
-        if not self._is_clean(text):
+    def _is_clean(self, text: Any) -> bool:
+        """Return whether a text contains no secret."""
+        if text not in self._clean_texts:
             if self.redactor is None or self.redactor.find(text):
                 return False
-            self._remember_clean(text)
+            self._clean_texts.add(text)
         return True

@@ -1,4 +1,4 @@
-"""Errors of the masking itself: they are counted and described without a value, and never reach pytest."""
+"""Errors inside the masking code. They are counted and described without a value, and never reach pytest."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _PACKAGE = Path(__file__).parents[2]
 
 
 class Faults:
-    """A context manager that suppresses every ``Exception`` and remembers where it was raised.
+    """A context manager that suppresses every ``Exception`` and records where it was raised.
 
-    Whoever uses it withholds the text that could not be masked. ``KeyboardInterrupt``, ``pytest.exit`` and
-    ``pytest.fail`` pass, as they are no ``Exception``.
+    The caller withholds the text that could not be masked. ``KeyboardInterrupt``, ``pytest.exit`` and ``pytest.fail``
+    pass through, because they are not subclasses of ``Exception``.
     """
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._shown: Counter[str] = Counter()
+        self._reported: Counter[str] = Counter()
 
     def __enter__(self) -> None:
         pass
@@ -44,26 +44,26 @@ class Faults:
         return f"<Faults {len(self)}>"
 
     def add(self, error: Exception) -> None:
-        """Remember an error: its type and place only, as its text may hold a value."""
-        self.note(f"could not be masked, withheld: {type(error).__name__} in {_place_of(error)}")
+        """Record an error by its type and place. Its text can contain a value and is not recorded."""
+        self.note(f"text withheld because it could not be masked: {type(error).__name__} in {_place_of(error)}")
 
     def note(self, description: str) -> None:
-        """Remember another fault, described without a value."""
+        """Record another fault, described without a value."""
         self._counts[description] += 1
 
     def merge(self, counts: Any) -> None:
-        """Add what an xdist worker sent: pairs of a description and a count."""
+        """Add the faults of an xdist worker, as pairs of a description and a count."""
         for description, count in counts:
             self._counts[description] += count
 
     def pairs(self) -> List[List[Any]]:
-        """Return descriptions with counts, as plain data that xdist can send."""
+        """Return pairs of a description and a count, as plain data that xdist can send."""
         return [[description, count] for description, count in sorted(self._counts.items())]
 
-    def fresh_lines(self) -> List[str]:
-        """Return one line, with a count, for each kind of error that was not shown yet."""
-        fresh, self._shown = self._counts - self._shown, self._counts.copy()
-        return [f"{description}: {count}" for description, count in sorted(fresh.items())]
+    def unreported_lines(self) -> List[str]:
+        """Return a line with a count for each kind of fault that was not reported yet."""
+        new, self._reported = self._counts - self._reported, self._counts.copy()
+        return [f"{description}: {count}" for description, count in sorted(new.items())]
 
 
 def _place_of(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, List, Set, Tuple
 
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 
 
 def learn_marks(node: Any) -> None:
@@ -15,7 +15,7 @@ def learn_marks(node: Any) -> None:
 
 def _learn(mark: Any) -> None:
     for name, value in _pairs(mark):
-        known.register(str(name), value)
+        registry.register(str(name), value)
 
 
 def _pairs(mark: Any) -> Iterator[Tuple[Any, Any]]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List
 
-from pytest_flowsecrets.leaks.registry import Search, known
+from pytest_flowsecrets.leaks.registry import Search, registry
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.mask.redactor import Redactor
@@ -23,7 +23,7 @@ _WRITTEN_BY_PREFECT = (
 _RUN_CONFIG = re.compile(r"\brun_config\.env(?:\.|\[)(.+?)\]?$")
 
 
-def look_below(path: Path, clean: Clean, test: str) -> None:
+def scan_files(path: Path, clean: Clean, test: str) -> None:
     """Look through a file, or all files below a folder, and at their names."""
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         with suppress(OSError):  # gone by now, or not ours
@@ -36,21 +36,21 @@ def folders_of(item: Any) -> Iterator[Path]:
     """Where a test may have left something so far."""
     given = getattr(item, "funcargs", {})
     yield from {Path(str(given[name])) for name in ("tmp_path", "tmpdir") if name in given}
-    for home in known.folders:
+    for home in registry.folders:
         yield from _written_into(home)
 
 
-def look_at_home(home: Path, clean: Clean, test: str) -> None:
+def scan_home(home: Path, clean: Clean, test: str) -> None:
     """Look through the home of an isolation that ends."""
     for folder in _written_into(home):
-        look_below(folder, clean, test)
+        scan_files(folder, clean, test)
 
 
 def _written_into(home: Path) -> Iterator[Path]:
     return (home / name for name in _WRITTEN_BY_PREFECT)
 
 
-def look_at_requests(search: Search, redactor: Redactor, clean: Clean) -> None:
+def scan_requests(search: Search, redactor: Redactor, clean: Clean) -> None:
     """Look through what an API was sent.
 
     Args:

@@ -6,14 +6,14 @@ import os
 from fnmatch import fnmatchcase
 from typing import Any, Callable, ContextManager, Dict, Iterable, List
 
-from pytest_flowsecrets.leaks.registry import TOKENS, known
+from pytest_flowsecrets.leaks.registry import TOKENS, registry
 
 _SECRETS = "PREFECT__CONTEXT__SECRETS"
 _CLOUD = "PREFECT__CLOUD__"
 _OF_PYTEST = "PYTEST_CURRENT_TEST", b"PYTEST_CURRENT_TEST"  # which changes thrice in a test
 
 
-class Variables:
+class EnvironmentSecrets:
     """Learns them, again and again, since tests set variables too.
 
     Args:
@@ -56,11 +56,11 @@ class Variables:
     def _register(self, name: str, text: str) -> None:
         upper = name.upper()
         if upper.startswith(_SECRETS):
-            known.register(name[len(_SECRETS) + 2 :] or "secrets", text)
+            registry.register(name[len(_SECRETS) + 2 :] or "secrets", text)
         elif upper.startswith(_CLOUD) and upper.rpartition("__")[2].lower() in TOKENS:
-            known.register(f"cloud {upper.rpartition('__')[2].lower()}", text)
+            registry.register(f"cloud {upper.rpartition('__')[2].lower()}", text)
         elif any(fnmatchcase(name, pattern) for pattern in self._patterns):
-            known.register(name, text)
+            registry.register(name, text)
 
     def _changed(self) -> List[str]:
         """The names; reading 500 variables takes a millisecond, comparing what is behind them ten microseconds."""

@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping
 
-from pytest_flowsecrets.leaks.registry import TOKENS, known
+from pytest_flowsecrets.leaks.registry import TOKENS, registry
 
 _WORDS = "secrets", *TOKENS
 _ROUNDS = 10
@@ -32,7 +32,7 @@ def learn_config_file() -> None:
         from pytest_flowsecrets.resolution.toml_reader import loads
 
         with suppress(Exception):  # of many kinds: Prefect cannot read it either
-            known.register_settings(_expanded(loads(text)))
+            registry.register_settings(_expanded(loads(text)))
 
 
 def _expanded(value: Any) -> Any:
@@ -52,7 +52,7 @@ def _expand(text: str) -> str:
     return text
 
 
-class PrefectValues:
+class PrefectSecrets:
     """Watches Prefect's configuration and context, once Prefect is imported. It is an import hook that finds nothing.
 
     Args:
@@ -112,10 +112,10 @@ class PrefectValues:
     @staticmethod
     def _register(settings: Mapping[Any, Any]) -> None:
         """Register the secrets that are set in the context, directly or in its configuration."""
-        known.register_settings({"context": settings})
+        registry.register_settings({"context": settings})
         config = settings.get("config")
         if isinstance(config, Mapping):
-            known.register_settings(config)
+            registry.register_settings(config)
 
     def learn(self) -> None:
         """Register what the configuration and the context hold now."""
@@ -128,4 +128,4 @@ class PrefectValues:
                 seen = (dict(secrets) if isinstance(secrets, Mapping) else None), str(settings.get("cloud"))
                 if self._seen.get(name) != seen:
                     self._seen[name] = seen
-                    known.register_settings(settings)
+                    registry.register_settings(settings)

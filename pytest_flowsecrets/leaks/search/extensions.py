@@ -11,7 +11,7 @@ from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.common_words import SHORTEST
 from pytest_flowsecrets.leaks.formats.known_formats import Format
 from pytest_flowsecrets.leaks.formats.sensitive_fields import SENSITIVE, Leaf
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.search.encodings import CUT, Form, to_bytes
 
 Function = Callable[[str], Any]
@@ -33,17 +33,17 @@ def register(encoders: Iterable[Any], formats: Iterable[Any]) -> bool:
         UsageError: something is not a mapping, or a function does not return what it must.
     """
     for name, encode in _functions(encoders, "pytest_flowsecrets_encoders", (str, bytes), "str or bytes").items():
-        known.encoders[name] = _guarded(encode, name)
+        registry.encoders[name] = _guarded(encode, name)
     for name, divide in _functions(
         formats, "pytest_flowsecrets_formats", (list, tuple, set), "a list of texts"
     ).items():
-        known.formats.append(Format(name, "pytest_flowsecrets_formats", _leaves_by(_guarded(divide, name))))
-    return bool(known.encoders or known.formats)
+        registry.formats.append(Format(name, "pytest_flowsecrets_formats", _leaves_by(_guarded(divide, name))))
+    return bool(registry.encoders or registry.formats)
 
 
 def forms_by_encoders(text: str) -> Iterator[Form]:
     """Every form that users' encoders make of a text; the whole of it only."""
-    for name, encode in known.encoders.items():
+    for name, encode in registry.encoders.items():
         encoded = encode(text)
         data = to_bytes(encoded) if isinstance(encoded, str) else bytes(encoded or b"")
         if len(data) >= SHORTEST and encoded != text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple, Union
 
 from pytest_flowsecrets.leaks.formats.parts import Part, parts_of
-from pytest_flowsecrets.leaks.registry import known
+from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.search.compressed import begins, payload
 from pytest_flowsecrets.leaks.search.encodings import to_bytes
 from pytest_flowsecrets.leaks.search.index import Index
@@ -54,7 +54,7 @@ class Finder:
             number = self._numbers.get(value)
             if number is not None:
                 self._names[number] = tuple(dict.fromkeys([*names, *self._names[number]]))
-            for part in parts_of(value, known.formats):
+            for part in parts_of(value, registry.formats):
                 self._add(part, names, sliced=part.text == value)
 
     def _add(self, part: Part, names: Tuple[str, ...], *, sliced: bool) -> None:
