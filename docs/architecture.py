@@ -46,6 +46,11 @@ path { stroke: #6b7280; fill: none; marker-end: url(#arrow) }
   text { fill: #e5e7eb } rect { fill: #1f2937; stroke: #6b7280 }
 }"""
 
+ARROW = (
+    '<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+    '<path d="M0 0 8 4 0 8" style="marker-end: none; fill: #6b7280"/></marker>'
+)
+
 
 def layers() -> List[List[str]]:
     """Read the rooms of each layer, from the top down."""
@@ -59,7 +64,7 @@ def layers() -> List[List[str]]:
 def journeys() -> Dict[str, Dict[str, int]]:
     """Record the number of functions that each journey calls in each room, in the order of the first call."""
     command = [sys.executable, str(ROOT / "benchmarks" / "journeys.py"), "--json"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own script
     rooms: Dict[str, Dict[str, int]] = {}
     for name, calls in json.loads(done.stdout):
         counts = rooms.setdefault(name, {})
@@ -76,8 +81,7 @@ def draw(rows: List[List[str]], lanes: Dict[str, Dict[str, int]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="title">',
         '<title id="title">The layers of the package, and the functions that three journeys call in each</title>',
         f"<style>{STYLE}</style>",
-        '<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-        '<path d="M0 0 8 4 0 8" style="marker-end: none; fill: #6b7280"/></marker>',
+        ARROW,
     ]
     for number, rooms in enumerate(rows):
         top = 44 + ROW * number

@@ -16,6 +16,7 @@ import pytest
 import pytest_flowsecrets
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = Path(pytest_flowsecrets.__file__).parent
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("**/*.md"))]
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -132,5 +133,24 @@ def test_the_readme_says_two_commands() -> None:
     commands = re.search(r"^## Two commands$.*?^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL).group(1)
     first, second = commands.splitlines()
     assert first.endswith("flowsecrets demo")
-    assert second.endswith("tox run-parallel")
-    assert readme.count("tox run-parallel") == 1
+    assert second.endswith("tox run -e fast")
+    assert "grep 'tox run -e fast' README.md" in (ROOT / ".ci" / "run").read_text("utf-8")
+
+
+def test_the_picture_of_the_architecture_shows_every_layer() -> None:
+    """The rows are the layers that tests/test_imports.py checks, in their order."""
+    script = runpy.run_path(str(ROOT / "docs" / "architecture.py"))
+    rows = re.findall(r'<text class="room"[^>]*>(.*?)</text>', script["PICTURE"].read_text("utf-8"))
+    assert rows == [", ".join(rooms) for rooms in script["layers"]()], "run: python docs/architecture.py"
+
+
+def test_the_architecture_names_files_that_exist() -> None:
+    """Each path in the page is a path in the package or in the repository."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    paths = re.findall(r"`([a-z_1]+/[a-z_/]*(?:\.py)?|[a-z_]+\.py)`", page)
+    names = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*")}
+    shown = {path.rstrip("/") for path in paths}
+    assert len(shown) > 20
+    assert {path for path in shown if not any(name == path or name.endswith(f"/{path}") for name in names)} <= {
+        path for path in shown if (ROOT / path).exists()
+    }
