@@ -10,6 +10,7 @@ from pytest_flowsecrets.backend.rest.store.block_types import BlockTypes
 from pytest_flowsecrets.backend.rest.store.event_stream import EventStream
 from pytest_flowsecrets.backend.rest.store.read_log import ReadLog, same_value
 from pytest_flowsecrets.backend.rest.store.table import Table
+from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
@@ -52,6 +53,7 @@ class View:
         authorization: the ``Authorization`` header that a request needs; empty for none.
 
     Attributes:
+        release: the version as numbers.
         lock: guards all tables; reentrant.
         events: every event that the view was sent, with its subscribers.
     """
@@ -78,6 +80,7 @@ class View:
 
     def __init__(self, url: str, version: str, types: SharedBlockTypes, now: Clock, *, authorization: str = "") -> None:
         self.url, self.version, self.now, self.authorization = url, version, now, authorization
+        self.release = release_of(version)
         self.lock = threading.RLock()
         for name, missing in _TABLES.items():
             setattr(self, name, Table(missing, now))
@@ -93,7 +96,7 @@ class View:
     @property
     def legacy(self) -> bool:
         """Whether the view behaves like a server of Prefect 2."""
-        return self.version.startswith("2.")
+        return self.release < (3, 0, 0)
 
     # -- what tests ask ------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ Run it with the Python of the environment that holds the Prefect to be recorded:
     python tests/backend/rest/record.py at URL OUTCOMES.json          # record the API at a URL
     python tests/backend/rest/record.py fake OUTCOMES.json [NAME...]  # record the fake
     python tests/backend/rest/record.py compare REAL.json FAKE.json   # list the differences
+    python tests/backend/rest/record.py merge FOLDER                  # join its files VERSION.json into recordings.json
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+RECORDINGS = HERE / "recordings.json"
 QUIET_SERVICES = ("SCHEDULER", "LATE_RUNS", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP", "FOREMAN", "TELEMETRY")
 
 
@@ -76,7 +78,7 @@ def real_server(home):
 
 
 def _wait_for(url, server):
-    end = time.monotonic() + 180
+    end = time.monotonic() + 600
     while time.monotonic() < end and server.poll() is None:
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as response:
             if response.status == 200:
@@ -94,17 +96,46 @@ def fake_server(_home):
         yield api.new_view().url
 
 
-def run(url, output, names):
-    """Run operations against the API at a URL, and write their outcomes to a file."""
+def outcomes_at(url, names=()):
+    """Return the outcomes of operations at the API at a URL, by name."""
     with tempfile.TemporaryDirectory(prefix="rest-client-") as folder:
         lines = Path(folder) / "outcomes.jsonl"
         command = [sys.executable, str(HERE / "run_operations.py"), str(lines), *names]
         client = environment(Path(folder) / "home", PREFECT_API_URL=url, PYTHONPATH=str(HERE))
         subprocess.run(command, env=client, cwd=folder, check=False)
         read = [json.loads(line) for line in lines.read_text("utf-8").splitlines()]
-    outcomes = {line.pop("name"): line for line in read}
+    return {line.pop("name"): line for line in read}
+
+
+def run(url, output, names):
+    """Run operations against the API at a URL, and write their outcomes to a file."""
+    outcomes = outcomes_at(url, names)
     Path(output).write_text(json.dumps(outcomes, indent=0, sort_keys=True) + "\n", "utf-8")
     print(len(outcomes), "outcomes in", output)
+
+
+def merge(folder):
+    """Join the files ``VERSION.json`` of a folder: for each operation the outcomes, each with its versions."""
+    merged = {}
+    for path in sorted(Path(folder).glob("*.json")):
+        for name, outcome in json.loads(path.read_text("utf-8")).items():
+            known = merged.setdefault(name, [])
+            same = next((each for each in known if each["outcome"] == outcome), None)
+            if same is None:
+                known.append({"versions": [path.stem], "outcome": outcome})
+            else:
+                same["versions"].append(path.stem)
+    lines = [f"{json.dumps(name)}: {json.dumps(merged[name])}" for name in sorted(merged)]
+    RECORDINGS.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+    print(len(merged), "operations in", RECORDINGS)
+
+
+def recorded(prefect_version):
+    """Return the recorded outcomes of a version of Prefect, by operation; empty if it was not recorded."""
+    merged = json.loads(RECORDINGS.read_text("utf-8"))
+    return {
+        name: each["outcome"] for name, known in merged.items() for each in known if prefect_version in each["versions"]
+    }
 
 
 def compare(real, fake):
@@ -123,6 +154,9 @@ def main():
     what, *arguments = sys.argv[1:]
     if what == "compare":
         sys.exit(bool(compare(*arguments)))
+    if what == "merge":
+        merge(*arguments)
+        return
     if what == "at":
         run(arguments[0], arguments[1], arguments[2:])
         return

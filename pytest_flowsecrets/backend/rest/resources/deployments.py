@@ -70,7 +70,8 @@ def create(call: Call) -> Reply:
         "enforce_parameter_schema": not view.legacy,
         "status": "NOT_READY",
     }
-    fields = {**defaults, **{key: value for key, value in fields.items() if value is not None}}
+    unset = dict.fromkeys(name for name in _FIELDS if name not in _HIDDEN)  # replacing resets what is not sent
+    fields = {**unset, **defaults, **{key: value for key, value in fields.items() if value is not None}}
     fields["labels"] = {"prefect.flow.id": fields["flow_id"], **(fields.get("labels") or {})}
     if row is None:
         row = view.deployments.insert(fields)

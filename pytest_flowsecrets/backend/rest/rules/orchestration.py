@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
     from pytest_flowsecrets.backend.rest.view import View
 
+STEPS_SINCE = (3, 6, 0)  # named steps of Pending, cancelling a paused run, and leaving Cancelled
+
 Rule = Callable[[Transition], Optional[Verdict]]
 
 
@@ -36,14 +38,16 @@ def _ended(step: Transition) -> Optional[Verdict]:
     if step.before not in FINAL:
         return None
     if step.after in ("CRASHED", "CANCELLING", "PAUSED"):
-        return Verdict(ABORT, f"Run is already in terminal state {step.before}.")
-    if step.after == "SCHEDULED" and step.run.get("deployment_id") is None:
+        terminal = "in terminal state " if step.kind == "flow_run" else ""
+        return Verdict(ABORT, f"Run is already {terminal}{step.before}.")
+    if step.kind == "flow_run" and step.after == "SCHEDULED" and step.run.get("deployment_id") is None:
         return Verdict(ABORT, "Cannot reschedule a run without an associated deployment.")
     return None
 
 
 def _cancelling(step: Transition) -> Optional[Verdict]:
-    if step.before == "CANCELLING" and step.after != "CANCELLED":
+    cancelled = ("CANCELLING",) if step.view.release >= STEPS_SINCE else ("CANCELLING", "CANCELLED")
+    if step.before in cancelled and step.after != "CANCELLED":
         return Verdict(REJECT, "Cannot transition flows that are cancelling to a state other than Cancelled.")
     return None
 
@@ -64,7 +68,8 @@ def _not_pending_again(step: Transition) -> Optional[Verdict]:
     if step.after != "PENDING" or step.before not in ("PENDING", "RUNNING", "CANCELLING", "CANCELLED"):
         return None
     name = step.proposed.get("name") or "Pending"
-    if step.before == "PENDING" and name not in ("Pending", step.initial["name"]):
+    newer = step.view.release >= STEPS_SINCE
+    if newer and step.before == "PENDING" and name not in ("Pending", step.initial["name"]):
         return None  # the steps of a worker, such as Submitting
     return Verdict(ABORT, f"This run is in a {step.before} state and cannot transition to a PENDING state.")
 
@@ -85,8 +90,8 @@ def _not_pausable(step: Transition) -> Optional[Verdict]:
 def _not_resumable(step: Transition) -> Optional[Verdict]:
     if step.before != "PAUSED":
         return None
-    if step.after == "PENDING":
-        reason = "This run cannot transition to the StateType.PENDING state from the StateType.PAUSED state."
+    if step.after == "PENDING" or (step.after == "CANCELLING" and step.view.release < STEPS_SINCE):
+        reason = f"This run cannot transition to the StateType.{step.after} state from the StateType.PAUSED state."
         return Verdict(REJECT, reason)
     timeout = step.initial["state_details"].get("pause_timeout")
     if step.after in ("RUNNING", "SCHEDULED") and timeout and parse_time(timeout) < step.view.now():
@@ -180,18 +185,22 @@ def _flow_not_running(step: Transition) -> Optional[Verdict]:
     return None
 
 
-def _ended_task(step: Transition) -> Optional[Verdict]:
-    if step.before not in FINAL or step.after in FINAL or step.after == "SCHEDULED":
-        return None
-    return Verdict(ABORT, f"Run is already {step.before}.") if step.after in ("CANCELLING", "PAUSED") else None
+def _renamed(step: Transition) -> Row:
+    """Prefect 2: a task run that starts once more says so in the name of its state."""
+    fields = step.proposed
+    if step.kind != "task_run" or not step.view.legacy or step.after != "RUNNING":
+        return fields
+    if step.before in FINAL or step.initial.get("name") == "AwaitingRetry":
+        return {**fields, "name": "Retrying"}
+    return {**fields, "name": "Rerunning"} if step.run.get("run_count") else fields
 
 
 RULES: Dict[str, Tuple[Rule, ...]] = {
     "flow_run": (
         _repeated,
+        _ended,
         _cancelling,
         _not_pending_again,
-        _ended,
         _nothing_to_cancel,
         slots.secure_deployment_slot,
         _pause_done_before,
@@ -203,8 +212,7 @@ RULES: Dict[str, Tuple[Rule, ...]] = {
     "task_run": (
         _cached,
         _flow_not_running,
-        _ended_task,
-        _not_pending_again,
+        _ended,
         slots.secure_tag_slots,
         _too_early,
         _retried_task,
@@ -230,7 +238,7 @@ def propose(view: View, kind: str, run: Row, fields: Row, *, force: bool = False
             if verdict is not None:
                 break
     verdict = verdict or Verdict(ACCEPT)
-    chosen = fields if verdict.status == ACCEPT else verdict.state
+    chosen = _renamed(step) if verdict.status == ACCEPT else verdict.state
     if chosen is not None:
         set_state(view, kind, run, chosen)
     return verdict

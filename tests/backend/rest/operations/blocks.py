@@ -24,8 +24,13 @@ class Credentials(Block):
     user: str = "u"
     token: SecretStr = SecretStr("t")
     optional: Optional[SecretStr] = None
-    mapping: Dict[str, SecretStr] = Field(default_factory=dict)
     many: List[SecretStr] = Field(default_factory=list)
+
+
+class Mapped(Block):
+    """A block with a mapping of secrets."""
+
+    mapping: Dict[str, SecretStr]
 
 
 class Outer(Block):
@@ -51,7 +56,6 @@ def _values(block: Credentials) -> list:
         block.user,
         block.token.get_secret_value(),
         block.optional and block.optional.get_secret_value(),
-        {key: value.get_secret_value() for key, value in block.mapping.items()},
         [value.get_secret_value() for value in block.many],
     ]
 
@@ -160,7 +164,7 @@ def block_load_unknown_type():
 
 @operation
 def block_with_secrets():
-    Credentials(user="me", token="t1", optional="o", mapping={"k": "m"}, many=["x", "y"]).save("creds")
+    Credentials(user="me", token="t1", optional="o", many=["x", "y"]).save("creds")
     return _values(Credentials.load("creds"))
 
 
@@ -172,14 +176,14 @@ def block_with_defaults():
 
 @operation
 async def block_masked_read(client):
-    await Credentials(token="t1", optional=None, mapping={"k": "m"}, many=["x", "y"]).save("masked")
+    await Credentials(token="t1", optional=None, many=["x", "y"]).save("masked")
     document = await client.read_block_document_by_name("masked", Credentials.get_block_type_slug(), False)
     return document.data
 
 
 @operation
 async def block_clear_read(client):
-    await Credentials(token="t1", mapping={"k": "m"}).save("clear")
+    await Credentials(token="t1").save("clear")
     document = await client.read_block_document_by_name("clear", Credentials.get_block_type_slug(), True)
     return document.data
 
@@ -189,6 +193,20 @@ async def secret_masked_read(client):
     await Secret(value="hidden").save("masked-secret")
     document = await client.read_block_document_by_name("masked-secret", "secret", include_secrets=False)
     return [document.data, document.name, document.block_type_name, document.is_anonymous]
+
+
+@operation
+async def block_mapping(client):
+    await Mapped(mapping={"k": "m"}).save("mapped")
+    document = await client.read_block_document_by_name("mapped", "mapped", False)
+    loaded = await Mapped.load("mapped")
+    return [document.data, {key: value.get_secret_value() for key, value in loaded.mapping.items()}]
+
+
+@operation(since="3.0")
+async def block_mapping_empty(client):
+    await Mapped(mapping={}).save("mapped-empty")
+    return (await client.read_block_document_by_name("mapped-empty", "mapped", False)).data
 
 
 @operation

@@ -96,7 +96,6 @@ async def http_patch_missing(client):
             ("PATCH", f"block_documents/{ZERO}", {"json": {"data": {}}}),
             ("PATCH", "variables/name/none", {"json": {"value": "x"}}),
             ("PATCH", "work_pools/none", {"json": {"description": "x"}}),
-            ("PATCH", f"work_queues/{ZERO}", {"json": {"description": "x"}}),
             ("PATCH", f"artifacts/{ZERO}", {"json": {"description": "x"}}),
             ("PATCH", "v2/concurrency_limits/none", {"json": {"limit": 1}}),
         ],

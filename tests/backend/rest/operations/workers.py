@@ -149,7 +149,7 @@ def cli_flow_runs():
     return [code, bool(lines)]
 
 
-@operation
+@operation(since="3.0")
 def cli_limits():
     return [
         _prefect("gcl", "create", "cli-gcl", "--limit", "3"),
@@ -159,7 +159,7 @@ def cli_limits():
     ]
 
 
-@operation
+@operation(since="3.0")
 def cli_deployments():
     return [
         _prefect("deployment", "ls")[0],

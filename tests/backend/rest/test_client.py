@@ -1,0 +1,128 @@
+"""The real client of the installed Prefect 2.20 or 3 against the fake, in child processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import pytest
+
+from pytest_flowsecrets.backend.rest import RestApi
+
+from .record import environment
+
+try:
+    INSTALLED = version("prefect")
+except PackageNotFoundError:
+    INSTALLED = "none"
+pytestmark = pytest.mark.skipif(not INSTALLED.startswith(("2.20.", "3.")), reason="Prefect 2.20 or 3 is not installed")
+
+SAVE = """
+from prefect.blocks.system import Secret
+Secret(value="hidden").save("token")
+"""
+LOAD = """
+from prefect import flow, task
+from prefect.blocks.system import Secret
+from prefect.variables import Variable
+
+@task
+def use():
+    return len(Secret.load("token").get())
+
+@flow(name="reader")
+def reads():
+    return len(Secret.load("token").get()) + use()
+
+Variable.set("known", "x", overwrite=True)
+print("result", reads())
+"""
+LOAD_OUTSIDE = """
+from prefect.blocks.system import Secret
+try:
+    print("result", Secret.load("token").get())
+except Exception as error:
+    print("result", type(error).__name__, "403" in str(error), "write-only" in str(error))
+"""
+
+
+@pytest.fixture(scope="module")
+def api():
+    with RestApi(INSTALLED) as api:
+        yield api
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run code in a child process that talks to a view, and return what it printed as its result."""
+
+    def run(view, code, **variables):
+        script = tmp_path / "script.py"
+        script.write_text(code, "utf-8")
+        variables = {"PREFECT_API_URL": view.url, "PREFECT_LOGGING_LEVEL": "ERROR", **variables}
+        child = environment(tmp_path / "home", **variables)
+        done = subprocess.run(
+            [sys.executable, str(script)], env=child, capture_output=True, text=True, cwd=tmp_path, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return [line.partition(" ")[2] for line in done.stdout.splitlines() if line.startswith("result ")]
+
+    return run
+
+
+def test_write_only_serves_flows_and_refuses_the_rest(api, run):
+    """The client names the flow of a request, which has to be Running; outside runs it gets 403."""
+    view = api.new_view()
+    run(view, SAVE)
+    view.write_only()
+    assert run(view, LOAD_OUTSIDE) == ["PrefectHTTPStatusError True True"]
+    assert view.reads == []
+    assert run(view, LOAD) == ["12"]
+    assert [(each.name, each.flow_name) for each in view.reads] == [("token", "reader")] * 2
+    runs = view.rows("flow_runs")
+    assert {each.flow_run_id for each in view.reads} == {runs[0]["id"]}
+    with view.executing():
+        assert run(view, LOAD_OUTSIDE) == ["hidden"]
+
+
+def test_a_flow_leaves_its_rows(api, run):
+    """The flow run, the task run and the variable are in the tables of the view."""
+    view = api.new_view()
+    run(view, SAVE)
+    run(view, LOAD)
+    assert [(each["state_type"], each["run_count"]) for each in view.rows("flow_runs")] == [("COMPLETED", 1)]
+    assert [each["state_type"] for each in view.rows("task_runs")] == ["COMPLETED"]
+    assert [each["name"] for each in view.rows("variables")] == ["known"]
+    assert view.holds("token", "hidden")
+
+
+def test_cloud_is_served_at_its_own_address(api, run):
+    """The unpatched client says that it talks to Cloud, and sends its key."""
+    view = api.new_workspace("pnu_key")
+    variables = {"PREFECT_CLOUD_API_URL": api.root, "PREFECT_API_KEY": "pnu_key"}
+    code = """
+import asyncio
+from prefect import get_client
+
+async def main():
+    async with get_client() as client:
+        print("result", client.server_type.value.lower())
+
+asyncio.run(main())
+"""
+    assert run(view, code, **variables) == ["cloud"]
+    run(view, SAVE, **variables)
+    assert run(view, LOAD, **variables) == ["12"]
+    assert [each["state_type"] for each in view.rows("task_runs")] == ["COMPLETED"]
+
+
+@pytest.mark.skipif(INSTALLED.startswith(("2.", "3.0.")), reason="Prefect has an auth string from 3.1 on")
+def test_a_server_with_an_auth_string(api, run):
+    """Requests and WebSockets carry it; without it the client gets 401."""
+    view = api.new_view(auth_string="admin:pass")
+    run(view, SAVE, PREFECT_API_AUTH_STRING="admin:pass")
+    assert run(view, LOAD, PREFECT_API_AUTH_STRING="admin:pass") == ["12"]
+    assert [each["state_type"] for each in view.rows("task_runs")] == ["COMPLETED"]
+    refused = LOAD_OUTSIDE.replace('"403" in', '"401" in')
+    assert run(view, refused) == ["PrefectHTTPStatusError True False"]
