@@ -160,16 +160,22 @@ class RestApi:
     def answer(self, request: Request) -> Response:
         """Return the response to a request; errors of the API are responses, too."""
         try:
-            return self._answer(request)
+            view, path = self.find_view(request.path)
+        except ApiError as error:
+            return _response(error.status, error.body)
+        return view.intercept(request, lambda: self._answer(view, path, request))
+
+    def _answer(self, view: View, path: str, request: Request) -> Response:
+        try:
+            return self._handle(view, path, request)
         except LockedError as error:
             return _response(error.status, error.body, (("Retry-After", f"{error.retry_after:g}"),))
         except ApiError as error:
             return _response(error.status, error.body)
 
-    def _answer(self, request: Request) -> Response:
+    def _handle(self, view: View, path: str, request: Request) -> Response:
         from pytest_flowsecrets.backend.rest.routes import router
 
-        view, path = self.find_view(request.path)
         check_authorization(view, request.headers.get("authorization", ""))
         match = router.find(request.method, path)
         query = dict(parse_qsl(request.query, keep_blank_values=True))

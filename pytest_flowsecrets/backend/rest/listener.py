@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import select
 from collections import deque
 from typing import TYPE_CHECKING, Any, Deque, List, Optional, Protocol
+from weakref import WeakSet
 
 from pytest_flowsecrets.backend.http.connection import Connection
 from pytest_flowsecrets.backend.http.server import Server
@@ -59,10 +61,27 @@ class Listener(Server):
         """Pass a request to the API."""
         return self.api.answer(request)
 
+    def start(self) -> None:
+        """Serve in a thread that ends with the process."""
+        _listeners.add(self)
+        super().start()
+
     def stop(self) -> None:
         """Stop listening."""
         self.shutdown()
         self.server_close()
+
+
+_listeners: WeakSet[Listener] = WeakSet()
+
+
+def _forget() -> None:
+    """Close the inherited sockets in a forked child, which has no thread to serve them."""
+    for listener in list(_listeners):
+        listener.socket.close()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 class RestConnection(Connection):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List
 
 from pytest_flowsecrets.backend.rest.store.block_types import BlockTypes
 from pytest_flowsecrets.backend.rest.store.event_stream import EventStream
@@ -13,10 +13,13 @@ from pytest_flowsecrets.backend.rest.store.table import Table
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.messages import Request, Response
     from pytest_flowsecrets.backend.rest.errors import Row
     from pytest_flowsecrets.backend.rest.store.block_types import SharedBlockTypes
     from pytest_flowsecrets.backend.rest.store.read_log import Read
     from pytest_flowsecrets.backend.rest.store.table import Clock
+
+FLOW_HEADER_SINCE = (3, 6, 0)
 
 # Attribute of the view, and what the real server says where a row is not there.
 _TABLES = {
@@ -42,6 +45,14 @@ _TABLES = {
 }
 
 
+Interceptor = Callable[["Request", Callable[[], "Response"]], "Response"]
+
+
+def pass_on(_: Request, answer: Callable[[], Response]) -> Response:
+    """Answer a request as usual: the interceptor of a view that has no other."""
+    return answer()
+
+
 class View:
     """The rows of one tenant. All handlers hold ``lock`` while they run.
 
@@ -55,6 +66,8 @@ class View:
     Attributes:
         release: the version as numbers.
         lock: guards all tables; reentrant.
+        intercept: called for each request with the function that answers it; it may log, delay, replace or refuse.
+        on_secret: called with the name and value of each secret that a client stores, such as ``creds.token``.
         events: every event that the view was sent, with its subscribers.
     """
 
@@ -87,8 +100,10 @@ class View:
         self.block_types = BlockTypes(types, now)
         self.events = EventStream()
         self.log_stream = EventStream()
-        self.read_log = ReadLog(self.flow_runs, self.flows, now, any_run=self.legacy)
+        self.read_log = ReadLog(self.flow_runs, self.flows, now, any_run=self.release < FLOW_HEADER_SINCE)
         self.settings: Dict[str, Any] = {}
+        self.intercept: Interceptor = pass_on
+        self.on_secret: Callable[[str, Any], object] = lambda _name, _value: None
 
     def __repr__(self) -> str:
         return f"<View {self.url}>"

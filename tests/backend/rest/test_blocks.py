@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_flowsecrets.backend.rest.store.block_types import checksum
-from pytest_flowsecrets.backend.rest.store.masking import MASK, keep_masked, mask
+from pytest_flowsecrets.backend.rest.store.masking import MASK, keep_masked, mask, secret_values
 
 from .conftest import SECRET_FIELDS, Client
 
@@ -166,6 +166,12 @@ def test_later_views_know_the_types_of_earlier_ones(rest_api):
 def test_masks_hide_leaves(data, secret_fields, shown):
     """As the real server does, down to the mapping whose entries the schema does not name."""
     assert mask(data, secret_fields) == shown
+
+
+def test_secret_values_are_found_below_their_fields():
+    """Also the entries of mappings that the real server shows; null is no secret."""
+    data = {"a": {"b": 1, "c": {"d": 2}}, "e": None, "f": 3, "g": {"h": 4}}
+    assert list(secret_values(data, ["a.*", "e", "g.h"])) == [("a", {"b": 1, "c": {"d": 2}}), ("g.h", 4)]
 
 
 def test_masks_that_come_back_are_replaced():

@@ -53,6 +53,9 @@ def test_events_are_stored_and_found(ask):
     assert [row["event"] for row in ask.post("/events/filter")["events"]] == ["b", "a"]
     oldest = ask.post("/events/filter", filter={"order": "ASC"}, limit=1)
     assert ([row["event"] for row in oldest["events"]], oldest["total"]) == (["a"], 2)
+    following = oldest["next_page"].partition("/events/")[2]
+    assert [row["event"] for row in ask.get(f"/events/{following}")["events"]] == ["b"]
+    assert ask("GET", "/events/filter/next?page-token=odd").status == 403
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,14 @@ def test_only_paused_runs_resume(ask):
     assert (answer["status"], answer["state"]) == ("ABORT", None)
 
 
+def test_older_servers_keep_cancelled_and_paused_runs(legacy_ask):
+    """Before 3.6 a Cancelled run stays so, a paused one is not cancelled, and Submitting is a second Pending."""
+    cancelled = _run(legacy_ask, "CANCELLED")
+    assert legacy_ask.set_state(cancelled, "COMPLETED")["status"] == "REJECT"
+    assert legacy_ask.set_state(_run(legacy_ask, "PAUSED"), "CANCELLING")["status"] == "REJECT"
+    assert legacy_ask.set_state(_run(legacy_ask, "PENDING"), "PENDING", name="Submitting")["status"] == "ABORT"
+
+
 # -- task runs of Prefect 2 --------------------------------------------------------------------------------------------
 
 
@@ -154,6 +162,17 @@ def test_a_failed_task_is_retried(legacy_ask):
     _task_state(legacy_ask, other, "RUNNING")
     assert _task_state(legacy_ask, other, "FAILED", state_details={"retriable": False})["status"] == "ACCEPT"
     assert _task_state(legacy_ask, other, "FAILED")["status"] == "ACCEPT"
+
+
+def test_a_task_that_starts_once_more_says_so(legacy_ask):
+    """By the name of its state."""
+    run = _task_run(legacy_ask)
+    _task_state(legacy_ask, run, "RUNNING")
+    assert _task_state(legacy_ask, run, "RUNNING")["state"]["name"] == "Rerunning"
+    _task_state(legacy_ask, run, "COMPLETED")
+    assert _task_state(legacy_ask, run, "RUNNING")["state"]["name"] == "Retrying"
+    assert _task_state(legacy_ask, run, "FAILED")["status"] == "ACCEPT"
+    assert _task_state(legacy_ask, run, "CRASHED")["status"] == "ABORT"
 
 
 def test_a_cached_state_answers(legacy_ask):

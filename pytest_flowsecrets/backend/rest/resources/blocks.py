@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Tuple
 from pytest_flowsecrets.backend.rest.call import Route, page
 from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id
 from pytest_flowsecrets.backend.rest.store.filters import matches, sort_rows
-from pytest_flowsecrets.backend.rest.store.masking import keep_masked, mask
+from pytest_flowsecrets.backend.rest.store.masking import keep_masked, mask, secret_values
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
@@ -113,7 +113,16 @@ def create_document(call: Call) -> Row:
         name=row["name"], block_type_id=row["block_type_id"]
     ):
         raise ApiError(409, "Block already exists")
-    return _present(call, call.view.block_documents.insert(row), secrets=False)
+    row = call.view.block_documents.insert(row)
+    _report_secrets(call.view, row)
+    return _present(call, row, secrets=False)
+
+
+def _report_secrets(view: View, row: Row) -> None:
+    """Tell the view of the secrets in a document, under the document's name where it is a Secret."""
+    schema = view.block_types.schemas.require(row["block_schema_id"])
+    for path, value in secret_values(row["data"], schema["fields"].get("secret_fields", ())):
+        view.on_secret(row["name"] if path == "value" else f"{row['name']}.{path}", value)
 
 
 def read_document(call: Call) -> Row:
@@ -160,7 +169,7 @@ def update_document(call: Call) -> None:
         changes["data"] = {**row["data"], **data} if merged else data
     if call.fields.get("block_schema_id") is not None:
         changes["block_schema_id"] = canonical_id(call.fields["block_schema_id"])
-    call.view.block_documents.update(row, changes)
+    _report_secrets(call.view, call.view.block_documents.update(row, changes))
 
 
 def delete_document(call: Call) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from typing import TYPE_CHECKING, Any, Dict, List
 
 from pytest_flowsecrets.backend.rest.call import Route, page
-from pytest_flowsecrets.backend.rest.errors import NotFoundError, PlainApiError, ValidationError
+from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, PlainApiError, ValidationError
 from pytest_flowsecrets.backend.rest.resources.task_runs import record_event
 from pytest_flowsecrets.backend.rest.rules import relations
 from pytest_flowsecrets.backend.rest.store.event_filters import event_matches
 from pytest_flowsecrets.backend.rest.store.filters import matches, sort_rows
-from pytest_flowsecrets.backend.rest.store.table import time_text
+from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
@@ -113,14 +115,36 @@ def create_events(call: Call) -> None:
         receive_event(call.view, event)
 
 
+def _events(call: Call, condition: Row) -> List[Row]:
+    rows = [event for event in call.view.events.items if event_matches(event, condition)]
+    ascending = (condition.get("order") or "DESC") == "ASC"
+    return sorted(rows, key=lambda event: parse_time(event["occurred"]), reverse=not ascending)
+
+
 def select_events(call: Call) -> Row:
     """Return the newest events that fit."""
     condition = call.fields.get("filter") or {}
-    rows = [event for event in call.view.events.items if event_matches(event, condition)]
-    ascending = (condition.get("order") or "DESC") == "ASC"
-    rows.sort(key=lambda event: str(event.get("occurred")), reverse=not ascending)
-    limit = call.fields.get("limit") or 50
-    return {"events": rows[:limit], "total": len(rows), "next_page": None}
+    rows = _events(call, condition)
+    return _event_page(call, condition, rows, 0, call.fields.get("limit") or 50)
+
+
+def select_next_events(call: Call) -> Row:
+    """Return the page of events that a token stands for."""
+    try:
+        page_token = json.loads(base64.urlsafe_b64decode(call.query.get("page-token", "")))
+        condition, offset, limit = page_token["filter"], int(page_token["offset"]), int(page_token["limit"])
+    except (ValueError, KeyError, TypeError):
+        raise ApiError(403, "Forbidden") from None
+    return _event_page(call, condition, _events(call, condition), offset, limit)
+
+
+def _event_page(call: Call, condition: Row, rows: List[Row], offset: int, limit: int) -> Row:
+    end = offset + limit
+    next_page = None
+    if end < len(rows):
+        text = json.dumps({"filter": condition, "offset": end, "limit": limit}).encode()
+        next_page = f"{call.view.url}/events/filter/next?page-token={base64.urlsafe_b64encode(text).decode()}"
+    return {"events": rows[offset:end], "total": len(rows), "next_page": next_page}
 
 
 # -- automations -------------------------------------------------------------------------------------------------------
@@ -198,6 +222,7 @@ ROUTES = (
     Route("POST", "/logs/filter", select_logs),
     Route("POST", "/events", create_events, 204),
     Route("POST", "/events/filter", select_events),
+    Route("GET", "/events/filter/next", select_next_events),
     Route("POST", "/automations/", create_automation, 201, ("name", "trigger", "actions")),
     Route("POST", "/automations/filter", select_automations),
     Route("POST", "/automations/count", count_automations),

@@ -7,7 +7,7 @@ paths, which the schema does not name: the real server shows them, and so does t
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Mapping, Tuple
+from typing import Any, Iterable, Iterator, List, Mapping, Tuple
 
 MASK = "********"
 Path = Tuple[str, ...]
@@ -30,6 +30,24 @@ def _covers(secret: Path, path: Path) -> bool:
         fixed = secret.index("*")
         return len(path) > fixed and path[:fixed] == secret[:fixed]
     return path == secret
+
+
+def secret_values(data: Mapping[str, Any], secret_fields: Iterable[str]) -> Iterator[Tuple[str, Any]]:
+    """Yield the secret leaves of data with their paths, such as ``creds.token``.
+
+    Entries of a mapping below a secret field count, too: the real server shows them, and they are secrets all the same.
+    """
+    secrets = [tuple(part for part in field.split(".") if part != "*") for field in secret_fields]
+    yield from _secret_values(data, (), secrets)
+
+
+def _secret_values(value: Any, path: Path, secrets: List[Path]) -> Iterator[Tuple[str, Any]]:
+    if any(path[: len(secret)] == secret for secret in secrets):
+        if value is not None:
+            yield ".".join(path), value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _secret_values(item, (*path, key), secrets)
 
 
 def keep_masked(new: Any, old: Any) -> Any:

@@ -41,8 +41,8 @@ class Read(NamedTuple):
 class ReadLog:
     """The reads of one view.
 
-    The client of Prefect 3 names the flow (``x-prefect-flow-id``) and, in later versions, the run
-    (``x-prefect-flow-run-id``) of a request. Prefect 2.20 names neither: there, any Running run of the view counts.
+    From Prefect 3.6 on the client names the flow of a request in ``x-prefect-flow-id``, but not its run. Older clients
+    name nothing: there, any Running run of the view counts.
 
     Args:
         flow_runs: of the view.
@@ -84,9 +84,7 @@ class ReadLog:
     def _running(self, headers: Mapping[str, str]) -> List[Row]:
         """Return the Running flow runs that a request may come from."""
         runs = [run for run in self._flow_runs if (run.get("state") or {}).get("type") == "RUNNING"]
-        run_id, flow_id = (headers.get(f"x-prefect-{name}-id") for name in ("flow-run", "flow"))
-        if run_id is not None:
-            return [run for run in runs if run["id"] == run_id]
+        flow_id = headers.get("x-prefect-flow-id")
         if flow_id is not None:
             return [run for run in runs if run["flow_id"] == flow_id]
         return runs if self._any_run else []
