@@ -8,103 +8,71 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.agents.cluster import ClusterSecrets
-    from pytest_flowsecrets.agents.environment import FlowEnvironment
-    from pytest_flowsecrets.agents.flow_environment import flow_environment
-    from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
-    from pytest_flowsecrets.backend.fake_cloud import FakeCloud, FakeServer
-    from pytest_flowsecrets.backend.fault_matching import FaultedOperation
-    from pytest_flowsecrets.backend.faults import Fault, Faults
-    from pytest_flowsecrets.backend.request_log import RecordedRequest, Requests
-    from pytest_flowsecrets.backend.runs.agent_process import AgentProcess
-    from pytest_flowsecrets.backend.runs.flow_run import FlowRun, Log
-    from pytest_flowsecrets.backend.tenant import Tenant
-    from pytest_flowsecrets.clock import FlowClock, frozen_clock
-    from pytest_flowsecrets.errors import (
-        AgentFailed,
-        CloudUnreachable,
-        ConfigSyntaxError,
-        CreateContainerConfigError,
-        FlowRunTimeout,
-        FlowSecretsError,
-        IncompatibleMarshmallow,
-        IsolationEnded,
-        PrefectNotInstalled,
-        RouteUnavailable,
-        SecretChangedWarning,
-        SecretReceived,
-        SecretRejected,
-        TomlDialectWarning,
-        UnsupportedPrefect,
-        UsageError,
-        WriteOnlySecret,
-    )
-    from pytest_flowsecrets.isolation.context_manager import isolated_prefect
-    from pytest_flowsecrets.isolation.home.private_home import PrefectHome
-    from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
+    from pytest_flowsecrets.agents.cluster import ClusterSecrets as ClusterSecrets
+    from pytest_flowsecrets.agents.environment import FlowEnvironment as FlowEnvironment
+    from pytest_flowsecrets.agents.flow_environment import flow_environment as flow_environment
+    from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets as CloudSecrets
+    from pytest_flowsecrets.backend.fake_cloud import FakeCloud as FakeCloud
+    from pytest_flowsecrets.backend.fake_cloud import FakeServer as FakeServer
+    from pytest_flowsecrets.backend.fault_matching import FaultedOperation as FaultedOperation
+    from pytest_flowsecrets.backend.faults import Fault as Fault
+    from pytest_flowsecrets.backend.faults import Faults as Faults
+    from pytest_flowsecrets.backend.request_log import RecordedRequest as RecordedRequest
+    from pytest_flowsecrets.backend.request_log import Requests as Requests
+    from pytest_flowsecrets.backend.runs.agent_process import AgentProcess as AgentProcess
+    from pytest_flowsecrets.backend.runs.flow_run import FlowRun as FlowRun
+    from pytest_flowsecrets.backend.runs.flow_run import Log as Log
+    from pytest_flowsecrets.backend.tenant import Tenant as Tenant
+    from pytest_flowsecrets.clock import FlowClock as FlowClock
+    from pytest_flowsecrets.clock import frozen_clock as frozen_clock
+    from pytest_flowsecrets.errors import AgentFailed as AgentFailed
+    from pytest_flowsecrets.errors import CloudUnreachable as CloudUnreachable
+    from pytest_flowsecrets.errors import ConfigSyntaxError as ConfigSyntaxError
+    from pytest_flowsecrets.errors import CreateContainerConfigError as CreateContainerConfigError
+    from pytest_flowsecrets.errors import FlowRunTimeout as FlowRunTimeout
+    from pytest_flowsecrets.errors import FlowSecretsError as FlowSecretsError
+    from pytest_flowsecrets.errors import IncompatibleMarshmallow as IncompatibleMarshmallow
+    from pytest_flowsecrets.errors import IsolationEnded as IsolationEnded
+    from pytest_flowsecrets.errors import PrefectNotInstalled as PrefectNotInstalled
+    from pytest_flowsecrets.errors import RouteUnavailable as RouteUnavailable
+    from pytest_flowsecrets.errors import SecretChangedWarning as SecretChangedWarning
+    from pytest_flowsecrets.errors import SecretReceived as SecretReceived
+    from pytest_flowsecrets.errors import SecretRejected as SecretRejected
+    from pytest_flowsecrets.errors import TomlDialectWarning as TomlDialectWarning
+    from pytest_flowsecrets.errors import UnsupportedPrefect as UnsupportedPrefect
+    from pytest_flowsecrets.errors import UsageError as UsageError
+    from pytest_flowsecrets.errors import WriteOnlySecret as WriteOnlySecret
+    from pytest_flowsecrets.isolation.context_manager import isolated_prefect as isolated_prefect
+    from pytest_flowsecrets.isolation.home.private_home import PrefectHome as PrefectHome
+    from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets as LocalSecrets
 
-__all__ = [
-    "AgentFailed",
-    "AgentProcess",
-    "CloudSecrets",
-    "CloudUnreachable",
-    "ClusterSecrets",
-    "ConfigSyntaxError",
-    "CreateContainerConfigError",
-    "FakeCloud",
-    "FakeServer",
-    "Fault",
-    "FaultedOperation",
-    "Faults",
-    "FlowClock",
-    "FlowEnvironment",
-    "FlowRun",
-    "FlowRunTimeout",
-    "FlowSecretsError",
-    "IncompatibleMarshmallow",
-    "IsolationEnded",
-    "LocalSecrets",
-    "Log",
-    "PrefectHome",
-    "PrefectNotInstalled",
-    "RecordedRequest",
-    "Requests",
-    "RouteUnavailable",
-    "SecretChangedWarning",
-    "SecretReceived",
-    "SecretRejected",
-    "Tenant",
-    "TomlDialectWarning",
-    "UnsupportedPrefect",
-    "UsageError",
-    "WriteOnlySecret",
-    "flow_environment",
-    "frozen_clock",
-    "isolated_prefect",
-]
-
-_HOMES = {
-    "AgentProcess": "pytest_flowsecrets.backend.runs.agent_process",
-    "CloudSecrets": "pytest_flowsecrets.backend.cloud_secrets",
-    "FakeCloud": "pytest_flowsecrets.backend.fake_cloud",
-    "FakeServer": "pytest_flowsecrets.backend.fake_cloud",
-    "Fault": "pytest_flowsecrets.backend.faults",
-    "FaultedOperation": "pytest_flowsecrets.backend.fault_matching",
-    "Faults": "pytest_flowsecrets.backend.faults",
-    "RecordedRequest": "pytest_flowsecrets.backend.request_log",
-    "Requests": "pytest_flowsecrets.backend.request_log",
-    "Tenant": "pytest_flowsecrets.backend.tenant",
-    "FlowClock": "pytest_flowsecrets.clock",
-    "frozen_clock": "pytest_flowsecrets.clock",
-    "LocalSecrets": "pytest_flowsecrets.isolation.secrets.local_secrets",
-    "PrefectHome": "pytest_flowsecrets.isolation.home.private_home",
-    "isolated_prefect": "pytest_flowsecrets.isolation.context_manager",
-    "ClusterSecrets": "pytest_flowsecrets.agents.cluster",
-    "FlowRun": "pytest_flowsecrets.backend.runs.flow_run",
-    "Log": "pytest_flowsecrets.backend.runs.flow_run",
-    "FlowEnvironment": "pytest_flowsecrets.agents.environment",
-    "flow_environment": "pytest_flowsecrets.agents.flow_environment",
+# The public names by the modules that hold them. The imports above say the same to type checkers.
+_EXPORTS = {
+    "agents.cluster": "ClusterSecrets",
+    "agents.environment": "FlowEnvironment",
+    "agents.flow_environment": "flow_environment",
+    "backend.cloud_secrets": "CloudSecrets",
+    "backend.fake_cloud": "FakeCloud FakeServer",
+    "backend.fault_matching": "FaultedOperation",
+    "backend.faults": "Fault Faults",
+    "backend.request_log": "RecordedRequest Requests",
+    "backend.runs.agent_process": "AgentProcess",
+    "backend.runs.flow_run": "FlowRun Log",
+    "backend.tenant": "Tenant",
+    "clock": "FlowClock frozen_clock",
+    "errors": (
+        "AgentFailed CloudUnreachable ConfigSyntaxError CreateContainerConfigError "
+        "FlowRunTimeout FlowSecretsError IncompatibleMarshmallow IsolationEnded "
+        "PrefectNotInstalled RouteUnavailable SecretChangedWarning SecretReceived "
+        "SecretRejected TomlDialectWarning UnsupportedPrefect UsageError "
+        "WriteOnlySecret"
+    ),
+    "isolation.context_manager": "isolated_prefect",
+    "isolation.home.private_home": "PrefectHome",
+    "isolation.secrets.local_secrets": "LocalSecrets",
 }
+_HOMES = {name: module for module, names in _EXPORTS.items() for name in names.split()}
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - type checkers read the imports above
 
 
 def _keep_bytecode() -> None:
@@ -131,13 +99,15 @@ def _keep_bytecode() -> None:
 _keep_bytecode()
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # to a type checker, a name that is not imported above is an error
 
-    return getattr(import_module(_HOMES.get(name, "pytest_flowsecrets.errors")), name)
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return list(__all__)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, 
 from pytest_flowsecrets.agents.flow_environment import flow_environment
 from pytest_flowsecrets.agents.rules import equals_in_option, refused_options
 from pytest_flowsecrets.errors import PrefectNotInstalled, RouteUnavailable, UsageError
-from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX, SECRETS_PREFIX
 from pytest_flowsecrets.isolation.secrets.encoding import as_text
 from pytest_flowsecrets.isolation.secrets.value_changes import ValueChanges
+from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets

@@ -43,7 +43,7 @@ ONLY_IN = {
         "backend/runs/agent_main",
         "backend/runs/flow_run",
         "backend/runs/runner",
-        "backend/client/prefect_client",
+        "backend/client",
         "backend/resolvers/scheduling",
         "backend/runs/storages",
         "clock",
@@ -356,3 +356,19 @@ else:
     raise AssertionError
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_type_checkers_see_the_same_names():
+    """Each public name is imported for type checkers from the module that the table of exports names."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
+    imported = {
+        alias.name: node.module
+        for block in tree.body
+        if isinstance(block, ast.If) and isinstance(block.test, ast.Name)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    homes = {name: f"pytest_flowsecrets.{module}" for name, module in pytest_flowsecrets._HOMES.items()}
+    assert imported == homes
+    assert pytest_flowsecrets.__all__ == sorted(homes)

@@ -579,4 +579,4 @@ def test_the_model_agrees_with_the_real_prefect(local_secrets):
     model = local_secrets._isolation.model()
     assert sorted(modelled.secrets_in(model)) == sorted(local_secrets)
     for name in local_secrets:
-        assert json.dumps(modelled.read_in(model, name)) == json.dumps(local_secrets[name], default=dict)
+        assert json.dumps(modelled.secret_value(model, name)) == json.dumps(local_secrets[name], default=dict)

@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 
 from pytest_flowsecrets import FakeCloud, SecretReceived, UsageError
-from pytest_flowsecrets.leaks.search.value_finder import finder, forms_of
+from pytest_flowsecrets.leaks.search.finder import finder, forms_of
 from tests.backend.graphql import as_agent, as_user
 from tests.backend.http import ask
 from tests.compat import VERSION

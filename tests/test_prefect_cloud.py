@@ -448,7 +448,7 @@ def test_requests_of_a_test_that_is_over():
     with FakeCloud() as cloud:
         url, key = cloud.url, cloud.tenant.user_key
     with isolated_prefect(), FakeCloud(), pytest.raises(Exception, match="404"):
-        from pytest_flowsecrets.backend.client.prefect_client import make_client
+        from pytest_flowsecrets.backend.client import make_client
 
         make_client(url, key, None).set_secret(name="X", value=1)
 

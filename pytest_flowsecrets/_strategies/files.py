@@ -16,6 +16,7 @@ from pytest_flowsecrets._strategies.texts import (
     secret_names,
 )
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.names import SECRETS_PREFIX
 
 _BARE = st.just("A") | st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True)
 _INNER = st.text(st.sampled_from("aB1 .-$~#[]=é🔑"), max_size=6)
@@ -156,7 +157,7 @@ def _spelled(character: str) -> str:
     return character if character >= " " and character != "\x7f" else f"\\u{ord(character):04x}"
 
 
-_USUAL = "PREFECT__CONTEXT__SECRETS__"
+_USUAL = SECRETS_PREFIX
 _PREFIXES = st.just(_USUAL) | st.sampled_from(
     ["PREFECT__context__secrets__", "PREFECT__CONTEXT__Secrets__", _USUAL[:-1]]
 )

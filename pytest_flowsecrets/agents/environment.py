@@ -20,6 +20,7 @@ from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
+from pytest_flowsecrets.names import PREFIX
 from pytest_flowsecrets.resolution.masked_names import masked_name
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def _lines(env: FlowEnvironment, mask: Mask, names: List[str]) -> Iterator[str]:
     for name, entry in env.variables.items():
         if names and name not in names:
             continue
-        if not names and entry.origin == "host" and not name.startswith("PREFECT__"):
+        if not names and entry.origin == "host" and not name.startswith(PREFIX):
             hidden += 1
             continue
         unknown = "not set" if entry.detail == ABSENT else "known only where the flow runs"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, 
 from pytest_flowsecrets.agents import agent_errors, kubernetes, model, stub_servers
 from pytest_flowsecrets.agents.environment import ABSENT, Entry, merged
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.names import FLOW_RUN_ID
 from pytest_flowsecrets.resolution.masked_names import masked_name
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _kubernetes(written: Written) -> Iterator[Driver]:
 
 def _is_of(container: Mapping[str, Any], run_id: str) -> bool:
     """Whether a container is that of this flow run, or of any."""
-    return not run_id or {"name": "PREFECT__CONTEXT__FLOW_RUN_ID", "value": run_id} in container["env"]
+    return not run_id or {"name": FLOW_RUN_ID, "value": run_id} in container["env"]
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 from pytest_flowsecrets.agents.agent_errors import kind_of
 from pytest_flowsecrets.agents.rules import Facts
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.names import PREFIX
 from pytest_flowsecrets.resolution.display import Mask
-from pytest_flowsecrets.resolution.env_names import PREFIX
 from pytest_flowsecrets.resolution.masked_names import masked_name
 from pytest_flowsecrets.versions import release_of
 

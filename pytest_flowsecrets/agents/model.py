@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 from pytest_flowsecrets.agents import kubernetes, rules
 from pytest_flowsecrets.agents.environment import ABSENT, CONFIGURED, Entry, FlowEnvironment, Lost, merged
 from pytest_flowsecrets.agents.rules import Facts
-from pytest_flowsecrets.resolution.env_names import PREFIX
+from pytest_flowsecrets.names import PREFIX
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 from pytest_flowsecrets.agents import agent_errors, harness, kubernetes, model, rules
 from pytest_flowsecrets.agents.environment import Entry, FlowEnvironment
 from pytest_flowsecrets.errors import RouteUnavailable, UsageError
+from pytest_flowsecrets.names import API_KEY, AUTH_TOKEN, BACKEND, CLOUD_API, FLOW_ID, FLOW_RUN_ID, TENANT_ID
 from pytest_flowsecrets.versions import Release, release_of
 
 if TYPE_CHECKING:
@@ -234,13 +235,13 @@ def facts(made: Any, run: Any, entries: List[Entry]) -> rules.Facts:
 def facts_of(sent: Mapping[str, str], labels: List[str]) -> rules.Facts:
     """What a LocalAgent knew that sent these variables."""
     return rules.Facts(
-        backend=sent["PREFECT__BACKEND"],
-        api=sent["PREFECT__CLOUD__API"],
-        api_key=sent.get("PREFECT__CLOUD__API_KEY"),
-        tenant_id=sent.get("PREFECT__CLOUD__TENANT_ID"),
+        backend=sent[BACKEND],
+        api=sent[CLOUD_API],
+        api_key=sent.get(API_KEY),
+        tenant_id=sent.get(TENANT_ID),
         agent_labels=tuple(labels),
-        flow_run_id=sent["PREFECT__CONTEXT__FLOW_RUN_ID"],
-        flow_id=sent["PREFECT__CONTEXT__FLOW_ID"],
+        flow_run_id=sent[FLOW_RUN_ID],
+        flow_id=sent[FLOW_ID],
         folder=os.getcwd(),
-        auth_token=sent.get("PREFECT__CLOUD__AUTH_TOKEN"),
+        auth_token=sent.get(AUTH_TOKEN),
     )

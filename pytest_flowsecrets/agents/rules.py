@@ -15,6 +15,16 @@ from dataclasses import dataclass, field
 from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.names import (
+    API_KEY,
+    AUTH_TOKEN,
+    BACKEND,
+    CLOUD_API,
+    FLOW_ID,
+    FLOW_RUN_ID,
+    TENANT_ID,
+    USE_LOCAL_SECRETS,
+)
 from pytest_flowsecrets.versions import Release, release_of
 
 AGENTS = ("local", "docker", "kubernetes", "ecs")
@@ -56,18 +66,18 @@ class Rule(NamedTuple):
 
 
 FORCED: Tuple[Rule, ...] = (
-    Rule("PREFECT__BACKEND", "backend", since=(0, 14, 7)),
-    Rule("PREFECT__CLOUD__API", "api", _ALL - {"docker"}),
-    Rule("PREFECT__CLOUD__API", "docker_api", frozenset({"docker"}), until=(0, 15, 9)),
-    Rule("PREFECT__CLOUD__AUTH_TOKEN", "token", _LOCAL, until=(0, 15, 13)),
-    Rule("PREFECT__CLOUD__AUTH_TOKEN", "token", _CONTAINERS),
-    Rule("PREFECT__CLOUD__API_KEY", "key", since=(0, 15, 0)),
-    Rule("PREFECT__CLOUD__TENANT_ID", "tenant", since=(0, 15, 0)),
+    Rule(BACKEND, "backend", since=(0, 14, 7)),
+    Rule(CLOUD_API, "api", _ALL - {"docker"}),
+    Rule(CLOUD_API, "docker_api", frozenset({"docker"}), until=(0, 15, 9)),
+    Rule(AUTH_TOKEN, "token", _LOCAL, until=(0, 15, 13)),
+    Rule(AUTH_TOKEN, "token", _CONTAINERS),
+    Rule(API_KEY, "key", since=(0, 15, 0)),
+    Rule(TENANT_ID, "tenant", since=(0, 15, 0)),
     Rule("PREFECT__CLOUD__AGENT__LABELS", "labels"),
-    Rule("PREFECT__CONTEXT__FLOW_RUN_ID", "flow_run_id"),
-    Rule("PREFECT__CONTEXT__FLOW_ID", "flow_id"),
+    Rule(FLOW_RUN_ID, "flow_run_id"),
+    Rule(FLOW_ID, "flow_id"),
     Rule("PREFECT__CONTEXT__IMAGE", "image", frozenset({"docker", "kubernetes"})),
-    Rule("PREFECT__CLOUD__USE_LOCAL_SECRETS", "false"),
+    Rule(USE_LOCAL_SECRETS, "false"),
     Rule("PREFECT__CLOUD__SEND_FLOW_RUN_LOGS", "logs", since=(0, 14, 20), until=(1, 3, 1)),
     Rule("PREFECT__LOGGING__LOG_TO_CLOUD", "logs", _LOCAL, until=(0, 14, 19)),
     Rule("PREFECT__LOGGING__LOG_TO_CLOUD", "logs", _CONTAINERS),
@@ -184,7 +194,7 @@ def defaults(agent: str, version: str, facts: Facts) -> Dict[str, str]:
     """The variables that an agent sets unless ``--env`` or the run config does."""
     found = {"PREFECT__LOGGING__LEVEL": facts.level}
     if agent == "docker" and release_of(version) >= (0, 15, 10):
-        found["PREFECT__CLOUD__API"] = _for_docker(facts)
+        found[CLOUD_API] = _for_docker(facts)
     return found
 
 

@@ -11,9 +11,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 from urllib.parse import urlsplit
 
-from pytest_flowsecrets.backend.client.prefect_client import make_client
-from pytest_flowsecrets.backend.client.proxies import without_proxy
-from pytest_flowsecrets.backend.client.retry_waits import impatient
+from pytest_flowsecrets.backend.client import impatient, make_client, without_proxy
 from pytest_flowsecrets.backend.http.server import mount, unmount
 from pytest_flowsecrets.backend.runs.process_tree import Processes
 from pytest_flowsecrets.backend.runs.warm_agents import Agents
@@ -23,7 +21,7 @@ from pytest_flowsecrets.isolation import stack
 from pytest_flowsecrets.isolation.prefect1.marshmallow import marshmallow_explained
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import registry
-from pytest_flowsecrets.leaks.search.value_finder import any_of, finder, forms_of
+from pytest_flowsecrets.leaks.search.finder import any_of, finder, forms_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self

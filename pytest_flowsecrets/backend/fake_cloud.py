@@ -8,8 +8,8 @@ from pytest_flowsecrets.backend.fake_api import FakeApi
 from pytest_flowsecrets.backend.records.store import slugify
 from pytest_flowsecrets.backend.tenant import Tenant
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
+from pytest_flowsecrets.names import API_KEY, AUTH_TOKEN, BACKEND, CLOUD_API, PREFIX, TENANT_ID
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ class FakeCloud(FakeApi):
         version = self.isolation.legacy.version if self.isolation.legacy else self.isolation.version
         has_keys = release_of(version) >= _HAS_KEYS
         return {
-            f"{PREFIX}BACKEND": "cloud",
-            f"{PREFIX}CLOUD__API": self.url,
-            f"{PREFIX}CLOUD__API_KEY": key if has_keys else None,
-            f"{PREFIX}CLOUD__TENANT_ID": tenant_id if has_keys else None,
-            f"{PREFIX}CLOUD__AUTH_TOKEN": None if has_keys else key,
+            BACKEND: "cloud",
+            CLOUD_API: self.url,
+            API_KEY: key if has_keys else None,
+            TENANT_ID: tenant_id if has_keys else None,
+            AUTH_TOKEN: None if has_keys else key,
             **_IMPATIENT,
         }
 
@@ -139,12 +139,12 @@ class FakeServer(FakeApi):
                 f"Prefect {legacy.version} knows no Prefect Server, which came with 0.10.0: use prefect_cloud"
             )
         return {
-            f"{PREFIX}BACKEND": "server",
+            BACKEND: "server",
             f"{PREFIX}SERVER__ENDPOINT": self.url,
-            f"{PREFIX}CLOUD__API": self.url,
-            f"{PREFIX}CLOUD__API_KEY": None,
-            f"{PREFIX}CLOUD__TENANT_ID": None,
-            f"{PREFIX}CLOUD__AUTH_TOKEN": None,
+            CLOUD_API: self.url,
+            API_KEY: None,
+            TENANT_ID: None,
+            AUTH_TOKEN: None,
             **_IMPATIENT,
         }
 

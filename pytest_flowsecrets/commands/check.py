@@ -15,8 +15,8 @@ from pytest_flowsecrets.commands.files.unreadable import Unreadable
 from pytest_flowsecrets.commands.files.variable_rules import item_findings
 from pytest_flowsecrets.commands.inputs import dialects_of, machine_of, read_text, read_toml
 from pytest_flowsecrets.findings import reporters
+from pytest_flowsecrets.findings.config_rules import file_findings
 from pytest_flowsecrets.findings.engine import findings
-from pytest_flowsecrets.findings.file_rules import file_findings
 from pytest_flowsecrets.findings.model import Finding, where
 from pytest_flowsecrets.findings.value_rules import TABLES
 from pytest_flowsecrets.resolution.dialects import SPANS

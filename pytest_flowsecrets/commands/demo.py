@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional, TextIO
 
 from pytest_flowsecrets.errors import PrefectNotInstalled, UsageError
+from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 from pytest_flowsecrets.versions import installed_version, require_supported
 
 PROJECT = Path(__file__).with_name("demo_project")
 LOG = "pytest.log"
 # As if the developer had exported it in a shell; one of the tests shows that it is hidden.
-EXPORTED = {"PREFECT__CONTEXT__SECRETS__EXPORTED_IN_A_SHELL": "mine"}
+EXPORTED = {f"{SECRETS_PREFIX}EXPORTED_IN_A_SHELL": "mine"}
 
 _OUTCOME = re.compile(r"\S+::(\w+) (PASSED|FAILED|ERROR|SKIPPED)(?: \((.*)\))?")
 _WARNING = re.compile(r".*SecretChangedWarning: (.*)")
@@ -92,7 +93,7 @@ def _test(folder: Path) -> bool:
 def _environ(home: str) -> Dict[str, str]:
     """The shell's, without what the demo must not depend on: with a broken config `import prefect` fails."""
     dropped = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONWARNINGS")
-    kept = {name: text for name, text in os.environ.items() if name not in dropped and not name.startswith("PREFECT__")}
+    kept = {name: text for name, text in os.environ.items() if name not in dropped and not name.startswith(PREFIX)}
     return {
         **kept,
         **EXPORTED,

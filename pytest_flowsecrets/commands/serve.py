@@ -6,19 +6,25 @@ import errno
 import ipaddress
 import json
 import os
+import re
 import shlex
 import signal
 import socket
+import sys
 from contextlib import suppress
+from datetime import datetime, timezone
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, List, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
-from pytest_flowsecrets.commands import serve_options
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.names import API_KEY, AUTH_TOKEN, BACKEND, CLOUD_API, SECRETS_PREFIX, TENANT_ID
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.http.server import Server
+    from pytest_flowsecrets.backend.messages import HttpFault, Request, Response
+    from pytest_flowsecrets.backend.request_log import RecordedRequest
     from pytest_flowsecrets.backend.service import World
+
 
 NO_SCHEDULES = "Schedules create no flow runs here: install Prefect beside flowsecrets, which reads them with its code."
 _NEAR = frozenset({"127.0.0.1", "localhost"})  # what a request may always name
@@ -44,16 +50,16 @@ def run(arguments: Any) -> int:
             f"--host {host} lets other machines in, to an API that is made for tests and knows no TLS; "
             "if that is what you want, add --i-know"
         )
-    serve_options.require_consistent(arguments)
-    api: Any = FakeServer() if arguments.server else FakeCloud(serve_options.secrets_of(arguments.secrets))
+    require_consistent(arguments)
+    api: Any = FakeServer() if arguments.server else FakeCloud(secrets_of(arguments.secrets))
     if not arguments.server:
         api.tenant.replace_keys(arguments.user_key, arguments.runner_key)
     with _listening(host, arguments.port) as server, suppress(KeyboardInterrupt):
         for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT, too: what shells run in the background ignores it
             signal.signal(number, _stop)
-        server.mount(serve_options.Health(api.backend), "/health")
+        server.mount(Health(api.backend), "/health")
         if arguments.verbose:
-            serve_options.log_requests(api.world, server)
+            log_requests(api.world, server)
         told = _told(api, _mounted(server, api.world))
         print(json.dumps(told) if arguments.json else _text(told), flush=True)
         server.serve_forever()  # connections have threads of their own, which end with the process
@@ -124,12 +130,12 @@ def _is_address(name: str) -> bool:
 
 
 def _told(api: Any, url: str) -> Dict[str, Any]:
-    environ = {"PREFECT__BACKEND": api.backend, "PREFECT__CLOUD__API": url}
+    environ = {BACKEND: api.backend, CLOUD_API: url}
     told = {"backend": api.backend, "url": url, "pid": os.getpid()}
     if api.backend == "server":
         environ["PREFECT__SERVER__ENDPOINT"] = url
     else:
-        environ.update(PREFECT__CLOUD__API_KEY=api.tenant.user_key, PREFECT__CLOUD__TENANT_ID=api.tenant.id)
+        environ.update({API_KEY: api.tenant.user_key, TENANT_ID: api.tenant.id})
         told.update(user_key=api.tenant.user_key, runner_key=api.tenant.runner_key, tenant_id=api.tenant.id)
     return {**told, "environ": environ}
 
@@ -141,10 +147,10 @@ def _text(told: Dict[str, Any]) -> str:
     if "user_key" in told:
         lines += [f"  USER key    {told['user_key']}", f"  RUNNER key  {told['runner_key']}  (for agents)"]
         lines += [f"  tenant      {told['tenant_id']}", ""]
-        agent = f"PREFECT__CLOUD__API_KEY={told['runner_key']} {agent}"
+        agent = f"{API_KEY}={told['runner_key']} {agent}"
     lines += ["# Paste these lines into a shell. `prefect auth login` is not needed.", *_exports(told["environ"])]
     if "user_key" in told:
-        lines += ["# Prefect before 0.15.0 reads the key from PREFECT__CLOUD__AUTH_TOKEN instead."]
+        lines += [f"# Prefect before 0.15.0 reads the key from {AUTH_TOKEN} instead."]
     lines += ["", "# Then, for example:", "prefect create project demo"]
     if "user_key" in told:
         lines += ['python -c \'import prefect; prefect.Client().set_secret(name="TOKEN", value="x")\'']
@@ -157,3 +163,108 @@ def _text(told: Dict[str, Any]) -> str:
 
 def _exports(environ: Dict[str, str]) -> List[str]:
     return [f"export {name}={shlex.quote(value)}" for name, value in environ.items()]
+
+
+# Options of ``flowsecrets serve``: fixed keys, secrets from a file, a request log; and its ``/health``.
+
+
+def require_consistent(arguments: Any) -> None:
+    """Check the options that only Prefect Cloud has.
+
+    Raises:
+        UsageError: one is used with ``--server``, a key cannot be sent in a header, or both keys are the same.
+    """
+    options = {"--user-key": arguments.user_key, "--runner-key": arguments.runner_key, "--secrets": arguments.secrets}
+    used = [name for name, value in options.items() if value is not None]
+    if arguments.server and used:
+        raise UsageError(f"{used[0]} does not go with --server: Prefect Server has neither keys nor secrets")
+    for name in ("--user-key", "--runner-key"):
+        if options[name] is not None and not re.fullmatch("[!-~]+", options[name]):
+            raise UsageError(f"{name} is not valid: a key is ASCII text without spaces")
+    if arguments.user_key is not None and arguments.user_key == arguments.runner_key:
+        raise UsageError("--user-key and --runner-key are the same: an agent needs a key of its own")
+
+
+# -- secrets -----------------------------------------------------------------------------------------------------------
+
+
+def secrets_of(path: Optional[str]) -> Dict[str, Any]:
+    """Return the secrets in a file by their names; none without a file.
+
+    ``.toml`` and ``.json`` hold a mapping, which may be the ``context.secrets`` of a Prefect configuration. Any other
+    file is read as ``.env``, where ``PREFECT__CONTEXT__SECRETS__`` is taken off the names.
+
+    Raises:
+        UsageError: the file cannot be read or holds no mapping.
+    """
+    if path is None:
+        return {}
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"--secrets {path} cannot be read: {reason}") from None
+    if path.endswith((".toml", ".json")):
+        return _inner(_parsed(path, text), path)
+    from pytest_flowsecrets.commands.files.env_files import env_items
+
+    return {re.sub(f"^{SECRETS_PREFIX}", "", item.name): item.value for item in env_items(text)}
+
+
+def _parsed(path: str, text: str) -> Any:
+    import tomli
+
+    try:
+        return tomli.loads(text) if path.endswith(".toml") else json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+    except (ValueError, RecursionError) as error:  # of tomli; what stands before the place may quote the text
+        place = re.search(r"line \d+, column \d+", str(error))
+        where = place.group() if place else "at its end"
+    raise UsageError(f"--secrets {path} is not valid: {where}")
+
+
+def _inner(parsed: Any, path: str) -> Dict[str, Any]:
+    context = parsed.get("context") if isinstance(parsed, Mapping) else None
+    inner = context.get("secrets") if isinstance(context, Mapping) else None
+    secrets = inner if isinstance(inner, Mapping) else parsed
+    if not isinstance(secrets, Mapping):
+        raise UsageError(f"--secrets {path} has to hold a mapping of names to values")
+    return dict(secrets)
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+
+
+class Health:
+    """What is mounted at ``/health``: any request gets 200."""
+
+    def __init__(self, backend: str) -> None:
+        self._body = json.dumps({"status": "ok", "backend": backend}).encode()
+
+    def answer(self, request: Request) -> Response:  # noqa: ARG002 - each gets the same
+        """Say that the API is up."""
+        from pytest_flowsecrets.backend.messages import Response
+
+        return Response(200, (("Content-Type", "application/json"),), self._body)
+
+
+def log_requests(world: World, server: Server) -> None:
+    """Write a line to stderr for each request from now on, without values."""
+    world.journal.watchers.append(_log_request)
+    server.on_refusal = _log_refusal
+
+
+def _log_request(request: RecordedRequest) -> None:
+    asked = f"{request.kind} {', '.join(request.fields)}".strip() or "no operation"
+    parts = [str(request.status), asked, request.scope, *request.codes, f"{request.seconds * 1000:.1f} ms"]
+    _log(", ".join(part for part in parts if part))
+
+
+def _log_refusal(fault: HttpFault) -> None:
+    _log(f"{fault.status}, {fault.message}")
+
+
+def _log(line: str) -> None:
+    print(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {line}", file=sys.stderr, flush=True)

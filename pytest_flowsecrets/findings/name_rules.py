@@ -6,11 +6,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from pytest_flowsecrets.findings.file_rules import misread_names
+from pytest_flowsecrets.findings.config_rules import misread_names
 from pytest_flowsecrets.findings.model import Finding, alone, surroundings, where, written
 from pytest_flowsecrets.findings.value_rules import value_findings
+from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 from pytest_flowsecrets.resolution.dialects import default_box
-from pytest_flowsecrets.resolution.env_names import PREFIX, SECRETS, key_of, variable_for
+from pytest_flowsecrets.resolution.env_names import SECRETS, key_of, variable_for
 from pytest_flowsecrets.resolution.layers import Slot, type_name
 from pytest_flowsecrets.resolution.layers import variable as origin_of
 from pytest_flowsecrets.resolution.reserved_keys import forbidden_names
@@ -18,7 +19,7 @@ from pytest_flowsecrets.resolution.resolve import Resolution
 
 ShapeRule = Callable[[Resolution, List[Slot]], Iterator[Finding]]
 _ALL = "0.5.0-1.4.1"
-_USUAL = f"{PREFIX}CONTEXT__SECRETS__"
+_USUAL = SECRETS_PREFIX
 _FLAGS = (("cloud", "use_local_secrets"), ("context", "config", "cloud", "use_local_secrets"))
 _OF_AGENT = ("cloud", "agent", "env_vars")
 

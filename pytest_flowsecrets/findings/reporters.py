@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, List
 
+from pytest_flowsecrets.findings.sarif import location, log, result
 from pytest_flowsecrets.resolution.display import one_line
 
 if TYPE_CHECKING:
@@ -82,23 +82,13 @@ def sarif(found: List[Finding]) -> Dict[str, Any]:
         found: the findings.
     """
     rules = [{"id": rule} for rule in sorted({finding.id for finding in found})]
-    driver = {"name": "flowsecrets", "rules": rules}
-    run = {"tool": {"driver": driver}, "results": [_sarif_result(finding) for finding in found]}
-    return {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
+    return log("flowsecrets", rules, [_sarif_result(finding) for finding in found])
 
 
 def _sarif_result(finding: Finding) -> Dict[str, Any]:
-    from urllib.parse import quote
-
-    place: Dict[str, Any] = {"artifactLocation": {"uri": quote(os.fsencode(finding.origin.place))}}
-    if finding.origin.line is not None:
-        place["region"] = {"startLine": finding.origin.line, "startColumn": finding.origin.column or 1}
-    return {
-        "ruleId": finding.id,
-        "level": finding.severity,
-        "message": {"text": _told(finding)},
-        "locations": [{"physicalLocation": place}],
-    }
+    origin = finding.origin
+    place = location(origin.place, origin.line, origin.column)
+    return result(finding.id, finding.severity, _told(finding), place)
 
 
 def _github(finding: Finding) -> str:

@@ -13,28 +13,32 @@ import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded, PrefectNotInstalled, SecretRejected, UsageError
+from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded, PrefectNotInstalled, SecretRejected
 from pytest_flowsecrets.isolation.env_overlays import EnvOverlays, Variables
-from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX, PrefectVariables, current_variables
+from pytest_flowsecrets.isolation.environment.prefect_variables import PrefectVariables, current_variables
 from pytest_flowsecrets.isolation.guards import lock
 from pytest_flowsecrets.isolation.guards.forkserver import ForkServers
 from pytest_flowsecrets.isolation.guards.signals import deferred_signals
 from pytest_flowsecrets.isolation.home.private_home import PrefectHome, homes, write_private
-from pytest_flowsecrets.isolation.prefect1.adapter import SECRETS, LegacyPrefect, find_prefect
-from pytest_flowsecrets.isolation.prefect1.config_tree import Tree, at
+from pytest_flowsecrets.isolation.prefect1.adapter import (
+    LegacyPrefect,
+    find_prefect,
+    refusals_explained,
+    require_delivered,
+)
+from pytest_flowsecrets.isolation.prefect1.config_tree import Tree
 from pytest_flowsecrets.isolation.prefect1.network import UNREACHABLE, CloudGuard
 from pytest_flowsecrets.isolation.prefect1.snapshot import PrefectSnapshot
-from pytest_flowsecrets.isolation.secrets import model
+from pytest_flowsecrets.isolation.prefect_state import PrefectState
 from pytest_flowsecrets.isolation.secrets.injector import Injector
 from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
 from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChanges
 from pytest_flowsecrets.leaks.registry import registry
+from pytest_flowsecrets.names import PREFIX
 from pytest_flowsecrets.versions import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from pytest_flowsecrets.resolution.resolve import Resolution
 
 
 _entered: List[Isolation] = []
@@ -61,7 +65,7 @@ def unwind(to: int = 0) -> None:
             _entered[-1].exit()
 
 
-class Isolation:
+class Isolation(PrefectState):
     """One isolation. ``enter`` and ``exit`` are for once.
 
     Args:
@@ -290,7 +294,7 @@ class Isolation:
             self._check_model(blamed or _describe(names))
             return
         tree = self._load(self.legacy, blamed or _describe(names), strict=strict)
-        self._check(tree, names)
+        require_delivered(tree, names, self.injector.defines)
         self.legacy.apply_changes(self._tree, tree, *names)
         self._tree = tree
 
@@ -302,17 +306,6 @@ class Isolation:
         failure = self.model().failure
         if failure is not None:
             raise SecretRejected(blamed, self.version, failure.type)
-
-    def _check(self, tree: Tree, names: Sequence[str]) -> None:
-        """A variable for a whole table can hide what is given, and keep what is taken away."""
-        secrets = tree["context"].get("secrets") if isinstance(tree["context"], Tree) else None
-        present = secrets if isinstance(secrets, Tree) else {}
-        wrong = [name for name in names if (name in present) != self.injector.defines(name)]
-        if wrong:
-            raise UsageError(
-                f"secret {', '.join(map(repr, wrong))}: a variable or key for the whole table of secrets decides "
-                "(PREFECT__CONTEXT__SECRETS, PREFECT__CONTEXT); set that one anew"
-            )
 
     def reload(self, *names: str) -> None:
         """Load and put in place everything; ``names`` are the secrets to be blamed if Prefect refuses."""
@@ -326,20 +319,9 @@ class Isolation:
             self.legacy.apply(self._tree)
 
     def _load(self, legacy: LegacyPrefect, blamed: str, *, strict: bool = True) -> Tree:
-        try:
+        with refusals_explained(blamed, legacy.version, strict=strict):
             self._set_address(legacy)
             tree = legacy.loader.load()
-        except Exception as error:  # `import prefect` raises ValueError, TypeError, UnicodeError, …
-            if not strict or (isinstance(error, OSError) and error.filename is None):
-                raise
-            if isinstance(error, OSError):
-                raise UsageError(
-                    f"Prefect cannot read {error.filename} ({type(error).__name__}): make it readable; if the test "
-                    "replaces the file system (pyfakefs), add the file with fs.add_real_file"
-                ) from None
-            # Of Prefect's own texts only this one holds no value; the names in it are those of dict's methods.
-            told = f": {error}" if str(error).startswith("Invalid config key") else ""
-            raise SecretRejected(blamed, self.version, type(error).__name__ + told) from None
         registry.register_settings(tree)
         return tree
 
@@ -357,43 +339,6 @@ class Isolation:
             return False  # it is covered; its turn comes when it counts again
         self.secrets[name] = value
         return True
-
-    # -- reading ------------------------------------------------------------------------------------------------------
-
-    def view(self) -> Dict[str, Any]:
-        """Names and raw values of the secrets that this thread sees."""
-        self.require_current()
-        return self.legacy.context_secrets() if self.legacy else model.secrets_in(self.model())
-
-    @property
-    def loaded(self) -> Tree:
-        """Names and raw values of the secrets that Prefect has read from its files and variables."""
-        secrets = at(self._tree, SECRETS)
-        return secrets if isinstance(secrets, Tree) else Tree()
-
-    def read(self, name: str) -> Any:
-        """What ``Secret(name).get()`` gives."""
-        return self.legacy.get(name) if self.legacy else model.secret_value(self.model(), name)
-
-    def read_ignoring_flags(self, name: str) -> Any:
-        """What ``Secret(name).get()`` would give, whatever flags and flow say; with the lock held."""
-        return self.legacy.decode(name, self.view()[name]) if self.legacy else self.read(name)
-
-    def model(self) -> Resolution:
-        """What files and variables come to by the model of ``resolution``."""
-        self.require_current()
-        return model.resolve_process(self.version)
-
-    def notes(self, name: str) -> List[str]:
-        """Return what was hidden and kept of the variables for a secret, in words."""
-        return self._environment.notes(name, self.version)
-
-    def use_local_secrets(self) -> bool:
-        """The flag as ``Secret.get`` reads it."""
-        self.require_current()
-        if self.legacy is None:
-            return bool(self.model().config["cloud"]["use_local_secrets"])
-        return bool(self.legacy.flag("cloud", "use_local_secrets"))
 
     def require_prefect(self, wanted_by: str) -> LegacyPrefect:
         """The real Prefect.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
 
+from pytest_flowsecrets.findings import sarif
+
 _ADVICE = {
     "captured": "do not print or log it; log the secret's name",
     "live": "do not print or log it; log the secret's name",
@@ -74,27 +76,17 @@ def as_json(findings: Sequence[Finding]) -> List[Dict[str, str]]:
 def as_sarif(findings: Sequence[Finding]) -> Dict[str, Any]:
     """Return the findings as a SARIF 2.1.0 log, which has the plain data in its properties."""
     rule = {"id": "secret-leak", "shortDescription": {"text": "A secret leaked"}}
-    driver = {"name": "pytest-flowsecrets", "rules": [rule]}
-    run = {
-        "tool": {"driver": driver},
-        "results": [_result(finding) for finding in findings],
-        "properties": {"findings": as_json(findings)},
-    }
-    return {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
+    results = [_result(finding) for finding in findings]
+    return sarif.log("pytest-flowsecrets", [rule], results, findings=as_json(findings))
 
 
 def _result(finding: Finding) -> Dict[str, Any]:
-    from urllib.parse import quote
-
     message = f"Secret {finding.name} ({finding.form}) in {finding.place}. Fix: {finding.advice}."
     path, _, name = finding.test.partition("::")
-    result: Dict[str, Any] = {"ruleId": "secret-leak", "level": "error", "message": {"text": message}}
-    if path:
-        location: Dict[str, Any] = {"physicalLocation": {"artifactLocation": {"uri": quote(path)}}}
-        if name:
-            location["logicalLocations"] = [{"fullyQualifiedName": finding.test}]
-        result["locations"] = [location]
-    return result
+    location = sarif.location(path) if path else None
+    if location is not None and name:
+        location["logicalLocations"] = [{"fullyQualifiedName": finding.test}]
+    return sarif.result("secret-leak", "error", message, location)
 
 
 def write_report(path: str, findings: Sequence[Finding]) -> None:
@@ -102,7 +94,7 @@ def write_report(path: str, findings: Sequence[Finding]) -> None:
     import json
     from pathlib import Path
 
-    sarif = Path(path).with_suffix(".sarif") if path.endswith(".json") else Path(path)
-    sarif.parent.mkdir(parents=True, exist_ok=True)
-    for target, content in ((sarif, as_sarif(findings)), (sarif.with_suffix(".json"), as_json(findings))):
+    main = Path(path).with_suffix(".sarif") if path.endswith(".json") else Path(path)
+    main.parent.mkdir(parents=True, exist_ok=True)
+    for target, content in ((main, as_sarif(findings)), (main.with_suffix(".json"), as_json(findings))):
         target.write_text(json.dumps(content, indent=2) + "\n", "utf-8")

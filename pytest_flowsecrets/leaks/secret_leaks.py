@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, List
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.leaks.mask.captured_output import take_captured
+from pytest_flowsecrets.leaks.mask.masked_stream import take_captured
 from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.scan.artifacts import scan_files
 

@@ -231,7 +231,7 @@ class LeakSession(Masker):
         """Mask captured output that pytest is about to write to the terminal itself."""
         with self.faults:
             if self.redactor is not None:
-                from pytest_flowsecrets.leaks.mask.captured_output import take_captured
+                from pytest_flowsecrets.leaks.mask.masked_stream import take_captured
 
                 for stream, text in take_captured(config):
                     stream.write(self.clean(text, f"captured {'stdout' if stream is sys.stdout else 'stderr'}"))

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional, Tuple
 
+from pytest_flowsecrets.names import PREFIX
+
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect
 
 Key = Tuple[str, ...]
 
-PREFIX = "PREFECT__"
 SECRETS: Key = ("context", "secrets")
 
 

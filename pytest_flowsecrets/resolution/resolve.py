@@ -24,9 +24,8 @@ from pytest_flowsecrets.resolution import secret_get
 from pytest_flowsecrets.resolution.dialects import Dialect, default_box, dialect_for
 from pytest_flowsecrets.resolution.env_names import SECRETS, Key
 from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, Refused, Slot, Table, object_name
-from pytest_flowsecrets.resolution.loader.flatten import Flat, resolved_flat
 from pytest_flowsecrets.resolution.loader.interpolate import Surroundings
-from pytest_flowsecrets.resolution.loader.merge import merge_flat, merge_tables
+from pytest_flowsecrets.resolution.loader.merge import Flat, merge_flat, merge_tables, resolved_flat
 from pytest_flowsecrets.resolution.loader.nest import build, context_of, validate
 from pytest_flowsecrets.resolution.loader.task_defaults import check_task_defaults
 from pytest_flowsecrets.resolution.packaged_defaults import packaged_defaults

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from pytest_flowsecrets.backend.client_errors import Unauthenticated
-from pytest_flowsecrets.backend.records import key_texts
+from pytest_flowsecrets.backend.records import keys as key_texts
 from pytest_flowsecrets.backend.records.keys import RUNNER, USER, Caller, Keyring
 
 START = datetime(2022, 5, 1, 12, tzinfo=timezone.utc)

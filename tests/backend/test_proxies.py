@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from pytest_flowsecrets.backend.client import proxies
-from pytest_flowsecrets.backend.client.proxies import without_proxy
+from pytest_flowsecrets.backend import client
+from pytest_flowsecrets.backend.client import without_proxy
 
 OURS = "127.0.0.1,localhost"
 
@@ -81,7 +81,7 @@ def test_what_is_said_inside_stays(monkeypatch):
 @pytest.mark.parametrize(("proxy", "inside"), [(None, None), ("HTTP_PROXY", OURS)])
 def test_on_macos(monkeypatch, proxy, inside):
     """Only beside a proxy of the environment: alone it would hide the proxies of the system."""
-    monkeypatch.setattr(proxies.sys, "platform", "darwin")
+    monkeypatch.setattr(client.sys, "platform", "darwin")
     if proxy:
         monkeypatch.setenv(proxy, "http://127.0.0.1:9")
     with without_proxy():

@@ -15,7 +15,8 @@ import pytest
 from pytest_flowsecrets import FakeServer, FlowRunTimeout
 from pytest_flowsecrets.backend.runs import process_tree as processes_module
 from pytest_flowsecrets.backend.runs import supervisor
-from pytest_flowsecrets.backend.runs.process_tree import FLOW_RUN_ID, Processes, SupervisedProcess
+from pytest_flowsecrets.backend.runs.process_tree import Processes, SupervisedProcess
+from pytest_flowsecrets.names import FLOW_RUN_ID
 from tests.compat import VERSION
 from tests.processes import assert_gone, assert_group_is_gone, needs_proc
 from tests.routes.conftest import needs_kubernetes

@@ -12,8 +12,7 @@ import sys
 
 import pytest
 
-from pytest_flowsecrets.commands.serve import NO_SCHEDULES, _allowed, _is_loopback, _mounted, _text
-from pytest_flowsecrets.commands.serve_options import secrets_of
+from pytest_flowsecrets.commands.serve import NO_SCHEDULES, _allowed, _is_loopback, _mounted, _text, secrets_of
 from tests.backend.http import ask
 from tests.compat import VERSION, needs_prefect
 

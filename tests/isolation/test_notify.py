@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_flowsecrets.isolation.warn import warn_at, warn_user
+from pytest_flowsecrets.isolation.safe_errors import warn_at, warn_user
 
 
 def place(code, **options):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flowsecrets.findings.file_rules import file_findings
+from pytest_flowsecrets.findings.config_rules import file_findings
 
 
 @pytest.mark.parametrize(

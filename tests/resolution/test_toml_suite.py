@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tomli
 
-from pytest_flowsecrets.findings.file_rules import file_findings
+from pytest_flowsecrets.findings.config_rules import file_findings
 from pytest_flowsecrets.isolation.home import config_text
 from pytest_flowsecrets.resolution.toml_positions import positions_of
 from pytest_flowsecrets.resolution.toml_reader import read_layer, syntax_fault

@@ -33,3 +33,6 @@ def ask(prefect_cloud: FakeCloud, prefect_server: FakeServer, local_secrets: Loc
         cloud.faults.status(503, times=2, on="set_secret")
         print(server.url, prefect_server.client, [request.kind for request in server.requests])
     return [name for name in cloud.secrets if cloud.secrets.holds(name, None)]
+
+
+from pytest_flowsecrets import Nonsense  # type: ignore[attr-defined]  # noqa: E402, F401 - a name that does not exist

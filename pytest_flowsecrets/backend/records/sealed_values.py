@@ -11,7 +11,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Sequence
 
-from pytest_flowsecrets.leaks.search.value_finder import finder, forms_of
+from pytest_flowsecrets.leaks.search.finder import finder, forms_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.records.keys import Caller

@@ -15,7 +15,8 @@ import threading
 from contextlib import suppress
 from typing import Any, Callable, Dict, Mapping, Sequence
 
-from pytest_flowsecrets.backend.runs.process_tree import FLOW_RUN_ID, SupervisedProcess
+from pytest_flowsecrets.backend.runs.process_tree import SupervisedProcess
+from pytest_flowsecrets.names import FLOW_RUN_ID
 
 WAKE = "wake"
 AGENT_ID = "X-PREFECT-AGENT-ID"

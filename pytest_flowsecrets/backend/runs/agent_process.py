@@ -20,9 +20,9 @@ from typing import IO, TYPE_CHECKING, Any, Callable, Deque, Dict, List, Mapping,
 from pytest_flowsecrets.backend.runs.agent_main import WAKE
 from pytest_flowsecrets.backend.runs.process_tree import ROOT, SupervisedProcess
 from pytest_flowsecrets.errors import AgentFailed, UsageError
-from pytest_flowsecrets.isolation.environment.prefect_variables import SECRETS_PREFIX
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
 from pytest_flowsecrets.leaks.registry import registry
+from pytest_flowsecrets.names import SECRETS_PREFIX
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -15,7 +15,7 @@ from pytest_flowsecrets.backend.messages import Operation
 from pytest_flowsecrets.backend.records.keys import Caller
 from pytest_flowsecrets.backend.records.states import is_a
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX
+from pytest_flowsecrets.names import FLOW_ID, FLOW_RUN_ID, USE_LOCAL_SECRETS
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.request_context import Service
@@ -44,9 +44,9 @@ class Runs:
             yield (
                 run_id,
                 {
-                    f"{PREFIX}CONTEXT__FLOW_RUN_ID": run_id,
-                    f"{PREFIX}CONTEXT__FLOW_ID": self._flow_id,
-                    f"{PREFIX}CLOUD__USE_LOCAL_SECRETS": "false",
+                    FLOW_RUN_ID: run_id,
+                    FLOW_ID: self._flow_id,
+                    USE_LOCAL_SECRETS: "false",
                 },
             )
         except BaseException:

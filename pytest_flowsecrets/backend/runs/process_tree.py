@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.leaks.registry import registry
+from pytest_flowsecrets.names import FLOW_RUN_ID, PREFIX
 
-FLOW_RUN_ID = "PREFECT__CONTEXT__FLOW_RUN_ID"
 _END_SECONDS = 10.0
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))  # of this package
 _MAIN = (
@@ -74,7 +74,7 @@ class Processes:
     ) -> SupervisedProcess:
         """Start a process, as ``subprocess.Popen`` does; this stands in its place in the agent's module."""
         for name, text in env.items():
-            if os.environ.get(name) == text and not name.startswith("PREFECT__"):  # those are how a run has its secrets
+            if os.environ.get(name) == text and not name.startswith(PREFIX):  # those are how a run has its secrets
                 registry.report_text(text, f"environment {name} of a flow run")
         process = SupervisedProcess(command, env=env, **more)
         run_id = run_id or env[FLOW_RUN_ID]

@@ -26,6 +26,7 @@ from pytest_flowsecrets.backend.runs.flow_run import FlowRun, Watch, told
 from pytest_flowsecrets.backend.runs.storages import OFFLINE, storage_of
 from pytest_flowsecrets.backend.runs.warm_agents import Deployment
 from pytest_flowsecrets.errors import FlowRunTimeout, UsageError
+from pytest_flowsecrets.names import FLOW_ID, FLOW_RUN_ID, PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.environment import FlowEnvironment
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 PROJECT = "pytest-flowsecrets"
 # In this process a heartbeat is a thread, so that it ends with the process: a child would outlive one that is killed.
-_HEARTBEAT = {"PREFECT__CLOUD__HEARTBEAT_MODE": "thread"}
+_HEARTBEAT = {f"{PREFIX}CLOUD__HEARTBEAT_MODE": "thread"}
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def _run_here(api: Api, flow: Any, order: Order, run: Any) -> FlowEnvironment:
 
     with api.isolation.overlay(api.agent_variables()):
         env = flow_environment("local", run_config=run.run_config, agent_env=order.agent_env)
-        ids = {"PREFECT__CONTEXT__FLOW_RUN_ID": run.id, "PREFECT__CONTEXT__FLOW_ID": run.flow.id}
+        ids = {FLOW_RUN_ID: run.id, FLOW_ID: run.flow.id}
         with api.isolation.overlay({**_HEARTBEAT, **env, **ids}):
             try:
                 with prefect.context(running_with_backend=True):

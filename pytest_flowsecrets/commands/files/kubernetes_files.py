@@ -35,7 +35,7 @@ from pytest_flowsecrets.commands.files.yaml_types import (
     yaml_line,
 )
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.resolution.env_names import PREFIX
+from pytest_flowsecrets.names import PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.layers import Notation

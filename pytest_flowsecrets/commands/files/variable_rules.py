@@ -9,13 +9,13 @@ from pytest_flowsecrets.agents.rules import refused_options
 from pytest_flowsecrets.commands.files.owners import AGENT, CONTAINER_AGENTS, OPTION
 from pytest_flowsecrets.findings.model import Finding
 from pytest_flowsecrets.isolation.prefect1.paths import MISSING, MISSING_ADVICE, missing_file
+from pytest_flowsecrets.names import SECRETS_PREFIX, USE_LOCAL_SECRETS
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.commands.files.env_files import Item
     from pytest_flowsecrets.resolution.dialects import Dialect
     from pytest_flowsecrets.resolution.layers import Origin
 
-PREFIX = "PREFECT__CONTEXT__SECRETS__"
 # Default secrets by their bare names, and who reads a variable of that name all the same.
 _READERS = {
     "GITHUB_ACCESS_TOKEN": "GitHub storage (0.12.1+)",
@@ -31,7 +31,6 @@ _READERS = {
     "REDIS_PASSWORD": "",
     "KUBERNETES_API_KEY": "",
 }
-_FLAG = "PREFECT__CLOUD__USE_LOCAL_SECRETS"
 
 
 def item_findings(
@@ -52,7 +51,7 @@ def item_findings(
         yield _bare_name(item, origin)
     if item.value is not None and not item.owner.elsewhere and missing_file(item.name, item.value):
         yield Finding("FS017", "warning", item.name, origin, MISSING, "0.5.0-1.4.1", MISSING_ADVICE)
-    if item.owner.role and item.name.upper() == _FLAG:
+    if item.owner.role and item.name.upper() == USE_LOCAL_SECRETS:
         message = "agents set this to false for every flow run, whatever is written here"
         advice = "leave it out: secrets in the environment are found anyway, from 0.7.0"
         yield Finding("FS053", "warning", item.name, origin, message, "0.13.12-1.4.1", advice)
@@ -69,14 +68,16 @@ def item_findings(
 def _bare_name(item: Item, origin: Origin) -> Finding:
     reader = _READERS[item.name]
     seen = f"only {reader} looks there when the secret is missing" if reader else "nothing in Prefect looks there"
-    message = f"without {PREFIX} it is no secret: {seen}"
-    return Finding("FS052", "warning", item.name, origin, message, "0.5.0-1.4.1", f"name it {PREFIX}{item.name}")
+    message = f"without {SECRETS_PREFIX} it is no secret: {seen}"
+    return Finding(
+        "FS052", "warning", item.name, origin, message, "0.5.0-1.4.1", f"name it {SECRETS_PREFIX}{item.name}"
+    )
 
 
 def _stays_with_the_agent(item: Item) -> bool:
     used = item.owner.agent == "ecs" and item.name in AGENT_OWN
     own = item.owner.role == AGENT and item.owner.agent in CONTAINER_AGENTS
-    return own and not used and item.name.upper().startswith(PREFIX)
+    return own and not used and item.name.upper().startswith(SECRETS_PREFIX)
 
 
 def _refuses(dialect: Dialect, item: Item) -> bool:

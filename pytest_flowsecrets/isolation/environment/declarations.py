@@ -45,8 +45,8 @@ from typing import (
 )
 
 from pytest_flowsecrets.isolation.environment.write_origins import EVERYWHERE, IMPORT, SHELL, origin_of
+from pytest_flowsecrets.names import PREFIX
 
-PREFIX = "PREFECT__"
 # What Prefect's storages read where the secret of this name is missing (0.12.1 to 1.4.1), and the user of Bitbucket.
 TOKEN_VARIABLES = (
     "GITHUB_ACCESS_TOKEN",

@@ -12,9 +12,8 @@ from functools import lru_cache
 from typing import Callable, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.isolation.environment import declarations
+from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
-PREFIX = declarations.PREFIX
-SECRETS_PREFIX = "PREFECT__CONTEXT__SECRETS__"
 HOME_NAMES = ("HOME", "USERPROFILE") if os.name == "nt" else ("HOME",)  # what `~` follows
 _USER_BASE = "PYTHONUSERBASE"
 _LONGEST = 100_000  # bytes; Linux refuses to start a process with a variable of 128 KiB

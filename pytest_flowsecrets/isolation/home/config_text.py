@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 
 from pytest_flowsecrets.errors import ConfigSyntaxError, TomlDialectWarning, UsageError
 from pytest_flowsecrets.isolation.home.unparsed_values import register_raw_values
-from pytest_flowsecrets.isolation.warn import warn_user
+from pytest_flowsecrets.isolation.safe_errors import warn_user
 from pytest_flowsecrets.resolution.toml_reader import (
     CORRECT_IT,
     decode,

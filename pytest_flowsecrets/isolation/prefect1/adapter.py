@@ -12,15 +12,17 @@ What Prefect freezes at import is not reloaded: log level and handlers, defaults
 from __future__ import annotations
 
 import warnings
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import SecretRejected, UsageError
 from pytest_flowsecrets.isolation.prefect1.config_copies import (
     CONFIGURATION,
     PACKAGE,
     LiveCopies,
     LiveCopiesFinder,
     module,
+    thread_states,
 )
 from pytest_flowsecrets.isolation.prefect1.config_tree import (
     MISSING,
@@ -37,7 +39,6 @@ from pytest_flowsecrets.isolation.prefect1.config_tree import (
 )
 from pytest_flowsecrets.isolation.prefect1.loader import Loader
 from pytest_flowsecrets.isolation.prefect1.marshmallow import marshmallow_explained
-from pytest_flowsecrets.isolation.prefect1.threads import thread_states
 from pytest_flowsecrets.versions import installed_version, require_supported
 
 SECRETS = ("context", "secrets")
@@ -229,3 +230,47 @@ def _set(items: Dict[str, Any], key: str, value: Any) -> None:
 
 def _is_one_of(value: Any, others: Iterable[Any]) -> bool:
     return any(value is other for other in others)
+
+
+@contextmanager
+def refusals_explained(blamed: str, version: str, *, strict: bool = True) -> Iterator[None]:
+    """Around the load of Prefect's configuration: turn its errors into ours, which hold no value.
+
+    Args:
+        blamed: the secrets or the file whose change Prefect refuses.
+        version: of Prefect.
+        strict: whether errors of Prefect's own are turned.
+
+    Raises:
+        SecretRejected: Prefect refuses the configuration.
+        UsageError: a file cannot be read.
+    """
+    try:
+        yield
+    except Exception as error:  # `import prefect` raises ValueError, TypeError, UnicodeError, …
+        if not strict or (isinstance(error, OSError) and error.filename is None):
+            raise
+        if isinstance(error, OSError):
+            raise UsageError(
+                f"Prefect cannot read {error.filename} ({type(error).__name__}): make it readable; if the test "
+                "replaces the file system (pyfakefs), add the file with fs.add_real_file"
+            ) from None
+        # Of Prefect's own texts only this one holds no value; the names in it are those of dict's methods.
+        reason = f": {error}" if str(error).startswith("Invalid config key") else ""
+        raise SecretRejected(blamed, version, type(error).__name__ + reason) from None
+
+
+def require_delivered(tree: Tree, names: Sequence[str], is_set: Callable[[str], bool]) -> None:
+    """Check that secrets are in a loaded configuration where the test sets them, and not where it does not.
+
+    Raises:
+        UsageError: a variable for a whole table hides what is set, or keeps what is taken away.
+    """
+    secrets = tree["context"].get("secrets") if isinstance(tree["context"], Tree) else None
+    present = secrets if isinstance(secrets, Tree) else {}
+    wrong = [name for name in names if (name in present) != is_set(name)]
+    if wrong:
+        raise UsageError(
+            f"secret {', '.join(map(repr, wrong))}: a variable or key for the whole table of secrets decides "
+            "(PREFECT__CONTEXT__SECRETS, PREFECT__CONTEXT); set that one anew"
+        )

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Dict, List, Mapping, Optional
 
-from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX
 from pytest_flowsecrets.isolation.home.private_home import write_private
 from pytest_flowsecrets.isolation.prefect1.config_tree import Tree, freeze
 from pytest_flowsecrets.isolation.prefect1.paths import configured_path
+from pytest_flowsecrets.names import PREFIX
 
 CLOUD_ADDRESS = "https://api.prefect.io"
 _CONTEXT = f"{PREFIX}CONTEXT__"

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Dict, Iterator, Mapping, Optional, Tuple
 
-from pytest_flowsecrets.resolution.env_names import PREFIX
+from pytest_flowsecrets.names import PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.findings.model import Finding

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, Set, Tuple
 
 from pytest_flowsecrets.isolation.prefect1.adapter import context_items
+from pytest_flowsecrets.isolation.prefect1.config_copies import thread_states
 from pytest_flowsecrets.isolation.prefect1.config_tree import TableSnapshot, freeze, replace_items, thaw
-from pytest_flowsecrets.isolation.prefect1.threads import thread_states
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.prefect1.adapter import LegacyPrefect, State

@@ -6,7 +6,7 @@ import json
 from typing import Any, Mapping
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.isolation.environment.prefect_variables import SECRETS_PREFIX
+from pytest_flowsecrets.names import SECRETS_PREFIX
 
 
 def validate_name(name: object) -> str:

@@ -14,8 +14,6 @@ from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Set
 
 from pytest_flowsecrets.errors import ConfigSyntaxError, UsageError
 from pytest_flowsecrets.isolation.environment.prefect_variables import (
-    PREFIX,
-    SECRETS_PREFIX,
     current_variables,
     restore_variables,
     secret_of,
@@ -26,6 +24,7 @@ from pytest_flowsecrets.isolation.home.private_home import EFFECTIVE_BACKEND, EF
 from pytest_flowsecrets.isolation.prefect1.paths import config_path
 from pytest_flowsecrets.isolation.secrets.encoding import as_text, validate_name
 from pytest_flowsecrets.leaks.registry import register
+from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
 Content = Dict[str, Any]
 _ALL_TOGETHER = 300_000  # characters; up to four bytes each

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, Mutabl
 
 from pytest_flowsecrets import clock
 from pytest_flowsecrets.errors import IsolationEnded, SecretChangedWarning, UsageError
-from pytest_flowsecrets.isolation.environment.prefect_variables import PREFIX, SECRETS_PREFIX, current_variables
+from pytest_flowsecrets.isolation.environment.prefect_variables import current_variables
 from pytest_flowsecrets.isolation.guards import lock
-from pytest_flowsecrets.isolation.safe_errors import hide_arguments
+from pytest_flowsecrets.isolation.safe_errors import hide_arguments, warn_user
 from pytest_flowsecrets.isolation.secrets import model
 from pytest_flowsecrets.isolation.secrets.encoding import as_text, validate_name
 from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChange
 from pytest_flowsecrets.isolation.secrets.value_changes import ValueChanges
-from pytest_flowsecrets.isolation.warn import warn_user
+from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX, USE_LOCAL_SECRETS
 from pytest_flowsecrets.resolution.masked_names import masked_name
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.home.private_home import ConfigText
     from pytest_flowsecrets.isolation.secrets.holder import Holder
 
-FLAG = f"{PREFIX}CLOUD__USE_LOCAL_SECRETS"
+FLAG = USE_LOCAL_SECRETS
 
 
 def _variable(name: str) -> str:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Type
 
 from pytest_flowsecrets.errors import PrefectNotInstalled
-from pytest_flowsecrets.isolation.environment.prefect_variables import SECRETS_PREFIX
 from pytest_flowsecrets.isolation.prefect1.config_tree import MISSING
 from pytest_flowsecrets.isolation.prefect1.paths import config_files, missing_files, this_machine
 from pytest_flowsecrets.isolation.secrets.encoding import to_builtin
+from pytest_flowsecrets.names import SECRETS_PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.findings.model import Reading

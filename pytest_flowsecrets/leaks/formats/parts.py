@@ -17,8 +17,15 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tu
 from pytest_flowsecrets.leaks.common_words import is_common
 from pytest_flowsecrets.leaks.formats.encoded_secrets import data_leaves, decoded
 from pytest_flowsecrets.leaks.formats.known_formats import FORMATS, Format
-from pytest_flowsecrets.leaks.formats.public_parts import is_location, public_head, public_tail
-from pytest_flowsecrets.leaks.formats.sensitive_fields import SENSITIVE, UNCLEAR, Leaf, rank
+from pytest_flowsecrets.leaks.formats.sensitive_fields import (
+    SENSITIVE,
+    UNCLEAR,
+    Leaf,
+    is_location,
+    public_head,
+    public_tail,
+    rank,
+)
 
 _DEEPEST = 5  # formats inside each other
 _CORE = 12  # characters by which a leaf is found in its value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any, Callable, Iterable, Optional, Tuple
+from typing import Any, Callable, Iterable, Iterator, Optional, Tuple
 
 Clean = Callable[[Any, str], Tuple[Any, str]]
 # Methods that the classes of ``io`` define, so ``__getattr__`` does not delegate them.
@@ -132,3 +132,17 @@ def wrap_standard_streams(clean: Clean, forward: Callable[[], None]) -> Callable
                 setattr(sys, name, stream._stream)  # noqa: SLF001 - our own class
 
     return undo
+
+
+# Captured output that pytest has not reported yet.
+
+
+def take_captured(config: Any) -> Iterator[Tuple[Any, str]]:
+    """Take the captured output of each standard stream. The caller must write it again.
+
+    Returns:
+        Pairs of ``sys.stdout`` or ``sys.stderr`` and the text; nothing if pytest captures nothing.
+    """
+    manager = config.pluginmanager.get_plugin("capturemanager")
+    if manager is not None and manager.is_globally_capturing():
+        yield from zip((sys.stdout, sys.stderr), manager.read_global_capture())

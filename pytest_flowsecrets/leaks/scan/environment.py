@@ -7,9 +7,10 @@ from fnmatch import fnmatchcase
 from typing import Any, Callable, ContextManager, Dict, Iterable, List
 
 from pytest_flowsecrets.leaks.registry import TOKENS, registry
+from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
-_SECRETS = "PREFECT__CONTEXT__SECRETS"
-_CLOUD = "PREFECT__CLOUD__"
+_SECRETS = SECRETS_PREFIX[:-2]  # a variable for the whole table, too
+_CLOUD = f"{PREFIX}CLOUD__"
 _OF_PYTEST = "PYTEST_CURRENT_TEST", b"PYTEST_CURRENT_TEST"  # which changes thrice in a test
 
 

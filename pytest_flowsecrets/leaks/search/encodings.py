@@ -14,7 +14,7 @@ from base64 import a85encode, b32encode, b64encode, b85encode
 from contextlib import suppress
 from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
 
-from pytest_flowsecrets.leaks.formats.public_parts import is_name
+from pytest_flowsecrets.leaks.formats.sensitive_fields import is_name
 
 CUT = 8  # characters: so much of a value's beginning or end is a leak of it
 SLICE = 12  # characters: so much of its middle is

@@ -1,0 +1,56 @@
+"""Options, settings and markers, and the header of a run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Mapping
+
+import pytest
+
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.options import OPTIONS, Setting, resolve_all
+from pytest_flowsecrets.plugin import markers
+
+SETTINGS = pytest.StashKey[Mapping[str, Setting]]()
+_depth = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the settings of ``options.OPTIONS`` to the command line and to ini files."""
+    group = parser.getgroup("flowsecrets", "secrets for Prefect flows")
+    for option in OPTIONS.values():
+        group.addoption(option.flag, default=None, metavar="|".join(option.choices or ("X",)), help=option.help)
+        parser.addini(option.ini, option.help)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers and read the settings."""
+    config.addinivalue_line("markers", markers.HELP)
+    config.addinivalue_line("markers", markers.ROUTES_HELP)
+    config.stash[_depth] = entered()
+    try:
+        config.stash[SETTINGS] = resolve_all(config.getoption, config.getini)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last net: whatever went wrong, no isolation outlives the run."""
+    if entered() > config.stash.get(_depth, 0):
+        from pytest_flowsecrets.isolation import stack
+
+        stack.unwind(config.stash[_depth])
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """One line: the Prefect that was found, and each setting with its source."""
+    from pytest_flowsecrets.versions import installed_version
+
+    shown = [f"{name}={value} ({source})" for name, (value, source) in config.stash[SETTINGS].items() if value]
+    return f"flowsecrets: prefect {installed_version() or 'not installed'}, {', '.join(shown)}"
+
+
+def entered() -> int:
+    """Return how many isolations are entered, without importing them."""
+    stack = sys.modules.get("pytest_flowsecrets.isolation.stack")
+    return stack.depth() if stack else 0
