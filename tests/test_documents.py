@@ -60,6 +60,7 @@ def _write_examples(folder: Path, *, tests: bool) -> int:
     return count
 
 
+@pytest.mark.slow
 @needs_prefect
 def test_examples_with_tests_pass(tmp_path: Path) -> None:
     """Every example passes, without a warning of ours that it does not expect."""
@@ -70,6 +71,7 @@ def test_examples_with_tests_pass(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @needs_prefect
 def test_examples_without_pytest_run(tmp_path: Path) -> None:
     """Examples that are scripts run one after the other in one process."""
@@ -79,6 +81,7 @@ def test_examples_without_pytest_run(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.slow
 @needs_prefect
 def test_the_ini_example_isolates_every_test(tmp_path: Path) -> None:
     """With the ini file of the README, what the developer has exported is hidden from an unmarked test too."""
@@ -117,6 +120,7 @@ def test_sessions_in_the_readme(tmp_path: Path, name: str, text: str, session: s
     assert hidden.sub("#", done.stdout).split() == hidden.sub("#", told).split()
 
 
+@pytest.mark.slow
 def test_the_page_of_findings_is_up_to_date() -> None:
     """It is what docs/findings.py writes, and holds every finding of the code."""
     pytest.importorskip("yaml")

@@ -20,6 +20,7 @@ def _prefect() -> str:
         return "none"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(_prefect() != "1.4.1", reason=f"the examples are for Prefect 1.4.1, here is {_prefect()}")
 def test_github_report() -> None:
     """Tokens, a Slack notifier and a result handler: six tests, no warning of ours."""

@@ -187,16 +187,19 @@ def place(path: Path) -> str:
 # -- the package -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_import_points_down():
     """The layers above, for all imports of all modules."""
     assert upward(graph_of(PACKAGE), LAYERS) == []
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other():
     """There is no cycle of any length, nor one that only type checkers see."""
     assert cycles(graph_of(PACKAGE)) == []
 
 
+@pytest.mark.slow
 def test_no_packages_import_each_other():
     """In each folder the modules and folders can be put into an order, too."""
     found = {name: cycles(graph) for name, graph in siblings(graph_of(PACKAGE)).items()}
@@ -215,6 +218,7 @@ def test_folders_are_small():
     assert {folder: size for folder, size in sizes.items() if size > LARGEST_FOLDER} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=place)
 def test_foreign_packages_stay_in_their_rooms(path):
     """And are imported inside functions, so that nothing is loaded until it is asked for."""
@@ -338,6 +342,7 @@ def test_it():
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_the_package_itself_is_lazy():
     """``import pytest_flowsecrets`` loads nothing else; each name comes when it is used."""
     code = """

@@ -105,6 +105,7 @@ def test_values_come_back_as_they_were_given(local_secrets, value):
     assert type(got) is type(value) or isinstance(value, (list, dict))
 
 
+@pytest.mark.slow
 def test_any_name_reaches_prefect_and_its_children_unchanged(local_secrets):
     """Also names that no variable of this version can carry: they go by the config file."""
     names = ["my secret", "with-dash", "dotted.name", "A__B", "_", "x=y", "ünïcode", "UPPER", "a"]
@@ -240,6 +241,7 @@ def test_other_keys_of_the_context_are_kept_as_the_test_set_them(local_secrets):
     assert "other" not in prefect.context
 
 
+@pytest.mark.slow
 def test_many_kinds_of_environment_are_remembered_but_not_for_ever(local_secrets, monkeypatch):
     """What is kept of loaded configurations is bounded."""
     import prefect
@@ -287,6 +289,7 @@ def test_config_and_context_taken_before_see_the_secrets(local_secrets):
 # -- variables ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_setenv_gives_the_name_that_this_version_makes_of_it(local_secrets):
     """The old rule: lower-cased up to 0.6.6, as it stands from 0.6.7 on."""
     local_secrets.setenv("GITHUB_ACCESS_TOKEN", "x")
@@ -337,6 +340,7 @@ def test_a_variable_of_the_test_wins_over_its_config_file_and_the_mapping_over_b
     assert local_secrets[name] == "again"
 
 
+@pytest.mark.slow
 def test_del_hides_what_the_config_file_defines(local_secrets, prefect_home):
     """From Prefect and from children, while the file that the test wrote stays as it is."""
     path = local_secrets.write_config("[context.secrets]\nA = 'a'\nB = 'b'\n")
@@ -351,6 +355,7 @@ def test_del_hides_what_the_config_file_defines(local_secrets, prefect_home):
 # -- children, flags, reload -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_environ_is_what_a_child_needs(local_secrets):
     """Nothing else of ``os.environ`` is in it."""
     local_secrets["X"] = "v"
@@ -361,6 +366,7 @@ def test_environ_is_what_a_child_needs(local_secrets):
     assert "X" not in os.environ
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [False, True])
 def test_use_local_secrets_can_be_read_and_set(local_secrets, value):
     """As ``Secret.get`` reads it, in this process and in children."""
@@ -382,6 +388,7 @@ def test_reload_sees_what_monkeypatch_has_set(local_secrets, monkeypatch):
     assert OLD_POOL.submit(secret, "late").result() == "x"
 
 
+@pytest.mark.slow
 def test_reload_sees_a_config_path_that_the_test_has_set(local_secrets, monkeypatch, tmp_path):
     """``PREFECT__USER_CONFIG_PATH``, together with a secret that has to go by a file itself."""
     own = tmp_path / "own.toml"
@@ -436,6 +443,7 @@ def test_dotenv_after_the_import_of_prefect(local_secrets, tmp_path):
     assert secret("from_dotenv") == "x"
 
 
+@pytest.mark.slow
 def test_the_real_local_agent_gives_the_secrets_to_a_flow_run(local_secrets, monkeypatch):
     """``LocalAgent.populate_env_vars`` of the installed version, and a child with exactly that environment."""
     if VERSION < (0, 10, 0):

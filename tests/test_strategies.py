@@ -78,6 +78,7 @@ def test_toml_string(text):
     assert tomli.loads("a = " + fs.toml_string(text))["a"] == text
 
 
+@pytest.mark.slow
 @given(
     text=fs.config_tomls(keys=st.just("A"), max_secrets=1),
     environ=fs.environments(),
@@ -102,6 +103,7 @@ def test_shrinking():
     assert len(smallest) <= len("$HOME")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "holds", "smallest"),
     [

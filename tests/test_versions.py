@@ -54,6 +54,7 @@ with FakeCloud(secrets={"TOKEN": "x"}) as cloud, cloud.executing():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(VERSION is None or VERSION < (0, 15, 0), reason="a release candidate of a Prefect with API keys")
 @pytest.mark.parametrize("version", ["1.0rc1", "0.15.0rc1"])
 def test_fake_cloud_under_a_release_candidate(version, tmp_path):

@@ -104,6 +104,7 @@ def test_bodies(url, faults):
     assert (empty.status, empty.body) == (200, b"")
 
 
+@pytest.mark.slow
 def test_delay(url, faults):
     """The answer is right; other connections do not wait."""
     delay = faults.delay(2)

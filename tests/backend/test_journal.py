@@ -213,6 +213,7 @@ def test_nothing_is_asserted_of_what_is_forgotten():
         cloud.assert_never_received("TOKEN")
 
 
+@pytest.mark.slow
 def test_ten_megabytes():
     """A value of 10 MB is set, masked and not kept; one that is larger than the server takes is refused."""
     with FakeCloud() as cloud:

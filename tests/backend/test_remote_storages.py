@@ -184,6 +184,7 @@ def test_storages_without_an_address(flow, tmp_path):
             cloud.run(flow, storage=5)
 
 
+@pytest.mark.slow
 def test_it_runs_without_the_network(flow, monkeypatch):
     """With the secrets and labels of its own storage, in a process or here; the flow itself stays as it is."""
     asked = []
@@ -200,6 +201,7 @@ def test_it_runs_without_the_network(flow, monkeypatch):
     assert set(asked) <= {"127.0.0.1"}
 
 
+@pytest.mark.slow
 def test_without_a_storage(flow):
     """Nothing changes: it goes into the home of the test."""
     with FakeServer() as server:

@@ -107,6 +107,7 @@ def test_input_that_is_not_of_the_schema(cloud, given):
     assert len(cloud.secrets) == 0
 
 
+@pytest.mark.slow
 def test_a_large_value(cloud):
     """10 MB go in, and come out where they may."""
     value = "x" * 10_000_000
@@ -307,6 +308,7 @@ def introspected(api, key=None):
     )["__schema"]["types"]
 
 
+@pytest.mark.slow
 def test_the_type_secret_has_no_value(cloud):
     """By introspection, type by type: rows, filters, orders, aggregates."""
     types = {found["name"]: found for found in introspected(cloud, cloud.tenant.user_key)}

@@ -340,6 +340,7 @@ def test_multipart(url, world, kind):
     assert len(world.asked) == 1
 
 
+@pytest.mark.slow
 def test_many_small_chunks(url, world):
     """Make one body."""
     with Line(url) as line:
@@ -391,6 +392,7 @@ def test_a_fault_of_the_world(url, caplog):
 # -- slow clients ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_slow_clients(url, monkeypatch):
     """A request that drips in is given up after its time, a silent connection is closed, and others do not wait."""
     monkeypatch.setattr(request_reader, "REQUEST_SECONDS", 2)
@@ -407,6 +409,7 @@ def test_slow_clients(url, monkeypatch):
         assert silent.closed()
 
 
+@pytest.mark.slow
 def test_clients_that_do_not_read(url, world, monkeypatch):
     """They are given up too."""
     monkeypatch.setattr(request_reader, "REQUEST_SECONDS", 0.3)
@@ -525,6 +528,7 @@ def refuses(url):
     return False
 
 
+@pytest.mark.slow
 def test_it_ends_with_the_process():
     """Also with connections open and a client in the middle of its request; nothing is said about it."""
     process, url = run("sys.stdin.readline")
@@ -535,6 +539,7 @@ def test_it_ends_with_the_process():
     assert refuses(url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_process_leaves_nothing(number):
     """Its port is free at once, though it had a forked child that lives on."""
@@ -554,6 +559,7 @@ def test_a_killed_process_leaves_nothing(number):
         process.stderr.close()
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_of_connections(url):
     """A thousand connections leave no object behind."""
     ask(url, OK)

@@ -20,6 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pytest_flowsecrets import FakeCloud
 from tests.backend.http import ask
 
+pytestmark = pytest.mark.slow
+
 CANARY = "c4n4ry"
 SET = "mutation($input: set_secret_input!) { set_secret(input: $input) { success } }"
 OLD_SET = "mutation($input: setSecretInput!) { setSecret(input: $input) { success } }"

@@ -95,6 +95,7 @@ FORMS = {
 }
 
 
+@pytest.mark.slow
 @needs_prefect
 @pytest.mark.parametrize("form", FORMS)
 def test_pasting_the_advice_gives_the_text(form, tmp_path):

@@ -54,6 +54,7 @@ def serve():
         one.end()
 
 
+@pytest.mark.slow
 def test_json(serve):
     """One line with address, keys and environment; by HTTP, secrets are set and listed; SIGTERM ends it with 0."""
     served = serve("--json")
@@ -83,6 +84,7 @@ def test_text(serve):
     assert exported == [f"PREFECT__{name}" for name in ("BACKEND", "CLOUD__API", "CLOUD__API_KEY", "CLOUD__TENANT_ID")]
 
 
+@pytest.mark.slow
 def test_server(serve):
     """Prefect Server has neither keys nor secrets."""
     served = serve("--server", "--json")
@@ -103,6 +105,7 @@ def test_server(serve):
     ]
 
 
+@pytest.mark.slow
 def test_fixed_keys_and_secrets(serve, tmp_path):
     """Keys and secrets that are the same each time; the random keys are good for nothing."""
     file = tmp_path / "secrets.toml"
@@ -129,6 +132,7 @@ def test_health(serve):
     assert ask(url, path="/health", method="HEAD").status == 200
 
 
+@pytest.mark.slow
 def test_verbose(serve):
     """A line on stderr for each request, those that no API gets to see too, and no value in it."""
     served = serve("--json", "--verbose", "--user-key", "user")
@@ -207,6 +211,7 @@ print(client.graphql("{ secret_names }").data.secret_names)
 """
 
 
+@pytest.mark.slow
 @needs_prefect
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 15, 13), reason="API keys came with 0.15.0")
 def test_the_real_client_in_another_process(serve, tmp_path):
@@ -260,6 +265,7 @@ def test_ports_that_are_none(run, port):
     assert "is no port: those are 0 to 65535" in done.err
 
 
+@pytest.mark.slow
 def test_wildcard(serve):
     """The printed address is one of this machine; a request may name addresses and names for this machine only."""
     served = serve("--host", "0.0.0.0", "--i-know", "--json")
@@ -272,6 +278,7 @@ def test_wildcard(serve):
     assert "host.docker.internal" in reply.message
 
 
+@pytest.mark.slow
 def test_an_address_of_its_own(serve):
     """What ``--host`` says may be named, too; loopback needs no ``--i-know``."""
     served = serve("--host", "127.0.0.2", "--json")
@@ -295,6 +302,7 @@ def test_ipv6():
     assert _mounted(Mounting(), None) == "http://[::1]:4200"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"), reason="this machine has no IPv6")
 def test_ipv6_itself(serve):
     """At its loopback."""

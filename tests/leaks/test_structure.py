@@ -47,6 +47,7 @@ def test_each_sensitive_part_is_known(kind):
             ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_public_frame_is_no_leak(kind):
     """Nor another secret of the same kind, whole or cut, in any form."""

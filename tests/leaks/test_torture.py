@@ -143,6 +143,7 @@ def _is_shown(run, place, form):
     return run != "xdist" or place not in NOT_IN_WORKERS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", CHOSEN)
 @pytest.mark.parametrize("place", [*PLACES, "id", "fixture_param"])
 @pytest.mark.parametrize("run", RUNS)

@@ -37,6 +37,7 @@ def secret(toml_value):
     return f"[context.secrets]\nA = {toml_value}\n"
 
 
+@pytest.mark.slow
 @given(text=ODD_TEXTS)
 @example("~\ud800")
 @example("${\ud800}")
@@ -50,6 +51,7 @@ def test_odd_characters_in_a_file(real, text):
     check(real, secret(escaped(text)), None, {"V": "7"})
 
 
+@pytest.mark.slow
 @given(text=ESCAPED_TEXTS)
 @example("~\\ud800")
 @example("${\\ud800}")
@@ -82,6 +84,7 @@ SECTIONS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(environ=st.dictionaries(SECTIONS, st.dictionaries(KEYS, VALUES, max_size=2).map(repr), max_size=3))
 @example({"PREFECT__CLOUD": "{1: 2}"})
 @example({"PREFECT__CLOUD": "{}", variable(): "x"})
@@ -101,6 +104,7 @@ LITERALS = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(value=LITERALS, by_file=st.booleans())
 @example((1, 2), False)
 @example(b"\xff", False)
@@ -136,6 +140,7 @@ WRITTEN = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(brackets=BRACKETS, written=WRITTEN)
 @example("[" * 250, "A = '''{}'''")
 @example("[" * 150 + "]" * 150, "A = \"'''it's {}'''\"")
@@ -145,6 +150,7 @@ def test_many_brackets_in_strings(real, brackets, written):
     check(real, "[context.secrets]\n" + written.replace("{}", brackets) + "\n", None, {})
 
 
+@pytest.mark.slow
 @given(brackets=BRACKETS, quotes=st.sampled_from(["'''it's {}'''", '"""a"b {}"""', "['''it's {}''']", "'{}'", "{}"]))
 def test_many_brackets_in_literals(real, brackets, quotes):
     """The parser up to Python 3.8 refuses nested brackets, but not those inside of strings."""
@@ -167,6 +173,7 @@ def test_paths_of_config_files(real, text, environ):
         assert config_path(text, os.environ, real.version) == (path if isinstance(path, str) else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "folder"), [("$C/u.toml", "$B"), ("$C", "$B/$D"), ("${C}u.toml", "$B/")])
 def test_path_through_variables(tmp_path, text, folder):
     """A path through three variables names the file that a fresh Prefect reads."""

@@ -193,6 +193,7 @@ PLAIN = hypothesis.strategies.from_regex(r"[G-Zg-z][A-Za-z0-9_.\-]{7,40}", fullm
 )
 
 
+@pytest.mark.slow
 @hypothesis.given(text=PLAIN)
 def test_silent_on_plain_tokens(text):
     """No false alarm over plain tokens, in any dialect, in files and in variables."""
@@ -201,6 +202,7 @@ def test_silent_on_plain_tokens(text):
         assert found_in(text, "env", row.id, {}) == []
 
 
+@pytest.mark.slow
 @hypothesis.given(text=env_texts(), where=hypothesis.strategies.sampled_from(["env", "toml"]))
 def test_silence_means_the_text_itself(text, where):
     """Without a finding the flow gets the text itself, what JSON says it is, or what nothing plainer gives.
@@ -234,6 +236,7 @@ def needs_help(text, where, version):
     return again.value != text or found_in(text, where, version)
 
 
+@pytest.mark.slow
 @hypothesis.given(text=env_texts(), where=hypothesis.strategies.sampled_from(["env", "toml"]))
 def test_messages_hide_values(text, where):
     """No message or advice holds the value."""

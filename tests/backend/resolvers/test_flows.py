@@ -183,6 +183,7 @@ def test_what_is_no_compressed_flow(team, text):
     assert error["message"] == "a compressed flow is JSON, zipped by gzip, in base 64"
 
 
+@pytest.mark.slow
 def test_a_compressed_flow_that_is_too_large(team):
     """64 MiB of spaces are a few kilobytes, zipped."""
     error = team.cannot(
