@@ -9,6 +9,13 @@ Row = Dict[str, Any]
 UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
+# What the real server says of a second row with the same unique fields, where no handler says more.
+CONFLICT = (
+    "Data integrity conflict. This usually means a unique or foreign key constraint was violated. "
+    "See server logs for details."
+)
+
+
 class ApiError(Exception):
     """A request that the API refuses.
 

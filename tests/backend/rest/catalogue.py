@@ -110,6 +110,7 @@ _CHANGING = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?( UTC)?"), "<time>"),
     (re.compile(r"/(tmp|work|root|home)/[^\s'\",)]*"), "<path>"),
     (re.compile(r"0x[0-9a-f]{6,}"), "<address>"),
+    (re.compile(r"StateType\."), ""),  # Python 3.11 formats enumerations differently
     (re.compile(r"errors\.pydantic\.dev/\d+\.\d+"), "errors.pydantic.dev/<version>"),
 )
 

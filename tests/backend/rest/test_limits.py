@@ -50,6 +50,14 @@ def test_a_task_run_holds_the_slot_of_its_tags(ask):
     assert ask.get("/concurrency_limits/tag/t")["active_slots"] == []
 
 
+def test_a_tag_with_a_limit_of_zero_says_so(legacy_ask):
+    """There is no use in waiting: the answer has no ``Retry-After``."""
+    assert legacy_ask("POST", "/concurrency_limits/", {"tag": "z", "concurrency_limit": 0}).status == 200
+    refused = legacy_ask("POST", "/concurrency_limits/increment", {"names": ["z"], "task_run_id": MISSING})
+    assert (refused.status, "deadlock" in refused.body["detail"]) == (423, True)
+    assert "Retry-After" not in refused.headers
+
+
 def test_a_global_limit_is_created_changed_and_deleted(ask):
     """By name or id."""
     row = ask.post("/v2/concurrency_limits/", name="g", limit=2)

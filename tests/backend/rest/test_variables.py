@@ -30,6 +30,13 @@ def test_names_are_unique_and_checked(ask):
     assert ask("POST", "/variables/", {"name": "w"}).status == 422
 
 
+def test_older_servers_speak_of_a_conflict(legacy_ask):
+    """Before 3.4, without the name."""
+    legacy_ask.post("/variables/", name="v", value="1")
+    answer = legacy_ask("POST", "/variables/", {"name": "v", "value": "2"})
+    assert (answer.status, "unique" in answer.body["detail"]) == (409, True)
+
+
 def test_lists_are_sorted_filtered_and_paged(ask):
     """By name; ``like_`` ignores case."""
     for name in ("b", "a", "cc"):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, List, Optional
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
-from pytest_flowsecrets.backend.rest.errors import UUID, ApiError, NotFoundError, canonical_id, check_range
+from pytest_flowsecrets.backend.rest.errors import CONFLICT, UUID, ApiError, NotFoundError, canonical_id, check_range
 from pytest_flowsecrets.backend.rest.rules import slots
 from pytest_flowsecrets.backend.rest.store.filters import sort_rows
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
     from pytest_flowsecrets.backend.rest.errors import Row
+
+CREATED_SINCE = (3, 4, 0)  # 201 for a new limit of a tag
 
 # -- tags --------------------------------------------------------------------------------------------------------------
 
@@ -22,7 +24,8 @@ def create_tag_limit(call: Call) -> Reply:
     row = call.view.tag_limits.first(tag=fields["tag"])
     if row is not None:
         return Reply(200, call.view.tag_limits.update(row, fields))
-    return Reply(201, call.view.tag_limits.insert({**fields, "active_slots": []}))
+    created = 201 if call.view.release >= CREATED_SINCE else 200
+    return Reply(created, call.view.tag_limits.insert({**fields, "active_slots": []}))
 
 
 def read_tag_limit(call: Call) -> Row:
@@ -50,6 +53,9 @@ def select_tag_limits(call: Call) -> List[Row]:
 def take_tag_slots(call: Call) -> List[Row]:
     """Take a slot of each tag for a task run (Prefect 3.0 to 3.3)."""
     names = [f"{slots.TAG_PREFIX}{name}" for name in slots.names_of(call.fields)]
+    for limit in (slots.find(call.view, name) for name in names):
+        if limit is not None and limit["limit"] == 0:
+            raise ApiError(423, slots.zero_limit(limit["tag_row"]["tag"]))
     return _without_prefix(slots.take(call.view, names, 1, holder=str(call.fields["task_run_id"])))
 
 
@@ -73,10 +79,6 @@ def _tag_row(call: Call) -> Row:
 
 # -- global ------------------------------------------------------------------------------------------------------------
 
-CONFLICT = (
-    "Data integrity conflict. This usually means a unique or foreign key constraint was violated. "
-    "See server logs for details."
-)
 _FIELDS = ("name", "limit", "active", "active_slots", "slot_decay_per_second")
 _DEFAULTS: Row = {"active": True, "active_slots": 0, "slot_decay_per_second": 0.0}
 

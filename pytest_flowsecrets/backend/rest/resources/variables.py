@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Optional
 
 from pytest_flowsecrets.backend.rest.call import Route, page
-from pytest_flowsecrets.backend.rest.errors import ApiError, ValidationError
+from pytest_flowsecrets.backend.rest.errors import CONFLICT, ApiError, ValidationError
 from pytest_flowsecrets.backend.rest.store.filters import matches, sort_rows
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
     from pytest_flowsecrets.backend.rest.errors import Row
 
+NAMED_CONFLICT_SINCE = (3, 4, 0)
 _NAME = re.compile(r"[a-z0-9_-]*")
 
 
@@ -24,7 +25,8 @@ def create(call: Call) -> Row:
     if not _NAME.fullmatch(str(fields["name"])):
         raise ValidationError("value_error", ("body", "name"), "Variable name has characters that are not allowed")
     if call.view.variables.first(name=fields["name"]):
-        raise ApiError(409, f"A variable with the name {fields['name']!r} already exists.")
+        named = call.view.release >= NAMED_CONFLICT_SINCE
+        raise ApiError(409, f"A variable with the name {fields['name']!r} already exists." if named else CONFLICT)
     return call.view.variables.insert(fields)
 
 

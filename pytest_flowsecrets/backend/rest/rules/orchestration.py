@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
     from pytest_flowsecrets.backend.rest.view import View
 
-STEPS_SINCE = (3, 6, 0)  # named steps of Pending, cancelling a paused run, and leaving Cancelled
+STEPS_SINCE = (3, 6, 0)  # named steps of Pending, and leaving Cancelled
+CANCEL_PAUSED_SINCE = (3, 9, 0)
 
 Rule = Callable[[Transition], Optional[Verdict]]
 
@@ -90,7 +91,7 @@ def _not_pausable(step: Transition) -> Optional[Verdict]:
 def _not_resumable(step: Transition) -> Optional[Verdict]:
     if step.before != "PAUSED":
         return None
-    if step.after == "PENDING" or (step.after == "CANCELLING" and step.view.release < STEPS_SINCE):
+    if step.after == "PENDING" or (step.after == "CANCELLING" and step.view.release < CANCEL_PAUSED_SINCE):
         reason = f"This run cannot transition to the StateType.{step.after} state from the StateType.PAUSED state."
         return Verdict(REJECT, reason)
     timeout = step.initial["state_details"].get("pause_timeout")

@@ -214,8 +214,7 @@ def secure_tag_slots(step: Transition) -> Optional[Verdict]:
     rows = [row for row in (step.view.tag_limits.first(tag=tag) for tag in step.run.get("tags") or ()) if row]
     for row in rows:
         if row["concurrency_limit"] == 0:
-            text = f'The concurrency limit on tag "{row["tag"]}" is 0 and will deadlock if the task tries to run again.'
-            return Verdict(ABORT, text)
+            return Verdict(ABORT, zero_limit(row["tag"]))
         if step.run["id"] not in row["active_slots"] and len(row["active_slots"]) >= row["concurrency_limit"]:
             return Verdict(
                 WAIT, f"Concurrency limit for the {row['tag']} tag has been reached", delay=SLOT_WAIT_SECONDS
@@ -224,6 +223,11 @@ def secure_tag_slots(step: Transition) -> Optional[Verdict]:
         slots = [*(each for each in row["active_slots"] if each != step.run["id"]), step.run["id"]]
         step.view.tag_limits.update(row, {"active_slots": slots})
     return None
+
+
+def zero_limit(tag: str) -> str:
+    """Return what the API says of a tag whose limit lets nothing run."""
+    return f'The concurrency limit on tag "{tag}" is 0 and will deadlock if the task tries to run again.'
 
 
 def deployment_limit(view: View, deployment_id: Optional[str]) -> Optional[Row]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from uuid import uuid4
 
 from catalogue import error_text, operation, wait_until
 from prefect import flow, get_client, get_run_logger, tags, task
@@ -195,9 +196,9 @@ def task_retries_used_up():
 
 @operation
 def task_cached():
-    runs = []
+    runs, key = [], f"cache-key-{uuid4()}"
 
-    @task(cache_key_fn=lambda *_: "the-cache-key", persist_result=True)
+    @task(cache_key_fn=lambda *_: key, persist_result=True)
     def cached():
         runs.append(1)
         return 7
