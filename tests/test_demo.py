@@ -86,7 +86,7 @@ def test_the_demo_shows_the_warning_of_a_changed_value(in_a_hostile_shell: Any) 
     """Where Prefect makes 0000 a number, the warning and its advice are shown."""
     done, _ = in_a_hostile_shell
     changes = Version(metadata.version("prefect")).release >= (0, 11)
-    assert ("the test gave str, Secret('PIN').get() gives int" in done.stdout) == changes
+    assert ("the test set str, Secret('PIN').get() returns int" in done.stdout) == changes
 
 
 @pytest.mark.slow

@@ -250,7 +250,7 @@ def test_secrets_that_are_no_table(local_secrets, text):
     """As Prefect has them; what cannot be put beside them is refused, by name."""
     local_secrets.write_config(text)
     assert dict(local_secrets) == {}
-    with pytest.raises(UsageError, match=r"no table, so .*A__B.* cannot be put there"):
+    with pytest.raises(UsageError, match=r"not a table, so .*A__B.* cannot be added"):
         local_secrets["A__B"] = "x"
 
 
@@ -486,7 +486,7 @@ def test_a_mark_under_warnings_as_errors_is_one_line(run_tests):
         "-Werror::pytest_flowsecrets.SecretChangedWarning",
     )
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*::test_a: Secret 'PIN' under Prefect *gives int*"])
+    result.stdout.fnmatch_lines(["*::test_a: Secret 'PIN' under Prefect *returns int*"])
     assert "Traceback" not in result.stdout.str()
     assert "pytest_flowsecrets/plugin" not in result.stdout.str()
 

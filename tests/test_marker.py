@@ -165,7 +165,7 @@ def test_unmarked(request):
 WRONG = {
     "'hunter2'": "mapping of names to values, not str",
     "{'a': 'hunter2'}, {'b': 'hunter2'}": "2 arguments",
-    "{1: 'hunter2'}": "name of a secret is text, not int",
+    "{1: 'hunter2'}": "name of a secret must be text, not int",
     "A=b'hunter2'": "'A'.*not bytes",
     "A={'k': object()}": "'A'.*not dict",
     "['hunter2']": "not list",
@@ -216,7 +216,9 @@ def test_pin(local_secrets):
 """
     )
     result.assert_outcomes(passed=1, warnings=1)
-    result.stdout.fnmatch_lines(["*SecretChangedWarning: Secret 'PIN' *gave str*gives int*give *json.dumps(value)*"])
+    result.stdout.fnmatch_lines(
+        ["*SecretChangedWarning: Secret 'PIN' *set str*returns int*set it to *json.dumps(value)*"]
+    )
     assert "000000" not in result.stdout.str()
 
 

@@ -136,7 +136,7 @@ def test_toml_that_prefect_reads_differently_is_read_so_and_told(local_secrets):
 
 def test_toml_that_is_none_but_that_prefect_reads_is_read_and_told(local_secrets):
     """``toml`` 0.10.2 takes a bare key outside of ASCII."""
-    with pytest.warns(TomlDialectWarning, match=r":2:3: the key clé is no TOML 1\.0"):
+    with pytest.warns(TomlDialectWarning, match=r":2:3: the key clé is not valid TOML 1\.0"):
         local_secrets.write_config("[context.secrets]\nclé = 'hunter2'\n")
     assert dict(local_secrets) == {"clé": "hunter2"}
 
@@ -163,6 +163,21 @@ def test_a_file_that_prefect_refuses_for_its_keys_is_taken_back(prefect_home, lo
     assert dict(local_secrets) == {"A": "a"}
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_file_in_the_place_of_the_folder(prefect_home, local_secrets, strict):
+    """`write_config` raises one clear error if the test has replaced `~/.prefect` by a file, and changes nothing."""
+    local_secrets["lower"] = "x"
+    prefect_home.path.rmdir()
+    prefect_home.path.write_text("not a folder")
+    with pytest.raises(UsageError) as caught:
+        local_secrets.write_config("[context.secrets]\nA = 'a'\n", strict=strict)
+    assert str(caught.value) == (
+        f"{prefect_home.path} is not a folder: the test has replaced it; remove it before you write config.toml"
+    )
+    assert prefect_home.path.read_text() == "not a folder"
+    assert dict(local_secrets) == {"lower": "x"}
+
+
 def test_line_ends_of_windows(local_secrets):
     """A file with CRLF is read as Prefect reads it: ``\\n`` inside a text of several lines."""
     local_secrets.write_config("[context.secrets]\r\nA = '''x\r\ny'''\r\n")
@@ -180,7 +195,7 @@ def test_while_the_file_is_broken_a_secret_that_needs_a_file_is_refused(local_se
     with pytest.raises(Exception, match=r"(?i)unbalanced|quotes|toml"):
         local_secrets.write_config(BROKEN, strict=False)
     for _ in range(2):
-        with pytest.raises(ConfigSyntaxError, match=r"config\.toml: the file is no TOML that Prefect reads; "):
+        with pytest.raises(ConfigSyntaxError, match=r"config\.toml: the file is not TOML that Prefect can read; "):
             local_secrets["A__B"] = "v"
     local_secrets.write_config("")
     local_secrets["A__B"] = "v"

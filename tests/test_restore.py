@@ -168,7 +168,7 @@ def test_what_is_used_after_its_isolation(outside):
     ):
         with pytest.raises(IsolationEnded, match="this isolation has ended"):
             use()
-    assert repr(secrets) == "<LocalSecrets of an isolation that does not count now>"
+    assert repr(secrets) == "<LocalSecrets (inactive)>"
 
 
 def test_as_a_decorator(outside):

@@ -1,4 +1,4 @@
-"""An isolation of the real Prefect as a context manager and as a decorator, for use without fixtures."""
+"""An isolation of the real Prefect as a context manager and a decorator, for use without fixtures."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ if TYPE_CHECKING:
 
 
 class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
-    """Give the real Prefect these secrets and no others, in this process and its children; afterwards all is as before.
+    """Give the real Prefect these secrets and no others, in this process and its children.
 
-    A context manager, whose value are the secrets as a mapping (``local_secrets`` in tests), and a decorator.
+    Use it as a context manager or as a decorator. As a context manager it returns the secrets as a mapping, which is
+    ``local_secrets`` in tests. At the end the state of Prefect and of the environment is restored. All errors below are
+    raised when the isolation begins.
 
     Args:
         secrets: names and values, as for ``@pytest.mark.secrets``.
-        config: text or mapping of a private ``config.toml``.
-        backend: text or mapping of a private ``backend.toml``.
+        config: the text or mapping of a private ``config.toml``.
+        backend: the text or mapping of a private ``backend.toml``.
 
     Raises:
-        UsageError: on entering, as the following: a name or value cannot be a secret.
-        UnsupportedPrefect: the installed Prefect is not of the 0.5.5 to 1.4.1 line.
-        ConfigSyntaxError: ``config`` or ``backend`` is no TOML.
-        SecretRejected: Prefect cannot load with these secrets.
+        UsageError: a name or a value is not valid for a secret.
+        UnsupportedPrefect: the installed Prefect is not 0.5.5 to 1.4.1.
+        ConfigSyntaxError: ``config`` or ``backend`` is not valid TOML.
+        SecretRejected: Prefect cannot load its configuration with these secrets.
     """
 
     def __init__(
@@ -37,11 +39,11 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
         config: Optional[ConfigText] = None,
         backend: Optional[ConfigText] = None,
     ) -> None:
-        self._given = dict(secrets or {}), config, backend
+        self._arguments = dict(secrets or {}), config, backend
         self._isolations: List[Isolation] = []
 
     def __repr__(self) -> str:
-        return f"<isolated_prefect {sorted(map(str, self._given[0]))}>"
+        return f"<isolated_prefect {sorted(map(str, self._arguments[0]))}>"
 
     def __enter__(self) -> LocalSecrets:
         __tracebackhide__ = True
@@ -49,27 +51,27 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
         try:
             self._enter(isolation)
             self._isolations.append(isolation)
-            # In an `else` a signal could come before it; after the call of a builtin, CPython handles those that came.
+            # Not in an `else` clause: a signal could come first. CPython handles pending signals after builtin calls.
             secrets: LocalSecrets = getattr(isolation, "secrets")  # noqa: B009
             return secrets  # noqa: TRY300
-        except BaseException:  # also of a signal
+        except BaseException:  # also from a signal
             isolation.exit()
             raise
 
     @hide_arguments
     def _enter(self, isolation: Isolation) -> None:
-        secrets, config, backend = self._given
+        secrets, config, backend = self._arguments
         isolation.enter(secrets)
         if config is not None:
             isolation.home.write_config(config)
         if backend is not None:
             isolation.home.write_backend(backend)
-        isolation.secrets.warn_of(secrets)
+        isolation.secrets.warn_about(secrets)
 
     def __exit__(self, *_: object) -> None:
         try:
             self._isolations[-1].exit()
-        except BaseException:  # a signal may have come before the work was begun
+        except BaseException:  # a signal may have arrived before the exit began
             self._isolations[-1].exit()
             raise
         finally:

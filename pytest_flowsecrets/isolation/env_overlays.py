@@ -1,7 +1,7 @@
-"""Variables that an isolation has for a while: those of a fake API, those of a flow run in it.
+"""Temporary environment variables of an isolation, such as those of a fake API or of a flow run.
 
-They lie on top of each other and are taken away in any order; what is on top counts. A variable that the test itself
-sets meanwhile stays as the test wants it.
+Overlays are stacked and can be removed in any order. The topmost overlay of a variable decides its value. If the test
+itself sets the variable, the value of the test stays.
 """
 
 from __future__ import annotations
@@ -17,48 +17,50 @@ Overlay = Dict[str, Optional[str]]
 
 
 class EnvOverlays:
-    """Sets of variables over those that an isolation has otherwise; None hides a variable."""
+    """The overlays of one isolation. A value of None hides the variable."""
 
     def __init__(self) -> None:
         self._overlays: List[Overlay] = []
-        self._shown: Overlay = {}
-        self._below: Dict[str, Tuple[Optional[str], bool]] = {}  # text, and whether it was the isolation's own
+        self._applied: Overlay = {}
+        self._underlying: Dict[str, Tuple[Optional[str], bool]] = {}  # the text, and whether the isolation has set it
 
     def push(self, injector: Injector, variables: Variables) -> Overlay:
-        """Put a set of variables on top; the result is for taking it away."""
+        """Add an overlay on top of the others, and return it for ``pop``."""
         overlay = dict(variables)
         for name, text in overlay.items():
-            self._notice(injector, name)
-            self._show(injector, name, text)
+            self._sync(injector, name)
+            self._apply(injector, name, text)
         self._overlays.append(overlay)
         return overlay
 
     def pop(self, injector: Injector, overlay: Overlay) -> None:
-        """Take a set of variables away, wherever it lies."""
+        """Remove an overlay from any position."""
         for name in list(overlay):
-            self._notice(injector, name)
-        self._overlays = [kept for kept in self._overlays if kept is not overlay]
+            self._sync(injector, name)
+        self._overlays = [other for other in self._overlays if other is not overlay]
         for name in overlay:
-            self._show(injector, name, self._wanted(name))
-            if not self._covered(name) and not self._below[name][1]:
-                injector.variables.pop(name, None)  # it is the run's or the test's again
+            self._apply(injector, name, self._effective(name))
+            if not self._has_overlay(name) and not self._underlying[name][1]:
+                injector.variables.pop(name, None)  # the variable belongs to the run or the test again
 
-    def _notice(self, injector: Injector, name: str) -> None:
-        """What a variable is without overlays; if the test itself has set a covered one, no overlay counts any more."""
-        held = os.environ.get(name)
-        if not self._covered(name) or held != self._shown[name]:
+    def _sync(self, injector: Injector, name: str) -> None:
+        """Remember the underlying value of a variable. If the test has set it, drop the variable from all overlays."""
+        text = os.environ.get(name)
+        if not self._has_overlay(name) or text != self._applied[name]:
             for overlay in self._overlays:
                 overlay.pop(name, None)
-            self._below[name] = held, name in injector.variables
+            self._underlying[name] = text, name in injector.variables
 
-    def _covered(self, name: str) -> bool:
+    def _has_overlay(self, name: str) -> bool:
         return any(name in overlay for overlay in self._overlays)
 
-    def _wanted(self, name: str) -> Optional[str]:
-        return next((overlay[name] for overlay in reversed(self._overlays) if name in overlay), self._below[name][0])
+    def _effective(self, name: str) -> Optional[str]:
+        return next(
+            (overlay[name] for overlay in reversed(self._overlays) if name in overlay), self._underlying[name][0]
+        )
 
-    def _show(self, injector: Injector, name: str, text: Optional[str]) -> None:
-        self._shown[name] = text
+    def _apply(self, injector: Injector, name: str, text: Optional[str]) -> None:
+        self._applied[name] = text
         if text is None:
             injector.unset_variable(name)
         else:

@@ -10,7 +10,7 @@ threads may enter isolations, ``guards.lock`` says.
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded, PrefectNotInstalled, SecretRejected
@@ -281,12 +281,13 @@ class Isolation(PrefectState):
             except BaseException:
                 if strict and self in _entered:
                     if former is None:
-                        target.unlink(missing_ok=True)
+                        with suppress(FileNotFoundError, NotADirectoryError):
+                            target.unlink()
                     else:
                         write_private(target, former)
                     undo()
                 raise
-            self.secrets.written(content)
+            self.secrets.compare_file(content)
 
     def _refresh(self, names: Sequence[str], *, blamed: str = "", strict: bool = True) -> None:
         self._sync()

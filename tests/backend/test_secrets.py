@@ -419,7 +419,7 @@ def test_errors_of_the_view(cloud):
     cases = [
         (lambda: cloud.secrets.set("X", {CANARY}), "secret 'X': a value is JSON data .*, not set"),
         (lambda: cloud.secrets.set("", CANARY), "the name of a secret is empty"),
-        (lambda: cloud.secrets.set(1, CANARY), "the name of a secret is text, not int"),
+        (lambda: cloud.secrets.set(1, CANARY), "the name of a secret must be text, not int"),
         (lambda: cloud.secrets.rotate("X", CANARY), "there is no secret 'X' to rotate: set it first"),
         (lambda: cloud.secrets.holds("X", {CANARY}), "a value is JSON data .*, not set"),
         (lambda: cloud.secrets.set("X", CANARY, expires_at=5), "a time is a datetime, a date or a text, not int"),

@@ -117,7 +117,7 @@ def test_refused(local_secrets):
     with pytest.raises(KeyError, match="X"):
         local_secrets.rotate("X", "b")
     local_secrets["X"] = "a"
-    with pytest.raises(UsageError, match="a value is text or JSON data") as caught:
+    with pytest.raises(UsageError, match="the value must be text or JSON data") as caught:
         local_secrets.rotate("X", {"hunter2"}, at="2099-01-01")
     assert "hunter2" not in str(caught.value)
     with pytest.raises(UsageError, match="is no time"):

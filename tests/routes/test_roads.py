@@ -115,7 +115,7 @@ def test_it(secret_route):
     )
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
-        ["*Secret 'TOKEN' under Prefect *: there is no secret of that name, this version changes*"]
+        ["*Secret 'TOKEN' under Prefect *: there is no secret of that name, because this version changes*"]
     )
 
 

@@ -1,1 +1,1 @@
-"""The environment variables of the process: which ones Prefect reads, and who has set them."""
+"""The environment variables of the process: which ones Prefect reads, and which code sets them."""

@@ -1,4 +1,4 @@
-"""Where a write to ``os.environ`` comes from, by the call stack."""
+"""Find the code that writes to ``os.environ`` from the call stack."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _PLUGIN_LOADERS = ("_pytest.config", "pluggy")
 
 
 def origin_of(frame: Optional[FrameType], text: Optional[str]) -> Tuple[str, str]:
-    """Return scope and source of a write: the tests that see it, and who made it, in words."""
+    """Return the scope and the source of a write: the tests that see it, and a description of the code that made it."""
     imported, source, literal = "", SHELL, False
     callers = (caller for caller in _callers(frame) if caller.f_globals.get("__name__", "") not in _RECORDERS)
     for caller in callers:
         name, path = caller.f_globals.get("__name__", ""), caller.f_globals.get("__file__") or ""
-        if name.partition(".")[0] == "pluggy":  # it has called a hook, and so a fixture or a test
+        if name.partition(".")[0] == "pluggy":  # pluggy has called a hook, and the hook a fixture or a test
             break
         if literal or not imported:
             if os.path.basename(path) == "conftest.py":
@@ -45,7 +45,7 @@ def _callers(frame: Optional[FrameType]) -> Iterator[FrameType]:
 
 
 def _is_loaded_as_plugin(frame: FrameType) -> bool:
-    """Whether pytest itself imports the module that runs in ``frame``, as a plugin."""
+    """Return whether pytest itself imports the module of ``frame``, as a plugin."""
     names = (str(caller.f_globals.get("__name__", "")) for caller in _callers(frame.f_back))
     importer = next((name for name in names if not name.startswith(_IMPORT_SYSTEM)), "")
     return importer.startswith(_PLUGIN_LOADERS)

@@ -1,1 +1,1 @@
-"""Signals, threads and the fork server while an isolation is entered or left."""
+"""Guards for signals, threads and the fork server while a thread enters or exits an isolation."""

@@ -1,8 +1,9 @@
-"""The server of multiprocessing's start method ``forkserver``, of which each isolation has its own.
+"""A separate server of multiprocessing's start method ``forkserver`` for each isolation.
 
-It is started by the first child that wants it and forks all later ones, so these have the environment of that moment:
-workers of Dask in 0.5.5 would have the developer's home and variables, or those of a test before. Python has no other
-way to end or to change a server than the attributes that are exchanged here (the same ones from 3.8 to 3.13).
+The first child process that uses this method starts the server, and the server forks all later ones. They therefore get
+the environment of that moment. Without a separate server, Dask workers in Prefect 0.5.5 would see the developer's home
+and variables, or those of an earlier test. Python offers no other way to replace a server than the private attributes
+that this module exchanges. They are the same from Python 3.8 to 3.13.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 from contextlib import suppress
 from typing import Any, List, Optional, Tuple
 
-# Its address, the file descriptor that keeps it alive, its process id.
+# The address, the file descriptor that keeps the server alive, and the process id.
 Server = Tuple[Optional[str], Optional[int], Optional[int]]
 
 _ATTRIBUTES = ("_forkserver_address", "_forkserver_alive_fd", "_forkserver_pid")
@@ -20,27 +21,27 @@ _NO_SERVER: Server = (None, None, None)
 
 
 class ForkServers:
-    """Those of an isolation, and the one that was there before."""
+    """The fork servers of one isolation, and the server from before the isolation."""
 
     def __init__(self) -> None:
         self._outer = _NO_SERVER
         self._ending: List[int] = []
 
     def enter(self) -> None:
-        """Put the present server aside; it lives on, with its children."""
+        """Set the current server aside. The server and its children keep running."""
         self._outer = _exchange(_NO_SERVER)
 
     def renew(self) -> None:
-        """Let the next child have the environment of now."""
+        """End the server, so that the next child process gets the current environment."""
         self._end(_exchange(_NO_SERVER))
 
     def exit(self) -> None:
-        """Bring back the server that was there before."""
+        """Restore the server from before the isolation."""
         self._end(_exchange(self._outer))
         self._outer = _NO_SERVER
 
     def _end(self, server: Server) -> None:
-        """Let a server end; it does when the last of its children has."""
+        """Ask a server to end. It ends after the last of its children."""
         _, alive, pid = server
         if alive is not None and pid is not None:
             os.close(alive)
@@ -49,19 +50,19 @@ class ForkServers:
 
 
 def _exchange(server: Server) -> Server:
-    """Make ``server`` the one of this process, and tell which one was."""
+    """Make ``server`` the fork server of this process, and return the previous one."""
     module = sys.modules.get("multiprocessing.forkserver")
     if module is None:
         return _NO_SERVER
-    held: Any = module._forkserver  # noqa: SLF001
-    with held._lock:  # noqa: SLF001
-        address, alive, pid = (getattr(held, name) for name in _ATTRIBUTES)
+    manager: Any = module._forkserver  # noqa: SLF001
+    with manager._lock:  # noqa: SLF001
+        address, alive, pid = (getattr(manager, name) for name in _ATTRIBUTES)
         for name, value in zip(_ATTRIBUTES, server):
-            setattr(held, name, value)
+            setattr(manager, name, value)
     return address, alive, pid
 
 
 def _reap(pid: int) -> bool:
-    with suppress(ChildProcessError):  # somebody else has, or this is a fork of the process that started it
+    with suppress(ChildProcessError):  # already reaped, or this is a fork of the process that started the server
         return os.waitpid(pid, os.WNOHANG) != (0, 0)
     return True

@@ -1,9 +1,9 @@
-"""Whose turn it is: the lock of all isolations, and the rule for isolations of different threads.
+"""The lock of all isolations, and the rule for isolations of different threads.
 
-A thread may nest isolations. Isolations of different threads take turns, because they would change the same
-``os.environ`` and the same configuration. Only in the isolation of a whole test may those of any thread nest.
+A thread may nest isolations. Isolations of different threads take turns, because they change the same ``os.environ``
+and the same configuration. There is one exception: inside the isolation of a whole test, any thread may nest its own.
 
-A fork waits for the lock: the child has no thread that could finish a change and release the lock.
+A fork waits for the lock, because the child process has no thread that could finish a change and release the lock.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Callable, List
 
 from pytest_flowsecrets.errors import UsageError
 
-MAX_WAIT = 60.0  # seconds that a thread waits for the isolations of other threads
+MAX_WAIT = 60.0  # seconds for which a thread waits for the isolations of other threads
 
 lock = threading.RLock()
-isolation_exited = threading.Condition(lock)  # notified when an isolation has been left
+isolation_exited = threading.Condition(lock)  # notified when a thread exits an isolation
 
 os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
@@ -26,7 +26,7 @@ class Owner:
     """The thread that enters an isolation.
 
     Args:
-        of_test: whether the isolation is that of a whole test.
+        of_test: whether the isolation belongs to a whole test.
     """
 
     def __init__(self, *, of_test: bool) -> None:
@@ -34,18 +34,18 @@ class Owner:
         self._thread = threading.current_thread()
 
     def may_enter(self, outer: List[Owner]) -> bool:
-        """Whether this thread may enter its isolation inside of the ``outer`` ones; with the lock held."""
+        """Return whether this thread may enter its isolation inside the ``outer`` ones. The caller holds the lock."""
         self._thread = threading.current_thread()
         return all(map(self._may_nest_in, outer))
 
     def wait_for_turn(self, outer: Callable[[], List[Owner]]) -> None:
-        """Wait until this thread may enter its isolation; meanwhile signals are handled as always.
+        """Wait until this thread may enter its isolation. Signal handlers run while it waits.
 
         Args:
-            outer: gives the owners of the isolations that are entered.
+            outer: returns the owners of the active isolations.
 
         Raises:
-            UsageError: another thread does not leave its own isolation.
+            UsageError: another thread does not exit its own isolation.
         """
         with lock:
             if isolation_exited.wait_for(lambda: self.may_enter(outer()), MAX_WAIT):
@@ -53,7 +53,7 @@ class Owner:
             names = sorted({owner._thread.name for owner in outer() if not self._may_nest_in(owner)})  # noqa: SLF001
         raise UsageError(
             f"the thread {', '.join(names)} has had an isolation of its own for {MAX_WAIT:.0f} seconds, and "
-            "isolations of different threads take turns: leave that one first, or let the threads share one"
+            "isolations of different threads take turns: exit that one first, or let the threads share one"
         )
 
     def _may_nest_in(self, outer: Owner) -> bool:

@@ -1,8 +1,8 @@
-"""Signals held back while something changes that must not stay half changed.
+"""Defer signals during a change that must not be interrupted halfway.
 
-A signal's Python handler may raise at any moment in the main thread: ``KeyboardInterrupt``, pytest-timeout's failure.
-While signals are held back, handlers are replaced by one that only notes the signal; afterwards the noted ones are
-handled. Handlers that are not Python functions raise nothing, and stay.
+The Python handler of a signal can raise an exception in the main thread at any moment, for example
+``KeyboardInterrupt`` or the failure of pytest-timeout. During a change, a temporary handler only records the signals.
+The original handlers run afterwards. Handlers that are not Python functions cannot raise, and stay in place.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 Handler = Callable[[int, "Optional[FrameType]"], Any]
 
 
-_SIGNALS = tuple(map(int, signal.valid_signals()))  # plain numbers: an enum costs a look-up each time
+_SIGNALS = tuple(map(int, signal.valid_signals()))  # integers, because an enum member costs a lookup each time
 
 
 class deferred_signals:  # noqa: N801 - used as a function
-    """A context manager; in threads other than the main one, where no handler runs, it does nothing."""
+    """A context manager that defers signals. It does nothing outside the main thread, where no handler runs."""
 
     def __init__(self) -> None:
         self._handlers: Dict[int, Handler] = {}
@@ -31,14 +31,14 @@ class deferred_signals:  # noqa: N801 - used as a function
         if threading.current_thread() is threading.main_thread():
             try:
                 self._replace()
-            except BaseException:  # by a handler that was not yet replaced
+            except BaseException:  # from a handler that is not replaced yet
                 self._restore()
                 raise
 
     def __exit__(self, *_: object) -> None:
         try:
             self._restore()
-        except BaseException:  # by a handler that is back already
+        except BaseException:  # from a handler that is already restored
             self._restore()
             raise
         for number, frame in self._pending:

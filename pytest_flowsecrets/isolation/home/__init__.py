@@ -1,1 +1,1 @@
-"""A private ``~/.prefect``, and the text of its ``config.toml``."""
+"""The private ``~/.prefect`` of an isolation, and the text of its ``config.toml``."""

@@ -1,7 +1,7 @@
-"""The text of a ``config.toml``: made from a mapping, and checked before Prefect sees it.
+"""Create the text of a ``config.toml`` from a mapping, and check a text before Prefect sees it.
 
-Two parsers look at it. ``tomli`` knows TOML 1.0 and says where a fault is. Prefect reads with ``toml`` 0.10.2, which
-takes some things that are no TOML, refuses some that are, and reads a few differently; its reading is what counts.
+Two parsers read the text. ``tomli`` follows TOML 1.0 and reports the position of an error. Prefect uses ``toml``
+0.10.2, which accepts some invalid TOML, rejects some valid TOML, and reads a few values differently. Its result counts.
 """
 
 from __future__ import annotations
@@ -33,44 +33,47 @@ _SYNTAX = frozenset(" \t\"'[]{},#")
 
 
 def to_text(text_or_mapping: object) -> str:
-    """TOML text as it is, or a mapping written as TOML.
+    """Return TOML text unchanged, or a mapping as TOML text.
 
     Raises:
-        UsageError: neither text nor mapping, or a mapping that TOML cannot say (None, say).
+        UsageError: the argument is neither text nor a mapping, or the mapping holds a value without a TOML type (None).
     """
     if isinstance(text_or_mapping, str):
         return text_or_mapping
     if not isinstance(text_or_mapping, Mapping):
         kind = type(text_or_mapping).__name__
-        raise UsageError(f"a config file is TOML text or a mapping, not {kind}: write_config('[context.secrets]\\n…')")
+        raise UsageError(
+            f"a config file must be TOML text or a mapping, not {kind}: write_config('[context.secrets]\\n…')"
+        )
     import tomlkit
 
     try:
         return tomlkit.dumps(text_or_mapping)
     except Exception as error:  # noqa: BLE001 - tomlkit raises many kinds, and their texts may hold values
         raise UsageError(
-            f"the mapping cannot be written as TOML ({type(error).__name__}): give tables, text, numbers, booleans, "
-            "dates and lists, and None nowhere"
+            f"the mapping cannot be written as TOML ({type(error).__name__}): use only tables, text, numbers, "
+            "booleans, dates and lists, not None"
         ) from None
 
 
 def read(source: Union[str, bytes]) -> Dict[str, Any]:
-    """Parse as Prefect does."""
+    """Parse a text as Prefect does."""
     return loads(decode(source))
 
 
 def check(text: str, path: str) -> Dict[str, Any]:
-    """What Prefect reads in a text; refuse one that it could not read, warn of keys that it reads unlike TOML 1.0.
+    """Return the content of a text as Prefect reads it, and warn about keys that Prefect reads unlike TOML 1.0.
 
     Raises:
-        ConfigSyntaxError: with file, line, column and the lines around it, values masked.
+        ConfigSyntaxError: Prefect cannot read the text. The error holds file, line, column and the lines around it,
+            with values masked.
     """
     text = decode(text)
-    fault, refused = syntax_fault(text), legacy_fault(text)
-    if refused or fault:
+    fault, prefect_fault = syntax_fault(text), legacy_fault(text)
+    if prefect_fault or fault:
         register_raw_values(text)
-    if refused:
-        line, column, reason = fault or refused
+    if prefect_fault:
+        line, column, reason = fault or prefect_fault
         if fault and remedy(text, fault) != CORRECT_IT:
             reason = f"{reason}, {remedy(text, fault)}"
         raise ConfigSyntaxError(path, line, column, reason, excerpt=_excerpt(text, line, column)) from None
@@ -80,10 +83,10 @@ def check(text: str, path: str) -> Dict[str, Any]:
 
 
 def register_if_broken(text: str) -> None:
-    """Make the values in a text known where its lines do not say what they are, so that reports mask them.
+    """Register the values in a broken text, so that reports mask them.
 
     Args:
-        text: a configuration file's text.
+        text: the text of a configuration file.
     """
     text = decode(text)
     if syntax_fault(text) or legacy_fault(text):
@@ -91,19 +94,19 @@ def register_if_broken(text: str) -> None:
 
 
 def _misreadings(text: str, fault: Optional[SyntaxFault]) -> Iterator[str]:
-    """Say where Prefect's parser reads a text unlike TOML 1.0; names that may hold a value are masked."""
+    """Describe where Prefect's parser reads a text unlike TOML 1.0. Names that may hold a value are masked."""
     different = [] if fault else differences(text)
     doubts = read_layer(text).doubts if fault or different else {}
     for doubt in doubts.values():
-        missing = f"there is no key {doubt.name!r}" if doubt.name else "the key that is meant does not exist"
+        missing = f"there is no key {doubt.name!r}" if doubt.name else "the intended key does not exist"
         place = f"{doubt.line}:{doubt.column}"
-        yield f":{place}: Prefect's parser takes a part of the value for a part of the name, so {missing}: use quotes"
+        yield f":{place}: Prefect's parser reads a part of the value as a part of the name, so {missing}: use quotes"
     for key, _ in different:
-        yield f": Prefect's parser reads the key {'.'.join(key)} differently from TOML 1.0; its reading counts"
+        yield f": Prefect's parser reads the key {'.'.join(key)} differently from TOML 1.0; its result counts"
     if fault and fault.line not in {doubt.line for doubt in doubts.values()}:
         line, column, reason = fault
         key_on = _key_on(text, line)
-        yield f":{line}:{column}: {key_on} is no TOML 1.0 ({reason}), but Prefect's parser reads it, so it counts"
+        yield f":{line}:{column}: {key_on} is not valid TOML 1.0 ({reason}), but Prefect's parser accepts it"
 
 
 def _key_on(text: str, line: Optional[int]) -> str:
@@ -112,7 +115,7 @@ def _key_on(text: str, line: Optional[int]) -> str:
 
 
 def _excerpt(text: str, line: Optional[int], column: Optional[int]) -> str:
-    """The faulty line with its neighbours, without any value: what is no syntax and no key becomes a dot."""
+    """Return the line of the error and the lines next to it, with dots for everything except syntax and keys."""
     if line is None:
         return ""
     lines = text.replace("\r\n", "\n").split("\n")
@@ -121,7 +124,7 @@ def _excerpt(text: str, line: Optional[int], column: Optional[int]) -> str:
         content = lines[number - 1]
         key = _key_of(lines, number) if number <= line else None
         if number == line and (column is None or column <= len(key or "")):
-            key = None  # the fault is in what looks like the key
+            key = None  # the error is in the apparent key
         shown.append(f"{number:>5} | {_mask(content, key or '')}")
         if number == line and column is not None:
             shown.append(f"      | {' ' * (column - 1)}^")
@@ -129,12 +132,12 @@ def _excerpt(text: str, line: Optional[int], column: Optional[int]) -> str:
 
 
 def _key_of(lines: List[str], number: int) -> Optional[str]:
-    """The key (or the table's header) with which a line begins, if a statement begins there at all.
+    """Return the key, or the header of a table, at the start of a line, if a statement begins on that line.
 
-    It does if the lines above are whole TOML; inside a text or a list of several lines they are not.
+    A statement begins there if the lines above are complete TOML. They are not inside a multi-line text or list.
     """
-    found = _KEY.match(lines[number - 1]) or _HEADER.match(lines[number - 1])
-    return found.group() if found and syntax_fault("\n".join(lines[: number - 1])) is None else None
+    match = _KEY.match(lines[number - 1]) or _HEADER.match(lines[number - 1])
+    return match.group() if match and syntax_fault("\n".join(lines[: number - 1])) is None else None
 
 
 def _mask(line: str, key: str) -> str:

@@ -1,4 +1,4 @@
-"""A private ``~/.prefect``: made for one isolation, readable by its owner only, gone afterwards."""
+"""The private ``~/.prefect`` of an isolation. Only its owner can read it, and it is removed afterwards."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, List, Mapping, Union
 
+from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.home import config_text
 from pytest_flowsecrets.isolation.home.run_folder import RunFolder, on_termination, remove_tree
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
@@ -17,7 +18,8 @@ from pytest_flowsecrets.leaks.registry import registry
 
 EFFECTIVE_CONFIG, EFFECTIVE_BACKEND = "effective-config.toml", "effective-backend.toml"  # copies with our changes
 _OURS = (".prefect/config.toml", ".prefect/backend.toml", EFFECTIVE_CONFIG, EFFECTIVE_BACKEND)
-# Around a write: the file, what Prefect will read in it, and whether a refusal undoes it.
+# A context manager around a write. Its arguments: the file, its content as Prefect reads it, and whether to undo the
+# write if Prefect rejects the file.
 Writing = Callable[[Path, Dict[str, Any], bool], ContextManager[None]]
 ConfigText = Union[str, Mapping[str, Any]]
 
@@ -26,7 +28,7 @@ class PrefectHome:
     """The home directory of an isolation.
 
     Attributes:
-        path: the private ``.prefect`` folder, what ``~/.prefect`` means inside the isolation.
+        path: the private ``.prefect`` folder. Inside the isolation, ``~/.prefect`` refers to it.
     """
 
     def __init__(self, root: Path, writing: Writing) -> None:
@@ -38,48 +40,58 @@ class PrefectHome:
 
     @hide_arguments
     def write_config(self, text_or_mapping: ConfigText, *, strict: bool = True) -> Path:
-        """Write ``config.toml`` and let Prefect see it at once.
+        """Write ``config.toml``. Prefect sees the new file immediately.
 
         Args:
-            text_or_mapping: TOML text, or a mapping of the whole file, as ``{"context": {"secrets": {"A": "x"}}}``.
-            strict: refuse a text that Prefect could not read. With False the file is written as it is, and what the
-                real Prefect raises for it is raised here; the file stays for child processes.
+            text_or_mapping: TOML text, or a mapping of the whole file such as ``{"context": {"secrets": {"A": "x"}}}``.
+            strict: reject a text that Prefect cannot read. With False the file is written in any case, the error of the
+                real Prefect is raised, and the file stays for child processes.
 
         Returns:
             The path of the file.
 
         Raises:
-            ConfigSyntaxError: the text is no TOML; nothing was written.
-            SecretRejected: Prefect refuses to load with it; the former file is back.
-            PrefectNotInstalled: not ``strict``, and there is no Prefect that could read it.
+            ConfigSyntaxError: the text is not valid TOML. Nothing was written.
+            SecretRejected: Prefect cannot load the file. The previous file was restored.
+            UsageError: ``~/.prefect`` is not a folder. Nothing was written.
+            PrefectNotInstalled: ``strict`` is False, and Prefect is not installed.
         """
         return self._write("config.toml", text_or_mapping, strict=strict)
 
     @hide_arguments
     def write_backend(self, text_or_mapping: ConfigText, *, strict: bool = True) -> Path:
-        """Write ``backend.toml``: read from Prefect 0.10.0 on, stronger than ``config.toml``; as ``write_config``."""
+        """Write ``backend.toml``, as ``write_config`` does. Prefect 0.10.0 and later read it after ``config.toml``."""
         return self._write("backend.toml", text_or_mapping, strict=strict)
 
     def _write(self, name: str, text_or_mapping: ConfigText, *, strict: bool) -> Path:
         target = self.path / name
         text = config_text.to_text(text_or_mapping)
-        found = config_text.check(text, str(target)) if strict else {}
+        content = config_text.check(text, str(target)) if strict else {}
         if not strict:
             config_text.register_if_broken(text)
-        registry.register_settings(found)
-        with self._writing(target, found, strict):
+        registry.register_settings(content)
+        with self._writing(target, content, strict):
             write_private(target, text)
         return target
 
 
 def write_private(target: Path, text: Union[str, bytes]) -> None:
-    """Write a file that only its owner can read, at once or not at all (a rename in the same folder).
+    """Write a file that only its owner can read, atomically (by a rename in the same folder).
 
-    Its folder is made again if the test has deleted it, or has replaced the file system (pyfakefs).
+    The folder is created again if the test has deleted it or has replaced the file system (pyfakefs).
+
+    Raises:
+        UsageError: the test has put something else in the place of the folder.
     """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    os.makedirs(target.parent, mode=0o700, exist_ok=True)  # by os, which pyfakefs replaces; older Paths are real
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # made with mode 0600
+    try:
+        # pyfakefs replaces the functions of `os`; Path objects from before the replacement use the real file system.
+        os.makedirs(target.parent, mode=0o700, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(
+            f"{target.parent} is not a folder: the test has replaced it; remove it before you write {target.name}"
+        ) from None
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # with mode 0600
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
@@ -90,7 +102,7 @@ def write_private(target: Path, text: Union[str, bytes]) -> None:
 
 
 class HomePool:
-    """Home directories, used again when they come back: with the same path Prefect's defaults are the same."""
+    """Home directories for isolations. They are reused, because Prefect's defaults depend on the path of the home."""
 
     def __init__(self) -> None:
         self._free: List[Path] = []
@@ -102,8 +114,8 @@ class HomePool:
         atexit.register(self.close)
 
     def acquire(self) -> Path:
-        """An empty home directory (mode 0700) with an empty ``.prefect`` in it."""
-        if os.getpid() != self._owner:  # a fork: the parent's directories are not ours to use or to remove
+        """Return an empty home directory (mode 0700) that contains an empty ``.prefect``."""
+        if os.getpid() != self._owner:  # a fork must neither use nor remove the directories of its parent
             self._free, self._owner, self._forked, self._folder, self._active = [], os.getpid(), True, RunFolder(), 0
         self._active += 1
         while self._free:
@@ -118,15 +130,15 @@ class HomePool:
         return root
 
     def release(self, root: Path) -> None:
-        """Take a home directory back and remove whatever the test left in it."""
+        """Return a home directory to the pool and remove its contents."""
         if os.getpid() != self._owner:
             return
         self._active -= 1
-        for name in _OURS:  # the usual case, cheaper than to remove whatever there may be
+        for name in _OURS:  # usually nothing else is there, and this is faster than to remove the folder
             with contextlib.suppress(OSError):
                 (root / name).unlink()
         if not _is_empty(root):
-            if not remove_tree(root):  # never hand it out again
+            if not remove_tree(root):  # never use it again
                 warnings.warn(
                     f"the private home {root} may hold secrets and cannot be removed: delete it", stacklevel=2
                 )
@@ -135,14 +147,14 @@ class HomePool:
         root.chmod(0o700)
         (root / ".prefect").chmod(0o700)
         self._free.append(root)
-        if self._forked and not self._active:  # it may end by `os._exit`, without a chance to clean up
+        if self._forked and not self._active:  # a fork may end by `os._exit`, which runs no exit handlers
             self.close()
 
     def close(self) -> None:
         """Remove every home directory."""
         if os.getpid() == self._owner:
             self._free.clear()
-            with contextlib.suppress(Exception):  # pyfakefs raises what it likes once its file system is gone
+            with contextlib.suppress(Exception):  # pyfakefs raises various errors after it has removed its file system
                 self._folder.close()
 
 

@@ -1,8 +1,8 @@
-"""The temporary folder of a test run, which holds its private homes and is removed however the run ends.
+"""The temporary folder of a test run, which holds its private homes and is always removed.
 
-It is removed at exit, and when ``SIGTERM`` or ``SIGHUP`` ends the process, as in a cancelled CI job. What ``SIGKILL``
-leaves behind is removed by the next run: a folder whose lock is free belongs to nobody. The kernel frees a lock when
-its owner ends, so that numbers of processes, which differ between containers, play no part.
+The process removes the folder at exit, and when ``SIGTERM`` or ``SIGHUP`` ends it, as in a cancelled CI job. If
+``SIGKILL`` ends the process, the next run removes the folder, because its lock is free. The kernel releases a lock when
+its owner ends. Process ids are not used, because they differ between containers.
 """
 
 from __future__ import annotations
@@ -31,16 +31,14 @@ class RunFolder:
         self._lock = -1
 
     def path(self) -> Path:
-        """Return the folder, which is created at the first call."""
-        if (
-            self._path is None or not self._path.is_dir()
-        ):  # a test that replaces the file system may have taken it along
+        """Return the folder. The first call creates it."""
+        if self._path is None or not self._path.is_dir():  # a test that replaces the file system can make it disappear
             remove_abandoned(Path(tempfile.gettempdir()))
             path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            unnamed = path / f"{_LOCK}-new"  # it gets its name once it is locked, so that nobody finds it free before
-            self._lock = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
+            new_lock = path / f"{_LOCK}-new"  # renamed once it is locked, so that no other run sees it unlocked
+            self._lock = os.open(new_lock, os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-            os.rename(unnamed, path / _LOCK)
+            os.rename(new_lock, path / _LOCK)
             self._path = path
         return self._path
 
@@ -53,13 +51,13 @@ class RunFolder:
 
 
 def remove_abandoned(temporary: Path) -> None:
-    """Remove the folders of runs that were killed.
+    """Remove the folders of killed runs.
 
     Args:
         temporary: the system's folder for temporary files.
     """
     for path in temporary.glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # it has no lock, is another user's, or is in use
+        with suppress(OSError):  # the folder has no lock, belongs to another user, or is in use
             if path.stat().st_uid != os.getuid():
                 continue
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
@@ -71,10 +69,10 @@ def remove_abandoned(temporary: Path) -> None:
 
 
 def remove_tree(root: Path) -> bool:
-    """Remove a folder; what is read-only in it is made deletable first.
+    """Remove a folder, including its read-only contents.
 
     Returns:
-        Whether the folder is gone.
+        Whether the folder no longer exists.
     """
     shutil.rmtree(root, ignore_errors=True)
     if os.path.lexists(root):
@@ -92,14 +90,14 @@ def _make_writable(folder: str) -> None:
 
 
 def on_termination(clean_up: Callable[[], Any]) -> None:
-    """Call a function when ``SIGTERM`` or ``SIGHUP`` ends this process, which still ends by that signal.
+    """Call a function before ``SIGTERM`` or ``SIGHUP`` ends this process.
 
-    A signal that the program handles or ignores is left alone. In other threads than the main one nothing happens. A
-    fork that gets the signal at once ends, too: CPython forgets signals that reach a fork before its hooks have run, so
-    they are blocked until then.
+    The process still ends by that signal. Signals that the program handles or ignores are not changed. Outside the main
+    thread, this function does nothing. A new fork also ends if it gets the signal immediately: CPython loses signals
+    that arrive before the fork's hooks have run, so they are blocked until then.
 
     Args:
-        clean_up: called in this process only, not in its forks.
+        clean_up: the function. Forks of this process do not call it.
     """
     owner = os.getpid()
 
@@ -120,7 +118,7 @@ def on_termination(clean_up: Callable[[], Any]) -> None:
 
 
 class _ForkBlock(threading.local):
-    """Blocks the ending signals of the thread that forks, so that the kernel keeps them until the fork is ready."""
+    """Blocks terminating signals in the thread that forks, so that the kernel keeps them until the fork is ready."""
 
     def begin(self) -> None:
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
@@ -130,13 +128,13 @@ class _ForkBlock(threading.local):
 
 
 def end_with_parent(seconds: float = 1.0) -> threading.Thread:
-    """Send ``SIGTERM`` to the main thread of this process when its parent has ended; pytest-xdist's workers need it.
+    """Send ``SIGTERM`` to the main thread of this process when its parent ends. Workers of pytest-xdist need it.
 
     Args:
-        seconds: between looks at the parent.
+        seconds: the interval between checks of the parent.
 
     Returns:
-        The thread that looks.
+        The thread that checks.
     """
     parent, main = os.getppid(), threading.main_thread().ident or 0
 

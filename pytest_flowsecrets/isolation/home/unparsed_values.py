@@ -1,4 +1,4 @@
-"""The values in a TOML text that no parser reads, found line by line, so that reports can mask them."""
+"""Find the values in a broken TOML text line by line, so that reports can mask them."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ _QUOTES = " \t,\"'"
 
 
 def register_raw_values(text: str) -> None:
-    """Make the secrets in a broken text known, so that a report that shows the text masks them.
+    """Register the secrets in a broken text, so that reports that show the text mask them.
 
     Args:
-        text: a configuration file's text, which Prefect or TOML 1.0 refuses.
+        text: the text of a configuration file that Prefect or TOML 1.0 cannot read.
     """
     for name, value in raw_values(text):
         register(name, value)
 
 
 def raw_values(text: str) -> Iterator[Tuple[str, str]]:
-    """Find what looks like the value of a secret: what follows the first ``=``, with and without quotes and comment.
+    """Find texts that look like the value of a secret: the text after the first ``=``, with and without its quotes.
 
-    Lines count where their table or their key has to do with secrets, or where the key is no setting of Prefect's.
+    A line is searched if its table or its key concerns secrets, or if it is at the top level and its key is not a
+    setting of Prefect.
 
     Args:
-        text: a configuration file's text.
+        text: the text of a configuration file.
 
     Yields:
         The key, or ``config.toml`` for a line without one, and a value.
@@ -40,14 +41,19 @@ def raw_values(text: str) -> Iterator[Tuple[str, str]]:
             continue
         if _HEADER.fullmatch(line):
             header = line.lower()
-            continue
-        key, equals, value = line.partition("=")
-        name = key.strip().strip("\"'")
-        top_level = not header and name not in always_names()
-        if not ("secrets" in header + name.lower() or name in TOKENS or top_level):
-            continue
-        label = name if equals and name.isidentifier() else "config.toml"
-        words = [value] if equals and label == name else [line, *key.split()[1:], value]
-        for word in words:
-            for shown in (word.strip(), _COMMENT.sub("", word).strip(_QUOTES)):
-                yield label, shown
+        else:
+            yield from _values_on(line, header)
+
+
+def _values_on(line: str, header: str) -> Iterator[Tuple[str, str]]:
+    """Find values on a line below the header of a table, in lower case, or an empty text at the top level."""
+    key, equals, value = line.partition("=")
+    name = key.strip().strip("\"'")
+    is_unknown = not header and name not in always_names()
+    if not ("secrets" in header + name.lower() or name in TOKENS or is_unknown):
+        return
+    label = name if equals and name.isidentifier() else "config.toml"
+    words = [value] if equals and label == name else [line, *key.split()[1:], value]
+    for word in words:
+        for text in (word.strip(), _COMMENT.sub("", word).strip(_QUOTES)):
+            yield label, text

@@ -1,1 +1,1 @@
-"""``local_secrets``: how secrets reach Prefect, and what becomes of their values."""
+"""``local_secrets``: set secrets in Prefect, and compare what a flow gets with what the test set."""

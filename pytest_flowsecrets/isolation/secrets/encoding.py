@@ -1,4 +1,4 @@
-"""Secrets as text, as an operator would write them, and the comparison with what a flow gets."""
+"""Encode secrets as text, as an operator writes them, and compare them with the values that a flow gets."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from pytest_flowsecrets.names import SECRETS_PREFIX
 
 
 def validate_name(name: object) -> str:
-    """Return the name of a secret if it can be one.
+    """Return the name of a secret if it is valid.
 
     Args:
-        name: what a test gives as a name.
+        name: the name that the test uses.
 
     Raises:
-        UsageError: it is not text, is empty, or is the name of a variable.
+        UsageError: the name is not text, is empty, or is the name of a variable.
     """
     if not isinstance(name, str):
-        raise UsageError(f"the name of a secret is text, not {type(name).__name__}")
+        raise UsageError(f"the name of a secret must be text, not {type(name).__name__}")
     if not name:
-        raise UsageError("the name of a secret is empty: write the name that the flow asks for")
+        raise UsageError("the name of a secret is empty: use the name that the flow asks for")
     if name.startswith(SECRETS_PREFIX):
-        own = name[len(SECRETS_PREFIX) :]
-        raise UsageError(f"{name!r} is the name of a variable: write the name of the secret, {own!r}")
+        secret = name[len(SECRETS_PREFIX) :]
+        raise UsageError(f"{name!r} is the name of a variable: use the name of the secret, {secret!r}")
     return name
 
 
 def as_text(name: str, value: Any) -> str:
-    """A secret as the operator would write it: text as it is, anything else as JSON.
+    """Return a secret as an operator writes it: text unchanged, anything else as JSON.
 
     Raises:
         UsageError: the value is neither text nor JSON data.
@@ -40,13 +40,13 @@ def as_text(name: str, value: Any) -> str:
         return json.dumps(value)
     except (TypeError, ValueError, RecursionError):
         raise UsageError(
-            f"secret {name!r}: a value is text or JSON data (number, bool, None, list, dict with text keys), "
+            f"secret {name!r}: the value must be text or JSON data (number, bool, None, list, dict with text keys), "
             f"not {type(value).__name__}"
         ) from None
 
 
 def to_builtin(value: Any) -> Any:
-    """A value with Prefect's tables and lists turned into Python's."""
+    """Convert Prefect's tables and lists to the built-in types of Python."""
     if isinstance(value, Mapping):
         return {key: to_builtin(value[key]) for key in value}
     if isinstance(value, tuple):
@@ -55,7 +55,7 @@ def to_builtin(value: Any) -> Any:
 
 
 def is_unchanged(value: Any, result: Any) -> bool:
-    """Whether a flow gets the value of a test, text or JSON data, in value and type."""
+    """Return whether a flow gets the value of the test with the same type."""
     try:
         return json.dumps(to_builtin(result), sort_keys=True) == json.dumps(value, sort_keys=True)
     except (TypeError, ValueError):
@@ -63,5 +63,5 @@ def is_unchanged(value: Any, result: Any) -> bool:
 
 
 def is_document(text: Any) -> bool:
-    """Whether a text is meant as a JSON object or array."""
+    """Return whether a text looks like a JSON object or array."""
     return isinstance(text, str) and text.lstrip()[:1] in ("{", "[")

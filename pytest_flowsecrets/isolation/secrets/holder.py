@@ -1,4 +1,4 @@
-"""What local secrets need of the isolation that holds them."""
+"""The interface of an isolation that its local secrets use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Holder(Protocol):
-    """An isolation as its secrets see it; ``stack.Isolation`` is one."""
+    """An isolation as its secrets see it. ``stack.Isolation`` implements it."""
 
     version: str
     legacy: Optional[LegacyPrefect]
@@ -23,31 +23,31 @@ class Holder(Protocol):
 
     @property
     def loaded(self) -> Mapping[str, Any]:
-        """Names and raw values of the secrets that Prefect has read from its files and variables."""
+        """The names and raw values of the secrets that Prefect has read from its files and variables."""
 
     def require_current(self) -> None:
-        """Check that this is the isolation that counts now."""
+        """Check that this is the innermost isolation."""
 
     def changing(self, *names: str) -> ContextManager[Injector]:
-        """Change the injector of the secrets ``names``, then let Prefect see it."""
+        """Yield the injector for a change of the secrets ``names``, and apply the change to Prefect afterwards."""
 
     def reload(self, *names: str) -> None:
-        """Load and put in place everything."""
+        """Load the whole configuration again and apply it."""
 
     def view(self) -> Dict[str, Any]:
-        """Names and raw values of the secrets that this thread sees."""
+        """Return the names and raw values of the secrets that this thread sees."""
 
     def read(self, name: str) -> Any:
-        """What ``Secret(name).get()`` gives."""
+        """Return the result of ``Secret(name).get()``."""
 
     def read_ignoring_flags(self, name: str) -> Any:
-        """What ``Secret(name).get()`` would give, whatever flags and flow say."""
+        """Return the result that ``Secret(name).get()`` has if flags and the current flow are ignored."""
 
     def model(self) -> Resolution:
-        """What files and variables come to by the model of ``resolution``."""
+        """Resolve the current files and variables with the model of ``resolution``."""
 
     def notes(self, name: str) -> List[str]:
-        """What was hidden and kept of the variables for a secret."""
+        """Return a line for each hidden or kept variable of a secret."""
 
     def use_local_secrets(self) -> bool:
-        """The flag as ``Secret.get`` reads it."""
+        """Return the flag as ``Secret.get`` reads it."""

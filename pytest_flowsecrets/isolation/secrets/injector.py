@@ -1,9 +1,10 @@
-"""How a secret that a test gives reaches Prefect, in this process and in its children.
+"""Write the secrets of a test to the places from which Prefect reads them, in this process and in its children.
 
-By the strongest road that an operator has, the variable ``PREFECT__CONTEXT__SECRETS__NAME``. Where no variable can
-give a secret of exactly that name (any upper case up to 0.6.6, ``__`` in every version), by ``[context.secrets]`` of a
-config file, which keeps names as they are: a copy of the user's own with the secret put in, to which
-``PREFECT__USER_CONFIG_PATH`` points. A secret that the test takes away is left out of copies of both files.
+The first choice is the variable ``PREFECT__CONTEXT__SECRETS__NAME``, which takes precedence over files. For some names
+no variable defines a secret with exactly that name: names with upper-case letters up to Prefect 0.6.6, and names with
+``__`` in every version. Those secrets go into ``[context.secrets]`` of a config file, which keeps names unchanged. The
+file is a copy of the user's config with the secret added, and ``PREFECT__USER_CONFIG_PATH`` points to it. If the test
+deletes a secret, Prefect reads copies of both files without that secret.
 """
 
 from __future__ import annotations
@@ -27,33 +28,39 @@ from pytest_flowsecrets.leaks.registry import register
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
 Content = Dict[str, Any]
-_ALL_TOGETHER = 300_000  # characters; up to four bytes each
+_MAX_CHARACTERS = 300_000  # of all variables that hold secrets; each character has up to four bytes
+_MAX_ENVIRONMENT = 6 << 20  # bytes; Linux allows no more, whatever the size of the stack
+_RESERVE = 64 << 10  # bytes; for the arguments of the process and for variables that it adds
 
 
 class Injector:
-    """The variables and files by which an isolation's secrets travel.
+    """The variables and files that hold the secrets of an isolation.
 
     Args:
         root: the private home directory.
-        version: the Prefect version whose rules say which names a variable can carry.
+        version: the Prefect version, which decides which names a variable can carry.
 
     Attributes:
-        variables: what was set in ``os.environ``, by name.
+        variables: the variables that this isolation has set in ``os.environ``.
     """
 
     def __init__(self, root: Path, version: str) -> None:
         self._version = version
-        self._in_files: Dict[str, Any] = {}
-        self._left_out: Set[str] = set()
+        self._file_secrets: Dict[str, Any] = {}
+        self._excluded: Set[str] = set()
         self.variables: Dict[str, str] = {}
         self._config = ConfigFile(f"{PREFIX}USER_CONFIG_PATH", "config.toml", root / EFFECTIVE_CONFIG, version)
         self._backend = ConfigFile(f"{PREFIX}BACKEND_CONFIG_PATH", "backend.toml", root / EFFECTIVE_BACKEND, version)
 
     def set_secrets(self, values: Mapping[str, Any], *, in_file: bool = False) -> None:
-        """Set secrets, by variables where these can carry them, unless they are to be ``in_file``.
+        """Set secrets.
+
+        Args:
+            values: names and values.
+            in_file: use the file for all of them, even if a variable can carry the secret.
 
         Raises:
-            UsageError: a name is no text, or a value neither text nor JSON data.
+            UsageError: a name is not valid, or a value is neither text nor JSON data.
         """
         texts = {validate_name(name): as_text(name, value) for name, value in values.items()}
         for name, text in texts.items():
@@ -65,42 +72,59 @@ class Injector:
             if variable and self._has_room(text):
                 self.set_variable(variable, text)
             else:
-                self._in_files[name] = _toml_value(values[name], text)
-        self._left_out.difference_update(texts)
+                self._file_secrets[name] = _toml_value(values[name], text)
+        self._excluded.difference_update(texts)
 
     def _has_room(self, text: str) -> bool:
-        """Whether the variables of a child process may grow by a text: all together have a limit (2 MiB on Linux)."""
-        return sum(map(len, self.variables.values())) + len(text) < _ALL_TOGETHER
+        """Return whether a text can be added to the variables, whose total size is limited (2 MiB on Linux)."""
+        return sum(map(len, self.variables.values())) + len(text) < _MAX_CHARACTERS
 
     def remove_secrets(self, names: Iterable[str]) -> None:
-        """Remove secrets wherever they are defined by their own name."""
-        gone = set(names)
-        self._left_out |= gone
-        for name in gone:
-            self._in_files.pop(name, None)
-        for variable in [known for known in os.environ if secret_of(known, self._version) in gone]:
+        """Remove secrets from every variable and file that defines them by their own name."""
+        removed = set(names)
+        self._excluded |= removed
+        for name in removed:
+            self._file_secrets.pop(name, None)
+        for variable in [name for name in os.environ if secret_of(name, self._version) in removed]:
             self.unset_variable(variable)
 
     def defines(self, name: str) -> bool:
-        """Whether a secret is given by a variable or put into the file."""
-        return name in self._in_files or self.has_variable(name)
+        """Return whether a variable or the file of this isolation defines a secret."""
+        return name in self._file_secrets or self.has_variable(name)
 
     def has_variable(self, name: str) -> bool:
-        """Whether a variable defines a secret, so that no file counts."""
+        """Return whether a variable defines a secret. It overrides every file."""
         return any(secret_of(variable, self._version) == name for variable in os.environ)
+
+    def set_secret_variable(self, name: str, text: str) -> None:
+        """Set the variable of a secret.
+
+        Raises:
+            UsageError: the operating system does not accept the name or the text, or cannot start a process with so
+                large an environment.
+        """
+        variable = SECRETS_PREFIX + name
+        self.set_variable(variable, text)
+        limit = min(os.sysconf("SC_ARG_MAX"), _MAX_ENVIRONMENT) - _RESERVE
+        size = sum(len(os.fsencode(key + value)) + 10 for key, value in os.environ.items())  # "=", NUL and a pointer
+        if size > limit:
+            raise UsageError(
+                f"with secret {name!r} the environment has {size} bytes, and the operating system cannot start a "
+                f"process with more than {limit}: set the secret with local_secrets[{name!r}] = …, which uses a file"
+            )
 
     def set_variable(self, variable: str, text: str) -> None:
         """Set a variable of the environment.
 
         Raises:
-            UsageError: the operating system does not take such a name or text.
+            UsageError: the operating system does not accept the name or the text.
         """
         try:
             os.environ[variable] = text
         except (ValueError, OSError, TypeError) as error:
             raise UsageError(
-                f"the variable {variable!r} cannot be set ({type(error).__name__}): neither its name nor its text may "
-                "hold NUL, the name no '=', and both must be text"
+                f"the variable {variable!r} cannot be set ({type(error).__name__}): its name and value must be text "
+                "without NUL, and the name must not contain '='"
             ) from None
         self.variables[variable] = text
         if variable.startswith(SECRETS_PREFIX):
@@ -112,21 +136,22 @@ class Injector:
         self.variables.pop(variable, None)
 
     def use_private_file(self, name: str) -> None:
-        """Let the private file ``name`` count as it was written now, whatever file the run had declared."""
+        """Make Prefect read the private file ``name``, even if the run has declared another one."""
         (self._config if name == "config.toml" else self._backend).declare(None)
-        self._left_out.clear()
+        self._excluded.clear()
 
     def sync(self) -> None:
-        """Bring the files that Prefect reads up to date.
+        """Update the files that Prefect reads.
 
         Raises:
-            ConfigSyntaxError: the file into which a secret has to be put is no TOML.
-            UsageError: its secrets are no table.
+            ConfigSyntaxError: a secret must go into a file that is not valid TOML.
+            UsageError: ``[context.secrets]`` of that file is not a table.
         """
-        self._variable_of(self._config, self._in_files, self._left_out)
-        self._variable_of(self._backend, {}, self._left_out | set(self._in_files))
+        self._point_to(self._config, self._file_secrets, self._excluded)
+        self._point_to(self._backend, {}, self._excluded | set(self._file_secrets))
 
-    def _variable_of(self, file: ConfigFile, put: Mapping[str, Any], drop: Set[str]) -> None:
+    def _point_to(self, file: ConfigFile, put: Mapping[str, Any], drop: Set[str]) -> None:
+        """Set the variable of a file to the path of the file that Prefect must read."""
         path = file.path(put, drop)
         if path is None:
             self.unset_variable(file.variable)
@@ -136,13 +161,13 @@ class Injector:
             self.set_variable(file.variable, path)
 
     def savepoint(self) -> Callable[[], None]:
-        """Remember everything; calling the result brings it back."""
-        held = dict(self._in_files), set(self._left_out), dict(self.variables)
+        """Remember the current state, and return a function that restores it."""
+        state = dict(self._file_secrets), set(self._excluded), dict(self.variables)
         declared = self._config.declared, self._backend.declared
         environ = current_variables()
 
         def undo() -> None:
-            self._in_files, self._left_out, self.variables = held
+            self._file_secrets, self._excluded, self.variables = state
             restore_variables(environ)
             self._config.declare(declared[0])
             self._backend.declare(declared[1])
@@ -152,16 +177,16 @@ class Injector:
 
 
 class ConfigFile:
-    """One of Prefect's files: the private one or the one that the run has declared, or a copy with our changes.
+    """One of Prefect's files: the private one, the one that the run has declared, or a copy with changes.
 
     Args:
-        variable: the variable that says where Prefect finds it.
-        name: its name in ``~/.prefect``.
-        copy: where a copy may be written.
-        version: of Prefect.
+        variable: the variable that tells Prefect the path.
+        name: the name of the file in ``~/.prefect``.
+        copy: the path for a copy.
+        version: the version of Prefect.
 
     Attributes:
-        declared: what the run, or the test itself, has set the variable to; None where it has not.
+        declared: the path to which the run or the test has set the variable, or None if it is not set.
     """
 
     def __init__(self, variable: str, name: str, copy: Path, version: str) -> None:
@@ -172,15 +197,15 @@ class ConfigFile:
         self._last = self.declared = os.environ.get(variable)
 
     def declare(self, path: Optional[str]) -> None:
-        """Let another file count, None being the private one, whatever the variable holds."""
+        """Use another file, whatever the variable holds. None stands for the private file."""
         self.declared = path
         self._last = os.environ.get(self.variable)
 
     def path(self, put: Mapping[str, Any], drop: Set[str]) -> Optional[str]:
-        """What the variable has to hold so that Prefect reads the file with ``put`` in and ``drop`` left out."""
-        held = os.environ.get(self.variable)
-        if held != self._last:
-            self.declared = held  # the test itself has set or removed the variable
+        """Return the value of the variable that makes Prefect read the file with ``put`` added and ``drop`` removed."""
+        value = os.environ.get(self.variable)
+        if value != self._last:
+            self.declared = value  # the test itself has set or removed the variable
         self._last = self._path(put, drop)
         return self._last
 
@@ -189,31 +214,36 @@ class ConfigFile:
         if _edit(content, put, drop):
             write_private(self._copy, config_text.to_text(content))
             return str(self._copy)
-        moved = os.path.expanduser(f"~/.prefect/{self._private.name}") != str(self._private)  # the test has moved HOME
-        return (
-            str(self._private) if self.declared is None and moved and os.path.exists(self._private) else self.declared
-        )
+        if self.declared is None and self._home_has_moved() and os.path.exists(self._private):
+            return str(self._private)
+        return self.declared
+
+    def _home_has_moved(self) -> bool:
+        """Return whether the test has changed HOME."""
+        return os.path.expanduser(f"~/.prefect/{self._private.name}") != str(self._private)
 
     def _read(self) -> Content:
-        source = (
-            self._private if self.declared is None else Path(config_path(self.declared, version=self._version) or "")
-        )
+        source = self._private
+        if self.declared is not None:
+            source = Path(config_path(self.declared, version=self._version) or "")
         try:
-            if not os.path.isfile(source):  # by os, which pyfakefs replaces; older Paths are real
+            if not os.path.isfile(source):  # not Path.is_file: pyfakefs replaces `os`, but not older Path objects
                 return {}
             with open(source, "rb") as file:
                 return config_text.read(file.read())
         except Exception:  # noqa: BLE001 - parsers raise many kinds, and their texts may hold values
-            raise ConfigSyntaxError(str(source), None, None, "the file is no TOML that Prefect reads") from None
+            raise ConfigSyntaxError(str(source), None, None, "the file is not TOML that Prefect can read") from None
 
 
 def _edit(content: Content, put: Mapping[str, Any], drop: Set[str]) -> bool:
-    """Put secrets into the content of a file and leave some out; whether that changes anything."""
-    context = content.setdefault("context", {}) if put else content.get("context", {})
-    secrets = context.setdefault("secrets", {}) if put and isinstance(context, dict) else _secrets_of(context)
-    if not isinstance(secrets, dict):
+    """Add secrets to the content of a file and remove others, and return whether that changes anything."""
+    secrets = _secrets_table(content, create=bool(put))
+    if secrets is None:
         if put:
-            raise UsageError(f"[context.secrets] of the config file is no table, so {sorted(put)} cannot be put there")
+            raise UsageError(
+                f"[context.secrets] of the config file is not a table, so {sorted(put)} cannot be added: "
+                "correct the file"
+            )
         return False
     dropped = [name for name in drop if name in secrets]
     for name in dropped:
@@ -222,10 +252,16 @@ def _edit(content: Content, put: Mapping[str, Any], drop: Set[str]) -> bool:
     return bool(put or dropped)
 
 
-def _secrets_of(context: Any) -> Any:
-    return context.get("secrets", {}) if isinstance(context, dict) else None
+def _secrets_table(content: Content, *, create: bool) -> Optional[Dict[str, Any]]:
+    """Return ``[context.secrets]``, created on demand; an empty table if there is none; None for another type."""
+    table: Any = content
+    for key in ("context", "secrets"):
+        if not isinstance(table, dict):
+            return None
+        table = table.setdefault(key, {}) if create else table.get(key, {})
+    return table if isinstance(table, dict) else None
 
 
 def _toml_value(value: Any, text: str) -> Any:
-    """Numbers and booleans as TOML has them; tables and lists as JSON text, as Prefect's documentation advises."""
+    """Return numbers and booleans unchanged, and everything else as JSON text, as Prefect's documentation advises."""
     return value if isinstance(value, (bool, int, float)) else text

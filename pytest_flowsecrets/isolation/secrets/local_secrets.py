@@ -1,4 +1,4 @@
-"""``local_secrets``: the secrets of an isolation as a mapping, and the roads by which they can be given."""
+"""``local_secrets``: the secrets of an isolation as a mapping, and other ways to set them."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def _variable(name: str) -> str:
     """Return the variable of a secret.
 
     Raises:
-        UsageError: the name cannot be a secret's.
+        UsageError: the name is not valid for a secret.
     """
     if isinstance(name, str) and name.startswith(PREFIX) and not name.startswith(SECRETS_PREFIX):
-        raise UsageError(f"{name!r} is not a secret's variable: set it with monkeypatch, then call reload()")
+        raise UsageError(f"{name!r} is not the variable of a secret: set it with monkeypatch, then call reload()")
     return SECRETS_PREFIX + validate_name(name)
 
 
 class LocalSecrets(MutableMapping[str, Any]):
     """The local secrets of one isolation.
 
-    Setting gives a secret as an operator would, by a variable of the environment (by a config file where no variable
-    can carry the name); reading gives what the real ``Secret(name).get()`` gives. Every change is seen at once, by all
-    threads and by child processes that start from now on.
+    If you set an item, the secret is set as an operator sets it: with an environment variable, or with a config file if
+    no variable can carry the name. If you read an item, you get the result of the real ``Secret(name).get()``. All
+    threads, and child processes that start afterwards, see each change immediately.
 
-    Values are text, taken as the operator would write it, or JSON data, written as JSON. Where Prefect turns a value
-    into another, one SecretChangedWarning for each name says so. Without Prefect, its model takes its place.
+    A value is text, which is written unchanged, or JSON data, which is written as JSON. If Prefect changes a value, a
+    SecretChangedWarning describes it, once for each name. If Prefect is not installed, a model of it is used.
     """
 
     def __init__(self, isolation: Holder) -> None:
@@ -57,7 +57,7 @@ class LocalSecrets(MutableMapping[str, Any]):
         try:
             return f"<LocalSecrets {sorted(masked_name(str(name)) for name in self)}>"
         except IsolationEnded:
-            return "<LocalSecrets of an isolation that does not count now>"
+            return "<LocalSecrets (inactive)>"
 
     # -- the mapping --------------------------------------------------------------------------------------------------
 
@@ -69,14 +69,14 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     @hide_arguments
     def __setitem__(self, name: str, value: Any) -> None:
-        self._give({name: value})
+        self._set({name: value})
 
     @hide_arguments
     def __delitem__(self, name: str) -> None:
         __tracebackhide__ = True
         if name not in self._isolation.view():
             raise KeyError(name)
-        self._take([name])
+        self._remove([name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._isolation.view())
@@ -89,27 +89,27 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     @hide_arguments
     def update(self, *args: Any, **values: Any) -> None:
-        """Set several secrets in one go; arguments as for ``dict.update``."""
-        self._give(dict(*args, **values))
+        """Set several secrets at once. The arguments are those of ``dict.update``."""
+        self._set(dict(*args, **values))
 
     @hide_arguments
     def clear(self) -> None:
         """Remove every secret."""
-        self._take(list(self))
+        self._remove(list(self))
 
     @hide_arguments
     def rotate(self, name: str, value: Any, *, at: Optional[When] = None) -> None:
-        """Give a secret another value, at once or from a later time on; several changes can be planned.
+        """Change the value of a secret now or at a later time. You can schedule several changes.
 
         Args:
-            name: of a secret that is there.
-            value: as for setting one.
-            at: by the clock that ``flow_clock`` freezes and moves, and else the real one: a datetime, a date or a text
-                in the ISO format; what says no time zone is in UTC.
+            name: the name of an existing secret.
+            value: the new value: text or JSON data.
+            at: the time of the change, as a datetime, a date or a text in ISO 8601 format; now by default. The clock is
+                that of ``flow_clock`` if the test uses it, else the real one. A time without a time zone is in UTC.
 
         Raises:
-            KeyError: there is no such secret.
-            UsageError: the value cannot be a secret's, or ``at`` is no time.
+            KeyError: the secret does not exist.
+            UsageError: the value is neither text nor JSON data, or ``at`` is not a valid time.
         """
         __tracebackhide__ = True
         if name not in self._isolation.view():
@@ -118,7 +118,7 @@ class LocalSecrets(MutableMapping[str, Any]):
         moment = clock.now() if at is None else clock.as_moment(at)
         self._isolation.scheduled_changes.add(ScheduledChange(moment, name, value))
 
-    def _give(self, values: Mapping[str, Any]) -> None:
+    def _set(self, values: Mapping[str, Any]) -> None:
         with lock.lock:
             with self._isolation.changing(*values) as injector:
                 injector.set_secrets(values)
@@ -126,27 +126,28 @@ class LocalSecrets(MutableMapping[str, Any]):
             warnings = self.value_changes.warnings_for(values)
         _issue(warnings)
 
-    def _take(self, names: Sequence[str]) -> None:
+    def _remove(self, names: Sequence[str]) -> None:
         with lock.lock:
             with self._isolation.changing(*names) as injector:
                 injector.remove_secrets(names)
             self.value_changes.forget(names)
 
-    # -- the roads ----------------------------------------------------------------------------------------------------
+    # -- other ways to set secrets ------------------------------------------------------------------------------------
 
     @hide_arguments
     def setenv(self, name: str, text: str) -> None:
-        """Set the variable ``PREFECT__CONTEXT__SECRETS__<name>``; which secret it gives depends on the Prefect version.
+        """Set the variable ``PREFECT__CONTEXT__SECRETS__<name>``. The Prefect version decides which secret it defines.
 
-        Up to 0.6.6 the secret's name is lower-cased, and ``__`` in ``name`` makes a table in every version.
+        Prefect up to 0.6.6 lower-cases the name of the secret. In every version, ``__`` in ``name`` creates a table.
 
         Raises:
-            UsageError: the name is the whole name of a variable, or the operating system does not take name or text.
-            SecretRejected: Prefect cannot load with it; nothing has changed.
+            UsageError: the name is the full name of a variable, the operating system does not accept the name or the
+                text, or the environment becomes too large to start a process. Nothing has changed.
+            SecretRejected: Prefect cannot load its configuration with this variable. Nothing has changed.
         """
         with lock.lock:
             with self._isolation.changing() as injector:
-                injector.set_variable(_variable(name), text)
+                injector.set_secret_variable(_variable(name)[len(SECRETS_PREFIX) :], text)
             self.value_changes.record({name: text}, lenient=True)
             warnings = self.value_changes.warnings_for([name])
         _issue(warnings)
@@ -156,8 +157,8 @@ class LocalSecrets(MutableMapping[str, Any]):
         """Remove the variable ``PREFECT__CONTEXT__SECRETS__<name>``.
 
         Raises:
-            KeyError: there is no such variable.
-            UsageError: the name is the whole name of a variable.
+            KeyError: the variable does not exist.
+            UsageError: the name is the full name of a variable.
         """
         if _variable(name) not in os.environ:
             raise KeyError(name)
@@ -166,12 +167,12 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     @hide_arguments
     def write_config(self, text_or_mapping: ConfigText, *, strict: bool = True) -> Path:
-        """Write the private ``config.toml``: as ``prefect_home.write_config``."""
+        """Write the private ``config.toml``, as ``prefect_home.write_config`` does."""
         return self._isolation.home.write_config(text_or_mapping, strict=strict)
 
     @property
     def use_local_secrets(self) -> bool:
-        """The flag as ``Secret.get`` reads it; setting it sets ``PREFECT__CLOUD__USE_LOCAL_SECRETS``."""
+        """The flag as ``Secret.get`` reads it. Setting it sets ``PREFECT__CLOUD__USE_LOCAL_SECRETS``."""
         return self._isolation.use_local_secrets()
 
     @use_local_secrets.setter
@@ -181,41 +182,40 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     @property
     def environ(self) -> Dict[str, str]:
-        """Copy of the variables that a child process needs to see the same, for ``env={**os.environ, **…}``."""
+        """A copy of the variables that a child process needs to see the same secrets: ``env={**os.environ, **…}``."""
         self._isolation.require_current()
         return current_variables()
 
     @hide_arguments
     def reload(self) -> None:
-        """Load everything anew from the files and from ``os.environ`` as they are now, as a fresh process would.
+        """Load the configuration again from the current files and ``os.environ``, as a new process does.
 
-        For variables that were set behind our back: ``monkeypatch.setenv("PREFECT__…")``, ``load_dotenv()``.
+        Call this after other code has set variables, such as ``monkeypatch.setenv("PREFECT__…")`` or ``load_dotenv()``.
         """
         self._isolation.reload()
 
     def explain(self, name: str) -> str:
-        """Where a secret comes from and what has changed it on the way, in words; values are masked.
+        """Explain where a secret comes from and what changed its value. Values are masked.
 
-        By the model of ``flowsecrets explain``, from the files and variables of this test and from ``prefect.context``.
-        Where Prefect has not read a change, the text says so and names ``reload()``. Lines at the end name the
-        variables for the secret that were hidden from this test, or kept, and who had set them.
+        The text comes from the model of ``flowsecrets explain``, applied to the files and variables of this test and to
+        ``prefect.context``. If Prefect has not read a change, the text says so and recommends ``reload()``. The last
+        lines list the variables of the secret that were hidden from this test or kept, and the code that set them.
         """
         return "\n".join([model.explain_secret(self._isolation, name), *self._isolation.notes(name)])
 
     # -- warnings -----------------------------------------------------------------------------------------------------
 
-    def written(self, content: Mapping[str, Any]) -> None:
-        """A config file with this content was written: compare its texts with what the flow gets."""
+    def compare_file(self, content: Mapping[str, Any]) -> None:
+        """Compare the texts in a new config file with the values that the flow gets, and warn about differences."""
         context = content.get("context")
         secrets = context.get("secrets") if isinstance(context, dict) else None
-        texts = (
-            {name: text for name, text in secrets.items() if isinstance(text, str)} if isinstance(secrets, dict) else {}
-        )
+        table = secrets if isinstance(secrets, dict) else {}
+        texts = {name: text for name, text in table.items() if isinstance(text, str)}
         self.value_changes.record(texts, in_file=True, lenient=True)
-        self.warn_of(texts)
+        self.warn_about(texts)
 
-    def warn_of(self, names: Iterable[str]) -> None:
-        """Warn of each of ``names`` that the flow gets differently from what the test gave."""
+    def warn_about(self, names: Iterable[str]) -> None:
+        """Warn about each of ``names`` for which the flow gets another value than the test set."""
         with lock.lock:
             warnings = self.value_changes.warnings_for(names)
         _issue(warnings)

@@ -1,6 +1,7 @@
-"""What the files and variables of an isolation come to by the model of ``resolution``.
+"""Resolve the files and variables of an isolation with the model of ``resolution``.
 
-For explanations, and for reading where no Prefect is installed. Where one is, it is the truth, and this is not asked.
+The model provides explanations, and the values of secrets if Prefect is not installed. If Prefect is installed, the
+values always come from Prefect itself.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.layers import Failure, Layer
     from pytest_flowsecrets.resolution.resolve import Resolution
 
-_REFUSED = (
+_REJECTED = (
     "  note    a file or variable was changed after Prefect had read it, and now import prefect fails with {}: "
     "undo the change, or call local_secrets.reload() to get the error"
 )
@@ -35,11 +36,11 @@ _LATE = (
 
 
 def resolve_process(version: str, context: Optional[Mapping[str, Any]] = None) -> Resolution:
-    """The resolution of ``os.environ`` and of the files that Prefect would read now, under a version's rules.
+    """Resolve ``os.environ`` and the current config files with the rules of a version.
 
     Args:
-        version: of Prefect.
-        context: the secrets in ``prefect.context``, where they are not those of the configuration.
+        version: the version of Prefect.
+        context: the secrets in ``prefect.context``, if they differ from those of the configuration.
     """
     from pytest_flowsecrets.resolution.resolve import resolve
 
@@ -49,14 +50,14 @@ def resolve_process(version: str, context: Optional[Mapping[str, Any]] = None) -
 
 @lru_cache(maxsize=4)
 def _layer(text: bytes, kind: str, place: str) -> Layer:
-    """Read a file; a large one takes seconds, and every secret that is read asks for it."""
+    """Read a file. The result is cached: a large file takes seconds, and each read of a secret needs it."""
     from pytest_flowsecrets.resolution.toml_reader import read_layer
 
     return read_layer(text, kind, place)
 
 
 def evaluate(name: str, text: str, version: str, *, in_file: bool) -> Reading:
-    """The model's reading of a text as the only secret, in a variable or in a config file."""
+    """Evaluate a text as the only secret, in a variable or in a config file."""
     from pytest_flowsecrets.findings.model import alone
     from pytest_flowsecrets.resolution.dialects import dialect_for
     from pytest_flowsecrets.resolution.env_names import SECRETS
@@ -70,16 +71,16 @@ def evaluate(name: str, text: str, version: str, *, in_file: bool) -> Reading:
 
 
 def secrets_in(resolution: Resolution) -> Dict[str, Any]:
-    """Names and raw values, as they stand in the context."""
+    """Return the names and raw values of the secrets, as in ``prefect.context``."""
     return {name: to_builtin(resolution.secrets[name]) for name in resolution.names}
 
 
 def secret_value(resolution: Resolution, name: str) -> Any:
-    """What ``Secret(name).get()`` would give.
+    """Return the result of ``Secret(name).get()``.
 
     Raises:
-        Exception: of the type that Prefect would raise.
-        PrefectNotInstalled: Prefect would ask Cloud.
+        Exception: an error of the type that Prefect raises.
+        PrefectNotInstalled: Prefect would send a request to Prefect Cloud.
     """
     outcome = resolution.get(name)
     if outcome.error is not None:
@@ -94,15 +95,15 @@ def _exception(failure: Failure) -> Exception:
     if not issubclass(kind, UnicodeError):
         return kind(failure.safe_message)
     data = b"" if kind is UnicodeDecodeError else ""
-    shown = type(kind.__name__, (kind,), {"__str__": lambda error: error.reason})
-    return shown("utf-8", data, 0, 0, failure.safe_message)  # type: ignore[no-any-return]
+    subclass = type(kind.__name__, (kind,), {"__str__": lambda error: error.reason})
+    return subclass("utf-8", data, 0, 0, failure.safe_message)  # type: ignore[no-any-return]
 
 
 def explain_secret(isolation: Holder, name: str) -> str:
-    """Return the explanation of what ``Secret(name).get()`` does now in this thread.
+    """Explain what ``Secret(name).get()`` does now in this thread.
 
-    Where the files, variables or objects of the running Prefect were changed after Prefect had read the former, its
-    own state decides, and a note names ``reload()``.
+    If files or variables have changed since Prefect read them, the explanation describes the state of the running
+    Prefect, and a note recommends ``reload()``.
     """
     from pytest_flowsecrets.resolution.display import Mask, one_line
     from pytest_flowsecrets.resolution.resolve import resolve
@@ -112,7 +113,7 @@ def explain_secret(isolation: Holder, name: str) -> str:
         return describe(resolution, name)
     view, note = to_builtin(isolation.view()), ""
     if resolution.failure is not None:
-        note = _REFUSED.format(Mask().failure(resolution.failure))
+        note = _REJECTED.format(Mask().failure(resolution.failure))
         resolution = resolve([], {}, isolation.version, context=view, machine=this_machine())
     elif not _same_in(view, secrets_in(resolution), name):
         note = _LATE if _same_in(view, to_builtin(isolation.loaded), name) else ""
@@ -123,7 +124,7 @@ def explain_secret(isolation: Holder, name: str) -> str:
 
 
 def _use_live_state(resolution: Resolution, legacy: LegacyPrefect) -> None:
-    """Let the running Prefect's flags, and a context whose secrets are not a table, decide what ``get`` does."""
+    """Apply the flags of the running Prefect to a resolution, and also its secrets if they are not a table."""
     package = legacy.package
     resolution.building = legacy.is_building()
     for settings, live in ((resolution.config, package.config), (resolution.context, package.context)):
@@ -134,15 +135,14 @@ def _use_live_state(resolution: Resolution, legacy: LegacyPrefect) -> None:
 
 
 def _same_in(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:
-    held = one.get(name, MISSING), other.get(name, MISSING)
-    return type(held[0]) is type(held[1]) and bool(held[0] == held[1])
+    first, second = one.get(name, MISSING), other.get(name, MISSING)
+    return type(first) is type(second) and bool(first == second)
 
 
 def describe(resolution: Resolution, name: str) -> str:
-    """The explanation of a secret in words, its values masked."""
+    """Return the explanation of a secret as text with masked values."""
     from pytest_flowsecrets.findings.engine import findings
     from pytest_flowsecrets.findings.explain import explain
     from pytest_flowsecrets.resolution.display import Mask
 
-    found = [*findings(resolution), *missing_files()]
-    return explain(resolution, name, found).text(Mask())
+    return explain(resolution, name, [*findings(resolution), *missing_files()]).text(Mask())

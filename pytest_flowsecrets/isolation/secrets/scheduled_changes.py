@@ -1,8 +1,8 @@
-"""Changes of local secrets that wait for their time.
+"""Changes of local secrets at a later time.
 
-Prefect's context knows no time, so somebody has to change it when the time has come: ``flow_clock``, in the moment when
-it is moved, so that a flow's next retry sees it; and a thread that looks at the clock, for real time and for other
-libraries that freeze it. The thread lives from the first plan to the end of the isolation.
+Prefect's context has no notion of time, so two callers apply the changes. ``flow_clock`` applies them when the test
+moves the clock, so that the next retry of a flow sees them. A thread checks the clock regularly, for real time and for
+other libraries that freeze time. The thread runs from the first scheduled change to the end of the isolation.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from pytest_flowsecrets import clock
 if TYPE_CHECKING:
     from datetime import datetime
 
-_TICK = 0.02  # seconds between two looks at the clock
+_TICK = 0.02  # seconds between two checks of the clock
 
 
 class ScheduledChange(NamedTuple):
     """One change.
 
     Attributes:
-        at: when, aware.
-        name: of the secret.
-        value: never shown.
+        at: the time of the change, with a time zone.
+        name: the name of the secret.
+        value: the new value. It is not part of the repr.
     """
 
     at: datetime
@@ -37,11 +37,11 @@ class ScheduledChange(NamedTuple):
 
 
 class ScheduledChanges:
-    """The changes that are planned in one isolation.
+    """The scheduled changes of one isolation.
 
     Args:
-        lock: that of the isolations.
-        change: carries a change out; false if it cannot be now.
+        lock: the lock of all isolations.
+        change: sets a secret, and returns False if that is not possible now.
     """
 
     def __init__(self, lock: ContextManager[Any], change: Callable[[str, Any], bool]) -> None:
@@ -49,17 +49,17 @@ class ScheduledChanges:
         self._pending: List[ScheduledChange] = []
         self._ended = threading.Event()
 
-    def add(self, plan: ScheduledChange) -> None:
-        """ScheduledChange a change, or carry it out if its time has come."""
+    def add(self, change: ScheduledChange) -> None:
+        """Schedule a change, or apply it now if it is due."""
         with self._lock:
-            self._pending = sorted([*self._pending, plan], key=attrgetter("at"))
+            self._pending = sorted([*self._pending, change], key=attrgetter("at"))
             self.apply_due()
             if self._pending and self.apply_due not in clock.when_moved:
                 clock.when_moved.append(self.apply_due)
                 threading.Thread(target=self._watch, name="flowsecrets-rotation", daemon=True).start()
 
     def apply_due(self) -> None:
-        """Carry out what is due, in order."""
+        """Apply the changes that are due, in the order of their times."""
         with self._lock:
             while self._pending and self._pending[0].at <= clock.now():
                 if not self._change(self._pending[0].name, self._pending[0].value):
@@ -67,7 +67,7 @@ class ScheduledChanges:
                 del self._pending[0]
 
     def end(self) -> None:
-        """Forget what is planned."""
+        """Cancel all pending changes."""
         with self._lock:
             self._pending.clear()
             self._ended.set()

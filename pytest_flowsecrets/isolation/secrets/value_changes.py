@@ -1,4 +1,4 @@
-"""Where what the flow gets differs from what the test gave: told once for each name, in words without values."""
+"""Warn about secrets for which the flow gets another value than the test set, once for each name and without values."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.secrets.holder import Holder
 
 
-class Given(NamedTuple):
-    """What a test gave.
+class Input(NamedTuple):
+    """A value that a test has set.
 
     Attributes:
-        value: the secret.
-        in_file: it stands in the config file, so it is there that another way of writing would have to work.
-        lenient: it was given by a road where JSON text is how tables and lists are written.
+        value: the value.
+        in_file: whether the value is in the config file, so that advice must be about the file.
+        lenient: whether the value came by a route on which tables and lists are written as JSON text.
     """
 
     value: Any
@@ -27,74 +27,73 @@ class Given(NamedTuple):
 
 
 class ValueChanges:
-    """What the test gave to one isolation, compared with what the real Prefect makes of it."""
+    """The values that the test has set in one isolation, compared with the values that the real Prefect returns."""
 
     def __init__(self, isolation: Holder) -> None:
         self._isolation = isolation
-        self._given: Dict[str, Given] = {}
-        self._told: Set[str] = set()
+        self._inputs: Dict[str, Input] = {}
+        self._reported: Set[str] = set()
 
     def record(self, values: Mapping[str, Any], *, in_file: bool = False, lenient: bool = False) -> None:
-        """Remember what the test gave."""
-        self._given.update((name, Given(value, in_file, lenient)) for name, value in values.items())
+        """Remember values that the test has set."""
+        self._inputs.update((name, Input(value, in_file, lenient)) for name, value in values.items())
 
     def forget(self, names: Iterable[str]) -> None:
-        """The test has taken them away."""
+        """Forget secrets that the test has deleted."""
         for name in names:
-            self._given.pop(name, None)
+            self._inputs.pop(name, None)
 
     def warnings_for(self, names: Iterable[str]) -> List[SecretChangedWarning]:
-        """One warning for each of ``names`` that the flow gets differently, if it was not told before."""
-        found = []
+        """Return a warning for each of ``names`` whose value changes, unless it was reported before."""
+        warnings = []
         for name in names:
-            if name in self._given and name not in self._told:
-                message = self._difference(name, self._given[name])
+            if name in self._inputs and name not in self._reported:
+                message = self._difference(name, self._inputs[name])
                 if message:
-                    self._told.add(name)
-                    found.append(
-                        SecretChangedWarning(f"Secret {name!r} under Prefect {self._isolation.version}: {message}")
-                    )
-        return found
+                    self._reported.add(name)
+                    prefix = f"Secret {name!r} under Prefect {self._isolation.version}"
+                    warnings.append(SecretChangedWarning(f"{prefix}: {message}"))
+        return warnings
 
-    def _difference(self, name: str, given: Given) -> Optional[str]:
+    def _difference(self, name: str, original: Input) -> Optional[str]:
         view = self._isolation.view()
-        if given.in_file and (name not in view or self._isolation.injector.defines(name)):
-            return None  # it is not the file that counts
+        if original.in_file and (name not in view or self._isolation.injector.defines(name)):
+            return None  # another source overrides the file
         if name not in view:
-            return "there is no secret of that name, this version changes names in variables"
+            return "there is no secret of that name, because this version changes names in variables"
         try:
-            got = self._isolation.read_ignoring_flags(name)
+            result = self._isolation.read_ignoring_flags(name)
         except Exception:  # noqa: BLE001 - not readable here (in a `with Flow` block, or from Cloud only)
             return None
-        document = given.lenient and encoding.is_document(given.value) and not isinstance(got, str)
-        if document or encoding.is_unchanged(given.value, got):
-            return self._text_in_context(given, view[name])
-        return self._change(name, given, got)
+        is_decoded = original.lenient and encoding.is_document(original.value) and not isinstance(result, str)
+        if is_decoded or encoding.is_unchanged(original.value, result):
+            return self._text_in_context(original, view[name])
+        return self._change(name, original, result)
 
-    def _text_in_context(self, given: Given, raw: Any) -> Optional[str]:
-        """Describe a table whose JSON Prefect does not read as a Python literal: true, false and null are none."""
+    def _text_in_context(self, original: Input, raw: Any) -> Optional[str]:
+        """Describe a table that Prefect keeps as JSON text, because true, false and null are not Python literals."""
         from pytest_flowsecrets.resolution.dialects import dialect_for
 
-        typed = dialect_for(self._isolation.version).at_least("0.11.2")  # in variables and files
-        if not typed or not isinstance(given.value, (dict, list)) or not isinstance(raw, str):
+        is_typed = dialect_for(self._isolation.version).at_least("0.11.2")  # in variables and files
+        if not is_typed or not isinstance(original.value, (dict, list)) or not isinstance(raw, str):
             return None
-        kind = type(given.value).__name__
+        kind = type(original.value).__name__
         return (
-            f"the test gave {kind} with True, False or None, and prefect.context.secrets holds it as a text; get() "
-            "decodes it, and Prefect's own storages and clients, which read the context, do not: leave those values out"
+            f"the test set {kind} with True, False or None, and prefect.context.secrets holds it as text; get() "
+            "decodes it, but Prefect's own storages and clients read the context without decoding: avoid those values"
         )
 
-    def _change(self, name: str, given: Given, got: Any) -> Optional[str]:
+    def _change(self, name: str, original: Input, result: Any) -> Optional[str]:
         from pytest_flowsecrets.findings.quoting import deliberate, spelling_of
         from pytest_flowsecrets.resolution.loader.interpolate import is_reference
 
-        version, text = self._isolation.version, encoding.as_text(name, given.value)
-        in_file = given.in_file or variable_for(name, text, version) is None
+        version, text = self._isolation.version, encoding.as_text(name, original.value)
+        in_file = original.in_file or variable_for(name, text, version) is None
         reading = model.evaluate(name, text, version, in_file=in_file)
-        if text is given.value and (is_reference(text) or deliberate(reading, encoding.to_builtin(got))):
+        if text is original.value and (is_reference(text) or deliberate(reading, encoding.to_builtin(result))):
             return None
-        kinds = type(given.value).__name__, type(got).__name__
-        gives = kinds[1] if kinds[0] != kinds[1] else f"another {kinds[1]}"
-        way = spelling_of(reading, given.value)
-        advice = f"to get it unchanged, give {way.expression}" if way else "no way of writing it gives it unchanged"
-        return f"the test gave {kinds[0]}, Secret({name!r}).get() gives {gives}; {advice}"
+        before, after = type(original.value).__name__, type(result).__name__
+        change = after if before != after else f"another {after}"
+        spelling = spelling_of(reading, original.value)
+        advice = f"to keep the value, set it to {spelling.expression}" if spelling else "no spelling keeps the value"
+        return f"the test set {before}, Secret({name!r}).get() returns {change}; {advice}"
