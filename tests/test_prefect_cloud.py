@@ -228,7 +228,7 @@ def test_a_run_that_has_ended_inside(prefect_cloud):
     assert prefect_cloud.world.store.get("flow_run", run_id)["state"] == "Cancelled"
 
 
-@pytest.mark.parametrize("order", permutations(range(3)), ids=str)
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 def test_runs_are_left_in_any_order(prefect_cloud, order):
     """The innermost that remains counts."""
     import prefect

@@ -42,7 +42,7 @@ def test_no_yaml(monkeypatch, run, write):
 
 def test_homes():
     """Homes are looked up, not listed."""
-    homes = paths.Homes()
+    homes = paths.UserHomes()
     assert homes.get("no-such-user-9") is None
     assert (len(homes), list(homes)) == (0, [])
 

@@ -22,7 +22,7 @@ def values(*names):
     return tuple(os.environ.get(name) for name in names)
 
 
-@pytest.mark.parametrize("order", permutations(range(3)), ids=str)
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 def test_left_in_any_order(isolation, order):
     """What lies on top of the remaining ones counts, and in the end there is what was there before."""
     os.environ[OTHER] = "test's own"

@@ -114,7 +114,7 @@ def test_no_fault_reaches_pytest(pytester, monkeypatch):
 def test_values_that_cannot_be_read():
     """An error in a value of any class is no error of whoever registers it."""
     mine, errors = SecretRegistry(), []
-    mine.fault_listeners.append(errors.append)
+    mine.on_error.append(errors.append)
     mine.listen()
     mine.register("A", type("Odd", (dict,), dict.fromkeys(["items", "values"], lambda _: 1 / 0))())
     assert [type(error) for error in errors] == [ZeroDivisionError]

@@ -18,6 +18,8 @@ import pytest
 
 from .disguises import FEW, FORMS, name_of, traces_of
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 WHOLE = os.environ.get("FLOWSECRETS_TORTURE") == "all"
 CHOSEN = list(FORMS) if WHOLE else FEW
@@ -143,7 +145,6 @@ def _is_shown(run, place, form):
     return run != "xdist" or place not in NOT_IN_WORKERS
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", CHOSEN)
 @pytest.mark.parametrize("place", [*PLACES, "id", "fixture_param"])
 @pytest.mark.parametrize("run", RUNS)

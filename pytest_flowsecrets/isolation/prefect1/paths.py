@@ -107,7 +107,7 @@ def this_machine() -> Machine:
 
 
 class UserHomes(Mapping[str, str]):
-    """UserHomes of other users, looked up when they are asked for."""
+    """Homes of other users, looked up when they are asked for."""
 
     def __getitem__(self, name: str) -> str:
         import pwd
