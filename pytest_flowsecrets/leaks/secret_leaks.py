@@ -63,7 +63,7 @@ class SecretLeaks:
 
     @property
     def found(self) -> List[Finding]:
-        """The leaks so far: in reports, captured output, logs and watched files, and those from ``search``."""
+        """The leaks so far, in reports, captured output, logs and watched files, and those from ``search``."""
         self.scan_watched()
         self._run.forward_written()
         self._run.scan_artifacts(self._item)

@@ -85,7 +85,7 @@ FUNCTIONS = [
     "mask.report_files:WrittenFiles.mask",
     "findings:write_report",
     "session:LeakSession._is_clean_report",
-    "session:LeakSession._is_cached",
+    "session:LeakSession._is_clean",
 ]
 # Without these it is not known what is secret, or which files there are.
 LEARNING = {"session:learn_marks", "mask.report_files:WrittenFiles.__init__", "mask.report_files:WrittenFiles.mask"}

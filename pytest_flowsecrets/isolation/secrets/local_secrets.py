@@ -182,7 +182,7 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     @property
     def environ(self) -> Dict[str, str]:
-        """A copy of the variables that a child process needs to see the same secrets: ``env={**os.environ, **…}``."""
+        """A copy of the variables that a child process needs to see the same secrets, ``env={**os.environ, **…}``."""
         self._isolation.require_current()
         return current_variables()
 
