@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, List
+from typing import Callable, Iterator, List, Optional, Tuple
 
 from pytest_flowsecrets.leaks.formats.sensitive_fields import SENSITIVE, Leaf, names_a_secret
 
@@ -21,7 +21,7 @@ _PASSWORD_OPTIONS = {
 
 
 def command_leaves(text: str) -> Iterator[Leaf]:
-    """Return the secrets in a command line that has an option."""
+    """Yield the secrets in a command line that has an option."""
     words = _words(text) if " -" in text else []
     command = " ".join(word for word in words if not _ASSIGNMENT.fullmatch(word))
     for word, after in zip(words, [*words[1:], ""]) if command else ():
@@ -39,21 +39,53 @@ def _words(text: str) -> List[str]:
 
 
 def _word_leaves(command: str, word: str, after: str) -> Iterator[Leaf]:
-    """The secret in one word, or in the next one, whose meaning this one says."""
-    assignment, header, account = _ASSIGNMENT.fullmatch(word), _HEADER.fullmatch(after), _URL_ACCOUNT.fullmatch(word)
-    short = _PASSWORD_OPTIONS.get(word[:2])
-    secret = ""
-    if assignment:
-        secret = assignment.group(2) if names_a_secret(assignment.group(1)) else ""
-    elif account:
-        secret = account.group(2) or account.group(1)
-    elif word in _ACCOUNT_OPTIONS:
-        secret = after.partition(":")[2]
-    elif word in _HEADER_OPTIONS:
-        secret = header.group(2) if header and names_a_secret(header.group(1)) else ""
-    elif short and short.match(command):
-        secret = word[2:] or after
-    elif word.startswith("--") and names_a_secret(word) and not after.startswith("-"):
-        secret = after
+    """Yield the secret in a word, or in the word after it if the first one is an option."""
+    results = (rule(command, word, after) for rule in _RULES)
+    secret = next((result for result in results if result is not None), "")
     if secret:
         yield Leaf(secret, "password", rank=SENSITIVE)
+
+
+# Each rule returns the secret, an empty string if there is none, or None if the rule does not apply to the word.
+
+
+def _in_assignment(_command: str, word: str, _after: str) -> Optional[str]:
+    assignment = _ASSIGNMENT.fullmatch(word)
+    if not assignment:
+        return None
+    return assignment.group(2) if names_a_secret(assignment.group(1)) else ""
+
+
+def _in_url(_command: str, word: str, _after: str) -> Optional[str]:
+    account = _URL_ACCOUNT.fullmatch(word)
+    return account.group(2) or account.group(1) if account else None
+
+
+def _after_account_option(_command: str, word: str, after: str) -> Optional[str]:
+    return after.partition(":")[2] if word in _ACCOUNT_OPTIONS else None
+
+
+def _after_header_option(_command: str, word: str, after: str) -> Optional[str]:
+    if word not in _HEADER_OPTIONS:
+        return None
+    header = _HEADER.fullmatch(after)
+    return header.group(2) if header and names_a_secret(header.group(1)) else ""
+
+
+def _with_short_option(command: str, word: str, after: str) -> Optional[str]:
+    pattern = _PASSWORD_OPTIONS.get(word[:2])
+    return word[2:] or after if pattern and pattern.match(command) else None
+
+
+def _after_long_option(_command: str, word: str, after: str) -> Optional[str]:
+    return after if word.startswith("--") and names_a_secret(word) and not after.startswith("-") else None
+
+
+_RULES: Tuple[Callable[[str, str, str], Optional[str]], ...] = (
+    _in_assignment,
+    _in_url,
+    _after_account_option,
+    _after_header_option,
+    _with_short_option,
+    _after_long_option,
+)

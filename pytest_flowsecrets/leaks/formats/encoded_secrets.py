@@ -1,22 +1,22 @@
-"""What stands in encoded secrets: keys in PEM form, JSON Web Tokens, JSON and base64."""
+"""The parts of encoded secrets: keys in PEM form, JSON Web Tokens, JSON and base64."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Iterator, List, Mapping, Tuple
+from typing import Any, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.leaks.formats.sensitive_fields import SENSITIVE, Leaf, names_a_secret
 
-_LINE = 12  # characters; a shorter line is no part of a key
-_NUMBER = 6  # digits of a number that is looked for
+_LINE = 12  # characters; a shorter line is not part of a key
+_NUMBER = 6  # digits of a number that is searched for
 _LITERAL = 20_000  # characters of a Python literal
 
 # -- keys and tokens ---------------------------------------------------------------------------------------------------
 
 _BREAKS = re.compile(r"\\r\\n|\\n|\s+")
 _KEY_LINE = re.compile(r"[A-Za-z0-9+/]+={0,2}")
-# What the encodings of all keys of a kind have in common, in base64: PKCS #1, SEC 1, PKCS #8 (plain and encrypted) and
-# OpenSSH. The modulus, the key itself, salts and public points stand around it.
+# The parts that the encodings of all keys of a kind share, in base64: PKCS #1, SEC 1, PKCS #8 (plain and encrypted) and
+# OpenSSH. The modulus, the key itself, salts and public points are between them.
 _COMMON_IN_KEYS = re.compile(
     r"\AMII[A-Za-z0-9+/]{3}IBAAK[A-Za-z0-9+/]{8}|"
     r"\AMI[A-Za-z0-9+/]{2,5}IBADANBgkqhkiG9w0BAQEFAASC[A-Za-z0-9+/]{4}[A-Za-z0-9+/]{1,6}gEAAo[A-Za-z0-9+/]{7}|"
@@ -33,7 +33,7 @@ _COMMON_IN_KEYS = re.compile(
 
 
 def pem_leaves(text: str) -> Iterator[Leaf]:
-    """Return the lines of keys; certificates and public keys count only if there is no private key."""
+    """Yield the lines of keys. Certificates and public keys count only if there is no private key."""
     blocks: List[Tuple[str, List[str]]] = []
     for chunk in text.split("-----BEGIN ")[1:] if text.lstrip().startswith("-----BEGIN ") else ():
         label, _, rest = chunk.partition("-----")
@@ -46,7 +46,7 @@ def pem_leaves(text: str) -> Iterator[Leaf]:
 
 
 def _key_leaves(lines: List[str]) -> Iterator[Leaf]:
-    """The whole body of a key in one line, and each of its lines, without what other keys of the kind have too."""
+    """Yield the body of a key as one line, and each of its lines, without the parts that all keys of the kind share."""
     body = "".join(lines)
     common = [match.span() for match in _COMMON_IN_KEYS.finditer(body)]
     at = 0
@@ -67,11 +67,11 @@ def _with_places(lines: List[str]) -> Iterator[Tuple[int, str]]:
 
 _DESCENDED = b"\x30\x31\xa0\xa1"  # sequences, sets and explicit tags
 _SKIPPED = b"\x05\x06"  # null and object identifiers
-_SMALL = 4  # bytes of an integer that is a version
+_SMALL = 4  # bytes of a version number
 
 
 def pkcs12_leaves(text: str) -> Iterator[Leaf]:
-    """Return the content of a key store in base64, without the algorithms before it and the checksum behind it."""
+    """Yield the content of a key store in base64, without the algorithms before it and the checksum after it."""
     from base64 import b64decode
 
     digits = "".join(text.split()) if text.lstrip().startswith("MI") else ""
@@ -82,7 +82,7 @@ def pkcs12_leaves(text: str) -> Iterator[Leaf]:
 
 
 def _element(data: bytes, at: int) -> Tuple[int, int]:
-    """Where the content of an element in DER (X.690 section 8.1.3) begins and ends."""
+    """Return where the content of an element in DER (X.690 section 8.1.3) begins and ends."""
     size, begin = data[at + 1] if at + 1 < len(data) else 0, at + 2
     if size & 0x80:
         begin += size & 0x7F
@@ -91,7 +91,7 @@ def _element(data: bytes, at: int) -> Tuple[int, int]:
 
 
 def _der_head(data: bytes) -> int:
-    """The number of bytes before the first content that is no version and no name of an algorithm."""
+    """Return the number of bytes before the first content that is neither a version nor the name of an algorithm."""
     at = 0
     while at < len(data):
         begin, end = _element(data, at)
@@ -109,7 +109,7 @@ _JOSE = re.compile(r"(eyJ[\w-]{5,})\.([\w-]*)((?:\.[\w-]*){1,3})")
 
 
 def jwt_leaves(text: str) -> Iterator[Leaf]:
-    """Return signature or ciphertext, and the payload as a whole: other tokens make the same claims."""
+    """Yield the signature or ciphertext, and the payload as a whole, because other tokens make the same claims."""
     token = _JOSE.fullmatch(text.strip())
     if not token:
         return
@@ -125,7 +125,7 @@ def jwt_leaves(text: str) -> Iterator[Leaf]:
 
 
 def parsed(text: str) -> Any:
-    """Return what a text means as JSON (RFC 8259), or as a Python literal; None if it is neither."""
+    """Return the value of a JSON text (RFC 8259) or a Python literal, or None if the text is neither."""
     import json
 
     try:
@@ -143,26 +143,33 @@ def parsed(text: str) -> Any:
 
 
 def json_leaves(text: str) -> Iterable[Leaf]:
-    """Return the texts in JSON or in a Python literal, each with its key."""
+    """Return the texts in JSON or in a Python literal, with their keys."""
     begin = text.lstrip()
     return data_leaves(parsed(begin)) if begin[:1] in ("{", "[") else ()
 
 
 def data_leaves(data: Any, name: str = "") -> Iterator[Leaf]:
-    """Return the texts in mappings and sequences, each with the nearest key; numbers with a secret's name."""
+    """Yield the texts in mappings and sequences with their nearest key, and numbers with the name of a secret."""
     pending: List[Tuple[str, Any]] = [(name, data)]
     while pending:
         key, part = pending.pop()
-        if isinstance(part, str):
-            yield Leaf(part, key)
-        elif isinstance(part, (bytes, bytearray)):
-            yield Leaf(bytes(part).decode("utf-8", "surrogateescape"), key)
+        text = _text_of(key, part)
+        if text is not None:
+            yield Leaf(text, key)
         elif isinstance(part, Mapping):
             pending += reversed([(str(inner), value) for inner, value in part.items()])
         elif isinstance(part, (list, tuple, set, frozenset)):
             pending += reversed([(key, value) for value in part])
-        elif isinstance(part, int) and names_a_secret(key) and len(str(part)) >= _NUMBER:
-            yield Leaf(str(part), key)
+
+
+def _text_of(key: str, part: Any) -> Optional[str]:
+    """Return a text, bytes or a number with a secret's name as text; None for anything else."""
+    if isinstance(part, str):
+        return part
+    if isinstance(part, (bytes, bytearray)):
+        return bytes(part).decode("utf-8", "surrogateescape")
+    is_number = isinstance(part, int) and names_a_secret(key) and len(str(part)) >= _NUMBER
+    return str(part) if is_number else None
 
 
 # -- base64 ------------------------------------------------------------------------------------------------------------
@@ -171,7 +178,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 
 
 def decoded(text: str) -> str:
-    """Return what a text in base64 (RFC 4648, standard or URL-safe) encodes, if that is printable; else nothing."""
+    """Return the decoded text of base64 (RFC 4648, standard or URL-safe), or an empty string if it is not printable."""
     from base64 import urlsafe_b64decode
 
     digits = "".join(text.split())
@@ -186,7 +193,7 @@ def decoded(text: str) -> str:
 
 
 def base64_leaves(text: str) -> Iterator[Leaf]:
-    """Return what a text in base64 encodes."""
+    """Yield the decoded text of base64."""
     plain = decoded(text)
     if plain:
         yield Leaf(plain, rank=SENSITIVE)

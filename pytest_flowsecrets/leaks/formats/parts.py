@@ -1,12 +1,14 @@
-"""Which texts are looked for when a secret is known: one rule for all structured secrets.
+"""Which texts are searched for because of a secret.
 
-1. A value that has no known format is looked for as it is, and so are its cuts.
-2. A value that has a format is divided into its leaves, see ``formats.FORMATS``, and these again.
-3. Sensitive leaves are looked for, see ``sensitive.rank``, and their cuts. Public leaves are not. Unclear leaves are
-   looked for where no leaf is sensitive.
-4. The value itself is looked for as a whole: its cuts are made of its public frame, which other values have too.
+One rule covers all structured secrets:
 
-The structure of a value is computed once, when the first text is looked through after the value became known.
+1. A value without a known format is searched for as it is, and so are its truncated forms.
+2. A value with a format is divided into leaves, see ``known_formats.FORMATS``, and these are divided again.
+3. Sensitive leaves and their truncated forms are searched for, see ``sensitive_fields.rank``. Public leaves are not.
+   Unclear leaves are searched for only if no leaf is sensitive.
+4. The value itself is searched for as a whole. Parts of its public frame occur in other values, too.
+
+The structure of a value is computed once, when the first text is searched after the value was registered.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ from pytest_flowsecrets.leaks.formats.sensitive_fields import (
     rank,
 )
 
-_DEEPEST = 5  # formats inside each other
-_CORE = 12  # characters by which a leaf is found in its value
-# What all tokens of a service begin with; of a scheme, nothing after it is known here.
+_MAX_DEPTH = 5  # of nested formats
+_CORE = 12  # characters that locate a leaf in its value
+# The common beginnings of all tokens of a service, and schemes.
 _HEAD = re.compile(
     r"github_pat_|sk_(?:live|test)_|pypi-AgEIcHlwaS5vcmcC?|pypi-AgENdGVzdC5weXBpLm9yZwI?|dckr_pat_|sk-proj-|dop_v1_|"
     r"sk-ant-[a-z]+\d+-|glpat-|ATATT3xFfGF0|EAACEdEose0cBA|gAAAAAB|[A-Za-z][A-Za-z0-9+.-]*://|Bearer |Basic "
@@ -37,12 +39,12 @@ _HEAD = re.compile(
 
 
 class Part(NamedTuple):
-    """A text that is looked for because of a known value.
+    """A text to search for because of a secret.
 
     Attributes:
         text: the text.
-        head: number of characters at its beginning that are public.
-        tail: number of characters at its end that are public.
+        head: the number of public characters at its beginning.
+        tail: the number of public characters at its end.
         whole: whether only the whole text, between head and tail, is a leak.
     """
 
@@ -53,11 +55,11 @@ class Part(NamedTuple):
 
 
 def parts_of(value: str, formats: Sequence[Format] = ()) -> List[Part]:
-    """Return the value itself and every text in it that is a secret by itself; each text once.
+    """Return the value and every text in it that is a secret by itself, without duplicates.
 
     Args:
-        value: of a secret.
-        formats: those of users, which come before our own.
+        value: the value of a secret.
+        formats: formats from hooks, which take precedence over the built-in ones.
     """
     parts: Dict[str, Part] = {}
     for part in _parts(value, (*formats, *FORMATS), 0):
@@ -66,13 +68,13 @@ def parts_of(value: str, formats: Sequence[Format] = ()) -> List[Part]:
 
 
 def texts_in_data(data: Any, formats: Sequence[Format] = ()) -> Iterator[str]:
-    """The sensitive texts in mappings and sequences that are a secret's value, as the same rule finds them."""
+    """Yield the sensitive texts in a mapping or sequence, according to the same rule."""
     for leaf in _sensitive(list(data_leaves(data)), (*formats, *FORMATS), 0):
         yield leaf.text
 
 
 def _parts(value: str, formats: Sequence[Format], depth: int) -> Iterator[Part]:
-    leaves, has_frame = _leaves(value, formats) if depth < _DEEPEST else ([], False)
+    leaves, has_frame = _leaves(value, formats) if depth < _MAX_DEPTH else ([], False)
     inner = [part for leaf in _sensitive(leaves, formats, depth) for part in _parts_of_leaf(leaf, formats, depth)]
     yield _whole(value, inner) if has_frame else opaque(value)
     for part in inner:
@@ -80,7 +82,10 @@ def _parts(value: str, formats: Sequence[Format], depth: int) -> Iterator[Part]:
 
 
 def opaque(text: str) -> Part:
-    """A text without a format; what all tokens of its service begin with is public, and a part of an address too."""
+    """Return a text without a format as a part.
+
+    The common beginning of all tokens of a service is public. An address is a leak only as a whole.
+    """
     if is_location(text):
         return Part(text, whole=True)
     beginning = _HEAD.match(text)
@@ -89,7 +94,7 @@ def opaque(text: str) -> Part:
 
 
 def _leaves(value: str, formats: Iterable[Format], *, strict: bool = False) -> Tuple[List[Leaf], bool]:
-    """What stands in a text, and whether there is a public frame around it."""
+    """Return the leaves of a text, and whether there is a public frame around them."""
     text = value.lstrip("\ufeff")  # a byte order mark
     for each in formats:
         leaves = (
@@ -101,17 +106,17 @@ def _leaves(value: str, formats: Iterable[Format], *, strict: bool = False) -> T
 
 
 def _sensitive(leaves: List[Leaf], formats: Sequence[Format], depth: int) -> List[Leaf]:
-    """The leaves that are looked for: the sensitive ones, or else the unclear ones."""
+    """Return the leaves to search for: the sensitive ones, or else the unclear ones."""
     ranks = [_rank(leaf, formats, depth) if not is_common(leaf.text) else -1 for leaf in leaves]
-    wanted = SENSITIVE if SENSITIVE in ranks else UNCLEAR
-    return [leaf for leaf, each in zip(leaves, ranks) if each == wanted]
+    highest = SENSITIVE if SENSITIVE in ranks else UNCLEAR
+    return [leaf for leaf, each in zip(leaves, ranks) if each == highest]
 
 
 def _rank(leaf: Leaf, formats: Sequence[Format], depth: int) -> int:
     if leaf.rank is not None:
         return leaf.rank
     own = rank(leaf.text, leaf.name)
-    if own == SENSITIVE or depth >= _DEEPEST:
+    if own == SENSITIVE or depth >= _MAX_DEPTH:
         return own
     inner, _ = _leaves(leaf.text, formats, strict=True)
     return SENSITIVE if any(_rank(each, formats, depth + 1) == SENSITIVE for each in inner) else own
@@ -126,20 +131,34 @@ def _parts_of_leaf(leaf: Leaf, formats: Sequence[Format], depth: int) -> Iterato
 
 
 def _whole(value: str, inner: List[Part]) -> Part:
-    """The value as a whole: public up to the first sensitive text in it, and after the last."""
+    """Return the value as a whole. It is public before the first sensitive text in it and after the last one."""
     plain = decoded(value)
-    if plain and not any(part.text[part.head :][:_CORE] in value for part in inner):
-        # In base64 each three characters become four digits.
-        size, part = len(value), _whole(plain, [each for each in inner if each.text != plain])
-        return Part(value, min(size, -(-4 * part.head // 3)), min(size, -(-4 * part.tail // 3)), whole=True)
+    if plain and not _has_cores(value, inner):
+        return _whole_base64(value, plain, inner)
     others = [part for part in inner if part.text != value]
     for parts in ([part for part in others if not part.whole], others):
-        cores = [part.text[part.head : len(part.text) - part.tail] for part in parts]
-        begin = next((value.find(core[:_CORE]) for core in cores if core[:_CORE] in value), 0)
-        end = next((_end_of(value, core[-_CORE:]) for core in reversed(cores) if core[-_CORE:] in value), 0)
-        if begin < end:
-            return Part(value, begin, len(value) - end, whole=True)
+        head, tail = _frame(value, parts)
+        if head + tail < len(value):
+            return Part(value, head, tail, whole=True)
     return Part(value, whole=True)
+
+
+def _has_cores(value: str, inner: List[Part]) -> bool:
+    return any(part.text[part.head :][:_CORE] in value for part in inner)
+
+
+def _whole_base64(value: str, plain: str, inner: List[Part]) -> Part:
+    """Return a value in base64 as a whole. Each three characters of the plain text become four digits."""
+    size, part = len(value), _whole(plain, [each for each in inner if each.text != plain])
+    return Part(value, min(size, -(-4 * part.head // 3)), min(size, -(-4 * part.tail // 3)), whole=True)
+
+
+def _frame(value: str, parts: List[Part]) -> Tuple[int, int]:
+    """Return the sizes of the public beginning and end around some parts of a value."""
+    cores = [part.text[part.head : len(part.text) - part.tail] for part in parts]
+    begin = next((value.find(core[:_CORE]) for core in cores if core[:_CORE] in value), 0)
+    end = next((_end_of(value, core[-_CORE:]) for core in reversed(cores) if core[-_CORE:] in value), 0)
+    return begin, len(value) - end
 
 
 def _end_of(value: str, text: str) -> int:

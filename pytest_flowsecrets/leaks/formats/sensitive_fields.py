@@ -1,4 +1,9 @@
-"""Which parts of a structured secret are sensitive, and which are public: by name, by looks, by what tokens share."""
+"""Which parts of a structured secret are sensitive, and which are public.
+
+A leaf of a structured secret gets a rank. Leaves with the name of a secret and leaves that look random are
+``SENSITIVE``. Names of users, hosts, regions and types, addresses and dates are ``PUBLIC``. Everything else is
+``UNCLEAR``, which matters only if no leaf of the value is sensitive.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,9 @@ from typing import NamedTuple, Optional
 PUBLIC, UNCLEAR, SENSITIVE = range(3)
 
 _LEAST = 8  # letters and digits of a part that can look random
-_VARIETY = 6  # different characters of a random text; with fewer it is a placeholder
-_WORD_SHARE = 0.6  # of the letters and digits; with more in words a part does not look random
-_PHRASE = 4  # words of a passphrase, the least that diceware recommends
+_VARIETY = 6  # different characters; a text with fewer is a placeholder
+_WORD_SHARE = 0.6  # of the letters and digits; a part with more of them in words does not look random
+_PHRASE = 4  # words of a passphrase; diceware recommends at least as many
 
 _SECRET_NAME = re.compile(
     r"password|passphrase|passwd|passwort|passcode|passkey|pswd?\Z|mnemonic|connectionstring\Z|sessionid\Z|bearer\Z|"
@@ -22,7 +27,7 @@ _OTHER_KEYS = frozenset({"public", "primary", "foreign", "partition", "sort", "c
 _SECRET_WORD = frozenset(
     {"pass", "pwd", "sig", "auth", "pat", "pin", "pw", "sas", "otp", "totp", "jwt"}
 )  # as the last word of a name
-# Names that hold one of the words above and yet name something public, and what public frames are made of.
+# Names that contain one of the words above but are public, and the names in public frames.
 _PUBLIC_NAME = re.compile(
     r"(?:uri|url|type|endpoint|name|policy|expir\w*|lifetime|ttl|issuer|audience|scopes?|version|algorithm|kind|email|"
     r"host|hostname|server|address|region|location|zone|domain|database|driver|schema|catalog|description|title|mode|"
@@ -51,13 +56,13 @@ class Leaf(NamedTuple):
     """A part of a structured text.
 
     Attributes:
-        text: what it means, without quotes and escapes.
-        name: the name that it has in the text.
-        rank: ``SENSITIVE``, ``UNCLEAR`` or ``PUBLIC`` where the format knows it; else its name and look decide.
-        head: number of public characters at its beginning.
-        tail: number of public characters at its end.
-        whole: whether a part of it is no leak.
-        opaque: whether it is not divided any further.
+        text: the part without quotes and escapes.
+        name: its name in the text.
+        rank: ``SENSITIVE``, ``UNCLEAR`` or ``PUBLIC`` if the format determines it; otherwise its name and look do.
+        head: the number of public characters at its beginning.
+        tail: the number of public characters at its end.
+        whole: whether only the whole part is a leak.
+        opaque: whether the part is not divided further.
     """
 
     text: str
@@ -70,11 +75,11 @@ class Leaf(NamedTuple):
 
 
 def rank(text: str, name: str = "") -> int:
-    """Return ``PUBLIC``, ``UNCLEAR`` or ``SENSITIVE`` for one part of a value.
+    """Return ``PUBLIC``, ``UNCLEAR`` or ``SENSITIVE`` for a part of a value.
 
     Args:
         text: the part.
-        name: the name that it has in the value, such as a JSON key; empty if it has none.
+        name: its name in the value, such as a JSON key, or an empty string.
     """
     if names_a_secret(name):
         return SENSITIVE
@@ -88,7 +93,7 @@ def rank(text: str, name: str = "") -> int:
 
 
 def names_a_secret(name: str) -> bool:
-    """Whether the name of a part says that it is secret: ``password``, ``AccountKey``, ``_authToken``."""
+    """Return whether a name is that of a secret: ``password``, ``AccountKey``, ``_authToken``."""
     normal = _normal(name)
     if not normal or _PUBLIC_NAME.search(normal):
         return False
@@ -99,52 +104,56 @@ def names_a_secret(name: str) -> bool:
 
 
 def _normal(name: str) -> str:
-    """A name in lower case, its words apart: ``AccountKey`` and ``account-key`` become ``account_key``."""
+    """Return a name in snake case: ``AccountKey`` and ``account-key`` become ``account_key``."""
     return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()).strip("_")
 
 
 def _is_dotted_name(text: str) -> bool:
-    """Whether a text is the name of a host, a package or a file, which has words at its end."""
+    """Return whether a text is the name of a host, a package or a file, which ends with a word."""
     last = text.rpartition(".")[2].partition("/")[0]
     return "." in text and "/" not in text.partition(".")[0] and 1 < len(last) < _LEAST and last.isalpha()
 
 
 def is_random(text: str) -> bool:
-    """Whether a text looks like a token: most of its letters and digits are in no words."""
+    """Return whether a text looks like a token: most of its letters and digits are not in words."""
     if DATE.fullmatch(text) or len({*text}) < _VARIETY:
         return False
     if _HEX.fullmatch(text):
-        return any(char.isalpha() for char in text) and any(char.isdigit() for char in text)
+        return any(map(str.isalpha, text)) and any(map(str.isdigit, text))
     tokens = [token for token in _TOKENS.findall(text) if not token.isdigit()]
     total = sum(map(len, tokens))
-    words = sum(len(token) for token in tokens if len(token) <= _LONGEST_WORD and WORD.fullmatch(token))
-    return total >= _LEAST and words < _WORD_SHARE * total
+    return total >= _LEAST and sum(map(len, filter(_is_word, tokens))) < _WORD_SHARE * total
 
 
-# What is public in a token without a format: what all tokens of its service begin and end with, and locations.
+def _is_word(token: str) -> bool:
+    return len(token) <= _LONGEST_WORD and WORD.fullmatch(token) is not None
+
+
+# -- public parts ------------------------------------------------------------------------------------------------------
 #
-# The beginning of a token is public up to the last separator that follows words or numbers, with a few characters
-# more. If it encodes binary data, the readable header of the data is public too.
+# The common beginning and end of all tokens of a service are public, and so are locations. The beginning of a token is
+# public up to the last separator that follows words or numbers, and a few characters further. If the token encodes
+# binary data, the readable header of the data is public, too.
 
-_SHORTEST_SECRET = 32  # characters that are left of a token without its public beginning; a shorter one has none
-_LONG, _MORE = 48, 4  # characters of a long token, and how many behind its last separator are public
+_SHORTEST_SECRET = 32  # characters of a token after its public beginning; a shorter token has no public beginning
+_LONG, _MORE = 48, 4  # characters of a long token, and public characters after its last separator
 _FIELD = re.compile(r"[$\[]?([A-Za-z0-9]{1,12})(?:[._$:=,\[ /-]+)")
 _KIND = re.compile(r"[a-z]+\d+")  # ed25519
 _DIGITS = re.compile(r"[A-Za-z0-9+/_-]+")
-_HEADER = 4  # bytes; a shorter header is one by chance
+_HEADER = 4  # bytes; a shorter header occurs by chance
 _LONGEST = 400  # digits of a header
 _ASCII = 0x80
 _TAIL = re.compile(r"[ ,;|]([A-Za-z0-9@.:_-]{1,64}\]?)\Z")
 
 _NUMBERS = r"\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?:/\d+)?|(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?:%\w+|/\d+)?"
 _PLACE = re.compile(rf"{_NUMBERS}|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|[\w@+~ -]*(?:[/\\:.][\w@+~ -]*)+")
-# Words that name something, such as `test-secret-value`: the same words with another end name something else.
+# Words that name something, such as `test-secret-value`. With another end they name something else.
 _NAME = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+|\d{1,4})(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+|\d{1,4}))+")
 _PIECE = re.compile(r"[A-Z]?[a-z]+(?:[A-Z][a-z]+)*\d{0,4}|[A-Z]+\d{0,4}|\d{1,12}[A-Za-z]{0,3}|[a-z]+\d{1,4}[a-z]+")
 
 
 def public_head(text: str) -> int:
-    """Return how many characters at the beginning of a token are the same in other tokens of its service."""
+    """Return the number of characters at the beginning that all tokens of the service share."""
     at = 0
     field = _FIELD.match(text)
     while field and _is_public(field.group(1)):
@@ -161,7 +170,7 @@ def _is_public(field: str) -> bool:
 
 
 def _header(text: str) -> int:
-    """The number of digits in base64 that encode text and small numbers before the first other byte."""
+    """Return the number of base64 digits that encode text and small numbers before the first other byte."""
     from base64 import urlsafe_b64decode
 
     digits = _DIGITS.match(text)
@@ -174,13 +183,13 @@ def _header(text: str) -> int:
 
 
 def public_tail(text: str) -> int:
-    """Return how many characters at the end of a token are a comment or a type."""
+    """Return the number of characters at the end of a token that are a comment or a type."""
     tail = _TAIL.search(text)
     return len(tail.group()) if tail and tail.start() >= _SHORTEST_SECRET and not is_random(tail.group(1)) else 0
 
 
 def is_location(text: str) -> bool:
-    """Return whether a text is an address, a date, a path or the name of a resource: only the whole of it is a leak."""
+    """Return whether a text is an address, a date, a path or a resource name, which is a leak only as a whole."""
     if DATE.fullmatch(text):
         return True
     pieces = [piece for piece in re.split(r"[^A-Za-z0-9]+", text) if piece]
@@ -189,7 +198,7 @@ def is_location(text: str) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Return whether a text is a few words, or words that say what they are, joined by hyphens or underscores."""
+    """Return whether a text consists of a few words, or of descriptive words, joined by hyphens or underscores."""
     if not _NAME.fullmatch(text) or (text.isupper() and "_" not in text):
         return False
     words = [word for word in re.split("[-_]", text) if word.isalpha()]

@@ -1,7 +1,7 @@
-"""Ids of tests that hold secrets: reporters see the masked one, the test itself and the command line the real one.
+"""Ids of tests that contain secrets: reporters see a masked id, the test itself and the command line the real one.
 
-A test is renamed when it is collected, so that everything that is made of its name is masked: progress, reports, the
-cache, the folder of ``tmp_path``. While its own code runs it has its real name. Either name selects it.
+A test is renamed at collection, which masks everything that is derived from its name: progress, reports, the cache, the
+folder of ``tmp_path``. While the test's own code runs, it has its real name. Either name selects the test.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Pa
 
 from pytest_flowsecrets.leaks.mask.pytest_items import names_in_marks, set_nodeid
 
-_STAND_IN = "\uf8f7"  # a character for private use: no secret is looked for in it
+_PLACEHOLDER = "\uf8f7"  # a private-use character, which no secret contains
 _NUMBER = re.compile(r"[\d.+-]+")
-_CHANCE = 10  # characters; a test's id holds a longer number of a secret for a reason
-_CONTEXT = 4  # letters; with fewer beside the number, a name could stand in other texts
+_LONGEST_CHANCE = 10  # characters; a longer number does not occur in an id by chance
+_CONTEXT = 4  # letters; a name with fewer letters around the number can occur in other texts
 
 
 class Identity(NamedTuple):
@@ -29,7 +29,7 @@ class Identity(NamedTuple):
 
 
 class MaskedName(str):
-    """The masked name of a test, which equals the real name too: pytest compares it with the command line's."""
+    """The masked name of a test. It also equals the real name, which pytest compares with the command line."""
 
     __slots__ = ("real",)
     real: str
@@ -44,14 +44,17 @@ class MaskedName(str):
 
 
 class RealId(str):
-    """The real node id of a test, with the hash of the masked one: up to pytest 9 it is the hash of the test."""
+    """The real node id of a test, with the hash of the masked id.
+
+    Until pytest 9, a test has the hash of its node id, which must not change while the test runs.
+    """
 
     __slots__ = ("_hash",)
     _hash: int
 
     @classmethod
     def of(cls, nodeid: str, masked: str) -> RealId:
-        """Return the real id of a test whose masked id is another."""
+        """Return the real id of a test with the hash of the masked one."""
         real = cls(nodeid)
         real._hash = hash(masked)
         return real
@@ -64,30 +67,30 @@ class RealId(str):
 
 
 class TestIds:
-    """The tests of a run that were renamed, and those that keep a name in which a secret's digits stand by chance."""
+    """The renamed tests of a run, and the tests that keep a name in which digits of a secret occur by chance."""
 
-    __test__ = False  # it is no test
+    __test__ = False  # not a test class
 
     def __init__(self) -> None:
-        self._identities: Dict[int, Identity] = {}  # by id: pytest 7 hashes a test by its node id
-        self._items: List[Any] = []  # kept alive, so that no other test gets the id of one
-        self._masked: Dict[str, str] = {}  # node ids by the real ones
-        self._collected: Dict[str, str] = {}  # node ids as they were collected, by those that were masked later
-        self._taken: Dict[str, int] = {}
+        self._identities: Dict[int, Identity] = {}  # by id(): pytest 7 hashes a test by its node id
+        self._items: List[Any] = []  # kept alive, so that no id() is reused
+        self._masked: Dict[str, str] = {}  # masked node ids by real ones
+        self._collected: Dict[str, str] = {}  # node ids from collection by those that were masked later
+        self._counts: Dict[str, int] = {}
         self._kept: Set[str] = set()
-        self._keywords: Set[str] = set()  # folders, files and classes of the tests that keep such a name
+        self._keywords: Set[str] = set()  # names of folders, files and classes of such tests
         self._patterns: Tuple[Pattern[Any], ...] = ()
 
     def __repr__(self) -> str:
         return f"<TestIds {len(self._masked)} masked>"
 
     def mask(self, items: Iterable[Any], redact: Callable[[str], str], find: Callable[[str], Sequence[Any]]) -> None:
-        """Rename the tests in whose names secrets stand; names stay different from each other.
+        """Rename the tests whose names contain secrets. The new names are unique.
 
         Args:
-            items: tests, as collected.
+            items: collected tests.
             redact: masks a text.
-            find: gives what would be masked.
+            find: returns the matches in a text.
         """
         for item in items:
             matches = find(item.nodeid)
@@ -102,7 +105,7 @@ class TestIds:
     def _rename(self, item: Any, redact: Callable[[str], str]) -> None:
         old = self._identities.get(id(item), Identity(item.name, item.nodeid, "", ""))
         nodeid = redact(item.nodeid)
-        count = self._taken[nodeid] = self._taken.get(nodeid, 0) + 1
+        count = self._counts[nodeid] = self._counts.get(nodeid, 0) + 1
         suffix = f"-{count}" if count > 1 else ""
         name = MaskedName(redact(item.name) + suffix)
         name.real = old.name
@@ -114,11 +117,11 @@ class TestIds:
         _set_names(item, new.masked_name, new.masked_nodeid)
 
     def collected_id(self, nodeid: str) -> str:
-        """Return the node id that a test had when its collection ended, masked or not, by any of its ids."""
+        """Return the node id that a test had at the end of collection, given any of its ids."""
         return self._masked.get(nodeid) or self._collected.get(nodeid, nodeid)
 
     def remember(self, collected: str, masked: str) -> None:
-        """Remember that a report shows another id, as a secret in it was learnt after the collection."""
+        """Note that a report shows another id, because a secret in the id was registered after collection."""
         self._collected[masked] = collected
 
     def real_id(self, item: Any) -> str:
@@ -127,7 +130,7 @@ class TestIds:
 
     @contextmanager
     def real(self, item: Any) -> Iterator[None]:
-        """Give a test its real name, while its own code runs."""
+        """Give a test its real name inside a block, in which its own code runs."""
         identity = self._identities.get(id(item))
         if identity is None:
             yield
@@ -137,7 +140,7 @@ class TestIds:
 
     @contextmanager
     def masked(self, item: Any) -> Iterator[None]:
-        """Give a test its masked name, while a fixture of pytest's is set up: ``tmp_path`` names a folder after it."""
+        """Give a test its masked name inside a block, in which pytest sets up a fixture such as ``tmp_path``."""
         identity = self._identities.get(id(item))
         if identity is None:
             yield
@@ -146,7 +149,7 @@ class TestIds:
                 yield
 
     def deselected(self, items: Iterable[Any], prefixes: Sequence[str]) -> List[Any]:
-        """Return the renamed tests that ``--deselect`` names by their real ids."""
+        """Return the renamed tests whose real ids ``--deselect`` matches."""
         return [
             item
             for item in items
@@ -154,54 +157,61 @@ class TestIds:
         ]
 
     def keeps(self, keyword: Any) -> bool:
-        """Return whether a text is the whole name of a folder, file or class of a test that keeps its name."""
+        """Return whether a text is the name of a folder, file or class that is not masked."""
         return keyword in self._keywords
 
     def apart(self, text: Any, redact: Callable[[Any], Any]) -> Any:
-        """Mask a text, or bytes, but for the names that tests keep; the same object if there is nothing to mask."""
+        """Mask a text, or bytes, except for the names that tests keep. If nothing is masked, return the same object."""
         if not self._kept:
             return redact(text)
-        pattern, stand_in = self._kept_names(text)
+        pattern, placeholder = self._kept_names(text)
         names = pattern.findall(text)
-        if not names or stand_in in text:
+        if not names or placeholder in text:
             return redact(text)
-        stripped = pattern.sub(stand_in, text)
+        stripped = pattern.sub(placeholder, text)
         masked = redact(stripped)
         if masked is stripped:
             return text
-        pieces = masked.split(stand_in)
-        if len(pieces) != len(names) + 1:  # something around a name was masked together with it
+        pieces = masked.split(placeholder)
+        if len(pieces) != len(names) + 1:  # a mask covers a name and its surroundings
             return redact(text)
         return type(text)().join(piece for pair in zip_longest(pieces, names, fillvalue=type(text)()) for piece in pair)
 
     def _kept_names(self, text: Any) -> Tuple[Pattern[Any], Any]:
-        """A pattern of the names that tests keep, and what stands for them, in text or in bytes."""
+        """Return a pattern of the names that tests keep, and their placeholder, as text or bytes."""
         if not self._patterns:
             joined = "|".join(re.escape(name) for name in sorted(self._kept, key=len, reverse=True))
             self._patterns = re.compile(joined), re.compile(joined.encode("utf-8", "surrogatepass"))
         of_text, of_bytes = self._patterns
-        return (of_text, _STAND_IN) if isinstance(text, str) else (of_bytes, _STAND_IN.encode())
+        return (of_text, _PLACEHOLDER) if isinstance(text, str) else (of_bytes, _PLACEHOLDER.encode())
 
 
 def _kept_segments(item: Any, matches: Sequence[Any]) -> List[str]:
-    """Return the segments of a test's id in which digits of secrets stand by chance; none if the id is to be masked.
+    """Return the segments of a test's id in which digits of secrets occur by chance, or none if the id must be masked.
 
-    It is no chance if the number is long, if it is a secret of the test's own marks, if something else than a number
-    stands there, or if a segment is so short that keeping it would show the number elsewhere.
+    A segment that is too short is not kept, because keeping it would show the number elsewhere.
     """
-    own = names_in_marks(item)
-    for each in matches:
-        text = item.nodeid[each.start : each.end]
-        if len(text) >= _CHANCE or not _NUMBER.fullmatch(text) or not own.isdisjoint(each.names):
-            return []
+    if not _all_by_chance(item, matches):
+        return []
     segments = [text for start, text in _segments(item) if any(_overlap(start, text, each) for each in matches)]
     if any(_letters(segment) < _CONTEXT for segment in segments):
         return []
     return [variant for segment in segments for variant in _variants(segment)]
 
 
+def _all_by_chance(item: Any, matches: Iterable[Any]) -> bool:
+    """Return whether all matches in a test's id are short numbers, none of them a secret of the test's own marks."""
+    own = names_in_marks(item)
+    return all(own.isdisjoint(each.names) and _is_chance(item.nodeid[each.start : each.end]) for each in matches)
+
+
+def _is_chance(text: str) -> bool:
+    """Return whether a text is a number that is short enough to occur in an id by chance."""
+    return len(text) < _LONGEST_CHANCE and _NUMBER.fullmatch(text) is not None
+
+
 def _segments(item: Any) -> Iterator[Tuple[int, str]]:
-    """Yield the path, the classes and the name in a test's id, each with its place."""
+    """Yield the path, the classes and the name in a test's id, each with its position."""
     place = 0
     parents = item.nodeid[: -len(item.name)] if item.nodeid.endswith(item.name) else item.nodeid
     for text in (*filter(None, parents.split("::")), item.name):
@@ -215,7 +225,10 @@ def _overlap(start: int, text: str, match: Any) -> bool:
 
 
 def _variants(segment: str) -> Iterator[str]:
-    """Yield how reporters write a segment: as it is; a path also as one of Windows, as a module, and its last part."""
+    """Yield the spellings of a segment in reports.
+
+    A path also appears with backslashes, as a module, and as its last part.
+    """
     module = re.sub(r"\.py$", "", segment)
     yield segment
     yield module.replace("/", "\\")

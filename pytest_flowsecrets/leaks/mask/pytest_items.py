@@ -1,4 +1,4 @@
-"""What the tests themselves tell before they run: the secrets of their marks, and names made of parameters."""
+"""What tests declare before they run: secrets and allowed leaks in marks, and names with parameters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_flowsecrets.leaks.registry import registry
 
 
 def learn_marks(node: Any) -> None:
-    """Make the values of a test's ``secrets`` marks known; wrong marks are somebody else's business."""
+    """Register the values in a test's ``secrets`` marks. Invalid marks are reported elsewhere."""
     for mark in node.iter_markers("secrets"):
         _learn(mark)
 
@@ -25,12 +25,12 @@ def _pairs(mark: Any) -> Iterator[Tuple[Any, Any]]:
 
 
 def names_in_marks(node: Any) -> Set[str]:
-    """Return the names of the secrets that a test's marks declare."""
+    """Return the names of the secrets in a test's marks."""
     return {str(name) for mark in node.iter_markers("secrets") for name, _ in _pairs(mark)}
 
 
 def learn_broken_module(error: BaseException) -> None:
-    """Make the marks of a module known that could not be imported: they are in the globals of the traceback."""
+    """Register the secrets in the marks of a module that failed to import, from the globals in the traceback."""
     seen: List[BaseException] = []
     link: Any = error
     while link is not None and link not in seen:
@@ -54,7 +54,11 @@ def _marks_in(names: Dict[str, Any]) -> Iterator[Any]:
 
 
 def allowed_by(node: Any) -> List[Tuple[str, Tuple[str, ...]]]:
-    """What the ``allow_leaks`` marks of a test allow: names, ``*`` for all, and places, none for all."""
+    """Return what the ``allow_leaks`` marks of a test allow.
+
+    Returns:
+        Pairs of a name, or ``*`` for every secret, and parts of places; no parts allow every place.
+    """
     return [
         _allowed(name, mark.kwargs.get("where", ()))
         for mark in node.iter_markers("allow_leaks")
@@ -67,13 +71,13 @@ def _allowed(name: str, where: Any) -> Tuple[str, Tuple[str, ...]]:
 
 
 def names_of(item: Any) -> Tuple[str, str, str]:
-    """What is different in the reports of each test: its node id, its name, the id of its parameters."""
+    """Return the names in a test's reports: its node id, its name and the id of its parameters."""
     return item.nodeid, item.name, getattr(getattr(item, "callspec", None), "id", "")
 
 
 def set_nodeid(owner: Any, nodeid: str) -> None:
-    """Give a test or a report another node id; pytest has no public way that serves all of its versions."""
-    if hasattr(owner, "_id"):  # a structure, from pytest 9.1 on
+    """Set the node id of a test or a report. No public API does this in all supported versions of pytest."""
+    if hasattr(owner, "_id"):  # a structure since pytest 9.1
         owner._id = type(owner._id).parse(nodeid)  # noqa: SLF001
     elif hasattr(owner, "_nodeid"):
         owner._nodeid = nodeid  # noqa: SLF001
@@ -82,6 +86,6 @@ def set_nodeid(owner: Any, nodeid: str) -> None:
 
 
 def without_parameters(nodeid: str, note: str) -> str:
-    """Return the id of a test with a note in the place of its parameters."""
+    """Return the id of a test with a note instead of its parameters."""
     function, bracket, _ = nodeid.partition("[")
     return f"{function}[{note}]" if bracket else nodeid

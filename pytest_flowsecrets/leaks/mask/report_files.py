@@ -1,8 +1,8 @@
-"""The files that a run writes: the log file is masked as it is written, the others once the run is over.
+"""Files that pytest's reporters write: the log file is masked as it is written, the others at the end of the run.
 
-Reporters write what they are told by reports, which are masked; but some are also told by fixtures directly
-(``record_testsuite_property``), by variables of the environment (pytest-metadata) or by the trace of ``--debug``. Where
-a file of text still holds a secret, it is written anew; an example in Hypothesis' database is removed.
+Most of what reporters write comes from reports, which are masked. Some comes from fixtures
+(``record_testsuite_property``), from environment variables (pytest-metadata) or from the trace of ``--debug``. A text
+file that still contains a secret is rewritten; an example in Hypothesis' database is deleted.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.leaks.mask.masker import Masker
 
-# Options that name a file to be written.
+# Options that name an output file.
 _FILES = "xmlpath", "htmlpath", "json_report_file", "report_log", "debug", "cucumber_json_path"
-_LARGEST = 200_000_000  # bytes; a larger file is not looked through
+_LARGEST = 200_000_000  # bytes; larger files are not searched
 
 
 class WrittenFiles:
-    """What pytest's reporters write in a run.
+    """The files that reporters write in a run.
 
     Args:
-        config: of pytest.
-        run: masks.
+        config: pytest's configuration.
+        run: masks texts.
     """
 
     def __init__(self, config: Any, run: Masker) -> None:
         self._config, self._run = config, run
-        self._began = time.time() - 2  # file systems round
+        self._began = time.time() - 2  # file systems round times
         plugin = config.pluginmanager.get_plugin("logging-plugin")
         handler = getattr(plugin, "log_file_handler", None)
         if handler is not None:
             handler.setFormatter(_MaskedFormatter(handler, run))
 
     def mask(self) -> None:
-        """Mask every file that was written since, and look through the pages of coverage."""
+        """Mask every file that was written since the start of the run, and search the HTML pages of coverage."""
         for path in self._paths():
-            with suppress(OSError):  # it is gone, or not ours
+            with suppress(OSError):  # deleted, or not readable
                 if self._is_new(path):
                     self._mask_file(path)
-        for path in self._pages_of_coverage():
+        for path in self._coverage_pages():
             with suppress(OSError):
                 if self._is_new(path):
                     self._clean(path.read_bytes(), f"file {path.name}")
@@ -57,8 +57,11 @@ class WrittenFiles:
     def _is_new(self, path: Path) -> bool:
         return path.is_file() and path.stat().st_mtime >= self._began and path.stat().st_size <= _LARGEST
 
-    def _pages_of_coverage(self) -> Iterator[Path]:
-        """The HTML pages of pytest-cov, which show sources: they are not rewritten, as the secret is in the source."""
+    def _coverage_pages(self) -> Iterator[Path]:
+        """Yield the HTML pages of pytest-cov.
+
+        They show the sources, which contain the secret, so they are searched but not rewritten.
+        """
         reports = getattr(self._config.option, "cov_report", None)
         if isinstance(reports, dict) and "html" in reports:
             yield from (self._config.rootpath / (reports["html"] or "htmlcov")).rglob("*.html")
@@ -71,7 +74,7 @@ class WrittenFiles:
                 yield root / os.path.expanduser(path)
         folders = [root / folder for folder in (getattr(option, "allure_report_dir", None),) if folder]
         if getattr(self._config, "cache", None) is not None:
-            values = self._config.cache.mkdir("flowsecrets").parent.parent  # it may be anybody's folder
+            values = self._config.cache.mkdir("flowsecrets").parent.parent  # the folder can contain other files
             folders += [values / "v", values / "d"]
         folders.append(Path.cwd() / os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis"))
         for folder in folders:
@@ -83,7 +86,7 @@ class WrittenFiles:
         if masked is data:
             return
         if "examples" in path.parts and ".hypothesis" in path.parts:
-            path.unlink()  # an example that is kept for the next run; Hypothesis finds another one
+            path.unlink()  # Hypothesis finds another example in the next run
             return
         temporary = path.with_name(f".{path.name}.masked")
         temporary.write_bytes(masked)
@@ -92,23 +95,23 @@ class WrittenFiles:
 
 
 def masked_content(data: bytes, clean: Callable[[Any], Any]) -> bytes:
-    """The content of a file with its secrets masked, the same object if it holds none.
+    """Return the content of a file with secrets masked, or the same object if it contains none.
 
-    XML and JSON are masked text by text: a value that holds quotes may also be found across the border of two texts.
+    In XML and JSON, each text is masked separately: a value that contains quotes can match across two texts.
     """
     masked: bytes = clean(data)
     if masked is data:
         return data
     try:
         return (_masked_xml if data.lstrip().startswith(b"<?xml") else _masked_json)(data, clean)
-    except (ValueError, SyntaxError, RecursionError):  # it is something else
+    except (ValueError, SyntaxError, RecursionError):  # neither XML nor JSON
         return masked
 
 
 def _masked_xml(data: bytes, clean: Callable[[Any], Any]) -> bytes:
     import xml.etree.ElementTree as ET
 
-    root = ET.fromstring(data)  # noqa: S314 - a reporter of this very run has written it
+    root = ET.fromstring(data)  # noqa: S314 - written by a reporter of this run
     for element in root.iter():
         element.text, element.tail = (part and clean(part) for part in (element.text, element.tail))
         for name, value in element.items():
@@ -131,7 +134,7 @@ def _masked_json(data: bytes, clean: Callable[[Any], Any]) -> bytes:
 
 
 class _MaskedFormatter:
-    """A ``logging.Formatter`` around that of a handler, which writes to nowhere as long as there is no log file."""
+    """A ``logging.Formatter`` that wraps that of a handler, whose path is the null device until there is a log file."""
 
     def __init__(self, handler: Any, run: Masker) -> None:
         self._handler, self._formatter, self._run = handler, handler.formatter, run

@@ -1,15 +1,14 @@
-"""Masking what pytest keeps in objects: reports with their tracebacks and sections, warnings, any data.
+"""Mask pytest's objects: reports with their tracebacks and sections, warnings, and any data.
 
-Only the report itself is changed: an attribute that holds a known secret is replaced by a masked copy, part by part, so
-that it keeps its structure and every ``--tb`` style still works. The objects that it refers to may belong to a test, so
-they are never changed.
+Only the report itself changes: an attribute that contains a secret is replaced by a masked copy of the same structure,
+so every ``--tb`` style still works. The objects to which a report refers can belong to a test, so they never change.
 """
 
 from __future__ import annotations
 
 from abc import ABCMeta
 from dataclasses import is_dataclass
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Set, Tuple
 
 from pytest_flowsecrets.leaks.mask.pytest_items import set_nodeid, without_parameters
 
@@ -26,18 +25,16 @@ _PLACES = {
 _HARMLESS = frozenset(
     {"outcome", "when", "duration", "start", "stop", "worker_id", "node", "item_index", "testrun_uid"}
 )
-_LIVE = frozenset(
-    {"call", "result", "item", "_id", "nodeid"}
-)  # not shown: what the reporters use is in the other attributes
+_LIVE = frozenset({"call", "result", "item", "_id", "nodeid"})  # reporters do not show these
 
 
 def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str) -> None:
-    """Replace every attribute of a report that holds a secret by a masked copy, but its id.
+    """Replace each attribute of a report that contains a secret by a masked copy, except its id.
 
     Args:
-        report: of a test, of a collector, or what a plugin makes like them.
-        clean: masks a text, told the place at which it stands.
-        withheld: what is put in the place of something that raises.
+        report: the report of a test or a collector, or a similar object of a plugin.
+        clean: masks a text, given its place.
+        withheld: replaces an object that raises an error.
     """
     for name, value in list(vars(report).items()):
         if name in _LIVE or name in _HARMLESS:
@@ -50,26 +47,30 @@ def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str) ->
                 masked = _mask_sections(value, clean)
             else:
                 masked = mask_data(value, _at(clean, place))
-        except Exception:  # noqa: BLE001 - whatever an object of a plugin raises
+        except Exception:  # noqa: BLE001 - an object of a plugin can raise anything
             masked = _withheld(value, withheld)
         if masked is not value:
             setattr(report, name, masked)
 
 
 def withhold_report(report: Any, withheld: str) -> None:
-    """Put a note in the place of everything in a report that can hold a secret."""
+    """Replace everything in a report that can contain a secret by a note."""
     set_nodeid(report, without_parameters(str(report.nodeid), withheld))
     for name, value in list(vars(report).items()):
-        if name == "location":
-            report.location = value and (*value[:2], without_parameters(value[2], withheld))
-        elif name == "sections":
-            report.sections = [(title if title.startswith("Captured ") else "", withheld) for title, _ in value]
-        elif name not in _LIVE and name not in _HARMLESS and value:
-            setattr(report, name, _withheld(value, withheld))
+        if value and name not in _LIVE and name not in _HARMLESS:
+            setattr(report, name, _withheld_attribute(name, value, withheld))
+
+
+def _withheld_attribute(name: str, value: Any, withheld: str) -> Any:
+    if name == "location":
+        return (*value[:2], without_parameters(value[2], withheld))
+    if name == "sections":
+        return [(title if title.startswith("Captured ") else "", withheld) for title, _ in value]
+    return _withheld(value, withheld)
 
 
 def withhold_object(thing: Any, withheld: str) -> None:
-    """Put a note in the place of every text that an object of pytest's holds."""
+    """Replace every text in an object that pytest created by a note."""
     for name, value in list(vars(thing).items()):
         setattr(thing, name, _withheld_parts(value, withheld))
 
@@ -83,7 +84,7 @@ def _withheld_parts(value: Any, withheld: str) -> Any:
 
 
 def _withheld(value: Any, withheld: str) -> Any:
-    if isinstance(value, tuple):  # the place and reason of a skip
+    if isinstance(value, tuple):  # the location and reason of a skip
         return _withheld_parts(value, withheld)
     return [] if isinstance(value, list) else {} if isinstance(value, dict) else withheld
 
@@ -97,7 +98,7 @@ def _at(clean: Callable[[Any, str], Any], place: str) -> Clean:
 
 
 def _mask_sections(sections: Any, clean: Callable[[Any, str], Any]) -> Any:
-    """Captured output: the title of a section says where it comes from."""
+    """Mask captured output. The place is derived from the title of the section."""
     masked = []
     for title, content in sections:
         place = title.lower().rsplit(" ", 1)[0] if title.startswith("Captured ") else f"section {title}"
@@ -107,7 +108,7 @@ def _mask_sections(sections: Any, clean: Callable[[Any, str], Any]) -> Any:
 
 
 def _mask_longrepr(longrepr: Any, clean: Clean) -> Any:
-    """First its parts, then a look at what it comes to: its class may put texts together in its own way."""
+    """Mask the parts of a traceback, and then its text: a class can join texts in its own way."""
     longrepr = mask_data(longrepr, clean)
     if longrepr is None or isinstance(longrepr, (str, tuple)):
         return longrepr
@@ -117,27 +118,27 @@ def _mask_longrepr(longrepr: Any, clean: Clean) -> Any:
 
 
 def mask_data(value: Any, clean: Clean) -> Any:
-    """Return data with every text masked, the same object if there is nothing to mask.
+    """Return data with every text masked, or the same object if there is nothing to mask.
 
-    Nothing is changed in place: containers and objects that hold a secret are copied. Objects are those that reports
-    consist of (dataclasses, classes of attrs, all that has ``toterminal``); other objects are not looked into.
+    Nothing changes in place: containers and objects that contain a secret are copied. Only objects of which reports
+    consist are searched: dataclasses, classes of attrs, and classes with ``toterminal``.
     """
     return _Walk(clean).masked(value)
 
 
 def mask_in_place(thing: Any, clean: Clean) -> None:
-    """Mask an object that pytest made for a hook and that the hook cannot replace; what it refers to is copied."""
+    """Mask an object that pytest passes to a hook and that the hook cannot replace. What it refers to is copied."""
     masked = mask_data(thing, clean)
     if masked is not thing:
         vars(thing).update(vars(masked))
 
 
 class _Node(NamedTuple):
-    """A container or an object of the data, with its parts as they were read.
+    """A container or an object in the data, with its parts.
 
     Attributes:
-        value: the original, which is kept alive as long as its id is in use.
-        parts: the elements; the keys and then the values of a mapping; the values of an object's attributes.
+        value: the original, which stays alive as long as its id is in use.
+        parts: the elements; the keys followed by the values of a mapping; the values of an object's attributes.
         names: the names of an object's attributes.
     """
 
@@ -147,9 +148,9 @@ class _Node(NamedTuple):
 
 
 class _Walk:
-    """One walk through data, which may refer to itself.
+    """A walk through data, which can refer to itself.
 
-    The first pass reads the data and notes which nodes lead to a secret. Only these are copied, in a second pass.
+    The first pass reads the data and notes which nodes lead to a secret. The second pass copies only these.
     """
 
     def __init__(self, clean: Clean) -> None:
@@ -162,7 +163,7 @@ class _Walk:
         self._copies: Dict[int, Any] = {}
 
     def masked(self, value: Any) -> Any:
-        """Return the data masked, the same object if there is nothing to mask."""
+        """Return the data masked, or the same object if there is nothing to mask."""
         self._read(value)
         pending = list(self._changed)
         while pending:
@@ -187,7 +188,7 @@ class _Walk:
                 self._read(part)
 
     def _read_lines(self, lines: List[str]) -> None:
-        """Mask the lines of one text together: a value may be broken over them."""
+        """Mask the lines of a text together, because a value can span them."""
         glue = "" if all(line.endswith("\n") for line in lines) else "\n"
         text = glue.join(lines)
         masked = self._clean(text)
@@ -206,24 +207,33 @@ class _Walk:
         return self._copies[id(value)]
 
     def _copy(self, node: _Node) -> Any:
-        """Return a masked copy; one that can refer to itself is remembered before it is filled."""
+        """Return a masked copy. A copy that can refer to itself is stored before it is filled."""
         value = node.value
-        if isinstance(value, tuple):
-            parts = tuple(map(self._copied, node.parts))
-            return tuple.__new__(_class_of_copies(type(value)), parts) if hasattr(value, "_fields") else parts
-        if isinstance(value, (set, frozenset)):
-            return (set if isinstance(value, set) else frozenset)(map(self._copied, node.parts))
-        copy: Any = {} if isinstance(value, Mapping) else [] if isinstance(value, list) else _empty(value)
-        self._copies[id(value)] = copy
+        if isinstance(value, (tuple, set, frozenset)):
+            return self._copy_at_once(value, node.parts)
         if isinstance(value, list):
-            copy += self._lines.get(id(value)) or map(self._copied, node.parts)
-            return copy
+            return self._copy_list(value, node.parts)
+        copy: Any = {} if isinstance(value, Mapping) else _empty(value)
+        self._copies[id(value)] = copy
         parts = tuple(map(self._copied, node.parts))
         if isinstance(value, Mapping):
             half = len(parts) // 2
             copy.update(zip(parts[:half], parts[half:]))
         for name, part in zip(node.names, parts):
             object.__setattr__(copy, name, part)  # some of the classes are frozen
+        return copy
+
+    def _copy_at_once(self, value: Any, parts: Iterable[Any]) -> Any:
+        """Return a copy of a tuple or a set, which must be complete when it is created."""
+        copies = tuple(map(self._copied, parts))
+        if isinstance(value, tuple):
+            return tuple.__new__(_class_of_copies(type(value)), copies) if hasattr(value, "_fields") else copies
+        return (set if isinstance(value, set) else frozenset)(copies)
+
+    def _copy_list(self, value: List[Any], parts: Iterable[Any]) -> List[Any]:
+        copy: List[Any] = []
+        self._copies[id(value)] = copy
+        copy += self._lines.get(id(value)) or map(self._copied, parts)
         return copy
 
 
@@ -242,8 +252,8 @@ def _node_of(value: Any) -> _Node:
 
 
 def _has_parts(value: Any) -> bool:
-    """Dataclasses, classes of attrs (pytest-subtests has some), and all that can print itself to a terminal."""
-    kind = type(value)  # an instance may be a mock, which has every attribute, and remembers that it was asked
+    """Return whether an object is a dataclass, of a class of attrs (as in pytest-subtests), or has ``toterminal``."""
+    kind = type(value)  # an instance can be a mock, which has every attribute and records each access
     return is_dataclass(kind) or hasattr(kind, "__attrs_attrs__") or hasattr(kind, "toterminal")
 
 
@@ -252,17 +262,17 @@ def _is_lines(value: List[Any]) -> bool:
 
 
 def _empty(value: Any) -> Any:
-    """Return another object of the same class; none of the class's own code runs, also when the object ends."""
+    """Return a new object of the same class. No code of the class runs, neither now nor when the object is deleted."""
     return object.__new__(_class_of_copies(type(value)))
 
 
 class _Unfinalized:
-    """Overrides what a class would run when it gets a subclass, and when one of its objects ends."""
+    """Overrides the hooks of a class that run when it is subclassed and when an object is deleted."""
 
     __slots__ = ()
 
     def __init_subclass__(cls, **_: Any) -> None:
-        """Run nothing of the class that is copied."""
+        """Skip the hook of the original class."""
 
     def __del__(self) -> None:
         """Leave alone what the copy shares with the original, such as a socket."""
@@ -282,15 +292,15 @@ def _class_of_copies(kind: Any) -> Any:
 
 
 def attributes_of(value: Any) -> Dict[str, Any]:
-    """What an object holds, in its dictionary and in its slots."""
+    """Return the attributes of an object, from its dictionary and its slots."""
     slots = [vars(kind).get("__slots__", ()) for kind in type(value).__mro__]
     names = [name for names in slots for name in ([names] if isinstance(names, str) else names)]
-    held = {name: getattr(value, name) for name in names if not name.startswith("__") and hasattr(value, name)}
-    return {**held, **getattr(value, "__dict__", {})}
+    slot_values = {name: getattr(value, name) for name in names if not name.startswith("__") and hasattr(value, name)}
+    return {**slot_values, **getattr(value, "__dict__", {})}
 
 
 def mask_warning(recorded: Any, clean: Clean) -> None:
-    """Mask a ``warnings.WarningMessage``: its text, the line of source that is shown with it, and the file's name."""
+    """Mask a ``warnings.WarningMessage``: its text, its source line and its file name."""
     message = recorded.message
     text = str(message)
     masked = clean(text)
@@ -300,18 +310,21 @@ def mask_warning(recorded: Any, clean: Clean) -> None:
         import linecache
 
         line = linecache.getline(recorded.filename, recorded.lineno).strip()
-        cleaned = clean(line)
-        if cleaned is not line:
-            recorded.line = cleaned
+        masked_line = clean(line)
+        if masked_line is not line:
+            recorded.line = masked_line
     recorded.filename = clean(recorded.filename)
 
 
 def _another(category: Any, text: str) -> Warning:
-    """A warning of the same category with another text, if its class takes one."""
+    """Return a warning of the same category with another text.
+
+    If the class takes other arguments, return a ``UserWarning``.
+    """
     try:
         warning: Warning = category(text)
         if str(warning) == text:
             return warning
-    except Exception:  # noqa: BLE001, S110 - the class wants other arguments
+    except Exception:  # noqa: BLE001, S110 - the class takes other arguments
         pass
     return UserWarning(text)

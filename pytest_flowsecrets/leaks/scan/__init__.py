@@ -1,1 +1,1 @@
-"""Look for known values in what tests leave behind: files, variables, and Prefect's own state."""
+"""Search for secrets in what tests leave behind: files, environment variables, and Prefect's own state."""

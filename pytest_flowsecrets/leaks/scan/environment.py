@@ -9,9 +9,9 @@ from typing import Any, Callable, ContextManager, Dict, Iterable, List
 from pytest_flowsecrets.leaks.registry import TOKENS, registry
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
-_SECRETS = SECRETS_PREFIX[:-2]  # a variable for the whole table, too
+_SECRETS = SECRETS_PREFIX[:-2]  # this variable sets the whole table
 _CLOUD = f"{PREFIX}CLOUD__"
-_OF_PYTEST = "PYTEST_CURRENT_TEST", b"PYTEST_CURRENT_TEST"  # which changes thrice in a test
+_PYTEST_VARIABLE = "PYTEST_CURRENT_TEST", b"PYTEST_CURRENT_TEST"  # changes three times in each test
 
 
 class EnvironmentSecrets:
@@ -66,7 +66,7 @@ class EnvironmentSecrets:
     def _changed(self) -> List[str]:
         """The names; reading 500 variables takes a millisecond, comparing what is behind them ten microseconds."""
         present: Any = getattr(os.environ, "_data", os.environ)
-        for name in _OF_PYTEST:
+        for name in _PYTEST_VARIABLE:
             self._seen.pop(name, None)
             if name in present:
                 self._seen[name] = present[name]

@@ -1,4 +1,4 @@
-"""The texts in things that leave a flow: data, states, flows as they are registered, run configs, exceptions."""
+"""The texts in objects that leave a flow: data, states, registered flows, run configs, exceptions."""
 
 from __future__ import annotations
 
@@ -7,50 +7,53 @@ from typing import Any, Iterator, Mapping, Set, Tuple, Union
 
 from pytest_flowsecrets.leaks.mask.reports import attributes_of
 
-Text = Tuple[Union[str, bytes], str]  # a text and the place where it stands
+Text = Tuple[Union[str, bytes], str]  # a text and its place
 
-_DEEPEST = 12
+_MAX_DEPTH = 12
 _OPAQUE = (type, FunctionType, ModuleType, int, float, complex, type(None))
 
 
 def texts_in(thing: Any, place: str) -> Iterator[Text]:
-    """Every text in a thing, with the place at which it stands."""
+    """Yield every text in an object, with its place."""
     yield from _texts(thing, place, set(), 0)
 
 
 def _texts(thing: Any, place: str, seen: Set[int], depth: int) -> Iterator[Text]:
     if isinstance(thing, (str, bytes)):
         yield thing, place
-        return
-    if isinstance(thing, _OPAQUE) or id(thing) in seen or depth > _DEEPEST:
-        return
-    seen.add(id(thing))
+    elif not isinstance(thing, _OPAQUE) and id(thing) not in seen and depth <= _MAX_DEPTH:
+        seen.add(id(thing))
+        for part, where in _parts(thing, place):
+            yield from _texts(part, where, seen, depth + 1)
+
+
+def _parts(thing: Any, place: str) -> Iterator[Tuple[Any, str]]:
+    """Yield the parts of an object that are searched, each with its place."""
     if isinstance(thing, Mapping):
         for key, value in thing.items():
-            yield from _texts(key, place, seen, depth + 1)
-            yield from _texts(value, f"{place} {key}" if isinstance(key, str) else place, seen, depth + 1)
+            yield key, place
+            yield value, f"{place} {key}" if isinstance(key, str) else place
     elif isinstance(thing, (list, tuple, set, frozenset)):
-        for part in thing:
-            yield from _texts(part, place, seen, depth + 1)
+        yield from ((part, place) for part in thing)
     elif hasattr(type(thing), "serialize") and "tasks" in getattr(thing, "__dict__", ()):
         yield from _flow(thing, place)
     else:
-        yield from _object(thing, place, seen, depth)
+        yield from _object(thing, place)
 
 
-def _object(thing: Any, place: str, seen: Set[int], depth: int) -> Iterator[Text]:
+def _object(thing: Any, place: str) -> Iterator[Tuple[Any, str]]:
     if isinstance(thing, BaseException):
         yield f"{thing}", place
         for link in (thing.args, thing.__cause__, thing.__context__):
-            yield from _texts(link, place, seen, depth + 1)
+            yield link, place
     kind = type(thing).__name__
     where = "run config" if type(thing).__module__.startswith("prefect.run_configs") else f"{place} {kind}"
     for name, value in attributes_of(thing).items():
-        yield from _texts(value, f"{where} {name.lstrip('_')}", seen, depth + 1)
+        yield value, f"{where} {name.lstrip('_')}"
 
 
-def _flow(flow: Any, place: str) -> Iterator[Text]:
-    """A flow as it is registered, serialised, and as it is stored, pickled."""
+def _flow(flow: Any, place: str) -> Iterator[Tuple[Any, str]]:
+    """Yield a flow in serialized form, as it is registered, and pickled, as it is stored; and its run config."""
     import json
 
     yield json.dumps(flow.serialize(build=False), default=str), f"{place} flow, serialised"
@@ -58,6 +61,6 @@ def _flow(flow: Any, place: str) -> Iterator[Text]:
         import cloudpickle
 
         yield cloudpickle.dumps(flow), f"{place} flow, pickled"
-    except Exception:  # noqa: BLE001 - what cannot be pickled is not stored either
+    except Exception:  # noqa: BLE001 - a flow that cannot be pickled cannot be stored
         return
-    yield from _texts(getattr(flow, "run_config", None), place, set(), 0)
+    yield getattr(flow, "run_config", None), place

@@ -1,8 +1,8 @@
-"""The secrets that Prefect itself holds: in the developer's config file, its configuration and its context.
+"""The secrets that Prefect itself knows: those in the user's config file, in its configuration and in its context.
 
-A test may set them for a moment, by ``with prefect.context(secrets=...)`` or by ``set_temporary_config``, which in
-Prefect 0.5.5 to 1.4.1 ends in ``with prefect.context(config=...)``. They are gone when the test is reported, so they
-are registered when they are set. Nothing here imports Prefect.
+A test can set them for a moment with ``with prefect.context(secrets=...)`` or ``set_temporary_config``, which in
+Prefect 0.5.5 to 1.4.1 ends in ``with prefect.context(config=...)``. They no longer exist when the test is reported, so
+they are registered when they are set. This module does not import Prefect.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pytest_flowsecrets.leaks.registry import TOKENS, registry
 
 _WORDS = "secrets", *TOKENS
 _ROUNDS = 10
-_LONGEST = 2**14  # a variable that holds itself several times grows without end
+_LONGEST = 2**14  # a variable that contains itself several times grows without limit
 
 
 def learn_config_file() -> None:
-    """Register the secrets of the user's own config file: ``~/.prefect/config.toml``, or what the variable names."""
+    """Register the secrets in the user's config file, ``~/.prefect/config.toml`` or another one set by a variable."""
     path = os.environ.get("PREFECT__USER_CONFIG_PATH", "~/.prefect/config.toml")
     try:
         with open(_expand(path), encoding="utf-8") as file:
@@ -31,12 +31,12 @@ def learn_config_file() -> None:
     if any(word in text for word in _WORDS):
         from pytest_flowsecrets.resolution.toml_reader import loads
 
-        with suppress(Exception):  # of many kinds: Prefect cannot read it either
+        with suppress(Exception):  # of any class: Prefect cannot read the file either
             registry.register_settings(_expanded(loads(text)))
 
 
 def _expanded(value: Any) -> Any:
-    """Settings with the variables that Prefect expands in them."""
+    """Return settings with variables expanded as Prefect does."""
     if isinstance(value, Mapping):
         return {key: _expanded(part) for key, part in value.items()}
     return _expand(value) if isinstance(value, str) else value
@@ -53,7 +53,7 @@ def _expand(text: str) -> str:
 
 
 class PrefectSecrets:
-    """Watches Prefect's configuration and context, once Prefect is imported. It is an import hook that finds nothing.
+    """Watches Prefect's configuration and context once Prefect is imported. It is an import hook that finds no module.
 
     Args:
         guard: suppresses errors.
@@ -65,25 +65,25 @@ class PrefectSecrets:
         self._seen: Dict[str, Any] = {}
 
     def begin(self) -> None:
-        """Watch from now on."""
+        """Start to watch."""
         sys.meta_path.insert(0, self)
         self.watch()
 
     def end(self) -> None:
-        """Leave Prefect as it was."""
+        """Restore Prefect."""
         sys.meta_path.remove(self)
         while self._undo:
             self._undo.pop()()
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:  # noqa: ARG002 - as importlib asks
-        """Watch Prefect's context as soon as it is there: ``prefect`` imports it before most of its modules."""
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:  # noqa: ARG002 - the signature of importlib
+        """Watch Prefect's context as soon as it is imported, which ``prefect`` does before most of its modules."""
         if name.startswith("prefect."):
             self.watch()
 
     def watch(self) -> None:
-        """Watch the class of the context that is there now; a Prefect that was imported anew has another one."""
+        """Watch the current class of the context. A Prefect that is imported again has another class."""
         owner = getattr(sys.modules.get("prefect.utilities.context"), "Context", None)
-        method: Any = getattr(owner, "__call__", None)  # noqa: B004 - it is replaced
+        method: Any = getattr(owner, "__call__", None)  # noqa: B004 - replaced below
         if owner is None or hasattr(method, "flowsecrets_watch"):
             return
 
@@ -102,7 +102,7 @@ class PrefectSecrets:
         self._undo.append(lambda: setattr(owner, "__call__", method))
 
     def _registered(self, pairs: Iterable[Any]) -> Iterator[Any]:
-        """Yield pairs as Prefect reads them, and register them: an iterator can be read once only."""
+        """Yield pairs as Prefect reads them, and register them: an iterator can only be read once."""
         for pair in pairs:
             if isinstance(pair, (tuple, list)) and len(pair) == 2:  # noqa: PLR2004 - a key and a value
                 with self._guard:
@@ -118,7 +118,7 @@ class PrefectSecrets:
             registry.register_settings(config)
 
     def learn(self) -> None:
-        """Register what the configuration and the context hold now."""
+        """Register the secrets in the current configuration and context."""
         package = sys.modules.get("prefect")
         for name in ("config", "context"):
             settings = getattr(package, name, None)

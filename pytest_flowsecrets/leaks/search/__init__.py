@@ -1,1 +1,1 @@
-"""Find known values in texts of any size, in every encoding."""
+"""Find registered values in texts of any size, in every encoding."""

@@ -1,9 +1,9 @@
-"""Decoders: other ways to read some bytes, each with the places where everything stood before.
+"""Decoders: other ways to read some bytes, with a mapping to the original positions.
 
-Encoders have a choice: ``&#39;``, ``&#039;`` and ``&#x27;`` are one character, and quoting can be done three times. So
-a text in which encodings stand is also searched with them decoded. One pattern decodes all common ones, so that JSON in
-HTML in JSON needs three passes and not every order of decoders. Most texts hold none; a search for single bytes shows
-that quickly.
+Encoders can choose: ``&#39;``, ``&#039;`` and ``&#x27;`` are one character, and quoting can be applied three times.
+Therefore the decoded text is searched, too. One pattern decodes all common encodings, so JSON in HTML in JSON needs
+three passes instead of every order of decoders. Most texts contain no encoding, which a search for single bytes shows
+quickly.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Pattern
 Places = Callable[[int, int], Tuple[int, int]]
 Replacement = Union[bytes, Callable[["re.Match[bytes]"], bytes]]
 
-_DEEPEST = 5  # times that an encoding is decoded
-_MOST_SEEN = 10_000  # encoded characters that are remembered
+_MAX_PASSES = 5
+_CACHE_SIZE = 10_000  # encoded characters
 
-# Colours and links of terminals; escapes of Python, JSON, C, YAML and shells; URLs; HTML and XML.
+# Colors and links of terminals; escapes of Python, JSON, C, YAML and shells; URLs; HTML and XML.
 _ENCODED = re.compile(
     rb"\x1b(?:\[[0-9;:]{0,40}[A-Za-z]|\][0-9]{1,4};[^\x07\x1b]{0,2000}(?:\x07|\x1b\\))"
     rb"|\\(?:[xX][0-9A-Fa-f]{2}|u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}"
@@ -28,7 +28,7 @@ _ENCODED = re.compile(
     rb"|&(?:#[0-9]{1,20}|#[xX][0-9A-Fa-f]{1,20}|[A-Za-z][A-Za-z0-9]{1,30});"
 )
 _HEX_OR_NAME = re.compile(rb"%[0-9A-Fa-f]{2}|&[#A-Za-z]")
-_SIGNS = b"\\\x1b\x08%&0="  # a text without these bytes holds no encoded characters
+_SIGNS = b"\\\x1b\x08%&0="  # a text without these bytes contains no encoded characters
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"a": b"\a", b"0": b"\0"}
 
 _MARGIN = re.compile(rb"\n(?:E(?= )|[ >+?-]{0,40}b(?=['\"]))")
@@ -45,12 +45,12 @@ _OCTETS = re.compile(rb"0x([0-9A-Fa-f]{2})(?:, ?)?")
 
 
 class View(NamedTuple):
-    """Some bytes, read in another way.
+    """Another way to read some bytes.
 
     Attributes:
         data: the decoded bytes.
-        kind: the encoding, where it is only one; else empty.
-        places: maps a beginning and an end in ``data`` to those in the bytes as they were.
+        kind: the encoding if there is only one, or an empty string.
+        places: maps a beginning and an end in ``data`` to the original positions.
     """
 
     data: bytes
@@ -59,7 +59,13 @@ class View(NamedTuple):
 
 
 class _Decoder(NamedTuple):
-    """What is replaced, by what, and the name of the encoding; empty if there are several."""
+    """A decoder.
+
+    Attributes:
+        pattern: matches what is encoded.
+        replacement: the decoded bytes, or a function that returns them.
+        kind: the name of the encoding, or an empty string if there are several.
+    """
 
     pattern: Pattern[bytes]
     replacement: Replacement
@@ -67,7 +73,7 @@ class _Decoder(NamedTuple):
 
 
 def is_plain(data: bytes) -> bool:
-    """Return whether there is no other way to read a short text."""
+    """Return whether a short text has no other way to be read."""
     if _has_margin(data):
         return False
     if len(data.translate(None, _SIGNS)) == len(data):
@@ -82,17 +88,17 @@ def is_plain(data: bytes) -> bool:
 
 
 def _has_margin(data: bytes) -> bool:
-    """Return whether lines may begin as those of a traceback or of bytes in several lines."""
+    """Return whether lines can begin like those of a traceback or of bytes in several lines."""
     return b"\nE " in data or b" b'" in data or b' b"' in data
 
 
 def views(data: bytes, *, quotable: bool, margin: int) -> Iterator[View]:
-    """Yield every other way to read these bytes, or the parts of them that differ.
+    """Yield every other way to read some bytes, or only the parts that differ.
 
     Args:
         data: any bytes.
-        quotable: whether quoted-printable changes a known value.
-        margin: how many bytes around a decoded character a view has to show, if it shows only a part.
+        quotable: whether quoted-printable changes a registered value.
+        margin: the number of bytes around a decoded character that a partial view must include.
     """
     base = View(data, "", _same)
     if _has_margin(data):
@@ -101,16 +107,22 @@ def views(data: bytes, *, quotable: bool, margin: int) -> Iterator[View]:
             yield stripped
             base = stripped
     yield from _decoded(base, margin)
+    for decoder in _rare_decoders(data, quotable=quotable):
+        yield from _parts(base, decoder, margin)
+
+
+def _rare_decoders(data: bytes, *, quotable: bool) -> Iterator[_Decoder]:
+    """Yield the decoders that change some bytes and that are not part of the common pattern."""
     if b"\\" in data:
-        yield from _parts(base, _Decoder(_CSS, _css, "escaped"), margin)
+        yield _Decoder(_CSS, _css, "escaped")
     if b"\x08" in data:
-        yield from _parts(base, _Decoder(_OVERTYPED, b"", ""), margin)
+        yield _Decoder(_OVERTYPED, b"", "")
     if quotable and b"=" in data and _QUOTED_SURELY.search(data):
-        yield from _parts(base, _Decoder(_QUOTED_PRINTABLE, _quoted, "quoted-printable"), margin)
+        yield _Decoder(_QUOTED_PRINTABLE, _quoted, "quoted-printable")
     if b"0x" in data:
-        yield from _parts(base, _Decoder(_OCTETS, _octet, "hex"), margin)
+        yield _Decoder(_OCTETS, _octet, "hex")
     if _may_be_dumped(data):
-        yield from _parts(base, _Decoder(_DUMPED, _dumped, "hex"), margin)
+        yield _Decoder(_DUMPED, _dumped, "hex")
 
 
 def _same(start: int, end: int) -> Tuple[int, int]:
@@ -118,9 +130,9 @@ def _same(start: int, end: int) -> Tuple[int, int]:
 
 
 def _decoded(view: View, margin: int) -> Iterator[View]:
-    """Decode as often as something is left to decode. It can only be where the decoding before changed something."""
+    """Decode repeatedly. After the first pass, only the parts that the previous pass changed can decode further."""
     current = [view]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_PASSES):
         current = [part for each in current if _may_be_encoded(each.data) for part in _parts(each, _COMMON, margin)]
         yield from current
 
@@ -137,7 +149,7 @@ def _may_be_dumped(data: bytes) -> bool:
 
 
 def _has_dump(data: bytes) -> bool:
-    """Return whether an address of a dump's first or second line is there, as others follow it."""
+    """Return whether the address of the first or second line of a hex dump occurs."""
     return (b"0000 " in data or b"0000:" in data) and _DUMP_START.search(data) is not None
 
 
@@ -145,20 +157,20 @@ def _has_dump(data: bytes) -> bool:
 
 
 class _Decoded(Dict[bytes, bytes]):
-    """What encoded characters stand for. There are few different ones, so that a look-up is faster than decoding."""
+    """A cache of decoded characters. There are few different ones, so a lookup is faster than decoding."""
 
     def __missing__(self, encoded: bytes) -> bytes:
-        if len(self) >= _MOST_SEEN:
+        if len(self) >= _CACHE_SIZE:
             self.clear()
         self[encoded] = text = _decode_one(encoded)
         return text
 
 
-_SEEN = _Decoded()
+_CACHE = _Decoded()
 
 
 def _decode(match: re.Match[bytes]) -> bytes:
-    return _SEEN[match.group()]
+    return _CACHE[match.group()]
 
 
 def _decode_one(encoded: bytes) -> bytes:
@@ -175,7 +187,7 @@ def _decode_one(encoded: bytes) -> bytes:
 
 
 def _unescaped(rest: bytes) -> bytes:
-    """Decode what stands behind a backslash."""
+    """Decode what follows a backslash."""
     if len(rest) == 1:
         return _CONTROLS.get(rest, rest)
     if rest[:1] in b"xX":
@@ -214,7 +226,7 @@ _COMMON = _Decoder(_ENCODED, _decode, "")
 
 
 def _parts(view: View, decoder: _Decoder, margin: int) -> Iterator[View]:
-    """Yield a view with every match replaced; if matches are rare, only what is around each of them."""
+    """Yield a view with every match replaced. If matches are rare, yield only their surroundings."""
     data = view.data
     for start, end in _regions(data, decoder.pattern, margin) or [(0, len(data))]:
         part = view if end - start == len(data) else _part(view, start, end)
@@ -224,7 +236,7 @@ def _parts(view: View, decoder: _Decoder, margin: int) -> Iterator[View]:
 
 
 def _regions(data: bytes, pattern: Pattern[bytes], margin: int) -> List[Tuple[int, int]]:
-    """Return the surroundings of matches, in order; nothing if these are no less than half of the data."""
+    """Return the surroundings of matches in order, or nothing if they make up half of the data or more."""
     most = len(data) // (4 * margin)
     matches = [*islice(pattern.finditer(data), most)] if most else []
     regions: List[Tuple[int, int]] = []
@@ -242,7 +254,7 @@ def _part(view: View, start: int, end: int) -> View:
 
 
 def _substituted(view: View, pattern: Pattern[bytes], replacement: Replacement, kind: str) -> Optional[View]:
-    """Return a view with every match replaced; None if none changes. The places are computed when they are needed."""
+    """Return a view with every match replaced, or None if nothing changes. Positions are computed on demand."""
     data = pattern.sub(replacement, view.data)
     if data == view.data:
         return None
@@ -263,7 +275,14 @@ def _substituted(view: View, pattern: Pattern[bytes], replacement: Replacement, 
 
 
 class _Piece(NamedTuple):
-    """What was replaced or kept: where it begins now, and where it began and ended."""
+    """A piece that was replaced or kept.
+
+    Attributes:
+        now: its beginning in the new bytes.
+        start: its beginning in the old bytes.
+        end: its end there.
+        replaced: whether it was replaced.
+    """
 
     now: int
     start: int
@@ -272,11 +291,11 @@ class _Piece(NamedTuple):
 
 
 def _pieces(data: bytes, pattern: Pattern[bytes], replacement: Replacement) -> Iterator[_Piece]:
-    done = now = 0
-    for found in pattern.finditer(data):
-        yield _Piece(now, done, found.start(), replaced=False)
-        now += found.start() - done
-        yield _Piece(now, found.start(), found.end(), replaced=True)
-        text = replacement if isinstance(replacement, bytes) else replacement(found)
-        now, done = now + len(text), found.end()
-    yield _Piece(now, done, len(data), replaced=False)
+    position = now = 0
+    for match in pattern.finditer(data):
+        yield _Piece(now, position, match.start(), replaced=False)
+        now += match.start() - position
+        yield _Piece(now, match.start(), match.end(), replaced=True)
+        text = replacement if isinstance(replacement, bytes) else replacement(match)
+        now, position = now + len(text), match.end()
+    yield _Piece(now, position, len(data), replaced=False)

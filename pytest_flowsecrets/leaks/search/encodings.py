@@ -1,8 +1,8 @@
-"""The forms of a value that no decoder of ``decoders`` turns back into the value itself.
+"""The forms of a value that no decoder of ``decoders`` turns back into the value.
 
-Escapes (JSON, ``repr``, URLs, HTML, shells) are decoded in the text that is searched, so they need no form here. The
-other encodings have one form for each alignment: base64 three, base32 five, base85 four. An *ordinary* beginning
-(``https://``, the header of a PEM key or of a JWT) alone is no leak, so each form says how much of it is ordinary.
+Escapes (JSON, ``repr``, URLs, HTML, shells) are decoded in the searched text, so they need no forms. Other encodings
+have one form for each alignment: base64 three, base32 five, base85 four. An *ordinary* beginning (``https://``, the
+header of a PEM key or of a JWT) alone is no leak, so each form states how much of it is ordinary.
 """
 
 from __future__ import annotations
@@ -12,39 +12,40 @@ import re
 import unicodedata
 from base64 import a85encode, b32encode, b64encode, b85encode
 from contextlib import suppress
-from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
+from itertools import chain
+from typing import Callable, Dict, Iterator, List, NamedTuple
 
 from pytest_flowsecrets.leaks.formats.sensitive_fields import is_name
 
-CUT = 8  # characters: so much of a value's beginning or end is a leak of it
-SLICE = 12  # characters: so much of its middle is
-_MARKS = 2  # kinds of punctuation and blanks that stand together in ordinary texts
-_HEX_CUT, _SHORTEST_CUT, _SHORTEST_HALF, _WORDS_CUT = 12, 7, 4, 12
+SHORTEST_END = 8  # characters at the beginning or end of a value that are a leak
+SLICE = 12  # characters in the middle of a value that are a leak
+_MARKS = 2  # kinds of punctuation and blanks that occur together in ordinary texts
+_HEX_END, _SHORTEST_WINDOW, _SHORTEST_HALF, _WORDS_END = 12, 7, 4, 12
 _WORDS = re.compile(r"[\W_]*(?:[A-Z]?[a-z]*[\W_]+)*[A-Z]?[a-z]*")
-_LONG = 20_000  # characters; a longer value has no base32 and base85 forms
-_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")  # the same in every text that escapes
-_TOKEN = re.compile(r"[^\s{}()\[\]\"'<>\\,]+")  # no data structure and no sentence, so each slice of it is its own
+_LONG = 20_000  # characters; longer values have no base32 and base85 forms
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")  # unchanged by every kind of escaping
+_TOKEN = re.compile(r"[^\s{}()\[\]\"'<>\\,]+")  # neither a data structure nor a sentence, so each slice identifies it
 
 Encoder = Callable[[str], bytes]
 
 
 class Form(NamedTuple):
-    """One form of one value. The numbers are bytes of its text.
+    """One form of one value. The numbers are sizes in bytes of its text.
 
     Attributes:
-        text: the bytes to look for; text is UTF-8, with lone surrogates.
+        text: the bytes to search for; text is UTF-8, with lone surrogates.
         kind: ``raw``, ``upper case``, ``base64``, ``hex`` and so on.
-        head: size of the ordinary beginning.
-        tail: size of the ordinary end.
-        first: size of the window after the head that identifies the value.
-        last: size of the window before the tail that identifies it.
-        half_first: size after the head that is a leak beside an ellipsis.
-        half_last: size before the tail that is one.
-        least_first: size after the head that is a leak without an ellipsis; 0 if only the whole form is.
-        least_last: size before the tail that is one.
-        slice: size of any other part that is one; 0 if none is.
-        before: how many digits before it can hold some bits of the value too.
-        after: how many digits after it can.
+        head: the ordinary beginning.
+        tail: the ordinary end.
+        first: the window after the head that identifies the value.
+        last: the window before the tail that identifies the value.
+        half_first: the part after the head that is a leak next to an ellipsis.
+        half_last: the part before the tail that is a leak next to an ellipsis.
+        least_first: the part after the head that is a leak without an ellipsis; 0 if only the whole form is a leak.
+        least_last: the part before the tail that is a leak without an ellipsis; 0 if only the whole form is a leak.
+        slice: any other part that is a leak; 0 if no such part is a leak.
+        before: the number of digits before the form that can contain bits of the value.
+        after: the number of digits after the form that can contain bits of the value.
         whole: whether only the whole form, between head and tail, is a leak.
     """
 
@@ -64,7 +65,7 @@ class Form(NamedTuple):
     whole: bool = False
 
 
-class _Cuts(NamedTuple):
+class _Ends(NamedTuple):
     """The numbers of ``Form``, in characters of the value."""
 
     head: int
@@ -76,36 +77,44 @@ class _Cuts(NamedTuple):
 
 
 def to_bytes(text: str) -> bytes:
-    """Return the text in UTF-8; lone surrogates pass."""
+    """Return a text in UTF-8. Lone surrogates are encoded, too."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def forms_of(value: str, *, head: int = 0, tail: int = 0, whole: bool = False, sliced: bool = True) -> List[Form]:
-    """Return the forms of a value that are always looked for, each text once; the value itself comes first.
+    """Return the forms of a value that are always searched for, without duplicates. The value itself comes first.
 
     Args:
         value: any text.
-        head: number of characters at its beginning that are public.
-        tail: number of characters at its end that are public.
+        head: the number of public characters at its beginning.
+        tail: the number of public characters at its end.
         whole: whether only the whole value, between head and tail, is a leak.
-        sliced: whether slices of its middle are leaks, if it is a token.
+        sliced: whether slices of its middle are leaks if it is a token.
     """
-    cuts = _cuts(value, head, tail, whole=whole)
-    raw = _measured(value, "raw", to_bytes, cuts)
+    ends = _ends(value, head, tail, whole=whole)
     words = _is_words(value) or is_name(value)
-    if sliced and not (whole or words) and _TOKEN.fullmatch(value) and "://" not in value:
-        raw = raw._replace(slice=SLICE)
+    raw = _measured(value, "raw", to_bytes, ends)
+    if sliced and not (whole or words):
+        raw = raw._replace(slice=_slice_size(value))
     forms = {raw.text: raw}
-    for kind, text in _spellings(value, words=words or whole):
-        forms.setdefault(text, Form(text, kind))
-    for encode in _before_encoding(value):
-        for form in [*_base64_forms(value, encode, cuts), *_hex_forms(value, encode, cuts)]:
-            forms.setdefault(form.text, form)
+    for form in chain(_variants(value, words=words or whole), _encoded_forms(value, ends)):
+        forms.setdefault(form.text, form)
     return [form._replace(whole=True) for form in forms.values()] if whole else list(forms.values())
 
 
+def _slice_size(value: str) -> int:
+    """Return the size of a slice of a token that is a leak, or 0 if a value is not a token."""
+    return SLICE if _TOKEN.fullmatch(value) and "://" not in value else 0
+
+
+def _encoded_forms(value: str, ends: _Ends) -> Iterator[Form]:
+    for encode in _before_encoding(value):
+        yield from _base64_forms(value, encode, ends)
+        yield from _hex_forms(value, encode, ends)
+
+
 def rare_forms_of(value: str) -> List[Form]:
-    """Return the forms in base32 and base85. They take long to make and few texts can hold one."""
+    """Return the forms in base32 and base85. They are slow to compute, and few texts can contain one."""
     if len(value) > _LONG:
         return []
     data = raw_bytes(value)
@@ -115,28 +124,28 @@ def rare_forms_of(value: str) -> List[Form]:
     return [form for form in forms if len(form.text) >= SLICE]
 
 
-# -- cuts --------------------------------------------------------------------------------------------------------------
+# -- ends --------------------------------------------------------------------------------------------------------------
 
 
-def _cuts(value: str, head: int, tail: int, *, whole: bool) -> _Cuts:
-    """Return where a value begins and ends to identify itself, and how much of it is a leak."""
-    if len(value) - head - tail < (1 if whole else CUT):
+def _ends(value: str, head: int, tail: int, *, whole: bool) -> _Ends:
+    """Return which windows at the ends identify a value, and how much of each end is a leak."""
+    if len(value) - head - tail < (1 if whole else SHORTEST_END):
         head = tail = 0
     rest = len(value) - head - tail
-    half = min(CUT, max(_SHORTEST_HALF, (rest + 1) // 2))
-    size = min(rest, max(_SHORTEST_CUT, half))
+    half = min(SHORTEST_END, max(_SHORTEST_HALF, (rest + 1) // 2))
+    size = min(rest, max(_SHORTEST_WINDOW, half))
     least = 0, 0
     if whole:
         half = size
     elif size < rest and not value[:head].endswith("://"):
         inner = value[head : len(value) - tail]
         least = (0, 0) if is_name(inner) else (_least(inner[:size], rest), _least(inner[-size:], rest))
-    return _Cuts(head, tail, size, min(half, size), *least)
+    return _Ends(head, tail, size, min(half, size), *least)
 
 
 def _least(window: str, rest: int) -> int:
-    """Return how much of a value is a leak. Words stand in other texts too, so more of them has to be there."""
-    return min(rest, max(_WORDS_CUT, rest // 2)) if _is_words(window) else len(window)
+    """Return how much of a value is a leak. Words occur in other texts, too, so more of them is needed."""
+    return min(rest, max(_WORDS_END, rest // 2)) if _is_words(window) else len(window)
 
 
 def _is_words(text: str) -> bool:
@@ -144,10 +153,10 @@ def _is_words(text: str) -> bool:
     return len(marks) <= _MARKS and _WORDS.fullmatch(text) is not None
 
 
-def _measured(value: str, kind: str, encode: Encoder, cuts: _Cuts) -> Form:
-    """Return the form that ``encode`` makes of a value, character by character."""
+def _measured(value: str, kind: str, encode: Encoder, ends: _Ends) -> Form:
+    """Return the form that ``encode`` creates from a value, character by character."""
     text, size = encode(value), len(value)
-    head, tail, window, half, least_first, least_last = cuts
+    head, tail, window, half, least_first, least_last = ends
     if len(text) == size:
         return Form(text, kind, head, tail, window, window, half, half, least_first, least_last)
     end = size - tail
@@ -159,39 +168,39 @@ def _measured(value: str, kind: str, encode: Encoder, cuts: _Cuts) -> Form:
         return len(encode(value[end - count : end]))
 
     windows = after(window), before(window), after(half), before(half)
-    ends = len(encode(value[:head])), len(encode(value[end:]))
-    return Form(text, kind, *ends, *windows, after(least_first), before(least_last))
+    frame = len(encode(value[:head])), len(encode(value[end:]))
+    return Form(text, kind, *frame, *windows, after(least_first), before(least_last))
 
 
-# -- spellings of the text itself --------------------------------------------------------------------------------------
+# -- variants of the text itself ---------------------------------------------------------------------------------------
 
 
-def _spellings(value: str, *, words: bool) -> Iterator[Tuple[str, bytes]]:
+def _variants(value: str, *, words: bool) -> Iterator[Form]:
     """Yield other cases, Unicode normal forms and character sets.
 
-    Words in another case are ordinary: ``GITHUB_TOKEN`` is no leak of the value ``github_token``.
+    Words in another case are not a leak: ``GITHUB_TOKEN`` does not show the value ``github_token``.
     """
     if not words:
-        yield "upper case", to_bytes(value.upper())
-        yield "lower case", to_bytes(value.lower())
+        yield Form(to_bytes(value.upper()), "upper case")
+        yield Form(to_bytes(value.lower()), "lower case")
     if value.isascii():
         return
     for name in ("NFC", "NFD", "NFKC", "NFKD"):
-        yield "normalized", to_bytes(unicodedata.normalize(name, value))
+        yield Form(to_bytes(unicodedata.normalize(name, value)), "normalized")
     for name in ("latin-1", "cp1252", "cp1251"):
         with suppress(UnicodeError):
-            yield "mojibake", value.encode("utf-8").decode(name).encode()
+            yield Form(value.encode("utf-8").decode(name).encode(), "mojibake")
         with suppress(UnicodeError):
-            yield name, value.encode(name)
+            yield Form(value.encode(name), name)
     for name in ("utf-16-le", "utf-16-be"):
-        yield "utf-16", value.encode(name, "surrogatepass")
+        yield Form(value.encode(name, "surrogatepass"), "utf-16")
 
 
 # -- encodings of bytes ------------------------------------------------------------------------------------------------
 
 
 def raw_bytes(text: str) -> bytes:
-    """Return the bytes that the operating system or an encoder makes of a text."""
+    """Return the bytes that the operating system or an encoder creates from a text."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -211,7 +220,10 @@ def _python_ascii(text: str) -> bytes:
 
 
 def _before_encoding(value: str) -> List[Encoder]:
-    """Return what can happen to a value before it is encoded: nothing, or it becomes part of a JSON or Python text."""
+    """Return what can happen to a value before it is encoded.
+
+    The value stays unchanged, or it becomes part of a JSON or Python text.
+    """
     if _PLAIN.fullmatch(value):
         return [raw_bytes]
     encoders: Dict[bytes, Encoder] = {}
@@ -220,34 +232,34 @@ def _before_encoding(value: str) -> List[Encoder]:
     return list(encoders.values())
 
 
-def _base64_forms(value: str, encode: Encoder, cuts: _Cuts) -> Iterator[Form]:
-    bare = _measured(value, "base64", encode, cuts)
+def _base64_forms(value: str, encode: Encoder, ends: _Ends) -> Iterator[Form]:
+    bare = _measured(value, "base64", encode, ends)
     sizes = [-(-4 * size // 3) for size in bare[2:10]]
     for shift in range(3):
         digits = b64encode(bytes(shift) + bare.text).rstrip(b"=")
         core = digits[-(-8 * shift // 6) : (shift + len(bare.text)) * 8 // 6]
-        form = _of_digits(bare._replace(text=core), sizes, CUT)
+        form = _of_digits(bare._replace(text=core), sizes, SHORTEST_END)
         yield form._replace(before=int(shift > 0), after=int((shift + len(bare.text)) % 3 > 0))
 
 
-def _hex_forms(value: str, encode: Encoder, cuts: _Cuts) -> Iterator[Form]:
-    bare = _measured(value, "hex", encode, cuts)
+def _hex_forms(value: str, encode: Encoder, ends: _Ends) -> Iterator[Form]:
+    bare = _measured(value, "hex", encode, ends)
     sizes = [2 * size for size in bare[2:10]]
     digits = bare.text.hex()
     for text in (digits, digits.upper()):
-        yield _of_digits(bare._replace(text=text.encode()), sizes, _HEX_CUT)
+        yield _of_digits(bare._replace(text=text.encode()), sizes, _HEX_END)
 
 
 def _of_digits(form: Form, sizes: List[int], most: int) -> Form:
-    """Return a form that ``most`` digits identify, or fewer if the cut value has fewer."""
+    """Return a form that ``most`` digits identify, or fewer if the end of the value has fewer."""
     head, tail, first, last, half_first, half_last, least_first, least_last = sizes
     rest = len(form.text) - head - tail
     windows = min(first, most, rest), min(last, most, rest)
     halves = min(half_first - 1, windows[0]), min(half_last - 1, windows[1])
-    # Digits at the ends belong to two bytes, so words need a little less than their size.
+    # Digits at the ends belong to two bytes, so words need slightly fewer digits than their size.
     least = [
-        window if 0 < asked <= size else max(window, asked - 4) if asked else 0
-        for window, asked, size in zip(windows, (least_first, least_last), (first, last))
+        window if 0 < minimum <= size else max(window, minimum - 4) if minimum else 0
+        for window, minimum, size in zip(windows, (least_first, least_last), (first, last))
     ]
     return form._replace(
         first=windows[0],
@@ -269,7 +281,7 @@ def _base32_forms(data: bytes) -> Iterator[Form]:
 
 
 def _base85_forms(data: bytes, encode: Callable[[bytes], bytes]) -> Iterator[Form]:
-    """Yield the groups of five digits that belong to the value alone; those at its ends can belong to others too."""
+    """Yield the groups of five digits that belong to the value alone. Others at its ends can include other data."""
     for shift in range(4):
         whole = data[-shift % 4 :]
         rest = len(whole) % 4

@@ -1,4 +1,4 @@
-"""Encoders and formats of users, as the hooks in ``pytest_flowsecrets.plugin.hookspecs`` return them."""
+"""Encoders and formats from the hooks in ``pytest_flowsecrets.plugin.hookspecs``."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pytest_flowsecrets.leaks.common_words import SHORTEST
 from pytest_flowsecrets.leaks.formats.known_formats import Format
 from pytest_flowsecrets.leaks.formats.sensitive_fields import SENSITIVE, Leaf
 from pytest_flowsecrets.leaks.registry import registry
-from pytest_flowsecrets.leaks.search.encodings import CUT, Form, to_bytes
+from pytest_flowsecrets.leaks.search.encodings import SHORTEST_END, Form, to_bytes
 
 Function = Callable[[str], Any]
 
-_SAMPLE = "aB3-sample of a value"  # what each function is tried with
+_SAMPLE = "aB3-sample of a value"  # the argument of the first call of each function
 
 
 def register(encoders: Iterable[Any], formats: Iterable[Any]) -> bool:
-    """Look for the forms that some encoders make of each secret, and divide structured ones by some more formats.
+    """Add the forms of encoders and the formats of structured secrets.
 
     Args:
-        encoders: what the hook ``pytest_flowsecrets_encoders`` returned: mappings from names of forms to functions.
-        formats: what the hook ``pytest_flowsecrets_formats`` returned: mappings from names of formats to functions.
+        encoders: results of the hook ``pytest_flowsecrets_encoders``, mappings from names of forms to functions.
+        formats: results of the hook ``pytest_flowsecrets_formats``, mappings from names of formats to functions.
 
     Returns:
-        Whether there are any.
+        Whether there is at least one encoder or format.
 
     Raises:
-        UsageError: something is not a mapping, or a function does not return what it must.
+        UsageError: a result is not a mapping, or a function returns an object of the wrong type.
     """
     for name, encode in _functions(encoders, "pytest_flowsecrets_encoders", (str, bytes), "str or bytes").items():
         registry.encoders[name] = _guarded(encode, name)
@@ -42,19 +42,19 @@ def register(encoders: Iterable[Any], formats: Iterable[Any]) -> bool:
 
 
 def forms_by_encoders(text: str) -> Iterator[Form]:
-    """Every form that users' encoders make of a text; the whole of it only."""
+    """Yield the forms that encoders create from a text. Only a whole form is a leak."""
     for name, encode in registry.encoders.items():
         encoded = encode(text)
         data = to_bytes(encoded) if isinstance(encoded, str) else bytes(encoded or b"")
         if len(data) >= SHORTEST and encoded != text:
-            size = min(CUT, len(data))
+            size = min(SHORTEST_END, len(data))
             yield Form(data, name, 0, 0, size, size, size, size, 0, 0, whole=True)
 
 
-def _functions(mappings: Iterable[Any], hook: str, kinds: Tuple[type, ...], wanted: str) -> Dict[str, Function]:
-    """The functions of some plugins by their names, each tried with a sample.
+def _functions(mappings: Iterable[Any], hook: str, kinds: Tuple[type, ...], expected: str) -> Dict[str, Function]:
+    """Return the functions from a hook by their names, after calling each with a sample.
 
-    Generators are tried when they are used.
+    Generator functions run only when they are used.
     """
     functions: Dict[str, Function] = {}
     for mapping in mappings:
@@ -66,12 +66,12 @@ def _functions(mappings: Iterable[Any], hook: str, kinds: Tuple[type, ...], want
             raise UsageError(f"{hook} returned {name!r} without a function: return a mapping from names to functions")
         sample = _sample(function, f"{hook}: {name!r}")
         if not isinstance(sample, (*kinds, GeneratorType, type(None))):
-            raise UsageError(f"{hook}: {name!r} returned {type(sample).__name__}: return {wanted}")
+            raise UsageError(f"{hook}: {name!r} returned {type(sample).__name__}: return {expected}")
     return functions
 
 
 def _sample(function: Function, where: str) -> Any:
-    """What a function returns for a sample; None if that has no such form."""
+    """Return the result of a function for a sample, or None if it raises ValueError."""
     try:
         return function(_SAMPLE)
     except ValueError:
@@ -81,7 +81,7 @@ def _sample(function: Function, where: str) -> Any:
 
 
 def _guarded(function: Function, name: str) -> Function:
-    """The function; an error in it, which could show a value, becomes a warning that does not."""
+    """Return a function that turns errors, whose texts can contain a value, into a warning without the value."""
 
     def call(text: str) -> Any:
         try:
@@ -89,7 +89,7 @@ def _guarded(function: Function, name: str) -> Function:
             return [*result] if isinstance(result, GeneratorType) else result
         except ValueError:
             return None
-        except Exception as error:  # noqa: BLE001 - a run does not break because of a form
+        except Exception as error:  # noqa: BLE001 - an error in an encoder must not fail the run
             kind = type(error).__name__
             with suppress(Warning):  # under -W error
                 warnings.warn(

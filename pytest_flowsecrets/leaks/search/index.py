@@ -1,4 +1,4 @@
-"""Finding known values, in any of their forms, whatever their number."""
+"""Find registered values in all their forms. The time does not depend on the number of values."""
 
 from __future__ import annotations
 
@@ -8,35 +8,45 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Tu
 
 from pytest_flowsecrets.leaks.search.compressed import begins, payload
 from pytest_flowsecrets.leaks.search.decoders import is_plain, views
-from pytest_flowsecrets.leaks.search.encodings import CUT, Form, forms_of, rare_forms_of
+from pytest_flowsecrets.leaks.search.encodings import Form, forms_of, rare_forms_of
 from pytest_flowsecrets.leaks.search.extensions import forms_by_encoders
-from pytest_flowsecrets.leaks.search.line_breaks import differing, follow, precede
 from pytest_flowsecrets.leaks.search.skeleton_tables import Seed, Table
-from pytest_flowsecrets.leaks.search.skeletons import EVERYTHING, LETTERS, MARKS, Alphabet, Skeleton, common, common_end
+from pytest_flowsecrets.leaks.search.skeletons import (
+    EVERYTHING,
+    LETTERS,
+    MARKS,
+    Alphabet,
+    Skeleton,
+    common,
+    common_end,
+)
+from pytest_flowsecrets.leaks.search.spans import ELLIPSES, Span, fitting_part, is_leak, span_of, with_neighbours
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.formats.parts import Part
 
 _WINDOW, _SHORTEST = 7, 5  # letters of a skeleton
-_RUN = b"x" * 24  # a text without such a run of characters holds no base32 and no base85
+_RUN = b"x" * 24  # base32 and base85 need a run of so many characters
 _RUNS = bytes(ord("x") if 32 < byte < 127 else ord(" ") for byte in range(256))  # noqa: PLR2004 - ASCII
-_PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789_./:=-[]"  # a run of these alone is no base32 nor base85
-_MARGIN = 2_000  # bytes around a decoded character, in which a value may be that stands there in several lines
-_DEEPEST = 3  # payloads inside each other
-_ELLIPSES = b"...", "…".encode()
-_DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
-_DIGITS_85 = bytes(range(33, 127))
+_PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789_./:=-[]"  # a run of these characters alone is neither base32 nor base85
+_MARGIN = 2_000  # bytes around a decoded character that can contain a value in several lines
+_MAX_DEPTH = 3  # of nested payloads
 _CHANGED_BY_QUOTED_PRINTABLE = re.compile(rb"[=\x80-\xff\t\r\n ]")
 _NONE: Tuple[Optional[Form], int] = None, -1
-_CHANGED = ""  # the kind of a raw form between whose letters something else stands
+_CHANGED = ""  # the kind of a raw form whose letters are separated by something else
 _IN_LINES = re.compile(rb"[\n\r\x08\x1b]")
 _ENTITY, _QUOTED = re.compile(rb"&[#A-Za-z]"), re.compile(rb"%[0-9A-Fa-f]{2}")
 
 
 class Hit(NamedTuple):
-    """A value found in some bytes, from ``start`` to ``end``.
+    """A value in some bytes.
 
-    ``value`` is its number in the order of adding, ``note`` says ``cut``, ``over lines``, both or nothing.
+    Attributes:
+        start: the first byte.
+        end: the byte after the last one.
+        value: the number of the value, in the order of calls of ``add``.
+        kind: the kind of the form.
+        note: ``truncated``, ``wrapped``, both or empty.
     """
 
     start: int
@@ -45,41 +55,42 @@ class Hit(NamedTuple):
     kind: str
     note: str
 
-
-class _Span(NamedTuple):
-    """A part of a form in some bytes: where it is there, which part it is, and whether a break is inside."""
-
-    start: int
-    end: int
-    first: int
-    last: int
-    broken: bool
+    @property
+    def form(self) -> str:
+        """The kind with the note."""
+        return f"{self.kind}, {self.note}" if self.note else self.kind
 
 
 class Index:
-    """The values that were added, in all their forms."""
+    """The values to search for, in all their forms.
+
+    Attributes:
+        count: the number of values.
+        longest: the length of the longest form in bytes.
+        letters: the bytes of all forms, and the bytes that can separate their parts.
+    """
 
     def __init__(self) -> None:
         self.count = 0
-        self.longest = 0  # form
-        self.letters = {*b" \t\r\n'\",|>+?-\\%&#;=\x1b\x08"}  # of all forms, and of what can stand between their parts
+        self.longest = 0
+        self.letters = {*b" \t\r\n'\",|>+?-\\%&#;=\x1b\x08"}
         self._owner: Dict[bytes, int] = {}
         self._tables = Table(LETTERS), Table(MARKS), Table(EVERYTHING)
         self._rare_tables = Table(LETTERS), Table(MARKS), Table(EVERYTHING)
-        self._used: List[Table] = []  # those that are not empty
+        self._used: List[Table] = []  # the tables that are not empty
         self._tiny: Dict[bytes, Form] = {}
         self._tiny_pattern: Optional[re.Pattern[bytes]] = None
         self._quotable = False
-        self._rare: List[Tuple[str, int]] = []  # values whose rare forms are not there yet
-        self._cuttable: List[Tuple[Form, int]] = []  # forms whose cuts beside an ellipsis are not there yet
+        self._rare: List[Tuple[str, int]] = []  # values whose rare forms are not added yet
+        self._truncatable: List[Tuple[Form, int]] = []  # forms whose truncated forms are not added yet
         self._before_ellipsis: Dict[bytes, Tuple[Form, int]] = {}
         self._after_ellipsis: Dict[bytes, Tuple[Form, int]] = {}
-        self._halves: List[int] = []
+        self._truncated_sizes: List[int] = []
 
     # -- adding --------------------------------------------------------------------------------------------------------
 
     def add(self, part: Part, *, sliced: bool = False) -> None:
-        """Look for one more text; also for slices of its middle, if that is asked for."""
+        """Add a text. With ``sliced``, slices of its middle are leaks, too."""
         forms = forms_of(part.text, head=part.head, tail=part.tail, whole=part.whole, sliced=sliced)
         for form in chain(forms, forms_by_encoders(part.text)):
             self._add(form, self.count, self._tables)
@@ -95,52 +106,49 @@ class Index:
         self.longest = max(self.longest, len(form.text))
         self.letters.update(form.text)
         if not form.whole and (form.half_first < form.first or form.half_last < form.last):
-            self._cuttable.append((form, value))
-        for table in tables:
-            key = form.text.translate(None, table.alphabet.dropped)
-            if len(key) >= _WINDOW or (len(key) >= _SHORTEST and table is not tables[0]):
-                table.add(form, value, key)
-                if _is_even(form, table.alphabet):
-                    return
+            self._truncatable.append((form, value))
         if len(form.text) < _SHORTEST:
             self._tiny[form.text] = form
             self._tiny_pattern = None
+        else:
+            _add_to_tables(form, value, tables)
 
     def _add_rare(self) -> None:
-        waiting, self._rare = self._rare, []
-        for value, number in waiting:
+        pending, self._rare = self._rare, []
+        for value, number in pending:
             for form in rare_forms_of(value):
                 self._add(form, number, self._rare_tables)
 
-    def _add_cuts(self) -> None:
-        waiting, self._cuttable = self._cuttable, []
-        sizes = {*self._halves}
-        for form, value in waiting:
+    def _add_truncated(self) -> None:
+        pending, self._truncatable = self._truncatable, []
+        sizes = {*self._truncated_sizes}
+        for form, value in pending:
             begin, end = form.head, len(form.text) - form.tail
             for size in range(form.half_first, form.first):
                 self._before_ellipsis.setdefault(form.text[begin : begin + size], (form, value))
             for size in range(form.half_last, form.last):
                 self._after_ellipsis.setdefault(form.text[end - size : end], (form, value))
             sizes.update(range(form.half_first, form.first), range(form.half_last, form.last))
-        self._halves = sorted(sizes, reverse=True)
+        self._truncated_sizes = sorted(sizes, reverse=True)
 
     # -- finding -------------------------------------------------------------------------------------------------------
 
     def passes(self, data: bytes) -> bool:
-        """Return whether a glance shows that nothing is in a short text, which most are."""
+        """Return whether a quick check shows that a short text contains no value, which is the usual case."""
         for table in self._used:
             if not table.passes(data):
                 return False
         if self._tiny or _has_run(data) or not is_plain(data):
             return False
-        return not any(ellipsis in data and next(self._beside_ellipses(data, ellipsis), None) for ellipsis in _ELLIPSES)
+        return not any(ellipsis in data and next(self._beside_ellipses(data, ellipsis), None) for ellipsis in ELLIPSES)
 
     def find(self, data: bytes, *, depth: int = 0) -> List[Hit]:
-        """Return every hit, in the order of their beginnings, the longest first; some lie inside others or overlap.
+        """Return every hit, ordered by position, the longest first. Hits can overlap or contain each other.
 
         Args:
             data: any bytes.
-            depth: how many payloads they come out of; those in the bytes themselves are looked into from 1 on.
+            depth: the number of compressed payloads around the bytes. From 1 on, payloads in the bytes are searched,
+                too.
         """
         hits: Dict[Tuple[int, int, int], Hit] = {}
         packed = self._in_payloads(data, depth) if depth else ()
@@ -151,14 +159,14 @@ class Index:
 
     def _in_payloads(self, data: bytes, depth: int) -> Iterator[Hit]:
         done = 0
-        for place in begins(data) if depth < _DEEPEST else ():
+        for place in begins(data) if depth < _MAX_DEPTH else ():
             end, content = (place >= done and payload(data, place)) or (place, b"")
             done = max(done, end)
             for number in self.values_in(content, depth + 1):
                 yield Hit(place, end, number, "compressed", "")
 
     def values_in(self, content: bytes, depth: int = 1) -> List[int]:
-        """Return the numbers of the values that are in a payload."""
+        """Return the numbers of the values in a payload."""
         return sorted({hit.value for hit in self.find(content, depth=depth)}) if content else []
 
     def _in_views(self, data: bytes, depth: int) -> Iterator[Hit]:
@@ -177,7 +185,7 @@ class Index:
         for table in chain(self._used, self._rare_tables if has_run else ()):
             if table:
                 yield from self._hits_in(table, Skeleton(data, table.alphabet))
-        for ellipsis in _ELLIPSES:
+        for ellipsis in ELLIPSES:
             if ellipsis in data:
                 yield from self._beside_ellipses(data, ellipsis)
 
@@ -185,8 +193,8 @@ class Index:
         if self._tiny_pattern is None:
             ordered = sorted(self._tiny, key=len, reverse=True)
             self._tiny_pattern = re.compile(b"|".join(map(re.escape, ordered)))
-        for found in self._tiny_pattern.finditer(data):
-            yield Hit(*found.span(), self._owner[found.group()], self._tiny[found.group()].kind, "")
+        for match in self._tiny_pattern.finditer(data):
+            yield Hit(*match.span(), self._owner[match.group()], self._tiny[match.group()].kind, "")
 
     def _hits_in(self, table: Table, skeleton: Skeleton) -> Iterator[Hit]:
         generator = table.seeds(skeleton.text)
@@ -194,7 +202,7 @@ class Index:
         while seeds is not None:
             end = None
             for seed in seeds:
-                hit, end = self._at(table, skeleton, seed)
+                hit, end = self._at(skeleton, seed)
                 if hit:
                     yield hit
                     break
@@ -203,87 +211,65 @@ class Index:
             except StopIteration:
                 return
 
-    def _at(self, table: Table, skeleton: Skeleton, seed: Seed) -> Tuple[Optional[Hit], int]:
-        """Return the hit of which a seed is a part, if so much of the form is there, and its end in the skeleton."""
+    def _at(self, skeleton: Skeleton, seed: Seed) -> Tuple[Optional[Hit], int]:
+        """Return the hit that contains a seed and its end in the skeleton, if enough of the form is there."""
         entry, text = seed.entry, skeleton.text
         key = entry.key
         left = common_end(text[max(0, seed.at - seed.place) : seed.at], key[: seed.place])
         ahead = seed.place + seed.size
         right = seed.size + common(text[seed.at + seed.size : seed.at + len(key) - seed.place], key[ahead:])
-        parts = self._span(table, skeleton, seed, left, right)
-        if not parts:
-            return None, 0
-        span, last = parts
-        hit = self._judged(skeleton.data, entry.form, entry.value, span)
-        return hit, last if hit else 0
+        part = fitting_part(skeleton, seed, seed.place - left, seed.place + right)
+        span = span_of(skeleton, seed, part) if part else None
+        hit = self._hit_of(skeleton.data, entry.form, entry.value, span) if span else None
+        return hit, part.last + seed.at - seed.place if part and hit else 0
 
     @staticmethod
-    def _span(table: Table, skeleton: Skeleton, seed: Seed, left: int, right: int) -> Optional[Tuple[_Span, int]]:
-        """Return the part of a form that is there with the right punctuation, and its end in the skeleton."""
-        data, alphabet, form = skeleton.data, table.alphabet, seed.entry.form
-        key, places = seed.entry.key, seed.entry.places(table.alphabet)
-        low, high = seed.place - left, seed.place + right  # in the key
-        shift = seed.at - seed.place
-        start, end = skeleton.span(low + shift, high + shift)
-        broken = False
-        inside = form.text[places[low] : places[high - 1] + 1]
-        if data[start:end] != inside:
-            bad, broken = differing(data[start:end], inside, alphabet, form.kind)
-            before = [number for number in bad if number <= left]
-            after = [number for number in bad if number > left]
-            if after and after[0] < left + seed.size:
-                return None
-            high = low + after[0] if after else high
-            low = low + before[-1] if before else low
-            start, end = skeleton.span(low + shift, high + shift)
-        last = high + shift
-        if low and high < len(key) and places[high - 1] + 1 - places[low] < max(form.slice - 1, CUT):
-            return None  # too little of the middle to look for the rest in other lines
-        if low:
-            start, low_ = precede(data, start, key, low, alphabet)
-            broken, low = broken or low_ < low, low_
-        if high < len(key):
-            end, high_ = follow(data, end, key, high, alphabet)
-            broken, high = broken or high_ > high, high_
-        return _with_edges(data, _Span(start, end, places[low], places[high - 1] + 1, broken), form), last
-
-    @staticmethod
-    def _judged(data: bytes, form: Form, value: int, span: _Span) -> Optional[Hit]:
-        """Return a hit, if so much of the form is there that it is a leak."""
+    def _hit_of(data: bytes, form: Form, value: int, span: Span) -> Optional[Hit]:
+        """Return a hit if a part of a form is a leak."""
         end = len(form.text) - form.tail
         whole = span.first <= form.head and span.last >= end
-        if not whole and not _is_cut(data, form, span, end):
+        if not whole and not is_leak(data, form, span, end):
             return None
-        notes = [note for note, is_so in (("cut", not whole), ("over lines", span.broken)) if is_so]
-        start, stop = _with_neighbours(data, span, form) if whole else (span.start, span.end)
+        notes = [note for note, applies in (("truncated", not whole), ("wrapped", span.broken)) if applies]
+        start, stop = with_neighbours(data, span, form) if whole else (span.start, span.end)
         is_changed = form.kind == "raw" and stop - start != span.last - span.first
         return Hit(start, stop, value, _CHANGED if is_changed else form.kind, ", ".join(notes))
 
     def _beside_ellipses(self, data: bytes, ellipsis: bytes) -> Iterator[Hit]:
-        """Find cuts that are too short to be told from other texts, but for the ellipsis."""
-        if self._cuttable:
-            self._add_cuts()
+        """Yield truncated values that are too short to be a leak without the ellipsis next to them."""
+        if self._truncatable:
+            self._add_truncated()
         at = data.find(ellipsis)
-        while at >= 0 and self._halves:
-            least = self._halves[-1]
-            if data[max(0, at - least) : at + len(ellipsis) + least].strip(b"."):  # no dots of tests that have passed
+        while at >= 0 and self._truncated_sizes:
+            least = self._truncated_sizes[-1]
+            if data[max(0, at - least) : at + len(ellipsis) + least].strip(b"."):  # not in the dots of passed tests
                 yield from self._beside(data, at, at + len(ellipsis))
             at = data.find(ellipsis, at + 1)
 
     def _beside(self, data: bytes, start: int, end: int) -> Iterator[Hit]:
-        for size in self._halves:
+        for size in self._truncated_sizes:
             part = data[max(0, start - size) : start]
             form, value = self._before_ellipsis.get(part, _NONE)
             if form:
-                yield Hit(start - len(part), start, value, form.kind, "cut")
+                yield Hit(start - len(part), start, value, form.kind, "truncated")
             part = data[end : end + size]
             form, value = self._after_ellipsis.get(part, _NONE)
             if form:
-                yield Hit(end, end + len(part), value, form.kind, "cut")
+                yield Hit(end, end + len(part), value, form.kind, "truncated")
 
 
-def _is_even(form: Form, alphabet: Alphabet) -> bool:
-    """Return whether both windows of a form have so many letters of an alphabet that they are found by these alone."""
+def _add_to_tables(form: Form, value: int, tables: Tuple[Table, ...]) -> None:
+    """Add a form to the first table that can find it, and to further ones if some of its parts have too few letters."""
+    for table in tables:
+        key = form.text.translate(None, table.alphabet.dropped)
+        if len(key) >= _WINDOW or (len(key) >= _SHORTEST and table is not tables[0]):
+            table.add(form, value, key)
+            if _finds_both_ends(form, table.alphabet):
+                return
+
+
+def _finds_both_ends(form: Form, alphabet: Alphabet) -> bool:
+    """Return whether both windows of a form have enough letters of an alphabet to be found by these letters alone."""
     if form.text.isalnum() or not (form.least_first or form.least_last):
         return True
     begin, end = form.head, len(form.text) - form.tail
@@ -292,9 +278,10 @@ def _is_even(form: Form, alphabet: Alphabet) -> bool:
 
 
 def _has_run(data: bytes) -> bool:
-    """Return whether there is a run of characters that can be base32 or base85.
+    """Return whether some bytes contain a run of characters that can be base32 or base85.
 
-    A run of lower-case letters, digits and the punctuation of paths is neither, as half of base85's digits are others.
+    A run of lower-case letters, digits and the punctuation of paths is neither: half of the digits of base85 are
+    others.
     """
     if len(data) < len(_RUN):
         return False
@@ -309,53 +296,8 @@ def _has_run(data: bytes) -> bool:
     return False
 
 
-def _is_cut(data: bytes, form: Form, span: _Span, end: int) -> bool:
-    """Return whether a part of a form is a leak."""
-    if form.whole:
-        return False
-    if form.slice and span.last - span.first >= form.slice:
-        return True
-    is_first = span.first <= form.head and span.last >= form.head + form.first
-    is_last = span.last >= end and span.first <= end - form.last
-    return bool(
-        (is_first and form.least_first and span.last >= form.head + form.least_first)
-        or (is_last and form.least_last and span.first <= end - form.least_last)
-        or (is_first and form.first and data.startswith(_ELLIPSES, span.end))
-        or (is_last and form.last and data.endswith(_ELLIPSES, max(0, span.start - 4), span.start))
-    )
-
-
-def _with_edges(data: bytes, span: _Span, form: Form) -> _Span:
-    """Return a span with the punctuation at the ends of a form, and no part of a character."""
-    start, end, first, last, broken = span
-    while last < len(form.text) and end < len(data) and data[end] == form.text[last]:
-        end, last = end + 1, last + 1
-    while last < len(form.text) and end < len(data) and data[end] & 0xC0 == 0x80 and last > first:  # noqa: PLR2004
-        end, last = end - 1, last - 1
-    while first and start and data[start - 1] == form.text[first - 1]:
-        start, first = start - 1, first - 1
-    while first and data[start] & 0xC0 == 0x80 and first < last:  # noqa: PLR2004 - inside a character
-        start, first = start + 1, first + 1
-    return _Span(start, end, first, last, broken)
-
-
-def _with_neighbours(data: bytes, span: _Span, form: Form) -> Tuple[int, int]:
-    """Return a span with the digits that a value shares with what is encoded before and after it, and the padding."""
-    start, end = span.start, span.end
-    digits = _DIGITS_85 if form.kind == "base85" else _DIGITS
-    for _ in range(form.before):
-        if start and data[start - 1] in digits:
-            start -= 1
-    for _ in range(form.after):
-        if end < len(data) and data[end] in digits:
-            end += 1
-    while form.after and end < len(data) and data[end] in b"=":
-        end += 1
-    return start, end
-
-
 def _encoding_of(data: bytes) -> str:
-    """Return what the encoding is called in which a value stands in some bytes."""
+    """Return the name of the encoding in which a value occurs in some bytes."""
     if b"\0" in data or b"\\x00" in data or b"\\u0000" in data:
         return "utf-16"
     if _ENTITY.search(data):

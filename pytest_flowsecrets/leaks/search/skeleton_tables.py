@@ -1,9 +1,9 @@
-"""The skeletons of all forms, and the search for them in one pass, whatever their number.
+"""Tables of the skeletons of all forms. One pass over a text finds them, whatever their number.
 
-A form that stands in a text, whole or truncated, brings its first or its last seven letters, its *windows*, or twelve
-of its middle. Seven letters hold, wherever they stand, four whose place is a multiple of four. So a skeleton is read as
-an array of 32-bit numbers, and those that are in no window, no *anchors*, are passed over by C code at a few
-nanoseconds each. Only at an anchor the windows are looked up, and only at a window forms are compared.
+If a form occurs in a text, whole or truncated, so do its first or last seven letters, its *windows*, or twelve letters
+of its middle. Any seven letters contain four whose position is a multiple of four. Therefore a skeleton is read as an
+array of 32-bit numbers. C code skips the numbers that are not in a window (not *anchors*) at a few nanoseconds each.
+Windows are looked up only at an anchor, and forms are compared only at a window.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from itertools import compress
 from operator import length_hint
 from typing import TYPE_CHECKING, Dict, Generator, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from pytest_flowsecrets.leaks.search.encodings import CUT
+from pytest_flowsecrets.leaks.search.encodings import SHORTEST_END
 from pytest_flowsecrets.leaks.search.skeletons import Alphabet, common, common_end
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.search.encodings import Form
 
 _WORD = 4
-_WINDOW = 7  # letters; the fewest that are sure to hold a whole aligned word
-_SHORTEST = 5  # letters; the fewest that hold one in one of two passes
+_WINDOW = 7  # letters; the fewest that always contain an aligned word
+_SHORTEST = 5  # letters; the fewest that contain one in one of two passes
 _PAIR = 2 * _WORD
-_MORE = 2  # letters that have to stand beside a pair; the rest of a slice may be punctuation
+_MORE = 2  # letters next to a pair; the rest of a slice can be punctuation
 _CHUNK = 1 << 14  # bytes, a multiple of the word
-_MOST_PLACES = 4  # in the middle of forms, for the same eight letters
+_MOST_PLACES = 4  # positions of the same eight letters in the middle of forms
 _MOST_SLICES = 4_000  # of one form
 
 
@@ -40,14 +40,21 @@ class Entry:
         self._places: List[int] = []
 
     def places(self, alphabet: Alphabet) -> List[int]:
-        """Return the place in the form of each letter of the skeleton."""
+        """Return the position in the form of each letter of the skeleton."""
         if not self._places:
             self._places = [*compress(range(len(self.form.text)), self.form.text.translate(alphabet.kept))]
         return self._places
 
 
 class Seed(NamedTuple):
-    """Where a form may stand: a letter of a text is that of a form, with ``size`` more."""
+    """A place where a form can occur.
+
+    Attributes:
+        entry: the form.
+        at: the position in the skeleton of the text.
+        place: the same position in the skeleton of the form.
+        size: the number of letters from there that are the same.
+    """
 
     entry: Entry
     at: int
@@ -59,11 +66,11 @@ Seeds = Generator[Iterator[Seed], Optional[int], None]
 
 
 class Group:
-    """The entries that have one window, ordered, so that the most similar one of thousands is found at once.
+    """The entries with the same window, sorted so that the most similar of thousands is found at once.
 
     Args:
-        entries: each with the place where the window begins in its key, or ends, if it is at the end.
-        backwards: whether the window is the end of the forms.
+        entries: entries with the beginning of the window in the key, or its end if ``backwards``.
+        backwards: whether the window is at the end of the forms.
     """
 
     def __init__(self, entries: Iterable[Tuple[Entry, int]], *, backwards: bool) -> None:
@@ -78,7 +85,7 @@ class Group:
         self._sizes = sorted({*map(len, self._ordered)}, reverse=True)
 
     def seeds(self, text: bytes, start: int) -> Iterator[Seed]:
-        """Yield the entries that can stand where the window begins: first whole ones, then the most similar."""
+        """Yield the entries that can occur where the window begins: whole ones first, then the most similar."""
         longest, end = self._sizes[0], start + _WINDOW
         near = text[max(0, end - longest) : end][::-1] if self.backwards else text[start : start + longest]
         for size in self._sizes:
@@ -98,18 +105,18 @@ class Table:
     """The forms of one alphabet.
 
     Args:
-        alphabet: what skeletons consist of.
+        alphabet: the characters of the skeletons.
     """
 
     def __init__(self, alphabet: Alphabet) -> None:
         self.alphabet = alphabet
         self._anchors: Set[int] = set()
         self._windows: Dict[bytes, List[Tuple[Entry, int, bool]]] = {}
-        self._groups: Dict[bytes, List[Group]] = {}  # those of the windows that were seen
+        self._groups: Dict[bytes, List[Group]] = {}  # of the windows that have occurred
         self._slices: Dict[bytes, List[Tuple[Entry, int]]] = {}
         self._short: Dict[bytes, List[Entry]] = {}
         self._short_anchors: Set[int] = set()
-        self._ordinary: Set[bytes] = set()  # surroundings of slices in which no long one stands
+        self._ordinary: Set[bytes] = set()  # surroundings of slices that are too short
 
     def __bool__(self) -> bool:
         return bool(self._anchors or self._short)
@@ -117,7 +124,7 @@ class Table:
     # -- adding --------------------------------------------------------------------------------------------------------
 
     def add(self, form: Form, value: int, key: bytes) -> None:
-        """Look for one more form, whose skeleton is ``key``, of five letters or more."""
+        """Add a form whose skeleton ``key`` has five letters or more."""
         entry = Entry(form, value, key)
         self._ordinary.clear()
         if len(key) < _WINDOW:
@@ -136,16 +143,16 @@ class Table:
             self._add_slices(entry, begin, end)
 
     def _add_window(self, window: bytes, entry: Entry, place: int, *, backwards: bool) -> None:
-        known = self._windows.get(window)
-        if known is None:
-            known = self._windows[window] = []
+        entries = self._windows.get(window)
+        if entries is None:
+            entries = self._windows[window] = []
             self._anchors.update(array("I", window[:4] + window[1:5] + window[2:6] + window[3:]))
         elif self._groups:
             self._groups.pop(window, None)
-        known.append((entry, place, backwards))
+        entries.append((entry, place, backwards))
 
     def _groups_of(self, window: bytes) -> List[Group]:
-        """Return what has a window. Few windows are ever seen, so groups are made when they are."""
+        """Return the groups of a window. They are created on demand, because few windows ever occur."""
         groups = self._groups.get(window)
         if groups is None:
             groups = self._groups[window] = []
@@ -158,16 +165,16 @@ class Table:
         return groups
 
     def _add_slices(self, entry: Entry, begin: int, end: int) -> None:
-        """Let each part of eight letters be found; of the longest values only some, so slices of these are longer."""
+        """Add each part of eight letters. Of the longest values only some are added, so their slices must be longer."""
         key, slices = entry.key, self._slices
         step = 1 + (end - begin) // _MOST_SLICES
         for place in range(begin + 1, end - _PAIR, step):
             pair = key[place : place + _PAIR]
-            known = slices.get(pair)
-            if known is None:
+            entries = slices.get(pair)
+            if entries is None:
                 slices[pair] = [(entry, place)]
-            elif len(known) < _MOST_PLACES:
-                known.append((entry, place))
+            elif len(entries) < _MOST_PLACES:
+                entries.append((entry, place))
         for shift in range(_WORD):
             rest = key[begin + shift : end]
             self._anchors.update(array("I", rest[: len(rest) & -_WORD]))
@@ -175,19 +182,24 @@ class Table:
     # -- searching -----------------------------------------------------------------------------------------------------
 
     def passes(self, data: bytes) -> bool:
-        """Return whether a glance shows that nothing is in a short text."""
+        """Return whether a quick check shows that a short text contains no form."""
         text = data.translate(None, self.alphabet.dropped)
         if not self._short and self._anchors.isdisjoint(array("I", text[: len(text) & -_WORD])):
             return True
         return next(self.seeds(text), None) is None
 
     def seeds(self, text: bytes) -> Seeds:
-        """Yield for each place of a skeleton where forms may stand those that may, the most probable first.
+        """Yield the forms that can occur at each position of a skeleton, the most probable ones first.
 
-        The caller sends where a find ends, as the same forms are not looked for inside it.
+        The caller sends the end of each match, inside which the same forms are not searched again.
         """
-        done: Dict[int, int] = {}
-        inside = 0  # where the last find ends
+        yield from self._long_seeds(text)
+        if self._short:
+            yield from self._short_seeds(text)
+
+    def _long_seeds(self, text: bytes) -> Seeds:
+        ends: Dict[int, int] = {}  # of the last match of each group
+        inside = 0  # end of the last match
         windows, slices = self._windows, self._slices
         for at in self._places(text, self._anchors, 0):
             around = text[at - _WORD : at + _PAIR + _WORD] if at else b"\0" * _WORD + text[: _PAIR + _WORD]
@@ -197,36 +209,50 @@ class Table:
                 around[1:8] in windows or around[2:9] in windows or around[3:10] in windows or around[4:11] in windows
             )
             if has_window:
-                inside = yield from self._window_seeds(text, at, done, inside)
-            if around[_WORD : _WORD + _PAIR] in slices and at >= inside:
-                seeds = self._sliced(around, at, slices[around[_WORD : _WORD + _PAIR]])
-                if seeds:
-                    inside = max(inside, (yield iter(seeds)) or 0)
-                elif not has_window:
-                    self._pass_over(around)
-        if self._short:
-            yield from self._short_seeds(text)
+                inside = yield from self._window_seeds(text, at, ends, inside)
+            if around[_WORD : _WORD + _PAIR] in slices:
+                inside = yield from self._slice_seeds(around, at, inside, is_ordinary=not has_window)
+
+    def _slice_seeds(
+        self, around: bytes, at: int, inside: int, *, is_ordinary: bool
+    ) -> Generator[Iterator[Seed], Optional[int], int]:
+        """Yield the forms whose middle can occur at an anchor. Return the end of the last match.
+
+        Args:
+            around: the bytes around the anchor.
+            at: the position of the anchor.
+            inside: the end of the last match so far.
+            is_ordinary: whether the bytes contain nothing else, so that they can be skipped if they occur again.
+        """
+        if at < inside:
+            return inside
+        seeds = self._sliced(around, at, self._slices[around[_WORD : _WORD + _PAIR]])
+        if seeds:
+            inside = max(inside, (yield iter(seeds)) or 0)
+        elif is_ordinary:
+            self._skip_later(around)
+        return inside
 
     def _window_seeds(
-        self, text: bytes, at: int, done: Dict[int, int], inside: int
+        self, text: bytes, at: int, ends: Dict[int, int], inside: int
     ) -> Generator[Iterator[Seed], Optional[int], int]:
-        """Yield what can stand where a window has an anchor; return where the last find ends."""
+        """Yield the forms with a window at an anchor. Return the end of the last match."""
         for start in range(max(0, at - _WINDOW + _WORD), at + 1):
             window = text[start : start + _WINDOW]
             for group in self._groups_of(window) if window in self._windows else ():
-                if start + _WINDOW > inside if group.backwards else start >= done.get(id(group), 0):
+                if start + _WINDOW > inside if group.backwards else start >= ends.get(id(group), 0):
                     end = (yield group.seeds(text, start)) or 0
                     if end:
-                        done[id(group)] = end
+                        ends[id(group)] = end
                         inside = max(inside, end)
         return inside
 
-    def _sliced(self, around: bytes, at: int, known: List[Tuple[Entry, int]]) -> List[Seed]:
-        """Return what can stand there with a part of its middle that is long enough."""
+    def _sliced(self, around: bytes, at: int, entries: List[Tuple[Entry, int]]) -> List[Seed]:
+        """Return the forms of which a part of the middle that is long enough can occur at a position."""
         before, after = around[:_WORD], around[_WORD + _PAIR :]
         return [
             Seed(entry, at, place, _PAIR)
-            for entry, place in known
+            for entry, place in entries
             if self._is_slice(
                 entry,
                 place - common_end(before, entry.key[:place]),
@@ -235,8 +261,8 @@ class Table:
             )
         ]
 
-    def _pass_over(self, around: bytes) -> None:
-        """Remember that a slice with these letters around it is too short. Most of them are alike."""
+    def _skip_later(self, around: bytes) -> None:
+        """Skip a slice with these surroundings from now on, because it is too short. Most such slices are alike."""
         if len(self._ordinary) >= _MOST_SLICES:
             self._ordinary.clear()
         self._ordinary.add(around)
@@ -248,7 +274,7 @@ class Table:
         if place - low == _WORD or high - place == _PAIR + _WORD or not low or high == len(entry.key):
             return True
         places = entry.places(self.alphabet)
-        return places[high - 1] + 1 - places[low] >= max(entry.form.slice - 1, CUT)
+        return places[high - 1] + 1 - places[low] >= max(entry.form.slice - 1, SHORTEST_END)
 
     def _short_seeds(self, text: bytes) -> Seeds:
         sizes = sorted({*map(len, self._short)}, reverse=True)
@@ -262,10 +288,10 @@ class Table:
 
     @staticmethod
     def _places(text: bytes, anchors: Set[int], shift: int) -> Iterator[int]:
-        """Yield where anchors stand."""
+        """Yield the positions of anchors."""
         none_in = anchors.isdisjoint
         for at in range(shift, len(text) - _WORD + 1, _CHUNK):
             words = array("I", text[at : at + (min(_CHUNK, len(text) - at) & -_WORD)])
             rest = iter(words.tolist())
-            while not none_in(rest):  # it stops behind an anchor
+            while not none_in(rest):  # it stops after an anchor
                 yield at + (len(words) - length_hint(rest) - 1) * _WORD

@@ -1,8 +1,8 @@
 """Skeletons: some bytes without those that escaping, wrapping and quoting add or change.
 
-A value that is escaped, doubled, wrapped or put into a table keeps the letters and digits it has, in their order. So a
-search compares letters and digits alone, and looks at what stands between them only where they agree (``line_breaks``).
-Values with too few of them have a skeleton that keeps punctuation.
+A value that is escaped, doubled, wrapped or put into a table keeps its letters and digits in their order. A search
+therefore compares letters and digits alone, and checks the gaps between them only where these agree (``line_breaks``).
+Values with too few letters have a skeleton that keeps punctuation.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import re
 from itertools import accumulate, compress
 from typing import Dict, Iterable, List, NamedTuple, Pattern, Tuple
 
-_BLOCK = 1 << 12  # bytes whose places are computed together
+_BLOCK = 1 << 12  # bytes whose positions are computed together
 _MOST_BLOCKS = 64
 
 
 class Alphabet(NamedTuple):
-    """What a skeleton consists of.
+    """The bytes of a skeleton.
 
     Attributes:
         dropped: the bytes that it leaves out.
         kept: maps each byte to whether the skeleton keeps it.
-        gap: matches a run of bytes that it leaves out.
+        gap: matches a run of dropped bytes.
     """
 
     dropped: bytes
@@ -41,14 +41,14 @@ MARKS = _alphabet([*range(33), 127, *b"'\"`\\"])
 
 
 class Skeleton:
-    """Some bytes without those that an alphabet leaves out.
+    """Some bytes without those that an alphabet drops.
 
     Args:
         data: any bytes.
-        alphabet: what is kept.
+        alphabet: decides which bytes are kept.
 
     Attributes:
-        text: the bytes that are kept.
+        text: the kept bytes.
     """
 
     def __init__(self, data: bytes, alphabet: Alphabet) -> None:
@@ -58,7 +58,7 @@ class Skeleton:
         self._blocks: Dict[int, List[int]] = {}
 
     def place(self, number: int) -> int:
-        """Return the place in the data of the kept byte with this number."""
+        """Return the position in the data of the kept byte with a number."""
         if len(self.data) == len(self.text):
             return number
         if not self._counts:
@@ -81,7 +81,7 @@ class Skeleton:
         return self._blocks[block]
 
     def span(self, first: int, last: int) -> Tuple[int, int]:
-        """Return where in the data some kept bytes begin and end."""
+        """Return the beginning and the end in the data of some kept bytes."""
         return self.place(first), self.place(last - 1) + 1
 
 
@@ -91,12 +91,17 @@ def _last_at_most(counts: List[int], number: int) -> int:
     return bisect_right(counts, number) - 1
 
 
+def is_continuation(data: bytes, place: int) -> bool:
+    """Return whether a byte continues a character of UTF-8."""
+    return place < len(data) and data[place] & 0xC0 == 0x80  # noqa: PLR2004 - the two highest bits
+
+
 def common(one: bytes, other: bytes) -> int:
-    """Return how many bytes two texts have in common at their beginnings, in logarithmically many comparisons."""
+    """Return the length of the common beginning of two texts, after a logarithmic number of comparisons."""
     low, high = 0, min(len(one), len(other))
     if one[:high] == other[:high]:
         return high
-    while low + 1 < high:  # the first `low` bytes are the same, the first `high` are not
+    while low + 1 < high:  # the first `low` bytes are equal, the first `high` are not
         middle = (low + high) // 2
         if one[low:middle] == other[low:middle]:
             low = middle
@@ -106,6 +111,6 @@ def common(one: bytes, other: bytes) -> int:
 
 
 def common_end(one: bytes, other: bytes) -> int:
-    """Return how many bytes two texts have in common at their ends."""
+    """Return the length of the common end of two texts."""
     size = min(len(one), len(other))
     return common(one[len(one) - size :][::-1], other[len(other) - size :][::-1])
