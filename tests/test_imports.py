@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
 
@@ -77,8 +78,16 @@ class Import(NamedTuple):
     for_types: bool
 
 
-def imports(path: Path) -> Iterator[Import]:
-    tree = ast.parse(path.read_text("utf-8"))
+def imports(path: Path) -> List[Import]:
+    return _imports_in(path.read_text("utf-8"))
+
+
+@lru_cache(maxsize=None)
+def _imports_in(source: str) -> List[Import]:
+    return list(_walk(ast.parse(source)))
+
+
+def _walk(tree: ast.AST) -> Iterator[Import]:
     functions = _nodes_below(tree, lambda node: isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
     types = _nodes_below(tree, lambda node: isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
     for node in ast.walk(tree):
@@ -86,7 +95,7 @@ def imports(path: Path) -> Iterator[Import]:
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, [], *where) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}:{node.lineno} is a relative import"
+            assert not node.level, f"line {node.lineno} is a relative import of {node.module}"
             yield Import(node.module, [alias.name for alias in node.names], *where)
 
 
@@ -187,19 +196,16 @@ def place(path: Path) -> str:
 # -- the package -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_every_import_points_down():
     """The layers above, for all imports of all modules."""
     assert upward(graph_of(PACKAGE), LAYERS) == []
 
 
-@pytest.mark.slow
 def test_no_modules_import_each_other():
     """There is no cycle of any length, nor one that only type checkers see."""
     assert cycles(graph_of(PACKAGE)) == []
 
 
-@pytest.mark.slow
 def test_no_packages_import_each_other():
     """In each folder the modules and folders can be put into an order, too."""
     found = {name: cycles(graph) for name, graph in siblings(graph_of(PACKAGE)).items()}
@@ -218,7 +224,6 @@ def test_folders_are_small():
     assert {folder: size for folder, size in sizes.items() if size > LARGEST_FOLDER} == {}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=place)
 def test_foreign_packages_stay_in_their_rooms(path):
     """And are imported inside functions, so that nothing is loaded until it is asked for."""
