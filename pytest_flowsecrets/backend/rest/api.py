@@ -10,7 +10,9 @@ from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Type
 from urllib.parse import parse_qsl
 
+from pytest_flowsecrets.backend.http.graphql_http import internal_fault
 from pytest_flowsecrets.backend.messages import Request, Response
+from pytest_flowsecrets.backend.rest import cloud
 from pytest_flowsecrets.backend.rest.authorization import check_authorization
 from pytest_flowsecrets.backend.rest.call import Call, Reply
 from pytest_flowsecrets.backend.rest.errors import ApiError
@@ -114,13 +116,15 @@ class RestApi:
         """Return a new, empty workspace of Prefect Cloud.
 
         Args:
-            api_key: what ``PREFECT_API_KEY`` has to be; by default a new one, in ``view.api_key``.
+            api_key: what ``PREFECT_API_KEY`` has to be; by default a new one, at the end of ``view.authorization``.
         """
-        path = f"/accounts/{uuid.uuid4()}/workspaces/{uuid.uuid4()}"
-        return self._mount(path, f"Bearer {api_key or 'pnu_' + token_urlsafe(27)}")
+        ids = {"account_id": str(uuid.uuid4()), "workspace_id": str(uuid.uuid4())}
+        path = f"/accounts/{ids['account_id']}/workspaces/{ids['workspace_id']}"
+        return self._mount(path, f"Bearer {api_key or 'pnu_' + token_urlsafe(27)}", **ids)
 
-    def _mount(self, path: str, authorization: str) -> View:
-        view = View(f"{self.root}{path}", self.version, self._types, self._now, authorization=authorization)
+    def _mount(self, path: str, authorization: str, **ids: str) -> View:
+        url = f"{self.root}{path}"
+        view = View(url, self.version, self._types, self._now, authorization=authorization, **ids)
         with self._lock:
             self._views[f"/api{path}"] = view
         return view
@@ -160,6 +164,9 @@ class RestApi:
     def answer(self, request: Request) -> Response:
         """Return the response to a request; errors of the API are responses, too."""
         try:
+            if request.path == "/api/me" or request.path.startswith("/api/me/"):
+                authorization = request.headers.get("authorization", "")
+                return _response(200, cloud.answer(request.method, request.path[4:], authorization, self.views))
             view, path = self.find_view(request.path)
         except ApiError as error:
             return _response(error.status, error.body)
@@ -172,6 +179,9 @@ class RestApi:
             return _response(error.status, error.body, (("Retry-After", f"{error.retry_after:g}"),))
         except ApiError as error:
             return _response(error.status, error.body)
+        except Exception as error:  # noqa: BLE001 - its text and its frames may hold values
+            fault = internal_fault(500, error)
+            return _response(fault.status, {"exception_message": fault.message})
 
     def _handle(self, view: View, path: str, request: Request) -> Response:
         from pytest_flowsecrets.backend.rest.routes import router

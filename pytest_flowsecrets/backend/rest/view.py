@@ -62,6 +62,8 @@ class View:
         types: the block types that the session knows.
         now: the clock.
         authorization: the ``Authorization`` header that a request needs; empty for none.
+        account_id: of a workspace of Cloud; empty for a self-hosted server.
+        workspace_id: of a workspace of Cloud; empty for a self-hosted server.
 
     Attributes:
         release: the version as numbers.
@@ -91,8 +93,19 @@ class View:
     limits: Table
     leases: Table
 
-    def __init__(self, url: str, version: str, types: SharedBlockTypes, now: Clock, *, authorization: str = "") -> None:
+    def __init__(  # noqa: PLR0913 - what an API knows of a view
+        self,
+        url: str,
+        version: str,
+        types: SharedBlockTypes,
+        now: Clock,
+        *,
+        authorization: str = "",
+        account_id: str = "",
+        workspace_id: str = "",
+    ) -> None:
         self.url, self.version, self.now, self.authorization = url, version, now, authorization
+        self.account_id, self.workspace_id = account_id, workspace_id
         self.release = release_of(version)
         self.lock = threading.RLock()
         for name, missing in _TABLES.items():

@@ -50,7 +50,7 @@ def main():
     output, names = Path(sys.argv[1]), sys.argv[2:]
     operations = load(prefect.__version__)
     with output.open("w", encoding="utf-8") as stream:
-        for name in names or operations:
+        for name in (name for name in operations if not names or name in names):  # in the order of the catalogue
             line = {"name": name, **outcome(operations[name])}
             stream.write(json.dumps(line, sort_keys=True) + "\n")
             stream.flush()

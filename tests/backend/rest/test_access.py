@@ -169,6 +169,29 @@ def test_a_workspace_of_cloud_wants_its_key(rest_api):
     assert rest_api.new_workspace().authorization.startswith("Bearer pnu_")
 
 
+def test_cloud_names_the_workspaces_of_a_key(rest_api):
+    """For ``prefect cloud login``, outside workspaces; other keys and self-hosted servers have none."""
+    views = [rest_api.new_workspace("pnu_shared") for _ in range(2)]
+    bearer = {"Authorization": "Bearer pnu_shared"}
+    listed = http("GET", f"{rest_api.root}/me/workspaces", **bearer).body
+    assert [row["workspace_id"] for row in listed] == [view.workspace_id for view in views]
+    assert http("GET", f"{rest_api.root}/me/", **bearer).body["handle"] == "flowsecrets"
+    assert len(http("GET", f"{rest_api.root}/me/accounts", **bearer).body) == 2
+    assert http("POST", f"{rest_api.root}/me/", {}, **bearer).status == 405
+    assert http("GET", f"{rest_api.root}/me/none", **bearer).status == 404
+    assert http("GET", f"{rest_api.root}/me/").status == 401
+    for view in views:
+        rest_api.remove_view(view)
+
+
+def test_a_fault_of_the_api_shows_no_value(ask, caplog):
+    """500 with the type of the error; the log names the place."""
+    answer = ask("POST", "/logs/", ["hidden"])
+    assert (answer.status, answer.body) == (500, {"exception_message": "a fault of this API itself: ValueError"})
+    assert "hidden" not in caplog.text
+    assert "ValueError" in caplog.text
+
+
 def test_views_do_not_see_each_other(rest_api):
     """Nor are they reachable once they are removed."""
     first, second = (Client(rest_api, rest_api.new_view()) for _ in range(2))

@@ -100,6 +100,13 @@ def test_a_pause_that_timed_out_cannot_resume(ask):
     assert (answer["status"], answer["state"]["type"]) == ("REJECT", "FAILED")
 
 
+def test_times_may_be_seconds(ask):
+    """Clients on Python 3.13 write the time-out of a pause so; the API answers with ISO 8601."""
+    run = ask.flow_run("RUNNING")
+    answer = ask.set_state(run, "PAUSED", state_details={"pause_timeout": 1893456000.5})
+    assert answer["state"]["state_details"]["pause_timeout"] == "2030-01-01T00:00:00.500000Z"
+
+
 def test_suspending_needs_a_deployment(ask):
     """And is not for subflows; a suspended run goes back to Scheduled."""
     run = ask.flow_run("RUNNING")

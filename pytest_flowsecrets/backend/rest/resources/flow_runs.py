@@ -83,7 +83,8 @@ def _policy(fields: Row) -> Row:
 
 def present(view: View, run: Row) -> Row:
     """Return a flow run as the API shows it: without empty fields, with its estimates and its work pool."""
-    shown = {key: value for key, value in run.items() if value is not None}
+    shown: Row = {"work_pool_id": None}  # clients of 3.0 want the key
+    shown.update((key, value) for key, value in run.items() if value is not None)
     queue = view.work_queues.get(run.get("work_queue_id"))
     if queue is not None:
         pool = view.work_pools.require(queue["work_pool_id"])

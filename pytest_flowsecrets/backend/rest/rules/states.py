@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.view import View
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+_TIMES = frozenset({"scheduled_time", "cache_expiration", "pause_timeout"})
 # Fields that the real server always sends; clients read them.
 _DETAILS: Row = {
     "flow_run_id": None,
@@ -42,6 +43,9 @@ def new_state(view: View, fields: Row, **details: Any) -> Row:
         details: state details that outrank those of the client, such as ``flow_run_id``.
     """
     given = {key: value for key, value in (fields.get("state_details") or {}).items() if value is not None}
+    for name in _TIMES.intersection(given):
+        if not isinstance(given[name], str):
+            given[name] = time_text(parse_time(given[name]))
     state = {
         "id": str(uuid.uuid4()),
         "type": fields["type"],

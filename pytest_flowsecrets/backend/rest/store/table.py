@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional, Union
 
 from pytest_flowsecrets.backend.rest.errors import NotFoundError, Row
 
@@ -21,8 +21,14 @@ def time_text(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
-def parse_time(text: str) -> datetime:
-    """Return the aware time that a text of the API holds; without an offset it is in UTC."""
+def parse_time(text: Union[str, float]) -> datetime:
+    """Return the aware time that a value of the API holds.
+
+    Args:
+        text: ISO 8601, in UTC where it has no offset; or seconds since 1970, as clients on Python 3.13 write some.
+    """
+    if not isinstance(text, str):
+        return datetime.fromtimestamp(text, timezone.utc)
     moment = datetime.fromisoformat(_six_digits(text.replace("Z", "+00:00").replace(" ", "T", 1)))
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 

@@ -102,7 +102,7 @@ async def http_patch_missing(client):
     )
 
 
-@operation
+@operation(since="3.4")
 async def http_invalid_ids(client):
     return await _raw(client, [("GET", "flow_runs/not-an-id"), ("GET", "block_documents/1"), ("DELETE", "flows/x")])
 
