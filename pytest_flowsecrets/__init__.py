@@ -1,6 +1,7 @@
-"""Give real Prefect flows their secrets in tests.
+"""Set secrets for flows of the real Prefect in tests.
 
-Nothing is imported until a name is used, so that having the package installed costs a test run nothing.
+The package imports a module only when one of its names is used, so that an unused installation does not slow down a
+test run.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.home.private_home import PrefectHome as PrefectHome
     from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets as LocalSecrets
 
-# The public names by the modules that hold them. The imports above say the same to type checkers.
+# The modules that define the public names. For type checkers, the imports above define the same names.
 _EXPORTS = {
     "agents.cluster": "ClusterSecrets",
     "agents.environment": "FlowEnvironment",
@@ -72,14 +73,14 @@ _EXPORTS = {
     "isolation.secrets.local_secrets": "LocalSecrets",
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names.split()}
-__all__ = sorted(_HOMES)  # noqa: PLE0605 - type checkers read the imports above
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - type checkers use the imports above
 
 
 def _keep_bytecode() -> None:
-    """Load the modules of this package from their cached bytecode, under pytest too.
+    """Load the modules of this package from their cached bytecode, also in pytest.
 
-    pytest rewrites the assertions of every installed plugin. It compiles each module anew in each run where
-    ``PYTHONDONTWRITEBYTECODE`` is set, as in many container images. This package has no assertions to rewrite.
+    pytest rewrites the assertions of every installed plugin. With ``PYTHONDONTWRITEBYTECODE``, which many container
+    images set, it therefore compiles each module again in every run. This package has no assertions to rewrite.
     """
     import sys
 
@@ -99,7 +100,7 @@ def _keep_bytecode() -> None:
 _keep_bytecode()
 
 
-if not TYPE_CHECKING:  # to a type checker, a name that is not imported above is an error
+if not TYPE_CHECKING:  # with `__getattr__`, type checkers would accept any name
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:

@@ -1,17 +1,17 @@
-"""Names of Prefect's own that several rooms need: variables of the environment, and what they begin with."""
+"""Names and prefixes of Prefect's environment variables."""
 
 from __future__ import annotations
 
-#: What the variables begin with that set keys of Prefect's configuration: ``PREFECT__SECTION__KEY``.
+#: The prefix of variables that set keys of Prefect's configuration: ``PREFECT__SECTION__KEY``.
 PREFIX = "PREFECT__"
-#: What the variables of local secrets begin with.
+#: The prefix of variables that set local secrets.
 SECRETS_PREFIX = f"{PREFIX}CONTEXT__SECRETS__"
-#: Whether ``Secret(name).get()`` reads local secrets where the backend is Cloud.
+#: Whether ``Secret(name).get()`` reads local secrets if the backend is Cloud.
 USE_LOCAL_SECRETS = f"{PREFIX}CLOUD__USE_LOCAL_SECRETS"
-#: The flow run of a process, and its flow.
+#: The ids of the flow run of a process and of its flow.
 FLOW_RUN_ID = f"{PREFIX}CONTEXT__FLOW_RUN_ID"
 FLOW_ID = f"{PREFIX}CONTEXT__FLOW_ID"
-#: The API: ``cloud`` or ``server``, its address, and who asks.
+#: The backend (``cloud`` or ``server``), its address, and the client's credentials and tenant.
 BACKEND = f"{PREFIX}BACKEND"
 CLOUD_API = f"{PREFIX}CLOUD__API"
 API_KEY = f"{PREFIX}CLOUD__API_KEY"

@@ -408,7 +408,7 @@ def test_a_config_path_that_the_test_has_set_is_left_alone(local_secrets, monkey
     own = tmp_path / "own.toml"
     own.write_text("context = 5\n[debug]\n")
     monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(own))
-    with pytest.raises(SecretRejected, match="what is set now"):
+    with pytest.raises(SecretRejected, match="the current settings"):
         local_secrets.reload()
     own.write_text("debug = true\n")
     local_secrets.reload()

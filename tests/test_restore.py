@@ -141,7 +141,7 @@ def test_nested(outside):
         with isolated_prefect({"X": "inner"}, config="[context.secrets]\nF = 'f'\n") as inner:
             assert dict(inner) == {"X": "inner", "F": "f"}
             assert pool.submit(get, "X").result() == "inner"
-            with pytest.raises(IsolationEnded, match="another isolation has been entered since"):
+            with pytest.raises(IsolationEnded, match="another isolation is active inside this one"):
                 outer["X"] = "covered"
         assert dict(outer) == {"X": "outer", "ONLY": "outer"}
         assert pool.submit(get, "X").result() == "outer"

@@ -1,10 +1,11 @@
-"""What Prefect holds in this process, or would hold: secrets and flags, read."""
+"""Read the secrets and flags of an isolation from the real Prefect, or from the model if it is not installed."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
+from pytest_flowsecrets.errors import PrefectNotInstalled, SecretRejected
 from pytest_flowsecrets.isolation.prefect1.adapter import SECRETS, LegacyPrefect
 from pytest_flowsecrets.isolation.prefect1.config_tree import Tree, at
 from pytest_flowsecrets.isolation.secrets import model
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class PrefectState(ABC):
-    """The reading half of an isolation.
+    """The part of an isolation that reads.
 
     Attributes:
-        legacy: the real Prefect; None where none is installed.
-        version: its version, or that whose rules count instead.
+        legacy: the real Prefect, or None if it is not installed.
+        version: the version of Prefect, or the version whose rules the model applies.
     """
 
     legacy: Optional[LegacyPrefect]
@@ -29,42 +30,65 @@ class PrefectState(ABC):
 
     @abstractmethod
     def require_current(self) -> None:
-        """Check that this is the isolation that counts now.
+        """Check that this is the innermost isolation.
 
         Raises:
-            IsolationEnded: it has been left, or another one was entered since.
+            IsolationEnded: this isolation has ended, or another one is inside it.
         """
 
+    def require_prefect(self, wanted_by: str) -> LegacyPrefect:
+        """Return the real Prefect.
+
+        Args:
+            wanted_by: the feature that needs Prefect, for the error message.
+
+        Raises:
+            PrefectNotInstalled: Prefect is not installed.
+        """
+        if self.legacy is None:
+            raise PrefectNotInstalled(wanted_by)
+        return self.legacy
+
     def view(self) -> Dict[str, Any]:
-        """Names and raw values of the secrets that this thread sees."""
+        """Return the names and raw values of the secrets that this thread sees."""
         self.require_current()
         return self.legacy.context_secrets() if self.legacy else model.secrets_in(self.model())
 
     @property
     def loaded(self) -> Tree:
-        """Names and raw values of the secrets that Prefect has read from its files and variables."""
+        """The names and raw values of the secrets that Prefect has read from its files and variables."""
         secrets = at(self._tree, SECRETS)
         return secrets if isinstance(secrets, Tree) else Tree()
 
     def read(self, name: str) -> Any:
-        """What ``Secret(name).get()`` gives."""
+        """Return the result of ``Secret(name).get()``."""
         return self.legacy.get(name) if self.legacy else model.secret_value(self.model(), name)
 
     def read_ignoring_flags(self, name: str) -> Any:
-        """What ``Secret(name).get()`` would give, whatever flags and flow say; with the lock held."""
+        """Return the result that ``Secret(name).get()`` has without flags and flow. The caller holds the lock."""
         return self.legacy.decode(name, self.view()[name]) if self.legacy else self.read(name)
 
     def model(self) -> Resolution:
-        """What files and variables come to by the model of ``resolution``."""
+        """Resolve the current files and variables with the model of ``resolution``."""
         self.require_current()
         return model.resolve_process(self.version)
 
+    def _check_model(self, blamed: str) -> None:
+        """Check that Prefect could load the current files and variables.
+
+        Raises:
+            SecretRejected: it could not. The error names ``blamed``.
+        """
+        failure = self.model().failure
+        if failure is not None:
+            raise SecretRejected(blamed, self.version, failure.type)
+
     def notes(self, name: str) -> List[str]:
-        """Return what was hidden and kept of the variables for a secret, in words."""
+        """Return a line for each hidden or kept variable of a secret."""
         return self._environment.notes(name, self.version)
 
     def use_local_secrets(self) -> bool:
-        """The flag as ``Secret.get`` reads it."""
+        """Return the flag as ``Secret.get`` reads it."""
         self.require_current()
         if self.legacy is None:
             return bool(self.model().config["cloud"]["use_local_secrets"])

@@ -1,4 +1,4 @@
-"""Errors and warnings of ours that show no argument and no source line that may hold a value."""
+"""Raise errors and issue warnings without showing arguments or source lines that may hold a value."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_OURS = (FlowSecretsError, SecretChangedWarning, TomlDialectWarning)  # warnings are raised under `-W error`
+_OURS = (FlowSecretsError, SecretChangedWarning, TomlDialectWarning)  # `-W error` raises the warnings
 
 
 def _without_our_frames(traceback: Optional[TracebackType]) -> Optional[TracebackType]:
-    """Return the part of a traceback that is Prefect's and its TOML parser's: the arguments of ours are secrets."""
+    """Return the frames of Prefect and its TOML parser. The frames of this package have secrets as arguments."""
     if traceback is None:
         return None
     rest = _without_our_frames(traceback.tb_next)
@@ -31,51 +31,54 @@ def _without_our_frames(traceback: Optional[TracebackType]) -> Optional[Tracebac
 
 
 def hide_arguments(function: Function) -> Function:
-    """Let a function raise our errors and warnings without the frames below it, and without its arguments."""
+    """Make a function raise the errors of this package without its inner frames and its arguments.
+
+    A traceback shows the arguments of functions, and those of this function are secrets.
+    """
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        told: Exception
+        safe_error: Exception
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            ours = isinstance(error, _OURS)
-            if not ours and kwargs.get("strict", True):
+            is_ours = isinstance(error, _OURS)
+            if not is_ours and kwargs.get("strict", True):
                 raise
-            # With strict=False it is Prefect's own, of a file that the test wanted to be broken.
-            told = error.with_traceback(None if ours else _without_our_frames(error.__traceback__))
+            # With strict=False, this is Prefect's own error about a file that the test has broken on purpose.
+            safe_error = error.with_traceback(None if is_ours else _without_our_frames(error.__traceback__))
         del args, kwargs
-        told.__context__ = None
-        raise told from None
+        safe_error.__context__ = None
+        raise safe_error from None
 
     return cast("Function", call)
 
 
-# Warnings about a test's secrets, placed where no source line is shown that may hold one.
+# -- warnings ----------------------------------------------------------------------------------------------------------
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _OWN = (_PACKAGE, os.path.join(os.path.dirname(os.__file__), "contextlib"))
 
 
 def warn_user(warning: Warning) -> None:
-    """Issue a warning at the function outside of this package in which a secret was given."""
-    frame = sys._getframe(1)  # noqa: SLF001 - as `warnings.warn` does; its own stacklevel would show the source line
+    """Issue a warning for the function outside this package that has set a secret."""
+    frame = sys._getframe(1)  # noqa: SLF001 - like `warnings.warn`, whose stacklevel would show the source line
     while frame.f_back and frame.f_code.co_filename.startswith(_OWN):
         frame = frame.f_back
     warn_at(warning, frame.f_code, frame.f_globals.get("__name__", "__main__"))
 
 
 def warn_at(warning: Warning, code: CodeType, module: str) -> None:
-    """Issue a warning at the ``def`` line of a function.
+    """Issue a warning with the ``def`` line of a function as its location.
 
-    Whoever prints a warning prints its source line too, and a marker's line or an assignment shows the value.
+    The output of a warning includes its source line, and the line of a marker or an assignment contains the value.
     """
     warnings.warn_explicit(warning, type(warning), code.co_filename, _line_of_def(code), module)
 
 
 def _line_of_def(code: CodeType) -> int:
-    """The line of ``def``, below any decorators; 0, which no file has, where there is none."""
+    """Return the number of the ``def`` line, which is below any decorators, or 0 if there is none."""
     starts = (f"def {code.co_name}(", f"async def {code.co_name}(")
     for number in range(code.co_firstlineno, code.co_firstlineno + 100):
         if linecache.getline(code.co_filename, number).lstrip().startswith(starts):

@@ -1,30 +1,30 @@
-"""Isolations of the real Prefect: entered, nested, left in any order, and a last net under them.
+"""The stack of isolations of the real Prefect.
 
-An isolation belongs to the process, not to a thread: threads share ``os.environ``, and the flow runs that are tested
-start threads of their own. Isolations stand on a stack; leaving one that is not on top leaves those above it first.
+An isolation belongs to the process, not to a thread, because threads share ``os.environ`` and flow runs start threads.
+Isolations can be nested and exited in any order. To exit one that is not the innermost first exits those inside it.
 
-Every thread may read and change the secrets of the isolation on top; changes happen one after another. Which
-threads may enter isolations, ``guards.lock`` says.
+Every thread may read and change the secrets of the innermost isolation. Changes happen one after another. The module
+``guards.lock`` decides which threads may enter an isolation.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded, PrefectNotInstalled, SecretRejected
+from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded
 from pytest_flowsecrets.isolation.env_overlays import EnvOverlays, Variables
 from pytest_flowsecrets.isolation.environment.prefect_variables import PrefectVariables, current_variables
 from pytest_flowsecrets.isolation.guards import lock
 from pytest_flowsecrets.isolation.guards.forkserver import ForkServers
 from pytest_flowsecrets.isolation.guards.signals import deferred_signals
-from pytest_flowsecrets.isolation.home.private_home import PrefectHome, homes, write_private
+from pytest_flowsecrets.isolation.home.private_home import PrefectHome, file_savepoint, homes
 from pytest_flowsecrets.isolation.prefect1.adapter import (
     LegacyPrefect,
+    check_delivery,
     find_prefect,
-    refusals_explained,
-    require_delivered,
+    load_errors_explained,
 )
 from pytest_flowsecrets.isolation.prefect1.config_tree import Tree
 from pytest_flowsecrets.isolation.prefect1.network import UNREACHABLE, CloudGuard
@@ -45,12 +45,12 @@ _entered: List[Isolation] = []
 
 
 def depth() -> int:
-    """How many isolations are entered."""
+    """Return the number of active isolations."""
     return len(_entered)
 
 
 def current() -> Optional[Isolation]:
-    """The isolation that counts now; None outside of every one."""
+    """Return the innermost isolation, or None if there is none."""
     return _entered[-1] if _entered else None
 
 
@@ -59,21 +59,25 @@ def _owners() -> List[lock.Owner]:
 
 
 def unwind(to: int = 0) -> None:
-    """Leave isolations until only ``to`` are entered: the last net under a run."""
+    """Exit isolations until only ``to`` are active. At the end of a run, this is the safety net."""
     with lock.lock:
         while len(_entered) > to:
             _entered[-1].exit()
 
 
 class Isolation(PrefectState):
-    """One isolation. ``enter`` and ``exit`` are for once.
+    """One isolation. Call ``enter`` and ``exit`` only once.
 
     Args:
-        version: the Prefect version whose rules count where Prefect is not installed.
-        of_test: whether it is the isolation of a whole test, in which those of other threads may nest.
+        version: the Prefect version whose rules apply if Prefect is not installed.
+        of_test: whether the isolation belongs to a whole test. Other threads may then nest isolations inside it.
+
+    Attributes:
+        api: the fake API of the route ``cloud``.
+        resources: resources that are closed just before the isolation ends.
     """
 
-    _captured: PrefectSnapshot
+    _outside: PrefectSnapshot
     home: PrefectHome
     secrets: LocalSecrets
     injector: Injector
@@ -86,19 +90,19 @@ class Isolation(PrefectState):
         self._guard = CloudGuard()
         self._tree = Tree()
         self._overlays = EnvOverlays()
-        self.api: Any = None  # the fake API by which a route brings the secrets
-        self.resources = ExitStack()  # what lives as long as the isolation and ends just before it
+        self.api: Any = None
+        self.resources = ExitStack()
         self.scheduled_changes = ScheduledChanges(lock.lock, self._set_if_current)
         self.owner = lock.Owner(of_test=of_test)
         self._undo = ExitStack()
 
-    # -- in and out ---------------------------------------------------------------------------------------------------
+    # -- enter and exit -----------------------------------------------------------------------------------------------
 
     def enter(self, secrets: Mapping[str, Any]) -> None:
-        """Hide what is the developer's, give ``secrets``. If that fails, everything is as it was before.
+        """Hide the developer's configuration and set ``secrets``. If that fails, everything is restored.
 
         Raises:
-            UsageError: another thread does not leave its own isolation.
+            UsageError: another thread does not exit its own isolation.
         """
         while not self._enter_in_turn(secrets):
             self.owner.wait_for_turn(_owners)
@@ -110,18 +114,18 @@ class Isolation(PrefectState):
                     return False
                 self._import_prefect_unisolated()
                 self._enter(secrets)
-        except BaseException:  # also of a signal that was held back
+        except BaseException:  # also from a deferred signal
             self.exit()
             raise
         return True
 
     def _import_prefect_unisolated(self) -> None:
-        """Import Prefect in the developer's own surroundings, so that these come back when the isolation ends."""
+        """Import Prefect with the developer's own configuration, which is restored when the isolation ends."""
         try:
             self.legacy = find_prefect()
         except FlowSecretsError:
             raise
-        except Exception:  # noqa: BLE001, S110 - their config may be broken; inside the isolation it does not count
+        except Exception:  # noqa: BLE001, S110 - the developer's config may be broken; the isolation ignores it
             pass
 
     def _enter(self, secrets: Mapping[str, Any]) -> None:
@@ -151,14 +155,14 @@ class Isolation(PrefectState):
         self.legacy = find_prefect()
         if self.legacy:
             self.version = self.legacy.version
-            self._captured = PrefectSnapshot(self.legacy)
-            self._undo.callback(lambda: self._captured.restore())  # noqa: PLW0108 - `suspended` replaces it
+            self._outside = PrefectSnapshot(self.legacy)
+            self._undo.callback(lambda: self._outside.restore())  # noqa: PLW0108 - `suspended` replaces the snapshot
             self._undo.callback(self._guard.exit)
             self._guard.enter()
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
-        """Bring back for a while what was before this isolation, which is the one on top; changes meanwhile stay."""
+        """Restore the state from before this innermost isolation inside the ``with`` block. Changes there persist."""
         resuming = ExitStack()
         try:
             with deferred_signals(), lock.lock:
@@ -168,7 +172,7 @@ class Isolation(PrefectState):
         finally:
             try:
                 self._resume(resuming)
-            except BaseException:  # a signal may have come before the work was begun
+            except BaseException:  # a signal may have arrived before the call began
                 self._resume(resuming)
                 raise
 
@@ -177,7 +181,7 @@ class Isolation(PrefectState):
         if inside:
             self._guard.exit()
             resuming.callback(self._guard.enter)
-            self._captured.restore()
+            self._outside.restore()
             resuming.callback(self._restore, inside)
         self._forkservers.exit()
         resuming.callback(self._forkservers.enter)
@@ -187,7 +191,7 @@ class Isolation(PrefectState):
         resuming.callback(_entered.append, self)
 
     def _restore(self, inside: PrefectSnapshot) -> None:
-        self._captured = PrefectSnapshot(self.require_prefect("suspended"))
+        self._outside = PrefectSnapshot(self.require_prefect("suspended"))
         inside.restore()
 
     @staticmethod
@@ -196,10 +200,10 @@ class Isolation(PrefectState):
             resuming.close()
 
     def exit(self) -> None:
-        """Bring back what was before ``enter``; isolations entered since are left first. A second call does nothing."""
+        """Restore the state from before ``enter``, after exiting all inner isolations. A second call does nothing."""
         try:
             self._exit()
-        except BaseException:  # a signal may have come before the work was begun
+        except BaseException:  # a signal may have arrived before the call began
             self._exit()
             raise
 
@@ -211,32 +215,30 @@ class Isolation(PrefectState):
             try:
                 self.resources.close()
             finally:
-                self._undo.close()  # each of them, whatever the test has done to the one before
+                self._undo.close()  # runs every callback, even if one of them fails
                 lock.isolation_exited.notify_all()
 
     def sweep(self) -> None:
-        """After ``exit`` and after everything that is older: see ``PrefectVariables.sweep``."""
-        if hasattr(self, "injector"):  # else entering failed early
+        """Call ``PrefectVariables.sweep``, after ``exit`` and after the teardown of everything that is older."""
+        if hasattr(self, "injector"):  # otherwise `enter` failed early
             self._environment.sweep(self.injector.variables)
 
     def require_current(self) -> None:
-        """Check that this is the isolation that counts now.
+        """Check that this is the innermost isolation.
 
         Raises:
-            IsolationEnded: it has been left, or another one was entered since.
+            IsolationEnded: this isolation has ended, or another one is inside it.
         """
         if self not in _entered:
-            raise IsolationEnded(
-                "this isolation has ended: use local_secrets and prefect_home within their own test only"
-            )
+            raise IsolationEnded("this isolation has ended: use local_secrets and prefect_home only in their own test")
         if _entered[-1] is not self:
-            raise IsolationEnded("another isolation has been entered since: use its own secrets, or leave it first")
+            raise IsolationEnded("another isolation is active inside this one: use its secrets, or exit it first")
 
     # -- changes ------------------------------------------------------------------------------------------------------
 
     @contextmanager
     def changing(self, *names: str) -> Iterator[Injector]:
-        """Change the injector of the secrets ``names``, then let Prefect see it; a refused change is undone."""
+        """Yield the injector for a change of ``names``, then apply the change to Prefect. If that fails, undo it."""
         with deferred_signals(), lock.lock:
             self.require_current()
             undo = self.injector.savepoint()
@@ -244,15 +246,15 @@ class Isolation(PrefectState):
                 yield self.injector
                 self._refresh(names)
             except BaseException:
-                if self in _entered:  # an isolation that ended meanwhile brings nothing back
+                if self in _entered:  # an isolation that has ended in the meantime restores nothing
                     undo()
                 raise
 
     @contextmanager
     def overlay(self, variables: Variables) -> Iterator[None]:
-        """Have these variables (None: have them not) for a while; such times may overlap in any way.
+        """Set or (with None) remove variables inside the ``with`` block. Such blocks may overlap in any order.
 
-        At the end, isolations that were entered since are left first; nothing happens if this one has ended.
+        At the end of the block, all inner isolations are exited. If this isolation has ended, nothing happens.
         """
         with self.changing() as injector:
             overlay = self._overlays.push(injector, variables)
@@ -267,24 +269,19 @@ class Isolation(PrefectState):
 
     @contextmanager
     def writing(self, target: Path, content: Dict[str, Any], strict: bool) -> Iterator[None]:  # noqa: FBT001
-        """Around the write of a config file: let Prefect see it; if it refuses and that is ``strict``, undo it."""
+        """Apply a config file to Prefect after its write in the ``with`` block. If ``strict``, undo a failed write."""
         with deferred_signals(), lock.lock:
             self.require_current()
             if not strict:
                 self.require_prefect("strict=False")
-            former = target.read_bytes() if target.exists() else None
-            undo = self.injector.savepoint()
+            undo, restore_file = self.injector.savepoint(), file_savepoint(target)
             try:
                 yield
                 self.injector.use_private_file(target.name)
                 self._refresh((), blamed=str(target), strict=strict)
             except BaseException:
                 if strict and self in _entered:
-                    if former is None:
-                        with suppress(FileNotFoundError, NotADirectoryError):
-                            target.unlink()
-                    else:
-                        write_private(target, former)
+                    restore_file()
                     undo()
                 raise
             self.secrets.compare_file(content)
@@ -295,7 +292,7 @@ class Isolation(PrefectState):
             self._check_model(blamed or _describe(names))
             return
         tree = self._load(self.legacy, blamed or _describe(names), strict=strict)
-        require_delivered(tree, names, self.injector.defines)
+        check_delivery(tree, names, self.injector.defines)
         self.legacy.apply_changes(self._tree, tree, *names)
         self._tree = tree
 
@@ -303,13 +300,8 @@ class Isolation(PrefectState):
         self.injector.sync()
         self._forkservers.renew()
 
-    def _check_model(self, blamed: str) -> None:
-        failure = self.model().failure
-        if failure is not None:
-            raise SecretRejected(blamed, self.version, failure.type)
-
     def reload(self, *names: str) -> None:
-        """Load and put in place everything; ``names`` are the secrets to be blamed if Prefect refuses."""
+        """Load the whole configuration and apply it. ``names`` are the secrets to name if Prefect cannot load it."""
         with deferred_signals(), lock.lock:
             self.require_current()
             self._sync()
@@ -320,14 +312,14 @@ class Isolation(PrefectState):
             self.legacy.apply(self._tree)
 
     def _load(self, legacy: LegacyPrefect, blamed: str, *, strict: bool = True) -> Tree:
-        with refusals_explained(blamed, legacy.version, strict=strict):
+        with load_errors_explained(blamed, legacy.version, strict=strict):
             self._set_address(legacy)
             tree = legacy.loader.load()
         registry.register_settings(tree)
         return tree
 
     def _set_address(self, legacy: LegacyPrefect) -> None:
-        """Let the default address of Cloud lead nowhere, unless the test or its files say another one."""
+        """Replace the default address of Cloud by an unreachable one, unless the test or its files set the address."""
         self._environment.keep_home()
         variable = f"{PREFIX}CLOUD__{legacy.loader.cloud_key.upper()}"
         if os.environ.get(variable, UNREACHABLE) == UNREACHABLE:
@@ -337,20 +329,10 @@ class Isolation(PrefectState):
 
     def _set_if_current(self, name: str, value: Any) -> bool:
         if current() is not self:
-            return False  # it is covered; its turn comes when it counts again
+            return False  # tried again when this is the innermost isolation
         self.secrets[name] = value
         return True
 
-    def require_prefect(self, wanted_by: str) -> LegacyPrefect:
-        """The real Prefect.
-
-        Raises:
-            PrefectNotInstalled: there is none.
-        """
-        if self.legacy is None:
-            raise PrefectNotInstalled(wanted_by)
-        return self.legacy
-
 
 def _describe(names: Sequence[str]) -> str:
-    return "secret " + ", ".join(map(repr, names)) if names else "what is set now"
+    return "secret " + ", ".join(map(repr, names)) if names else "the current settings"

@@ -1,7 +1,7 @@
-"""The pytest plugin: hooks and fixtures by subject. Each body is a few lines that call plain code.
+"""The pytest plugin: a module for each subject, with its hooks and fixtures. They call code that does not need pytest.
 
-Only the modules of this folder import pytest. At their top they import nothing heavy: a run without secrets loads
-neither Prefect nor anything else of ours.
+Only the modules of this package import pytest. Their top-level imports are light: a run without secrets loads neither
+Prefect nor any other package of this project.
 """
 
 from __future__ import annotations

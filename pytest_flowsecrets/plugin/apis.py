@@ -1,4 +1,4 @@
-"""The fixtures about fake APIs, routes, agents and time."""
+"""The fixtures for fake APIs, agents and time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def flow_clock() -> Iterator[FlowClock]:
-    """Time that stands still until the test moves it, for Prefect and the fake API alike.
+    """Freeze the time of Prefect and the fake API until the test moves it.
 
     ``.now``, ``.tick()``, ``.move_to()``.
     """
@@ -29,13 +29,13 @@ def flow_clock() -> Iterator[FlowClock]:
 
 @pytest.fixture
 def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[FakeCloud]:
-    """A fake Prefect Cloud of this test's own, to which Prefect talks: ``.secrets``, ``.client``, ``.executing()``, ….
+    """Start a fake Prefect Cloud for this test and make Prefect use it: ``.secrets``, ``.client``, ``.executing()``, ….
 
     ``.url``, ``.add_tenant()``, ``.requests``, ``.faults``, ``.assert_never_received()``.
     """
     from pytest_flowsecrets.backend.fake_cloud import FakeCloud
 
-    if flowsecrets_isolation.api is not None:  # the route cloud has made it
+    if flowsecrets_isolation.api is not None:  # from the route `cloud`
         yield flowsecrets_isolation.api
         return
     with FakeCloud() as cloud:
@@ -43,10 +43,10 @@ def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[FakeCloud]:
 
 
 @pytest.fixture
-def prefect_server(flowsecrets_isolation: Isolation) -> Iterator[FakeServer]:  # noqa: ARG001 - it joins this one
-    """A fake Prefect Server of this test's own, to which Prefect talks: ``.url``, ``.client``, ``.requests``, ….
+def prefect_server(flowsecrets_isolation: Isolation) -> Iterator[FakeServer]:  # noqa: ARG001 - FakeServer joins it
+    """Start a fake Prefect Server for this test and make Prefect use it: ``.url``, ``.client``, ``.requests``, ….
 
-    It has no secrets: those of ``local_secrets`` and the marker count.
+    Prefect Server has no secrets, so flows get those of ``local_secrets`` and the marker.
     """
     from pytest_flowsecrets.backend.fake_cloud import FakeServer
 
@@ -56,18 +56,18 @@ def prefect_server(flowsecrets_isolation: Isolation) -> Iterator[FakeServer]:  #
 
 @pytest.fixture
 def cluster_secrets(request: pytest.FixtureRequest) -> ClusterSecrets:
-    """The Kubernetes Secrets that job templates of this test refer to: ``cluster_secrets["github"] = {"token": "x"}``.
+    """Return the Kubernetes Secrets to which job templates refer: ``cluster_secrets["github"] = {"token": "x"}``.
 
-    ``.load()`` for YAML files, ``.apply()`` for manifests, ``.config_maps``.
+    ``.load()`` reads YAML files, ``.apply()`` takes manifests, and ``.config_maps`` holds the ConfigMaps.
     """
     return cluster_of(request.node)
 
 
 @pytest.fixture
 def flow_environment(flowsecrets_isolation: Isolation, cluster_secrets: ClusterSecrets) -> Callable[..., Any]:  # noqa: ARG001
-    """The environment that a flow run would get: ``pytest_flowsecrets.flow_environment`` with this test's Secrets."""
+    """Return ``pytest_flowsecrets.flow_environment`` with this test's ``cluster_secrets`` as the default."""
     from functools import partial
 
-    from pytest_flowsecrets.agents.flow_environment import flow_environment as ask
+    from pytest_flowsecrets.agents.flow_environment import flow_environment as function
 
-    return partial(ask, cluster_secrets=cluster_secrets)
+    return partial(function, cluster_secrets=cluster_secrets)

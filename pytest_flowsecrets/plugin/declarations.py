@@ -1,4 +1,4 @@
-"""The hooks that learn which variables the run declares: see ``isolation.environment.declarations``."""
+"""The hooks that record which variables the run declares. See ``isolation.environment.declarations``."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 
 from pytest_flowsecrets.isolation.environment import declarations
 
-# Plugins whose job is to set variables. They leave out a default where the shell has set the variable.
+# Plugins that set variables. They skip a default if the shell has set the variable.
 _SETTERS = ("pytest_env", "pytest_dotenv")
-_SHOWN = 6
+_MAX_NAMES = 6  # in a line of the header
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Begin to record who sets variables: this is the first hook of a run."""
+    """Start to record which code sets variables. This is the first hook of a run."""
     parser.addini(
         "flowsecrets_hide",
-        "variables without PREFECT__, or globs, that isolated tests do not see unless the run declares them; with ! in "
-        "front, those that they do see (GITHUB_ACCESS_TOKEN and its like are hidden anyway)",
+        "names or globs of variables that isolated tests do not see unless the run declares them, in addition to "
+        "PREFECT__ variables, GITHUB_ACCESS_TOKEN and similar ones; a leading ! makes a variable visible again",
         type="args",
         default=[],
     )
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: Any, args: Any) -> Iterator[None]:
-    """Learn what pytest-env and pytest-dotenv would set if the shell had set nothing."""
+    """Record the variables that pytest-env and pytest-dotenv set if the shell sets none."""
     run = declarations.current()
     run.hide(early_config.getini("flowsecrets_hide"))
     arguments = {"early_config": early_config, "parser": parser, "args": args}
@@ -41,7 +41,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: Any, args
 
 
 def _texts_without_shell(hook: Any, arguments: Dict[str, Any]) -> Dict[str, str]:
-    """Return the variables that a hook sets where none of those that can be hidden is there."""
+    """Return the tracked variables that a hook sets if none of them exists before."""
     run, before = declarations.current(), dict(os.environ)
     with declarations.recording_paused():
         try:
@@ -49,7 +49,7 @@ def _texts_without_shell(hook: Any, arguments: Dict[str, Any]) -> Dict[str, str]
                 del os.environ[name]
             hook.function(*(arguments[name] for name in hook.argnames))
             return {name: text for name, text in os.environ.items() if run.tracks(name)}
-        except Exception:  # noqa: BLE001 - it will raise that again when pytest calls it
+        except Exception:  # noqa: BLE001 - the hook raises the same error again when pytest calls it
             return {}
         finally:
             os.environ.clear()
@@ -57,23 +57,23 @@ def _texts_without_shell(hook: Any, arguments: Dict[str, Any]) -> Dict[str, str]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take over what the process that has started this xdist worker had declared."""
-    declarations.current().hide(config.getini("flowsecrets_hide"))  # again, as a conftest may have loaded this plugin
+    """Add the declarations of the process that has started this xdist worker."""
+    declarations.current().hide(config.getini("flowsecrets_hide"))  # again, because a conftest may load this plugin
     declarations.current().inherit(getattr(config, "workerinput", {}).get("flowsecrets_declared", ()))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker which of the variables that it inherits were declared by this run."""
+    """Pass the declarations of this run on to an xdist worker, which inherits the variables."""
     node.workerinput["flowsecrets_declared"] = declarations.current().inheritable()
 
 
-# -- who declares ------------------------------------------------------------------------------------------------------
+# -- owners of declarations --------------------------------------------------------------------------------------------
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
-    """From here on, variables that are set belong to this test."""
+    """Make this test the owner of all variables that are set from now on."""
     run = declarations.current()
     run.begin(item, "this test")
     run.path = str(item.path)
@@ -82,7 +82,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """What this test has left behind is no input of another one."""
+    """Remove the declarations of this test, so that other tests do not see its variables."""
     yield
     run = declarations.current()
     run.begin(None, "")
@@ -92,7 +92,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
-    """Variables that a fixture of wider scope sets belong to it."""
+    """Make a fixture of wider scope the owner of the variables that it sets."""
     if fixturedef.scope == "function":
         yield
         return
@@ -102,16 +102,16 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
 
 
 def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any]) -> None:
-    """Forget what a fixture has set."""
+    """Remove the declarations of a fixture."""
     if fixturedef.scope != "function":
         declarations.current().end(fixturedef)
 
 
-# -- what is said about it ---------------------------------------------------------------------------------------------
+# -- header ------------------------------------------------------------------------------------------------------------
 
 
 def pytest_report_header(config: pytest.Config) -> List[str]:
-    """Which variables isolated tests see and which they do not; names only."""
+    """Return lines with the names of the variables that isolated tests see, and of those that are hidden."""
     run = declarations.current()
     kept = {name: entry.source for name, entry in run.in_effect().items()}
     hidden = {name: run.source_of(name) for name in os.environ if run.tracks(name) and name not in kept}
@@ -119,13 +119,13 @@ def pytest_report_header(config: pytest.Config) -> List[str]:
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> List[str]:
-    """Which variables were set while test modules were imported."""
+    """Return a line with the names of the variables that were set during the import of test modules."""
     return _line(config, "hidden from isolated tests", declarations.current().set_at_import())
 
 
 def _line(config: pytest.Config, label: str, sources: Dict[str, str]) -> List[str]:
     if not sources:
         return []
-    shown = [f"{name} ({source})" for name, source in list(sources.items())[:_SHOWN]]
-    more = f" and {len(sources) - _SHOWN} more" if len(sources) > _SHOWN else ""
-    return [f"flowsecrets: {label}: {', '.join(shown)}{more}".replace(f"{config.rootpath}{os.sep}", "")]
+    names = [f"{name} ({source})" for name, source in list(sources.items())[:_MAX_NAMES]]
+    more = f" and {len(sources) - _MAX_NAMES} more" if len(sources) > _MAX_NAMES else ""
+    return [f"flowsecrets: {label}: {', '.join(names)}{more}".replace(f"{config.rootpath}{os.sep}", "")]

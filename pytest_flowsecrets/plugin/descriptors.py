@@ -1,4 +1,4 @@
-"""Hooks that mask descriptors 1 and 2 where pytest does not capture them. ``plugin/leaks.py`` registers them."""
+"""Hooks that mask file descriptors 1 and 2 if pytest does not capture them. ``plugin/leaks.py`` registers them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CAPTURES_STREAMS_ONLY = "sys", "tee-sys"
 
 
 def register(config: pytest.Config, descriptors: Descriptors) -> None:
-    """Redirect the descriptors where capture is disabled, and with ``--capture=sys`` in every phase of a test."""
+    """Redirect the descriptors if capture is disabled, and with ``--capture=sys`` in every phase of a test."""
     manager = config.pluginmanager.get_plugin("capturemanager")
     if manager is None:
         return
@@ -23,7 +23,7 @@ def register(config: pytest.Config, descriptors: Descriptors) -> None:
 
 
 class DebuggerHooks:
-    """A debugger needs the descriptors themselves."""
+    """The hook for debuggers, which need the original descriptors."""
 
     def __init__(self, descriptors: Descriptors) -> None:
         self._descriptors = descriptors
@@ -34,9 +34,9 @@ class DebuggerHooks:
 
 
 class PhaseHooks:
-    """The descriptors are redirected while a test, or a module that is collected, runs.
+    """The hooks that redirect the descriptors during the phases of a test and the collection of modules.
 
-    Around pytest's own capture, since ``capfd`` restores the descriptors to what they were before it.
+    They run outside pytest's own capture, because ``capfd`` restores the descriptors from before its own start.
     """
 
     def __init__(self, descriptors: Descriptors) -> None:
@@ -48,20 +48,20 @@ class PhaseHooks:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_make_collect_report(self) -> Iterator[None]:
-        """What a module starts when it is imported."""
+        """Redirect during the import of test modules."""
         yield from self._redirect()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Iterator[None]:
-        """Fixtures."""
+        """Redirect during the setup of fixtures."""
         yield from self._redirect()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_call(self) -> Iterator[None]:
-        """The test itself."""
+        """Redirect during the test function."""
         yield from self._redirect()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self) -> Iterator[None]:
-        """Fixtures again."""
+        """Redirect during the teardown of fixtures."""
         yield from self._redirect()

@@ -1,4 +1,4 @@
-"""The hook that makes errors of tests readable: no frames of this package, and a hint where marshmallow is too new."""
+"""The hook that removes the frames of this package from errors, and adds a hint if marshmallow is too new."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Show this package's errors at the line of the test, and add a hint to those that marshmallow 4 causes."""
+    """Show the errors of this package at the line of the test, and add a hint to errors that marshmallow 4 causes."""
     if call.excinfo is None:
         return
     if "marshmallow" in sys.modules:
@@ -24,7 +24,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def _without_own_frames(excinfo: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionInfo[BaseException]:
     from pytest_flowsecrets.tracebacks import without_own_frames
 
-    left = without_own_frames(excinfo.value, excinfo.tb)
-    if left is excinfo.tb:
+    shortened = without_own_frames(excinfo.value, excinfo.tb)
+    if shortened is excinfo.tb:
         return excinfo
-    return pytest.ExceptionInfo.from_exc_info((excinfo.type, excinfo.value.with_traceback(left), left))
+    return pytest.ExceptionInfo.from_exc_info((excinfo.type, excinfo.value.with_traceback(shortened), shortened))

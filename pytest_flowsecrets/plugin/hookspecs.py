@@ -1,7 +1,6 @@
-"""The hooks that plugins and ``conftest.py`` files can implement to teach the plugin more forms of leaks.
+"""Hooks that plugins and ``conftest.py`` files can implement to find more forms of leaks.
 
-They are called once, when pytest is configured. Implement them in a plugin or in a ``conftest.py`` that pytest loads at
-its start.
+pytest calls them once, during its configuration. Implement them in a plugin or in an initial ``conftest.py``.
 """
 
 from __future__ import annotations

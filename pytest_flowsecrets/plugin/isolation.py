@@ -1,7 +1,8 @@
-"""Which tests are isolated, when the isolation is set up, and the fixtures about local secrets."""
+"""Isolate the tests that need secrets, at the right moment, and provide the fixtures for local secrets."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List
 
 import pytest
@@ -15,7 +16,7 @@ from pytest_flowsecrets.errors import (
     UsageError,
 )
 from pytest_flowsecrets.plugin import markers
-from pytest_flowsecrets.plugin.options import SETTINGS, entered
+from pytest_flowsecrets.plugin.options import SETTINGS, isolation_depth
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets
@@ -38,21 +39,21 @@ FIXTURES = frozenset(
     }
 )
 
-_asks = pytest.StashKey[bool]()
+_needs_isolation = pytest.StashKey[bool]()
 _isolation = pytest.StashKey["Isolation"]()
 _cluster = pytest.StashKey["ClusterSecrets"]()
-_watched = pytest.StashKey[Any]()
+_parent_watch = pytest.StashKey[Any]()
 
 
-# -- which tests ask for secrets ---------------------------------------------------------------------------------------
+# -- hooks -------------------------------------------------------------------------------------------------------------
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test with a ``secret_routes`` mark once per road."""
+    """Run a test with a ``secret_routes`` mark once per route."""
     try:
         routes = markers.routes_of(metafunc.definition)
     except UsageError:
-        return  # reported for the item, with the other wrong markers
+        return  # `pytest_collection_modifyitems` reports it, with the other wrong markers
     if routes:
         metafunc.fixturenames += [] if markers.ROUTE in metafunc.fixturenames else [markers.ROUTE]
         metafunc.parametrize(markers.ROUTE, routes, indirect=True, ids=routes)
@@ -60,69 +61,85 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """Refuse wrong markers before anything runs."""
-    wrong = [fault for fault in map(markers.marker_error, items) if fault]
-    if wrong and not hasattr(config, "workerinput"):  # an xdist worker could not tell; there, the test itself fails
-        raise pytest.UsageError("\n".join(wrong))
+    """Report wrong markers before any test runs."""
+    messages = [message for message in map(markers.marker_error, items) if message]
+    if messages and not hasattr(config, "workerinput"):  # an xdist worker cannot report it; its test fails
+        raise pytest.UsageError("\n".join(messages))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Give the isolation to a test that asks for it, by a marker or a fixture; ``all`` asks for every test."""
+    """Add the isolation to a test whose marker or fixture needs it, or to every test with the option ``all``."""
     names: List[str] = getattr(item, "fixturenames", [])
     everything = item.config.stash[SETTINGS]["isolation"].value == "all"
     if everything or item.get_closest_marker("secrets") or not FIXTURES.isdisjoint(names):
-        item.stash[_asks] = True
-        if hasattr(item, "fixturenames"):
-            item.fixturenames = [
-                *(name for name in names if name != ISOLATION),
-                ISOLATION,
-            ]  # not shared with other items
+        item.stash[_needs_isolation] = True
+        if hasattr(item, "fixturenames"):  # a new list, because pytest may share the old one between items
+            item.fixturenames = [*(name for name in names if name != ISOLATION), ISOLATION]
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Iterator[None]:
-    """Set the isolation up before any other function-scoped fixture, and outside of it all that live longer.
+    """Set up the isolation before all other function-scoped fixtures, and fixtures of wider scope outside it.
 
-    So a user's ``monkeypatch`` is undone inside it, and what a session fixture declares is there when it begins. One
-    that a test requests while it runs is set up outside of the isolation, too.
+    Therefore ``monkeypatch`` is undone inside the isolation, and the variables of a session fixture exist when the
+    isolation begins. A fixture of wider scope is also set up outside if a running test requests it.
     """
-    if fixturedef.scope != "function" and entered():
+    if fixturedef.scope != "function":
+        with _outside_isolation():
+            yield
+        return
+    if fixturedef.argname != ISOLATION:
+        _set_up_before(fixturedef, request)
+    yield
+
+
+@contextmanager
+def _outside_isolation() -> Iterator[None]:
+    """Suspend the isolation of the current test, if there is one."""
+    isolation = None
+    if isolation_depth():
         from pytest_flowsecrets.isolation import stack
 
         isolation = stack.current()
-        if isolation is not None and isolation.owner.of_test:
-            with isolation.suspended():
-                yield
-            return
-    if fixturedef.scope == "function" and fixturedef.argname != ISOLATION:
-        if request.node.stash.get(_asks, False):
-            try:
-                request.getfixturevalue(ISOLATION)
-            except BaseException:
-                # Newer pytest finishes only what was begun, and would find this fixture half begun in the next test.
-                fixturedef.cached_result = (None, fixturedef.cache_key(request), None)
-                raise
-        # So that `monkeypatch` is undone inside it. `request.fixturenames` would be made anew for each fixture.
-        if fixturedef.argname != CLOCK and CLOCK in getattr(request.node, "fixturenames", ()):
-            request.getfixturevalue(CLOCK)
-    yield
+    if isolation is not None and isolation.owner.of_test:
+        with isolation.suspended():
+            yield
+    else:
+        yield
+
+
+def _set_up_before(fixturedef: pytest.FixtureDef[Any], request: Any) -> None:
+    """Set up the isolation and the clock of a test, if it needs them, before one of its own fixtures."""
+    if request.node.stash.get(_needs_isolation, False):
+        try:
+            request.getfixturevalue(ISOLATION)
+        except BaseException:
+            # Newer pytest finishes only fixtures with a result, and would reuse this incomplete one in the next test.
+            fixturedef.cached_result = (None, fixturedef.cache_key(request), None)
+            raise
+    # The clock also comes before `monkeypatch`. `request.fixturenames` is slow, because it builds a new list each time.
+    if fixturedef.argname != CLOCK and CLOCK in getattr(request.node, "fixturenames", ()):
+        request.getfixturevalue(CLOCK)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    """Isolate what has no fixtures (doctests of older pytest), and refuse a marker that came too late."""
+    """Isolate items without fixtures (doctests of older pytest), and reject a marker that was added too late."""
     if _isolation in item.stash:
         return
-    if item.stash.get(_asks, False):
+    if item.stash.get(_needs_isolation, False):
         item.addfinalizer(_enter(item).exit)
     elif item.get_closest_marker("secrets"):
-        pytest.fail(f"{item.nodeid}: the secrets mark was added after the setup of this test had begun", pytrace=False)
+        pytest.fail(
+            f"{item.nodeid}: the secrets mark was added after the setup of this test began: add it during collection",
+            pytrace=False,
+        )
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """Once all fixtures are gone, take away what one of them has put back of ours."""
+    """After the teardown of all fixtures, remove variables of the isolation that a fixture has restored."""
     yield
     isolation = item.stash.get(_isolation, None)
     if isolation is not None:
@@ -135,38 +152,48 @@ def _enter(item: Any) -> Isolation:
     from pytest_flowsecrets.isolation.stack import Isolation
     from pytest_flowsecrets.versions import DEFAULT_VERSION
 
-    if hasattr(item.config, "workerinput") and _watched not in item.config.stash:
+    if hasattr(item.config, "workerinput") and _parent_watch not in item.config.stash:
         from pytest_flowsecrets.isolation.home.run_folder import end_with_parent
 
-        item.config.stash[_watched] = end_with_parent()
+        item.config.stash[_parent_watch] = end_with_parent()
     isolation = Isolation(item.config.stash[SETTINGS]["prefect-version"].value or DEFAULT_VERSION, of_test=True)
     item.stash[_isolation] = isolation
     try:
-        secrets: Dict[str, Any] = markers.secrets_of(item) or {}
-        route = markers.route_of(item)
-        isolation.enter({} if route else secrets)
-        if route:
-            from pytest_flowsecrets import routes as roads
-
-            roads.deliver(route, secrets, isolation, cluster_of(item))
-        for warning in isolation.secrets.value_changes.warnings_for(secrets):
-            _warn(item, warning)
+        _set_secrets(item, isolation)
     except RouteUnavailable as error:
         isolation.exit()
         pytest.skip(str(error))
-    except UsageError as error:
-        told = str(error)
     except (FlowSecretsError, SecretChangedWarning) as error:
-        told = f"{item.nodeid}: {error}"
-        if isinstance(error, UnsupportedPrefect) and item.config.stash[SETTINGS]["isolation"].value == "all":
-            told += "; --flowsecrets-isolation=all isolates every test: use --flowsecrets-isolation=marked"
+        message = _failure_message(item, error)
     except BaseException:
         isolation.exit()
         raise
     else:
         return isolation
     isolation.exit()
-    pytest.fail(told, pytrace=False)
+    pytest.fail(message, pytrace=False)
+
+
+def _set_secrets(item: Any, isolation: Isolation) -> None:
+    """Enter an isolation with the secrets of a test's marks, delivered by its route, and warn about changed values."""
+    secrets: Dict[str, Any] = markers.secrets_of(item) or {}
+    route = markers.route_of(item)
+    isolation.enter({} if route else secrets)
+    if route:
+        from pytest_flowsecrets.routes import deliver
+
+        deliver(route, secrets, isolation, cluster_of(item))
+    for warning in isolation.secrets.value_changes.warnings_for(secrets):
+        _warn(item, warning)
+
+
+def _failure_message(item: Any, error: Exception) -> str:
+    if isinstance(error, UsageError):
+        return str(error)
+    message = f"{item.nodeid}: {error}"
+    if isinstance(error, UnsupportedPrefect) and item.config.stash[SETTINGS]["isolation"].value == "all":
+        message += "; --flowsecrets-isolation=all isolates every test: use --flowsecrets-isolation=marked"
+    return message
 
 
 def _warn(item: Any, warning: Warning) -> None:
@@ -194,7 +221,7 @@ def cluster_of(item: Any) -> ClusterSecrets:
 
 @pytest.fixture
 def flowsecrets_isolation(request: pytest.FixtureRequest) -> Iterator[Isolation]:
-    """The isolation of this test; every test with a ``secrets`` marker has it without asking."""
+    """Isolate this test. A test with a ``secrets`` marker gets this fixture automatically."""
     isolation = _enter(request.node)
     try:
         yield isolation
@@ -204,7 +231,7 @@ def flowsecrets_isolation(request: pytest.FixtureRequest) -> Iterator[Isolation]
 
 @pytest.fixture
 def local_secrets(flowsecrets_isolation: Isolation) -> LocalSecrets:
-    """The local secrets of this test as a mapping: reading gives what ``Secret(name).get()`` gives.
+    """Return the local secrets of this test as a mapping with the results of ``Secret(name).get()``.
 
     ``.setenv()``, ``.unsetenv()``, ``.write_config()``, ``.use_local_secrets``, ``.environ``, ``.reload()``.
     """
@@ -213,7 +240,7 @@ def local_secrets(flowsecrets_isolation: Isolation) -> LocalSecrets:
 
 @pytest.fixture
 def real_prefect(flowsecrets_isolation: Isolation) -> Any:
-    """The real package ``prefect``, isolated; skips where none is installed."""
+    """Return the real package ``prefect``, isolated, or skip the test if it is not installed."""
     try:
         return flowsecrets_isolation.require_prefect("the fixture real_prefect").package
     except PrefectNotInstalled as error:
@@ -222,12 +249,12 @@ def real_prefect(flowsecrets_isolation: Isolation) -> Any:
 
 @pytest.fixture
 def prefect_home(flowsecrets_isolation: Isolation) -> PrefectHome:
-    """A private ``~/.prefect``: ``.path``, ``.write_config()``, ``.write_backend()``."""
+    """Return the private ``~/.prefect`` of this test: ``.path``, ``.write_config()``, ``.write_backend()``."""
     return flowsecrets_isolation.home
 
 
 @pytest.fixture
 def secret_route(request: pytest.FixtureRequest) -> str:
-    """The name of the road by which a test with a ``secret_routes`` mark has its secrets."""
+    """Return the name of the route that delivers the secrets of a test with a ``secret_routes`` mark."""
     route: str = getattr(request, "param", "")
-    return route or pytest.fail("the fixture secret_route is for tests with a secret_routes mark", pytrace=False)
+    return route or pytest.fail("the fixture secret_route needs a test with a secret_routes mark", pytrace=False)

@@ -1,4 +1,4 @@
-"""Options, settings and markers, and the header of a run."""
+"""Register options and markers, read the settings, and print the header of a run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers and read the settings."""
     config.addinivalue_line("markers", markers.HELP)
     config.addinivalue_line("markers", markers.ROUTES_HELP)
-    config.stash[_depth] = entered()
+    config.stash[_depth] = isolation_depth()
     try:
         config.stash[SETTINGS] = resolve_all(config.getoption, config.getini)
     except UsageError as error:
@@ -35,22 +35,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The last net: whatever went wrong, no isolation outlives the run."""
-    if entered() > config.stash.get(_depth, 0):
+    """Exit all remaining isolations, so that none outlives the run, even after an error."""
+    if isolation_depth() > config.stash.get(_depth, 0):
         from pytest_flowsecrets.isolation import stack
 
         stack.unwind(config.stash[_depth])
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """One line: the Prefect that was found, and each setting with its source."""
+    """Return one line with the version of Prefect, and each setting with its source."""
     from pytest_flowsecrets.versions import installed_version
 
-    shown = [f"{name}={value} ({source})" for name, (value, source) in config.stash[SETTINGS].items() if value]
-    return f"flowsecrets: prefect {installed_version() or 'not installed'}, {', '.join(shown)}"
+    settings = [f"{name}={value} ({source})" for name, (value, source) in config.stash[SETTINGS].items() if value]
+    return f"flowsecrets: prefect {installed_version() or 'not installed'}, {', '.join(settings)}"
 
 
-def entered() -> int:
-    """Return how many isolations are entered, without importing them."""
+def isolation_depth() -> int:
+    """Return the number of active isolations, without importing their module."""
     stack = sys.modules.get("pytest_flowsecrets.isolation.stack")
     return stack.depth() if stack else 0

@@ -241,7 +241,7 @@ def test_wrong_marks(run_tests):
     assert "Warning: A plugin" not in result.stdout.str()
     result = run_tests("def test_it(secret_route):\n    pass\n")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*the fixture secret_route is for tests with a secret_routes mark*"])
+    result.stdout.fnmatch_lines(["*the fixture secret_route needs a test with a secret_routes mark*"])
     result = run_tests(
         "import pytest, unittest\n\n@pytest.mark.secret_routes('env')\nclass TestIt(unittest.TestCase):\n"
         "    def test_it(self):\n        pass\n"

@@ -101,6 +101,20 @@ def write_private(target: Path, text: Union[str, bytes]) -> None:
         raise
 
 
+def file_savepoint(target: Path) -> Callable[[], None]:
+    """Remember the content of a file, and return a function that restores it or removes the file."""
+    content = target.read_bytes() if target.exists() else None
+
+    def restore() -> None:
+        if content is not None:
+            write_private(target, content)
+        else:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                target.unlink()
+
+    return restore
+
+
 class HomePool:
     """Home directories for isolations. They are reused, because Prefect's defaults depend on the path of the home."""
 

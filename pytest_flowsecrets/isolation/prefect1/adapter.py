@@ -1,12 +1,12 @@
-"""The real Prefect 0.5.5 to 1.4.1 in this process: its configuration loaded anew and put in place.
+"""Load the configuration of the real Prefect 0.5.5 to 1.4.1 again, and apply it in this process.
 
-Prefect reads files and variables once, at import, into ``prefect.config``; ``prefect.context``, a ``threading.local``,
-starts in every thread as a copy of ``config.context``, plus (from 0.6.4) a copy of the whole configuration. People
-import both objects by name, and threads keep their copies. So nothing is replaced here: Prefect's own loader makes a
-new configuration, and its contents are put into the objects that are there, in every thread; afterwards the former
-contents come back. ``Secret.get``, the tasks, runners and agents are never touched.
+Prefect reads files and variables only at import, into ``prefect.config``. ``prefect.context`` is a ``threading.local``.
+In every thread it starts as a copy of ``config.context``, and from 0.6.4 on it also holds a copy of the whole
+configuration. Users import both objects by name, and threads keep their copies. Therefore no object is replaced here.
+Prefect's own loader creates a new configuration, its contents go into the existing objects in every thread, and the
+previous contents are restored afterwards. ``Secret.get``, the tasks, the runners and the agents are never patched.
 
-What Prefect freezes at import is not reloaded: log level and handlers, defaults of functions and of tasks.
+Settings that Prefect applies at import are not reloaded: log level and handlers, and defaults of functions and tasks.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ _versions: Dict[None, LegacyPrefect] = {}
 
 
 def find_prefect() -> Optional[LegacyPrefect]:
-    """The installed Prefect, imported; None where none is installed.
+    """Import the installed Prefect and return its adapter, or None if it is not installed.
 
     Raises:
-        UnsupportedPrefect: it is older than 0.5.5 or newer than 1.4.1.
-        IncompatibleMarshmallow: it cannot be imported with the installed marshmallow.
+        UnsupportedPrefect: Prefect is older than 0.5.5 or newer than 1.4.1.
+        IncompatibleMarshmallow: Prefect cannot be imported with the installed marshmallow.
     """
     if None not in _versions:
         version = installed_version()
@@ -62,19 +62,20 @@ def find_prefect() -> Optional[LegacyPrefect]:
         require_supported(version)
         _versions[None] = LegacyPrefect(version)
     with marshmallow_explained(), warnings.catch_warnings():
-        # Prefect's own imports are full of deprecations; `-W error` is not for them.
+        # Prefect's own imports issue many deprecation warnings, which `-W error` must not turn into errors.
         warnings.simplefilter("ignore")
         import prefect  # noqa: F401 - a test may have removed it from sys.modules
     return _versions[None]
 
 
 class LegacyPrefect:
-    """Prefect's configuration and context, loaded and put in place.
+    """The configuration and context of the real Prefect.
 
-    Nothing of Prefect is kept here, as tests reload and re-import it: what is live is looked up each time.
+    This object keeps no reference to Prefect, because tests reload and re-import it. Live objects are looked up on each
+    use.
 
     Args:
-        version: its version, from its metadata.
+        version: the version of Prefect, from its metadata.
     """
 
     def __init__(self, version: str) -> None:
@@ -84,12 +85,12 @@ class LegacyPrefect:
 
     @property
     def package(self) -> Any:
-        """The package ``prefect`` that an import gives now."""
+        """The package ``prefect`` that an import returns now."""
         return module(PACKAGE)
 
     @property
     def loader(self) -> Loader:
-        """The loader of the present ``prefect.configuration``."""
+        """The loader of the current ``prefect.configuration``."""
         configuration = module(CONFIGURATION)
         if self._loader is None or not self._loader.belongs_to(configuration):
             self._loader = Loader(configuration)
@@ -98,26 +99,26 @@ class LegacyPrefect:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def get(self, name: str) -> Any:
-        """What ``Secret(name).get()`` gives, or raises, in this thread."""
+        """Return or raise the result of ``Secret(name).get()`` in this thread."""
         from prefect.client import Secret
 
         return Secret(name).get()
 
     def context_secrets(self) -> Dict[str, Any]:
-        """``prefect.context.secrets`` of this thread, copied; empty where it is no table."""
+        """Return a copy of ``prefect.context.secrets`` of this thread. It is empty if that is not a table."""
         secrets = self.package.context.get("secrets", {})
         if isinstance(secrets, (dict, *self.live().tables)):
             return copy_items(secrets)
         return dict(secrets) if hasattr(secrets, "keys") else {}
 
     def is_building(self) -> bool:
-        """Whether this thread is inside ``with Flow(...)``, where ``Secret.get`` raises from 0.5.2 on."""
+        """Return whether this thread is inside ``with Flow(...)``, where ``Secret.get`` raises an error."""
         return isinstance(self.package.context.get("flow"), self.package.Flow)
 
     def decode(self, name: str, value: Any) -> Any:
-        """What ``Secret(name).get()`` would give if the context held ``value``."""
+        """Return the result of ``Secret(name).get()`` with ``value`` in the context."""
         state = self.package.context.__dict__
-        # Not `with prefect.context(…)`: up to 0.14.1 leaving it overwrites secrets that the test put into the context.
+        # Not `with prefect.context(…)`: up to 0.14.1, its exit overwrites secrets that the test has set in the context.
         before = dict(state)
         state["secrets"] = {name: value}
         try:
@@ -126,75 +127,74 @@ class LegacyPrefect:
             replace_items(state, before)
 
     def flag(self, section: str, key: str) -> Any:
-        """A configuration value as ``Secret.get`` reads it: from the context from 0.6.4 on, else from the config."""
+        """Return a setting as ``Secret.get`` reads it: from the context from 0.6.4 on, before that from the config."""
         config = self.package.context.get("config") or self.package.config
         return config[section][key]
 
-    # -- putting in place ---------------------------------------------------------------------------------------------
+    # -- applying -----------------------------------------------------------------------------------------------------
 
     def apply(self, tree: Tree) -> None:
-        """Make ``tree`` the configuration: in every configuration object and in the context of every thread.
+        """Make ``tree`` the configuration in every configuration object and in the context of every thread.
 
         Raises:
-            UsageError: something else stands in the place of ``prefect.config`` or ``prefect.context``.
+            UsageError: the test has replaced ``prefect.config`` or ``prefect.context``.
         """
         live = self.live()
         self._require_own(live)
-        former = context_items(live.roots, live.tables)
+        before = context_items(live.roots, live.tables)
         for config in [*live.roots, *self._copies(live)]:
             thaw(config, tree, live.tables)
         for context in live.contexts:
-            present = context_items([live.root_of(context)], live.tables)
+            after = context_items([live.root_of(context)], live.tables)
             for state in thread_states(context):
-                for key in [key for key, value in former.items() if state.get(key) is value] + ["secrets"]:
+                for key in [key for key, value in before.items() if state.get(key) is value] + ["secrets"]:
                     state.pop(key, None)
-                state.update(present)
+                state.update(after)
 
     def _require_own(self, live: LiveCopies) -> None:
         for name, own in (("config", live.roots), ("context", live.contexts)):
             value = getattr(self.package, name, None)
             if not _is_one_of(value, own):
                 raise UsageError(
-                    f"prefect.{name} is {type(value).__name__}, not Prefect's own: secrets cannot be put there; "
+                    f"prefect.{name} is {type(value).__name__}, not Prefect's own, and cannot hold the secrets: "
                     f"undo the patch of prefect.{name} before the test"
                 )
 
     def apply_changes(self, old: Tree, new: Tree, *names: str) -> None:
-        """Change only what differs between two loaded trees, and the secrets ``names`` in any case.
+        """Apply only the differences between two loaded trees, and the secrets ``names`` in any case.
 
-        What the test itself changed meanwhile (``set_temporary_config``, ``with prefect.context(…)``) stays.
+        Other changes by the test (``set_temporary_config``, ``with prefect.context(…)``) persist.
         """
-        altered = self._diff(old, new, names)
+        differences = self._diff(old, new, names)
         live = self.live()
-        former = context_items(live.roots, live.tables)
+        before = context_items(live.roots, live.tables)
         for config in [*live.roots, *self._copies(live)]:
-            for path, value in altered.items():
+            for path, value in differences.items():
                 change(config, path, value, live.tables)
                 if value is MISSING and path[:2] != SECRETS:
                     prune(config, path, live.tables)
-        touched = {path[2] for path in altered if path[:2] == SECRETS and len(path) > len(SECRETS)}
+        secrets = {path[2] for path in differences if path[:2] == SECRETS and len(path) > len(SECRETS)}
         for context in live.contexts:
-            present = context_items([live.root_of(context)], live.tables)
+            after = context_items([live.root_of(context)], live.tables)
             for state in thread_states(context):
-                _alter_state(state, former, present, touched)
+                _update_state(state, before, after, secrets)
 
     @staticmethod
     def _diff(old: Tree, new: Tree, names: Iterable[str]) -> Dict[Path, Any]:
-        """What differs, the secrets ``names`` being taken away and set anew even if they look the same."""
+        """Return the differences of two trees. The secrets ``names`` count as different in any case."""
         forced = {(*SECRETS, name) for name in names}
-        found = changes(old, new)
-        anew = {path: value for path, value in leaves(new) if path[:3] in forced}
-        return {**dict.fromkeys(forced - set(anew), MISSING), **found, **anew}
+        values = {path: value for path, value in leaves(new) if path[:3] in forced}
+        return {**dict.fromkeys(forced - set(values), MISSING), **changes(old, new), **values}
 
     def _copies(self, live: LiveCopies) -> List[Any]:
-        """The copies of the configuration in the contexts of all threads (0.6.4 on)."""
+        """Return the copies of the configuration in the contexts of all threads (from 0.6.4 on)."""
         states = [state for context in live.contexts for state in thread_states(context)]
-        held = [state.get("config") for state in states]
-        return [config for config in held if isinstance(config, live.tables) and not _is_one_of(config, live.roots)]
+        configs = [state.get("config") for state in states]
+        return [config for config in configs if isinstance(config, live.tables) and not _is_one_of(config, live.roots)]
 
 
 def context_items(roots: Iterable[Any], tables: Tuple[type, ...]) -> State:
-    """The keys that the ``context`` tables of configurations give to the context of a thread."""
+    """Return the items that the ``context`` tables of configurations contribute to the context of a thread."""
     items: State = {}
     for root in roots:
         context = dict.get(items_of(root), "context")
@@ -203,21 +203,21 @@ def context_items(roots: Iterable[Any], tables: Tuple[type, ...]) -> State:
     return items
 
 
-def _alter_state(state: State, former: State, present: State, touched: Iterable[str]) -> None:
-    """Give the context of a thread what has changed, unless the test has put something else there."""
-    for key in {*former, *present}:
-        held = state.get(key, MISSING)
-        if any(held is ours for ours in (MISSING, former.get(key, MISSING), present.get(key, MISSING))):
-            _set(state, key, present.get(key, MISSING))
-        elif key == "secrets" and hasattr(held, "keys"):
-            state[key] = _merge(held, present.get(key), touched)
+def _update_state(state: State, before: State, after: State, secrets: Iterable[str]) -> None:
+    """Apply the changed items to the context of a thread, except those that the test has replaced."""
+    for key in {*before, *after}:
+        value = state.get(key, MISSING)
+        if any(value is known for known in (MISSING, before.get(key, MISSING), after.get(key, MISSING))):
+            _set(state, key, after.get(key, MISSING))
+        elif key == "secrets" and hasattr(value, "keys"):
+            state[key] = _merge(value, after.get(key), secrets)
 
 
-def _merge(own: Any, ours: Any, names: Iterable[str]) -> State:
-    """A table that the test itself put into the context, with our changes; the test's object stays as it is."""
-    merged = {key: own[key] for key in own}
+def _merge(of_test: Any, loaded: Any, names: Iterable[str]) -> State:
+    """Return a copy of a table that the test has put into the context, with the secrets ``names`` as loaded."""
+    merged = {key: of_test[key] for key in of_test}
     for name in names:
-        _set(merged, name, items_of(ours).get(name, MISSING) if hasattr(ours, "keys") else MISSING)
+        _set(merged, name, items_of(loaded).get(name, MISSING) if hasattr(loaded, "keys") else MISSING)
     return merged
 
 
@@ -233,17 +233,17 @@ def _is_one_of(value: Any, others: Iterable[Any]) -> bool:
 
 
 @contextmanager
-def refusals_explained(blamed: str, version: str, *, strict: bool = True) -> Iterator[None]:
-    """Around the load of Prefect's configuration: turn its errors into ours, which hold no value.
+def load_errors_explained(blamed: str, version: str, *, strict: bool = True) -> Iterator[None]:
+    """Replace the errors of Prefect's loader inside the ``with`` block by errors that hold no value.
 
     Args:
-        blamed: the secrets or the file whose change Prefect refuses.
-        version: of Prefect.
-        strict: whether errors of Prefect's own are turned.
+        blamed: the secrets or the file whose change the error names.
+        version: the version of Prefect.
+        strict: whether to replace the errors.
 
     Raises:
-        SecretRejected: Prefect refuses the configuration.
-        UsageError: a file cannot be read.
+        SecretRejected: Prefect cannot load the configuration.
+        UsageError: Prefect cannot read a file.
     """
     try:
         yield
@@ -255,22 +255,22 @@ def refusals_explained(blamed: str, version: str, *, strict: bool = True) -> Ite
                 f"Prefect cannot read {error.filename} ({type(error).__name__}): make it readable; if the test "
                 "replaces the file system (pyfakefs), add the file with fs.add_real_file"
             ) from None
-        # Of Prefect's own texts only this one holds no value; the names in it are those of dict's methods.
+        # Only this text of Prefect holds no value: it names methods of dict.
         reason = f": {error}" if str(error).startswith("Invalid config key") else ""
         raise SecretRejected(blamed, version, type(error).__name__ + reason) from None
 
 
-def require_delivered(tree: Tree, names: Sequence[str], is_set: Callable[[str], bool]) -> None:
-    """Check that secrets are in a loaded configuration where the test sets them, and not where it does not.
+def check_delivery(tree: Tree, names: Sequence[str], is_set: Callable[[str], bool]) -> None:
+    """Check that a loaded configuration has the secrets that the test has set, and not those that it has removed.
 
     Raises:
-        UsageError: a variable for a whole table hides what is set, or keeps what is taken away.
+        UsageError: a variable for the whole table overrides the change.
     """
     secrets = tree["context"].get("secrets") if isinstance(tree["context"], Tree) else None
-    present = secrets if isinstance(secrets, Tree) else {}
-    wrong = [name for name in names if (name in present) != is_set(name)]
+    loaded = secrets if isinstance(secrets, Tree) else {}
+    wrong = [name for name in names if (name in loaded) != is_set(name)]
     if wrong:
         raise UsageError(
-            f"secret {', '.join(map(repr, wrong))}: a variable or key for the whole table of secrets decides "
-            "(PREFECT__CONTEXT__SECRETS, PREFECT__CONTEXT); set that one anew"
+            f"secret {', '.join(map(repr, wrong))}: a variable or key for the whole table of secrets overrides the "
+            "change (PREFECT__CONTEXT__SECRETS, PREFECT__CONTEXT): change that one instead"
         )

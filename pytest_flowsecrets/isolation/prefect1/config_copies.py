@@ -1,7 +1,7 @@
-"""Every live copy of Prefect's configuration and context in this process.
+"""Find every live copy of Prefect's configuration and context in this process, and the context of every thread.
 
-Usually there is one. After ``importlib.reload`` or a second import there are several, and the older ones stay in use:
-by whoever imported ``Secret``, ``config`` or ``context`` by name. All of them have to say the same.
+Usually there is one copy. After ``importlib.reload`` or a second import there are several, and code that has imported
+``Secret``, ``config`` or ``context`` by name still uses the older ones. All copies must have the same contents.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from pytest_flowsecrets.isolation.prefect1.config_tree import items_of
 
 PACKAGE, CONFIGURATION, CONTEXT = "prefect", "prefect.configuration", "prefect.utilities.context"
 _NAMES = (CONTEXT, CONFIGURATION, PACKAGE)
-_ROOT_KEYS = frozenset({"cloud", "logging"})  # what every release has at the top of its configuration
+_ROOT_KEYS = frozenset({"cloud", "logging"})  # top-level keys of the configuration in every release
 
 Classes = Tuple[type, ...]
 
 
 class LiveCopies(NamedTuple):
-    """What has to be kept the same.
+    """The live objects, which must have the same contents.
 
     Attributes:
-        modules: the modules that bind it, those that an import gives now first.
+        modules: the modules that bind the objects; first those that an import returns now.
         contexts: the objects ``prefect.context``.
         roots: the objects ``prefect.config``.
-        tables: the classes of the tables of configurations.
+        tables: the classes of configuration tables.
     """
 
     modules: List[ModuleType]
@@ -39,20 +39,20 @@ class LiveCopies(NamedTuple):
     tables: Classes
 
     def root_of(self, context: Any) -> Any:
-        """The configuration from which a context takes its first contents."""
-        own = _globals_of(type(context)).get("config")
-        return own if any(own is root for root in self.roots) else self.roots[0]
+        """Return the configuration from which a context takes its initial contents."""
+        config = _globals_of(type(context)).get("config")
+        return config if any(config is root for root in self.roots) else self.roots[0]
 
 
 class LiveCopiesFinder:
-    """Finds what is live; a search through all objects is made only after Prefect was imported or reloaded again."""
+    """Finds the live objects. It searches through all objects only after Prefect was reloaded or imported again."""
 
     def __init__(self) -> None:
         self._searched: Tuple[Classes, Classes] = ((), ())
         self._older: List[weakref.ref[Any]] = []
 
     def __call__(self) -> LiveCopies:
-        """What is live now; Prefect is imported if it is not."""
+        """Return the live objects. Prefect is imported if necessary."""
         current = [module(name) for name in _NAMES]
         kinds = context_classes()
         tables = _table_classes([*map(_globals_of, kinds), *(vars(owner) for owner in current)])
@@ -74,18 +74,18 @@ class LiveCopiesFinder:
 
 
 def module(name: str) -> Any:
-    """The module of this name, imported if need be."""
+    """Return a module by its name, imported if necessary."""
     return sys.modules.get(name) or import_module(name)
 
 
 def context_classes() -> Classes:
-    """The live classes ``prefect.utilities.context.Context``."""
-    known = threading.local.__subclasses__()
-    return tuple(kind for kind in known if kind.__module__ == CONTEXT and kind.__name__ == "Context")
+    """Return the live classes ``prefect.utilities.context.Context``."""
+    kinds = threading.local.__subclasses__()
+    return tuple(kind for kind in kinds if kind.__module__ == CONTEXT and kind.__name__ == "Context")
 
 
 def _table_classes(namespaces: Iterable[Dict[str, Any]]) -> Classes:
-    """The live classes ``prefect.configuration.Config``: those that are bound, and their siblings."""
+    """Return the live classes ``prefect.configuration.Config``: those that are bound, and their siblings."""
     bound: List[Any] = [kind for space in namespaces for kind in (space.get("Config"), type(space.get("config")))]
     bases = _unique(base for kind in bound if _is_table_class(kind) for base in kind.__bases__)
     return tuple(_unique(kind for base in bases for kind in base.__subclasses__() if _is_table_class(kind)))
@@ -96,20 +96,20 @@ def _is_table_class(kind: Any) -> bool:
 
 
 def _globals_of(kind: type) -> Dict[str, Any]:
-    """The namespace of the module that made a class ``Context``."""
+    """Return the namespace of the module that defines a class ``Context``."""
     namespace: Dict[str, Any] = getattr(vars(kind).get("__init__"), "__globals__", {})
     return namespace
 
 
 def _find_older(kinds: Classes, tables: Classes) -> Iterator[Any]:
-    """Contexts, modules of Prefect, and configurations that any module binds by name."""
+    """Yield the contexts, the modules of Prefect, and the configurations that any module binds by name."""
     for value in gc.get_objects():
         if type(value) in kinds:
             yield value
         elif type(value) is ModuleType:
             if value.__name__ in _NAMES:
                 yield value
-            yield from (held for held in list(vars(value).values()) if type(held) in tables and _is_root(held))
+            yield from (item for item in list(vars(value).values()) if type(item) in tables and _is_root(item))
 
 
 def _is_root(table: Any) -> bool:
@@ -120,24 +120,19 @@ def _unique(values: Iterable[Any]) -> List[Any]:
     return list({id(value): value for value in values}.values())
 
 
-# The same ``threading.local`` as every living thread sees it.
-#
-# ``prefect.context`` is thread-local, and a pool thread that is older than the test has its own copy of the secrets,
-# or none. CPython keeps the per-thread dictionaries in one dictionary that the garbage collector can name (3.8 to
-# 3.13).
-
-
 def thread_states(local: Any) -> List[Dict[str, Any]]:
-    """The dictionaries of a ``threading.local``, the current thread's first, then those of all other living threads.
+    """Return the dictionaries of a ``threading.local``: that of the current thread, then those of all other threads.
 
-    Where the interpreter keeps them elsewhere, only the current thread's is given.
+    ``prefect.context`` is thread-local, so a pool thread that is older than the test has its own copy of the secrets,
+    or none. CPython 3.8 to 3.13 keeps these dictionaries in one dictionary, which the garbage collector can list. With
+    any other interpreter, the result holds only the dictionary of the current thread.
     """
-    mine: Dict[str, Any] = local.__dict__  # the first touch in a thread makes it
-    found = [
+    current: Dict[str, Any] = local.__dict__  # the first access in a thread creates it
+    others = [
         state
-        for registry in gc.get_referents(local)
-        if type(registry) is dict
-        for state in list(registry.values())
-        if type(state) is dict and state is not mine
+        for referent in gc.get_referents(local)
+        if type(referent) is dict
+        for state in list(referent.values())
+        if type(state) is dict and state is not current
     ]
-    return [mine, *found]
+    return [current, *others]

@@ -1,13 +1,13 @@
-"""Prefect's configuration tables, read and written underneath their own methods.
+"""Read and write Prefect's configuration tables without their own methods.
 
-``prefect.config`` is a tree of ``Config`` tables: a ``DotDict`` (items in ``__dict__``) up to 0.6.5, a python-box
-``Box`` (a dict) from 0.6.6. Their own methods convert, copy and validate on the way; here only the plain items
-underneath are touched, so that a table keeps its identity and what was in it comes back exactly.
+``prefect.config`` is a tree of ``Config`` tables. A table is a ``DotDict`` (items in ``__dict__``) up to 0.6.5, and a
+python-box ``Box`` (a dict) from 0.6.6 on. The methods of these classes convert, copy and validate items. This module
+uses only the underlying dictionaries, so that a table keeps its identity and its exact contents can be restored.
 
-Two ways to hold a tree:
+There are two representations of a tree:
 
-* a ``Tree`` is a copy by value: what a table should hold;
-* a ``TableSnapshot`` remembers the table objects themselves: what has to come back.
+* A ``Tree`` is a copy by value. It holds the contents that a table should have.
+* A ``TableSnapshot`` remembers the table objects themselves. It restores their contents.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from copy import deepcopy
 from typing import Any, Dict, Iterable, Iterator, List, Tuple, Union
 
 Path = Tuple[str, ...]
-Kind = Union[type, Tuple[type, ...]]  # of tables; several after Prefect was imported again
+Kind = Union[type, Tuple[type, ...]]  # the class of the tables, or several after Prefect was imported again
 _SCALARS = frozenset({str, int, float, bool, bytes, complex, type(None)})
 
 
 class Tree(Dict[str, Any]):
-    """The contents of a table, tables inside it being ``Tree`` too; every other value is a leaf."""
+    """The contents of a table. A table inside it is also a ``Tree``, and every other value is a leaf."""
 
 
 class _Missing:
@@ -33,40 +33,40 @@ MISSING: Any = _Missing()
 
 
 def items_of(table: Any) -> Dict[str, Any]:
-    """The dictionary in which a table keeps its items, to be used with ``dict``'s own methods only."""
+    """Return the dictionary that holds the items of a table. Use it only with the methods of ``dict`` itself."""
     return table if isinstance(table, dict) else vars(table)
 
 
 def copy_items(table: Any) -> Dict[str, Any]:
-    """The items of a table, copied in one step: another thread may be changing them.
+    """Return a copy of the items of a table, made in one step because another thread may change them.
 
-    Not by ``dict.copy``: of a class with an ``__iter__`` of its own, as ``Box`` is, it asks for one item after another.
+    ``dict.copy`` is not suitable. For a class with its own ``__iter__``, such as ``Box``, it reads item by item.
     """
     return dict(dict.items(items_of(table)))
 
 
 def replace_items(table: Any, items: Dict[str, Any]) -> None:
-    """Make ``items`` the items of ``table``, in place. At no moment does another thread see a kept key missing."""
-    held = items_of(table)
-    for key in [key for key in dict.keys(held) if key not in items]:
-        dict.pop(held, key, None)
-    dict.update(held, items)
+    """Replace the items of ``table`` in place. Keys that stay are visible to other threads at every moment."""
+    current = items_of(table)
+    for key in [key for key in dict.keys(current) if key not in items]:
+        dict.pop(current, key, None)
+    dict.update(current, items)
 
 
 def freeze(table: Any, kind: Kind) -> Tree:
-    """Copy a table of a class ``kind`` by value."""
+    """Return a copy by value of a table of the class ``kind``."""
     return Tree(
         (key, freeze(value, kind) if isinstance(value, kind) else value) for key, value in dict.items(items_of(table))
     )
 
 
 def thaw(table: Any, tree: Tree, kind: Kind) -> None:
-    """Make a table hold what ``tree`` says, in place; tables below it stay the same objects where they exist."""
-    present = items_of(table)
+    """Replace the contents of a table by those of ``tree``, in place. Existing tables inside it are reused."""
+    current = items_of(table)
     items = {}
     for key, value in tree.items():
         if isinstance(value, Tree):
-            child = dict.get(present, key)
+            child = dict.get(current, key)
             items[key] = child if isinstance(child, kind) else type(table)()
             thaw(items[key], value, kind)
         else:
@@ -75,28 +75,28 @@ def thaw(table: Any, tree: Tree, kind: Kind) -> None:
 
 
 def changes(old: Tree, new: Tree) -> Dict[Path, Any]:
-    """The leaves in which two trees differ, by path: MISSING for those that go, which come first, then new values."""
+    """Return the leaves in which two trees differ, by path: first MISSING for removed leaves, then new values."""
     before, after = dict(leaves(old)), dict(leaves(new))
-    found = {path: MISSING for path in before if path not in after and not isinstance(at(new, path), Tree)}
+    differences = {path: MISSING for path in before if path not in after and not isinstance(at(new, path), Tree)}
     for path, value in after.items():
-        held = before.get(path, MISSING)
-        if type(held) is not type(value) or held != value:
-            found[path] = value
-    return found
+        previous = before.get(path, MISSING)
+        if type(previous) is not type(value) or previous != value:
+            differences[path] = value
+    return differences
 
 
 def at(tree: Tree, path: Path) -> Any:
-    """What stands at a path; MISSING where nothing does."""
-    found: Any = tree
+    """Return the value at a path, or MISSING."""
+    value: Any = tree
     for key in path:
-        if not isinstance(found, Tree) or key not in found:
+        if not isinstance(value, Tree) or key not in value:
             return MISSING
-        found = found[key]
-    return found
+        value = value[key]
+    return value
 
 
 def leaves(tree: Tree, above: Path = ()) -> Iterator[Tuple[Path, Any]]:
-    """Path and value of every leaf of a tree; an empty table is one."""
+    """Yield the path and the value of every leaf of a tree. An empty table is a leaf."""
     for key, value in tree.items():
         if isinstance(value, Tree) and value:
             yield from leaves(value, (*above, key))
@@ -105,28 +105,34 @@ def leaves(tree: Tree, above: Path = ()) -> Iterator[Tuple[Path, Any]]:
 
 
 def change(table: Any, path: Path, value: Any, kind: Kind) -> None:
-    """Set or remove (``MISSING``) one leaf below a table, in place; tables are made as needed.
+    """Set or remove (``MISSING``) one leaf below a table, in place. Missing tables on the path are created.
 
-    An empty tree is a leaf that asks for a table to be there, whatever is in it.
+    An empty tree as the value ensures that a table exists at the path, and does not change its contents.
     """
     key, *below = path
-    held = items_of(table)
-    child = dict.get(held, key)
-    if below and value is MISSING and not isinstance(child, kind):
+    items = items_of(table)
+    if not below and not isinstance(value, Tree):
+        _set_item(items, key, value)
         return
-    if (below or isinstance(value, Tree)) and not isinstance(child, kind):
+    child = dict.get(items, key)
+    if not isinstance(child, kind):
+        if value is MISSING:
+            return
         child = type(table)()
-        dict.__setitem__(held, key, child)
+        dict.__setitem__(items, key, child)
     if below:
         change(child, tuple(below), value, kind)
-    elif value is MISSING:
-        dict.pop(held, key, None)
-    elif not isinstance(value, Tree):
-        dict.__setitem__(held, key, deepcopy(value))
+
+
+def _set_item(items: Dict[str, Any], key: str, value: Any) -> None:
+    if value is MISSING:
+        dict.pop(items, key, None)
+    else:
+        dict.__setitem__(items, key, deepcopy(value))
 
 
 def prune(table: Any, path: Path, kind: Kind) -> None:
-    """Remove the tables above a removed leaf that are empty now; Prefect's loader makes none."""
+    """Remove the tables above a removed leaf that are now empty. Prefect's loader creates no empty tables."""
     for length in range(len(path) - 1, 0, -1):
         above = table
         for key in path[: length - 1]:
@@ -140,33 +146,33 @@ def prune(table: Any, path: Path, kind: Kind) -> None:
 
 
 class TableSnapshot:
-    """Tables as they are now: the same objects with the same items come back with ``restore``.
+    """The current items of tables. ``restore`` gives the same objects the same items again.
 
     Args:
-        tables: the tables from which to start; those inside them are taken along.
-        kind: the class of the tables, or the classes.
+        tables: the tables. Tables inside them are included.
+        kind: the class of the tables, or several classes.
     """
 
     def __init__(self, tables: Iterable[Any], kind: Kind) -> None:
         self._kind = kind
         self._saved: Dict[int, Tuple[Any, Dict[str, Any]]] = {}
         for table in tables:
-            self._take(table)
+            self._save(table)
 
-    def _take(self, table: Any) -> None:
+    def _save(self, table: Any) -> None:
         if id(table) in self._saved:
             return
         items = copy_items(table)
         self._saved[id(table)] = table, items
         for value in items.values():
             if isinstance(value, self._kind):
-                self._take(value)
+                self._save(value)
 
     def __contains__(self, table: object) -> bool:
         return id(table) in self._saved
 
     def restore(self) -> None:
-        """Give every table its items back."""
+        """Restore the items of every table."""
         saved: List[Tuple[Any, Dict[str, Any]]] = list(self._saved.values())
         for table, items in saved:
             replace_items(table, items)

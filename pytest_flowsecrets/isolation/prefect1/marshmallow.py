@@ -1,7 +1,7 @@
-"""Prefect 0.5.5 to 1.4.1 under marshmallow 4, which its serialization does not support.
+"""Explain the errors of Prefect 0.5.5 to 1.4.1 with marshmallow 4, which Prefect does not support.
 
-Marshmallow 4.0 removed ``Field.context`` and unknown keyword arguments of fields. Prefect 0.13 and 0.14 fail at import,
-0.15 to 1.4.1 when a flow or run config is serialized.
+Marshmallow 4.0 removed ``Field.context`` and unknown keyword arguments of fields. Prefect 0.13 and 0.14 fail at import.
+Prefect 0.15 to 1.4.1 fail when they serialize a flow or run config.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _FIRST = 4  # the major version that Prefect does not support
 
 
 def conflict_of(error: BaseException) -> Optional[IncompatibleMarshmallow]:
-    """Return the error to raise in place of one that marshmallow 4 caused; None for any other.
+    """Return the error that replaces an error caused by marshmallow 4, or None for any other error.
 
     Args:
-        error: raised by Prefect, with its traceback.
+        error: an error from Prefect, with its traceback.
     """
     if not isinstance(error, (AttributeError, TypeError, ImportError)) or not _comes_from_marshmallow(error):
         return None
@@ -39,10 +39,10 @@ def _comes_from_marshmallow(error: BaseException) -> bool:
 
 @contextmanager
 def marshmallow_explained() -> Iterator[None]:
-    """Replace an error of Prefect's that marshmallow 4 caused.
+    """Replace errors of Prefect that marshmallow 4 causes inside the ``with`` block.
 
     Raises:
-        IncompatibleMarshmallow: in place of that error; it names the command that helps.
+        IncompatibleMarshmallow: the replacement. It names the command that fixes the problem.
     """
     try:
         yield

@@ -1,8 +1,8 @@
-"""The default address of Prefect Cloud, out of reach from inside an isolation.
+"""Block the default address of Prefect Cloud inside an isolation.
 
-The configuration says an address that leads nowhere, and so do child processes, workers of Dask and agents, to which
-Prefect hands it on. In this process ``requests``, the transport of every Prefect client, tells what to do instead; it
-also refuses the default address itself, at the last moment, so that mocks of HTTP still stand in front of it.
+The configuration contains an unreachable address, which Prefect passes on to child processes, Dask workers and agents.
+In this process, ``requests``, the transport of every Prefect client, raises an error that describes the alternatives.
+It also blocks the default address itself, at the last step of a request, so that HTTP mocks still work.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from urllib.parse import urlsplit
 from pytest_flowsecrets.errors import CloudUnreachable
 from pytest_flowsecrets.isolation.prefect1.loader import CLOUD_ADDRESS
 
-# `requests` knows no such scheme and says so at once, with the address; a refused connection it would retry for 63 s.
+# `requests` does not know this scheme and raises an error immediately. It would retry a refused connection for 63 s.
 UNREACHABLE = "unreachable://from-an-isolated-test--use-the-fixture-prefect_cloud-or-prefect_server"
 
 _HOST = urlsplit(CLOUD_ADDRESS).hostname
 
 
 class CloudGuard:
-    """While entered, ``requests`` raises CloudUnreachable instead of connecting to the default Cloud address."""
+    """While active, makes ``requests`` raise CloudUnreachable for the default address of Cloud."""
 
     def __init__(self) -> None:
         self._active = False
         self._patches: List[Tuple[Any, str, Any, Any]] = []
 
     def enter(self) -> None:
-        """Put the guard in place."""
+        """Activate the guard."""
         from requests import Session
         from requests.adapters import HTTPAdapter
 
@@ -35,14 +35,14 @@ class CloudGuard:
         self._patch(Session, "get_adapter", lambda url: url.startswith(UNREACHABLE))
         self._patch(HTTPAdapter, "send", lambda request: urlsplit(request.url).hostname == _HOST)
 
-    def _patch(self, owner: Any, name: str, refused: Callable[[Any], bool]) -> None:
+    def _patch(self, owner: Any, name: str, is_blocked: Callable[[Any], bool]) -> None:
         original = getattr(owner, name)
 
         def guard(this: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._active and refused([*args, *kwargs.values()][0]):
+            if self._active and is_blocked([*args, *kwargs.values()][0]):
                 raise CloudUnreachable(
                     f"{CLOUD_ADDRESS} cannot be reached from an isolated test: use the fixture prefect_cloud "
-                    "(or prefect_server), or set PREFECT__CLOUD__API in the test to an API of your own"
+                    "(or prefect_server), or set PREFECT__CLOUD__API in the test to the address of your own API"
                 )
             return original(this, *args, **kwargs)
 
@@ -50,9 +50,9 @@ class CloudGuard:
         self._patches.append((owner, name, original, guard))
 
     def exit(self) -> None:
-        """Let everything through again."""
+        """Deactivate the guard."""
         self._active = False
         for owner, name, original, guard in self._patches:
-            if getattr(owner, name) is guard:  # otherwise a mock stands on top of it, and brings it back later
+            if getattr(owner, name) is guard:  # otherwise a mock has replaced the guard, and restores it later
                 setattr(owner, name, original)
         self._patches.clear()

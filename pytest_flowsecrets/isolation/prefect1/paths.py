@@ -1,4 +1,4 @@
-"""What Prefect finds on this machine: the two files besides its own, each by a variable or in a home, and the homes."""
+"""Find Prefect's two config files on this machine, and the home directories of its users."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.findings.model import Finding
     from pytest_flowsecrets.resolution.resolve import Machine
 
-#: Kind of layer: the variable that names the file, and the file where it is not set.
+#: For each kind of layer: the variable that names the file, and the default path.
 FILES: Dict[str, Tuple[str, str]] = {
     "user": (f"{PREFIX}USER_CONFIG_PATH", "~/.prefect/config.toml"),
     "backend": (f"{PREFIX}BACKEND_CONFIG_PATH", "~/.prefect/backend.toml"),
 }
 
 
-MISSING = "it names no file here: Prefect reads none, and not the one in ~/.prefect either"
-MISSING_ADVICE = "name a file that exists, or leave the variable out"
+MISSING = "the file does not exist here: Prefect reads neither it nor the file in ~/.prefect"
+MISSING_ADVICE = "set the variable to a file that exists, or remove the variable"
 
 
 def config_files(environ: Mapping[str, str] = os.environ, version: Optional[str] = None) -> Iterator[Tuple[str, str]]:
-    """Yield kind and path of each existing file that Prefect reads in a process with this environment.
+    """Yield the kind and the path of each existing file that Prefect reads in a process with this environment.
 
     Args:
         environ: the environment.
-        version: of Prefect; by default the newest.
+        version: the version of Prefect; by default 1.4.1.
 
     Raises:
-        UnknownPrefectVersion: no such release.
+        UnknownPrefectVersion: the version does not exist.
     """
     for kind in FILES:
         path = config_path(configured_path(kind, environ), environ, version)
@@ -40,18 +40,18 @@ def config_files(environ: Mapping[str, str] = os.environ, version: Optional[str]
 
 
 def config_path(text: str, environ: Mapping[str, str] = os.environ, version: Optional[str] = None) -> Optional[str]:
-    """Expand the path of a config file as Prefect does: ``$NAME`` and ``~`` until nothing changes.
+    """Expand ``$NAME`` and ``~`` in the path of a config file repeatedly until nothing changes, as Prefect does.
 
     Args:
-        text: the path as it is written.
+        text: the path before the expansion.
         environ: the environment.
-        version: of Prefect, which decides what a path that took two rounds is typed as; by default the newest.
+        version: the version of Prefect, which decides the type of a path after two rounds; by default 1.4.1.
 
     Returns:
-        The path, or None where it comes to no text, or to none after ten rounds: then Prefect reads no file.
+        The path, or None if the result is not text or still changes after ten rounds. Prefect then reads no file.
 
     Raises:
-        UnknownPrefectVersion: no such release.
+        UnknownPrefectVersion: the version does not exist.
     """
     from pytest_flowsecrets.resolution.dialects import dialect_for
     from pytest_flowsecrets.resolution.layers import Refused
@@ -68,11 +68,11 @@ def config_path(text: str, environ: Mapping[str, str] = os.environ, version: Opt
 
 
 def missing_file(variable: str, path: str, environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether a variable that names one of Prefect's files names none that exists on this machine.
+    """Return whether a variable names one of Prefect's files, and that file does not exist on this machine.
 
     Args:
-        variable: any variable.
-        path: its value, with ``~`` and ``$NAME`` in it.
+        variable: the name of any variable.
+        path: the value of the variable, which may contain ``~`` and ``$NAME``.
         environ: the environment.
     """
     names_a_file = any(variable == name for name, _ in FILES.values())
@@ -80,7 +80,7 @@ def missing_file(variable: str, path: str, environ: Mapping[str, str] = os.envir
 
 
 def missing_files(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
-    """Report the variables that name a file that is not there.
+    """Yield a finding for each variable that names a missing file.
 
     Args:
         environ: the environment.
@@ -94,20 +94,20 @@ def missing_files(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
 
 
 def configured_path(kind: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The path of a file as it is said, with ``~`` and ``$NAME`` in it."""
+    """Return the path of a file before the expansion. It may contain ``~`` and ``$NAME``."""
     variable, usual = FILES[kind]
     return environ.get(variable, usual)
 
 
 def this_machine() -> Machine:
-    """This machine as the model of ``resolution`` sees it."""
+    """Return this machine's data for the model of ``resolution``."""
     from pytest_flowsecrets.resolution.resolve import Machine
 
     return Machine(os.path.expanduser("~"), UserHomes())
 
 
 class UserHomes(Mapping[str, str]):
-    """Homes of other users, looked up when they are asked for."""
+    """The home directories of other users, looked up on demand."""
 
     def __getitem__(self, name: str) -> str:
         import pwd

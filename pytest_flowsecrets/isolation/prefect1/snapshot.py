@@ -1,4 +1,4 @@
-"""Prefect's state in this process at one moment, and its return."""
+"""Save and restore the state of Prefect in this process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BOUND = ("config", "context", "Config", "Context", *_PATHS)
 
 
 class PrefectSnapshot:
-    """Bindings, tables and the context of every thread, as they are when this is made."""
+    """The bindings, the tables and the context of every thread at the time of the snapshot."""
 
     def __init__(self, legacy: LegacyPrefect) -> None:
         self._legacy = legacy
@@ -37,29 +37,27 @@ class PrefectSnapshot:
         self._tables = TableSnapshot([*live.roots, *tables], live.tables)
 
     def restore(self) -> None:
-        """Bring everything back: the same objects with the same contents, in every thread.
+        """Restore the same objects with the same contents in every thread.
 
-        What was made since (Prefect was reloaded or imported again) gets the contents that it would have, had it been
-        made before.
+        Objects that are newer than the snapshot, from a reload or another import of Prefect, get the contents that they
+        would have outside the isolation.
         """
         live = self._legacy.live()
-        during = context_items(live.roots, live.tables)
+        inside = context_items(live.roots, live.tables)
         for module, name, value in self._bindings:
             setattr(module, name, value)
         self._tables.restore()
         self._fill_new(live)
         for context in live.contexts:
             root = live.root_of(context)
-            owned = {*during, *context_items(live.roots, live.tables), "secrets", "config"}
+            owned = {*inside, *context_items(live.roots, live.tables), "secrets", "config"}
             for state in thread_states(context):
                 self._restore_state(state, owned, root, live)
         for state in self._own_states:
             replace_items(state, self._states[id(state)][1])
-        for value in during.values():
+        for value in inside.values():
             if isinstance(value, live.tables) and value not in self._tables:
-                replace_items(
-                    value, {}
-                )  # a thread that still runs may hold it, and put it back at the end of a `with` block
+                replace_items(value, {})  # a running thread may restore this table at the end of a `with` block
 
     def _fill_new(self, live: LiveCopies) -> None:
         outside = freeze(self._root, live.tables)
@@ -72,7 +70,7 @@ class PrefectSnapshot:
                 vars(module).update((name, value) for name, value in paths.items() if name in vars(module))
 
     def _restore_state(self, state: State, owned: Set[str], root: Any, live: LiveCopies) -> None:
-        """Of a thread that runs on, only what is ours is given back: it may be in the middle of its own work."""
+        """Restore only Prefect's own keys in the context of a thread, because the thread may still use the others."""
         before = self._states[id(state)][1] if id(state) in self._states else self._fresh(state, root, live)
         for key in owned:
             if key in before:
@@ -82,7 +80,7 @@ class PrefectSnapshot:
 
     @staticmethod
     def _fresh(state: State, root: Any, live: LiveCopies) -> State:
-        """What a thread that was born inside the isolation would have, had it been born outside."""
+        """Return the context outside the isolation for a thread that started inside it."""
         before = context_items([root], live.tables)
         config = state.get("config")
         if isinstance(config, live.tables):
