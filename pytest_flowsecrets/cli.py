@@ -1,6 +1,6 @@
-"""The command line ``flowsecrets``: 0 is clean, 1 is findings or failures, 2 is wrong usage.
+"""The command line ``flowsecrets``. The exit status is 0 without findings, 1 with findings or failures, 2 after misuse.
 
-Each subcommand is one function that adds its parser and names what runs it; what runs it is imported when it runs.
+One function for each subcommand adds its parser. The code of a subcommand is imported only when the subcommand runs.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ FORMATS = ("text", "json", "github", "sarif")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run a subcommand; the result is the exit status."""
+    """Run a subcommand and return the exit status."""
     arguments = _parser().parse_args(argv)
-    for stream in (sys.stdout, sys.stderr):  # a name may hold what the terminal cannot show
+    for stream in (sys.stdout, sys.stderr):  # names may contain characters that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     run: Callable[[argparse.Namespace], int] = arguments.run
@@ -31,13 +31,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except FlowSecretsError as error:
         print(f"flowsecrets: {error}", file=sys.stderr)
         return USAGE
-    except BrokenPipeError:  # whoever read our output (`| head`) has gone
+    except BrokenPipeError:  # the reader of the output (`| head`) has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINDINGS
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="flowsecrets", description="Secrets of Prefect 0.5-1.4 flows, in tests.")
+    parser = argparse.ArgumentParser(prog="flowsecrets", description="Test the secrets of Prefect 0.5-1.4 flows.")
     subcommands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in COMMANDS:
         add(subcommands)
@@ -48,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_demo(subcommands: Any) -> None:
-    parser = subcommands.add_parser("demo", help="write a small project, run its tests on the real Prefect, and tell")
-    parser.add_argument("--keep", metavar="DIR", help="write the project to this new folder and leave it there")
+    parser = subcommands.add_parser("demo", help="run the tests of a small example project on the real Prefect")
+    parser.add_argument("--keep", metavar="DIR", help="write the project to this new folder and keep it")
     parser.set_defaults(run=_demo)
 
 
@@ -63,11 +63,11 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _add_explain(subcommands: Any) -> None:
-    parser = subcommands.add_parser("explain", help="say where each secret comes from and what a flow gets")
+    parser = subcommands.add_parser("explain", help="show the value that a flow gets for each secret, and its source")
     parser.add_argument("names", nargs="*", metavar="NAME", help="secrets (default: all)")
     parser.add_argument("--config", metavar="FILE", help="a user's config.toml (default: this machine's)")
     parser.add_argument("--backend", metavar="FILE", help="a backend.toml (default: this machine's)")
-    parser.add_argument("--env-file", metavar="FILE", action="append", help="take the environment from this file")
+    parser.add_argument("--env-file", metavar="FILE", action="append", help="read the environment from this file")
     parser.add_argument("--show-values", action="store_true", help="show the values themselves")
     parser.add_argument("--json", action="store_true", help="print JSON")
     _add_versions(parser)
@@ -77,20 +77,20 @@ def _add_explain(subcommands: Any) -> None:
 
 def _add_flow_run(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
-        "what a flow run of an agent gets (--config, --backend and --env-file are those of the agent's machine)"
+        "secrets of a flow run that an agent starts (--config, --backend and --env-file belong to the agent's machine)"
     )
     group.add_argument("--agent", metavar="KIND", help="local, docker, kubernetes or ecs")
     group.add_argument("--agent-env", metavar="NAME=value", action="append", help="prefect agent … start --env")
     group.add_argument("--run-env", metavar="NAME=value", action="append", help="env of the run config")
-    group.add_argument("--job-template", metavar="FILE", help="of a Kubernetes job, YAML")
-    group.add_argument("--task-definition", metavar="FILE", help="of an ECS task, YAML")
+    group.add_argument("--job-template", metavar="FILE", help="template of a Kubernetes job, YAML")
+    group.add_argument("--task-definition", metavar="FILE", help="definition of an ECS task, YAML")
     group.add_argument("--cluster-secrets", metavar="FILE", action="append", help="manifests of Secrets, YAML")
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    alone = [name for name in FLOW_RUN if getattr(arguments, name) is not None]
-    if arguments.agent is None and alone:
-        raise UsageError(f"--{alone[0].replace('_', '-')} needs --agent")
+    run_options = [name for name in FLOW_RUN if getattr(arguments, name) is not None]
+    if arguments.agent is None and run_options:
+        raise UsageError(f"--{run_options[0].replace('_', '-')} needs --agent")
     if arguments.agent is not None:
         from pytest_flowsecrets.commands import flow_run_environment
 
@@ -104,13 +104,15 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _add_check(subcommands: Any) -> None:
-    parser = subcommands.add_parser("check", help="find surprises in config.toml, .env, manifests, templates, scripts")
+    parser = subcommands.add_parser(
+        "check", help="find problems in config.toml, .env, manifests, templates and scripts"
+    )
     parser.add_argument("files", nargs="+", metavar="FILE")
-    parser.add_argument("--as", dest="kind", choices=KINDS, help="what the files are (default: by their names)")
-    parser.add_argument("--format", choices=FORMATS, default="text", help="form of the output")
+    parser.add_argument("--as", dest="kind", choices=KINDS, help="type of the files (default: inferred from the name)")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="output format")
     parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
-    parser.add_argument("--show-values", action="store_true", help="print the lines to write, which hold the values")
-    parser.add_argument("--no-notes", action="store_true", help="leave out findings that are mere notes")
+    parser.add_argument("--show-values", action="store_true", help="print the lines to write, which contain the values")
+    parser.add_argument("--no-notes", action="store_true", help="omit findings of the severity note")
     _add_versions(parser)
     parser.set_defaults(run=_check)
 
@@ -125,26 +127,36 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _add_serve(subcommands: Any) -> None:
-    parser = subcommands.add_parser(
-        "serve", help="serve the fake API of Prefect Cloud, for other processes, until Ctrl-C"
-    )
-    parser.add_argument("--server", action="store_true", help="be Prefect Server: no keys, no secrets")
-    parser.add_argument("--port", type=_port, default=4200, help="port (default: 4200, as Prefect Server's; 0: any)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
-    parser.add_argument("--i-know", action="store_true", help="yes, other machines may come in")
+    parser = subcommands.add_parser("serve", help="serve the fake API of Prefect Cloud to other processes until Ctrl-C")
+    parser.add_argument("--server", action="store_true", help="serve the API of Prefect Server: no keys, no secrets")
+    parser.add_argument("--port", type=_port, default=4200, help="port (default: 4200, as for Prefect Server; 0: any)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--allow-remote", action="store_true", help="accept connections from other machines")
+    parser.add_argument("--i-know", action=_AllowRemoteAlias, help=argparse.SUPPRESS)
     parser.add_argument("--user-key", metavar="KEY", help="key of scope USER (default: a new random one)")
     parser.add_argument(
         "--runner-key", metavar="KEY", help="key of scope RUNNER, for agents (default: a new random one)"
     )
     parser.add_argument("--secrets", metavar="FILE", help="set these secrets first: a mapping in TOML, JSON or .env")
-    parser.add_argument("--json", action="store_true", help="print address and keys as JSON, in one line")
+    parser.add_argument("--json", action="store_true", help="print the address and the keys as one line of JSON")
     parser.add_argument("--verbose", action="store_true", help="log each request to stderr, without values")
     parser.set_defaults(run=_serve)
 
 
+class _AllowRemoteAlias(argparse.Action):
+    """The deprecated name of ``--allow-remote``."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "dest": "allow_remote", "default": argparse.SUPPRESS, "nargs": 0})
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: Any) -> None:
+        print(f"{parser.prog}: --i-know is deprecated: use --allow-remote", file=sys.stderr)
+        namespace.allow_remote = True
+
+
 def _port(text: str) -> int:
     if not (text.isdecimal() and int(text) <= 65535):  # noqa: PLR2004 - the highest port
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: those are 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid port (0-65535)")
     return int(text)
 
 
@@ -157,7 +169,9 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _add_versions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prefect-version", metavar="X", help="release (default: the installed one, else 1.4.1)")
     parser.add_argument("--python-version", metavar="X.Y", help="Python of the flow (default: this one)")
-    parser.add_argument("--all-versions", action="store_true", help="go through all releases")
+    parser.add_argument(
+        "--all-versions", action="store_true", help="show all releases, one for each range without a change"
+    )
 
 
 COMMANDS: Tuple[Callable[[Any], None], ...] = (_add_demo, _add_explain, _add_check, _add_serve)

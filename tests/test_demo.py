@@ -1,4 +1,4 @@
-"""``flowsecrets demo``, run as a user runs it."""
+"""``flowsecrets demo`` runs as a user runs it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def flowsecrets(*arguments: str, **environ: str) -> subprocess.CompletedProcess[
 
 @pytest.fixture(scope="module")
 def in_a_hostile_shell(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """``flowsecrets demo`` where the user has exported and configured a lot; and its folder for temporary files."""
+    """Run ``flowsecrets demo`` in a shell with many settings; return the result and its temporary folder."""
     folder, home = tmp_path_factory.mktemp("temporary"), tmp_path_factory.mktemp("home")
     (home / ".prefect").mkdir()
     (home / ".prefect" / "config.toml").write_text("[context.secrets\nwith this `import prefect` fails\n")
@@ -61,9 +61,9 @@ def in_a_hostile_shell(tmp_path_factory: pytest.TempPathFactory) -> tuple[subpro
 @pytest.mark.slow
 @needs_prefect
 def test_the_demo_passes_and_tells_what_each_test_showed(tmp_path: Path) -> None:
-    """Exit 0, one line for each test of the project, pytest's last line, no value of a secret."""
+    """The demo prints one line for each test and pytest's last line, no value, and has status 0."""
     done = flowsecrets("demo", "--keep", str(tmp_path / "kept"))
-    claims = demo._claims(tmp_path / "kept")
+    claims = demo.claims_of(tmp_path / "kept")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(claims) == 7
     for claim in claims.values():
@@ -74,7 +74,7 @@ def test_the_demo_passes_and_tells_what_each_test_showed(tmp_path: Path) -> None
 
 @needs_prefect
 def test_the_demo_passes_whatever_the_shell_carries(in_a_hostile_shell: Any) -> None:
-    """Secrets, options, plugins, warnings of the user's shell, a broken config, and ini files above do not count."""
+    """Secrets, options, plugins, a broken config and ini files of the user do not affect the demo."""
     done, _ = in_a_hostile_shell
     assert (done.returncode, done.stderr) == (0, "")
     assert "do-not-show" not in done.stdout
@@ -83,7 +83,7 @@ def test_the_demo_passes_whatever_the_shell_carries(in_a_hostile_shell: Any) -> 
 @pytest.mark.slow
 @needs_prefect
 def test_the_demo_shows_the_warning_of_a_changed_value(in_a_hostile_shell: Any) -> None:
-    """Where Prefect makes 0000 a number, the warning and its advice are shown."""
+    """If Prefect converts 0000 to a number, the warning and its advice are shown."""
     done, _ = in_a_hostile_shell
     changes = Version(metadata.version("prefect")).release >= (0, 11)
     assert ("the test set str, Secret('PIN').get() returns int" in done.stdout) == changes
@@ -92,7 +92,7 @@ def test_the_demo_shows_the_warning_of_a_changed_value(in_a_hostile_shell: Any) 
 @pytest.mark.slow
 @needs_prefect
 def test_the_demo_leaves_nothing_behind(in_a_hostile_shell: Any) -> None:
-    """The temporary folder is gone afterwards."""
+    """The demo removes its temporary folder."""
     done, folder = in_a_hostile_shell
     assert str(folder) in done.stdout
     assert [file.name for file in folder.iterdir()] == ["pytest.ini"]
@@ -103,7 +103,7 @@ def test_the_demo_leaves_nothing_behind(in_a_hostile_shell: Any) -> None:
 def test_a_failing_demo_says_where_all_that_pytest_said_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A failure is told as one, exit 1, and the log outlives the temporary folder."""
+    """A failure has status 1, and the log outlives the temporary folder."""
     project = tmp_path / "project"
     project.mkdir()
     (project / "test_report.py").write_text('def test_it():\n    """It works"""\n    assert 1 == 2\n')
@@ -112,7 +112,7 @@ def test_a_failing_demo_says_where_all_that_pytest_said_is(
         assert main(arguments) == 1
         printed = capsys.readouterr().out
         assert "   failed   It works" in printed
-        log = Path(printed.split("All that pytest said: ")[1].strip())
+        log = Path(printed.split("The output of pytest is in ")[1].strip())
         assert "assert 1 == 2" in log.read_text("utf-8")
         assert log.stat().st_mode & 0o777 == 0o600 or log.parent == tmp_path / "kept"
         log.unlink()
@@ -120,7 +120,7 @@ def test_a_failing_demo_says_where_all_that_pytest_said_is(
 
 @needs_prefect
 def test_a_folder_that_exists_is_not_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Usage, exit 2, and the next step; nothing is written."""
+    """An existing folder is a usage error with advice, and nothing is written."""
     with pytest.raises(UsageError):
         demo.demo(str(tmp_path))
     assert main(["demo", "--keep", str(tmp_path)]) == 2
@@ -131,7 +131,7 @@ def test_a_folder_that_exists_is_not_written_to(tmp_path: Path, capsys: pytest.C
 def test_without_prefect_the_demo_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line with the next step, exit 2."""
+    """Without Prefect the error is one line with advice, and status 2."""
     monkeypatch.setattr(demo, "installed_version", lambda: None)
     with pytest.raises(PrefectNotInstalled):
         demo.demo()
@@ -143,7 +143,7 @@ def test_without_prefect_the_demo_says_what_to_install(
 
 
 def test_with_another_prefect_the_demo_says_which_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prefect 2 and 3 are refused before anything is written."""
+    """Prefect 2 and 3 are rejected before anything is written."""
     monkeypatch.setattr(demo, "installed_version", lambda: "2.10.1")
     with pytest.raises(UnsupportedPrefect):
         demo.demo()

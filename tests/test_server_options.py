@@ -2,8 +2,8 @@
 
 https://discourse.prefect.io/t/how-to-set-secrets-e-g-github-access-token-on-server/70
 
-What a flow run gets is asked of the real agents, against a fake Prefect Server; what ``flowsecrets check`` says of the
-snippet stands beside it.
+Each test checks the environment that the real agents create against a fake Prefect Server, and the findings of
+``flowsecrets check`` for the snippet.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ has_runs = pytest.mark.skipif(VERSION is None or VERSION < (0, 15), reason="real
 
 @pytest.fixture
 def check(tmp_path, capsys):
-    """What ``flowsecrets check`` says of a text, as ids of its findings; of all versions."""
+    """Return a function that returns the ids of the findings of ``flowsecrets check`` for a text."""
 
     def check(name, text):
         path = tmp_path / name
@@ -37,7 +37,7 @@ def check(tmp_path, capsys):
 
 @pytest.fixture
 def flow():
-    """Succeeds if the secret, and what GitHub storage would take for its token, are the expected ones."""
+    """Return a flow that succeeds if the secret, and the token for GitHub storage, have the expected values."""
     import prefect
     from prefect.client import Secret
 
@@ -64,7 +64,7 @@ CONFIG = f'[context.secrets]\n{NAME} = "your_token"\n'
 @pytest.mark.slow
 @has_runs
 def test_1_config_toml(prefect_server, prefect_home, flow, check):
-    """Works for flow runs of a LocalAgent, which share the home directory, and for no other agent."""
+    """A config.toml works for flow runs of a LocalAgent, which share the home directory, and for no other agent."""
     prefect_home.write_config(CONFIG)
     assert prefect_server.run(flow).state.is_successful()
     assert check("config.toml", CONFIG) == []
@@ -76,7 +76,7 @@ AGENT = f"prefect agent local start --env {VARIABLE}=xxx\n"
 @pytest.mark.slow
 @has_runs
 def test_2_environment_variable_set_on_agent_startup(prefect_server, flow, check):
-    """Works: the agent hands it on."""
+    """``--env`` works: the agent passes the variable on."""
     run = prefect_server.run(flow, agent_env={VARIABLE: "your_token"})
     assert run.state.is_successful()
     assert run.environment.origin(VARIABLE) == "agent"
@@ -107,9 +107,9 @@ spec:
 
 @needs_kubernetes
 def test_2_the_yaml_of_a_kubernetes_agent(flow_environment, local_secrets, check):
-    """Does not work: Kubernetes refuses ``value: true``; and in quotes it sets the *agent's* secrets, not the flow run's.
+    """The manifest fails: Kubernetes rejects ``value: true``, and in quotes it sets secrets of the *agent*, not the flow run.
 
-    The agent's own environment is not handed on by it; ``PREFECT__CLOUD__AGENT__ENV_VARS`` is what ``--env`` becomes.
+    The agent does not pass on its own environment. ``PREFECT__CLOUD__AGENT__ENV_VARS`` is the variable for ``--env``.
     """
     assert check("agent.yaml", AGENT_YAML) == ["FS050", "FS053", "FS060"]
     local_secrets.setenv(NAME, "your_token")  # the pod of the agent
@@ -123,7 +123,7 @@ def test_2_the_yaml_of_a_kubernetes_agent(flow_environment, local_secrets, check
 @pytest.mark.slow
 @has_runs
 def test_3_environment_variable_set_in_the_execution_environment(prefect_server, local_secrets, flow, check):
-    """Works for a LocalAgent, which hands its whole environment on; others do not."""
+    """Only a LocalAgent passes on its whole environment."""
     local_secrets.setenv(NAME, "your_token")
     run = prefect_server.run(flow)
     assert run.state.is_successful()
@@ -134,7 +134,7 @@ def test_3_environment_variable_set_in_the_execution_environment(prefect_server,
 @pytest.mark.slow
 @has_runs
 def test_4_environment_variable_set_in_the_run_config(prefect_server, flow):
-    """Works, and beats ``--env`` of the agent; but the API gets the value, which stands in every flow run for all to read."""
+    """``env`` of a run config overrides ``--env`` of the agent, but the API receives the value."""
     from prefect.run_configs import UniversalRun
 
     flow.run_config = UniversalRun(env={VARIABLE: "your_token"})
@@ -167,7 +167,7 @@ spec:
 @has_runs
 @needs_kubernetes
 def test_5_environment_variable_in_the_job_template(prefect_server, cluster_secrets, flow, tmp_path, check):
-    """As it is written it is a token for GitHub storage only, and no secret; with the prefix it is both."""
+    """The snippet sets only the token for GitHub storage; with the prefix it also sets the secret."""
     cluster_secrets["prefect-secrets"] = {NAME: "your_token"}
     assert check("upper.yaml", TEMPLATE.format(name="Prefect_Secrets")) == ["FS052", "FS051"]
     job = tmp_path / "job.yaml"
@@ -184,7 +184,7 @@ def test_5_environment_variable_in_the_job_template(prefect_server, cluster_secr
 
 @needs_kubernetes
 def test_5_is_dropped_silently_where_the_agent_sets_the_name_too(flow_environment, cluster_secrets):
-    """Then the value of ``--env`` counts, and the Secret does not."""
+    """If ``--env`` sets the same name, its value overrides the Kubernetes Secret."""
     import yaml
 
     template = yaml.safe_load(TEMPLATE.format(name="prefect-secrets"))
@@ -197,6 +197,6 @@ def test_5_is_dropped_silently_where_the_agent_sets_the_name_too(flow_environmen
 @pytest.mark.secrets({NAME: "your_token"})
 @pytest.mark.secret_routes("config_file", "agent", "env", "run_config", "job_template")
 def test_all_five_as_routes(secret_route, local_secrets):
-    """The same, as a test of a flow would say it: whichever option was chosen, the secret is there."""
+    """A test with `secret_routes` passes for each of the five options."""
     name = NAME if secret_route == "config_file" or VERSION >= (0, 6, 7) else NAME.lower()
     assert local_secrets[name] == "your_token"

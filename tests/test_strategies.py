@@ -1,4 +1,4 @@
-"""The strategies themselves: what they promise, and that bad arguments are refused when they are built."""
+"""The strategies generate what they promise, and reject bad arguments when they are built."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ QUICK = settings.get_profile("quick")
     ],
 )
 def test_bad_arguments(build):
-    """They are refused at once, not at the first example."""
+    """Bad arguments are rejected at once, not at the first example."""
     with pytest.raises(UsageError, match="must be"):
         build()
 
@@ -49,7 +49,7 @@ def test_bad_arguments(build):
 @given(name=fs.secret_names(kinds=("plain",)))
 @QUICK
 def test_plain_names(name):
-    """Plain names are what a variable can set."""
+    """A variable can set every plain name."""
     assert name == name.upper()
     assert "__" not in name
 
@@ -57,7 +57,7 @@ def test_plain_names(name):
 @given(text=fs.env_texts())
 @QUICK
 def test_env_texts(text):
-    """Texts can stand in a variable."""
+    """A variable can hold every text."""
     assert "\0" not in text
     text.encode()
 
@@ -74,7 +74,7 @@ def test_toml_keys(key, kind):
 @given(text=fs.env_texts())
 @QUICK
 def test_toml_string(text):
-    """A spelled text is read back as itself."""
+    """A TOML string is read back as the same text."""
     assert tomli.loads("a = " + fs.toml_string(text))["a"] == text
 
 
@@ -87,7 +87,7 @@ def test_toml_string(text):
 )
 @QUICK
 def test_the_rest(text, environ, value, written):
-    """Files are TOML, environments are mappings of text that an environment can hold."""
+    """Files are TOML, and environments contain only text that an environment can hold."""
     tomli.loads(text)
     for name, content in [*environ.items(), *written.environ.items()]:
         assert "=" not in name
@@ -96,7 +96,7 @@ def test_the_rest(text, environ, value, written):
 
 
 def test_shrinking():
-    """A failure shrinks to something that can be read."""
+    """A failure shrinks to a readable example."""
     smallest = find(
         fs.env_texts(), lambda text: "$" in text, settings=settings(QUICK, max_examples=2_000, database=None)
     )
@@ -119,6 +119,6 @@ def test_shrinking():
     ],
 )
 def test_the_smallest_is_the_plainest(strategy, holds, smallest):
-    """What does not matter to a failure is plain in what it shrinks to: no odd key, no word with a meaning."""
+    """Irrelevant parts of a shrunk example are plain: no unusual key, no word with a meaning."""
     quiet = settings(QUICK, max_examples=500, database=None, suppress_health_check=list(HealthCheck))
     assert find(strategy, holds, settings=quiet) == smallest

@@ -1,4 +1,4 @@
-"""``flowsecrets check``: findings in files, like a linter's."""
+"""``flowsecrets check``: a linter for files that contain secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_flowsecrets.commands.inputs import dialects_of, machine_of, read_tex
 from pytest_flowsecrets.findings import reporters
 from pytest_flowsecrets.findings.config_rules import file_findings
 from pytest_flowsecrets.findings.engine import findings
-from pytest_flowsecrets.findings.model import Finding, where
+from pytest_flowsecrets.findings.model import Finding, version_ranges
 from pytest_flowsecrets.findings.value_rules import TABLES
 from pytest_flowsecrets.resolution.dialects import SPANS
 from pytest_flowsecrets.resolution.layers import Environment, Layer, Origin
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _IGNORE = re.compile(r"#\s*flowsecrets:\s*ignore(?:\[([A-Z0-9, ]*)\])?")
 _LAST = dict(SPANS)
-# Stands for a value that the file does not say, where only a table is right; see ``UNKNOWN`` for the others.
+# Stands for a value that the file does not contain if only a table is valid. ``UNKNOWN`` stands for all others.
 _UNKNOWN_TABLE = '{"unknown": "unknown"}'
 
 
@@ -40,33 +40,39 @@ def run(arguments: Any) -> int:
         arguments: parsed arguments.
 
     Returns:
-        0 without findings, 1 with some, 2 if a file could not be read.
+        0 without findings, 1 with findings, 2 if a file cannot be read.
     """
+    results, errors = _check_files(arguments)
+    for error in errors:
+        print(error, file=sys.stderr)
+    if arguments.no_notes:
+        results = [finding for finding in results if finding.severity != "note"]
+    if arguments.show_values:
+        results = [reporters.with_line(finding) for finding in results]
+    reporters.write(results, arguments.format)
+    return 2 if errors else int(bool(results))
+
+
+def _check_files(arguments: Any) -> Tuple[List[Finding], List[Unreadable]]:
     checker = Checker(dialects_of(arguments), machine_of(arguments))
-    found: List[Finding] = []
-    unreadable = False
+    results: List[Finding] = []
+    errors: List[Unreadable] = []
     for path in arguments.files:
         try:
-            found += checker.check(path, arguments.kind or kind_of(path))
-        except Unreadable as error:  # noqa: PERF203 (the other files are checked all the same)
-            unreadable = True
-            print(error, file=sys.stderr)
-    if arguments.no_notes:
-        found = [finding for finding in found if finding.severity != "note"]
-    if arguments.show_values:
-        found = [reporters.with_line(finding) for finding in found]
-    reporters.write(found, arguments.format)
-    return 2 if unreadable else int(bool(found))
+            results += checker.check(path, arguments.kind or kind_of(path))
+        except Unreadable as error:  # noqa: PERF203 (the other files are checked)
+            errors.append(error)
+    return results, errors
 
 
 def kind_of(path: str) -> str:
-    """Tell what a file is by its name.
+    """Return the type of a file, inferred from its name.
 
     Args:
         path: the file.
 
     Raises:
-        Unreadable: the name does not tell.
+        Unreadable: the name does not determine the type.
     """
     name = os.path.basename(path)
     if name.endswith(".toml"):
@@ -78,16 +84,16 @@ def kind_of(path: str) -> str:
     if name.endswith((".sh", ".bash", ".zsh")):
         return "shell"
     if os.path.isfile(path):
-        raise Unreadable(path, "say what it is: --as toml, env, yaml or shell")
-    return "shell"  # reading it will tell what is wrong with it
+        raise Unreadable(path, "unknown type of file: add --as toml, env, yaml or shell")
+    return "shell"  # reading the file raises the error
 
 
 class Checker:
-    """Checks files against some releases.
+    """Checker of files for some releases.
 
     Args:
         dialects: the releases.
-        machine: Python and homes.
+        machine: the Python and the home directories.
     """
 
     def __init__(self, dialects: List[Dialect], machine: Machine) -> None:
@@ -101,79 +107,83 @@ class Checker:
             kind: ``toml``, ``env``, ``yaml`` or ``shell``.
 
         Raises:
-            Unreadable: it cannot be.
+            Unreadable: the file cannot be read.
         """
         if kind == "toml":
             source = read_toml(path)
-            found, text = self.toml(path, source), source.decode()
+            results, text = self.toml(path, source), source.decode()
         else:
             text = read_text(path)
-            found = self.items(path, list(_items(kind, text, path)))
-        return [finding for finding in _unique(found) if not _ignored(finding, text.split("\n"))]
+            results = self.items(path, list(_items(kind, text, path)))
+        return [finding for finding in _unique(results) if not _is_ignored(finding, text.split("\n"))]
 
     def toml(self, path: str, source: bytes) -> List[Finding]:
         """Check a configuration file.
 
         Args:
-            path: its name.
-            source: its bytes.
+            path: the name of the file.
+            source: the bytes of the file.
         """
-        found = file_findings(source, path)
+        results = file_findings(source, path)
         kind = "backend" if os.path.basename(path).startswith("backend") else "user"
         layer = read_layer(source, kind, path)
-        return found + (self._resolved([layer], Environment(complete=False)) if layer.failure is None else [])
+        return results + (self._resolve([layer], Environment(complete=False)) if layer.failure is None else [])
 
     def items(self, path: str, items: List[Item]) -> List[Finding]:
         """Check variables.
 
         Args:
-            path: the file that they stand in.
+            path: the file with the variables.
             items: the variables.
         """
-        found: List[Finding] = []
-        for round_of_items in _rounds(items):
-            values = {item.name: _value(item) for item in round_of_items}
-            environ = Environment(values, complete=False)
-            environ.notations.update((item.name, item.notation) for item in round_of_items if item.notation)
-            environ.escaped.update(item.name for item in round_of_items if item.escaped)
-            places = {item.name: _origin(item, path) for item in round_of_items}
-            found += [replace(finding, origin=places[finding.origin.place]) for finding in self._resolved([], environ)]
+        results: List[Finding] = []
+        for group in _groups(items):
+            places = {item.name: _origin(item, path) for item in group}
+            group_results = self._resolve([], _environment(group))
+            results += [replace(finding, origin=places[finding.origin.place]) for finding in group_results]
         options = {item.name for item in items if item.owner.role == OPTION}
         for item in items:
-            found += item_findings(item, _origin(item, path), self.dialects, options)
-        return found
+            results += item_findings(item, _origin(item, path), self.dialects, options)
+        return results
 
-    def _resolved(self, layers: List[Layer], environ: Dict[str, str]) -> List[Finding]:
-        found: Dict[Tuple[Any, ...], Finding] = {}
+    def _resolve(self, layers: List[Layer], environ: Dict[str, str]) -> List[Finding]:
+        results: Dict[Tuple[Any, ...], Finding] = {}
         advice: Dict[Tuple[Any, ...], Dict[str, List[str]]] = {}
         for dialect in self.dialects:
             for finding in findings(resolve(layers, environ, dialect, machine=self.machine)):
                 key = (finding.id, str(finding.origin), finding.name.lower(), finding.message)
-                found[key] = finding
+                results[key] = finding
                 advice.setdefault(key, {}).setdefault(finding.advice, []).append(dialect.version)
-        return [replace(finding, advice=_for_versions(advice[key])) for key, finding in found.items()]
+        return [replace(finding, advice=_join_advice(advice[key])) for key, finding in results.items()]
 
 
-def _for_versions(advice: Dict[str, List[str]]) -> str:
-    """What to write, per release where it is not the same in all."""
+def _environment(items: List[Item]) -> Environment:
+    environ = Environment({item.name: _value(item) for item in items}, complete=False)
+    environ.notations.update((item.name, item.notation) for item in items if item.notation)
+    environ.escaped.update(item.name for item in items if item.escaped)
+    return environ
+
+
+def _join_advice(advice: Dict[str, List[str]]) -> str:
+    """Return the advice, by release if it differs."""
     if len(advice) == 1:
         return next(iter(advice))
     return "; ".join(f"in Prefect {_span(versions)}, {text}" for text, versions in advice.items())
 
 
 def _span(versions: List[str]) -> str:
-    return where(lambda row: _LAST[row.version] in versions)
+    return version_ranges(lambda row: _LAST[row.version] in versions)
 
 
-def _rounds(items: List[Item]) -> Iterator[List[Item]]:
-    """Sets of variables without a name twice: containers of a manifest, or lines of a script, may set the same one."""
-    waiting: Dict[str, List[Item]] = {}
+def _groups(items: List[Item]) -> Iterator[List[Item]]:
+    """Yield groups without duplicate names: containers of a manifest, or lines of a script, may set the same name."""
+    by_name: Dict[str, List[Item]] = {}
     for item in items:
-        if item.problem is None or item.value is not None:  # else it tells of no variable
-            waiting.setdefault(item.name, []).append(item)
-    while waiting:
-        yield [several[0] for several in waiting.values()]
-        waiting = {name: several[1:] for name, several in waiting.items() if several[1:]}
+        if item.problem is None or item.value is not None:  # otherwise the item is not a variable
+            by_name.setdefault(item.name, []).append(item)
+    while by_name:
+        yield [same_name[0] for same_name in by_name.values()]
+        by_name = {name: same_name[1:] for name, same_name in by_name.items() if same_name[1:]}
 
 
 def _items(kind: str, text: str, path: str) -> Iterable[Item]:
@@ -194,10 +204,10 @@ def _origin(item: Item, path: str) -> Origin:
     return Origin("env", path, item.line, item.column, lines=item.lines)
 
 
-def _unique(found: List[Finding]) -> List[Finding]:
+def _unique(results: List[Finding]) -> List[Finding]:
     known: Dict[Tuple[Any, ...], Finding] = {}
-    for finding in found:
-        place = (finding.origin.line, finding.origin.column, finding.name.lower())  # its case differs by release
+    for finding in results:
+        place = (finding.origin.line, finding.origin.column, finding.name.lower())  # the case depends on the release
         known.setdefault((finding.id, place, finding.message), finding)
     return sorted(known.values(), key=_order)
 
@@ -206,13 +216,14 @@ def _order(finding: Finding) -> Tuple[int, int, str]:
     return finding.origin.line or 0, finding.origin.column or 0, finding.id
 
 
-def _ignored(finding: Finding, lines: List[str]) -> bool:
-    """A comment on one of its lines, or on a line of its own above one of them."""
+def _is_ignored(finding: Finding, lines: List[str]) -> bool:
+    """Return whether a comment in one of the lines of a finding, or in a comment line above, silences it."""
     number = finding.origin.line or 0
     first, last = finding.origin.lines or (number, number)
-    above = lines[max(first - 2, 0) : max(first - 1, 0)]
-    for line in lines[max(first - 1, 0) : last] + [line for line in above if line.lstrip().startswith("#")]:
-        found = _IGNORE.search(line)
-        if found and (found.group(1) is None or finding.id in re.split(r"[ ,]+", found.group(1))):
-            return True
-    return False
+    above = [line for line in lines[max(first - 2, 0) : max(first - 1, 0)] if line.lstrip().startswith("#")]
+    return any(_silences(line, finding.id) for line in [*above, *lines[max(first - 1, 0) : last]])
+
+
+def _silences(line: str, rule: str) -> bool:
+    comment = _IGNORE.search(line)
+    return comment is not None and (comment.group(1) is None or rule in re.split(r"[ ,]+", comment.group(1)))

@@ -1,6 +1,6 @@
-"""``flowsecrets demo``: a small real project, its tests run by a real pytest on the real Prefect, and what happened.
+"""``flowsecrets demo``: a small example project, whose tests run with a real pytest on the real Prefect.
 
-The project is the folder ``demo_project``, copied. What is told comes from the run itself: the docstring of each test,
+The project is a copy of the folder ``demo_project``. The report comes from the run itself: the docstring of each test,
 its outcome, the warnings and pytest's last line. No value of a secret is printed.
 """
 
@@ -24,7 +24,7 @@ from pytest_flowsecrets.versions import installed_version, require_supported
 
 PROJECT = Path(__file__).with_name("demo_project")
 LOG = "pytest.log"
-# As if the developer had exported it in a shell; one of the tests shows that it is hidden.
+# Stands for a variable that the developer exports in a shell. One of the tests shows that it is hidden.
 EXPORTED = {f"{SECRETS_PREFIX}EXPORTED_IN_A_SHELL": "mine"}
 
 _OUTCOME = re.compile(r"\S+::(\w+) (PASSED|FAILED|ERROR|SKIPPED)(?: \((.*)\))?")
@@ -32,15 +32,15 @@ _WARNING = re.compile(r".*SecretChangedWarning: (.*)")
 
 
 def demo(keep: Optional[str] = None) -> bool:
-    """Write the project, run its tests, print what happened; whether all of them passed.
+    """Write the project, run its tests, print the results, and return whether all tests passed.
 
     Args:
-        keep: a folder that does not exist yet, for the project to stay in; without it a temporary one is used.
+        keep: a new folder for the project. By default the project is in a temporary folder.
 
     Raises:
-        UsageError: the folder to keep exists.
-        PrefectNotInstalled: there is no Prefect.
-        UnsupportedPrefect: the installed Prefect is not of the 0.5.5 to 1.4.1 line.
+        UsageError: the folder to keep already exists.
+        PrefectNotInstalled: Prefect is not installed.
+        UnsupportedPrefect: the installed Prefect is not one of 0.5.5 to 1.4.1.
     """
     version = installed_version()
     if version is None:
@@ -51,9 +51,9 @@ def demo(keep: Optional[str] = None) -> bool:
         _write(folder)
         passed = _test(folder)
         if passed:
-            _tell_next(keep)
+            _print_next_steps(keep)
         else:
-            print(f"\nSomething is wrong. All that pytest said: {_saved_log(folder, keep)}")
+            print(f"\nNot all tests passed. The output of pytest is in {_saved_log(folder, keep)}")
     return passed
 
 
@@ -61,7 +61,7 @@ def demo(keep: Optional[str] = None) -> bool:
 def _folder(keep: Optional[str]) -> Iterator[Path]:
     if keep is not None:
         if os.path.exists(keep):
-            raise UsageError(f"--keep: {keep} exists already; give the name of a new folder")
+            raise UsageError(f"--keep: {keep} already exists; give the name of a new folder")
         yield Path(keep).absolute()
         return
     with tempfile.TemporaryDirectory(prefix="flowsecrets-demo-") as parent:
@@ -76,7 +76,7 @@ def _write(folder: Path) -> None:
 
 
 def _test(folder: Path) -> bool:
-    claims = _claims(folder)
+    claims = claims_of(folder)
     print("\n2. Its tests, run by pytest\n")
     last = ""
     home = tempfile.TemporaryDirectory(prefix="flowsecrets-home-")
@@ -84,22 +84,22 @@ def _test(folder: Path) -> bool:
         output: TextIO = run.stdout  # type: ignore[assignment]
         for line in output:
             log.write(line)
-            _tell(line, claims)
+            _print_result(line, claims)
             last = line.strip() or last
     print(f"\n3. pytest says: {last.strip('= ')}")
     return run.returncode == 0
 
 
 def _environ(home: str) -> Dict[str, str]:
-    """The shell's, without what the demo must not depend on: with a broken config `import prefect` fails."""
+    """Return the environment of the shell without variables that can affect the demo, such as Prefect's."""
     dropped = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONWARNINGS")
     kept = {name: text for name, text in os.environ.items() if name not in dropped and not name.startswith(PREFIX)}
     return {
         **kept,
         **EXPORTED,
         "HOME": home,
-        "PYTHONUSERBASE": site.getuserbase(),  # what is installed in the real home is still found
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # the demo is about this plugin, whatever else is installed
+        "PYTHONUSERBASE": site.getuserbase(),  # packages in the real home stay importable
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # other installed plugins cannot affect the demo
         "COLUMNS": "200",
         "PYTHONIOENCODING": "utf-8",
     }
@@ -118,7 +118,7 @@ def _pytest(folder: Path, home: str) -> subprocess.Popen[str]:
     )
 
 
-def _tell(line: str, claims: Dict[str, str]) -> None:
+def _print_result(line: str, claims: Dict[str, str]) -> None:
     outcome, warning = _OUTCOME.match(line), _WARNING.match(line)
     if outcome:
         name, word, reason = outcome.groups()
@@ -127,8 +127,8 @@ def _tell(line: str, claims: Dict[str, str]) -> None:
         print(f"\n   warning  {warning.group(1)}")
 
 
-def _claims(folder: Path) -> Dict[str, str]:
-    """What each test says of itself, by its name."""
+def claims_of(folder: Path) -> Dict[str, str]:
+    """Return the first line of each test's docstring, by the name of the test."""
     tests: List[ast.stmt] = ast.parse((folder / "test_report.py").read_text("utf-8")).body
     return {test.name: _first_line(test) for test in tests if isinstance(test, ast.FunctionDef)}
 
@@ -138,7 +138,7 @@ def _first_line(node: ast.AST) -> str:
 
 
 def _saved_log(folder: Path, keep: Optional[str]) -> Path:
-    """Where the log stays once the folder is gone."""
+    """Return the path of the log, copied out of a temporary folder."""
     if keep is not None:
         return folder / LOG
     descriptor, saved = tempfile.mkstemp(prefix="flowsecrets-demo-", suffix=".log")
@@ -147,7 +147,7 @@ def _saved_log(folder: Path, keep: Optional[str]) -> Path:
     return Path(saved)
 
 
-def _tell_next(keep: Optional[str]) -> None:
-    print("\nYour own ~/.prefect and PREFECT__ variables did not count, and are as they were.")
+def _print_next_steps(keep: Optional[str]) -> None:
+    print("\nYour own ~/.prefect and PREFECT__ variables were ignored, and have not changed.")
     print("To read the project: " + ("flowsecrets demo --keep DIR" if keep is None else keep))
-    print('In a test of your own: @pytest.mark.secrets(NAME="value")')
+    print('To set a secret in your own test: @pytest.mark.secrets(NAME="value")')

@@ -10,7 +10,7 @@ from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.findings.explain import Explanation, explain, subjects, summary
 from pytest_flowsecrets.isolation.prefect1.paths import config_files, missing_files
 from pytest_flowsecrets.resolution.display import Mask, one_line
-from pytest_flowsecrets.resolution.env_names import SECRETS
+from pytest_flowsecrets.resolution.env_names import is_secret
 from pytest_flowsecrets.resolution.resolve import Resolution, resolve
 from pytest_flowsecrets.resolution.toml_reader import read_layer
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.findings.model import Finding
     from pytest_flowsecrets.resolution.layers import Layer
 
-_OF_ANY_KEY = ("FS002", "FS061")  # rules whose names are keys of any table, and not only of secrets
+_ANY_TABLE = ("FS002", "FS061")  # rules that name keys of any table, not only secrets
 
 
 def run(arguments: Any) -> int:
@@ -28,20 +28,23 @@ def run(arguments: Any) -> int:
         arguments: parsed arguments.
 
     Returns:
-        0 if there is nothing to say against them, else 1.
+        0 without findings and errors, else 1.
     """
     environ = environment_of(arguments.env_file)
     layers = _layers(arguments)
     machine, mask = machine_of(arguments), Mask(arguments.show_values)
     resolutions = [resolve(layers, environ, dialect, machine=machine) for dialect in dialects_of(arguments)]
     missing = list(missing_files(environ)) if reads_this_machine(arguments) else []
-    told = [explained(resolution, arguments.names, missing) for resolution in resolutions]
+    explanations = [explain_secrets(resolution, arguments.names, missing) for resolution in resolutions]
     if arguments.json:
-        print(json.dumps([shown_as_dict(*pair, mask) for pair in zip(resolutions, told)], indent=2))
+        print(json.dumps([as_dict(*pair, mask) for pair in zip(resolutions, explanations)], indent=2))
     else:
-        write(resolutions, told, mask, in_short=arguments.all_versions)
-    surprised = any(one.findings or one.outcome.error for several in told for one in several)
-    return int(surprised or any(resolution.failure for resolution in resolutions))
+        write(resolutions, explanations, mask, summaries=arguments.all_versions)
+    return int(any(map(_has_problems, resolutions, explanations)))
+
+
+def _has_problems(resolution: Resolution, explanations: Sequence[Explanation]) -> bool:
+    return resolution.failure is not None or any(each.findings or each.outcome.error for each in explanations)
 
 
 def _layers(arguments: Any) -> List[Layer]:
@@ -49,7 +52,7 @@ def _layers(arguments: Any) -> List[Layer]:
 
 
 def files_of(arguments: Any) -> List[Tuple[str, str]]:
-    """List kind and path of the configuration files: those of the options, else those of this machine.
+    """Return the kinds and paths of the configuration files: those of the options, else those of this machine.
 
     Args:
         arguments: parsed arguments.
@@ -61,7 +64,7 @@ def files_of(arguments: Any) -> List[Tuple[str, str]]:
 
 
 def reads_this_machine(arguments: Any) -> bool:
-    """Tell whether the files are those of this machine.
+    """Return whether the files are those of this machine.
 
     Args:
         arguments: parsed arguments.
@@ -69,65 +72,72 @@ def reads_this_machine(arguments: Any) -> bool:
     return not (arguments.config or arguments.backend or arguments.env_file)
 
 
-def explained(resolution: Resolution, names: List[str], more: Sequence[Finding] = ()) -> List[Explanation]:
-    """Explain the named secrets of a resolution, or all.
+def explain_secrets(resolution: Resolution, names: List[str], more: Sequence[Finding] = ()) -> List[Explanation]:
+    """Explain the named secrets of a resolution, or all secrets.
 
     Args:
         resolution: a resolution.
-        names: of secrets; none for all.
+        names: the names of the secrets; none for all secrets.
         more: findings about every secret.
     """
-    found = [*findings(resolution), *more]
-    doubts = [doubt for layer in resolution.layers for doubt in layer.doubts.values() if doubt.name]
-    unread = [doubt.name for doubt in doubts if doubt.key[: len(SECRETS)] == SECRETS]
-    wanted = (
-        names
-        or list(dict.fromkeys([*resolution.names, *unread]))
-        or sorted({finding.name for finding in found if finding.name and finding.id not in _OF_ANY_KEY})
-    )
-    about = _by_name(found)
-    return [explain(resolution, name, about.get("", []) + about.get(name, [])) for name in wanted]
+    all_findings = [*findings(resolution), *more]
+    by_name = _by_name(all_findings)
+    return [
+        explain(resolution, name, by_name.get("", []) + by_name.get(name, []))
+        for name in names or _all_names(resolution, all_findings)
+    ]
 
 
-def _by_name(found: List[Finding]) -> Dict[str, List[Finding]]:
+def _all_names(resolution: Resolution, all_findings: List[Finding]) -> List[str]:
+    """Return the names of all secrets, with those that Prefect misreads; without any, the names in the findings."""
+    names = list(dict.fromkeys([*resolution.names, *_misread_names(resolution)]))
+    return names or sorted({each.name for each in all_findings if each.name and each.id not in _ANY_TABLE})
+
+
+def _misread_names(resolution: Resolution) -> List[str]:
+    doubts = [doubt for layer in resolution.layers for doubt in layer.doubts.values()]
+    return [doubt.name for doubt in doubts if doubt.name and is_secret(doubt.key)]
+
+
+def _by_name(all_findings: List[Finding]) -> Dict[str, List[Finding]]:
     index: Dict[str, List[Finding]] = {}
-    for finding in found:
+    for finding in all_findings:
         for name in subjects(finding) if finding.name else {""}:
             index.setdefault(name, []).append(finding)
     return index
 
 
-def write(resolutions: List[Resolution], told: List[List[Explanation]], mask: Mask, *, in_short: bool) -> None:
+def write(resolutions: List[Resolution], explanations: List[List[Explanation]], mask: Mask, *, summaries: bool) -> None:
     """Print explanations.
 
     Args:
-        resolutions: one for each release.
-        told: the explanations of each.
-        mask: how values are shown.
-        in_short: one line for each.
+        resolutions: one resolution for each release.
+        explanations: the explanations for each resolution.
+        mask: determines how values are shown.
+        summaries: print one line for each secret.
     """
-    for resolution, several in zip(resolutions, told):
+    for resolution, secrets in zip(resolutions, explanations):
         if resolution.failure is not None:
             print(f"Prefect {resolution.dialect.version}: import prefect fails: {mask.failure(resolution.failure)}")
-        if not several and resolution.failure is None:
+        elif not secrets:
             print(f"Prefect {resolution.dialect.version}: no secrets")
-        for one in several:
-            short = f"{one.name} (Prefect {one.version}): {summary(one.outcome, mask)}"
-            print(one_line(short) if in_short else one.text(mask))
+        for each in secrets:
+            short = f"{each.name} (Prefect {each.version}): {summary(each.outcome, mask)}"
+            print(one_line(short) if summaries else each.text(mask))
 
 
-def shown_as_dict(resolution: Resolution, told: List[Explanation], mask: Mask) -> Dict[str, Any]:
-    """Give explanations as plain data, for JSON.
+def as_dict(resolution: Resolution, explanations: List[Explanation], mask: Mask) -> Dict[str, Any]:
+    """Return explanations as plain data, for JSON.
 
     Args:
         resolution: a resolution.
-        told: its explanations.
-        mask: how values are shown.
+        explanations: its explanations.
+        mask: determines how values are shown.
     """
     failure = resolution.failure
     return {
         "prefect_version": resolution.dialect.version,
         "dialect": resolution.dialect.id,
         "import_error": mask.failure(failure) if failure is not None else None,
-        "secrets": [one.as_dict(mask) for one in told],
+        "secrets": [each.as_dict(mask) for each in explanations],
     }

@@ -1,4 +1,4 @@
-"""``flowsecrets explain --agent …``: the environment of a flow run, and what the flow gets out of it."""
+"""``flowsecrets explain --agent …``: the environment of a flow run, and the secrets that the flow gets from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 from pytest_flowsecrets.agents.cluster import ClusterSecrets
 from pytest_flowsecrets.agents.flow_environment import flow_environment
 from pytest_flowsecrets.agents.rules import OLDEST, require_agent
-from pytest_flowsecrets.commands.explain import explained, files_of, shown_as_dict, write
+from pytest_flowsecrets.commands.explain import as_dict, explain_secrets, files_of, write
 from pytest_flowsecrets.commands.inputs import environment_of, machine_of, read_toml
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.prefect1.paths import FILES, config_files, config_path, configured_path
@@ -32,10 +32,10 @@ def run(arguments: Any) -> int:
         arguments: parsed arguments.
 
     Returns:
-        0 if there is nothing to say against it, else 1.
+        0 without findings and lost variables, else 1.
 
     Raises:
-        FlowSecretsError: an argument is wrong, the agent could not start, or the pod could not.
+        FlowSecretsError: an argument is not valid, or the agent or the pod cannot start.
     """
     host, mask = environment_of(arguments.env_file), Mask(arguments.show_values)
     files = {kind: os.fspath(path) for kind, path in files_of(arguments)}
@@ -43,16 +43,16 @@ def run(arguments: Any) -> int:
     if not arguments.json:
         for run in runs:
             print(run.env.explain(mask))
-            write([run.resolution], [run.secrets], mask, in_short=arguments.all_versions)
+            write([run.resolution], [run.secrets], mask, summaries=arguments.all_versions)
     elif arguments.all_versions:
         print(json.dumps([run.as_dict(mask) for run in runs], indent=2))
     else:
         print(json.dumps(runs[0].as_dict(mask), indent=2))
-    return int(any(run.is_surprising() for run in runs))
+    return int(any(run.has_problems() for run in runs))
 
 
 class _FlowRun:
-    """The environment of a flow run, and what its flow gets."""
+    """The environment of a flow run, and the secrets that its flow gets."""
 
     def __init__(
         self, arguments: Any, version: Optional[str], host: Mapping[str, str], files: Mapping[str, str]
@@ -74,18 +74,18 @@ class _FlowRun:
             dialect_for(self.env.version),
             machine=machine_of(arguments),
         )
-        self.secrets = explained(self.resolution, arguments.names)
+        self.secrets = explain_secrets(self.resolution, arguments.names)
 
-    def is_surprising(self) -> bool:
-        findings = any(one.findings or one.outcome.error for one in self.secrets)
+    def has_problems(self) -> bool:
+        findings = any(secret.findings or secret.outcome.error for secret in self.secrets)
         return findings or bool(self.env.dropped) or self.resolution.failure is not None
 
     def as_dict(self, mask: Mask) -> Dict[str, Any]:
-        return {**_as_dict(self.env, mask), "flow": shown_as_dict(self.resolution, self.secrets, mask)}
+        return {**_as_dict(self.env, mask), "flow": as_dict(self.resolution, self.secrets, mask)}
 
 
 def _versions(arguments: Any) -> List[Optional[str]]:
-    """The releases to explain: one, or with ``--all-versions`` each whose agent of this kind is known."""
+    """Return the releases to explain: one, or with ``--all-versions`` each release with a known agent of this kind."""
     if not arguments.all_versions:
         return [arguments.prefect_version]
     require_agent(arguments.agent)
@@ -93,22 +93,21 @@ def _versions(arguments: Any) -> List[Optional[str]]:
 
 
 def _layers(env: FlowEnvironment, host: Mapping[str, str], files: Mapping[str, str]) -> List[Layer]:
-    """The configuration files that a flow run reads: those of its machine with a LocalAgent, none in a container."""
+    """Return the configuration files of a flow run: those of the machine of a LocalAgent; none in a container."""
     if env.agent != "local":
         return []
     own = dict(files)
     for kind in FILES:
         path, former = (config_path(configured_path(kind, each), each, env.version) for each in (env, host))
-        if path != former:  # --env or the run config name another file or another home
+        if path != former:  # --env or the run config sets another file or another home
             own.pop(kind, None)
-            own.update({found: path for found, path in config_files(env, env.version) if found == kind})
+            own.update({each: path for each, path in config_files(env, env.version) if each == kind})
     return [read_layer(read_toml(path), kind, path) for kind, path in own.items()]
 
 
-def _pairs(option: str, given: Optional[List[str]]) -> Dict[str, str]:
-    pairs = [each.partition("=") for each in given or ()]
-    wrong = [name for name, equals, _ in pairs if not (name and equals)]
-    if wrong:  # the whole of it may be a value
+def _pairs(option: str, arguments: Optional[List[str]]) -> Dict[str, str]:
+    pairs = [each.partition("=") for each in arguments or ()]
+    if not all(name and equals for name, equals, _ in pairs):  # the message omits the text, which may be a value
         raise UsageError(f"{option}: write NAME=value")
     return {name: text for name, _, text in pairs}
 

@@ -1,4 +1,4 @@
-"""The outer ring of the command line: files, this machine's homes, what is installed."""
+"""Inputs of the command line: files, the environment, the home directories of this machine, the installed Prefect."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ LARGEST = 2 * 2**20
 
 
 def read_bytes(path: str) -> bytes:
-    """Read a file that a person wrote.
+    """Read a text file as bytes.
 
     Args:
         path: the file.
 
     Raises:
-        Unreadable: missing, a directory, not allowed, binary, or larger than anyone writes.
+        Unreadable: the file is missing, not readable, a directory, binary, or larger than 2 MB.
     """
     try:
         with open(path, "rb") as file:
@@ -50,28 +50,28 @@ def read_text(path: str) -> str:
         path: the file.
 
     Raises:
-        Unreadable: as :func:`read_bytes`, or not UTF-8.
+        Unreadable: as for :func:`read_bytes`, or the file is not UTF-8.
     """
-    return _decoded(path, read_bytes(path)).lstrip("\ufeff")
+    return _decode(path, read_bytes(path)).lstrip("\ufeff")
 
 
 def read_toml(path: str) -> bytes:
-    """Read a configuration file that can be looked into.
+    """Read a configuration file and check that parsers can read it.
 
     Args:
         path: the file.
 
     Raises:
-        Unreadable: as :func:`read_text`, or nested too deeply for any parser.
+        Unreadable: as for :func:`read_text`, or the text is nested too deeply for the parsers.
     """
     source = read_bytes(path)
-    place = deep_place(_decoded(path, source))
+    place = deep_place(_decode(path, source))
     if place is not None:
         raise Unreadable(path, "nested too deeply", *place)
     return source
 
 
-def _decoded(path: str, source: bytes) -> str:
+def _decode(path: str, source: bytes) -> str:
     try:
         return source.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -79,7 +79,7 @@ def _decoded(path: str, source: bytes) -> str:
 
 
 def assumed_version() -> str:
-    """Tell the release that is meant where none is said: the installed one, or the newest if none of ours is."""
+    """Return the default release: the installed one, or the newest if the installed one is not supported."""
     version = installed_version() or DEFAULT_VERSION
     try:
         dialect_for(version)
@@ -121,13 +121,13 @@ def machine_of(arguments: Any) -> Machine:
 
 
 def environment_of(files: Optional[List[str]]) -> Dict[str, str]:
-    """Give the environment: this process's, or what the files say and a home.
+    """Return the environment: that of this process, or the variables in the files with the home of this process.
 
     Args:
         files: names of ``.env`` files, or None.
 
     Raises:
-        Unreadable: one of them cannot be read.
+        Unreadable: one of the files cannot be read.
     """
     if not files:
         return dict(os.environ)
@@ -136,7 +136,7 @@ def environment_of(files: Optional[List[str]]) -> Dict[str, str]:
     environ = Environment({"HOME": os.path.expanduser("~")})
     for path in files:
         for item in env_items(read_text(path)):
-            environ[item.name] = str(item.value)  # never None: a line without a value is no item
+            environ[item.name] = str(item.value)  # never None: a line without a value is not an item
             environ.places[item.name] = path, item.line, item.column
             if item.notation is not None:
                 environ.notations[item.name] = item.notation

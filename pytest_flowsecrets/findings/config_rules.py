@@ -1,10 +1,10 @@
-"""Rules about configuration files, and FS015: a configuration with which nothing works."""
+"""Rules about configuration files, and FS015: a configuration in which no secret works."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, List, Optional
 
-from pytest_flowsecrets.findings.model import Finding, where, written
+from pytest_flowsecrets.findings.model import Finding, version_ranges, written_slots
 from pytest_flowsecrets.resolution.env_names import SECRETS
 from pytest_flowsecrets.resolution.layers import Layer, Origin, type_name
 from pytest_flowsecrets.resolution.resolve import Resolution, resolve
@@ -22,70 +22,75 @@ from pytest_flowsecrets.resolution.toml_reader import (
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect
 
-
-_ADVICE = "write tables where tables belong: [context.secrets] in config.toml, one variable for each secret"
+_ALL = "0.5.0-1.4.1"
+_BOM = "\ufeff"
+_TWICE = ("twice", "overwrite", "declare", "duplicate", "redefine", "immutable")  # tomli's words for a duplicate
+_ADVICE = "use a table: [context.secrets] in config.toml, or one variable for each secret"
 
 
 def whole_findings(resolution: Resolution) -> Iterator[Finding]:
-    """Say that ``import prefect``, or every ``Secret.get()``, fails.
+    """Report that ``import prefect``, or every ``Secret.get()``, fails.
 
     Args:
-        resolution: a resolution about which no rule has found an error.
+        resolution: a resolution for which no rule reports an error.
     """
-    message = _trouble(resolution)
+    message = _problem(resolution)
     if message is None:
         return
-    versions = where(lambda row: _trouble(_again(resolution, row)) == message)
+    versions = version_ranges(lambda row: _problem(_resolve_for(resolution, row)) == message)
     yield Finding("FS015", "error", "", _origin(resolution), message, versions, _ADVICE)
 
 
-def _trouble(resolution: Resolution) -> Optional[str]:
+def _problem(resolution: Resolution) -> Optional[str]:
     failure = resolution.failure
     if failure is not None:
-        unread = any(layer.failure for layer in resolution.layers)  # told by the rules about files
-        return None if unread else f"import prefect fails ({failure.type}: {failure.safe_message})"
+        unreadable = any(layer.failure for layer in resolution.layers)  # the rules about files report these
+        return None if unreadable else f"import prefect fails ({failure.type}: {failure.safe_message})"
     if resolution.secrets is None or isinstance(resolution.secrets, dict):
         return None
-    return f"context.secrets is no table but {type_name(resolution.secrets)}: Secret.get() fails for every name"
+    return f"context.secrets is {type_name(resolution.secrets)}, not a table: Secret.get() fails for every name"
 
 
-def _again(resolution: Resolution, row: Dialect) -> Resolution:
+def _resolve_for(resolution: Resolution, row: Dialect) -> Resolution:
     layers = [layer for layer in resolution.layers if layer.kind != "defaults"]
     return resolve(layers, resolution.environ, row, machine=resolution.machine)
 
 
 def _origin(resolution: Resolution) -> Origin:
-    """Where the trouble was written: what the error names, else the first line about ``context``, else the file."""
-    origins = [slot.origin for slot in written(resolution)]
-    told = resolution.failure.where if resolution.failure is not None else ""
-    near = [origin for origin in origins if told == str(origin)] or [
-        origin for origin in origins if origin.key[:1] == ("context",)
-    ]
-    return (near or origins)[0]
+    """Return the place that the error names, else the first line about ``context``, else the first of the file."""
+    origins = [slot.origin for slot in written_slots(resolution)]
+    place = resolution.failure.where if resolution.failure is not None else ""
+    named = [origin for origin in origins if str(origin) == place]
+    about_context = [origin for origin in origins if origin.key[:1] == ("context",)]
+    return (named or about_context or origins)[0]
 
 
-# Rules about the text of a configuration file: what makes Prefect fail at import, or read it in another way.
-
-_ALL = "0.5.0-1.4.1"
-_BOM = "\ufeff"
-_TWICE = ("twice", "overwrite", "declare", "duplicate", "redefine", "immutable")  # what tomli says then
+# -- the text of a configuration file ----------------------------------------------------------------------------------
 
 
 def file_findings(source: bytes, place: str) -> List[Finding]:
-    """Check a file's bytes as such.
+    """Check the syntax of a configuration file.
 
     Args:
-        source: the bytes.
-        place: the file's name.
+        source: the bytes of the file.
+        place: the name of the file.
     """
     try:
         text = decode(source)
     except UnicodeDecodeError as error:
         line, column = position(source, error.start)
-        return [_finding("FS001", place, line, column, "not UTF-8: import prefect fails", "save it as UTF-8")]
+        return [
+            _finding(
+                "FS001", Origin("user", place, line, column), "not UTF-8: import prefect fails", "save it as UTF-8"
+            )
+        ]
     if text.startswith(_BOM):
-        does = "import prefect fails" if legacy_fault(text) else "it becomes a part of the first key"
-        return [_finding("FS003", place, 1, 1, f"a byte order mark: {does}", "save it as UTF-8 without BOM")]
+        effect = "import prefect fails" if legacy_fault(text) else "it becomes part of the first key"
+        return [
+            _finding(
+                "FS003", Origin("user", place, 1, 1), f"a byte order mark: {effect}", "save it as UTF-8 without a BOM"
+            )
+        ]
     fault, legacy = syntax_fault(text), legacy_fault(text)
     if fault is not None:
         return [_fault(place, text, fault)] if legacy is not None else _lenient(text, place, fault)
@@ -96,41 +101,39 @@ def file_findings(source: bytes, place: str) -> List[Finding]:
 
 
 def _lenient(text: str, place: str, fault: SyntaxFault) -> List[Finding]:
-    """A text that only Prefect's parser reads."""
+    """Report a text that only Prefect's parser can read."""
     misread = list(misread_names(read_layer(text, place=place)))
     if fault.line in {finding.origin.line for finding in misread}:
         return misread
-    message = f"no valid TOML ({fault.reason}), although Prefect's own parser (toml 0.10.2) takes it"
+    message = f"not valid TOML ({fault.reason}), although Prefect's own parser (toml 0.10.2) accepts it"
     return [_read_unlike("warning", Origin("user", place, fault.line, fault.column), message, "correct it")]
 
 
 def _differences(text: str, place: str) -> List[Finding]:
-    found = []
+    results = []
     different = differences(text)
     places = positions_of(text) if different else {}
     for key, missing in different:
         at = places.get(key)
         origin = Origin("user", place, at.line if at else None, at.column if at else None, key)
         name = ".".join(key)
-        does = (
-            f"does not read the key {name!r}, which does not exist" if missing else f"reads another value for {name!r}"
-        )
-        message = f"Prefect's TOML parser (toml 0.10.2) {does}"
-        found.append(_read_unlike("error" if missing else "warning", origin, message))
-    return found
+        effect = f"does not read the key {name!r}" if missing else f"reads a different value for {name!r}"
+        message = f"Prefect's TOML parser (toml 0.10.2) {effect}"
+        results.append(_read_unlike("error" if missing else "warning", origin, message))
+    return results
 
 
 def misread_names(layer: Layer) -> Iterator[Finding]:
-    """Report the names of a file into which Prefect's parser takes a part of the value.
+    """Report names into which Prefect's parser reads part of the value.
 
     Args:
-        layer: the file; names that may hold a value are masked in it.
+        layer: the file. Names in it that may contain a value are masked.
     """
     for key, doubt in layer.doubts.items():
         if key[:-1] in layer.doubts:
             continue
-        missing = f"there is no {doubt.name!r}" if doubt.name else "the key that is meant does not exist"
-        message = f"Prefect's TOML parser (toml 0.10.2) reads another name here than TOML 1.0: {missing}"
+        missing = f"{doubt.name!r} does not exist" if doubt.name else "the intended key does not exist"
+        message = f"Prefect's TOML parser (toml 0.10.2) reads a different name here than TOML 1.0 does: {missing}"
         name = ".".join((*key[2:-1], doubt.name or key[-1]) if key[:2] == SECRETS else key)
         advice = f"put the value in quotes: {doubt.name or 'NAME'} = '...'"
         yield Finding("FS002", "error", name, layer.origin(key), message, _ALL, advice)
@@ -140,23 +143,18 @@ def _read_unlike(
     severity: str,
     origin: Origin,
     message: str,
-    advice: str = "write plain keys, one line strings, and arrays of one type",
+    advice: str = "use bare keys, single-line strings, and arrays with values of one type",
 ) -> Finding:
     return Finding("FS002", severity, ".".join(origin.key), origin, message, _ALL, advice)
 
 
 def _fault(place: str, text: str, fault: SyntaxFault) -> Finding:
-    line, column, reason = fault
-    twice = any(word in reason.lower() for word in _TWICE)
-    message = f"{reason}: import prefect fails"
-    if twice:
-        return _finding(
-            "FS004", place, line, column, f"a key or table that is there already: {message}", "keep one of them"
-        )
-    return _finding("FS001", place, line, column, f"no valid TOML: {message}", remedy(text, fault))
+    origin = Origin("user", place, fault.line, fault.column)
+    message = f"{fault.reason}: import prefect fails"
+    if any(word in fault.reason.lower() for word in _TWICE):
+        return _finding("FS004", origin, f"a duplicate key or table: {message}", "keep one of them")
+    return _finding("FS001", origin, f"not valid TOML: {message}", remedy(text, fault))
 
 
-def _finding(  # noqa: PLR0913, PLR0917 (the columns of a finding)
-    rule: str, place: str, line: Optional[int], column: Optional[int], message: str, advice: str
-) -> Finding:
-    return Finding(rule, "error", "", Origin("user", place, line, column), message, _ALL, advice)
+def _finding(rule: str, origin: Origin, message: str, advice: str) -> Finding:
+    return Finding(rule, "error", "", origin, message, _ALL, advice)

@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
 
 def findings(resolution: Resolution) -> List[Finding]:
-    """Look for surprises in what was written.
+    """Apply all rules to a resolution.
 
     Args:
-        resolution: a resolution, failed or not.
+        resolution: a resolution, whether it failed or not.
 
     Returns:
-        Findings in the order in which things were written.
+        The findings: those about names and structure first, then those about values, each in the order of the
+        configuration.
     """
-    found = list(shape_findings(resolution))
+    results = list(shape_findings(resolution))
     for reading in readings(resolution):
-        found += value_findings(reading)
-    explained = any(finding.severity == "error" for finding in found)
-    return found if explained else [*found, *whole_findings(resolution)]
+        results += value_findings(reading)
+    explained = any(finding.severity == "error" for finding in results)
+    return results if explained else [*results, *whole_findings(resolution)]

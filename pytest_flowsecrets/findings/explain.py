@@ -1,7 +1,7 @@
-"""Where a secret comes from, whom it beat, and each step on its way, as text and as JSON.
+"""Explanations of a secret, as text and as JSON: its source, the sources that it overrides, and each conversion.
 
-The steps are those that the resolution took: nothing is computed a second time here. How values are shown, a
-:class:`~pytest_flowsecrets.resolution.display.Mask` says.
+The steps come from the resolution; nothing is computed a second time here. A
+:class:`~pytest_flowsecrets.resolution.display.Mask` determines how values are shown.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.resolve import Resolution
     from pytest_flowsecrets.resolution.secret_get import Outcome
 
-_MEANT = re.compile(r"_SECRETS__(.*)", re.IGNORECASE | re.DOTALL)
+_NAME_IN_VARIABLE = re.compile(r"_SECRETS__(.*)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, repr=False)
 class Step:
-    """One change on the way from what was written to what a flow gets.
+    """One change between the written text and the value that a flow gets.
 
     Attributes:
-        what: what happened.
-        value: the value after it; for the last step, what the flow gets.
-        failure: the error, where the way ends in one.
-        has_value: whether the value after it is known; that of a Cloud secret is not.
+        what: a description of the change.
+        value: the value after the change. That of the last step is the value that the flow gets.
+        failure: the error, if the step fails.
+        has_value: whether the value after the change is known. The value of a Cloud secret is not.
     """
 
     what: str
@@ -43,16 +43,16 @@ class Step:
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """Everything about one secret in one release.
+    """The explanation of one secret in one release.
 
     Attributes:
         name: the secret.
-        version: release of Prefect.
-        outcome: what ``Secret(name).get()`` gives.
-        origins: where the winning value was written; several places for a table.
-        losers: where values that were beaten or dropped were written, in the order in which they were beaten.
-        steps: every change of name and value, in order; the last one ends in the outcome.
-        findings: surprises about this secret.
+        version: the release of Prefect.
+        outcome: the result of ``Secret(name).get()``.
+        origins: where the effective value is written. A table can have several places.
+        losers: where overridden and dropped values are written, in the order in which they are overridden.
+        steps: every change of the name and of the value, in order. The last one leads to the outcome.
+        findings: the findings about this secret.
     """
 
     name: str
@@ -64,10 +64,10 @@ class Explanation:
     findings: Sequence[Finding]
 
     def as_dict(self, mask: Mask) -> Dict[str, Any]:
-        """Give it as plain data, for JSON.
+        """Return the explanation as plain data, for JSON.
 
         Args:
-            mask: how values are shown.
+            mask: determines how values are shown.
         """
         return {
             "name": self.name,
@@ -76,114 +76,132 @@ class Explanation:
             "origins": [_place(origin) for origin in self.origins],
             "losers": [_place(origin) for origin in self.losers],
             "steps": [_step(step, mask) for step in self.steps],
-            "findings": [_finding(found) for found in self.findings],
+            "findings": [_finding(finding) for finding in self.findings],
         }
 
     def text(self, mask: Mask) -> str:
-        """Give it as a few lines.
+        """Return the explanation as a few lines.
 
         Args:
-            mask: how values are shown.
+            mask: determines how values are shown.
         """
-        lines = [f"{self.name} (Prefect {self.version}): {summary(self.outcome, mask)}"]
-        lines += [f"  from    {origin.kind} {origin}" for origin in self.origins]
-        lines += [f"  beats   {origin.kind} {origin}" for origin in self.losers]
-        lines += [f"  step    {_step_text(step, mask)}" for step in self.steps]
-        lines += [f"  {found.id}   {found.origin}: {found.message}; {found.advice}" for found in self.findings]
-        lines += [f"  write   {found.line}" for found in self.findings if found.line and mask.show_values]
-        return "\n".join(one_line(line) for line in lines)
+        title = f"{self.name} (Prefect {self.version}): {summary(self.outcome, mask)}"
+        rows = [f"  {label:<9} {text}" for label, text in self._rows(mask)]
+        return "\n".join(one_line(line) for line in (title, *rows))
+
+    def _rows(self, mask: Mask) -> List[Tuple[str, str]]:
+        rows = [("from", f"{origin.kind} {origin}") for origin in self.origins]
+        rows += [("overrides", f"{origin.kind} {origin}") for origin in self.losers]
+        rows += [("step", _step_text(step, mask)) for step in self.steps]
+        rows += [(each.id, f"{each.origin}: {each.message}; {each.advice}") for each in self.findings]
+        return rows + [("write", each.line) for each in self.findings if each.line and mask.show_values]
 
 
-def explain(resolution: Resolution, name: str, found: Optional[Sequence[Finding]] = None) -> Explanation:
+def explain(resolution: Resolution, name: str, known: Optional[Sequence[Finding]] = None) -> Explanation:
     """Explain one secret.
 
     Args:
         resolution: a resolution.
-        name: name of the secret, existing or not.
-        found: its findings, where they are known already.
+        name: the name of the secret, which need not exist.
+        known: findings to choose from, by default those of the resolution.
     """
     outcome = resolution.get(name)
-    slots = _winners(resolution, name)
-    losers = [loser for slot in slots for loser in slot.beaten]
-    for slot in resolution.slots(name):
-        losers += [loser for loser in (slot, *slot.beaten) if loser not in slots and loser not in losers]
-    found = findings(resolution) if found is None else found
-    own = [finding for finding in found if not finding.name or name in subjects(finding)]
-    origins = [slot.origin for slot in slots]
-    steps = _steps(resolution, name, slots, outcome)
-    version = resolution.dialect.version
-    return Explanation(name, version, outcome, origins, [slot.origin for slot in losers], steps, own)
+    slots = _effective_slots(resolution, name)
+    candidates = findings(resolution) if known is None else known
+    return Explanation(
+        name,
+        resolution.dialect.version,
+        outcome,
+        origins=[slot.origin for slot in slots],
+        losers=[slot.origin for slot in _overridden_slots(resolution, name, slots)],
+        steps=[*_loading_steps(slots), *_lookup_steps(resolution, name, slots, outcome)],
+        findings=[finding for finding in candidates if not finding.name or name in subjects(finding)],
+    )
 
 
 def summary(outcome: Outcome, mask: Mask) -> str:
-    """Say in a few words what a flow gets.
+    """Return the value or the error that a flow gets, in a few words.
 
     Args:
-        outcome: what ``Secret(name).get()`` gives.
-        mask: how values are shown.
+        outcome: the result of ``Secret(name).get()``.
+        mask: determines how values are shown.
     """
     if outcome.error is not None:
         return mask.failure(outcome.error)
-    return "asked of the Prefect Cloud API" if outcome.kind == "cloud" else mask.text(outcome.value)
+    return "requested from the Prefect Cloud API" if outcome.kind == "cloud" else mask.text(outcome.value)
 
 
-def _winners(resolution: Resolution, name: str) -> List[Slot]:
+def _effective_slots(resolution: Resolution, name: str) -> List[Slot]:
+    """Return the values that make up the secret: that of the context, else its own, else that of the whole table."""
     if resolution.get(name).kind != "value":
         return []
-    slots = [slot for slot in resolution.slots(name) if slot not in resolution.lost]
-    context = [slot for slot in slots if slot.kind == "context"]
-    if context:
-        return context
-    own = [slot for slot in slots if len(slot.key) > len(SECRETS)]
-    return own or slots
+    slots = [slot for slot in resolution.slots(name) if slot not in resolution.dropped]
+    in_context = [slot for slot in slots if slot.kind == "context"]
+    return in_context or list(filter(_is_own, slots)) or slots
 
 
-def _steps(resolution: Resolution, name: str, slots: Sequence[Slot], outcome: Outcome) -> List[Step]:
+def _is_own(slot: Slot) -> bool:
+    """Return whether a value is written for one secret, not for the whole table."""
+    return len(slot.key) > len(SECRETS)
+
+
+def _overridden_slots(resolution: Resolution, name: str, effective: Sequence[Slot]) -> List[Slot]:
+    overridden = [each for slot in effective for each in slot.overridden]
+    for slot in resolution.slots(name):
+        overridden += [each for each in (slot, *slot.overridden) if each not in (*effective, *overridden)]
+    return overridden
+
+
+def _loading_steps(slots: Sequence[Slot]) -> List[Step]:
+    """Return the steps of the values before ``Secret.get``."""
     steps: List[Step] = []
     for slot in slots:
-        below = ".".join(str(part) for part in slot.key[3:])
-        prefix = f"{below}: " if below else ""
+        path = ".".join(str(part) for part in slot.key[3:])
+        prefix = f"{path}: " if path else ""
         steps.append(Step(f"{prefix}written in {slot.kind} {slot.origin}", slot.written))
-        steps += [Step(f"{prefix}{what}", value) for what, value in _name_steps(slot)]
+        if slot.kind == "env":
+            steps.append(Step(f"{prefix}the variable's name becomes the key {'.'.join(slot.key)}", slot.written))
         steps += [Step(f"{prefix}{what}", after) for what, _, after in slot.steps]
+    return steps
+
+
+def _lookup_steps(resolution: Resolution, name: str, slots: Sequence[Slot], outcome: Outcome) -> List[Step]:
+    """Return the steps of ``Secret.get``, or the error."""
+    call = f"Secret({name!r}).get()"
     if outcome.error is not None:
-        what = "import prefect fails" if resolution.failure is not None else f"Secret({name!r}).get() fails"
-        return [*steps, Step(what, failure=outcome.error)]
-    part = len(slots) == 1 and len(slots[0].key) <= len(SECRETS)
-    return steps + _last_steps(name, steps, outcome, f"its entry {name!r}" if part else "")
-
-
-def _name_steps(slot: Slot) -> List[Tuple[str, Any]]:
-    if slot.kind != "env":
-        return []
-    return [(f"the variable's name becomes the key {'.'.join(slot.key)}", slot.written)]
-
-
-def _last_steps(name: str, steps: Sequence[Step], outcome: Outcome, entry: str) -> List[Step]:
+        what = "import prefect fails" if resolution.failure is not None else f"{call} fails"
+        return [Step(what, failure=outcome.error)]
     if outcome.kind == "cloud":
-        return [Step(f"Secret({name!r}).get() asks the Prefect Cloud API", has_value=False)]
-    last: List[Step] = []
-    before = steps[-1].value if steps else None
-    if steps and (entry or type_name(before) != type_name(outcome.stored)):
-        last.append(Step(entry or f"stored as {type_name(outcome.stored)}", outcome.stored))
-    decoded = type_name(outcome.stored) != type_name(outcome.value) or outcome.stored != outcome.value
-    what = "decodes it as JSON" if decoded and steps else "returns it"
-    return [*last, Step(f"Secret({name!r}).get() {what}", outcome.value)]
+        return [Step(f"{call} asks the Prefect Cloud API", has_value=False)]
+    is_decoded = type_name(outcome.stored) != type_name(outcome.value) or outcome.stored != outcome.value
+    final = Step(f"{call} {'decodes it as JSON' if is_decoded and slots else 'returns it'}", outcome.value)
+    return [*_storage_steps(name, slots, outcome), final]
+
+
+def _storage_steps(name: str, slots: Sequence[Slot], outcome: Outcome) -> List[Step]:
+    """Return the step from the last value to the value that the context holds, if there is one."""
+    if not slots:
+        return []
+    if len(slots) == 1 and not _is_own(slots[0]):
+        return [Step(f"its entry {name!r}", outcome.stored)]
+    if type_name(slots[-1].value) != type_name(outcome.stored):
+        return [Step(f"stored as {type_name(outcome.stored)}", outcome.stored)]
+    return []
 
 
 def subjects(finding: Finding) -> Set[str]:
-    """Name the secrets that a finding is about.
+    """Return the names of the secrets that a finding is about.
 
-    One about ``db.user`` is about ``db``, too, and one about a variable is about the name that its writer had in mind,
-    whatever becomes of it (``A__B`` is a table, and up to 0.6.6 ``A`` is ``a``).
+    A finding about ``db.user`` is also about ``db``. A finding about a variable is also about the name in the variable,
+    whatever key the variable sets (``A__B`` sets a table, and up to 0.6.6 ``A`` sets ``a``).
 
     Args:
-        finding: a finding; one without a name is about every secret.
+        finding: a finding. One without a name is about every secret.
     """
     parts = finding.name.split(".")
     names = {".".join(parts[: number + 1]) for number in range(len(parts))}
-    meant = _MEANT.search(finding.origin.place) if finding.origin.kind == "env" else None
-    return names | {meant.group(1)} if meant else names
+    in_variable = _NAME_IN_VARIABLE.search(finding.origin.place) if finding.origin.kind == "env" else None
+    return names | {in_variable.group(1)} if in_variable else names
 
 
 def _place(origin: Origin) -> Dict[str, Any]:
@@ -195,9 +213,15 @@ def _place(origin: Origin) -> Dict[str, Any]:
     return place
 
 
-def _finding(found: Finding) -> Dict[str, Any]:
-    told = {"id": found.id, "severity": found.severity, **_place(found.origin)}
-    return {**told, "message": found.message, "versions": found.versions, "advice": found.advice}
+def _finding(finding: Finding) -> Dict[str, Any]:
+    return {
+        "id": finding.id,
+        "severity": finding.severity,
+        **_place(finding.origin),
+        "message": finding.message,
+        "versions": finding.versions,
+        "advice": finding.advice,
+    }
 
 
 def _result(outcome: Outcome, mask: Mask) -> Dict[str, Any]:

@@ -1,9 +1,8 @@
-"""Findings: where what a flow gets differs from what was written, what happens in which releases, and what to write.
+"""Findings: how the value that a flow gets differs from the written text, in which releases, and what to write instead.
 
-Each rule is a small function under an id. A rule about values looks at one text as the model reads it alone
-(:func:`alone`), so that one broken secret hides no other; a rule about shape looks at a whole resolution. A spelling
-that is suggested has been resolved first, and gives the intended text in that dialect; where none does, the finding
-says so.
+Each rule is a small function with an id. A rule about values evaluates one text by itself (:func:`evaluate_text`), so
+one broken secret does not hide another. A rule about names and structure inspects a whole resolution. Every suggested
+spelling has been resolved and gives the intended value in that dialect. If no spelling works, the finding says so.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Option
 from pytest_flowsecrets.resolution import secret_get
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, default_box, dialect_for
 from pytest_flowsecrets.resolution.env_names import SECRETS, key_of
-from pytest_flowsecrets.resolution.layers import Layer, Origin, Refused, Slot
+from pytest_flowsecrets.resolution.layers import Layer, Origin, PrefectLoadError, Slot
 from pytest_flowsecrets.resolution.layers import variable as origin_of
-from pytest_flowsecrets.resolution.loader.interpolate import Surroundings, read_variable, settle, substitute
-from pytest_flowsecrets.resolution.loader.merge import flattened, slots_of
-from pytest_flowsecrets.resolution.loader.nest import stored
+from pytest_flowsecrets.resolution.loader.interpolate import LoadContext, expand_and_type, read_variable, substitute
+from pytest_flowsecrets.resolution.loader.merge import flatten, slots_of
+from pytest_flowsecrets.resolution.loader.nest import box_value
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.resolve import Resolution
@@ -28,18 +27,18 @@ _FILES = ("user", "backend", "defaults")
 
 @dataclass(frozen=True)
 class Finding:
-    """A surprise.
+    """A problem with a secret or with its configuration.
 
     Attributes:
-        id: ``FS021``.
-        severity: ``error`` (a flow fails or gets something else), ``warning`` (it may), ``note``.
+        id: the id of the rule, such as ``FS021``.
+        severity: ``error`` (a flow fails or gets another value), ``warning`` (it may) or ``note``.
         name: the secret, variable or key.
-        origin: where it was written.
-        message: what happens; never holds a value.
-        versions: the releases in which it happens.
-        advice: what to write, or that nothing helps.
-        spelling: the text to write for it, checked; it holds the value, and is never printed by itself.
-        line: the line of the file that writes the spelling; printed only where values are shown.
+        origin: where it is written.
+        message: what happens. It never contains a value.
+        versions: the releases that are affected.
+        advice: what to write, or a note that nothing helps.
+        spelling: the verified text to write instead. It contains the value and is never printed by itself.
+        line: the line of the file that writes the spelling. It is printed only if values are shown.
     """
 
     id: str
@@ -55,37 +54,37 @@ class Finding:
 
 @dataclass(frozen=True, repr=False)
 class Reading:
-    """One written text, and what the model makes of it alone.
+    """One written text and the value that a flow gets for it.
 
     Attributes:
-        name: the secret's name.
-        text: what was written.
-        slot: origin and steps.
-        outcome: what ``Secret(name).get()`` gives, were it the only secret.
-        around: the rules and the environment.
+        name: the name of the secret.
+        text: the text as written.
+        slot: the origin and the steps of the value.
+        outcome: the result of ``Secret(name).get()`` if this is the only secret.
+        context: the rules and the environment.
     """
 
     name: str
     text: str
     slot: Slot
     outcome: secret_get.Outcome
-    around: Surroundings
+    context: LoadContext
 
     @property
     def value(self) -> Any:
-        """What the flow gets; None after an error."""
+        """The value that the flow gets; None after an error."""
         return self.outcome.value
 
     @property
     def from_file(self) -> bool:
-        """Written in a file, else in a variable."""
+        """Whether the text is written in a file, as opposed to a variable."""
         return self.slot.kind in _FILES
 
-    def took(self, *steps: str) -> bool:
-        """Whether one of these steps changed the value.
+    def has_step(self, *steps: str) -> bool:
+        """Return whether one of these steps changed the value.
 
         Args:
-            *steps: beginnings of the steps' names.
+            *steps: prefixes of the names of steps.
         """
         return any(what.startswith(steps) for what, _, _ in self.slot.steps)
 
@@ -94,27 +93,26 @@ Rule = Callable[[Reading], Optional[str]]
 
 
 def readings(resolution: Resolution) -> Iterator[Reading]:
-    """Read each text that was written for a secret, winners and losers of the same key alike.
+    """Evaluate each text that is written for a secret, including overridden ones.
 
     Args:
-        resolution: a resolution, failed or not.
+        resolution: a resolution, whether it failed or not.
     """
-    around = surroundings(resolution)
-    for slot in written(resolution):
+    context = load_context(resolution)
+    for slot in written_slots(resolution):
         if isinstance(slot.written, str) and slot.key[:2] == SECRETS and len(slot.key) > len(SECRETS):
             name = ".".join(str(part) for part in slot.key[2:])
-            yield alone(name, slot.written, slot, around, resolution.flat)
+            yield evaluate_text(name, slot.written, slot, context, resolution.flat)
 
 
-def written(resolution: Resolution) -> List[Slot]:
-    """List what was written, whether or not the resolution got so far as to use it.
+def written_slots(resolution: Resolution) -> List[Slot]:
+    """List all written values, even those that a failed resolution did not reach.
 
     Args:
-        resolution: a resolution, failed or not.
+        resolution: a resolution, whether it failed or not.
     """
-    slots = [
-        slot for layer in resolution.layers if layer.kind != "defaults" for slot in _all(layer, resolution.dialect)
-    ]
+    layers = [layer for layer in resolution.layers if layer.kind != "defaults"]
+    slots = [slot for layer in layers for slot in _slots_of_layer(layer, resolution.dialect)]
     for variable, text in resolution.environ.items():
         key = key_of(variable, resolution.dialect)
         if key is not None:
@@ -122,68 +120,68 @@ def written(resolution: Resolution) -> List[Slot]:
     return slots
 
 
-def _all(layer: Layer, dialect: Dialect) -> List[Slot]:
-    return [slot for _, slot in flattened(slots_of(layer, dialect))]
+def _slots_of_layer(layer: Layer, dialect: Dialect) -> List[Slot]:
+    return [slot for _, slot in flatten(slots_of(layer, dialect))]
 
 
-def surroundings(resolution: Resolution) -> Surroundings:
-    """Give what a resolution was made with.
+def load_context(resolution: Resolution) -> LoadContext:
+    """Return the rules and the environment that a resolution used.
 
     Args:
         resolution: a resolution.
     """
     machine = resolution.machine
-    return Surroundings(resolution.dialect, resolution.environ, machine.home, machine.users, machine.python)
+    return LoadContext(resolution.dialect, resolution.environ, machine.home, machine.users, machine.python)
 
 
-def alone(
-    name: str, text: str, origin: Slot, around: Surroundings, others: Optional[Mapping[Any, Slot]] = None
+def evaluate_text(
+    name: str, text: str, origin: Slot, context: LoadContext, others: Optional[Mapping[Any, Slot]] = None
 ) -> Reading:
-    """Read a text as if it were the only secret.
+    """Evaluate a text as if it were the only secret.
 
     Args:
-        name: the secret's name.
-        text: what is written.
-        origin: where; only its layer matters.
-        around: the rules and the environment.
+        name: the name of the secret.
+        text: the written text.
+        origin: the slot that says where it is written. Only its layer matters.
+        context: the rules and the environment.
         others: the rest of the configuration, for ``${references}``.
     """
     slot = Slot(text, origin.source, origin.key)
     try:
         if slot.kind not in _FILES:
-            read_variable(slot, around)
+            read_variable(slot, context)
         if isinstance(slot.value, str) and slot.value:
-            settle(slot, around)
+            expand_and_type(slot, context)
         if isinstance(slot.value, str) and "${" in slot.value:
             substitute({**(others or {}), slot.key: slot}, only=slot.key)
-    except Refused as refused:
-        return Reading(name, text, slot, secret_get.Outcome("error", error=refused.failure), around)
-    return Reading(name, text, slot, _outcome(slot, around), around)
+    except PrefectLoadError as error:
+        return Reading(name, text, slot, secret_get.Outcome("error", error=error.failure), context)
+    return Reading(name, text, slot, _outcome(slot, context), context)
 
 
-def _outcome(slot: Slot, around: Surroundings) -> secret_get.Outcome:
-    value = stored(slot.value, default_box(around.dialect, around.python))
-    inside_a_table = len(slot.key) > len(SECRETS) + 1  # Secret.get() gives the table, and decodes nothing in it
-    if around.dialect.lookup.decodes and not inside_a_table:
-        return secret_get.decoded(value)
+def _outcome(slot: Slot, context: LoadContext) -> secret_get.Outcome:
+    value = box_value(slot.value, default_box(context.dialect, context.python))
+    inside_a_table = len(slot.key) > len(SECRETS) + 1  # Secret.get() returns the table without decoding its values
+    if context.dialect.lookup.decodes and not inside_a_table:
+        return secret_get.decode_json(value)
     return secret_get.Outcome("value", value, stored=value)
 
 
-def versions_of(reading: Reading, same: Callable[[Reading], bool]) -> str:
-    """Tell the releases in which a rule applies to a text.
+def versions_of(reading: Reading, applies: Callable[[Reading], bool]) -> str:
+    """Return the releases in which a rule applies to a text.
 
     Args:
         reading: the text.
-        same: the rule.
+        applies: the rule.
     """
-    return where(lambda row: same(_in(reading, row)))
+    return version_ranges(lambda row: applies(_in(reading, row)))
 
 
-def where(holds: Callable[[Dialect], bool]) -> str:
-    """Write the releases for which something holds as ranges: ``0.5.0-0.6.6, 0.11.0-1.4.1``.
+def version_ranges(holds: Callable[[Dialect], bool]) -> str:
+    """Return the releases that meet a condition as ranges: ``0.5.0-0.6.6, 0.11.0-1.4.1``.
 
     Args:
-        holds: asked for the first release of each span.
+        holds: the condition. It is called for the first release of each span.
     """
     ranges: List[List[str]] = []
     before = False
@@ -198,4 +196,4 @@ def where(holds: Callable[[Dialect], bool]) -> str:
 
 
 def _in(reading: Reading, dialect: Dialect) -> Reading:
-    return alone(reading.name, reading.text, reading.slot, replace(reading.around, dialect=dialect))
+    return evaluate_text(reading.name, reading.text, reading.slot, replace(reading.context, dialect=dialect))

@@ -1,8 +1,8 @@
-"""How a text has to be written so that a flow gets it as it stands.
+"""How to write a value so that a flow gets exactly that value.
 
-Candidates are tried in turn, from the plain to the ugly; what is suggested has been resolved first. Who follows a
-suggestion has quotes and escapes in the configuration for a reason, which the rules about quotes and escapes ask here
-(:func:`shielded`, :func:`escaped`), so that they keep silent about it.
+The candidates are tried in turn, from simple to complex, and each one is resolved before it is suggested. A user who
+follows a suggestion has quotes and escapes in the configuration that are necessary. The rules about quotes and escapes
+call :func:`quotes_needed` and :func:`escapes_needed` to ignore those.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import re
 from dataclasses import replace
 from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional
 
-from pytest_flowsecrets.findings.model import Reading, alone
+from pytest_flowsecrets.findings.model import Reading, evaluate_text
 from pytest_flowsecrets.resolution.loader.interpolate import DECODED
 
 _DOLLAR, _SLASH = "\\u0024", "\\"
-# Doubled backslashes, and escapes of what is not ASCII: nobody writes these for a path or a password.
-_MEANT = re.compile(
+# Doubled backslashes and escapes of non-ASCII characters: nobody writes these by accident in a path or a password.
+_INTENDED_ESCAPES = re.compile(
     r"(?:[^\\]|\\\\|\\x[89a-f][0-9a-f]|\\u(?!00[0-7])[0-9a-f]{4}|\\U(?!000000[0-7])[0-9a-f]{8})*",
     re.IGNORECASE | re.DOTALL,
 )
@@ -27,9 +27,9 @@ class Spelling(NamedTuple):
     """A way to write a value.
 
     Attributes:
-        label: how it is written, for people.
+        label: a description for the user.
         expression: the same as a Python expression of ``value``.
-        text: what to write; it holds the value.
+        text: the text to write. It contains the value.
     """
 
     label: str
@@ -43,55 +43,55 @@ class Spelling(NamedTuple):
 _UNKNOWN: Any = object()
 
 
-def spelling_of(reading: Reading, value: Any = _UNKNOWN) -> Optional[Spelling]:
-    """Find a spelling that gives a flow the intended value.
+def find_spelling(reading: Reading, value: Any = _UNKNOWN) -> Optional[Spelling]:
+    """Return a spelling that gives a flow the intended value.
 
     Args:
-        reading: a text that a flow gets as something else.
-        value: what the flow should get: text, or JSON data whose JSON is the reading's text. Without it, the text as a
-            string, or the table or list that it is as JSON.
+        reading: a text that a flow gets as another value.
+        value: the value that the flow should get: a string, or JSON data whose JSON is the text of the reading. By
+            default, the table or list that the text is as JSON, else the text as a string.
 
     Returns:
-        The first spelling that works; None where there is none.
+        The first spelling that works, or None.
     """
     expression = "value" if value is _UNKNOWN or isinstance(value, str) else "json.dumps(value)"
     if value is _UNKNOWN:
         decoded = _json_of(reading.text)
         value = decoded if isinstance(decoded, (dict, list)) else reading.text
-    ways = _strings if isinstance(value, str) else _structures
-    return next((way for way in ways(reading, expression) if _gives(reading, way.text, value)), None)
+    candidates = _strings if isinstance(value, str) else _structures
+    return next((each for each in candidates(reading, expression) if _gives(reading, each.text, value)), None)
 
 
-def deliberate(reading: Reading, value: Any) -> bool:
-    """Tell whether a text is a spelling of what a flow gets for it, so that its writer meant that value.
+def is_deliberate(reading: Reading, value: Any) -> bool:
+    """Return whether a text is a deliberate spelling of the value that a flow gets for it.
 
     Args:
         reading: the text.
-        value: what the flow gets: text, or JSON data, for which the plain JSON is no spelling.
+        value: the value that the flow gets: a string, or JSON data. Plain JSON is not a deliberate spelling of data.
     """
     if isinstance(value, str):
         return _is_one_of(reading.text, _json_strings(replace(reading, text=value))) or _quotes_or_escapes(
             reading, value
         )
-    aim = replace(reading, text=_json_text(value))
-    return reading.text != aim.text and _is_one_of(reading.text, _structures(aim, ""))
+    target = replace(reading, text=_json_text(value))
+    return reading.text != target.text and _is_one_of(reading.text, _structures(target, ""))
 
 
-def _json_strings(aim: Reading) -> Iterator[Spelling]:
-    plain = _json_string(aim, "")
-    yield from _quoted(plain, aim)
-    yield from _quoted(_dollars(plain), aim)
+def _json_strings(target: Reading) -> Iterator[Spelling]:
+    plain = _json_string(target, "")
+    yield from _quoted(plain, target)
+    yield from _quoted(_dollars(plain), target)
 
 
 def _quotes_or_escapes(reading: Reading, value: str) -> bool:
-    aim = replace(reading, text=value)
-    escapes = _MEANT.fullmatch(reading.text) and _is_one_of(reading.text, _escapes(aim, ""))
-    spelled = escapes or _is_one_of(reading.text, _quoted(_python_string(aim, ""), aim))
-    return bool(spelled) and not _gives(reading, value, value)
+    target = replace(reading, text=value)
+    escapes = _INTENDED_ESCAPES.fullmatch(reading.text) and _is_one_of(reading.text, _escapes(target, ""))
+    is_spelling = escapes or _is_one_of(reading.text, _quoted(_python_string(target, ""), target))
+    return bool(is_spelling) and not _gives(reading, value, value)
 
 
-def _is_one_of(text: str, ways: Iterable[Spelling]) -> bool:
-    return any(way.text == text for way in ways)
+def _is_one_of(text: str, spellings: Iterable[Spelling]) -> bool:
+    return any(spelling.text == text for spelling in spellings)
 
 
 def _gives(reading: Reading, text: str, value: Any) -> bool:
@@ -104,15 +104,15 @@ def _gives(reading: Reading, text: str, value: Any) -> bool:
 
 
 def _json_text(value: Any) -> str:
-    """A value as JSON; ``""`` where it is no JSON data."""
+    """Return a value as JSON, or ``""`` if it is not JSON data."""
     try:
         return json.dumps(value)
     except (TypeError, ValueError):
         return ""
 
 
-def shielded(reading: Reading) -> bool:
-    """Tell whether quotes are there for a reason: what they hold would come out as something else without them.
+def quotes_needed(reading: Reading) -> bool:
+    """Return whether the quotes are necessary: without them the flow gets another value.
 
     Args:
         reading: a text that loses its quotes.
@@ -121,30 +121,30 @@ def shielded(reading: Reading) -> bool:
     return not (isinstance(bare, str) and bare == reading.value)
 
 
-def escaped(reading: Reading) -> bool:
-    """Tell whether backslashes are there for a reason: what they stand for would come out as something else.
+def escapes_needed(reading: Reading) -> bool:
+    """Return whether the backslashes are necessary: without them the flow gets another value.
 
     Args:
-        reading: a variable's text of a release that decodes escapes.
+        reading: the text of a variable, in a release that decodes escapes.
     """
-    if not _MEANT.fullmatch(reading.text):
+    if not _INTENDED_ESCAPES.fullmatch(reading.text):
         return False
     decoded = next(after for what, _, after in reading.slot.steps if what == DECODED)
     if isinstance(reading.value, (dict, list)) and _json_of(decoded) != reading.value:
-        return False  # a table that only Python reads, in which backslashes mean something once more
+        return False  # a table that only Python reads, where backslashes are escapes once more
     bare = _anywhere(reading, decoded)
     return type(bare.value) is not type(reading.value) or bare.value != reading.value
 
 
 def _anywhere(reading: Reading, text: str) -> Reading:
-    """Another text in the same place, whatever variables are set there: a good spelling does not depend on luck."""
-    around = replace(reading.around, environ=_Everything(reading.around.environ))
-    return alone(reading.name, text, reading.slot, around)
+    """Evaluate another text in the same place, with all variables set: a spelling must work in any environment."""
+    context = replace(reading.context, environ=_AllVariables(reading.context.environ))
+    return evaluate_text(reading.name, text, reading.slot, context)
 
 
 def _structures(reading: Reading, expression: str) -> Iterator[Spelling]:
     yield from _escapes(reading, expression)
-    dollars = _dollars(Spelling("the same", expression, reading.text))
+    dollars = _dollars(Spelling("the value", expression, reading.text))
     yield dollars
     if not reading.from_file:
         yield _doubled(dollars, f"{dollars.label}, and then each backslash doubled")
@@ -158,7 +158,7 @@ def _strings(reading: Reading, expression: str) -> Iterator[Spelling]:
 
 
 def _quoted(spelling: Spelling, reading: Reading) -> Iterator[Spelling]:
-    """Yield a string in quotes, alone and up to twice inside a Python string."""
+    """Yield a quoted string by itself, inside a Python string, and inside two Python strings."""
     name, expression, text = spelling
     shape = f"{text[0]}...{text[0]}"
     for wrapping in ("", " inside a Python string", " inside two Python strings"):
@@ -179,8 +179,8 @@ def _python_string(reading: Reading, expression: str) -> Spelling:
 
 def _escapes(reading: Reading, expression: str) -> Iterator[Spelling]:
     if not reading.from_file:
-        yield _doubled(Spelling("", expression, reading.text), "the same with each backslash doubled")
-        label = "the same with backslashes doubled, and \\u escapes beyond ASCII"
+        yield _doubled(Spelling("", expression, reading.text), "the value with each backslash doubled")
+        label = "the value with each backslash doubled and \\u escapes for non-ASCII characters"
         yield Spelling(label, f"ascii({expression})[1:-1]", ascii(reading.text)[1:-1])
 
 
@@ -202,8 +202,8 @@ def _json_of(text: str) -> Any:
         return None
 
 
-class _Everything(Dict[str, str]):
-    """An environment in which every variable is set that a shell could set: not ``$5``."""
+class _AllVariables(Dict[str, str]):
+    """An environment in which each variable that a shell can set has a value; ``$5`` is not one of them."""
 
     def get(self, name: str, default: Any = None) -> Any:
         return super().get(name, default if default is None or name[:1].isdigit() else "set")

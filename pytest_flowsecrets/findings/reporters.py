@@ -1,4 +1,4 @@
-"""Findings as text, JSON, GitHub annotations and SARIF."""
+"""Reporters that write findings as text, JSON, GitHub annotations or SARIF."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ if TYPE_CHECKING:
 _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
-def write(found: List[Finding], form: str) -> None:
+def write(findings: List[Finding], output_format: str) -> None:
     """Print findings.
 
     Args:
-        found: the findings.
-        form: ``text``, ``json``, ``github`` or ``sarif``.
+        findings: the findings.
+        output_format: ``text``, ``json``, ``github`` or ``sarif``.
     """
-    if form == "json":
-        print(json.dumps([as_dict(finding) for finding in found], indent=2))
-    elif form == "sarif":
-        print(json.dumps(sarif(found), indent=2))
+    if output_format == "json":
+        print(json.dumps([as_dict(finding) for finding in findings], indent=2))
+    elif output_format == "sarif":
+        print(json.dumps(sarif(findings), indent=2))
     else:
-        for finding in found:
-            print(_github(finding) if form == "github" else text(finding))
+        for finding in findings:
+            print(_github(finding) if output_format == "github" else text(finding))
 
 
 def with_line(finding: Finding) -> Finding:
-    """Return a finding whose advice holds the line to write, and so the value.
+    """Return a finding whose advice contains the line to write, and therefore the value.
 
     Args:
         finding: the finding.
     """
-    return finding if finding.line is None else replace(finding, advice=f"for the text as it stands: {finding.line}")
+    return finding if finding.line is None else replace(finding, advice=f"to get the value as written: {finding.line}")
 
 
 def text(finding: Finding) -> str:
-    """Write a finding as linters do.
+    """Return a finding as one line, in the format of linters.
 
     Args:
         finding: the finding.
     """
-    return one_line(f"{finding.origin}: {finding.id} {_told(finding)}")
+    return one_line(f"{finding.origin}: {finding.id} {_describe(finding)}")
 
 
-def _told(finding: Finding) -> str:
+def _describe(finding: Finding) -> str:
     name = f"{finding.name}: " if finding.name else ""
     versions = f" (Prefect {finding.versions})" if finding.versions else ""
     advice = f"; {finding.advice}" if finding.advice else ""
@@ -57,7 +57,7 @@ def _told(finding: Finding) -> str:
 
 
 def as_dict(finding: Finding) -> Dict[str, Any]:
-    """Give a finding as plain data.
+    """Return a finding as plain data.
 
     Args:
         finding: the finding.
@@ -75,30 +75,30 @@ def as_dict(finding: Finding) -> Dict[str, Any]:
     }
 
 
-def sarif(found: List[Finding]) -> Dict[str, Any]:
-    """Give findings as a SARIF 2.1.0 log.
+def sarif(findings: List[Finding]) -> Dict[str, Any]:
+    """Return findings as a SARIF 2.1.0 log.
 
     Args:
-        found: the findings.
+        findings: the findings.
     """
-    rules = [{"id": rule} for rule in sorted({finding.id for finding in found})]
-    return log("flowsecrets", rules, [_sarif_result(finding) for finding in found])
+    rules = [{"id": rule} for rule in sorted({finding.id for finding in findings})]
+    return log("flowsecrets", rules, [_sarif_result(finding) for finding in findings])
 
 
 def _sarif_result(finding: Finding) -> Dict[str, Any]:
     origin = finding.origin
     place = location(origin.place, origin.line, origin.column)
-    return result(finding.id, finding.severity, _told(finding), place)
+    return result(finding.id, finding.severity, _describe(finding), place)
 
 
 def _github(finding: Finding) -> str:
-    place = f"file={_escaped(finding.origin.place, ':,')}"
+    place = f"file={_escape(finding.origin.place, ':,')}"
     if finding.origin.line is not None:
         place += f",line={finding.origin.line},col={finding.origin.column or 1}"
-    return f"::{_LEVELS[finding.severity]} {place},title={finding.id}::{_escaped(_told(finding))}"
+    return f"::{_LEVELS[finding.severity]} {place},title={finding.id}::{_escape(_describe(finding))}"
 
 
-def _escaped(text: str, more: str = "") -> str:
+def _escape(text: str, more: str = "") -> str:
     for character in f"%\r\n{more}":
         text = text.replace(character, f"%{ord(character):02X}")
     return text

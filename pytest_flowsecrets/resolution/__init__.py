@@ -1,4 +1,5 @@
-"""What a secret will be. Pure: mappings in, a :class:`~pytest_flowsecrets.resolution.resolve.Resolution` out.
+"""The model of how Prefect resolves secrets: mappings in, a :class:`~.resolve.Resolution` out.
 
-No module here reads a file, ``os.environ`` or Prefect. Start at :mod:`pytest_flowsecrets.resolution.resolve`.
+The model is pure: no module here reads a file, ``os.environ`` or Prefect. Start at
+:mod:`pytest_flowsecrets.resolution.resolve`.
 """

@@ -1,16 +1,14 @@
-"""THE table: which release of Prefect reads secrets by which rules.
+"""The tables of rules by which each release of Prefect reads secrets.
 
-Prefect 0.5.0 to 1.4.1 holds eleven dialects of ``src/prefect/configuration.py``. One row each, with all its switches;
-code, docs and tests read this table. ``Secret.get`` changed at other releases than
-the configuration did, so its rules are a second, smaller table, and so are the few facts of the imported package that
-matter (how ``prefect.context`` takes in the configuration, which python-box a release allows).
+Between Prefect 0.5.0 and 1.4.1 there are eleven dialects of ``src/prefect/configuration.py``. Each has one row in
+:data:`DIALECTS`, which code, docs and tests read. ``Secret.get`` changed in other releases than the configuration, so
+its rules are a second table, :data:`LOOKUPS`. A row states only what it changes in the row above.
 """
 
-# ruff: noqa: FBT003  (a table of switches reads best as a table)
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Optional, Sequence, Tuple, TypeVar
+from typing import Any, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from pytest_flowsecrets.errors import UnknownPrefectVersion
 from pytest_flowsecrets.versions import Release, release_of
@@ -22,21 +20,22 @@ class Dialect:
 
     Attributes:
         id: ``D1`` to ``D11``.
-        first: first release of the range.
-        last: last release of the range.
-        change: what changed at its lower edge.
-        env_names: how a variable's name becomes a key: ``lower`` (all of it), ``keep_last`` (all but the last part of a
-            secret's), or ``replace`` (``CONTEXT__SECRETS`` is replaced literally, nothing else is touched).
-        typing: ``round_trip`` (int, float, if they print the same) or ``literal`` (``ast.literal_eval``).
-        types_files: strings out of TOML are typed too, so that those out of variables are typed twice.
-        unicode_escape: backslash escapes in variables are decoded, and everything beyond ASCII is mangled.
-        per_file: defaults and user file are resolved apart, each with the variables, then merged.
-        lower_top: names of top-level tables are lower-cased.
-        lower_only: keys outside ``context`` have to be lower case.
-        forbids_names: keys that are attributes of ``Config`` are refused.
-        box: ``Config`` is a python-box ``Box``, else a ``DotDict`` (whose keys shadow its methods).
-        backend_file: ``backend.toml`` is read, and beats the user's file.
-        version: the release asked for; the last of the range where only the dialect was named.
+        first: the first release of the range.
+        last: the last release of the range.
+        change: the change in the first release.
+        env_names: how the name of a variable becomes a key: ``lower`` (all of it is lower-cased), ``keep_last`` (all
+            but the last part of a secret's name) or ``replace`` (only a literal ``CONTEXT__SECRETS``).
+        typing: how strings are typed: ``round_trip`` (int or float, if they print the same) or ``literal``
+            (``ast.literal_eval``).
+        types_files: TOML strings are typed too, so the values of variables are typed twice.
+        unicode_escape: backslash escapes in variables are decoded, and non-ASCII characters are garbled.
+        per_file: defaults and user file are resolved separately, each with the variables, then merged.
+        lower_top: the names of top-level tables are lower-cased.
+        lower_only: keys outside ``context`` must be lower case.
+        forbids_names: keys that are attributes of ``Config`` are rejected.
+        box: ``Config`` is a python-box ``Box``; otherwise a ``DotDict``, whose keys hide its methods.
+        backend_file: ``backend.toml`` is read, and overrides the user's file.
+        version: the requested release, or the last one of the range if only the dialect is named.
     """
 
     id: str
@@ -57,16 +56,16 @@ class Dialect:
 
     @property
     def lookup(self) -> Lookup:
-        """How ``Secret(name).get()`` works in this release."""
+        """The rules of ``Secret(name).get()`` in this release."""
         return _row(LOOKUPS, release_of(self.version or self.last))
 
     @property
     def label(self) -> str:
-        """The range, for people: ``0.6.7-0.9.8``."""
+        """The range as text: ``0.6.7-0.9.8``."""
         return self.first if self.first == self.last else f"{self.first}-{self.last}"
 
     def at_least(self, version: str) -> bool:
-        """Whether the release asked for is this one or later.
+        """Return whether the requested release is this one or later.
 
         Args:
             version: a release, such as ``0.14.2``.
@@ -76,17 +75,17 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Lookup:
-    """How ``Secret(name).get()`` finds a value, from one release on (``src/prefect/client/secrets.py``).
+    """The rules of ``Secret(name).get()`` from one release on (``src/prefect/client/secrets.py``).
 
     Attributes:
-        first: the release from which this holds.
-        subscript: ``secrets[name]``, else ``secrets.get(name)`` (a missing one is ``None``).
-        decodes: a value goes through ``json.loads``.
-        missing: text of the ``ValueError`` for a missing one, or None where there is no error.
-        guarded: refuses to work while a flow is being built.
-        context_first: looks in the context whatever the flag says; before, the flag alone decided.
-        context_flag: ``use_local_secrets`` is read from ``prefect.context.config``, else from ``prefect.config``.
-        server_is_local: a backend that is not ``cloud`` is never asked.
+        first: the first release with these rules.
+        subscript: the lookup is ``secrets[name]``; otherwise ``secrets.get(name)``, and a missing secret is ``None``.
+        decodes: values are decoded with ``json.loads``.
+        missing: the message of the ``ValueError`` for a missing secret, or None if there is no error.
+        guarded: raises an error while a flow is being built.
+        context_first: looks in the context first, whatever the flag says. In earlier releases the flag alone decides.
+        context_flag: ``use_local_secrets`` is read from ``prefect.context.config``; otherwise from ``prefect.config``.
+        server_is_local: only a ``cloud`` backend is asked for secrets.
     """
 
     first: str
@@ -99,49 +98,129 @@ class Lookup:
     server_is_local: bool
 
 
-# fmt: off
-# Columns after the change: env_names, typing, types_files, unicode_escape, per_file, lower_top, lower_only,
-# forbids_names, box, backend_file.
-DIALECTS: Tuple[Dialect, ...] = (
-    Dialect("D1", "0.5.0", "0.5.3", "defaults and user file are resolved apart, then merged",
-            "lower", "round_trip", False, True, True, True, False, False, False, False),
-    Dialect("D2", "0.5.4", "0.5.5", "files are merged first, then variables, then references",
-            "lower", "round_trip", False, True, False, True, False, False, False, False),
-    Dialect("D3", "0.6.0", "0.6.0", "keys are checked: lower case outside of context, no attribute of Config",
-            "lower", "round_trip", False, True, False, False, True, True, False, False),
-    Dialect("D4", "0.6.1", "0.6.5", "keys may be of any case again",
-            "lower", "round_trip", False, True, False, False, False, True, False, False),
-    Dialect("D5", "0.6.6", "0.6.6", "Config is a python-box Box; lists become BoxList",
-            "lower", "round_trip", False, True, False, False, False, True, True, False),
-    Dialect("D6", "0.6.7", "0.9.8", "variables keep the case of a secret's name",
-            "keep_last", "round_trip", False, True, False, False, False, True, True, False),
-    Dialect("D7", "0.10.0", "0.10.7", "backend.toml is read, and beats the user's config.toml",
-            "keep_last", "round_trip", False, True, False, False, False, True, True, True),
-    Dialect("D8", "0.11.0", "0.11.1", "variables are typed by ast.literal_eval",
-            "keep_last", "literal", False, True, False, False, False, True, True, True),
-    Dialect("D9", "0.11.2", "0.13.14", "TOML strings are typed too, and variables twice",
-            "keep_last", "literal", True, True, False, False, False, True, True, True),
-    Dialect("D10", "0.13.15", "0.14.22", "backslashes in variables are left alone",
-            "keep_last", "literal", True, False, False, False, False, True, True, True),
-    Dialect("D11", "0.15.0", "1.4.1", "only a literal CONTEXT__SECRETS in a variable's name is lower-cased",
-            "replace", "literal", True, False, False, False, False, True, True, True),
+_Row = TypeVar("_Row", Dialect, Lookup)
+
+
+def _rows(first: _Row, *changes: Mapping[str, Any]) -> Tuple[_Row, ...]:
+    """Return the rows of a table of which each states only what it changes in the row above."""
+    rows = [first]
+    for change in changes:
+        rows.append(replace(rows[-1], **change))
+    return tuple(rows)
+
+
+DIALECTS: Tuple[Dialect, ...] = _rows(
+    Dialect(
+        id="D1",
+        first="0.5.0",
+        last="0.5.3",
+        change="defaults and user file are resolved separately, then merged",
+        env_names="lower",
+        typing="round_trip",
+        types_files=False,
+        unicode_escape=True,
+        per_file=True,
+        lower_top=True,
+        lower_only=False,
+        forbids_names=False,
+        box=False,
+        backend_file=False,
+    ),
+    {
+        "id": "D2",
+        "first": "0.5.4",
+        "last": "0.5.5",
+        "change": "files are merged first, then variables, then references",
+        "per_file": False,
+    },
+    {
+        "id": "D3",
+        "first": "0.6.0",
+        "last": "0.6.0",
+        "change": "keys are checked: lower case outside of context, no attribute of Config",
+        "lower_top": False,
+        "lower_only": True,
+        "forbids_names": True,
+    },
+    {
+        "id": "D4",
+        "first": "0.6.1",
+        "last": "0.6.5",
+        "change": "keys may be of any case again",
+        "lower_only": False,
+    },
+    {
+        "id": "D5",
+        "first": "0.6.6",
+        "last": "0.6.6",
+        "change": "Config is a python-box Box; lists become BoxList",
+        "box": True,
+    },
+    {
+        "id": "D6",
+        "first": "0.6.7",
+        "last": "0.9.8",
+        "change": "variables keep the case of a secret's name",
+        "env_names": "keep_last",
+    },
+    {
+        "id": "D7",
+        "first": "0.10.0",
+        "last": "0.10.7",
+        "change": "backend.toml is read, and overrides the user's config.toml",
+        "backend_file": True,
+    },
+    {
+        "id": "D8",
+        "first": "0.11.0",
+        "last": "0.11.1",
+        "change": "variables are typed by ast.literal_eval",
+        "typing": "literal",
+    },
+    {
+        "id": "D9",
+        "first": "0.11.2",
+        "last": "0.13.14",
+        "change": "TOML strings are typed too, and variables twice",
+        "types_files": True,
+    },
+    {
+        "id": "D10",
+        "first": "0.13.15",
+        "last": "0.14.22",
+        "change": "backslashes in variables are kept",
+        "unicode_escape": False,
+    },
+    {
+        "id": "D11",
+        "first": "0.15.0",
+        "last": "1.4.1",
+        "change": "only a literal CONTEXT__SECRETS in the name of a variable is lower-cased",
+        "env_names": "replace",
+    },
 )
 
-_PLAIN, _LOCAL = "Secret {} was not found.", 'Local Secret "{}" was not found.'
-# Columns: first, subscript, decodes, missing, guarded, context_first, context_flag, server_is_local.
-LOOKUPS: Tuple[Lookup, ...] = (
-    Lookup("0.5.0", False, False, None, False, False, False, False),
-    Lookup("0.5.1", False, True, None, False, False, False, False),
-    Lookup("0.5.2", False, True, None, True, False, False, False),
-    Lookup("0.5.4", True, True, _PLAIN, True, False, False, False),
-    Lookup("0.6.0", True, True, _LOCAL, True, False, False, False),
-    Lookup("0.6.4", True, True, _LOCAL, True, False, True, False),
-    Lookup("0.7.0", True, True, _LOCAL, True, True, True, False),
-    Lookup("0.14.5", True, True, _LOCAL, True, True, True, True),
+LOOKUPS: Tuple[Lookup, ...] = _rows(
+    Lookup(
+        first="0.5.0",
+        subscript=False,
+        decodes=False,
+        missing=None,
+        guarded=False,
+        context_first=False,
+        context_flag=False,
+        server_is_local=False,
+    ),
+    {"first": "0.5.1", "decodes": True},
+    {"first": "0.5.2", "guarded": True},
+    {"first": "0.5.4", "subscript": True, "missing": "Secret {} was not found."},
+    {"first": "0.6.0", "missing": 'Local Secret "{}" was not found.'},
+    {"first": "0.6.4", "context_flag": True},
+    {"first": "0.7.0", "context_first": True},
+    {"first": "0.14.5", "server_is_local": True},
 )
-# fmt: on
 
-#: Releases between which nothing about secrets changed, neither configuration nor lookup.
+#: Ranges of releases with the same configuration and the same lookup of secrets.
 SPANS: Tuple[Tuple[str, str], ...] = (
     ("0.5.0", "0.5.0"),
     ("0.5.1", "0.5.1"),
@@ -161,21 +240,19 @@ SPANS: Tuple[Tuple[str, str], ...] = (
     ("0.15.0", "1.4.1"),
 )
 
-# python-box that pip chooses: by release of Prefect up to 0.13.7 (pins), by Python after it (no upper bound).
+# The python-box that pip installs: pinned by Prefect up to 0.13.7, later the newest one that supports the Python.
 _PINNED_BOXES = (("0.6.6", "3.4.6"), ("0.9.0", "4.2.3"), ("0.13.8", ""))
 _NEWEST_BOXES = (((3, 6), "6.1.0"), ((3, 7), "7.0.1"), ((3, 8), "7.2.0"), ((3, 9), "7.4.1"), ((3, 11), "8.0.0"))
 
-_Row = TypeVar("_Row", Dialect, Lookup)
-
 
 def dialect_for(version: str) -> Dialect:
-    """Find the rules of a release.
+    """Return the rules of a release.
 
     Args:
         version: a release (``0.14.5``) or the id of a dialect (``D10``).
 
     Raises:
-        UnknownPrefectVersion: no release of 0.5.0 to 1.4.1.
+        UnknownPrefectVersion: the version is not a release from 0.5.0 to 1.4.1.
     """
     for dialect in DIALECTS:
         if dialect.id == version:
@@ -187,11 +264,11 @@ def dialect_for(version: str) -> Dialect:
 
 
 def default_box(dialect: Dialect, python: Tuple[int, int]) -> str:
-    """Name the python-box that an installation of this release most likely has.
+    """Return the python-box version that an installation of this release most likely has.
 
     Args:
         dialect: the rules, with their release.
-        python: version of Python.
+        python: the version of Python.
 
     Returns:
         A version, or ``""`` for dialects without python-box.

@@ -1,6 +1,6 @@
-"""How values are shown: by type, length and a fingerprint.
+"""Display of values by type, length and fingerprint.
 
-The fingerprint is keyed, so that it tells equal values apart from different ones within one output and nothing more.
+The fingerprint is keyed: within one output it distinguishes equal values from different ones, and reveals nothing else.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mask:
-    """How values are shown.
+    """Determines how values are shown.
 
     Attributes:
-        show_values: show them as they are.
-        key: key of the fingerprints; random by default.
+        show_values: show the values themselves.
+        key: the key of the fingerprints, by default a random one.
     """
 
     show_values: bool = False
     key: bytes = field(default_factory=lambda: secrets.token_bytes(16), repr=False)
 
     def fingerprint(self, value: Any) -> str:
-        """Give eight characters that are equal for equal values under the same key.
+        """Return eight characters that are equal for equal values and the same key.
 
         Args:
             value: any value.
@@ -38,47 +38,47 @@ class Mask:
         return hashlib.blake2b(data, key=self.key, digest_size=4).hexdigest()
 
     def shown(self, value: Any) -> Dict[str, Any]:
-        """Describe a value.
+        """Return a description of a value as plain data.
 
         Args:
             value: any value.
         """
-        described: Dict[str, Any] = {"type": type_name(value)}
+        description: Dict[str, Any] = {"type": type_name(value)}
         if isinstance(value, Sized):
-            described["length"] = len(value)
-        described["fingerprint"] = self.fingerprint(value)
+            description["length"] = len(value)
+        description["fingerprint"] = self.fingerprint(value)
         if self.show_values:
-            described["value"] = repr(_plain(value))
-        return described
+            description["value"] = repr(_plain(value))
+        return description
 
     def text(self, value: Any) -> str:
-        """Describe a value in a few words.
+        """Return a description of a value in a few words.
 
         Args:
             value: any value.
         """
-        described = self.shown(value)
-        length = f" of length {described['length']}" if "length" in described else ""
-        shown = f" {described['value']}" if self.show_values else ""
-        return f"{described['type']}{length} #{described['fingerprint']}{shown}"
+        description = self.shown(value)
+        length = f" of length {description['length']}" if "length" in description else ""
+        text = f" {description['value']}" if self.show_values else ""
+        return f"{description['type']}{length} #{description['fingerprint']}{text}"
 
     def failure(self, failure: Failure) -> str:
-        """Describe an error.
+        """Return a description of an error.
 
         Args:
-            failure: an error of Prefect's.
+            failure: an error that Prefect raises.
         """
         where = f" ({failure.where})" if failure.where else ""
         return f"{failure.type}: {failure.message if self.show_values else failure.safe_message}{where}"
 
 
-def one_line(told: str) -> str:
-    """Write control characters, which a name or a file's name may hold, as escapes.
+def one_line(text: str) -> str:
+    """Escape control characters, which names of secrets and files may contain.
 
     Args:
-        told: a text for the terminal.
+        text: a text for the terminal.
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in told)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def _plain(value: Any) -> Any:

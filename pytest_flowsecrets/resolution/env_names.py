@@ -1,15 +1,15 @@
-"""A variable's name and the configuration key that it sets, per dialect.
+"""The name of a variable and the configuration key that it sets, by dialect.
 
-What is odd: up to 0.6.6 every name is lower-cased; from 0.6.7 a secret's own name keeps its case, but "its name" is
-whatever follows the last ``__``; from 0.15.0 only the literal text ``CONTEXT__SECRETS`` is lower-cased, so that
-``Context__SECRETS`` is a section of its own that nobody reads. ``__`` always splits: no variable can set ``A__B``.
+What is odd: up to 0.6.6 every name is lower-cased. From 0.6.7 the name of a secret keeps its case, but only the part
+after the last ``__`` counts as the name. From 0.15.0 only the literal text ``CONTEXT__SECRETS`` is lower-cased, so
+``Context__SECRETS`` becomes a section that nothing reads. ``__`` always splits: no variable can set ``A__B``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional, Tuple
 
-from pytest_flowsecrets.names import PREFIX
+from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect
@@ -20,14 +20,14 @@ SECRETS: Key = ("context", "secrets")
 
 
 def key_of(variable: str, dialect: Dialect) -> Optional[Key]:
-    """Tell the configuration key that a variable sets.
+    """Return the configuration key that a variable sets.
 
     Args:
-        variable: name of an environment variable.
+        variable: the name of an environment variable.
         dialect: the rules.
 
     Returns:
-        The parts of the key, or None where Prefect does not look at this variable.
+        The parts of the key, or None if Prefect ignores this variable.
     """
     if not variable.startswith(PREFIX):
         return None
@@ -41,25 +41,25 @@ def key_of(variable: str, dialect: Dialect) -> Optional[Key]:
 
 
 def variable_for(name: str, dialect: Dialect) -> Optional[str]:
-    """Tell the variable that sets a secret, in the usual spelling.
+    """Return the variable that sets a secret, in the usual spelling.
 
     Args:
-        name: the name that a flow asks for.
+        name: the name that a flow passes to ``Secret``.
         dialect: the rules.
 
     Returns:
-        A name, or None where no variable can set this secret (``A__B``; upper case up to 0.6.6).
+        The name of the variable, or None if no variable can set this secret (``A__B``; upper case up to 0.6.6).
     """
-    variable = f"{PREFIX}CONTEXT__SECRETS__{name.upper() if dialect.env_names == 'lower' else name}"
+    variable = f"{SECRETS_PREFIX}{name.upper() if dialect.env_names == 'lower' else name}"
     if "=" in variable or "\0" in variable or key_of(variable, dialect) != (*SECRETS, name):
         return None
     return variable
 
 
 def is_secret(key: Key) -> bool:
-    """Whether a key lies in the table of secrets.
+    """Return whether a key is in the table of secrets.
 
     Args:
-        key: parts of a configuration key.
+        key: the parts of a configuration key.
     """
     return key[:2] == SECRETS

@@ -1,7 +1,7 @@
-"""Where a secret may be defined, and the values that come out.
+"""The layers that can define a secret, and the values of a resolution.
 
-Every value travels with its :class:`Origin`. Nothing here shows a value in its ``repr``: layers, tables and lists of a
-resolution print names, types and lengths only.
+Every value has an :class:`Origin`. No ``repr`` here shows a value: layers, tables and lists of a resolution print only
+names, types and lengths.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.masked_names import Doubt
     from pytest_flowsecrets.resolution.toml_positions import Position
 
-#: Writes a text as a line of a file; None where the file has no way to write it.
+#: A function that writes a text as a line of a file. It returns None if the file has no way to write the text.
 Notation = Callable[[str], Optional[str]]
-#: Weakest first. A layer of a later kind beats one of an earlier kind.
+#: Weakest first: a layer of a later kind overrides one of an earlier kind.
 KINDS = ("defaults", "user", "backend", "env", "context")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value was written.
+    """The place where a value is written.
 
     Attributes:
         kind: one of :data:`KINDS`.
-        place: file, or name of the variable, or ``prefect.context``.
-        line: 1-based line in the file, or None.
-        column: 1-based column in the file, or None.
-        key: the configuration key that was written.
-        file: for a variable out of a file, that file.
-        lines: first and last line of all that belongs to it, where a comment about it may stand.
+        place: the file, the name of the variable, or ``prefect.context``.
+        line: the 1-based line in the file, or None.
+        column: the 1-based column in the file, or None.
+        key: the configuration key.
+        file: the file of a variable that comes from a file.
+        lines: the first and the last line of the value, on which a comment can refer to it.
     """
 
     kind: str
@@ -47,17 +47,17 @@ class Origin:
 
 
 class Environment(Dict[str, str]):
-    """Variables out of files, which know where they are written.
+    """Variables from files, with their positions.
 
     Attributes:
         places: file, line and column by name.
-        escaped: names of variables with a dollar that was escaped, so that it is meant as it is.
-        notations: how the file writes another value for a variable; by default as a shell does.
-        complete: whether a variable that is not among them is not set; False for the variables of one file.
+        escaped: names of variables with an escaped dollar, which is part of the value.
+        notations: functions that write another value for a variable, by name. The default is the notation of a shell.
+        complete: whether all other variables are unset. False for the variables of a single file.
     """
 
-    def __init__(self, *given: Any, complete: bool = True) -> None:
-        super().__init__(*given)
+    def __init__(self, *variables: Any, complete: bool = True) -> None:
+        super().__init__(*variables)
         self.places: Dict[str, Tuple[str, int, int]] = {}
         self.escaped: Set[str] = set()
         self.notations: Dict[str, Notation] = {}
@@ -68,7 +68,7 @@ class Environment(Dict[str, str]):
 
 
 def variable(environ: Mapping[str, str], name: str, key: Tuple[str, ...] = ()) -> Origin:
-    """Tell where a variable was written.
+    """Return the place where a variable is written.
 
     Args:
         environ: the environment.
@@ -82,15 +82,15 @@ def variable(environ: Mapping[str, str], name: str, key: Tuple[str, ...] = ()) -
 
 @dataclass(frozen=True, repr=False)
 class Layer:
-    """One file's worth of configuration.
+    """The configuration in one file.
 
     Attributes:
         kind: ``defaults``, ``user`` or ``backend``.
-        data: nested mappings, as the TOML parser gives them.
+        data: nested mappings, as returned by the TOML parser.
         place: the file, for messages.
-        failure: what Prefect's TOML parser raises for this text, if it does.
-        find: gives line and column of a key; asked only when a position is to be shown.
-        doubts: the names in ``data`` that are masked, because they may hold a value.
+        failure: the error that Prefect's TOML parser raises for this text, or None.
+        find: returns the line and column of a key. It is called only if a position is needed.
+        doubts: the names in ``data`` that are masked because they may contain a value.
     """
 
     kind: str
@@ -101,10 +101,10 @@ class Layer:
     doubts: Mapping[Tuple[str, ...], Doubt] = field(default_factory=dict)
 
     def origin(self, key: Tuple[str, ...]) -> Origin:
-        """Tell where a key of this layer was written.
+        """Return the place where a key of this layer is written.
 
         Args:
-            key: parts of the key.
+            key: the parts of the key.
         """
         position = self.find(key) if self.find else None
         if position is None:
@@ -121,10 +121,10 @@ class Failure:
     """An error that Prefect raises, as a value.
 
     Attributes:
-        type: name of the exception's class.
-        message: its text, which can hold a value; shown only when values may be shown.
-        where: the variable, file or key that caused it, as far as known.
-        reveals: the text holds something of a value.
+        type: the name of the exception class.
+        message: the message, which can contain a value. It is shown only if values may be shown.
+        where: the variable, file or key that causes the error, if it is known.
+        reveals: whether the message contains part of a value.
     """
 
     type: str
@@ -134,15 +134,15 @@ class Failure:
 
     @property
     def safe_message(self) -> str:
-        """The text, or a note in its place if it would show a value."""
-        return "(text hidden: it holds a part of a value)" if self.reveals else self.message
+        """The message, or a note in its place if it would show a value."""
+        return "(message hidden: it contains part of a value)" if self.reveals else self.message
 
     def __repr__(self) -> str:
         return f"<Failure {self.type}: {self.safe_message}>"
 
 
-class Refused(Exception):  # noqa: N818 (carries a Failure between our own modules)
-    """Prefect raises an error here."""
+class PrefectLoadError(Exception):
+    """Prefect raises an error at this point of loading its configuration."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
@@ -159,7 +159,7 @@ class Table(Dict[Any, Any]):
 
 
 class PlainBox(Table):
-    """A dict inside a list of lists under python-box 3 and 4 (Prefect 0.6.6 to 0.13.7): a bare ``Box``."""
+    """A dict inside a list of lists with python-box 3 and 4 (Prefect 0.6.6 to 0.13.7): a bare ``Box``."""
 
 
 class Items(List[Any]):
@@ -172,7 +172,7 @@ class Items(List[Any]):
 
 
 def type_name(value: Any) -> str:
-    """Name the type that a value has in a flow.
+    """Return the name of the type that a value has in a flow.
 
     Args:
         value: any value of a resolution.
@@ -183,7 +183,7 @@ def type_name(value: Any) -> str:
 
 
 def object_name(value: Any) -> str:
-    """Name the type of a value as Python's own errors do, which give those of ``datetime`` with their module.
+    """Return the name of the type of a value as Python's errors write it: ``datetime`` types with their module.
 
     Args:
         value: any value of a resolution.
@@ -193,32 +193,32 @@ def object_name(value: Any) -> str:
 
 
 class Slot:
-    """A configuration key's value on its way through the steps, with its origin and those that it beat."""
+    """The value of a configuration key, with its origin, its steps and the values that it overrides."""
 
-    __slots__ = ("beaten", "key", "source", "steps", "value", "written")
+    __slots__ = ("key", "overridden", "source", "steps", "value", "written")
 
     def __init__(self, value: Any, source: Union[Layer, Origin], key: Tuple[str, ...]) -> None:
         self.value = self.written = value
-        self.source = source  # a Layer's position of this key is looked up only when it is asked for
+        self.source = source  # the position of the key in a Layer is looked up only if it is needed
         self.key = key
         self.steps: List[Tuple[str, Any, Any]] = []
-        self.beaten: List[Slot] = []
+        self.overridden: List[Slot] = []
 
     @property
     def origin(self) -> Origin:
-        """Where the value was written."""
+        """Where the value is written."""
         return self.source.origin(self.key) if isinstance(self.source, Layer) else self.source
 
     @property
     def kind(self) -> str:
-        """Kind of the layer that the value was written in."""
+        """The kind of the layer in which the value is written."""
         return self.source.kind
 
-    def become(self, step: str, value: Any) -> None:
-        """Take a new value, and keep what happened.
+    def record_step(self, step: str, value: Any) -> None:
+        """Change the value and record the change.
 
         Args:
-            step: what changed the value.
+            step: a description of the change.
             value: the new value.
         """
         self.steps.append((step, self.value, value))

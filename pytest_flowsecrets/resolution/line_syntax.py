@@ -1,6 +1,6 @@
-"""The line that writes a text in a file: TOML, ``.env``, shell.
+"""Lines that write a text in a file: TOML, ``.env`` and shell.
 
-Each function gives a line that the tools that read such files understand alike, or None where there is none.
+Each function returns a line that all tools that read such files understand in the same way, or None if there is none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BARE = re.compile(r"[\w-]+", re.ASCII)
 
 
 def toml_line(name: str, text: str) -> Optional[str]:
-    """Write a TOML key and string that TOML 1.0 and Prefect's parser (toml 0.10.2) read alike.
+    """Return a TOML line that TOML 1.0 and Prefect's parser (toml 0.10.2) read in the same way.
 
     Args:
         name: the key.
@@ -34,7 +34,7 @@ def toml_line(name: str, text: str) -> Optional[str]:
             line.encode()  # no surrogates
             if list(tomli.loads(line).values()) == [text] == list(loads(line).values()):
                 return line
-        except Exception:  # noqa: BLE001, S112 - toml 0.10.2 raises many kinds; the next string may do
+        except Exception:  # noqa: BLE001, S112 - toml 0.10.2 raises many types; the next string may work
             continue
     return None
 
@@ -48,7 +48,7 @@ def _toml_strings(text: str) -> Iterator[str]:
 
 
 def env_line(name: str, text: str) -> Optional[str]:
-    """Write a line of a ``.env`` file that python-dotenv, Docker Compose and a shell read alike.
+    """Return a line of a ``.env`` file that python-dotenv, Docker Compose and a shell read in the same way.
 
     Args:
         name: the variable.
@@ -65,7 +65,7 @@ def env_line(name: str, text: str) -> Optional[str]:
 
 
 def shell_line(name: str, text: str) -> str:
-    """Write an assignment for a shell.
+    """Return an assignment for a shell.
 
     Args:
         name: the variable.
@@ -74,17 +74,17 @@ def shell_line(name: str, text: str) -> str:
     return f"{name}={shlex.quote(text)}"
 
 
-def described(spelling: Any, text: str, notation: Notation) -> Optional[str]:
-    """Say which line to write, without the text itself.
+def describe_line(spelling: Any, text: str, notation: Notation) -> Optional[str]:
+    """Return advice about the line to write, without the value itself.
 
     Args:
-        spelling: how a text has to be spelled, a ``Spelling``.
-        text: the text.
-        notation: how the file writes a spelling.
+        spelling: how to write the value, a ``Spelling``.
+        text: the value.
+        notation: the function that writes a spelling as a line of the file.
 
     Returns:
-        The line with ``...`` for the text, where that is all there is to it; else with what else is to be done.
-        None where the file has no way to write the spelling.
+        The line with ``...`` in the place of the value, and how to write the value if it is not written as it is.
+        None if the file has no way to write the spelling.
     """
     line = notation(spelling.text)
     if line is None:
@@ -94,5 +94,5 @@ def described(spelling: Any, text: str, notation: Notation) -> Optional[str]:
     if template is None or "..." not in template:
         return f"write {spelling.label} (--show-values prints the line)"
     if template.replace("...", text) == line:
-        return f"write {template} (... is the text)"
-    return f"write {template}, where ... is the text as in {label} (--show-values prints the line)"
+        return f"write {template} (... stands for the value)"
+    return f"write {template}, where ... stands for the value as in {label} (--show-values prints the line)"

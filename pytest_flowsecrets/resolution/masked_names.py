@@ -1,8 +1,8 @@
-"""Names in Prefect's reading of a TOML text that may hold values, and the masked names that stand in for them.
+"""Masks for names in a TOML text that may contain values.
 
-Prefect's parser (``toml`` 0.10.2) takes all of a line up to its last ``=`` for a name where the value is not quoted:
-``URL=user:password@host?timeout=10`` defines the secret ``URL=user:password@host?timeout``. TOML 1.0 refuses such a
-line. A part of a name counts as a name only where TOML 1.0 reads the same part as a name.
+If a value is not quoted, Prefect's parser (``toml`` 0.10.2) reads everything up to the last ``=`` of the line as the
+name: ``URL=user:password@host?timeout=10`` defines the secret ``URL=user:password@host?timeout``. TOML 1.0 rejects such
+a line. Part of a name is shown only if TOML 1.0 reads the same part as a name.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _NAME = re.compile(r"[\w-]+|\"[^\"=]*\"|'[^'=]*'", re.ASCII)
 
 
 class StandardReading(NamedTuple):
-    """What TOML 1.0 reads in a text.
+    """A text as TOML 1.0 reads it.
 
     Attributes:
-        data: the tables; those of the other lines where the text has faults.
-        text: the text, with its faulty lines blank.
-        faults: 1-based lines that were blanked.
+        data: the tables, without the invalid lines.
+        text: the text, with its invalid lines left blank.
+        faults: the 1-based numbers of the invalid lines.
     """
 
     data: Mapping[str, Any]
@@ -37,13 +37,13 @@ class StandardReading(NamedTuple):
 
 
 class Doubt(NamedTuple):
-    """A name that may hold a value.
+    """A name that may contain a value.
 
     Attributes:
         key: the configuration key, with each doubtful part masked.
         name: the name that the text seems to define, or ``""``.
-        line: 1-based line.
-        column: 1-based column.
+        line: the 1-based line.
+        column: the 1-based column.
     """
 
     key: Key
@@ -55,21 +55,21 @@ class Doubt(NamedTuple):
 def mask_names(
     data: Mapping[str, Any], text: str, standard: StandardReading
 ) -> Tuple[Mapping[str, Any], Dict[Key, Doubt]]:
-    """Replace the parts of keys that may hold a value.
+    """Mask the parts of keys that may contain a value.
 
     Args:
-        data: Prefect's reading.
+        data: the tables as Prefect reads them.
         text: the text.
-        standard: what TOML 1.0 reads in it.
+        standard: the text as TOML 1.0 reads it.
 
     Returns:
-        The same tables under masked names, and the doubtful keys: those whose last part is masked.
+        The same tables with masked names, and the keys whose last part is masked.
     """
     lines = text.split("\n")
     known = set(_parts(standard.data)) | always_names() | {_first_name(lines[line - 1]) for line in standard.faults}
-    strange = set(_parts(data)) - known
-    known.update(part for part in strange if part.strip() in known or _unescaped(part) in known)
-    if known.issuperset(strange):
+    unknown = set(_parts(data)) - known
+    known.update(part for part in unknown if part.strip() in known or _unescape(part) in known)
+    if known.issuperset(unknown):
         return data, {}
     masking = _Masking(lines, known, standard.faults)
     return masking.table(data, (), None), masking.doubts
@@ -80,27 +80,32 @@ class _Masking:
         self.lines, self.known, self.faults = lines, known, faults
         self.doubts: Dict[Key, Doubt] = {}
 
-    def table(self, data: Mapping[str, Any], parent: Key, above: Optional[Doubt]) -> Dict[str, Any]:
+    def table(self, data: Mapping[str, Any], parent: Key, outer: Optional[Doubt]) -> Dict[str, Any]:
+        """Return a table with masked names; ``outer`` is the doubtful name of a table that contains it."""
         masked: Dict[str, Any] = {}
         for part, value in data.items():
-            doubt, name = above, part
+            doubt, name = outer, part
             if part not in self.known:
-                doubt = self.doubt(part, parent, above)
+                doubt = self.doubt_inside(outer, parent) if outer else self.doubt(part, parent)
                 name = doubt.key[-1]
                 self.doubts[doubt.key] = doubt
             masked[name] = self.table(value, (*parent, name), doubt) if isinstance(value, dict) else value
         return masked
 
-    def doubt(self, part: str, parent: Key, above: Optional[Doubt]) -> Doubt:
-        line, column = (above.line, above.column) if above else self.place(part)
+    def doubt(self, part: str, parent: Key) -> Doubt:
+        line, column = self.place(part)
         first = part.partition("=")[0].strip()
-        meant = first if not above and line in self.faults and _NAME.fullmatch(first) else ""
-        label = f"{meant}={HIDDEN}" if meant else HIDDEN
-        if not above:
-            label = f"{label} (line {line})"
+        name = first if line in self.faults and _NAME.fullmatch(first) else ""
+        label = f"{name}={HIDDEN}" if name else HIDDEN
+        return Doubt(self.new_key(parent, f"{label} (line {line})"), name.strip("\"'"), line, column)
+
+    def doubt_inside(self, outer: Doubt, parent: Key) -> Doubt:
+        return Doubt(self.new_key(parent, HIDDEN), outer.name, outer.line, outer.column)
+
+    def new_key(self, parent: Key, label: str) -> Key:
         while (*parent, label) in self.doubts:
             label += "•"
-        return Doubt((*parent, label), meant.strip("\"'") or (above.name if above else ""), line, column)
+        return (*parent, label)
 
     def place(self, part: str) -> Tuple[int, int]:
         numbers = [*self.faults, *range(1, len(self.lines) + 1)]
@@ -109,17 +114,17 @@ class _Masking:
 
 
 def masked_name(name: str) -> str:
-    """Mask what follows a ``=`` in a name: a part of a value, where the name comes out of a file without quotes.
+    """Mask the part of a name after a ``=``, which is part of the value if the value is not quoted in the file.
 
     Args:
-        name: a secret's name, as the real Prefect has it.
+        name: the name of a secret in the real Prefect.
     """
     first, equals, _ = name.partition("=")
     return f"{first.strip()}={HIDDEN}" if equals else name
 
 
 def position_of(doubt: Doubt) -> Position:
-    """Return where a doubtful name is written.
+    """Return the place where a doubtful name is written.
 
     Args:
         doubt: the doubtful name.
@@ -134,8 +139,8 @@ def _parts(data: Mapping[str, Any]) -> Iterator[str]:
             yield from _parts(value)
 
 
-def _unescaped(part: str) -> Any:
-    """Return a quoted key with its escapes decoded; Prefect's parser keeps them."""
+def _unescape(part: str) -> Any:
+    """Return a quoted key with its escapes decoded. Prefect's parser keeps them."""
     import tomli
 
     try:
@@ -145,13 +150,13 @@ def _unescaped(part: str) -> Any:
 
 
 def _first_name(line: str) -> str:
-    """Return what stands before the first ``=`` of a line, where a statement has its name."""
+    """Return the text before the first ``=`` of a line, which is the name in a statement."""
     first, equals, _ = line.partition("=")
     return first.strip().strip("\"'") if equals else ""
 
 
 @lru_cache(maxsize=None)
 def always_names() -> FrozenSet[str]:
-    """Return words that are never values: Prefect's own settings, and the names that it refuses."""
+    """Return words that are never values: the names of Prefect's own settings, and the names that it rejects."""
     settings = {part for dialect in DIALECTS for part in _parts(packaged_defaults(dialect))}
     return every_forbidden_name() | settings | {"context", "secrets"}

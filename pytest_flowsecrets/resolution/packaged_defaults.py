@@ -1,7 +1,7 @@
-"""The packaged defaults that a secret can refer to by ``${section.key}``: weakest layer of all.
+"""The packaged defaults, the weakest layer. A secret can refer to them with ``${section.key}``.
 
-Facts about the ``config.toml`` inside each release from 0.5.0 to 1.4.1, so that references and flags resolve without
-Prefect installed.
+They are facts about the ``config.toml`` in each release from 0.5.0 to 1.4.1, with which references and flags resolve
+even if Prefect is not installed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _GONE = object()
 _UI = "http://localhost:4200/graphql"
 _DB = "postgresql://${server.database.username}:${server.database.password}@${server.database.host}:"
 
-# (release from which the value holds, dotted key, value), in order of release.
+# (first release with the value, dotted key, value), in the order of releases.
 _FACTS: Tuple[Tuple[str, str, Any], ...] = (
     ("0.5.0", "user_config_path", "$HOME/.prefect/config.toml"),
     ("0.5.0", "debug", False),
@@ -72,7 +72,7 @@ _FACTS: Tuple[Tuple[str, str, Any], ...] = (
     ("0.10.0", "server.database.username", "prefect"),
     ("0.10.0", "server.database.password", "test-password"),
     ("0.10.0", "server.database.connection_url", _DB + "${server.database.port}/${server.database.name}"),
-    ("0.10.0", "server.graphql.host", "0.0.0.0"),  # noqa: S104 (what the packaged file says)
+    ("0.10.0", "server.graphql.host", "0.0.0.0"),  # noqa: S104 (from the packaged file)
     ("0.10.0", "server.graphql.port", 4201),
     ("0.10.0", "server.graphql.debug", False),
     ("0.10.0", "server.graphql.path", "/graphql/"),
@@ -132,7 +132,7 @@ _FACTS: Tuple[Tuple[str, str, Any], ...] = (
 
 
 def packaged_defaults(dialect: Dialect) -> Dict[str, Any]:
-    """Give the packaged configuration of a release as nested tables.
+    """Return the packaged configuration of a release as nested tables.
 
     Args:
         dialect: the rules, with their release.

@@ -1,8 +1,8 @@
-"""Names that no key may have: the attributes of Prefect's ``Config`` class, by dialect, python-box and Python.
+"""Reserved names of keys: the attributes of Prefect's ``Config`` class, by dialect, python-box and Python.
 
-From 0.6.0 a key of the configuration that is in ``dir(Config)``, at any depth of its tables, makes ``import prefect``
-fail. The sets were read off installed packages; python-box's optional converters (toml, yaml, msgpack, toon) are
-counted as installed, as they are with any Prefect's dependencies.
+From 0.6.0 ``import prefect`` fails if a key of the configuration, at any depth, is in ``dir(Config)``. The sets come
+from installed packages. The optional converters of python-box (toml, yaml, msgpack, toon) count as installed, because
+the dependencies of Prefect install them.
 """
 
 # ruff: noqa: SIM905  (words in a text are easier to compare with dir() than a list of literals)
@@ -57,15 +57,15 @@ _DICT_UNION = frozenset({"__ior__", "__or__", "__ror__"})
 
 @lru_cache(maxsize=64)
 def forbidden_names(dialect: Dialect, python: Tuple[int, int], box: str) -> FrozenSet[str]:
-    """List the names that no key may have.
+    """Return the names that no key may have.
 
     Args:
         dialect: the rules.
-        python: version of Python.
-        box: version of python-box, or ``""``.
+        python: the version of Python.
+        box: the version of python-box, or ``""``.
 
     Returns:
-        The names; none for the dialects before 0.6.0, which do not check.
+        The names; none for releases before 0.6.0, which do not check names.
     """
     if not dialect.forbids_names:
         return frozenset()
@@ -76,7 +76,7 @@ def forbidden_names(dialect: Dialect, python: Tuple[int, int], box: str) -> Froz
 
 
 def every_forbidden_name() -> FrozenSet[str]:
-    """Return the names that any release refuses under any Python."""
+    """Return the names that some release rejects on some Python."""
     rows = (*_BOX_ADDED, *_PYTHON_ADDED)
     return frozenset(_ANY | _DOTDICT | _BOX | _BOX_3_ONLY | _DICT_UNION).union(*(added for _, added in rows))
 

@@ -1,16 +1,17 @@
-"""Layers -> :class:`Resolution`: what ``prefect.config.context.secrets`` holds, and what ``Secret(name).get()`` gives.
+"""Resolution of layers into ``prefect.config.context.secrets`` and the result of ``Secret(name).get()``.
 
-The model, in the order of Prefect's own loader (``load_configuration`` of 0.5.4 to 1.4.1):
+The model follows the order of Prefect's own loader (``load_configuration`` of 0.5.4 to 1.4.1):
 
-1. packaged defaults <- user's ``config.toml`` <- ``backend.toml`` (0.10.0): tables are merged, anything else replaces;
-2. the result is flattened: ``{("context", "secrets", "A"): value}``; empty tables are gone;
-3. variables that start with ``PREFECT__`` are put in, in the order of the environment: escapes decoded (up to 0.13.14),
-   expanded, typed;
-4. all texts are expanded, and from 0.11.2 typed (a variable's for the second time);
-5. ``${a.b}`` is filled in, at most ten rounds;
-6. tables are nested again, names are checked, and ``prefect.context`` takes over ``context``.
+1. Merge the packaged defaults, the user's ``config.toml`` and (from 0.10.0) ``backend.toml``. Tables are merged; any
+   other value replaces the earlier one.
+2. Flatten the result: ``{("context", "secrets", "A"): value}``. Empty tables disappear.
+3. Insert the variables that start with ``PREFECT__``, in the order of the environment. Their values are decoded as
+   escapes (up to 0.13.14), expanded and typed.
+4. Expand all strings and, from 0.11.2, type them. The values of variables are typed for the second time.
+5. Fill in ``${a.b}``, in at most ten rounds.
+6. Nest the tables again and check the names; ``prefect.context`` copies ``context``.
 
-Releases up to 0.5.3 do 2 to 5 for the defaults and for the user's file apart, and merge then.
+Releases up to 0.5.3 apply steps 2 to 5 to the defaults and to the user's file separately and then merge the results.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, 
 from pytest_flowsecrets.resolution import secret_get
 from pytest_flowsecrets.resolution.dialects import Dialect, default_box, dialect_for
 from pytest_flowsecrets.resolution.env_names import SECRETS, Key
-from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, Refused, Slot, Table, object_name
-from pytest_flowsecrets.resolution.loader.interpolate import Surroundings
-from pytest_flowsecrets.resolution.loader.merge import Flat, merge_flat, merge_tables, resolved_flat
+from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, PrefectLoadError, Slot, Table, object_name
+from pytest_flowsecrets.resolution.loader.interpolate import LoadContext
+from pytest_flowsecrets.resolution.loader.merge import Flat, load_flat, merge_flat, merge_tables
 from pytest_flowsecrets.resolution.loader.nest import build, context_of, validate
 from pytest_flowsecrets.resolution.loader.task_defaults import check_task_defaults
 from pytest_flowsecrets.resolution.packaged_defaults import packaged_defaults
@@ -37,13 +38,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the result depends on besides layers and environment.
+    """Facts about the machine on which the result depends, besides layers and environment.
 
     Attributes:
-        home: home of the user, for ``~`` where ``HOME`` is not set.
-        users: homes of other users, for ``~name``.
-        python: version of Python, which decides what is a literal.
-        box: version of python-box, which decides what names are refused; None for the one that pip would choose.
+        home: the home directory of the user, for ``~`` if ``HOME`` is not set.
+        users: the home directories of other users, for ``~name``.
+        python: the version of Python, which determines what is a literal.
+        box: the version of python-box, which determines the reserved names. None for the version that pip installs.
     """
 
     home: str = "~"
@@ -52,7 +53,7 @@ class Machine:
     box: Optional[str] = None
 
     def box_of(self, dialect: Dialect) -> str:
-        """The version of python-box that a release runs with here; ``""`` for those without.
+        """Return the version of python-box that a release uses here, or ``""`` if it does not use python-box.
 
         Args:
             dialect: the rules, with their release.
@@ -62,19 +63,19 @@ class Machine:
 
 @dataclass(repr=False)
 class Resolution:
-    """What a configuration comes to.
+    """The result of loading a configuration.
 
     Attributes:
-        dialect: the rules that were applied.
-        machine: what else was assumed.
+        dialect: the rules.
+        machine: facts about the machine.
         layers: the files.
         environ: the environment.
-        failure: the error with which ``import prefect`` fails, or None.
-        config: the configuration (empty after a failure).
-        context: ``prefect.context``, as far as the configuration fills it.
+        failure: the error of ``import prefect``, or None.
+        config: the configuration. It is empty after a failure.
+        context: the part of ``prefect.context`` that comes from the configuration.
         flat: every key with its origin and steps.
-        lost: values that were dropped together with their table.
-        unsettled: keys whose value depends on PYTHONHASHSEED, with the value that the opposite order gives.
+        dropped: values that disappeared because a later value replaced their table.
+        hash_order_dependent: the keys whose value depends on PYTHONHASHSEED, with the value in the opposite order.
         building: whether ``Secret.get`` is called inside ``with Flow(...)``.
     """
 
@@ -86,15 +87,15 @@ class Resolution:
     config: Table = field(default_factory=Table)
     context: Dict[Any, Any] = field(default_factory=dict)
     flat: Flat = field(default_factory=dict)
-    lost: List[Slot] = field(default_factory=list)
-    unsettled: Dict[Key, Any] = field(default_factory=dict)
+    dropped: List[Slot] = field(default_factory=list)
+    hash_order_dependent: Dict[Key, Any] = field(default_factory=dict)
     building: bool = False
 
     def get(self, name: str) -> secret_get.Outcome:
-        """Return what ``Secret(name).get()`` gives.
+        """Return the result of ``Secret(name).get()``.
 
         Args:
-            name: the name that the flow asks for.
+            name: the name that the flow passes to ``Secret``.
         """
         if self.failure is not None:
             return secret_get.Outcome("error", error=self.failure)
@@ -103,19 +104,19 @@ class Resolution:
 
     @property
     def secrets(self) -> Any:
-        """The table of secrets in the context: mostly a mapping, but a configuration can make it anything."""
+        """The table of secrets in the context. It is usually a mapping, but a configuration can make it any value."""
         return self.context.get("secrets")
 
     @property
     def names(self) -> List[str]:
-        """Names of all secrets, in the order in which they were written."""
+        """The names of all secrets, in the order of the configuration."""
         return [name for name in self.secrets if isinstance(name, str)] if isinstance(self.secrets, dict) else []
 
     def slots(self, name: str) -> List[Slot]:
-        """List what was written for a secret: under its own key, below it, or for the table as a whole.
+        """Return the values for a secret: under its own key, below it, and for the whole table.
 
         Args:
-            name: name of the secret.
+            name: the name of the secret.
         """
         whole = [self.flat[key] for key in (("context",), SECRETS) if key in self.flat]
         return whole + self._index.get(name, [])
@@ -128,12 +129,12 @@ class Resolution:
         cloud = self._cloud()
         if not isinstance(cloud, dict):
             return Failure("AttributeError", f"'{object_name(cloud)}' object has no attribute 'use_local_secrets'")
-        if "use_local_secrets" not in cloud:  # without python-box no variable can replace a table
+        if "use_local_secrets" not in cloud:  # only with python-box: otherwise no variable can replace a table
             return Failure("BoxKeyError", "\"'Config' object has no attribute 'use_local_secrets'\"")
         return cloud["use_local_secrets"]
 
     def _cloud(self) -> Any:
-        """What ``Secret`` sees as ``config.cloud``: ``[context.config]`` is merged into its copy from 0.6.4."""
+        """Return the ``config.cloud`` of ``Secret``: from 0.6.4 with ``[context.config]`` merged into it."""
         cloud = self.config.get("cloud", {"use_local_secrets": None})
         own = self.context.get("config") if self.dialect.lookup.context_flag else None
         if not isinstance(own, dict) or "cloud" not in own:
@@ -156,25 +157,25 @@ def resolve(
     """Resolve a configuration as a release of Prefect does.
 
     Args:
-        layers: the files that exist, in any order; the packaged defaults are added where no layer has that kind.
+        layers: the files that exist, in any order. The packaged defaults are added unless a layer is of that kind.
         environ: the whole environment, in its order.
         dialect: the rules, or a release (``"0.14.22"``).
-        context: a table of secrets that replaces the configuration's in ``prefect.context``.
-        machine: homes, Python and python-box; by default the running Python's.
+        context: a table of secrets that replaces that of the configuration in ``prefect.context``.
+        machine: home directories, Python and python-box. The default is the running Python.
 
     Returns:
-        What it comes to; errors that Prefect raises are in it, and are not raised.
+        The resolution. It contains any error that Prefect raises; such errors are not raised here.
 
     Raises:
-        UnknownPrefectVersion: no such release.
+        UnknownPrefectVersion: there is no such release.
     """
     rules = dialect if isinstance(dialect, Dialect) else dialect_for(dialect)
     result = Resolution(rules, machine or Machine(), _ordered(layers, rules), environ)
     try:
         _load(result)
-    except Refused as refused:
-        result.failure, result.config, result.context = refused.failure, Table(), {}
-    except RecursionError as error:  # a name of a thousand parts ends Prefect's own recursion, too
+    except PrefectLoadError as error:
+        result.failure, result.config, result.context = error.failure, Table(), {}
+    except RecursionError as error:  # a name with a thousand parts exceeds Prefect's own recursion limit too
         failure = Failure("RecursionError", str(error))
         result.failure, result.config, result.context = failure, Table(), {}
     if context is not None and result.failure is None:
@@ -183,26 +184,26 @@ def resolve(
 
 
 def _ordered(layers: Iterable[Layer], dialect: Dialect) -> List[Layer]:
-    given = [layer for layer in layers if layer.kind != "backend" or dialect.backend_file]
-    if not any(layer.kind == "defaults" for layer in given):
-        given.append(Layer("defaults", packaged_defaults(dialect), "prefect/config.toml"))
-    return sorted(given, key=lambda layer: ("defaults", "user", "backend").index(layer.kind))
+    read_by_prefect = [layer for layer in layers if layer.kind != "backend" or dialect.backend_file]
+    if not any(layer.kind == "defaults" for layer in read_by_prefect):
+        read_by_prefect.append(Layer("defaults", packaged_defaults(dialect), "prefect/config.toml"))
+    return sorted(read_by_prefect, key=lambda layer: ("defaults", "user", "backend").index(layer.kind))
 
 
 def _load(result: Resolution) -> None:
     dialect, machine = result.dialect, result.machine
-    around = Surroundings(dialect, result.environ, machine.home, machine.users, machine.python)
+    load_context = LoadContext(dialect, result.environ, machine.home, machine.users, machine.python)
     box = machine.box_of(dialect)
-    parts = [[layer] for layer in result.layers] if dialect.per_file else [result.layers]
-    for part in parts:
-        for layer in part:
+    groups = [[layer] for layer in result.layers] if dialect.per_file else [result.layers]
+    for group in groups:
+        for layer in group:
             if layer.failure is not None:
-                raise Refused(layer.failure)
-        flat = resolved_flat(part, around, result.unsettled)
-        config, lost = build(flat, dialect, box)
+                raise PrefectLoadError(layer.failure)
+        flat = load_flat(group, load_context, result.hash_order_dependent)
+        config, dropped = build(flat, dialect, box)
         result.flat = merge_flat(result.flat, flat)
         result.config = merge_tables(result.config, config) if result.config else config
-        result.lost += lost
+        result.dropped += dropped
     if not dialect.at_least("0.6.4"):
         check_task_defaults(result.config, result.flat, dialect)
     validate(result.config, dialect, forbidden_names(dialect, machine.python, box))
@@ -218,7 +219,7 @@ def _put_context(result: Resolution, context: Mapping[str, Any]) -> None:
         slot = Slot(value, Origin("context", "prefect.context", key=key), key)
         old = result.flat.get(key)
         if old is not None:
-            slot.beaten += [old, *old.beaten]
+            slot.overridden += [old, *old.overridden]
         result.flat[key] = slot
 
 

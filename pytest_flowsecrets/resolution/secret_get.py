@@ -1,4 +1,4 @@
-"""What ``Secret(name).get()`` then does with the table of secrets, per release."""
+"""The lookup of ``Secret(name).get()`` in the table of secrets, by release."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _ABSENT = object()
 
 @dataclass(frozen=True, repr=False)
 class Outcome:
-    """What a flow gets.
+    """The result of ``Secret(name).get()``.
 
     Attributes:
-        kind: ``value``, ``error``, or ``cloud`` where Prefect asks its backend, which this model does not know.
+        kind: ``value``, ``error``, or ``cloud`` if Prefect asks its backend, which this model does not know.
         value: the value, for ``value``.
         error: the error, for ``error``.
         stored: the value before ``json.loads``, for ``value``.
@@ -40,12 +40,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Flags:
-    """What decides where Prefect looks.
+    """The settings that determine where Prefect looks.
 
     Attributes:
-        use_local: value of ``cloud.use_local_secrets`` as ``Secret`` sees it, or the error of reading it.
-        backend: value of ``backend``.
-        building: a flow is being built in this thread.
+        use_local: the value of ``cloud.use_local_secrets`` as ``Secret`` sees it, or the error of reading it.
+        backend: the value of ``backend``.
+        building: whether a flow is being built in this thread.
     """
 
     use_local: Any = True
@@ -54,32 +54,41 @@ class Flags:
 
 
 def get(name: str, context: Mapping[Any, Any], lookup: Lookup, flags: Flags, python: Python) -> Outcome:
-    """Do what ``Secret(name).get()`` does.
+    """Return the result of ``Secret(name).get()``.
 
     Args:
-        name: the name that the flow asks for.
+        name: the name that the flow passes to ``Secret``.
         context: ``prefect.context``.
         lookup: the rules.
-        flags: where to look.
-        python: version of Python, which words one of the errors.
+        flags: the settings that determine where to look.
+        python: the version of Python, on which the text of one error depends.
     """
     if lookup.guarded and flags.building:
         return _error("ValueError", BUILDING)
     if not lookup.context_first and flags.use_local is not True:
-        return _asked(flags)
+        return _from_backend(flags)
     secrets = context.get("secrets", {})
+    return _table_error(secrets, lookup, python) or _from_table(name, secrets, lookup, flags)
+
+
+def _table_error(secrets: Any, lookup: Lookup, python: Python) -> Optional[Outcome]:
+    """Return the error if ``Secret`` cannot read a table; None if it can."""
     if not isinstance(secrets, dict):
-        return _no_table(secrets, lookup, python)
+        return _not_a_table(secrets, lookup, python)
     if not lookup.subscript and isinstance(secrets, Table) and "get" in secrets:
         return _error("TypeError", f"'{object_name(secrets['get'])}' object is not callable")
+    return None
+
+
+def _from_table(name: str, secrets: Mapping[Any, Any], lookup: Lookup, flags: Flags) -> Outcome:
     value = secrets.get(name, _ABSENT)
     if value is _ABSENT:
         return _missing(name, lookup, flags)
-    return decoded(value) if lookup.decodes else Outcome("value", value, stored=value)
+    return decode_json(value) if lookup.decodes else Outcome("value", value, stored=value)
 
 
-def decoded(value: Any) -> Outcome:
-    """Decode a value as JSON where it is JSON.
+def decode_json(value: Any) -> Outcome:
+    """Decode a value as JSON if it is JSON.
 
     Args:
         value: the value in the context.
@@ -97,17 +106,17 @@ def decoded(value: Any) -> Outcome:
 def _missing(name: str, lookup: Lookup, flags: Flags) -> Outcome:
     local = lookup.server_is_local and flags.backend != "cloud"
     if lookup.context_first and not local and (flags.use_local is False or isinstance(flags.use_local, Failure)):
-        return _asked(flags)
+        return _from_backend(flags)
     if lookup.missing is None:
         return Outcome("value")
     return _error("ValueError", lookup.missing.format(name))
 
 
-def _asked(flags: Flags) -> Outcome:
+def _from_backend(flags: Flags) -> Outcome:
     return Outcome("error", error=flags.use_local) if isinstance(flags.use_local, Failure) else Outcome("cloud")
 
 
-def _no_table(secrets: Any, lookup: Lookup, python: Python) -> Outcome:
+def _not_a_table(secrets: Any, lookup: Lookup, python: Python) -> Outcome:
     if not lookup.subscript:
         return _error("AttributeError", f"'{object_name(secrets)}' object has no attribute 'get'")
     if isinstance(secrets, str):

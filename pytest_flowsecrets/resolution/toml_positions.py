@@ -1,7 +1,7 @@
-"""Line and column of each key of a TOML text, from tomlkit's round-trip tree.
+"""Line and column of each key in a TOML text, from tomlkit's round-trip tree.
 
-tomlkit keeps every character of a text but no offsets. Walking its tree in the order of the text, the next key is the
-next occurrence of its own spelling: what lies between (blanks, comments, values) is walked over first.
+tomlkit keeps every character of a text but no offsets. The walk follows the order of the text: after skipping blanks,
+comments and values, the next key is at the next occurrence of its text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ Key = Tuple[str, ...]
 
 
 class Position(NamedTuple):
-    """Where a key is written, 1-based, whether as a part of a dotted one (``a.b = ...``), and where its value ends."""
+    """The position of a key.
+
+    Attributes:
+        line: the 1-based line.
+        column: the 1-based column.
+        dotted: whether it is part of a dotted key (``a.b = ...``).
+        last: the last line of its value.
+    """
 
     line: int
     column: int
@@ -22,13 +29,13 @@ class Position(NamedTuple):
 
 
 def positions_of(text: str) -> Dict[Key, Position]:
-    """Find each key.
+    """Return the positions of all keys.
 
     Args:
         text: TOML.
 
     Returns:
-        1-based line and column by key; empty where tomlkit cannot read the text.
+        The positions by key; none if tomlkit cannot read the text.
     """
     import tomlkit
 
@@ -36,17 +43,17 @@ def positions_of(text: str) -> Dict[Key, Position]:
         document = tomlkit.parse(text)
         walk = _Walk(text)
         walk.container(document.body, ())
-    except Exception:  # noqa: BLE001 (a position is a courtesy: without one, the file's name has to do)
+    except Exception:  # noqa: BLE001 (positions are optional: without them, messages name only the file)
         return {}
-    return walk.found
+    return walk.positions
 
 
 def position(source: bytes, at: int) -> Tuple[int, int]:
-    """Turn an offset into a file's bytes into 1-based line and column.
+    """Convert an offset in the bytes of a file to the 1-based line and column.
 
     Args:
-        source: the file's bytes.
-        at: an offset.
+        source: the bytes of the file.
+        at: the offset.
     """
     start = source.rfind(b"\n", 0, at) + 1
     return source.count(b"\n", 0, at) + 1, at - start + 1
@@ -56,7 +63,7 @@ class _Walk:
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
         self.starts = [0] + [index + 1 for index, character in enumerate(text) if character == "\n"]
-        self.found: Dict[Key, Position] = {}
+        self.positions: Dict[Key, Position] = {}
 
     def container(self, body: Iterable[Any], parent: Key, *, inline: bool = False, dotted: bool = False) -> None:
         for key, item in body:
@@ -82,21 +89,21 @@ class _Walk:
 
     def pair(self, key: Any, item: Any, parent: Key, *, dotted: bool = False) -> None:
         path = (*parent, key.key)
-        again = path in self.found  # in another table of an array
+        is_known = path in self.positions  # from another table of an array
         self.note(path, key.as_string(), dotted=dotted)
         if hasattr(item, "is_super_table") or type(item).__name__ == "InlineTable":
             self.container(item.value.body, path, inline=True)
         else:
             self.skip(item.as_string())
-        if not again:
-            self.found[path] = self.found[path]._replace(last=bisect_right(self.starts, self.at))
+        if not is_known:
+            self.positions[path] = self.positions[path]._replace(last=bisect_right(self.starts, self.at))
         self.skip(item.trivia.comment)
 
     def note(self, path: Key, spelling: str, *, dotted: bool = False) -> None:
-        spelling = spelling.strip()  # tomlkit takes the blanks around a dot for a part of the key
+        spelling = spelling.strip()  # tomlkit includes the blanks around a dot in the key
         self.at = self.text.index(spelling, self.at)
         line = bisect_right(self.starts, self.at)
-        self.found.setdefault(path, Position(line, self.at - self.starts[line - 1] + 1, dotted, line))
+        self.positions.setdefault(path, Position(line, self.at - self.starts[line - 1] + 1, dotted, line))
         self.at += len(spelling)
 
     def skip(self, spelling: str) -> None:

@@ -1,12 +1,13 @@
-"""TOML text -> :class:`~pytest_flowsecrets.resolution.layers.Layer`, with lines and columns.
+"""Reader of TOML texts: from the text of a file to a :class:`~.layers.Layer` with lines and columns.
 
-Three parsers, each for what it is good at. ``toml`` 0.10.2 is the one that every Prefect of this line uses, so its
-reading, with its errors, is what a flow gets. ``tomli`` says whether a text is TOML 1.0, and where it is not.
-``tomlkit`` is asked for positions only. Where the first two disagree, that is a finding (:func:`differences`).
+There are three parsers. All releases of Prefect in the supported range use ``toml`` 0.10.2, so its result, including
+its errors, is what a flow gets. ``tomli`` checks whether a text is valid TOML 1.0, and finds the place of a fault.
+``tomlkit`` is used only for positions. A difference between the first two is a finding (:func:`differences`).
 """
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Match, NamedTuple, Optional, Tuple, Union
@@ -35,7 +36,7 @@ _MANY_PARTS = re.compile(rf"(?:^|[{{,\[])[ \t]*(?:{_PART}){{{DEEPEST}}}", re.MUL
 
 
 class SyntaxFault(NamedTuple):
-    """Why a parser does not take a text, and where."""
+    """The reason and the place where a parser rejects a text."""
 
     line: Optional[int]
     column: Optional[int]
@@ -43,23 +44,23 @@ class SyntaxFault(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A key of TOML 1.0 that Prefect's parser does not have, or has with another value."""
+    """A key of TOML 1.0 that Prefect's parser does not read, or reads with another value."""
 
     key: Key
     missing: bool
 
 
 def read_layer(source: Union[str, bytes], kind: str = "user", place: str = "") -> Layer:
-    """Read one file's text the way Prefect would.
+    """Read the text of a file as Prefect does.
 
     Args:
-        source: the file's bytes, or its text.
+        source: the bytes or the text of the file.
         kind: ``user``, ``backend`` or ``defaults``.
-        place: the file's name, for messages.
+        place: the name of the file, for messages.
 
     Returns:
-        A layer; where Prefect's parser would fail, its ``failure`` says how, and its data is empty. Names that may
-        hold a value are masked, see :mod:`~pytest_flowsecrets.resolution.masked_names`.
+        A layer. If Prefect's parser fails, its ``failure`` is the error and its data is empty. Names that may contain
+        a value are masked, see :mod:`~pytest_flowsecrets.resolution.masked_names`.
     """
     try:
         text = decode(source)
@@ -68,7 +69,7 @@ def read_layer(source: Union[str, bytes], kind: str = "user", place: str = "") -
     try:
         data = loads(text)
     except Exception as error:  # noqa: BLE001 (toml 0.10.2 also raises IndexError, TypeError and others)
-        fault = syntax_fault(text) or _fault_in(error)
+        fault = syntax_fault(text) or _fault_of(error)
         where = ":".join(str(part) for part in (place, fault.line, fault.column) if part is not None)
         return Layer(kind, {}, place, Failure(type(error).__name__, str(error), where, reveals=True))
     standard = standard_reading(text)
@@ -78,14 +79,14 @@ def read_layer(source: Union[str, bytes], kind: str = "user", place: str = "") -
 
 
 def loads(text: str) -> Dict[str, Any]:
-    """Read a text with the parser that Prefect reads with, ``toml`` 0.10.2.
+    """Read a text with Prefect's parser, ``toml`` 0.10.2.
 
     Args:
-        text: the file's text, as :func:`decode` gives it.
+        text: the text of the file, as returned by :func:`decode`.
 
     Raises:
-        Exception: ``TomlDecodeError``, and several others that this parser does not catch; RecursionError where
-            brackets are nested beyond any use.
+        Exception: ``TomlDecodeError``, or another error that this parser does not catch; RecursionError if brackets are
+            nested too deeply.
     """
     import toml
 
@@ -95,44 +96,44 @@ def loads(text: str) -> Dict[str, Any]:
 
 
 def decode(source: Union[str, bytes]) -> str:
-    """Turn a file's bytes into text as Prefect's parser opens it: UTF-8 only, line ends translated.
+    """Decode the bytes of a file as Prefect does: as UTF-8, with normalized line endings.
 
     Args:
-        source: bytes, or text that is kept but for its line ends.
+        source: bytes, or text, in which only the line endings are normalized.
 
     Raises:
-        UnicodeDecodeError: no UTF-8.
+        UnicodeDecodeError: the bytes are not UTF-8.
     """
     text = source if isinstance(source, str) else source.decode("utf-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def syntax_fault(text: str) -> Optional[SyntaxFault]:
-    """Check a text against TOML 1.0.
+    """Check whether a text is valid TOML 1.0.
 
     Args:
-        text: the file's text.
+        text: the text of the file.
 
     Returns:
-        The first fault, or None. The reason never holds a part of the text.
+        The first fault, or None. The reason never contains part of the text.
     """
     try:
-        _standard(text)
+        _loads_standard(text)
     except RecursionError:
         line, column = deep_place(text) or (None, None)
         return SyntaxFault(line, column, "nested too deeply")
     except ValueError as error:
-        found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+        place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         reason = _without_values(str(error))
-        return SyntaxFault(int(found.group(1)), int(found.group(2)), reason) if found else _at_end(text, reason)
+        return SyntaxFault(int(place.group(1)), int(place.group(2)), reason) if place else _at_end(text, reason)
     return None
 
 
 def remedy(text: str, fault: SyntaxFault) -> str:
-    """Say what to do about a fault.
+    """Return advice about a fault.
 
     Args:
-        text: the file's text.
+        text: the text of the file.
         fault: its first fault.
     """
     if fault.line is None or not fault.reason.startswith(
@@ -140,47 +141,47 @@ def remedy(text: str, fault: SyntaxFault) -> str:
     ):
         return CORRECT_IT
     lines = text.split("\n")
-    found = _UNQUOTED.match(lines[fault.line - 1])
-    if found is None or (fault.column or 0) < found.end() or syntax_fault("\n".join(lines[: fault.line - 1])):
+    unquoted = _UNQUOTED.match(lines[fault.line - 1])
+    if unquoted is None or (fault.column or 0) < unquoted.end() or syntax_fault("\n".join(lines[: fault.line - 1])):
         return CORRECT_IT
-    return f"put the value in quotes: {found.group(1) or 'NAME'} = '...'"
+    return f"put the value in quotes: {unquoted.group(1) or 'NAME'} = '...'"
 
 
 def legacy_fault(text: str) -> Optional[SyntaxFault]:
-    """Tell whether Prefect's parser refuses a text.
+    """Check whether Prefect's parser rejects a text.
 
     Args:
-        text: the file's text.
+        text: the text of the file.
 
     Returns:
-        Where it stumbles, as far as it says so; None where it reads the text.
+        The fault, with its place if the parser reports one; None if the parser reads the text.
     """
     try:
         loads(text)
     except Exception as error:  # noqa: BLE001 (toml 0.10.2 also raises IndexError, TypeError and others)
-        return _fault_in(error)
+        return _fault_of(error)
     return None
 
 
-def _fault_in(error: Exception) -> SyntaxFault:
+def _fault_of(error: Exception) -> SyntaxFault:
     line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
     return SyntaxFault(line, column, "TOML 1.0 allows this, but the parser of Prefect (toml 0.10.2) does not")
 
 
 def differences(text: str) -> List[Difference]:
-    """Compare Prefect's reading of a text with TOML 1.0's.
+    """Compare the results of Prefect's parser with TOML 1.0.
 
     Args:
-        text: valid TOML 1.0 that Prefect's parser takes, too.
+        text: valid TOML 1.0 that Prefect's parser accepts too.
 
     Returns:
-        The keys of TOML 1.0 that Prefect's parser does not have, or has with another value. Names that only Prefect's
-        parser has are left out: they may hold values (``Layer.doubts``).
+        The keys of TOML 1.0 that Prefect's parser does not read, or reads with another value. Names that only Prefect's
+        parser reads are omitted, because they may contain values (``Layer.doubts``).
     """
-    return list(_different(_standard(text), loads(text), ()))
+    return list(_differences(_loads_standard(text), loads(text), ()))
 
 
-def _standard(text: str) -> Dict[str, Any]:
+def _loads_standard(text: str) -> Dict[str, Any]:
     import tomli
 
     refuse_deep(text)
@@ -188,33 +189,33 @@ def _standard(text: str) -> Dict[str, Any]:
 
 
 def standard_reading(text: str) -> StandardReading:
-    """Read a text as TOML 1.0, without the lines that are not valid.
+    """Read a text as TOML 1.0, without its invalid lines.
 
     Args:
-        text: the file's text.
+        text: the text of the file.
 
     Returns:
-        What is left of it. Where a fault lies in a text of several lines, or there are more than 50, only the lines
-        above it count.
+        The result. If a fault is in a multi-line string, or there are more than 50 faults, only the lines above it are
+        read.
     """
     lines = text.split("\n")
     faults: List[int] = []
     for _ in range(_MOST_FAULTS):
         fault = syntax_fault("\n".join(lines))
         if fault is None:
-            return StandardReading(_standard("\n".join(lines)), "\n".join(lines), tuple(faults))
+            return StandardReading(_loads_standard("\n".join(lines)), "\n".join(lines), tuple(faults))
         number = fault.line or 1
         line = lines[number - 1]
         if not line.strip() or '"""' in line or "'''" in line:
             break
         lines[number - 1] = ""
         faults.append(number)
-    above = _whole(lines[: number - 1])
-    return StandardReading(_standard(above), above, tuple(faults))
+    above = _valid_start(lines[: number - 1])
+    return StandardReading(_loads_standard(above), above, tuple(faults))
 
 
-def _whole(lines: List[str]) -> str:
-    """Return as many of the lines as are whole TOML, or ``""`` where the next fault is far above."""
+def _valid_start(lines: List[str]) -> str:
+    """Return as many of the first lines as are valid TOML, or ``""`` if more than 50 have to be removed."""
     for length in range(len(lines), max(len(lines) - _MOST_FAULTS, 0), -1):
         text = "\n".join(lines[:length])
         if syntax_fault(text) is None:
@@ -223,26 +224,28 @@ def _whole(lines: List[str]) -> str:
 
 
 def refuse_deep(text: str) -> None:
-    """Refuse what would end the process: parsers, Prefect and this model run out of stack.
+    """Reject a text that would exhaust the stack of the parsers, of Prefect and of this model.
 
     Args:
         text: TOML.
 
     Raises:
-        RecursionError: brackets, or the parts of a dotted key, are nested beyond any use.
+        RecursionError: brackets are nested too deeply, or a dotted key has too many parts.
     """
     if deep_place(text) is not None:
         raise RecursionError("nested too deeply")
 
 
 def deep_place(text: str) -> Optional[Tuple[int, int]]:
-    """Find where a text is nested beyond any use.
+    """Return the place where a text is nested too deeply.
+
+    The check is cheap if there are few brackets and dots.
 
     Args:
         text: TOML.
 
     Returns:
-        1-based line and column, or None; cheap where there are few brackets and dots.
+        The 1-based line and column, or None.
     """
     if max(text.count("[") + text.count("{"), text.count(".")) <= DEEPEST:
         return None
@@ -255,43 +258,39 @@ def deep_place(text: str) -> Optional[Tuple[int, int]]:
 
 
 def _without_content(string: Match[str]) -> str:
-    """Return a string with another content of the same length, or a comment as blanks."""
+    """Return a string with placeholder content of the same length, or a comment as blanks."""
     quotes = "".join(filter(None, string.groups()))
     content = len(string.group()) - 2 * len(quotes)
     return f"{quotes}{(' _'[bool(quotes)]) * content}{quotes}"
 
 
 def _deep_bracket(text: str) -> Optional[int]:
-    """Return where brackets open for the two hundred and first time in a text without strings."""
+    """Return the offset at which brackets in a text without strings are nested more than 200 levels deep."""
     depth = 0
-    for found in _BRACKETS.finditer(text):
-        bracket = found.group()
-        if bracket in "[{":
-            depth += 1
-        elif bracket in "]}":
-            depth -= 1
+    for match in _BRACKETS.finditer(text):
+        depth += 1 if match.group() in "[{" else -1
         if depth > DEEPEST:
-            return found.start()
+            return match.start()
     return None
 
 
 def _finder(text: str, doubts: Mapping[Key, Doubt]) -> Callable[[Key], Optional[Position]]:
-    found: Dict[Key, Position] = {}
+    positions: Dict[Key, Position] = {}
 
     def find(key: Key) -> Optional[Position]:
         doubt = next((doubts[key[:length]] for length in range(len(key), 0, -1) if key[:length] in doubts), None)
         if doubt is not None:
             return position_of(doubt)
-        if not found:
-            found.update(positions_of(text))
-        return found.get(key)
+        if not positions:
+            positions.update(positions_of(text))
+        return positions.get(key)
 
     return find
 
 
 def _without_values(message: str) -> str:
     message = re.sub(r"\s*\(at .*\)$", "", message, flags=re.DOTALL)
-    if message.startswith(("Expected ", "Unescaped ", "Illegal ", "Found ")):  # signs of TOML, and control characters
+    if message.startswith(("Expected ", "Unescaped ", "Illegal ", "Found ")):  # only syntax and control characters
         return message
     return re.sub(r"\(.*\)|'.*'|\".*\"", "this name", message, flags=re.DOTALL)
 
@@ -301,11 +300,11 @@ def _at_end(text: str, reason: str) -> SyntaxFault:
     return SyntaxFault(len(lines), len(lines[-1]) + 1, reason)
 
 
-def _different(standard: Any, legacy: Any, key: Key) -> Iterator[Difference]:
+def _differences(standard: Any, legacy: Any, key: Key) -> Iterator[Difference]:
     if isinstance(standard, dict) and isinstance(legacy, dict):
         for name, value in standard.items():
             if name in legacy:
-                yield from _different(value, legacy[name], (*key, name))
+                yield from _differences(value, legacy[name], (*key, name))
             else:
                 yield Difference((*key, name), missing=True)
     elif not _same(standard, legacy):
@@ -313,9 +312,13 @@ def _different(standard: Any, legacy: Any, key: Key) -> Iterator[Difference]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Of one type and equal, inside lists too; both may be nan."""
+    """Return whether two values are equal and of the same type, inside lists too; nan equals nan."""
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
-    return type(one) is type(other) and (bool(one == other) or (one != one and other != other))  # noqa: PLR0124
+        return one.keys() == other.keys() and all(map(_same, one.values(), (other[name] for name in one)))
+    return type(one) is type(other) and (bool(one == other) or (_is_nan(one) and _is_nan(other)))
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)

@@ -1,4 +1,4 @@
-"""A runner of the command line, in this process."""
+"""A fixture that runs the command line in this process."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Done(NamedTuple):
 
     @property
     def ids(self):
-        """The rules that spoke up, in order."""
+        """The ids of the findings, in order."""
         return [line.split(": ")[1].split(" ")[0] for line in self.out.splitlines()]
 
 
 @pytest.fixture
 def run(capsys, tmp_path, monkeypatch):
-    """Run a command in an empty folder that is also home; an exit of argparse counts as its code."""
+    """Return a function that runs a command in an empty folder, which is also the home."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
 
@@ -39,7 +39,7 @@ def run(capsys, tmp_path, monkeypatch):
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a file into that folder."""
+    """Return a function that writes a file into that folder."""
 
     def write(name, text):
         path = tmp_path / name

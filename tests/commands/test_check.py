@@ -1,4 +1,4 @@
-"""``flowsecrets check``."""
+"""``flowsecrets check`` reports findings in files."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ PIN = "[context.secrets]\nPIN = '0000'\n"
         ("config.toml", "[context.secrets]\nG = '${TOKEN }'", "FS031 G"),
         ("config.toml", "[context.secrets]\nG = '${nope.x}'", "FS031 G"),
         ("job.yaml", f"env: [{{name: {S}A}}]", "FS038 A"),
-        ("compose.yaml", f"services: {{a: {{image: b, environment: {{{S}A: '${{PIN:-}}'}}}}}}", "where PIN is not set"),
+        ("compose.yaml", f"services: {{a: {{image: b, environment: {{{S}A: '${{PIN:-}}'}}}}}}", "if PIN is not set"),
         ("a.env", f'{S}AWS_CREDENTIALS={{"type": "x", "ok": true}}', "True, False, None for true"),
         ("config.toml", "[context.secrets]\nAWS_CREDENTIALS = '{\"ok\": true}'", "[context.secrets.AWS_CREDENTIALS]"),
     ],
 )
 def test_what_a_flow_gets_in_rare_places(run, write, name, text, expected):
-    """In variables of an agent, with shell syntax that Prefect does not know, and where a default or value is empty."""
+    """`check` covers variables of agents, shell syntax that Prefect does not support, and empty defaults and values."""
     assert expected in run("check", *V, write(name, f"{text}\n")).out
 
 
 @pytest.mark.parametrize("reference", ["${TOKEN}", "$TOKEN", "${context.secrets.other}"])
 def test_deliberate_references(run, write, reference):
-    """A variable or a key that is set elsewhere may have that name."""
+    """A text that is only a reference is no finding, because the variable or key may be set elsewhere."""
     assert run("check", *V, write("config.toml", f"[context.secrets]\nG = '{reference}'\n")).ids == []
 
 
 def test_clean(run, write):
-    """Nothing found: no output, exit 0."""
+    """Without findings there is no output, and the exit status is 0."""
     assert run("check", *V, write("config.toml", CLEAN)) == (0, "", "")
 
 
 def test_toml(run, write):
-    """A finding is one line with file, line, column and id; exit 1."""
+    """A finding is one line with file, line, column and id, and the exit status is 1."""
     done = run("check", *V, write("config.toml", PIN))
     assert done.code == 1
     assert done.out.startswith("config.toml:2:1: FS021 PIN: ")
@@ -60,7 +60,7 @@ def test_toml(run, write):
 
 
 def test_env_file(run, write):
-    """Quotes, export, comments and blanks of .env files are understood; the place is the name's."""
+    """`check` reads quotes, `export`, comments and blanks of .env files, and reports the position of the name."""
     text = f"# c\nexport {S}A='0000'\n{S}B=ghp_abc # 0000\n\nnonsense\n{S}C=\"true\"\n"
     done = run("check", *V, write("prod.env", text))
     assert [line.split(" ")[0] for line in done.out.splitlines()] == ["prod.env:2:8:", "prod.env:6:1:"]
@@ -68,7 +68,7 @@ def test_env_file(run, write):
 
 
 def test_variables_of_the_same_file_count(run, write):
-    """``$NAME`` of the same file is known to be set."""
+    """A ``$NAME`` that the same file sets counts as set."""
     done = run("check", *V, write(".env", f"OTHER=x\n{S}A=a$OTHER\n"))
     assert "which is set" in done.out
 
@@ -100,11 +100,11 @@ env:
 
 
 def test_manifest(run, write):
-    """Kubernetes manifests, several documents, anchors: each problem once, at its own place."""
+    """`check` reports each problem once, at its own position, in manifests with several documents and anchors."""
     pytest.importorskip("yaml")
     done = run("check", *V, write("job.yaml", MANIFEST))
-    found = [(line.split(" ")[0], identity) for line, identity in zip(done.out.splitlines(), done.ids)]
-    assert found == [
+    places = [(line.split(" ")[0], identity) for line, identity in zip(done.out.splitlines(), done.ids)]
+    assert places == [
         ("job.yaml:7:18:", "FS021"),
         ("job.yaml:7:18:", "FS050"),
         ("job.yaml:9:18:", "FS038"),
@@ -137,11 +137,11 @@ items:
 
 
 def test_secrets_and_config_maps(run, write):
-    """Their data count, base64 or not, and so does each container, though all of them set the same variable."""
+    """`check` reads Secrets and ConfigMaps, with and without Base64, and each container that sets a variable."""
     pytest.importorskip("yaml")
     done = run("check", *V, write("list.yaml", STORED))
-    found = [(line.split(":")[1], identity) for line, identity in zip(done.out.splitlines(), done.ids)]
-    assert found == [
+    places = [(line.split(":")[1], identity) for line, identity in zip(done.out.splitlines(), done.ids)]
+    assert places == [
         ("4", "FS021"),
         ("5", "FS022"),
         ("7", "FS021"),
@@ -162,7 +162,7 @@ def test_secrets_and_config_maps(run, write):
     ],
 )
 def test_values_that_are_no_text(run, write, value, kind):
-    """Kubernetes refuses what its own YAML does not read as text: 1e5 is a number there, dates and 1:30 are none."""
+    """`check` reports values that are not strings in Kubernetes: 1e5 is a number, but dates and 1:30 are strings."""
     pytest.importorskip("yaml")
     done = run("check", *V, write("a.yaml", f"env:\n- {{name: X, value: {value}}}\n"))
     assert done.ids == (["FS050"] if kind else [])
@@ -170,7 +170,7 @@ def test_values_that_are_no_text(run, write, value, kind):
 
 
 def test_other_manifests(run, write):
-    """ECS task definitions in JSON, and Docker Compose in its two forms."""
+    """`check` reads ECS task definitions in JSON, and both notations of Docker Compose."""
     pytest.importorskip("yaml")
     ecs = {"containerDefinitions": [{"environment": [{"name": f"{S}A", "value": "0000"}, {"value": "x"}]}]}
     assert run("check", *V, write("task.json", json.dumps(ecs))).ids == ["FS021"]
@@ -184,30 +184,30 @@ def test_other_manifests(run, write):
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "expected"),
     [
         *(("!!str 5", []), ("&x !!str true", []), ("!!int '5'", ["FS050"]), ("&x 5", ["FS050"]), ("!!str '5'", [])),
         *(("!!bool yes", ["FS050"]), ("!!binary NQ==", []), ("|\n    5", []), (">-\n    true", [])),
     ],
 )
-def test_tags_and_blocks(run, write, value, found):
-    """A tag says what a value is to Kubernetes, too; blocks are texts."""
+def test_tags_and_blocks(run, write, value, expected):
+    """A tag determines the type of a value, and blocks are strings."""
     pytest.importorskip("yaml")
-    assert run("check", *V, write("a.yaml", f"env:\n- name: X\n  value: {value}\n")).ids == found
+    assert run("check", *V, write("a.yaml", f"env:\n- name: X\n  value: {value}\n")).ids == expected
 
 
 def test_keys_that_are_no_names(run, write):
-    """Keys that are lists or tables are YAML, and stand in no manifest: they are passed over, unless they are braces."""
+    """Keys that are lists or tables are skipped, unless they are the braces of a template."""
     pytest.importorskip("yaml")
     odd = "? [a, b]\n: c\n? {a: b}\n: c\nenv: {? [a] : b, ? {c: d} : e}\nkind: Secret\ndata: {? [a] : b}\n"
     text = f"{odd}x:\n  env: [{{? [a] : b, name: {S}A, value: '0000'}}, {{? {{a: b}} : c, valueFrom: 5}}]\n"
     assert run("check", *V, write("a.yaml", text)).ids == ["FS021"]
     done = run("check", *V, write("b.yaml", "a: {{ b }}\n"))
-    assert (done.code, done.err) == (2, "b.yaml:1:5: no YAML but a template: render it first\n")
+    assert (done.code, done.err) == (2, "b.yaml:1:5: a template, not YAML: render it first\n")
 
 
 def test_yaml_that_is_a_loop(run, write):
-    """An anchor that contains itself ends."""
+    """`check` ends even if an anchor contains itself."""
     pytest.importorskip("yaml")
     assert run("check", *V, write("a.yaml", "a: &x\n  b: *x\n  c: [*x]\n")).code == 0
     bomb = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
@@ -215,7 +215,7 @@ def test_yaml_that_is_a_loop(run, write):
 
 
 def test_shell(run, write):
-    """Assignments and agents' options, over several lines; what the shell fills in is not judged."""
+    """`check` reads assignments and options of agents over several lines, and skips values that the shell expands."""
     text = (
         f"prefect agent local start --env {S}A=1e5 \\\n  -e PREFECT__CLOUD__USE_LOCAL_SECRETS=true\n"
         f"export {S}B=\"$TOKEN\" {S}C='a$TOKEN'\necho 'it\nPREFECT__CLOUD__USE_LOCAL_SECRETS=true prefect run\n"
@@ -230,7 +230,7 @@ def test_shell(run, write):
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         (f"export {S}A=0000; {S}B=1e5&", ["1:8 FS021", "1:43 FS023"]),
         (f"{S}A=0000#x\n# it's {S}B=0000\n{S}C=0000 # it's\n", ["1:1 FS020", "3:1 FS021"]),
@@ -243,15 +243,15 @@ def test_shell(run, write):
         ("echo \"it's", []),
     ],
 )
-def test_shell_syntax(run, write, text, found):
-    """Commands on one line, comments, quotes over lines, here-documents, the same variable again."""
+def test_shell_syntax(run, write, text, expected):
+    """`check` reads commands on one line, comments, multi-line quotes, here-documents and repeated variables."""
     done = run("check", *V, write("start.sh", text))
     places = [":".join(line.split(":")[1:3]) for line in done.out.splitlines()]
-    assert [f"{place} {identity}" for place, identity in zip(places, done.ids)] == found
+    assert [f"{place} {identity}" for place, identity in zip(places, done.ids)] == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         (f"{S}A='0000' # c\n{S}B=\"0000\"\t#c\r\n{S}C=0000\r\n", ["1 FS021", "2 FS021", "3 FS021"]),
         (f'{S}A="-----BEGIN\nMIIE=\n-----END"\n{S}B=0000\n', ["4 FS021"]),
@@ -261,11 +261,11 @@ def test_shell_syntax(run, write, text, found):
         (f'{S}A="abc\\n"\n{S}B=\'abc\\n\'\n{S}C=abc\\n\n{S}D="0000\\r"', ["1 FS036", "4 FS021"]),
     ],
 )
-def test_env_syntax(run, write, text, found):
-    """Comments after quotes, values of several lines, escapes, the same variable again."""
+def test_env_syntax(run, write, text, expected):
+    """`check` reads comments after quotes, multi-line values, escapes and repeated variables."""
     done = run("check", *V, write(".env", text))
     lines = [line.split(":")[1] for line in done.out.splitlines()]
-    assert [f"{line} {identity}" for line, identity in zip(lines, done.ids)] == found
+    assert [f"{line} {identity}" for line, identity in zip(lines, done.ids)] == expected
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_env_syntax(run, write, text, found):
     ],
 )
 def test_ignore(run, write, comment, code):
-    """A comment on the line, or alone on the line above, silences all or some rules."""
+    """A comment on the line, or on its own line above, silences all or some rules."""
     assert run("check", *V, write("config.toml", PIN.replace("'\n", f"' {comment}\n"))).code == code
     assert run("check", *V, write("config.toml", PIN.replace("PIN", f"{comment}\nPIN"))).code == code
 
@@ -304,7 +304,7 @@ MARK = "# flowsecrets: ignore[FS021]"
     ],
 )
 def test_ignore_near(run, write, name, text):
-    """The comment may stand in each line of what it is about; without it there is the finding."""
+    """The comment can be in any line of the value. Without it there is a finding."""
     if name.endswith("yaml"):
         pytest.importorskip("yaml")
     assert run("check", *V, write(name, text)) == (0, "", "")
@@ -312,7 +312,7 @@ def test_ignore_near(run, write, name, text):
 
 
 def test_ignore_is_about_its_own(run, write):
-    """A comment does not reach the next entry, whose value may stand further up, or hold itself."""
+    """A comment does not apply to the next entry, even if its value is further up or contains the comment."""
     pytest.importorskip("yaml")
     text = (
         f"x: &x '0000' {MARK}\nenv:\n- &e {{name: {S}A, value: *x}}\n- name: {S}B\n  value: '0000' {MARK}\n"
@@ -323,7 +323,7 @@ def test_ignore_is_about_its_own(run, write):
 
 
 def test_all_versions(run, write):
-    """Over all releases, findings of old ones turn up, and each once."""
+    """`--all-versions` reports findings of old releases, each one once."""
     done = run("check", "--all-versions", write(".env", f"{S}A=a\\nb\n"))
     assert done.ids.count("FS033") == 1
     assert "FS008" in done.ids
@@ -331,32 +331,34 @@ def test_all_versions(run, write):
 
 
 def test_all_versions_advice(run, write):
-    """Where the right spelling is not the same in all releases, each is told with its own."""
+    """If the correct spelling depends on the release, the advice names the releases of each spelling."""
     done = run("check", "--all-versions", write("config.toml", "[context.secrets]\nA = '\"word\"'\n"))
     assert (
-        "in Prefect 0.5.1-0.11.1, for the text as it stands, write A = '\"...\"', where ... is the text as in"
+        "in Prefect 0.5.1-0.11.1, to get the value as written, write A = '\"...\"', where ... stands for the value as in"
         in done.out
     )
-    assert '; in Prefect 0.11.2-1.4.1, for the text as it stands, write A = "\'\\"...\\"\'", where' in done.out
+    assert '; in Prefect 0.11.2-1.4.1, to get the value as written, write A = "\'\\"...\\"\'", where' in done.out
 
 
 def test_all_versions_advice_whatever_the_case_of_the_name(run, write):
-    """That a name is lower case up to 0.6.6 does not hide the advice of later releases."""
+    """The advice for later releases appears, although the name is lower case up to 0.6.6."""
     done = run("check", "--all-versions", write(".env", f"{S}A=1e5\n"))
     (line,) = [line for line in done.out.splitlines() if " FS023 " in line]
-    assert f"in Prefect 0.5.1-0.10.7, for the text as it stands, write {S}A='\"...\"' (... is the text)" in line
-    assert f'; in Prefect 0.13.15-1.4.1, for the text as it stands, write {S}A="' in line
+    assert (
+        f"in Prefect 0.5.1-0.10.7, to get the value as written, write {S}A='\"...\"' (... stands for the value)" in line
+    )
+    assert f'; in Prefect 0.13.15-1.4.1, to get the value as written, write {S}A="' in line
 
 
 def test_notes(run, write):
-    """Notes can be left out."""
+    """`--no-notes` omits notes."""
     write("config.toml", "[context.secrets]\nA = '{\"a\": true}'\n")
     assert run("check", *V, "config.toml").ids == ["FS029"]
     assert run("check", *V, "--no-notes", "config.toml").code == 0
 
 
 def test_json(run, write):
-    """JSON has the parts of a finding."""
+    """The JSON contains the parts of a finding."""
     (finding,) = json.loads(run("check", *V, "--json", write("config.toml", PIN)).out)
     assert {key: finding[key] for key in ("id", "severity", "name", "file", "line", "column", "versions")} == {
         "id": "FS021",
@@ -370,10 +372,10 @@ def test_json(run, write):
 
 
 def test_github(run, write):
-    """GitHub's annotations, with their escapes."""
+    """The GitHub annotations are escaped."""
     done = run("check", *V, "--format", "github", write("config.toml", PIN))
     assert done.out.startswith("::error file=config.toml,line=2,col=1,title=FS021::PIN: all zeros")
-    assert "(Prefect 0.11.2-1.4.1); for the text as it stands" in done.out
+    assert "(Prefect 0.11.2-1.4.1); to get the value as written" in done.out
 
 
 # Valid TOML on which Prefect's parser raises an IndexError, which names no line.
@@ -381,7 +383,7 @@ NO_LINE = 'a = ["""x,\ny"""]'
 
 
 def test_names_that_no_terminal_shows(run, write, monkeypatch):
-    """Control characters in names are escaped, and what an encoding or UTF-8 lacks ends nothing."""
+    """Control characters in names are escaped, and characters that the encoding lacks cause no error."""
     write("a.toml", '[context.secrets]\n"a\\nb" = "0000"\n')
     assert run("check", *V, "a.toml").out.startswith("a.toml:2:1: FS021 a\\nb: all zeros")
     assert run("explain", *V, "--config", "a.toml").out.startswith("a\\nb (Prefect 1.4.1)")
@@ -402,7 +404,7 @@ def test_names_that_no_terminal_shows(run, write, monkeypatch):
 
 
 def test_output_that_is_no_stream_of_bytes(run, write):
-    """Whoever calls the command from Python may take its output in a StringIO."""
+    """A Python caller can capture the output in a StringIO."""
     write("config.toml", PIN)
     with redirect_stdout(io.StringIO()) as taken:
         assert run("check", *V, "config.toml").code == 1
@@ -410,12 +412,12 @@ def test_output_that_is_no_stream_of_bytes(run, write):
 
 
 def test_sarif(run, write):
-    """SARIF 2.1.0, also for findings without a line."""
+    """The output is SARIF 2.1.0, also for findings without a line."""
     write("a.toml", NO_LINE)
     log = json.loads(run("check", *V, "--format", "sarif", write("my config.toml", PIN), "a.toml").out)
     results = log["runs"][0]["results"]
     assert [result["ruleId"] for result in results] == ["FS021", "FS002"]
-    assert "(Prefect 0.11.2-1.4.1); for the text as it stands" in results[0]["message"]["text"]
+    assert "(Prefect 0.11.2-1.4.1); to get the value as written" in results[0]["message"]["text"]
     assert results[0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 2, "startColumn": 1}
     assert results[0]["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "my%20config.toml"}
     assert "region" not in results[1]["locations"][0]["physicalLocation"]
@@ -426,20 +428,20 @@ BAD = [
     ("binary.env", b"A=1\nB=\0\n", "binary.env:2:3: a binary file"),
     ("latin.env", b"A=1\nB=\xe9\n", "latin.env:2:3: not UTF-8"),
     ("big.toml", b"#" * (2 * 2**20 + 1), "big.toml: larger than 2 MB"),
-    ("broken.yaml", b"a: 'hunter2\n", "broken.yaml:2:1: no YAML"),
-    ("helm.yaml", b"a: 1\nb: {{ .Values.hunter2 }}\n", "helm.yaml:2:5: no YAML but a template: render it first"),
-    ("jinja.yaml", b"{% if hunter2 %}\na: 1\n", "jinja.yaml:1:2: no YAML but a template: render it first"),
+    ("broken.yaml", b"a: 'hunter2\n", "broken.yaml:2:1: not valid YAML"),
+    ("helm.yaml", b"a: 1\nb: {{ .Values.hunter2 }}\n", "helm.yaml:2:5: a template, not YAML: render it first"),
+    ("jinja.yaml", b"{% if hunter2 %}\na: 1\n", "jinja.yaml:1:2: a template, not YAML: render it first"),
     ("deep.yaml", b"[" * 30_000, "deep.yaml:1:151: nested too deeply"),
     ("deep.toml", b"a = 1\nb = " + b"[" * 30_000, "deep.toml:2:205: nested too deeply"),
     ("dotted.toml", b"x = 1\n[" + b"'a' . " * 300 + b"a]", "dotted.toml:2:1: nested too deeply"),
     ("latin.toml", b"A=1\nB='\xe9'\n", "latin.toml:2:4: not UTF-8"),
-    ("data.bin", b"x", "data.bin: say what it is: --as toml, env, yaml or shell"),
+    ("data.bin", b"x", "data.bin: unknown type of file: add --as toml, env, yaml or shell"),
 ]
 
 
 @pytest.mark.parametrize(("name", "source", "line"), BAD)
 def test_bad_input(run, write, name, source, line):
-    """One line for what cannot be checked, exit 2, the other files are checked all the same."""
+    """A file that cannot be checked is one line and exit status 2, and the other files are checked."""
     if name.endswith("yaml"):
         pytest.importorskip("yaml")
     if source is not None:
@@ -451,7 +453,7 @@ def test_bad_input(run, write, name, source, line):
 
 
 def test_unknown_name_that_is_missing(run):
-    """A missing file is missing, whatever its name."""
+    """A missing file is reported as missing, whatever its name."""
     assert run("check", "nowhere").err == "nowhere: no such file or directory\n"
 
 
@@ -462,27 +464,27 @@ def test_github_without_a_line(run, write):
 
 
 def test_shallow_or_deep_yaml(run, write):
-    """A YAML file of many lists is read in the slow but safe way."""
+    """A YAML file with many lists is read with the slow but safe parser."""
     pytest.importorskip("yaml")
     assert run("check", *V, write("long.yaml", "- [x]\n" * 2_000)).code == 0
 
 
 def test_folder(run, tmp_path):
-    """A folder is no file."""
+    """A folder is reported as such."""
     (tmp_path / "d.toml").mkdir()
     assert run("check", "d.toml").err == "d.toml: is a directory\n"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_unreadable(run, write, tmp_path):
-    """A file that may not be read is told in one line."""
+    """A file without read permission is reported in one line."""
     write("secret.env", "A=1")
     (tmp_path / "secret.env").chmod(0)
     assert run("check", "secret.env").err == "secret.env: permission denied\n"
 
 
 def test_what_the_documentation_says(run, write):
-    """Its example without quotes, empty secrets, a flag that is no boolean, a name twice, a path that leads nowhere."""
+    """`check` reports unquoted values, empty secrets, invalid flags, duplicate names and paths to missing files."""
     done = run("check", *V, write("unquoted.toml", "[context.secrets]\nKEY = VALUE\n"))
     assert done.out.endswith("; put the value in quotes: KEY = '...'\n")
     flag = write("flag.toml", "[cloud]\nuse_local_secrets = 'yes'\n[context.secrets]\nA = ''\n")
@@ -498,7 +500,7 @@ def test_what_the_documentation_says(run, write):
 
 
 def test_a_name_twice_in_a_container(run, write):
-    """In a list or a table of variables; another container may have it again."""
+    """A duplicate name in a list or table of variables is a finding; the same name in another container is not."""
     pytest.importorskip("yaml")
     one = f"{{name: {S}A, value: abcdefgh}}"
     text = f"a:\n- env: [{one}, {one}]\n- env:\n  - {one}\n  - {{name: X, value: a}}\n  - {{name: X, value: b}}\n"
@@ -507,7 +509,7 @@ def test_a_name_twice_in_a_container(run, write):
 
 
 def test_deep_names(run, write):
-    """A variable's name of thousands of parts breaks Prefect, not the checker; its dots and brackets break nothing."""
+    """A name with thousands of parts breaks Prefect, not `check`; many dots and brackets break neither."""
     done = run("check", *V, write(".env", f"{S}{'A__' * 20_000}=x\n"))
     assert (done.code, done.ids, done.err) == (1, ["FS006", "FS015"], "")
     dots = "[context.secrets]\nA = 'ghp" + "." * 300 + "'\nB = '" + "[x." * 300 + "'\n"
@@ -515,7 +517,7 @@ def test_deep_names(run, write):
 
 
 def test_tags(run, write):
-    """What a tag of another tool stands for, such as CloudFormation's, is not known; the name is looked at all the same."""
+    """The value of an unknown tag, such as CloudFormation's, is unknown, but the name is checked."""
     pytest.importorskip("yaml")
     text = (
         f"env:\n  - name: {S}A\n    value: !Ref Token\n  - name: {S}items\n    value: !Ref 0000\n  - 5\n  - {{x: 1}}\n"
@@ -524,7 +526,7 @@ def test_tags(run, write):
 
 
 def test_usage(run):
-    """Wrong arguments exit with 2."""
+    """Wrong arguments give exit status 2."""
     assert run("check").code == 2
     assert run("check", "--format", "xml", "x").code == 2
     assert run().code == 2
@@ -532,7 +534,7 @@ def test_usage(run):
 
 @pytest.mark.parametrize("arguments", [("--prefect-version", "2.0"), ("--python-version", "x")])
 def test_versions(run, write, arguments):
-    """A version that is none: one line, exit 2."""
+    """An invalid version is one line and exit status 2."""
     done = run("check", *arguments, write("config.toml", CLEAN))
     assert done.code == 2
     assert len(done.err.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""``flowsecrets check``: whose variables they are, commands inside of YAML, Helm values, and an agent's own settings."""
+"""``flowsecrets check`` determines the owners of variables, in scripts, in commands within YAML and in Helm values."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ V = ("--prefect-version", "1.4.1")
 
 @pytest.fixture
 def check(run, write):
-    """Check one file; the result is the findings as (line, column, rule)."""
+    """Return a function that checks one file and returns the findings as (line, column, rule)."""
     pytest.importorskip("yaml")
 
     def check(name, text, *options):
         done = run("check", *(options or V), "--json", write(name, text))
         assert done.err == ""
-        return [(found["line"], found["column"], found["id"]) for found in json.loads(done.out or "[]")]
+        return [(each["line"], each["column"], each["id"]) for each in json.loads(done.out or "[]")]
 
     return check
 
@@ -43,7 +43,7 @@ def check(run, write):
     ],
 )
 def test_which_agent_a_text_starts(text, kind):
-    """As a command or a list of words, in the order of all releases; not in a comment."""
+    """`agent_in` recognizes commands and lists of words, in the order of all releases, and ignores comments."""
     assert owners.agent_in(text) == kind
     assert owners.owner_of(text).role == ("agent" if kind else "")
 
@@ -67,31 +67,31 @@ AGENTS = {
 @pytest.mark.parametrize("kind", ["local", "docker", "kubernetes", "ecs"])
 @pytest.mark.parametrize("name", AGENTS)
 def test_the_own_environment_of_an_agent(check, name, kind):
-    """Reaches no flow run but those of a LocalAgent."""
+    """Secrets in the agent's own environment are a finding, except for a LocalAgent."""
     file = "a.sh" if name in ("exports", "a prefix") else "docker-compose.yml" if name == "compose" else "a.yaml"
-    found = [rule for _, _, rule in check(file, AGENTS[name].format(S=S, kind=kind))]
-    assert found == ([] if kind == "local" else ["FS060"])
+    results = [rule for _, _, rule in check(file, AGENTS[name].format(S=S, kind=kind))]
+    assert results == ([] if kind == "local" else ["FS060"])
 
 
 def test_what_an_agent_uses_or_passes_on(check):
-    """The credentials of the ECS agent itself, and what ``--env`` repeats."""
+    """Credentials of the ECS agent itself, and names that ``--env`` repeats, are no findings."""
     table = '{"ACCESS_KEY": "x", "SECRET_ACCESS_KEY": "y"}'
-    for kind, found in (("ecs", []), ("docker", ["FS060"])):
+    for kind, expected in (("ecs", []), ("docker", ["FS060"])):
         text = f"export {S}AWS_CREDENTIALS='{table}'\nprefect agent {kind} start\n"
-        assert [rule for _, _, rule in check("a.sh", text)] == found
+        assert [rule for _, _, rule in check("a.sh", text)] == expected
     assert check("b.sh", f'export {S}A=x\nprefect agent docker start --env "{S}A=${S}A"\n') == []
 
 
 def test_the_flag_is_reported_where_an_agent_runs(check):
-    """For an agent, its options and templates of flow runs; a container that runs a flow by itself may set it."""
+    """The flag is a finding for agents, their options and templates, but not in a container that runs a flow."""
     container = "containers:\n- env:\n  - {{name: {F}, value: 'true'}}\n  {more}\n"
-    for more, found in (
+    for more, expected in (
         ("command: [python, flow.py]", []),
         ("command: [prefect, run, -p, flow.py]", []),
         ("command: [prefect, agent, local, start]", ["FS053"]),
         ("name: flow", ["FS053"]),
     ):
-        assert [rule for _, _, rule in check("a.yaml", container.format(F=FLAG, more=more))] == found
+        assert [rule for _, _, rule in check("a.yaml", container.format(F=FLAG, more=more))] == expected
     compose = f"services:\n  flow:\n    image: x\n    environment:\n      {FLAG}: 'true'\n"
     assert check("docker-compose.yml", compose) == []
     assert check("a.sh", f"export {FLAG}=true\npython flow.py\n") == []
@@ -99,7 +99,7 @@ def test_the_flag_is_reported_where_an_agent_runs(check):
 
 
 def test_bare_names_are_reported_where_prefect_is(check):
-    """``REDIS_PASSWORD`` of a Redis is not a forgotten prefix."""
+    """``REDIS_PASSWORD`` of a Redis is not a secret with a missing prefix."""
     redis = "services:\n  redis:\n    image: redis\n    environment:\n      REDIS_PASSWORD: x\n"
     assert check("docker-compose.yml", redis) == []
     both = redis + "  flow:\n    image: prefecthq/prefect\n    environment:\n      REDIS_PASSWORD: x\n"
@@ -146,7 +146,7 @@ containers:
 
 
 def test_commands_inside_of_yaml(check):
-    """``args``, ``command``, ``entrypoint``, ``run`` and ``script``, as scripts or as words, each at its own place."""
+    """`check` reads ``args``, ``command``, ``entrypoint``, ``run`` and ``script``, as scripts and as lists of words."""
     assert check("a.yaml", SCRIPTS) == [
         (6, 16, "FS021"),
         (7, 11, "FS023"),
@@ -180,7 +180,7 @@ flows:
 
 
 def test_values_of_a_helm_chart(check):
-    """The keys that charts use for variables; those below ``agent`` belong to the Kubernetes agent itself."""
+    """`check` reads the keys of charts for variables; those below ``agent`` belong to the Kubernetes agent."""
     assert check("values.yaml", VALUES) == [
         (5, 11, "FS060"),
         (8, 5, "FS021"),
@@ -192,11 +192,11 @@ def test_values_of_a_helm_chart(check):
 
 @pytest.mark.parametrize("version", ["0.9.8", "0.10.7", "0.13.14", "0.14.9", "0.14.10", "1.4.1"])
 def test_an_equals_sign_in_the_option_env(check, version):
-    """Splits in two up to 0.14.9, whose command ends with a ValueError."""
+    """A ``=`` in a value of ``--env`` is a finding up to 0.14.9, where the command ends with a ValueError."""
     broken = [] if version in ("0.14.10", "1.4.1") else ["FS063"]
     text = f'prefect agent local start --env "{S}A=Driver=x;host=db"\n{S}B=a=b python flow.py\n'
-    found = check("a.sh", text, "--prefect-version", version)
-    assert [rule for _, _, rule in found if rule == "FS063"] == broken
+    results = check("a.sh", text, "--prefect-version", version)
+    assert [rule for _, _, rule in results if rule == "FS063"] == broken
     assert check("b.sh", f'prefect agent local start --env "{S}a=$X=$Y"\n', "--prefect-version", version) == []
 
 
@@ -212,7 +212,7 @@ def test_an_equals_sign_in_the_option_env(check, version):
     ],
 )
 def test_variables_of_the_agent_in_a_file(check, text, rules):
-    """Only texts reach flow runs."""
+    """Values in ``[cloud.agent.env_vars]`` that are not strings are a finding."""
     assert [rule for _, _, rule in check("config.toml", f"[cloud.agent.env_vars]\n{text}\n")] == rules
 
 
@@ -230,7 +230,7 @@ def test_variables_of_the_agent_in_a_file(check, text, rules):
     ],
 )
 def test_variables_of_the_agent_in_variables(check, line, rules):
-    """Names are lower-cased, ``__`` makes a table, and a text for the whole has to be a table of texts."""
+    """Lower-cased names, ``__``, and a value that is not a table of strings are findings."""
     assert [rule for _, _, rule in check(".env", f"PREFECT__CLOUD__AGENT__ENV_VARS{line}\n")] == rules
     assert check(".env", f"PREFECT__CLOUD__AGENT__ENV_VARS{line}\n", "--prefect-version", "0.9.8") == []
 
@@ -248,13 +248,15 @@ def test_variables_of_the_agent_in_variables(check, line, rules):
     ],
 )
 def test_credentials_that_have_to_be_a_table(check, name, value, rules):
-    """boto3 and Google's clients get the raw value of the context, whatever ``Secret.get()`` would make of it."""
-    found = [rule for _, _, rule in check(".env", f"{S}{name}='{value}'\n")]
-    assert sorted(set(found) - {"FS030", "FS031"}) == [rule for rule in rules if rule != "FS037" or "FS037" in found]
+    """Credentials that are a string are a finding, because the clients get the raw value of the context."""
+    results = [rule for _, _, rule in check(".env", f"{S}{name}='{value}'\n")]
+    assert sorted(set(results) - {"FS030", "FS031"}) == [
+        rule for rule in rules if rule != "FS037" or "FS037" in results
+    ]
     assert check("a.yaml", f"env:\n- {{name: {S}{name}, valueFrom: {{secretKeyRef: {{name: a, key: b}}}}}}\n") == []
 
 
 def test_explain_names_credentials_that_are_a_text(local_secrets):
-    """In a test, too."""
+    """`LocalSecrets.explain` reports credentials that are a string."""
     local_secrets.setenv("AWS_CREDENTIALS", "{ACCESS_KEY: x}")
     assert "FS062" in local_secrets.explain("AWS_CREDENTIALS")

@@ -1,4 +1,4 @@
-"""``flowsecrets explain --agent``."""
+"""``flowsecrets explain --agent`` shows the environment of a flow run and its secrets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MODEL = ("--prefect-version", "1.4.1" if VERSION != (1, 4, 1) else "0.15.13")
 
 
 def test_what_a_job_gets(run, write):
-    """Origins, what was dropped silently, what was forced, then the secrets; no value."""
+    """`explain` shows origins, lost and forced variables, and then the secrets, without a value."""
     pytest.importorskip("yaml")
     done = run(
         "explain", "--agent", "kubernetes", *MODEL, "--job-template", write("job.yaml", JOB),
@@ -44,7 +44,7 @@ def test_what_a_job_gets(run, write):
 
 
 def test_without_the_cluster(run, write):
-    """What a Secret holds is known only there."""
+    """Without ``--cluster-secrets`` the content of a Kubernetes Secret is unknown."""
     pytest.importorskip("yaml")
     done = run("explain", "--agent", "kubernetes", *MODEL, "--job-template", write("job.yaml", JOB))
     assert done.code == 0
@@ -52,7 +52,7 @@ def test_without_the_cluster(run, write):
 
 
 def test_named_secrets_and_the_host(run, monkeypatch):
-    """A LocalAgent hands on its whole environment; what does not concern Prefect is counted only."""
+    """A LocalAgent passes on its whole environment; variables that do not concern Prefect are only counted."""
     monkeypatch.setenv(f"{S}TOKEN", "of the host")
     done = run("explain", "--agent", "local", *MODEL, "--run-env", f"{S}MINE=0000", "MINE")
     assert done.code == 1
@@ -64,33 +64,42 @@ def test_named_secrets_and_the_host(run, monkeypatch):
 
 @pytest.mark.parametrize("agent", agents())
 def test_with_prefect_it_is_the_same(run, write, monkeypatch, agent):
-    """The real agent and the model tell the same, of every agent."""
+    """The real agent and the model give the same result, for every agent."""
     if VERSION < (0, 14):
         pytest.skip("this Prefect has no UniversalRun")
     host = ("--env-file", write("host.env", f"{S}HOST=x\nOTHER=y\nPYTHONPATH=/own\n"))
-    given = ("--agent-env", f"{S}A=1", "--agent-env", "BOTH=a", "--run-env", "BOTH=$(OTHER)", "--run-env", f"{S}B=0000")
+    options = (
+        "--agent-env",
+        f"{S}A=1",
+        "--agent-env",
+        "BOTH=a",
+        "--run-env",
+        "BOTH=$(OTHER)",
+        "--run-env",
+        f"{S}B=0000",
+    )
     template = ("--job-template", write("job.yaml", JOB)) if agent == "kubernetes" else ()
-    asked = ("explain", "--agent", agent, *host, *given, *template, "--json", "--show-values")
-    by_agent = run(*asked)
+    command = ("explain", "--agent", agent, *host, *options, *template, "--json", "--show-values")
+    by_agent = run(*command)
     monkeypatch.setattr(versions, "installed_version", lambda: None)
-    by_model = run(*asked, "--prefect-version", metadata.version("prefect"))
+    by_model = run(*command, "--prefect-version", metadata.version("prefect"))
     assert (by_agent.code, by_agent.err) == (by_model.code, by_model.err)
-    told = [comparable(done.out) for done in (by_agent, by_model)]
-    assert told[0].pop("by") == "agent"
-    assert told[1].pop("by") == "model"
-    assert told[0] == told[1]
+    results = [comparable(done.out) for done in (by_agent, by_model)]
+    assert results[0].pop("by") == "agent"
+    assert results[1].pop("by") == "model"
+    assert results[0] == results[1]
 
 
 def comparable(out):
-    """Without fingerprints, which are random, and in one order."""
-    told = json.loads(out, object_hook=lambda table: {key: table[key] for key in table if key != "fingerprint"})
+    """Return a result without its random fingerprints, and in a fixed order."""
+    result = json.loads(out, object_hook=lambda table: {key: table[key] for key in table if key != "fingerprint"})
     for part in ("variables", "lost"):
-        told[part] = sorted(told[part], key=lambda entry: (entry["name"], entry["origin"]))
-    return told
+        result[part] = sorted(result[part], key=lambda entry: (entry["name"], entry["origin"]))
+    return result
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--agent", "nomad"), "'nomad' is no agent: choose one of local, docker, kubernetes, ecs"),
         (("--run-env", "A=1"), "--run-env needs --agent"),
@@ -106,17 +115,17 @@ def comparable(out):
         ),
     ],
 )
-def test_wrong_arguments(run, arguments, told):
-    """One line, exit 2, no value."""
+def test_wrong_arguments(run, arguments, message):
+    """A wrong argument is one line and exit status 2, without a value."""
     pytest.importorskip("yaml")
     done = run("explain", *arguments)
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"flowsecrets: {told}")
+    assert done.err.startswith(f"flowsecrets: {message}")
     assert "hunter2" not in done.err
 
 
 def test_a_pod_that_could_not_start(run, write):
-    """Its own failure is the answer."""
+    """If the pod cannot start, the result is the error of Kubernetes."""
     pytest.importorskip("yaml")
     other = write("secret.yaml", SECRET.replace("token", "other"))
     done = run(
@@ -127,7 +136,7 @@ def test_a_pod_that_could_not_start(run, write):
 
 
 def test_the_real_agent_here(run):
-    """Where it can run, it is the one that is asked."""
+    """The real agent is used if it can run."""
     if not can_run("local"):
         pytest.skip("the real LocalAgent cannot run here")
     assert "by the real agent)" in run("explain", "--agent", "local").out
@@ -148,7 +157,7 @@ labels = ["a"]
 
 @pytest.mark.parametrize("agent", ["local", "docker", "kubernetes", "ecs"])
 def test_an_agent_of_prefect_server(run, write, agent):
-    """It passes its backend on, so a missing secret fails and no Cloud is asked."""
+    """An agent of Prefect Server passes on its backend, so a missing secret fails and Cloud is not command."""
     done = run("explain", "GONE", "--agent", agent, *MODEL, "--backend", write("backend.toml", SERVER), "--show-values")
     assert done.code == 1
     assert "PREFECT__BACKEND: str of length 6" in done.out
@@ -164,44 +173,44 @@ def test_an_agent_of_prefect_server(run, write, agent):
 @pytest.mark.parametrize("files", ["of the machine", "of the options"])
 @pytest.mark.parametrize("agent", ["local", "docker"])
 def test_config_files(run, write, agent, files):
-    """A flow run of a LocalAgent reads them itself; a container does not, and every agent takes its own settings."""
+    """A flow run of a LocalAgent reads the config files; a container does not; every agent reads its own settings."""
     config = write(".prefect/config.toml" if files == "of the machine" else "mine.toml", CONFIG)
     options = ("--config", config) if files == "of the options" else ()
     done = run("explain", "TOKEN", "MINE", "--agent", agent, *MODEL, *options, "--show-values", "--json")
-    told = json.loads(done.out)
-    secrets = {secret["name"]: secret for secret in told["flow"]["secrets"]}
+    result = json.loads(done.out)
+    secrets = {secret["name"]: secret for secret in result["flow"]["secrets"]}
     assert ("of the file" in json.dumps(secrets["TOKEN"])) == (agent == "local")
     assert "of the configuration" in json.dumps(secrets["MINE"])
-    variables = {variable["name"]: variable for variable in told["variables"]}
+    variables = {variable["name"]: variable for variable in result["variables"]}
     assert variables[f"{S}MINE"]["from"] == "cloud.agent.env_vars of the agent's configuration"
     assert variables["PREFECT__CLOUD__API_KEY"]["value"] == "'hunter2'"
 
 
 def test_a_config_file_that_the_flow_run_is_pointed_to(run, write):
-    """``PREFECT__USER_CONFIG_PATH`` of a run config counts in the flow run, not in the agent."""
+    """``PREFECT__USER_CONFIG_PATH`` in a run config applies to the flow run, not to the agent."""
     write(".prefect/config.toml", "[context.secrets]\nTOKEN = 'of the machine'\n")
     other = write("other.toml", "[context.secrets]\nTOKEN = 'of the other'\n")
-    asked = ("explain", "TOKEN", "--agent", "local", *MODEL, "--show-values", "--run-env")
-    assert "'of the other'" in run(*asked, f"PREFECT__USER_CONFIG_PATH={other}").out
-    assert "'of the machine'" in run(*asked, "OTHER=x").out
-    assert "TOKEN" not in run(*asked[:1], *asked[2:], "PREFECT__USER_CONFIG_PATH=gone.toml").out
+    command = ("explain", "TOKEN", "--agent", "local", *MODEL, "--show-values", "--run-env")
+    assert "'of the other'" in run(*command, f"PREFECT__USER_CONFIG_PATH={other}").out
+    assert "'of the machine'" in run(*command, "OTHER=x").out
+    assert "TOKEN" not in run(*command[:1], *command[2:], "PREFECT__USER_CONFIG_PATH=gone.toml").out
 
 
 @pytest.mark.parametrize("form", [MODEL, ()], ids=["model", "installed"])
 def test_the_home_of_a_flow_run(run, write, form):
-    """A LocalAgent passes ``HOME`` of the run config on, so the flow reads the files of that home."""
+    """A LocalAgent passes on ``HOME`` of the run config, so the flow reads the files of that home."""
     if not form and (not can_run("local") or VERSION < (0, 13, 12)):
         pytest.skip("the real local agent cannot run here, or this Prefect has no run configs")
     write(".prefect/config.toml", "[context.secrets]\nTOKEN = 'of the machine'\n")
     write("other/.prefect/config.toml", "[context.secrets]\nTOKEN = 'of the other home'\n")
-    asked = ("explain", "TOKEN", "--agent", "local", *form, "--show-values", "--run-env")
-    assert "'of the machine'" in run(*asked, "OTHER=x").out
-    assert "'of the other home'" in run(*asked, "HOME=other").out
-    assert "of the machine" not in run(*asked, "HOME=/nonexist").out
+    command = ("explain", "TOKEN", "--agent", "local", *form, "--show-values", "--run-env")
+    assert "'of the machine'" in run(*command, "OTHER=x").out
+    assert "'of the other home'" in run(*command, "HOME=other").out
+    assert "of the machine" not in run(*command, "HOME=/nonexist").out
 
 
 def test_all_versions(run):
-    """Each release whose agent of this kind is known, in text and in JSON."""
+    """`--all-versions` shows each release with a known agent of this kind, as text and as JSON."""
     done = run("explain", "--agent", "docker", "--all-versions", "--json", "--env-file", os.devnull)
     assert [one["prefect_version"] for one in json.loads(done.out)] == ["1.4.1"]
     done = run("explain", "X", "--agent", "local", "--all-versions", "--env-file", os.devnull)
@@ -215,19 +224,19 @@ def test_all_versions(run):
 
 @pytest.mark.parametrize("agent", agents())
 def test_a_configured_agent_is_the_same_in_the_model(run, write, monkeypatch, agent):
-    """Backend, labels, key and variables of the configuration, by the real agent and by the model."""
+    """The real agent and the model agree on configured backend, labels, key and variables."""
     if VERSION < (0, 15):
         pytest.skip("this Prefect has no API keys")
     files = ("--config", write("mine.toml", CONFIG), "--backend", write("backend.toml", SERVER))
-    asked = ("explain", "--agent", agent, *files, "--json", "--show-values")
+    command = ("explain", "--agent", agent, *files, "--json", "--show-values")
     monkeypatch.setenv("PREFECT__SERVER__PORT", "4201")
-    by_agent = run(*asked)
+    by_agent = run(*command)
     monkeypatch.setattr(versions, "installed_version", lambda: None)
-    by_model = run(*asked, "--prefect-version", metadata.version("prefect"))
+    by_model = run(*command, "--prefect-version", metadata.version("prefect"))
     assert (by_agent.code, by_agent.err) == (by_model.code, by_model.err)
-    told = [comparable(done.out) for done in (by_agent, by_model)]
-    assert (told[0].pop("by"), told[1].pop("by")) == ("agent", "model")
-    assert told[0] == told[1]
+    results = [comparable(done.out) for done in (by_agent, by_model)]
+    assert (results[0].pop("by"), results[1].pop("by")) == ("agent", "model")
+    assert results[0] == results[1]
 
 
 @pytest.mark.parametrize(
@@ -252,20 +261,20 @@ def test_a_configured_agent_is_the_same_in_the_model(run, write, monkeypatch, ag
     ],
 )
 def test_a_configuration_with_which_no_flow_run_starts(run, write, agent, lines, reason):
-    """One line, exit 2, no value."""
+    """A configuration that prevents flow runs is one line and exit status 2, without a value."""
     done = run("explain", "--agent", agent, *MODEL, "--config", write("mine.toml", lines))
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"flowsecrets: {reason}")
 
 
 def test_what_a_docker_agent_arrives_with(run, write):
-    """Docker turns what is not text into text, and a secret of the agent's own environment does not arrive."""
+    """Docker converts values to strings, and does not pass on secrets of the agent's own environment."""
     config = write("mine.toml", "[cloud.agent.env_vars]\nA = '5'\n")
     host = write("host.env", f"{S}HOST=hunter2\n")
     done = run("explain", "HOST", "--agent", "docker", *MODEL, "--config", config, "--env-file", host, "--show-values")
     assert "A: str of length 1" in done.out
     assert f"note    {S}HOST of the agent's own environment: the docker agent does not pass it on" in done.out
-    assert "asked of the Prefect Cloud API" in done.out
+    assert "requested from the Prefect Cloud API" in done.out
 
 
 @pytest.mark.parametrize(
@@ -273,9 +282,9 @@ def test_what_a_docker_agent_arrives_with(run, write):
     [("0.10.7", "\"['a']\"", "['a', "), ("0.10.7", "'nonsense'", "['"), ("0.13.14", "['b']", "['b', ")],
 )
 def test_labels_of_the_configuration(run, write, version, labels, shown):
-    """Up to 0.11.1 the agent evaluates a text."""
+    """Up to 0.11.1 the agent evaluates labels that are a string."""
     if version == metadata.version("prefect") if VERSION else False:
-        pytest.skip("here the real agent is asked")
+        pytest.skip("here the real agent is command")
     config = write("mine.toml", f"[cloud]\nauth_token = 'old'\n[cloud.agent]\nlabels = {labels}\n")
     done = run("explain", "--agent", "local", "--prefect-version", version, "--config", config, "--show-values")
     line = next(line for line in done.out.splitlines() if "AGENT__LABELS" in line)

@@ -1,4 +1,4 @@
-"""What Docker Compose and Kubernetes make of a value before Prefect sees it, as ``flowsecrets check`` takes it."""
+"""``flowsecrets check`` interpolates values as Docker Compose and Kubernetes do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ V = ("--prefect-version", "1.4.1")
     ],
 )
 def test_compose(text, value):
-    """As its page "Interpolation" says: defaults count, a variable without one is not known, the rest is refused."""
+    """`compose` follows the page "Interpolation": it uses defaults, and rejects dollars without a variable."""
     assert compose(text, {}).value == value
 
 
@@ -33,7 +33,7 @@ def test_compose(text, value):
     ],
 )
 def test_kubernetes(text, value):
-    """As the kubelet: variables above are known, others stay, two dollars are one."""
+    """`kubernetes` replaces variables that are set above, keeps others, and reads two dollars as one."""
     assert kubernetes(text, {"A": "x", "B": None}).value == value
 
 
@@ -46,7 +46,7 @@ def check_compose(run, write, entries, name="compose.yaml"):
 
 
 def test_a_compose_file(run, write):
-    """Passing a variable on is no error; defaults are checked; a name within a text is a warning."""
+    """Passing on a variable is no finding, defaults are checked, and a name within a text is a warning."""
     entries = [
         "A: ${T}",
         "B: $T",
@@ -58,14 +58,14 @@ def test_a_compose_file(run, write):
         "H:",
         "I: a${T}",
     ]
-    found, out = check_compose(run, write, entries)
-    assert found == ["8 FS021", "9 FS054", "10 FS030", "11 FS055"]
+    findings, out = check_compose(run, write, entries)
+    assert findings == ["8 FS021", "9 FS054", "10 FS030", "11 FS055"]
     assert "Docker Compose replaces $name" in out
-    assert check_compose(run, write, entries, "prod.yml")[0] == found
+    assert check_compose(run, write, entries, "prod.yml")[0] == findings
 
 
 def test_other_variables_of_a_compose_file(run, write):
-    """Of those that are not Prefect's only what Compose refuses is reported."""
+    """Variables outside of Prefect are reported only if Compose rejects them."""
     pytest.importorskip("yaml")
     text = "services:\n  a:\n    build: .\n    environment: {OPTS: 'x$Y', RESTART: yes, BAD: 'a$'}\n"
     assert run("check", *V, write("compose.yaml", text)).ids == ["FS055"]
@@ -82,17 +82,17 @@ def test_other_variables_of_a_compose_file(run, write):
     ],
 )
 def test_types_of_yaml_in_a_compose_file(run, write, value, kind):
-    """Unquoted values that Compose writes in another way, or refuses."""
-    found, out = check_compose(run, write, [f"A: {value}"])
-    assert ("5 FS050" in found) == (kind is not None)
+    """Unquoted values that Compose changes or rejects are findings."""
+    findings, out = check_compose(run, write, [f"A: {value}"])
+    assert ("5 FS050" in findings) == (kind is not None)
     assert kind is None or f"a YAML {kind}, which Docker Compose" in out
 
 
 def test_variables_of_a_container_in_kubernetes(run, write):
-    """Variables above are filled in, and what Prefect sees of two dollars is one."""
+    """Variables that are set above are replaced, and two dollars become one before Prefect sees them."""
     pytest.importorskip("yaml")
     entries = [f"{{name: PIN, value: '0000'}}, {{name: {S}A, value: $(PIN)}}, {{name: {S}B, value: 'x$$HOME'}}"]
     entries += [f"{{name: T, valueFrom: {{secretKeyRef: {{name: a, key: b}}}}}}, {{name: {S}C, value: $(T)}}"]
     done = run("check", *V, write("job.yaml", f"env: [{', '.join(entries)}]\n"))
     assert done.ids == ["FS021", "FS030", "FS054"]
-    assert "Kubernetes makes one $ of $$" in done.out
+    assert "Kubernetes replaces $$ with $" in done.out

@@ -1,4 +1,4 @@
-"""What the command line finds on this machine."""
+"""The command line reads facts about this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_flowsecrets.isolation.prefect1 import paths
 
 @pytest.mark.parametrize(("installed", "expected"), [("0.14.22", "0.14.22"), ("2.8.0", "1.4.1"), (None, "1.4.1")])
 def test_assumed_version(monkeypatch, installed, expected):
-    """The installed release, without importing it, if it is one of ours."""
+    """The default release is the installed one, if it is supported, and it is not imported."""
 
     def version(name):
         if installed is None:
@@ -28,27 +28,27 @@ def test_assumed_version(monkeypatch, installed, expected):
 
 
 def test_no_prefect(monkeypatch):
-    """Without Prefect it is the newest known one."""
+    """Without Prefect the default release is the newest one."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert inputs.assumed_version() == "1.4.1"
 
 
 def test_no_yaml(monkeypatch, run, write):
-    """Without PyYAML the command says what to install."""
+    """Without PyYAML the error says what to install."""
     monkeypatch.setitem(sys.modules, "yaml", None)
     done = run("check", write("a.yaml", "a: 1"))
     assert (done.code, "pip install" in done.err) == (2, True)
 
 
 def test_homes():
-    """Homes are looked up, not listed."""
+    """`UserHomes` looks up home directories and does not list them."""
     homes = paths.UserHomes()
     assert homes.get("no-such-user-9") is None
     assert (len(homes), list(homes)) == (0, [])
 
 
 def test_unreadable_is_a_usage_error():
-    """A file's problem is told with its place."""
+    """`Unreadable` shows the position in the file."""
     error = inputs.Unreadable("f", "why", 1, 2)
     assert isinstance(error, UsageError)
     assert str(error) == "f:1:2: why"

@@ -1,4 +1,4 @@
-"""What ``check`` advises is pasted into the file, which is read by what reads such files, and the real Prefect gives the text."""
+"""The advice of ``check``, pasted into the file, gives the intended value in the real Prefect."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TASK = '{{"containerDefinitions": [{{"environment": [{{"name": "%s", "value": {}
 
 
 def dotenv(text):
-    """A text in a .env file; as it is where no quotes hold it."""
+    """Return a text as a .env file writes it: quoted if a quote can hold it, otherwise as it is."""
     line = env_line("", text)
     return line[1:] if line else text
 
@@ -99,7 +99,7 @@ FORMS = {
 @needs_prefect
 @pytest.mark.parametrize("form", FORMS)
 def test_pasting_the_advice_gives_the_text(form, tmp_path):
-    """For texts of every rule: the exact line, and the template of the message where it says that this is all."""
+    """For texts of every rule, the suggested line and the template in the message give the value."""
     if form not in ("toml", "env", "shell", "task"):
         pytest.importorskip("yaml")
     name, around, write, replaced, read = FORMS[form]
@@ -111,12 +111,12 @@ def test_pasting_the_advice_gives_the_text(form, tmp_path):
             path = tmp_path / name
             path.write_text(source, "utf-8")
             for finding in checker.check(str(path), _KINDS.get(form, "yaml")):
-                template = re.search(r", write (.*) \(\.\.\. is the text\)$", finding.advice)
+                template = re.search(r", write (.*) \(\.\.\. stands for the value\)$", finding.advice)
                 lines = [finding.line, template and template.group(1).replace("...", text)]
                 for line in filter(None, lines):
                     again, count = re.subn(replaced, lambda _, line=line: line, source)
                     assert count == 1
-                    assert given(secrets, read, again) in (text, _document(text)), (text, finding.id)
+                    assert value_of(secrets, read, again) in (text, _document(text)), (text, finding.id)
                     pasted += 1
     assert pasted >= len(TEXTS) // 2
 
@@ -134,7 +134,7 @@ def _document(text):
     return json.loads(text) if text.startswith("{") else text
 
 
-def given(secrets, read, source):
+def value_of(secrets, read, source):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SecretChangedWarning)
         if read is None:
@@ -146,24 +146,24 @@ def given(secrets, read, source):
 
 @pytest.mark.parametrize("text", ["'${A}", "'$A", "\\`"])
 def test_texts_that_no_env_file_can_hold(text):
-    """Readers of .env files differ over them: no line is advised."""
+    """No line is suggested for a text that readers of .env files read differently."""
     assert env_line("A", text) is None
 
 
 @pytest.mark.parametrize("text", ["\"\"0'='", "['#,a#", '""'])
 def test_a_text_that_the_two_parsers_read_differently(text):
-    """A string that Prefect's parser reads in another way is not advised: another one is, or none."""
+    """No suggested string is read differently by Prefect's parser and TOML 1.0."""
     line = toml_line("A", text)
     assert line is None or loads(line) == {"A": text}
 
 
 def test_texts_that_toml_cannot_hold():
-    """A lone surrogate is in no TOML file."""
+    """No line is suggested for a lone surrogate, which TOML cannot contain."""
     assert toml_line("A", "\ud800") is None
 
 
 def test_lines_are_printed_on_demand_only(tmp_path, capsys):
-    """``--show-values`` prints them, ``explain`` too; a value that is filled in, or encoded, has its own rules."""
+    """Only ``--show-values`` prints the lines, with the syntax of interpolated and encoded values."""
     pytest.importorskip("yaml")
     path = tmp_path / "config.toml"
     path.write_text(f"[context.secrets]\n{NAME} = 'pa$HOME\\x'\n")
@@ -179,4 +179,4 @@ def test_lines_are_printed_on_demand_only(tmp_path, capsys):
     main(["check", "--prefect-version", "1.4.1", "--show-values", str(data)])
     out = capsys.readouterr().out
     assert f"{VARIABLE}: 'JyIwMDAwIic='" in out
-    assert "make the text a JSON string" in out
+    assert "write a JSON string" in out

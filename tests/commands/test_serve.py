@@ -1,4 +1,4 @@
-"""``flowsecrets serve``, as a process of its own."""
+"""``flowsecrets serve`` serves the fake API from its own process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from pytest_flowsecrets.commands.serve import NO_SCHEDULES, _allowed, _is_loopback, _mounted, _text, secrets_of
+from pytest_flowsecrets.commands.serve import NO_SCHEDULES, allowed_hosts, is_loopback, mount, secrets_of, text_of
 from tests.backend.http import ask
 from tests.compat import VERSION, needs_prefect
 
@@ -28,7 +28,7 @@ class Served:
         self.line = self.process.stdout.readline()
 
     def stop(self, number=signal.SIGINT):
-        """(status, rest of stdout, stderr)"""
+        """Stop the process and return (status, rest of stdout, stderr)."""
         self.process.send_signal(number)
         out, err = self.process.stdout.read(), self.process.stderr.read()  # until it ends
         return self.process.wait(timeout=20), out, err
@@ -56,25 +56,25 @@ def serve():
 
 @pytest.mark.slow
 def test_json(serve):
-    """One line with address, keys and environment; by HTTP, secrets are set and listed; SIGTERM ends it with 0."""
+    """`--json` prints one line with address, keys and environment; HTTP sets secrets; SIGTERM ends with status 0."""
     served = serve("--json")
-    told = json.loads(served.line)
-    assert sorted(told) == ["backend", "environ", "pid", "runner_key", "tenant_id", "url", "user_key"]
-    assert (told["backend"], told["pid"]) == ("cloud", served.process.pid)
-    user, runner = ({"authorization": f"Bearer {told[key]}"} for key in ("user_key", "runner_key"))
+    details = json.loads(served.line)
+    assert sorted(details) == ["backend", "environ", "pid", "runner_key", "tenant_id", "url", "user_key"]
+    assert (details["backend"], details["pid"]) == ("cloud", served.process.pid)
+    user, runner = ({"authorization": f"Bearer {details[key]}"} for key in ("user_key", "runner_key"))
     body = {"query": SET, "variables": {"input": {"name": "TOKEN", "value": "x"}}}
-    assert ask(told["url"], body, **user).json == {"data": {"set_secret": {"success": True}}}
-    assert ask(told["url"], NAMES, **user).json == {"data": {"secret_names": ["TOKEN"]}}
-    assert ask(told["url"] + "/graphql", NAMES, **runner).status == 200
-    assert ask(told["url"], NAMES).json["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
-    assert ask(told["url"], NAMES, host="evil.example").status == 421
+    assert ask(details["url"], body, **user).json == {"data": {"set_secret": {"success": True}}}
+    assert ask(details["url"], NAMES, **user).json == {"data": {"secret_names": ["TOKEN"]}}
+    assert ask(details["url"] + "/graphql", NAMES, **runner).status == 200
+    assert ask(details["url"], NAMES).json["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert ask(details["url"], NAMES, host="evil.example").status == 421
     assert served.stop(signal.SIGTERM) == (0, "", "")
 
 
 def test_text(serve):
-    """Address, keys and lines for a shell; Ctrl-C ends it with 0."""
+    """The text shows address, keys and shell commands, and Ctrl-C ends the command with status 0."""
     served = serve()
-    assert re.fullmatch(r"a fake Prefect Cloud listens at http://127\.0\.0\.1:\d+ \(Ctrl-C stops it\)\n", served.line)
+    assert re.fullmatch(r"a fake Prefect Cloud listens on http://127\.0\.0\.1:\d+ \(Ctrl-C stops it\)\n", served.line)
     status, out, err = served.stop()
     assert (status, err) == (0, "")
     assert re.search(r"USER key    \S{20,}\n  RUNNER key  \S{20,}  \(for agents\)\n  tenant      [0-9a-f-]{36}\n", out)
@@ -88,44 +88,44 @@ def test_text(serve):
 def test_server(serve):
     """Prefect Server has neither keys nor secrets."""
     served = serve("--server", "--json")
-    told = json.loads(served.line)
-    assert (told["backend"], "user_key" in told) == ("server", False)
-    assert told["environ"]["PREFECT__SERVER__ENDPOINT"] == told["url"]
-    assert ask(told["url"], {"query": "{ tenant { slug } }"}).json == {"data": {"tenant": [{"slug": "default"}]}}
-    assert ask(told["url"], NAMES).status == 400
-    text = _text(told)
-    assert text.startswith(f"a fake Prefect Server listens at {told['url']} (Ctrl-C stops it)\n\n")
+    details = json.loads(served.line)
+    assert (details["backend"], "user_key" in details) == ("server", False)
+    assert details["environ"]["PREFECT__SERVER__ENDPOINT"] == details["url"]
+    assert ask(details["url"], {"query": "{ tenant { slug } }"}).json == {"data": {"tenant": [{"slug": "default"}]}}
+    assert ask(details["url"], NAMES).status == 400
+    text = text_of(details)
+    assert text.startswith(f"a fake Prefect Server listens on {details['url']} (Ctrl-C stops it)\n\n")
     assert re.findall("^(?:export|prefect|curl) .*$", text, re.MULTILINE) == [
         "export PREFECT__BACKEND=server",
-        f"export PREFECT__CLOUD__API={told['url']}",
-        f"export PREFECT__SERVER__ENDPOINT={told['url']}",
+        f"export PREFECT__CLOUD__API={details['url']}",
+        f"export PREFECT__SERVER__ENDPOINT={details['url']}",
         "prefect create project demo",
         "prefect agent local start",
-        f"curl {told['url']}/health",
+        f"curl {details['url']}/health",
     ]
 
 
 @pytest.mark.slow
 def test_fixed_keys_and_secrets(serve, tmp_path):
-    """Keys and secrets that are the same each time; the random keys are good for nothing."""
+    """Keys and secrets of the options replace the random keys, which are not valid."""
     file = tmp_path / "secrets.toml"
     file.write_text('[context.secrets]\nTOKEN = "x"\nPORT = 8080\n')
     served = serve("--json", "--user-key", "user", "--runner-key", "runner", "--secrets", str(file))
-    told = json.loads(served.line)
-    assert (told["user_key"], told["runner_key"], told["environ"]["PREFECT__CLOUD__API_KEY"]) == (
+    details = json.loads(served.line)
+    assert (details["user_key"], details["runner_key"], details["environ"]["PREFECT__CLOUD__API_KEY"]) == (
         "user",
         "runner",
         "user",
     )
     for key in ("user", "runner"):
-        reply = ask(told["url"], NAMES, authorization=f"Bearer {key}")
+        reply = ask(details["url"], NAMES, authorization=f"Bearer {key}")
         assert reply.json == {"data": {"secret_names": ["TOKEN", "PORT"]}}
     value = {"query": '{ secret_value(name: "TOKEN") }'}
-    assert "scope RUNNER" in ask(told["url"], value, authorization="Bearer user").message
+    assert "scope RUNNER" in ask(details["url"], value, authorization="Bearer user").message
 
 
 def test_health(serve):
-    """Without a key, by GET and HEAD."""
+    """``/health`` answers GET and HEAD without a key."""
     url = json.loads(serve("--json").line)["url"]
     reply = ask(url, path="/health", method="GET")
     assert (reply.status, reply.json) == (200, {"status": "ok", "backend": "cloud"})
@@ -134,7 +134,7 @@ def test_health(serve):
 
 @pytest.mark.slow
 def test_verbose(serve):
-    """A line on stderr for each request, those that no API gets to see too, and no value in it."""
+    """`--verbose` logs each request to stderr, including those that no API receives, without a value."""
     served = serve("--json", "--verbose", "--user-key", "user")
     url = json.loads(served.line)["url"]
     body = {"query": SET, "variables": {"input": {"name": "TOKEN", "value": "hunter2"}}}
@@ -165,7 +165,7 @@ def test_verbose(serve):
     ],
 )
 def test_files_of_secrets(tmp_path, name, text, secrets):
-    """Their kind is inferred from the name."""
+    """The type of a file with secrets is inferred from its name."""
     (tmp_path / name).write_text(text)
     assert secrets_of(str(tmp_path / name)) == secrets
     assert secrets_of(None) == {}
@@ -181,20 +181,20 @@ def test_files_of_secrets(tmp_path, name, text, secrets):
         (
             ["--secrets", "a.json"],
             {"a.json": '["hunter2"]'},
-            "--secrets a.json has to hold a mapping of names to values",
+            "--secrets a.json must contain a mapping of names to values",
         ),
         (["--secrets", "a.toml"], {"a.toml": "A = 2022-01-01"}, "'A'.*not date"),
         (["--secrets", "a.env"], {"a.env": b"A=\xff"}, "--secrets a.env cannot be read: it is not UTF-8"),
         (["--secrets", "nobody.toml"], {}, "--secrets nobody.toml cannot be read: No such file or directory"),
-        (["--server", "--user-key", "k"], {}, "--user-key does not go with --server"),
-        (["--server", "--secrets", "a.env"], {}, "--secrets does not go with --server"),
+        (["--server", "--user-key", "k"], {}, "--user-key cannot be used with --server"),
+        (["--server", "--secrets", "a.env"], {}, "--secrets cannot be used with --server"),
         (["--user-key", "a b"], {}, "--user-key is not valid"),
         (["--runner-key", ""], {}, "--runner-key is not valid"),
         (["--user-key", "k", "--runner-key", "k"], {}, "--user-key and --runner-key are the same"),
     ],
 )
 def test_options_that_are_wrong(run, write, arguments, files, message):
-    """One line without a value, exit 2."""
+    """A wrong option is one line without a value, and exit status 2."""
     for name, text in files.items():
         write(name, text)
     done = run("serve", "--port", 0, *arguments)
@@ -215,7 +215,7 @@ print(client.graphql("{ secret_names }").data.secret_names)
 @needs_prefect
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 15, 13), reason="API keys came with 0.15.0")
 def test_the_real_client_in_another_process(serve, tmp_path):
-    """With nothing but the environment that is printed."""
+    """The real client works with only the printed environment."""
     served = serve("--json")
     kept = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT__")}
     environ = {**kept, **json.loads(served.line)["environ"], "HOME": str(tmp_path)}
@@ -225,62 +225,72 @@ def test_the_real_client_in_another_process(serve, tmp_path):
 
 
 def test_a_port_that_is_in_use(run):
-    """One line, exit 2."""
+    """A port that is in use is one line and exit status 2."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run("serve", "--port", port)
-    told = f"flowsecrets: cannot listen at 127.0.0.1 port {port}: it is in use: choose another --port, or 0 for any free one\n"
-    assert done == (2, "", told)
+    reason = "the port is in use: choose another --port, or 0 for any free port"
+    assert done == (2, "", f"flowsecrets: cannot listen on 127.0.0.1 port {port}: {reason}\n")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "build.example"])
 def test_other_machines(run, host):
-    """Are not let in by mistake."""
+    """An address that other machines can reach is rejected without `--allow-remote`."""
     done = run("serve", "--host", host)
     assert (done.code, done.out) == (2, "")
-    assert f"--host {host} lets other machines in" in done.err
-    assert "--i-know" in done.err
+    assert f"--host {host} gives other machines access" in done.err
+    assert "--allow-remote" in done.err
+
+
+def test_the_deprecated_name_of_allow_remote(run):
+    """`--i-know` still works, and a warning on stderr names `--allow-remote`."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        done = run("serve", "--host", "0.0.0.0", "--i-know", "--port", server.getsockname()[1])
+    warning, error = done.err.splitlines()
+    assert warning == "flowsecrets serve: --i-know is deprecated: use --allow-remote"
+    assert error.startswith("flowsecrets: cannot listen on 0.0.0.0")
+    assert "--i-know" not in run("serve", "--help").out
 
 
 @pytest.mark.parametrize(
-    ("host", "told"),
+    ("host", "message"),
     [
-        ("192.0.2.1", "this machine has no such address"),
+        ("192.0.2.1", "this machine does not have this address"),
         ("nobody.invalid", "there is no such host"),
         ("x" * 70, "there is no such host|label"),
     ],
 )
-def test_hosts_that_are_none(run, host, told):
-    """One line, exit 2."""
-    done = run("serve", "--host", host, "--i-know", "--port", 0)
+def test_hosts_that_are_none(run, host, message):
+    """An invalid host is one line and exit status 2."""
+    done = run("serve", "--host", host, "--allow-remote", "--port", 0)
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert re.search(told, done.err)
+    assert re.search(message, done.err)
 
 
 @pytest.mark.parametrize("port", ["x", "-1", "65536", "4.2", ""])
 def test_ports_that_are_none(run, port):
-    """Usage, exit 2."""
+    """An invalid port is a usage error with exit status 2."""
     done = run("serve", f"--port={port}")
     assert (done.code, done.out) == (2, "")
-    assert "is no port: those are 0 to 65535" in done.err
+    assert "is not a valid port (0-65535)" in done.err
 
 
 @pytest.mark.slow
 def test_wildcard(serve):
-    """The printed address is one of this machine; a request may name addresses and names for this machine only."""
-    served = serve("--host", "0.0.0.0", "--i-know", "--json")
-    told = json.loads(served.line)
-    assert told["url"].startswith("http://127.0.0.1:")
+    """The printed address belongs to this machine, and requests may name only addresses and names of this machine."""
+    served = serve("--host", "0.0.0.0", "--allow-remote", "--json")
+    details = json.loads(served.line)
+    assert details["url"].startswith("http://127.0.0.1:")
     for host in ("192.0.2.7:4200", "[2001:db8::1]", "host.docker.internal", "localhost", socket.gethostname()):
-        assert ask(told["url"], NAMES, host=host).status == 200
-    reply = ask(told["url"], NAMES, host="evil.example")
+        assert ask(details["url"], NAMES, host=host).status == 200
+    reply = ask(details["url"], NAMES, host="evil.example")
     assert reply.status == 421
     assert "host.docker.internal" in reply.message
 
 
 @pytest.mark.slow
 def test_an_address_of_its_own(serve):
-    """What ``--host`` says may be named, too; loopback needs no ``--i-know``."""
+    """Requests may name the value of ``--host``, and a loopback address does not need ``--allow-remote``."""
     served = serve("--host", "127.0.0.2", "--json")
     url = json.loads(served.line)["url"]
     assert url.startswith("http://127.0.0.2:")
@@ -289,29 +299,29 @@ def test_an_address_of_its_own(serve):
 
 
 def test_ipv6():
-    """Addresses are written in brackets."""
-    allows, told = _allowed("2001:db8::1")
+    """IPv6 addresses are written in brackets."""
+    allows, description = allowed_hosts("2001:db8::1")
     assert allows("[2001:db8::1]")
-    assert told == "127.0.0.1 and [2001:db8::1] and localhost"
-    assert _is_loopback("::1")
+    assert description == "127.0.0.1 and [2001:db8::1] and localhost"
+    assert is_loopback("::1")
 
     class Mounting:
         def mount(self, world, path):
             return f"http://[::]:4200{path}"
 
-    assert _mounted(Mounting(), None) == "http://[::1]:4200"
+    assert mount(Mounting(), None) == "http://[::1]:4200"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"), reason="this machine has no IPv6")
 def test_ipv6_itself(serve):
-    """At its loopback."""
+    """The server listens on the IPv6 loopback address."""
     served = serve("--host", "::1", "--json")
     assert ask(json.loads(served.line)["url"], NAMES).status == 200
 
 
 def test_where_it_may_not(run, monkeypatch):
-    """Ports below 1024 on most machines."""
+    """A port without permission, as below 1024 on most machines, is one line and exit status 2."""
     from pytest_flowsecrets.backend.http import server
 
     def refuse(*_, **__):

@@ -1,4 +1,4 @@
-"""Values that Prefect's parser takes for names: no command and no report shows them, and they are errors."""
+"""Values that Prefect's parser reads as part of a name are errors, and no command and no report shows them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LINES = [
 @pytest.mark.parametrize("line", LINES)
 @pytest.mark.parametrize("form", FORMS, ids=" ".join)
 def test_no_value_is_shown(run, write, line, form):
-    """In no form of either command, over one release or all."""
+    """No format of either command shows the value, for one release or for all."""
     text = f"[context.secrets]\n{line}\n"
     options = V if "--all-versions" not in form else ()
     done = run(form[0], *options, *form[1:], write("config.toml", text))
@@ -49,7 +49,7 @@ def test_no_value_is_shown(run, write, line, form):
 
 
 def test_the_secret_that_is_meant_does_not_exist(run, write):
-    """An error at the line, with the way to write it; ``explain`` of that name shows it, too."""
+    """`check` reports the line with advice, and `explain` of the intended name shows the error."""
     path = write("config.toml", f"[context.secrets]\nA = 'abcdefgh'\n{LINES[0]}\n")
     (finding,) = json.loads(run("check", *V, "--json", path).out)
     assert [finding[key] for key in ("id", "severity", "name", "line")] == ["FS002", "error", "URL", 3]
@@ -60,7 +60,7 @@ def test_the_secret_that_is_meant_does_not_exist(run, write):
 
 
 def test_two_of_them_stay_two():
-    """Each doubtful name has a masked name of its own, and its place."""
+    """Each doubtful name has its own masked name and position."""
     layer = read_layer("[context.secrets]\nA=x=1\nA=y=1\nC=a.b=1\nC=a.c=1\n", place="f")
     names = layer.data["context"]["secrets"]
     assert list(names) == ["A=••• (line 2)", "A=••• (line 3)", "C=••• (line 4)"]
@@ -78,23 +78,23 @@ def test_two_of_them_stay_two():
     ],
 )
 def test_names_that_are_no_values(text):
-    """What TOML 1.0 reads as a name, or what stands before the first ``=``, is shown."""
+    """Names that TOML 1.0 reads, and the text before the first ``=``, are shown."""
     assert not read_layer(text).doubts
 
 
 def test_names_that_are_no_escapes():
-    """A backslash in such a name is not taken for an escape of a quoted key."""
+    """A backslash in such a name is not read as an escape of a quoted key."""
     assert list(read_layer("A=b\\q=1\n").data) == ["A=••• (line 1)"]
 
 
 def test_a_repr_shows_no_value():
-    """``repr(local_secrets)`` masks what follows the ``=``."""
+    """``repr(local_secrets)`` masks the text after the ``=``."""
     assert masked_name("URL = user:hunter2") == "URL=•••"
     assert masked_name("URL") == "URL"
 
 
 def test_faults_in_texts_of_several_lines():
-    """Below a fault in such a text nothing is taken for a name; neither is anything below very many faults."""
+    """Below a fault in a multi-line string, and below very many faults, all names are masked."""
     layer = read_layer('[context.secrets]\nA = "x"\nKEY = """a\nb""" c = 1\nD = 5\n')
     assert layer.data == {"context": {"secrets": {"A": "x"}}}
     far = 'x = 1\nKEY = """' + "a\n" * 60 + '""" c = 1\n'
@@ -112,7 +112,7 @@ PIECES = st.sampled_from([*"=.]:/@?é5x,;-", "]", "hunter2", "hunter2"])
 @pytest.mark.slow
 @hypothesis.given(pieces=st.lists(PIECES, max_size=9), last=st.sampled_from(["5", "'x'", "true", "{a = 1}"]))
 def test_generated_values(pieces, last):
-    """Whatever stands behind the first ``=`` without quotes of its own is in no name."""
+    """No name contains the unquoted text after the first ``=``."""
     text = f"[context.secrets]\nURL=x{''.join(pieces)}={last}\n"
     hypothesis.assume(not legacy_fault(text))
     assert "hunter2" not in str(list(_names(read_layer(text).data)))
@@ -147,14 +147,14 @@ def test_it(local_secrets):
     ],
 )
 def test_reports_show_no_value(run_tests, text, strict):
-    """Where pytest shows the source line that holds a broken text, and where it shows the fixture's arguments."""
+    """pytest's reports mask the value in source lines with a broken text and in arguments of fixtures."""
     result = run_tests(REPORT.format(text=text, strict=strict))
     assert result.ret == 1
     result.stdout.no_fnmatch_line("*hunter2*")
 
 
 def test_what_is_no_secret_stays_readable():
-    """Prefect's own settings, comments and headers are not taken for secrets."""
+    """Prefect's own settings, comments and headers are not masked."""
     text = '# hunter2\n[cloud]\napi = https://api.prefect.io\n[logging]\nlevel = "DEBUG\nbackend = server\n'
     assert list(raw_values(text)) == []
     assert list(raw_values("backend = server")) == []
@@ -164,7 +164,7 @@ def test_what_is_no_secret_stays_readable():
 @pytest.mark.parametrize("agent", ["local", "docker", "kubernetes", "ecs"])
 @pytest.mark.parametrize("form", [(), ("--json",), V], ids=str)
 def test_agents_show_no_value(run, write, agent, line, form):
-    """No agent quotes a name of ``[cloud.agent.env_vars]`` that holds a value, in any form of ``explain``."""
+    """No format of ``explain`` shows a name of ``[cloud.agent.env_vars]`` that contains a value."""
     path = write("f.toml", f"[cloud.agent.env_vars]\n{line}\n")
     done = run("explain", "--config", path, "--agent", agent, *form)
     assert done.out + done.err
@@ -173,14 +173,14 @@ def test_agents_show_no_value(run, write, agent, line, form):
 
 @pytest.mark.skipif(VERSION is None or VERSION < (0, 10, 0), reason="the local agent is driven from 0.10.0 on")
 def test_the_local_agent_names_the_variable_and_the_fix(run, write):
-    """``Popen`` accepts no name with ``=``: the message has the masked name and says how to write the line."""
+    """The error about a name with ``=`` shows the masked name and how to write the line."""
     path = write("f.toml", "[cloud.agent.env_vars]\nURL=hunter2?timeout='abc'\n")
     message = "'URL=•••' is not a name of a variable: write NAME = 'value', with the value in quotes"
     assert message in run("explain", "--config", path, "--agent", "local").err
 
 
 def test_an_environment_shows_no_value():
-    """Neither its repr, its explanation, nor its ``KeyError``."""
+    """The repr, the explanation and the ``KeyError`` of an environment mask the value."""
     name = "URL=hunter2"
     environment = FlowEnvironment("ecs", "1.4.1", [Entry(name, None, "template")])
     with pytest.raises(KeyError) as raised:

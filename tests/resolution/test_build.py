@@ -146,7 +146,7 @@ def test_drop_stops_at_the_winner():
     """Only what stood in the table before is dropped; what comes after is not."""
     environ = {S + "A": "1x", "PREFECT__CONTEXT__SECRETS": "{'B': 'x'}", S + "C": "y"}
     resolution = resolve([], environ, "1.4.1")
-    assert [slot.key[-1] for slot in resolution.lost] == ["A"]
+    assert [slot.key[-1] for slot in resolution.dropped] == ["A"]
     assert resolution.names == ["B", "C"]
 
 

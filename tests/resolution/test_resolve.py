@@ -39,21 +39,21 @@ def test_context_replaces_the_table():
     resolution = resolve([layer("user", a="1x", b="2x")], {}, "1.4.1", context={"a": "c"})
     assert resolution.names == ["a"]
     assert resolution.get("b").error.message == 'Local Secret "b" was not found.'
-    assert [slot.beaten for slot in resolve([], {}, "1.4.1", context={"new": 1}).slots("new")] == [[]]
+    assert [slot.overridden for slot in resolve([], {}, "1.4.1", context={"new": 1}).slots("new")] == [[]]
 
 
 def test_losers_are_kept():
     """The winner knows whom it beat, the latest first."""
     given = [layer("backend", A="b"), layer("user", A="u")]
     (slot,) = resolve(given, {variable("A"): "e"}, "1.4.1").slots("A")
-    assert [slot.kind, *(loser.kind for loser in slot.beaten)] == ["env", "backend", "user"]
+    assert [slot.kind, *(loser.kind for loser in slot.overridden)] == ["env", "backend", "user"]
 
 
 def test_dropped_values_are_kept():
     """A variable for the whole table drops the file's secrets, which are not forgotten."""
     resolution = resolve([layer("user", T="t")], {"PREFECT__CONTEXT__SECRETS": "{'J': 'j'}"}, "1.4.1")
     assert resolution.names == ["J"]
-    assert [slot.key[-1] for slot in resolution.lost] == ["T"]
+    assert [slot.key[-1] for slot in resolution.dropped] == ["T"]
 
 
 def test_nothing_shows_a_value():
@@ -139,7 +139,7 @@ def test_circles_are_unsettled():
     resolution = resolve(
         [layer("user", A="a${context.secrets.B}", B="b${context.secrets.A}", C="${context.secrets.D}")], {}, "1.4.1"
     )
-    assert set(resolution.unsettled) == {("context", "secrets", "A"), ("context", "secrets", "B")}
+    assert set(resolution.hash_order_dependent) == {("context", "secrets", "A"), ("context", "secrets", "B")}
 
 
 def test_origin_of_a_file_value():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pytest_flowsecrets.resolution.dialects import dialect_for
-from pytest_flowsecrets.resolution.layers import Origin, Refused, Slot
+from pytest_flowsecrets.resolution.layers import Origin, PrefectLoadError, Slot
 from pytest_flowsecrets.resolution.loader.interpolate import (
-    Surroundings,
+    LoadContext,
     decode_escapes,
     expand,
     interpolate,
@@ -25,7 +25,7 @@ ENVIRON = {
     "user": "u",
     "BIG": "$BIG$BIG$BIG$BIG$BIG$BIG",
 }
-AROUND = Surroundings(dialect_for("1.4.1"), ENVIRON, "/pw", {"root": "/root"})
+AROUND = LoadContext(dialect_for("1.4.1"), ENVIRON, "/pw", {"root": "/root"})
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_expand(text, expanded):
 
 def test_home_without_variable():
     """Without HOME the password database decides, and a home of / alone stays /."""
-    assert expand("~/x", Surroundings(AROUND.dialect, {}, "/pw")) == "/pw/x"
-    assert expand("~", Surroundings(AROUND.dialect, {"HOME": "/"})) == "/"
+    assert expand("~/x", LoadContext(AROUND.dialect, {}, "/pw")) == "/pw/x"
+    assert expand("~", LoadContext(AROUND.dialect, {"HOME": "/"})) == "/"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_growth_is_cut_off():
 
 def test_bytes_are_not_typed_again():
     """Bytes out of a chain of variables have an upper(), and stay what they are."""
-    around = Surroundings(AROUND.dialect, {"B": "$C", "C": "$D", "D": "b'x'"})
+    around = LoadContext(AROUND.dialect, {"B": "$C", "C": "$D", "D": "b'x'"})
     value, typed = interpolate("$B", around)
     assert (string_to_type(value, around), typed) == (b"x", True)
 
@@ -89,7 +89,7 @@ def test_references_that_multiply():
 @pytest.mark.parametrize("value", [1, None, True, [], {}])
 def test_typing_twice_crashes(value):
     """Typing what is no text is Prefect's crash, as a value."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PrefectLoadError) as caught:
         string_to_type(value, AROUND)
     assert caught.value.failure.message == f"'{type(value).__name__}' object has no attribute 'upper'"
 
@@ -111,7 +111,7 @@ def test_typing_twice_crashes(value):
 )
 def test_string_to_type(text, old, new):
     """Round trips up to 0.10.7, literals from 0.11.0."""
-    before = Surroundings(dialect_for("0.10.7"), {})
+    before = LoadContext(dialect_for("0.10.7"), {})
     assert (string_to_type(text, before), string_to_type(text, AROUND)) == (old, new)
 
 
@@ -119,7 +119,7 @@ def test_decode_escapes():
     """Escapes are decoded and UTF-8 is mangled; a broken escape is a failure that does not show the text."""
     assert decode_escapes(r"a\nb") == "a\nb"
     assert decode_escapes("é") == "Ã©"
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PrefectLoadError) as caught:
         decode_escapes("abc\\")
     assert caught.value.failure.type == "UnicodeDecodeError"
     assert "position" not in repr(caught.value.failure)

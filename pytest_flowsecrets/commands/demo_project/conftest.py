@@ -1,4 +1,4 @@
-"""What the tests need: a GitHub API on this machine, and a thread that is older than any test."""
+"""Fixtures of the tests: a GitHub API on this machine, and a pool thread that starts before the tests."""
 
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer

@@ -1,4 +1,4 @@
-"""The flow: counts the open issues that an API tells to who has the token."""
+"""The flow: counts the open issues that an API returns for a valid token."""
 
 import json
 import sys

@@ -1,1 +1,1 @@
-"""Variables out of ``.env`` files, shell scripts and YAML, each with its position."""
+"""Readers of variables, with their positions, in ``.env`` files, shell scripts and YAML."""

@@ -1,4 +1,4 @@
-"""Variables out of ``.env`` files and shell scripts, each with its line and column."""
+"""Variables in ``.env`` files and shell scripts, with line and column."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Iterator, List, Match, NamedTuple, Optional, Tuple
 
-from pytest_flowsecrets.commands.files.owners import AGENT, OPTION, Owner, agent_in, concerns_prefect
+from pytest_flowsecrets.commands.files.owners import AGENT, OPTION, Owner, agent_in, concerns_prefect, owner_of
 from pytest_flowsecrets.resolution.line_syntax import env_line
 
 if TYPE_CHECKING:
@@ -20,18 +20,18 @@ _ENV_LINE = re.compile(
 )
 ASSIGNMENT = re.compile(r"(?:--env=|-e=?)?([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 _HERE_DOCUMENT = re.compile(r"<<-?\s*['\"\\]?(\w+)")
-# Up to where a comment starts, or a quote that this line does not close.
+# Everything before a comment, or before a quote that the line does not close.
 _CODE = re.compile(r"(?:'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|(?<=[^\s;|&()])#|[^'\"\\#])*", re.DOTALL)
 _LONGEST_QUOTE = 200
 _EXPORTS = ("export", "declare", "typeset")
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}  # in double quotes, as python-dotenv and Docker Compose read them
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}  # in double quotes, for python-dotenv and Docker Compose
 
 
 class Problem(NamedTuple):
-    """What is wrong with how a variable is written, whatever its value.
+    """A problem with the way in which a variable is written, independent of its value.
 
     Attributes:
-        rule: ``FS050``.
+        rule: the id of the rule, such as ``FS050``.
         message: what happens.
         advice: what to write.
         severity: ``error`` or ``warning``.
@@ -44,19 +44,19 @@ class Problem(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A variable as it is written.
+    """A variable as it is written in a file.
 
     Attributes:
-        name: its name.
-        value: its value, or None where the text does not tell.
-        line: 1-based.
-        column: 1-based.
-        problem: what is wrong with how it is written.
-        owner: whose environment it belongs to.
-        stored: a datum of a Secret or a ConfigMap, which containers may take under another name.
-        notation: how the file writes another value for it; None for an assignment of a shell.
-        escaped: a dollar in it was escaped for Docker Compose or Kubernetes.
-        lines: first and last line of all that belongs to it, where a comment about it may stand.
+        name: the name.
+        value: the value, or None if the file does not contain it.
+        line: the 1-based line.
+        column: the 1-based column.
+        problem: a problem with the way in which it is written, or None.
+        owner: the owner of the environment.
+        in_object: whether it is an entry of a Secret or ConfigMap, which containers may use under another name.
+        escaped: whether a dollar in it is escaped for Docker Compose or Kubernetes.
+        notation: the function that writes another value in the file; None for an assignment of a shell.
+        lines: the first and the last line of the variable, on which a comment can refer to it.
     """
 
     name: str
@@ -65,67 +65,83 @@ class Item(NamedTuple):
     column: int
     problem: Optional[Problem] = None
     owner: Owner = Owner()
-    stored: bool = False
+    in_object: bool = False
     escaped: bool = False
     notation: Optional[Notation] = None
     lines: Optional[Tuple[int, int]] = None
 
 
 def env_items(text: str) -> Iterator[Item]:
-    """Read a ``.env`` file: quotes go, and escapes in double ones, ``export`` is allowed, comments need a blank before.
+    """Read a ``.env`` file.
+
+    Quotes, and escapes in double quotes, are removed. ``export`` is allowed. Comments need a blank before them.
 
     Args:
-        text: the file's text.
+        text: the text of the file.
     """
-    at, number, prefect = 0, 1, concerns_prefect(text)
+    at, number, owner = 0, 1, Owner(prefect=concerns_prefect(text))
     while at < len(text):
-        found = _ENV_LINE.match(text, at)
-        end = text.find("\n", found.end() if found else at) + 1 or len(text)
-        if found is not None:  # else a comment, or nothing that anyone reads
-            lines = number, number + found.group().count("\n")
-            owner = Owner(prefect=prefect)
-            name, column = found.group("name"), found.start("name") - at + 1
+        line = _ENV_LINE.match(text, at)
+        end = text.find("\n", line.end() if line else at) + 1 or len(text)
+        if line is not None:  # otherwise a comment, or text that no tool reads
+            name, column = line.group("name"), line.start("name") - at + 1
             yield Item(
-                name, _env_value(found), number, column, owner=owner, lines=lines, notation=partial(env_line, name)
+                name,
+                _env_value(line),
+                number,
+                column,
+                owner=owner,
+                lines=(number, number + line.group().count("\n")),
+                notation=partial(env_line, name),
             )
         number += text.count("\n", at, end)
         at = end
 
 
-def _env_value(found: Match[str]) -> str:
-    quoted = found.group("quoted")
+def _env_value(line: Match[str]) -> str:
+    quoted = line.group("quoted")
     if quoted is None:
-        return re.split(r"(?:^|\s+)#", found.group("bare"), maxsplit=1)[0].strip()
+        return re.split(r"(?:^|\s+)#", line.group("bare"), maxsplit=1)[0].strip()
     if quoted.startswith("'"):
         return quoted[1:-1]
     return re.sub(r'\\(["\\nrt])', lambda escape: _ESCAPES.get(escape.group(1), escape.group(1)), quoted[1:-1])
 
 
 def shell_items(text: str) -> Iterator[Item]:
-    """Read assignments and ``--env`` options out of a script, and out of what it writes as here-documents.
+    """Read the assignments and ``--env`` options in a script, including those in here-documents.
 
     Args:
         text: the script.
     """
-    of_script, prefect = agent_in(text), concerns_prefect(text)
+    script_owner = owner_of(text)
     for number, line in _logical_lines(text):
-        words = _words(line)
-        kind = agent_in(" ".join(words)) if "agent" in words else ""
-        exported = of_script if words[:1] and words[0] in _EXPORTS else kind
-        owner = Owner(AGENT if exported else "", exported, prefect=prefect)
         at = 0
-        for word in words:
-            if kind and word == "agent":
-                owner = Owner(OPTION, kind, prefect=True, elsewhere=True)
-            found = ASSIGNMENT.fullmatch(word)
-            if found:
-                at = max(line.find(found.group(1) + "=", at), 0)
-                value = None if _expanded_by_shell(line, at, *found.groups()) else found.group(2)
-                lines_before = line.count("\n", 0, at)
-                column = at - (line.rfind("\n", 0, at) + 1) + 1
-                lines = number, number + line.count("\n")
-                yield Item(found.group(1), value, number + lines_before, column, owner=owner, lines=lines)
-                at += len(found.group(1))
+        for word, owner in _owned_words(_words(line), script_owner):
+            assignment = ASSIGNMENT.fullmatch(word)
+            if assignment:
+                name = assignment.group(1)
+                at = max(line.find(f"{name}=", at), 0)
+                value = None if _expanded_by_shell(line, at, *assignment.groups()) else assignment.group(2)
+                yield _item_at(line, at, number, name, value)._replace(owner=owner)
+                at += len(name)
+
+
+def _owned_words(words: List[str], script_owner: Owner) -> Iterator[Tuple[str, Owner]]:
+    """Yield the words of a line, each with the owner of an assignment in its place."""
+    kind = agent_in(" ".join(words)) if "agent" in words else ""
+    is_export = bool(words) and words[0] in _EXPORTS
+    agent = script_owner.agent if is_export else kind
+    owner = Owner(AGENT if agent else "", agent, prefect=script_owner.prefect)
+    for word in words:
+        if kind and word == "agent":  # the options of the command follow
+            owner = Owner(OPTION, kind, prefect=True, elsewhere=True)
+        yield word, owner
+
+
+def _item_at(line: str, at: int, number: int, name: str, value: Optional[str]) -> Item:
+    """Return the item at an offset of a logical line that starts in the line ``number``."""
+    column = at - (line.rfind("\n", 0, at) + 1) + 1
+    return Item(name, value, number + line.count("\n", 0, at), column, lines=(number, number + line.count("\n")))
 
 
 def _words(line: str) -> List[str]:
@@ -136,22 +152,22 @@ def _words(line: str) -> List[str]:
 
 
 def _logical_lines(text: str) -> Iterator[Tuple[int, str]]:
-    """Lines as the shell sees them, with the number of the first: continued ones, and quotes over several, are one."""
-    lines, at, here = text.split("\n"), 0, ""
+    """Yield the lines of a shell, with their first line number: continuations and multi-line quotes are joined."""
+    lines, at, delimiter = text.split("\n"), 0, ""
     while at < len(lines):
-        last = at + 1 if here else _end_of(lines, at)
-        line = "\n".join(lines[at:last])
+        end = at + 1 if delimiter else _end_of(lines, at)
+        line = "\n".join(lines[at:end])
         yield at + 1, line
-        if here:
-            here = "" if line.strip() == here else here
+        if delimiter:
+            delimiter = "" if line.strip() == delimiter else delimiter
         else:
-            found = _HERE_DOCUMENT.search(line)
-            here = found.group(1) if found else ""
-        at = last
+            here_document = _HERE_DOCUMENT.search(line)
+            delimiter = here_document.group(1) if here_document else ""
+        at = end
 
 
 def _end_of(lines: List[str], first: int) -> int:
-    """The line after the last that belongs to the one at ``first``."""
+    """Return the index after the last line that belongs to the logical line at ``first``."""
     last = first + 1
     while last < len(lines) and lines[last - 1].endswith("\\"):
         last += 1
@@ -164,6 +180,6 @@ def _end_of(lines: List[str], first: int) -> int:
 
 
 def _expanded_by_shell(line: str, at: int, name: str, value: str) -> bool:
-    """Whether the shell puts something in here, so that the text does not tell the value."""
+    """Return whether the shell expands the value, so that the text does not contain it."""
     quoted = line[at - 1 : at] == "'" or line[at + len(name) + 1 :].startswith("'")
     return not quoted and ("$" in value or "`" in value)

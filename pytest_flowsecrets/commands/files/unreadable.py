@@ -1,4 +1,4 @@
-"""A file that cannot be checked."""
+"""The error for a file that cannot be checked."""
 
 from __future__ import annotations
 

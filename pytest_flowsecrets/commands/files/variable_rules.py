@@ -1,22 +1,22 @@
-"""Rules about how a variable is written and whose it is, whatever its value."""
+"""Rules about the way in which a variable is written, and about its owner, independent of its value."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Container, Iterator, Sequence
+from typing import TYPE_CHECKING, Callable, Container, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from pytest_flowsecrets.agents.model import AGENT_OWN
 from pytest_flowsecrets.agents.rules import refused_options
 from pytest_flowsecrets.commands.files.owners import AGENT, CONTAINER_AGENTS, OPTION
 from pytest_flowsecrets.findings.model import Finding
 from pytest_flowsecrets.isolation.prefect1.paths import MISSING, MISSING_ADVICE, missing_file
-from pytest_flowsecrets.names import SECRETS_PREFIX, USE_LOCAL_SECRETS
+from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.commands.files.env_files import Item
     from pytest_flowsecrets.resolution.dialects import Dialect
     from pytest_flowsecrets.resolution.layers import Origin
 
-# Default secrets by their bare names, and who reads a variable of that name all the same.
+# Default secrets by their bare names, with the part of Prefect that reads a variable of that name.
 _READERS = {
     "GITHUB_ACCESS_TOKEN": "GitHub storage (0.12.1+)",
     "GITLAB_ACCESS_TOKEN": "GitLab storage (0.13.11+)",
@@ -31,54 +31,93 @@ _READERS = {
     "REDIS_PASSWORD": "",
     "KUBERNETES_API_KEY": "",
 }
+_FLAG = f"{PREFIX}CLOUD__USE_LOCAL_SECRETS"
+_ALL = "0.5.0-1.4.1"
+
+
+class _Subject(NamedTuple):
+    item: Item
+    origin: Origin
+    dialects: Sequence[Dialect]
+    options: Container[str]
+
+    def finding(self, rule: str, message: str, advice: str, versions: str = _ALL, severity: str = "warning") -> Finding:
+        return Finding(rule, severity, self.item.name, self.origin, message, versions, advice)
 
 
 def item_findings(
     item: Item, origin: Origin, dialects: Sequence[Dialect], options: Container[str]
 ) -> Iterator[Finding]:
-    """Check how a variable is written, and where.
+    """Apply the rules to a variable.
 
     Args:
         item: the variable.
-        origin: where it is written.
-        dialects: the releases to check for.
-        options: names of the variables that the file gives to an agent by ``--env``.
+        origin: the place where it is written.
+        dialects: the releases to check.
+        options: the names of the variables that the file passes to an agent with ``--env``.
     """
-    if item.problem is not None:
-        rule, message, advice, severity = item.problem
-        yield Finding(rule, severity, item.name, origin, message, advice=advice)
-    elif item.name in _READERS and not item.stored and item.owner.prefect:
-        yield _bare_name(item, origin)
-    if item.value is not None and not item.owner.elsewhere and missing_file(item.name, item.value):
-        yield Finding("FS017", "warning", item.name, origin, MISSING, "0.5.0-1.4.1", MISSING_ADVICE)
-    if item.owner.role and item.name.upper() == USE_LOCAL_SECRETS:
-        message = "agents set this to false for every flow run, whatever is written here"
-        advice = "leave it out: secrets in the environment are found anyway, from 0.7.0"
-        yield Finding("FS053", "warning", item.name, origin, message, "0.13.12-1.4.1", advice)
-    if _stays_with_the_agent(item) and item.name not in options:
-        message = f"the {item.owner.agent} agent does not pass its own environment on: no flow run gets this secret"
-        advice = "give it by --env of the agent, by run_config.env, or by the template of flow runs"
-        yield Finding("FS060", "warning", item.name, origin, message, "0.5.0-1.4.1", advice)
-    if item.owner.role == OPTION and any(_refuses(dialect, item) for dialect in dialects):
-        message = "a = in the value of --env: the command ends with a ValueError, and no agent starts"
-        advice = "use run_config.env, or the environment of a LocalAgent"
-        yield Finding("FS063", "error", item.name, origin, message, "0.9.0-0.14.9", advice)
+    subject = _Subject(item, origin, dialects, options)
+    return filter(None, (rule(subject) for rule in _RULES))
 
 
-def _bare_name(item: Item, origin: Origin) -> Finding:
+def _notation(subject: _Subject) -> Optional[Finding]:
+    if subject.item.problem is None:
+        return None
+    rule, message, advice, severity = subject.item.problem
+    return subject.finding(rule, message, advice, "", severity)
+
+
+def _bare_name(subject: _Subject) -> Optional[Finding]:
+    item = subject.item
+    if item.problem is not None or item.name not in _READERS or item.in_object or not item.owner.prefect:
+        return None
     reader = _READERS[item.name]
-    seen = f"only {reader} looks there when the secret is missing" if reader else "nothing in Prefect looks there"
-    message = f"without {SECRETS_PREFIX} it is no secret: {seen}"
-    return Finding(
-        "FS052", "warning", item.name, origin, message, "0.5.0-1.4.1", f"name it {SECRETS_PREFIX}{item.name}"
-    )
+    effect = f"only {reader} reads it, if the secret is missing" if reader else "nothing in Prefect reads it"
+    message = f"without {SECRETS_PREFIX} it is not a secret: {effect}"
+    return subject.finding("FS052", message, f"name it {SECRETS_PREFIX}{item.name}")
 
 
-def _stays_with_the_agent(item: Item) -> bool:
-    used = item.owner.agent == "ecs" and item.name in AGENT_OWN
-    own = item.owner.role == AGENT and item.owner.agent in CONTAINER_AGENTS
-    return own and not used and item.name.upper().startswith(SECRETS_PREFIX)
+def _missing_file(subject: _Subject) -> Optional[Finding]:
+    item = subject.item
+    if item.value is None or item.owner.elsewhere or not missing_file(item.name, item.value):
+        return None
+    return subject.finding("FS017", MISSING, MISSING_ADVICE)
 
 
-def _refuses(dialect: Dialect, item: Item) -> bool:
-    return bool(refused_options(dialect.version, {item.name: item.value}))
+def _overridden_flag(subject: _Subject) -> Optional[Finding]:
+    if not subject.item.owner.role or subject.item.name.upper() != _FLAG:
+        return None
+    message = "agents ignore this value: they set it to false for every flow run"
+    advice = "remove it: flow runs find secrets in the environment without it, from 0.7.0"
+    return subject.finding("FS053", message, advice, "0.13.12-1.4.1")
+
+
+def _not_passed_on(subject: _Subject) -> Optional[Finding]:
+    owner, name = subject.item.owner, subject.item.name
+    is_used = owner.agent == "ecs" and name in AGENT_OWN
+    is_own = owner.role == AGENT and owner.agent in CONTAINER_AGENTS and name.upper().startswith(SECRETS_PREFIX)
+    if not is_own or is_used or name in subject.options:
+        return None
+    message = f"the {owner.agent} agent does not pass on its own environment: no flow run gets this secret"
+    advice = "set it with --env of the agent, with run_config.env, or in the template of flow runs"
+    return subject.finding("FS060", message, advice)
+
+
+def _equals_in_option(subject: _Subject) -> Optional[Finding]:
+    item = subject.item
+    versions = [dialect.version for dialect in subject.dialects if item.owner.role == OPTION]
+    if not any(refused_options(version, {item.name: item.value}) for version in versions):
+        return None
+    message = "the value of --env contains =: the command fails with a ValueError, and no agent starts"
+    advice = "use run_config.env, or the environment of a LocalAgent"
+    return subject.finding("FS063", message, advice, "0.9.0-0.14.9", "error")
+
+
+_RULES: Tuple[Callable[[_Subject], Optional[Finding]], ...] = (
+    _notation,
+    _bare_name,
+    _missing_file,
+    _overridden_flag,
+    _not_passed_on,
+    _equals_in_option,
+)

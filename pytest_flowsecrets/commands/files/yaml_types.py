@@ -1,4 +1,4 @@
-"""What an unquoted YAML value is to Kubernetes and to Docker Compose, where it is no text."""
+"""The types of unquoted YAML values in Kubernetes and Docker Compose that do not read them as strings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Dict, Optional, Pattern
 TAG = "tag:yaml.org,2002:"
 QUOTE = "'"
 _BOOL = re.compile(r"(?:y|yes|n|no|true|false|on|off)", re.IGNORECASE)
-# Kubernetes' YAML differs a little from PyYAML's: 1e5 is a number, 1:30 and dates are texts.
+# The YAML of Kubernetes differs from that of PyYAML: 1e5 is a number, 1:30 and dates are strings.
 _KUBERNETES = {
     "bool": _BOOL,
     "int": re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)"),
@@ -17,8 +17,8 @@ _KUBERNETES = {
         r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", re.IGNORECASE
     ),
 }
-# What one of Compose's releases writes in another way, or refuses: 1 reads with PyYAML, 2 with Go's yaml.v3. Both hand
-# 5432 and 1.5 on as they are written.
+# Values that a major version of Compose changes or rejects: 1 reads with PyYAML, 2 with Go's yaml.v3. Both pass on 5432
+# and 1.5 unchanged.
 _COMPOSE = {
     "bool": _BOOL,
     "int": re.compile(r"[-+]?0[box]?[0-9a-fA-F_]+|\+[0-9_]+|-?[0-9]+_[0-9_]*"),
@@ -31,17 +31,17 @@ _COMPOSE = {
 }
 
 
-def no_text_to_kubernetes(value: Any) -> Optional[str]:
-    """Return what a YAML node is to Kubernetes where it is no text; None where it is one.
+def kubernetes_type(value: Any) -> Optional[str]:
+    """Return the type of a YAML node in Kubernetes, or None if it is a string.
 
     Args:
-        value: a node of PyYAML. Tags of a tool's own are its own business.
+        value: a node of PyYAML. Tags of other tools are ignored.
     """
     return _kind(value, _KUBERNETES)
 
 
-def changed_by_compose(value: Any) -> Optional[str]:
-    """Return what a YAML node is to Docker Compose where a container does not get it as it is written; else None.
+def compose_type(value: Any) -> Optional[str]:
+    """Return the type of a YAML node in Docker Compose, or None if a container gets the value as written.
 
     Args:
         value: a node of PyYAML.
@@ -53,20 +53,25 @@ def _kind(value: Any, patterns: Dict[str, Pattern[str]]) -> Optional[str]:
     if value.id != "scalar":
         return "list" if value.id == "sequence" else "mapping"
     tag = value.tag.partition(TAG)[2]
-    if value.style:  # quoted, or a block: a text unless it says !!int
+    if value.style:  # quoted, or a block: a string, unless there is a tag such as !!int
         return tag if tag in _KUBERNETES else None
-    says_text = tag == "str" and value.end_mark.index - value.start_mark.index > len(value.value)  # !!str 5
-    kinds = patterns.items() if tag and not says_text else ()
-    return next((kind for kind, pattern in kinds if pattern.fullmatch(value.value)), None)
+    if not tag or _has_string_tag(value, tag):
+        return None
+    return next((kind for kind, pattern in patterns.items() if pattern.fullmatch(value.value)), None)
+
+
+def _has_string_tag(value: Any, tag: str) -> bool:
+    """Return whether a node is written as ``!!str 5``: the text of the node is longer than its value."""
+    return tag == "str" and value.end_mark.index - value.start_mark.index > len(value.value)
 
 
 def yaml_line(name: str, quote: Optional[str], text: str) -> str:
-    """Write an entry of a YAML mapping, or of a JSON object.
+    """Return an entry of a YAML mapping, or of a JSON object.
 
     Args:
-        name: its key.
-        quote: how the key is quoted in the file: in double quotes, the entry is written as JSON.
-        text: its value.
+        name: the key.
+        quote: the quote of the key in the file. If it is a double quote, the entry is written as JSON.
+        text: the value.
     """
     if quote == '"':
         return f"{json.dumps(name)}: {json.dumps(text)}"
@@ -74,11 +79,11 @@ def yaml_line(name: str, quote: Optional[str], text: str) -> str:
 
 
 def yaml_item(name: str, text: str) -> str:
-    """Write an entry of a YAML list of assignments.
+    """Return an entry of a YAML list of assignments.
 
     Args:
         name: the variable.
-        text: its value.
+        text: the value.
     """
     return f"- {_yaml_string(f'{name}={text}')}"
 

@@ -54,15 +54,15 @@ def config_path(text: str, environ: Mapping[str, str] = os.environ, version: Opt
         UnknownPrefectVersion: the version does not exist.
     """
     from pytest_flowsecrets.resolution.dialects import dialect_for
-    from pytest_flowsecrets.resolution.layers import Refused
-    from pytest_flowsecrets.resolution.loader.interpolate import Surroundings, interpolate
+    from pytest_flowsecrets.resolution.layers import PrefectLoadError
+    from pytest_flowsecrets.resolution.loader.interpolate import LoadContext, interpolate
     from pytest_flowsecrets.versions import DEFAULT_VERSION
 
     dialect = dialect_for(version or DEFAULT_VERSION)
-    around = Surroundings(dialect, environ, os.path.expanduser("~"), UserHomes(), sys.version_info[:2])
+    around = LoadContext(dialect, environ, os.path.expanduser("~"), UserHomes(), sys.version_info[:2])
     try:
         path, _ = interpolate(text, around)
-    except Refused:
+    except PrefectLoadError:
         return None
     return path if isinstance(path, str) else None
 

@@ -58,16 +58,16 @@ def _layer(text: bytes, kind: str, place: str) -> Layer:
 
 def evaluate(name: str, text: str, version: str, *, in_file: bool) -> Reading:
     """Evaluate a text as the only secret, in a variable or in a config file."""
-    from pytest_flowsecrets.findings.model import alone
+    from pytest_flowsecrets.findings.model import evaluate_text
     from pytest_flowsecrets.resolution.dialects import dialect_for
     from pytest_flowsecrets.resolution.env_names import SECRETS
     from pytest_flowsecrets.resolution.layers import Origin, Slot
-    from pytest_flowsecrets.resolution.loader.interpolate import Surroundings
+    from pytest_flowsecrets.resolution.loader.interpolate import LoadContext
 
     machine = this_machine()
-    around = Surroundings(dialect_for(version), dict(os.environ), machine.home, machine.users, machine.python)
+    around = LoadContext(dialect_for(version), dict(os.environ), machine.home, machine.users, machine.python)
     origin = Origin("user", "config.toml") if in_file else Origin("env", f"{SECRETS_PREFIX}{name}")
-    return alone(name, text, Slot(text, origin, (*SECRETS, name)), around)
+    return evaluate_text(name, text, Slot(text, origin, (*SECRETS, name)), around)
 
 
 def secrets_in(resolution: Resolution) -> Dict[str, Any]:

@@ -84,16 +84,16 @@ class ValueChanges:
         )
 
     def _change(self, name: str, original: Input, result: Any) -> Optional[str]:
-        from pytest_flowsecrets.findings.quoting import deliberate, spelling_of
+        from pytest_flowsecrets.findings.quoting import find_spelling, is_deliberate
         from pytest_flowsecrets.resolution.loader.interpolate import is_reference
 
         version, text = self._isolation.version, encoding.as_text(name, original.value)
         in_file = original.in_file or variable_for(name, text, version) is None
         reading = model.evaluate(name, text, version, in_file=in_file)
-        if text is original.value and (is_reference(text) or deliberate(reading, encoding.to_builtin(result))):
+        if text is original.value and (is_reference(text) or is_deliberate(reading, encoding.to_builtin(result))):
             return None
         before, after = type(original.value).__name__, type(result).__name__
         change = after if before != after else f"another {after}"
-        spelling = spelling_of(reading, original.value)
+        spelling = find_spelling(reading, original.value)
         advice = f"to keep the value, set it to {spelling.expression}" if spelling else "no spelling keeps the value"
         return f"the test set {before}, Secret({name!r}).get() returns {change}; {advice}"

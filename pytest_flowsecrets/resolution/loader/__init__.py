@@ -1,1 +1,1 @@
-"""The steps of Prefect's own loader of configuration, as pure functions."""
+"""The steps of Prefect's own configuration loader, as pure functions."""

@@ -1,8 +1,8 @@
-"""Text into value: expansion, typing, ``${references}``.
+"""Conversion of strings to values: expansion, typing and ``${references}``.
 
-What is odd: expansion goes on until nothing changes, up to ten rounds, and a text that took two rounds or more is typed
-there already, after which typing a *variable's* value again crashes. ``${a.b}`` of the configuration comes after
-``${NAME}`` of the environment, and what is left of it is removed. Nothing can be escaped.
+What is odd: expansion repeats until nothing changes, for up to ten rounds. A string that needs two rounds or more is
+typed during expansion, and then typing it again crashes if it comes from a *variable*. ``${a.b}`` of the configuration
+is replaced after ``${NAME}`` of the environment, and removed if it names nothing. Nothing can be escaped.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from pytest_flowsecrets.resolution.layers import Failure, Refused, Slot, type_name
+from pytest_flowsecrets.resolution.layers import Failure, PrefectLoadError, Slot, type_name
 from pytest_flowsecrets.resolution.loader.python_literals import Python, literal
 
 if TYPE_CHECKING:
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 Key = Tuple[str, ...]
 
 ROUNDS = 10
-LONGEST = 2**24  # a text that grows beyond this would fill the memory of the real Prefect
+LONGEST = 2**24  # a string that grows beyond this length fills the memory in the real Prefect
 DECODED, TYPED, TYPED_AGAIN = "backslash escapes decoded", "typed", "typed again"
 EXPANDED, EXPANDED_TYPED = "variables and ~ expanded", "variables and ~ expanded, and typed on the way"
 TAKEN, FILLED = "taken from the configuration: ", "filled in from the configuration: "
-NO_KEY = "${...} is no key"
+NO_KEY = "${...} is not a key"
 REFERENCE = re.compile(r"\${(.[^${}]*)}")
-_WHOLE_REFERENCE = re.compile(  # without ``${NAME:-default}`` and the like of shells, which Prefect does not know
+_WHOLE_REFERENCE = re.compile(  # not ``${NAME:-default}`` and similar shell syntax, which Prefect does not support
     r"\$(?:[A-Za-z_]\w*|\{(?!\s)(?:[^{}\n:?+=]|\$\{[^{}\n]*\})+(?<!\s)\})", re.ASCII
 )
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What expansion looks at.
+class LoadContext:
+    """The rules and the environment for expanding and typing strings.
 
     Attributes:
         environ: the whole environment.
-        home: home of the user, for ``~`` where ``HOME`` is not set.
-        users: homes of other users, for ``~name``.
-        python: version of Python.
+        home: the home directory of the user, for ``~`` if ``HOME`` is not set.
+        users: the home directories of other users, for ``~name``.
+        python: the version of Python.
         dialect: the rules.
     """
 
@@ -53,22 +53,22 @@ class Surroundings:
 
 
 def is_reference(text: str) -> bool:
-    """Tell whether a text is nothing but ``$NAME``, ``${NAME}`` or ``${a.b}``, as Prefect's documentation writes them.
+    """Return whether a text is only a reference: ``$NAME``, ``${NAME}`` or ``${a.b}``, as in Prefect's documentation.
 
     Args:
-        text: a text as it is written.
+        text: the text as written.
     """
     return _WHOLE_REFERENCE.fullmatch(text) is not None
 
 
 def decode_escapes(text: str) -> str:
-    """Do to a variable's value what Prefect did up to 0.13.14: decode UTF-8 bytes as backslash escapes and Latin-1.
+    """Decode the value of a variable as Prefect does up to 0.13.14: UTF-8 bytes as backslash escapes and Latin-1.
 
     Args:
-        text: the variable's value.
+        text: the value of the variable.
 
     Raises:
-        Refused: a broken escape, or text that is no UTF-8, makes ``import prefect`` fail.
+        PrefectLoadError: ``import prefect`` fails because of an invalid escape, or text that is not UTF-8.
     """
     if "\\" not in text and text.isascii():
         return text
@@ -77,131 +77,131 @@ def decode_escapes(text: str) -> str:
             warnings.simplefilter("ignore")
             return text.encode().decode("unicode_escape")
     except UnicodeError as error:
-        raise Refused(Failure(type(error).__name__, str(error), reveals=True)) from None
+        raise PrefectLoadError(Failure(type(error).__name__, str(error), reveals=True)) from None
 
 
-def expand(text: str, around: Surroundings) -> str:
+def expand(text: str, context: LoadContext) -> str:
     """Expand ``$NAME``, ``${NAME}`` and a leading ``~`` once, as ``os.path`` does on POSIX.
 
     Args:
         text: any text.
-        around: the environment and the homes.
+        context: the environment and the home directories.
 
     Raises:
-        Refused: the name of a variable or user is one that the operating system cannot be asked for, such as a lone
+        PrefectLoadError: the operating system does not accept the name of a variable or user, such as a lone
             surrogate.
     """
     if "$" in text:
-        text = _VARIABLE.sub(lambda match: around.environ.get(_name_in(match.group(1)), match.group(0)), text)
-    return _expand_home(text, around) if text.startswith("~") else text
+        text = _VARIABLE.sub(lambda match: context.environ.get(_name_in(match.group(1)), match.group(0)), text)
+    return _expand_home(text, context) if text.startswith("~") else text
 
 
-def interpolate(value: Any, around: Surroundings) -> Tuple[Any, bool]:
-    """Expand until nothing changes (``interpolate_env_vars`` of every release).
+def interpolate(value: Any, context: LoadContext) -> Tuple[Any, bool]:
+    """Expand a value until nothing changes (``interpolate_env_vars`` of every release).
 
     Args:
-        value: any value; only text is expanded.
-        around: the environment and the homes.
+        value: any value. Only strings are expanded.
+        context: the environment and the home directories.
 
     Returns:
-        The value (None if ten rounds did not suffice), and whether it was typed on the way.
+        The value, or None if ten rounds are not enough, and whether the value is typed.
     """
     if not isinstance(value, str) or ("$" not in value and not value.startswith("~")):
         return value, False
     for count in range(ROUNDS):
-        expanded = expand(value, around)
+        expanded = expand(value, context)
         if expanded == value:
-            return (string_to_type(value, around), True) if count > 1 else (value, False)
+            return (string_to_type(value, context), True) if count > 1 else (value, False)
         if len(expanded) > LONGEST:
             break
         value = expanded
     return None, True
 
 
-def string_to_type(value: Any, around: Surroundings) -> Any:
-    """Turn text into the value that it looks like.
+def string_to_type(value: Any, context: LoadContext) -> Any:
+    """Convert a string to the value that it looks like.
 
     Args:
-        value: text; anything without ``.upper()`` makes Prefect crash.
-        around: the rules.
+        value: a string. Any value without ``.upper()`` makes Prefect crash.
+        context: the rules.
 
     Raises:
-        Refused: the value had been typed before.
+        PrefectLoadError: the value is already typed.
     """
     if isinstance(value, bytes):
-        return value  # has .upper(), and is no literal
+        return value  # has .upper(), but is not a literal
     if not isinstance(value, str):
-        raise Refused(Failure("AttributeError", f"'{type_name(value)}' object has no attribute 'upper'"))
+        raise PrefectLoadError(Failure("AttributeError", f"'{type_name(value)}' object has no attribute 'upper'"))
     if len(value) in (4, 5) and value.upper() in ("TRUE", "FALSE"):
         return value.upper() == "TRUE"
-    if around.dialect.typing == "round_trip":
+    if context.dialect.typing == "round_trip":
         return _same_number(value)
     try:
-        return literal(value, around.python)
+        return literal(value, context.python)
     except Exception:  # noqa: BLE001 (as Prefect does)
         return value
 
 
-def read_variable(slot: Slot, around: Surroundings) -> None:
-    """Do to a variable's value what is done before it enters the configuration: decode, expand, type.
+def read_variable(slot: Slot, context: LoadContext) -> None:
+    """Decode, expand and type the value of a variable before it enters the configuration.
 
     Args:
-        slot: the variable's value, changed in place.
-        around: the rules and the environment.
+        slot: the value of the variable, changed in place.
+        context: the rules and the environment.
 
     Raises:
-        Refused: ``import prefect`` fails.
+        PrefectLoadError: ``import prefect`` fails.
     """
     try:
-        if around.dialect.unicode_escape:
+        if context.dialect.unicode_escape:
             _step(slot, DECODED, decode_escapes(slot.value))
-        value, typed = interpolate(slot.value, around)
+        value, typed = interpolate(slot.value, context)
         _step(slot, EXPANDED_TYPED if typed else EXPANDED, value)
-        _step(slot, TYPED, string_to_type(slot.value, around))
-    except Refused as refused:
-        raise _located(refused, slot) from None
+        _step(slot, TYPED, string_to_type(slot.value, context))
+    except PrefectLoadError as error:
+        raise _located(error, slot) from None
 
 
-def settle(slot: Slot, around: Surroundings) -> None:
-    """Do to a text of the merged configuration what is done to all: expand it, and from 0.11.2 type it.
+def expand_and_type(slot: Slot, context: LoadContext) -> None:
+    """Expand a string of the merged configuration and, from 0.11.2, type it.
 
     Args:
         slot: a value of the configuration, changed in place.
-        around: the rules and the environment.
+        context: the rules and the environment.
 
     Raises:
-        Refused: ``import prefect`` fails.
+        PrefectLoadError: ``import prefect`` fails.
     """
     try:
-        value, typed = interpolate(slot.value, around)
-    except Refused as refused:
-        raise _located(refused, slot) from None
+        value, typed = interpolate(slot.value, context)
+    except PrefectLoadError as error:
+        raise _located(error, slot) from None
     _step(slot, EXPANDED_TYPED if typed else EXPANDED, value)
-    if around.dialect.types_files and isinstance(slot.value, str):
-        _step(slot, TYPED_AGAIN if slot.kind == "env" else TYPED, string_to_type(slot.value, around))
+    if context.dialect.types_files and isinstance(slot.value, str):
+        _step(slot, TYPED_AGAIN if slot.kind == "env" else TYPED, string_to_type(slot.value, context))
 
 
 def substitute(flat: Dict[Key, Slot], *, backwards: bool = False, only: Optional[Key] = None) -> None:
-    """Replace ``${a.b}`` by the values of other keys, in place, at most ten rounds.
+    """Replace ``${a.b}`` with the values of other keys, in place, in at most ten rounds.
 
-    Prefect walks over a ``set`` of keys, whose order follows PYTHONHASHSEED. It matters only where references run in a
-    circle (or through more than ten keys).
+    Prefect iterates over a ``set`` of keys, whose order depends on PYTHONHASHSEED. The order matters only if references
+    form a circle (or a chain of more than ten keys).
 
     Args:
         flat: the flat configuration.
-        backwards: walk in the opposite order, to find out whether the order matters.
-        only: change this key alone.
+        backwards: iterate in the opposite order, to find out whether the order matters.
+        only: change only this key.
     """
-    waiting = list(flat) if only is None else [only]
-    waiting = [key for key in waiting if isinstance(flat[key].value, str) and "${" in flat[key].value]
+    candidates = list(flat) if only is None else [only]
+    pending = [key for key in candidates if isinstance(flat[key].value, str) and "${" in flat[key].value]
     if backwards:
-        waiting.reverse()
+        pending.reverse()
     for _ in range(ROUNDS):
-        waiting = [key for key in waiting if _substitute_one(flat[key], flat)]
+        pending = [key for key in pending if _substitute_one(flat[key], flat)]
 
 
 def has_references(slots: Iterable[Slot]) -> List[Slot]:
-    """Pick the values that refer to other keys.
+    """Return the values that refer to other keys.
 
     Args:
         slots: values of the flat configuration.
@@ -214,27 +214,26 @@ def _substitute_one(slot: Slot, flat: Dict[Tuple[str, ...], Slot]) -> bool:
     if match is None:
         return False
     target = flat.get(tuple(match.group(1).split(".")))
-    found = "" if target is None else target.value
-    shown = match.group(0) if target is not None else NO_KEY  # else it may be a part of a password
+    value = "" if target is None else target.value
+    label = match.group(0) if target is not None else NO_KEY  # an unknown key may be part of a password
     if slot.value == match.group(0):
-        slot.become(f"{TAKEN}{shown}", found)
-    else:
-        if len(slot.value) > LONGEST:
-            return False
-        filled = slot.value.replace(match.group(0), str(found), 1)
-        slot.become(f"{FILLED}{shown}", filled)
+        slot.record_step(f"{TAKEN}{label}", value)
+        return True
+    if len(slot.value) > LONGEST:
+        return False
+    slot.record_step(f"{FILLED}{label}", slot.value.replace(match.group(0), str(value), 1))
     return True
 
 
-def _located(refused: Refused, slot: Slot) -> Refused:
-    """Add to a failure where the value was written."""
-    failure = refused.failure
-    return Refused(Failure(failure.type, failure.message, str(slot.origin), failure.reveals))
+def _located(error: PrefectLoadError, slot: Slot) -> PrefectLoadError:
+    """Return an error with the place where the value is written."""
+    failure = error.failure
+    return PrefectLoadError(Failure(failure.type, failure.message, str(slot.origin), failure.reveals))
 
 
 def _step(slot: Slot, what: str, value: Any) -> None:
     if value is not slot.value and (type(value) is not type(slot.value) or value != slot.value):
-        slot.become(what, value)
+        slot.record_step(what, value)
 
 
 def _name_in(reference: str) -> str:
@@ -244,19 +243,19 @@ def _name_in(reference: str) -> str:
 
 
 def _check_encoding(name: str) -> None:
-    """Refuse a name as ``os.environ`` and ``pwd`` do on POSIX, which encode it in UTF-8 (surrogates of bytes pass)."""
+    """Reject a name that ``os.environ`` and ``pwd`` cannot encode in UTF-8, with ``surrogateescape``, on POSIX."""
     try:
         name.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
-        raise Refused(Failure("UnicodeEncodeError", str(error), reveals=True)) from None
+        raise PrefectLoadError(Failure("UnicodeEncodeError", str(error), reveals=True)) from None
 
 
-def _expand_home(text: str, around: Surroundings) -> str:
+def _expand_home(text: str, context: LoadContext) -> str:
     name, slash, rest = text[1:].partition("/")
     _check_encoding(name)
     if "\0" in name:
-        raise Refused(Failure("ValueError", "embedded null byte"))
-    home = around.users.get(name) if name else around.environ.get("HOME", around.home)
+        raise PrefectLoadError(Failure("ValueError", "embedded null byte"))
+    home = context.users.get(name) if name else context.environ.get("HOME", context.home)
     return text if home is None else (home.rstrip("/") + slash + rest) or "/"
 
 

@@ -1,8 +1,8 @@
-"""From the flat configuration to Prefect's ``Config``, its validation and ``prefect.context``.
+"""Step 6 of Prefect's own loader: the nested ``Config``, its validation and ``prefect.context``.
 
-What is odd: tables are rebuilt in the order in which keys came to stand in the flat configuration, so that a value
-written where a table already stands drops that table, and a key below a plain value makes ``import prefect`` fail. In
-the dialects without python-box a key hides the method of the same name from Prefect's own code.
+What is odd: tables are rebuilt in the order of the keys in the flat configuration. A value in the place of an existing
+table therefore drops that table, and a key below a plain value makes ``import prefect`` fail. In the dialects without
+python-box, a key hides the method of the same name from Prefect's own code.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import MutableMapping
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Optional, Tuple, Type
 
-from pytest_flowsecrets.resolution.layers import Failure, Items, PlainBox, Refused, Slot, Table, object_name
+from pytest_flowsecrets.resolution.layers import Failure, Items, PlainBox, PrefectLoadError, Slot, Table, object_name
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect
 
 Key = Tuple[str, ...]
 
-_DEEPEST = 900  # Python's own limit is 1,000 calls, of which an import takes some
-_REMEMBERS = 5  # from this python-box on, a list of lists knows the class of the dicts in it
+_DEEPEST = 900  # the limit of Python is 1,000 calls, some of which the import needs
+_KEEPS_CLASS = 5  # from this python-box on, a list of lists keeps the class of the dicts in it
 
 
 def build(flat: Dict[Key, Slot], dialect: Dialect, box: str) -> Tuple[Table, List[Slot]]:
@@ -28,45 +28,45 @@ def build(flat: Dict[Key, Slot], dialect: Dialect, box: str) -> Tuple[Table, Lis
     Args:
         flat: keys with their values, in order.
         dialect: the rules.
-        box: version of python-box, or ``""``.
+        box: the version of python-box, or ``""``.
 
     Returns:
-        The configuration, and the values that a later one dropped together with their table.
+        The configuration, and the values that disappear because a later value replaces their table.
 
     Raises:
-        Refused: a key lies below a value that is no table, or so deep that Prefect's own recursion ends.
+        PrefectLoadError: a key is below a value that is not a table, or too deep for Prefect's own recursion.
     """
-    root, lost = Table(), []
+    root, dropped = Table(), []
     for key, slot in flat.items():
         if len(key) > _DEEPEST:
-            raise Refused(Failure("RecursionError", "maximum recursion depth exceeded", str(slot.origin)))
+            raise PrefectLoadError(Failure("RecursionError", "maximum recursion depth exceeded", str(slot.origin)))
         node: Any = root
         for part in key[:-1]:
             node = _descend(node, part, slot, dialect)
         if isinstance(node, Table) and isinstance(node.get(key[-1]), Table):
-            lost += _drop(flat, slot)
-        _assign(node, key[-1], stored(slot.value, box), slot)
-    return root, lost
+            dropped += _drop(flat, slot)
+        _assign(node, key[-1], box_value(slot.value, box), slot)
+    return root, dropped
 
 
-def stored(value: Any, box: str) -> Any:
-    """Turn a value into what python-box keeps: dicts become tables and lists box lists, inside lists too.
+def box_value(value: Any, box: str) -> Any:
+    """Convert a value as python-box does: dicts become tables and lists become box lists, inside lists too.
 
     Args:
         value: any value.
-        box: version of python-box; without one (``""``) values stay as they are.
+        box: the version of python-box. Without python-box (``""``) values do not change.
     """
     if not box:
         return value
-    forgets = int(box.partition(".")[0]) < _REMEMBERS
-    return _boxed(value, Table, PlainBox if forgets else Table)
+    keeps_class = int(box.partition(".")[0]) >= _KEEPS_CLASS
+    return _box(value, Table, Table if keeps_class else PlainBox)
 
 
-def _boxed(value: Any, kind: Type[Table], inner: Type[Table]) -> Any:
+def _box(value: Any, kind: Type[Table], inner: Type[Table]) -> Any:
     if isinstance(value, dict):
-        return kind((key, _boxed(item, kind, inner)) for key, item in value.items())
+        return kind((key, _box(item, kind, inner)) for key, item in value.items())
     if isinstance(value, list):
-        return Items(_boxed(item, inner if isinstance(item, list) else kind, inner) for item in value)
+        return Items(_box(item, inner if isinstance(item, list) else kind, inner) for item in value)
     return value
 
 
@@ -76,10 +76,10 @@ def validate(config: Table, dialect: Dialect, forbidden: FrozenSet[str]) -> None
     Args:
         config: the configuration.
         dialect: the rules.
-        forbidden: names that no key may have.
+        forbidden: the names that no key may have.
 
     Raises:
-        Refused: a name is not allowed.
+        PrefectLoadError: a name is not allowed.
     """
     if dialect.lower_only:
         _check_lower(config)
@@ -88,14 +88,14 @@ def validate(config: Table, dialect: Dialect, forbidden: FrozenSet[str]) -> None
 
 
 def context_of(config: Table, dialect: Dialect) -> Dict[Any, Any]:
-    """Give what ``prefect.context`` takes over from the configuration.
+    """Return what ``prefect.context`` copies from the configuration.
 
     Args:
         config: the configuration.
         dialect: the rules.
 
     Raises:
-        Refused: ``context`` is no table, or holds a name that ``Context`` refuses.
+        PrefectLoadError: ``context`` is not a table, or contains a name that ``Context`` rejects.
     """
     value = config.get("context", {})
     context: Dict[Any, Any] = {}
@@ -113,9 +113,9 @@ def context_of(config: Table, dialect: Dialect) -> Dict[Any, Any]:
 def _descend(node: Any, part: str, slot: Slot, dialect: Dialect) -> Any:
     if not isinstance(node, Table):
         message = f"'{object_name(node)}' object has no attribute 'setdefault'"
-        raise Refused(Failure("AttributeError", message, str(slot.origin)))
+        raise PrefectLoadError(Failure("AttributeError", message, str(slot.origin)))
     if not dialect.box and "setdefault" in node:
-        raise Refused(not_callable(node["setdefault"], slot))
+        raise PrefectLoadError(not_callable(node["setdefault"], slot))
     return node.setdefault(part, Table())
 
 
@@ -126,7 +126,7 @@ def _assign(node: Any, name: str, value: Any, slot: Slot) -> None:
     message = f"'{object_name(node)}' object does not support item assignment"
     if isinstance(node, list):
         message = "list indices must be integers or slices, not str"
-    raise Refused(Failure("TypeError", message, str(slot.origin)))
+    raise PrefectLoadError(Failure("TypeError", message, str(slot.origin)))
 
 
 def _drop(flat: Dict[Key, Slot], winner: Slot) -> List[Slot]:
@@ -137,7 +137,7 @@ def _drop(flat: Dict[Key, Slot], winner: Slot) -> List[Slot]:
 def _check_lower(table: Table) -> None:
     for key, value in _entries(table, box=False):
         if key != key.lower():
-            raise Refused(Failure("ValueError", f'Config keys must be lowercase: "{key}"'))
+            raise PrefectLoadError(Failure("ValueError", f'Config keys must be lowercase: "{key}"'))
         if isinstance(value, Table) and key != "context":
             _check_lower(value)
 
@@ -145,35 +145,35 @@ def _check_lower(table: Table) -> None:
 def _check_names(table: Table, forbidden: FrozenSet[str], dialect: Dialect) -> None:
     for key, value in _entries(table, box=dialect.box):
         if key in forbidden:
-            raise Refused(Failure("ValueError", f'Invalid config key: "{key}"'))
+            raise PrefectLoadError(Failure("ValueError", f'Invalid config key: "{key}"'))
         if isinstance(value, Table):
             _check_names(value, forbidden, dialect)
 
 
 def _entries(table: Table, *, box: bool) -> Any:
     if not box and "items" in table:  # a DotDict's key hides the method that Prefect calls here
-        raise Refused(not_callable(table["items"]))
+        raise PrefectLoadError(not_callable(table["items"]))
     return table.items()
 
 
 def not_callable(value: Any, slot: Optional[Slot] = None) -> Failure:
-    """The error where a key of a table without python-box hides a method that Prefect calls.
+    """Return the error for a key, in a table without python-box, that hides a method that Prefect calls.
 
     Args:
-        value: what the key holds.
-        slot: where that was written, as far as known.
+        value: the value of the key.
+        slot: the slot of the value, if it is known.
     """
     return Failure("TypeError", f"'{object_name(value)}' object is not callable", str(slot.origin) if slot else "")
 
 
 def _take(context: Dict[Any, Any], key: Any, value: Any, dialect: Dialect) -> None:
     if not dialect.at_least("0.6.1") and isinstance(key, str) and hasattr(MutableMapping, key):
-        raise Refused(Failure("ValueError", f'Invalid key: "{key}"'))
+        raise PrefectLoadError(Failure("ValueError", f'Invalid key: "{key}"'))
     context[key] = value
 
 
 def _update_pairs(context: Dict[Any, Any], pairs: Any) -> None:
-    for key, value in pairs:  # no comprehension: dict() words its errors in another way
+    for key, value in pairs:  # not a comprehension: dict() has other error messages
         context[key] = value  # noqa: PERF403
 
 
@@ -181,11 +181,11 @@ def _attempt(action: Any, *arguments: Any) -> None:
     try:
         action(*arguments)
     except (TypeError, ValueError, AttributeError) as error:
-        raise Refused(Failure(type(error).__name__, str(error))) from None
+        raise PrefectLoadError(Failure(type(error).__name__, str(error))) from None
 
 
 def _check_config(context: Dict[Any, Any], dialect: Dialect) -> None:
     """From 0.6.4 a ``[context.config]`` is merged into the context's own copy of the configuration."""
     config = context.get("config", {})
     if dialect.at_least("0.6.4") and not isinstance(config, dict):
-        raise Refused(Failure("AttributeError", f"'{object_name(config)}' object has no attribute 'items'"))
+        raise PrefectLoadError(Failure("AttributeError", f"'{object_name(config)}' object has no attribute 'items'"))

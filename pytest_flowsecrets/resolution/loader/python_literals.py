@@ -1,10 +1,10 @@
-"""``ast.literal_eval`` as another Python would do it.
+"""``ast.literal_eval`` of another version of Python.
 
-Prefect from 0.11.0 types text with it, so that a secret depends on the Python that the flow runs on. The parser of the
-running Python reads the text; what is a literal is decided here, by the rules of the Python asked for.
+From 0.11.0 Prefect types strings with it, so the value of a secret depends on the Python of the flow. The parser of the
+running Python reads the text; this module determines what is a literal by the rules of the requested Python.
 
-Up to Python 3.8 brackets may be nested about half as deeply as since (200). A model that runs on 3.8 itself cannot read
-deeper ones for a later Python.
+Up to Python 3.8 brackets may be nested about half as deeply as in later versions (200). A model that runs on 3.8 cannot
+read deeper ones for a later Python.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 Python = Tuple[int, int]
 
-# What Python's parser may warn about: unknown escapes, and numbers that run into words (``1or 2``).
+# Python's parser may warn about these: unknown escapes, and numbers directly before a word (``1or 2``).
 _WARNS = re.compile(r"\\|[0-9.][A-Za-z]")
 _SHALLOW = 90
 _STRINGS = re.compile(
@@ -33,13 +33,13 @@ def literal(text: str, python: Python) -> Any:
 
     Args:
         text: any text.
-        python: version of the Python to be like.
+        python: the version of Python to follow.
 
     Returns:
         The value.
 
     Raises:
-        ValueError: the text is no literal. Other exceptions of the parser mean the same (SyntaxError, MemoryError,
+        ValueError: the text is not a literal. Other exceptions of the parser mean the same (SyntaxError, MemoryError,
             RecursionError, TypeError for unhashable keys, UnicodeEncodeError for lone surrogates).
     """
     if text[:1].isalpha() and text[0].isascii() and not _WORD.match(text):
@@ -50,13 +50,13 @@ def literal(text: str, python: Python) -> Any:
         text = text.lstrip(" \t")
     if not _WARNS.search(text):
         return _value(ast.parse(text, mode="eval").body, python)
-    with warnings.catch_warnings():  # under pytest's filterwarnings=error these would raise
+    with warnings.catch_warnings():  # with pytest's filterwarnings=error these would raise
         warnings.simplefilter("ignore")
         return _value(ast.parse(text, mode="eval").body, python)
 
 
 def _too_deep(text: str, python: Python) -> bool:
-    """Whether the old parser's stack overflows, in which a brace of 3.8 takes a little less room than a bracket."""
+    """Return whether the stack of the old parser overflows. In 3.8 a brace needs a little less room than a bracket."""
     if sum(map(text.count, "([{")) < _SHALLOW:
         return False
     brace, room = (99 / 105, 99.5) if python >= (3, 8) else (1.0, 92.5)
@@ -73,15 +73,14 @@ def _too_deep(text: str, python: Python) -> bool:
     return deepest > room
 
 
-def _value(node: ast.AST, python: Python) -> Any:  # noqa: PLR0911 (one for each kind of literal)
+_COLLECTIONS: Dict[type, type] = {ast.Tuple: tuple, ast.List: list, ast.Set: set}
+
+
+def _value(node: ast.AST, python: Python) -> Any:
     if isinstance(node, ast.Constant):
         return _constant(node, python)
-    if isinstance(node, ast.Tuple):
-        return tuple(_value(element, python) for element in node.elts)
-    if isinstance(node, ast.List):
-        return [_value(element, python) for element in node.elts]
-    if isinstance(node, ast.Set):
-        return {_value(element, python) for element in node.elts}
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return _COLLECTIONS[type(node)](_value(element, python) for element in node.elts)
     if isinstance(node, ast.Dict):
         return _dict(node, python)
     if isinstance(node, ast.Call) and python >= (3, 9):
@@ -91,7 +90,7 @@ def _value(node: ast.AST, python: Python) -> Any:  # noqa: PLR0911 (one for each
 
 def _constant(node: ast.Constant, python: Python) -> Any:
     if node.value is Ellipsis and python < (3, 8):
-        raise ValueError("no literal before Python 3.8")
+        raise ValueError("not a literal before Python 3.8")
     return node.value
 
 
@@ -108,7 +107,7 @@ def _empty_set(node: ast.Call) -> Any:
 
 
 def _sum(node: ast.AST, python: Python) -> Any:
-    """Real plus imaginary; Python 3.6 took any sum of numbers, which turned ``555-1234`` into -679."""
+    """Return the sum of a real and an imaginary number. Python 3.6 accepts any sum: ``555-1234`` becomes -679."""
     if not isinstance(node, ast.BinOp) or not isinstance(node.op, (ast.Add, ast.Sub)):
         return _signed(node, python)
     if python < (3, 7):
@@ -118,7 +117,7 @@ def _sum(node: ast.AST, python: Python) -> Any:
         left, right = _signed(node.left, python), _number(node.right)
         usable = isinstance(left, (int, float)) and isinstance(right, complex)
     if not usable:
-        raise ValueError("no complex number")
+        raise ValueError("not a complex number")
     return left + right if isinstance(node.op, ast.Add) else left - right
 
 
@@ -132,4 +131,4 @@ def _signed(node: ast.AST, python: Python) -> Any:
 def _number(node: ast.AST) -> Any:
     if isinstance(node, ast.Constant) and type(node.value) in (int, float, complex):
         return node.value
-    raise ValueError("no number")
+    raise ValueError("not a number")
