@@ -51,13 +51,14 @@ ONLY_IN = {
     },
     "graphql": {"backend"},
     "h11": {"backend"},
+    "wsproto": {"backend/rest/listener"},
     "hypothesis": {"strategies", "_strategies"},
     "freezegun": {"clock"},
     "toml": {"resolution/toml_reader"},
     "yaml": {"commands/files/kubernetes_files", "agents/manifests"},
 }
 # Imported inside functions only; not hypothesis, which its own room needs at the top, for decorators and annotations.
-LAZY = {"prefect", "graphql", "h11", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"}
+LAZY = {"prefect", "graphql", "h11", "wsproto", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"}
 # Except where a class derives from it or all is about it; such a module is itself imported inside functions only.
 AT_TOP = {
     "backend/http/connection": {"h11", "http"},
