@@ -1,0 +1,151 @@
+"""Secret blocks and variables of a view as mappings: rows that a test sets without a client."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Iterator, MutableMapping, Optional, Tuple
+
+from pytest_flowsecrets.errors import UsageError
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.rest.errors import Row
+    from pytest_flowsecrets.backend.rest.view import View
+
+_BLOCK_NAME = re.compile(r"[a-z0-9-]+")
+_VARIABLE_NAME = re.compile(r"[a-z0-9_-]{1,255}")
+
+
+class SecretBlocks:
+    """The Secret blocks of a view. They can be set, named, compared and deleted; nothing gives a value out.
+
+    The real client has to register the type once per session: ``Secret.register_type_and_schema()``.
+
+    Args:
+        view: whose blocks.
+    """
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def __repr__(self) -> str:
+        return f"<SecretBlocks {', '.join(self)}>"
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Create or replace a block.
+
+        Raises:
+            UsageError: the name cannot be that of a block, the value is not JSON data, or the type is not known yet.
+        """
+        if not _BLOCK_NAME.fullmatch(name):
+            raise UsageError(f"{name!r} cannot name a block: use lower-case letters, digits and dashes")
+        _check_json(f"secret {name!r}", value)
+        with self._view.lock:
+            block_type, schema = self._type()
+            row = self._row(name)
+            if row is None:
+                fields = {"name": name, "block_type_id": block_type["id"], "is_anonymous": False}
+                row = self._view.block_documents.insert(fields)
+            self._view.block_documents.update(row, {"data": {"value": value}, "block_schema_id": schema["id"]})
+        self._view.on_secret(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        """Remove a block.
+
+        Raises:
+            KeyError: there is none.
+        """
+        with self._view.lock:
+            row = self._row(name)
+            if row is None:
+                raise KeyError(name)
+            self._view.block_documents.delete(row["id"])
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._row(name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        kind = self._view.block_types.by_slug("secret")
+        rows = self._view.block_documents.where(block_type_id=kind["id"], is_anonymous=False) if kind else []
+        return iter([row["name"] for row in rows])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def holds(self, name: str, value: Any) -> bool:
+        """Return whether a block has exactly this value."""
+        return self._view.holds(name, value)
+
+    def _row(self, name: str) -> Optional[Row]:
+        kind = self._view.block_types.by_slug("secret")
+        return self._view.block_documents.first(name=name, block_type_id=kind["id"]) if kind else None
+
+    def _type(self) -> Tuple[Row, Row]:
+        kind = self._view.block_types.by_slug("secret")
+        schemas = self._view.block_types.schemas.where(block_type_id=kind["id"]) if kind else []
+        if kind is None or not schemas:
+            raise UsageError(
+                "the fake API does not know Prefect's type Secret yet: "
+                "call Secret.register_type_and_schema() once while the client uses this API"
+            )
+        return kind, schemas[-1]
+
+
+class Variables(MutableMapping[str, Any]):
+    """The variables of a view.
+
+    Args:
+        view: whose variables.
+    """
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def __repr__(self) -> str:
+        return f"<Variables {', '.join(self)}>"
+
+    def __getitem__(self, name: str) -> Any:
+        row = self._view.variables.first(name=name)
+        if row is None:
+            raise KeyError(name)
+        return row["value"]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Create or replace a variable; its tags stay.
+
+        Raises:
+            UsageError: the name cannot be that of a variable, or the value is not JSON data.
+        """
+        if not _VARIABLE_NAME.fullmatch(name):
+            raise UsageError(f"{name!r} cannot name a variable: use lower-case letters, digits, dashes and underscores")
+        _check_json(f"variable {name!r}", value)
+        with self._view.lock:
+            row = self._view.variables.first(name=name)
+            if row is None:
+                self._view.variables.insert({"name": name, "value": value, "tags": []})
+            else:
+                self._view.variables.update(row, {"value": value})
+
+    def __delitem__(self, name: str) -> None:
+        with self._view.lock:
+            row = self._view.variables.first(name=name)
+            if row is None:
+                raise KeyError(name)
+            self._view.variables.delete(row["id"])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(row["name"] for row in self._view.variables))
+
+    def __len__(self) -> int:
+        return len(self._view.variables)
+
+
+def _check_json(subject: str, value: Any) -> None:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        message = f"{subject}: a value is JSON data (text, finite number, bool, None, list, dict)"
+    else:
+        return
+    del value  # no traceback shows it
+    raise UsageError(message)
