@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.view import View
 
 STEPS_SINCE = (3, 6, 0)  # named steps of Pending, and leaving Cancelled
-CANCEL_PAUSED_SINCE = (3, 9, 0)
+CANCEL_PAUSED_SINCE = (3, 8, 0)
 
 Rule = Callable[[Transition], Optional[Verdict]]
 
