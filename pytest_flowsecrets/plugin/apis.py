@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterator
+from typing import TYPE_CHECKING, Callable, Iterator
 
 import pytest
 
@@ -10,6 +10,7 @@ from pytest_flowsecrets.plugin.isolation import cluster_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets
+    from pytest_flowsecrets.agents.environment import FlowEnvironment
     from pytest_flowsecrets.backend.fake_cloud import FakeCloud, FakeServer
     from pytest_flowsecrets.clock import FlowClock
     from pytest_flowsecrets.isolation.stack import Isolation
@@ -64,7 +65,10 @@ def cluster_secrets(request: pytest.FixtureRequest) -> ClusterSecrets:
 
 
 @pytest.fixture
-def flow_environment(flowsecrets_isolation: Isolation, cluster_secrets: ClusterSecrets) -> Callable[..., Any]:  # noqa: ARG001
+def flow_environment(
+    flowsecrets_isolation: Isolation,  # noqa: ARG001 - sets up the isolation
+    cluster_secrets: ClusterSecrets,
+) -> Callable[..., FlowEnvironment]:
     """Return ``pytest_flowsecrets.flow_environment`` with this test's ``cluster_secrets`` as the default."""
     from functools import partial
 

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
-from pytest_flowsecrets import FakeCloud, FakeServer, LocalSecrets, PrefectHome, Tenant, isolated_prefect
+from pytest_flowsecrets import (
+    ClusterSecrets,
+    FakeCloud,
+    FakeServer,
+    FlowClock,
+    FlowEnvironment,
+    LocalSecrets,
+    PrefectHome,
+    SecretLeaks,
+    Tenant,
+    isolated_prefect,
+)
 
 
 def use(local_secrets: LocalSecrets, prefect_home: PrefectHome) -> Dict[str, str]:
@@ -18,6 +29,20 @@ def use(local_secrets: LocalSecrets, prefect_home: PrefectHome) -> Dict[str, str
     prefect_home.write_config({"context": {"secrets": {"A": value}}}, strict=False).read_text()
     with isolated_prefect({"A": "x"}, config="", backend={}) as secrets:
         return secrets.environ
+
+
+def run(
+    flow_environment: Callable[..., FlowEnvironment],
+    cluster_secrets: ClusterSecrets,
+    flow_clock: FlowClock,
+    secret_leaks: SecretLeaks,
+) -> Dict[str, str]:
+    cluster_secrets["github"] = {"token": "x"}
+    flow_clock.tick()
+    environment = flow_environment("kubernetes")
+    secret_leaks.search(dict(environment))
+    secret_leaks.assert_none()
+    return dict(environment)
 
 
 def ask(prefect_cloud: FakeCloud, prefect_server: FakeServer, local_secrets: LocalSecrets) -> List[str]:
