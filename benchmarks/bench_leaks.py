@@ -1,8 +1,8 @@
-"""How fast secrets are found and masked: tables in Markdown, each figure beside its peers in the same run.
+"""Measure how fast secrets are found and masked. Prints Markdown tables with peers in the same run.
 
     python benchmarks/bench_leaks.py
 
-pyahocorasick and pytest-mask-secrets are peers that are left out where they are not installed.
+The peers pyahocorasick and pytest-mask-secrets are left out if they are not installed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def secrets(count):
 
 
 def captured(megabytes, values):
-    """Log lines, with one form of one secret in every 100 kB."""
+    """Return log lines with one form of one secret in every 100 kB."""
     chance = random.Random(1)
     lines = "".join(LINE % tuple(chance.randrange(n) for n in (60, 60, 1000, 99, 1 << 128)) for _ in range(900))
     forms = [form.text.decode() for value in values for form in forms_of(value)]
@@ -114,10 +114,11 @@ if find_spec("pytest_mask_secrets"):
 
 
 def suites(tests, count, body, rounds):
-    """For each plugin the CPU seconds of a suite of such tests, and those of one of them, without start and collection.
+    """Measure a suite of tests with each plugin.
 
-    The first are the least of some rounds; the second are the fifth part's that is fastest, so that a busy machine does
-    not count.
+    Returns:
+        The CPU seconds of the whole run, the minimum of all rounds; and those of one test without start and collection,
+        the lowest quintile of all tests, so that a busy machine has little effect.
     """
     values = secrets(count)
     environ = {f"KNOWN_{number}": value for number, value in enumerate(values)}
@@ -146,34 +147,34 @@ def _cpu(arguments, folder, environ, script):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def learning():
-    """Milliseconds for learning so many values, and for the first text with a line break."""
+def registering():
+    """Yield a number of values, the milliseconds to register them, and those for the first text with a line break."""
     for count in (100, 500, 10_000):
         values = dict.fromkeys(secrets(count), ("NAME",))
         start = process_time()
         redactor = Redactor(values)
-        learnt = process_time()
+        registered = process_time()
         redactor.redact("two\nlines\n")
-        yield count, (learnt - start) * 1000, (process_time() - learnt) * 1000
+        yield count, (registered - start) * 1000, (process_time() - registered) * 1000
 
 
 ADVERSARIAL = {
     "one letter": lambda _: "a" * 1_000_000,
     "line breaks": lambda _: "\n" * 1_000_000,
     "line breaks, escaped": lambda _: "\\n" * 500_000,
-    "base64 of anything": lambda _: b64encode(
+    "base64 of random bytes": lambda _: b64encode(
         random.Random(1).getrandbits(6_000_000).to_bytes(750_000, "big")
     ).decode(),
     "ellipses": lambda _: "." * 1_000_000,
     "beginnings of payloads": lambda _: "eJwr" * 250_000,
-    "payloads one behind the other": lambda _: b64encode(zlib.compress(b"x" * 30)).decode() * 40_000,
+    "consecutive payloads": lambda _: b64encode(zlib.compress(b"x" * 30)).decode() * 40_000,
     "near misses: seven characters of each value": lambda values: " ".join(v[:7] for v in values) * 1_250,
-    "nothing but secrets": lambda values: " ".join(values) * 300,
+    "only secrets": lambda values: " ".join(values) * 300,
 }
 
 
 def adversaries():
-    """MB/s over texts that are made to be slow, and over four times as much of each."""
+    """Yield the MB/s for texts that are designed to be slow, and for texts of four times the size."""
     values = secrets(100)
     redactor = Redactor(dict.fromkeys(values, ("NAME",)))
     for name, make in ADVERSARIAL.items():
@@ -204,7 +205,7 @@ UNITS = [
 
 
 def runs(size):
-    """Units whose runs are slowest: the time of a run, and how many times as long one of four times the size takes."""
+    """Return the units whose runs are slowest: the time of a run, and the factor for a run of four times the size."""
     values = [*secrets(20), "\\" * 12, "x" * 16, "-" * 20 + "Q", "pa$$ 'w\"o\\rd&<%>", "correct-horse-battery-staple"]
     redactor = Redactor(dict.fromkeys(values, ("NAME",)))
     rows = []
@@ -224,21 +225,21 @@ def main():
     print("| searching | MB/s |\n| --- | ---: |")
     for name, speed in searching(arguments.megabytes):
         print(f"| {name} | {speed:,.1f} |", flush=True)
-    print(f"\nMemory beside the text: {memory(min(arguments.megabytes, 20)):.2f} times the text.\n")
-    print("| texts made to be slow, 100 secrets | MB/s | four times as much |\n| --- | ---: | ---: |")
+    print(f"\nMemory in addition to the text: {memory(min(arguments.megabytes, 20)):.2f} times the text.\n")
+    print("| slow texts, 100 secrets | MB/s | four times the size |\n| --- | ---: | ---: |")
     for name, speeds in adversaries():
         print(f"| {name} | {speeds[0]:,.1f} | {speeds[1]:,.1f} |", flush=True)
-    print("\n| runs of one unit, 40,000 characters | ms | four times as long |\n| --- | ---: | ---: |")
+    print("\n| runs of one unit, 40,000 characters | ms | four times the size |\n| --- | ---: | ---: |")
     for name, took, growth in runs(40_000):
         print(f"| `{name}` | {took * 1000:,.0f} | {growth:.1f} times |", flush=True)
-    print("\n| learning | CPU time | the first line break |\n| --- | ---: | ---: |")
-    for count, learnt, torn in learning():
-        print(f"| {count:,} secrets | {learnt:.0f} ms | {torn:.0f} ms |", flush=True)
-    for told, body in (("print a line", "print('line', n)"), ("do nothing", "pass")):
+    print("\n| registering | CPU time | first line break |\n| --- | ---: | ---: |")
+    for count, duration, first_break in registering():
+        print(f"| {count:,} secrets | {duration:.0f} ms | {first_break:.0f} ms |", flush=True)
+    for activity, body in (("print a line", "print('line', n)"), ("do nothing", "pass")):
         whole, one = suites(arguments.tests, 500, body, arguments.rounds)
         base, least = whole["no plugin"], one["no plugin"]
-        head = f"{arguments.tests:,} tests that {told}, 500 known secrets"
-        print(f"\n| {head} | CPU time | against no plugin | one test |\n| --- | ---: | ---: | ---: |")
+        head = f"{arguments.tests:,} tests that {activity}, 500 registered secrets"
+        print(f"\n| {head} | CPU time | relative to no plugin | one test |\n| --- | ---: | ---: | ---: |")
         for name, took in whole.items():
             print(f"| {name} | {took:.2f} s | {took / base:.2f} | {(one[name] - least) * 1e6:+.0f} µs |", flush=True)
 

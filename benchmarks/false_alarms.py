@@ -1,11 +1,11 @@
-"""False alarms: the tests of other projects, run with structured secrets declared that none of them prints.
+"""False alarms: the tests of other projects, run with structured secrets that none of them prints.
 
     python benchmarks/false_alarms.py
 
-It downloads the source distributions of the projects below from PyPI, installs them and what their tests need into a
-virtual environment of its own, and runs each suite in the mode ``warn``. It also looks through every file of the source
-distributions: sources, documentation, test data. Every finding is a false alarm: it exits with 1 if there is one. Some
-tests may fail, with or without secrets; the table shows how many ran.
+The script downloads the source distributions of the projects below from PyPI, installs them and the dependencies of
+their tests into a separate virtual environment, and runs each suite in mode ``warn``. It also searches every file of
+the source distributions: sources, documentation, test data. Every finding is a false alarm. If there is one, the exit
+status is 1. Some tests can fail, with or without secrets; the table shows how many ran.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Suite(NamedTuple):
 
     Attributes:
         project: its name and version on PyPI.
-        tests: where its tests are, in the source distribution.
-        needs: what the tests need besides the project.
-        arguments: more arguments for pytest.
+        tests: the path of the tests in the source distribution.
+        needs: dependencies of the tests in addition to the project.
+        arguments: additional arguments for pytest.
     """
 
     project: str
@@ -70,7 +70,7 @@ SECRETS = 40
 
 
 def secrets() -> Dict[str, str]:
-    """So many structured secrets of all kinds, by the names of their variables."""
+    """Return structured secrets of all kinds by the names of their variables."""
     kinds = [*KINDS]
     return {
         f"DECLARED_{number}": structured(kinds[number % len(kinds)], 1000 + number).value for number in range(SECRETS)
@@ -78,10 +78,10 @@ def secrets() -> Dict[str, str]:
 
 
 def main() -> int:
-    """Print a table; return 1 if there is a false alarm."""
+    """Print a table. Return 1 if there is a false alarm."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("project", nargs="*", help="names of projects; all without any")
-    parser.add_argument("--keep", type=Path, help="a folder in which downloads and the environment stay")
+    parser.add_argument("project", nargs="*", help="names of projects (default: all)")
+    parser.add_argument("--keep", type=Path, help="folder that keeps downloads and the environment")
     arguments = parser.parse_args()
     suites = [suite for suite in SUITES if not arguments.project or suite.project.split("==")[0] in arguments.project]
     with tempfile.TemporaryDirectory() as temporary:
@@ -93,7 +93,7 @@ def main() -> int:
         alarms = 0
         for suite in suites:
             outcome, findings = run(suite, folder, python)
-            size, matches = look_through(unpacked(suite, folder, python), finder)
+            size, matches = search_files(unpacked(suite, folder, python), finder)
             alarms += len(findings) + len(matches)
             row = suite.project, outcome, len(findings), f"{size / 1e6:.1f} MB", len(matches)
             print(f"| {' | '.join(map(str, row))} |", flush=True)
@@ -103,8 +103,8 @@ def main() -> int:
     return int(alarms > 0)
 
 
-def look_through(folder: Path, finder: Finder) -> Tuple[int, List[str]]:
-    """The size of all files of a source distribution, and what is found in them."""
+def search_files(folder: Path, finder: Finder) -> Tuple[int, List[str]]:
+    """Return the size of all files of a source distribution, and what is found in them."""
     contents = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
     matches = [
         f"{match.names[0]} ({match.form}) in {path.relative_to(folder)}: {content[match.start : match.end][:40]!r}"
@@ -115,7 +115,7 @@ def look_through(folder: Path, finder: Finder) -> Tuple[int, List[str]]:
 
 
 def environment(folder: Path) -> str:
-    """The interpreter of a virtual environment with this package in it."""
+    """Return the interpreter of a virtual environment that contains this package."""
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
@@ -129,7 +129,7 @@ def install(python: str, *packages: str) -> None:
 
 
 def run(suite: Suite, folder: Path, python: str) -> Tuple[str, List[Dict[str, str]]]:
-    """Run a suite: the last line of pytest, and what was found."""
+    """Run a suite. Return the last line of pytest's output, and the findings."""
     source = unpacked(suite, folder, python)
     install(python, suite.project, *suite.needs)
     report = folder / "report.json"
@@ -137,7 +137,7 @@ def run(suite: Suite, folder: Path, python: str) -> Tuple[str, List[Dict[str, st
     (source / "declared.ini").write_text("[pytest]\nflowsecrets_known = DECLARED_*\n")
     command = [python, "-m", "pytest", "-c", "declared.ini", "--rootdir=.", "-q", "-rA", "-p", "no:cacheprovider"]
     command += ["--flowsecrets-leaks=warn", f"--flowsecrets-report={report}", suite.tests, *suite.arguments]
-    done = subprocess.run(
+    process = subprocess.run(
         command,
         cwd=source,
         env={**os.environ, **secrets(), "PYTHONPATH": str(source)},
@@ -145,14 +145,14 @@ def run(suite: Suite, folder: Path, python: str) -> Tuple[str, List[Dict[str, st
         text=True,
         check=False,
     )
-    lines: Sequence[str] = re.findall(r"^=*\s*(\d+ .* in [\d.]+s.*?)\s*=*$", done.stdout, re.MULTILINE)
+    lines: Sequence[str] = re.findall(r"^=*\s*(\d+ .* in [\d.]+s.*?)\s*=*$", process.stdout, re.MULTILINE)
     if not lines or not report.exists():
-        return f"did not run: {(done.stdout + done.stderr)[-2000:]}", []
+        return f"did not run: {(process.stdout + process.stderr)[-2000:]}", []
     return lines[-1], json.loads(report.read_text())
 
 
 def unpacked(suite: Suite, folder: Path, python: str) -> Path:
-    """The folder of a source distribution."""
+    """Return the folder of an unpacked source distribution."""
     project = suite.project.replace("==", "-").replace("-", "_").lower()
     target = folder / project
     if not target.exists():

@@ -1,4 +1,4 @@
-"""How a value is disguised on its way out; nothing here knows the package's own forms. Also used by the copied project."""
+"""Forms in which a value can leave a process, independent of the package's own forms. Also used in ``places/``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAIN, ODD = "plain", "odd"
 
 
 def value_of(place, form):
-    """The secret that belongs to a place and a form, and to nothing else."""
+    """Return a secret that is used only for one place and one form."""
     digest = base64.b64encode(hashlib.sha256(f"{SALT} {place} {form}".encode()).digest(), b"Zz").decode().strip("=")
     if FORMS[form][0] == PLAIN:
         return f"tok{digest[:28]}"
@@ -70,15 +70,15 @@ FEW = ["raw", "json", "base64_1"]
 
 
 def traces_of(place, form):
-    """Texts of which none may stand in anything that a run has written: what was told, its parts, and the value."""
+    """Return texts that must not occur in anything that a run wrote: the disguised value, its parts, the value."""
     value = value_of(place, form)
-    told = FORMS[form][1](value)
+    disguised = FORMS[form][1](value)
     if form == "base64_lines":
-        found = [base64.b64encode(value[shift:].encode()).decode()[:16] for shift in range(3)]
+        traces = [base64.b64encode(value[shift:].encode()).decode()[:16] for shift in range(3)]
     elif form.startswith("base64_") and form != "base64_urlsafe":
-        found = [base64.b64encode(value[shift:].encode()).decode()[:24] for shift in range(3)]
+        traces = [base64.b64encode(value[shift:].encode()).decode()[:24] for shift in range(3)]
     elif form in ("prefix", "suffix"):
-        found = [told.strip(".")]
+        traces = [disguised.strip(".")]
     else:
-        found = [*told.split("\n"), told.strip("'\"b")]
-    return [*dict.fromkeys([*found, value, value[:10] if FORMS[form][0] == PLAIN else value])]
+        traces = [*disguised.split("\n"), disguised.strip("'\"b")]
+    return [*dict.fromkeys([*traces, value, value[:10] if FORMS[form][0] == PLAIN else value])]

@@ -1,4 +1,4 @@
-"""Structured secrets of many kinds, as services make them, generated from a number. Also used by a benchmark."""
+"""Structured secrets of many kinds, as real services create them, generated from a number. Also used by a benchmark."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Structured(NamedTuple):
     """A structured secret.
 
     Attributes:
-        value: the whole.
-        sensitive: texts that are a leak when they stand alone.
+        value: the whole value.
+        sensitive: texts that are a leak by themselves.
         public: texts that are no leak.
     """
 
@@ -38,7 +38,7 @@ def base64(text):
     return b64encode(text if isinstance(text, bytes) else text.encode()).decode()
 
 
-# The beginnings that OpenSSL 3 and OpenSSH 9 give all keys of a kind, in hexadecimal digits.
+# The common beginnings of all keys of a kind from OpenSSL 3 and OpenSSH 9, in hexadecimal digits.
 PKCS8 = "308204be020100300d06092a864886f70d0101010500048204a8308204a40201000282010100"
 PKCS1 = "308204a30201000282010100"
 SEC1 = "30770201010420"
@@ -280,5 +280,5 @@ KINDS: Dict[str, Callable[[random.Random], Structured]] = {
 
 
 def structured(kind, number):
-    """The secret of a kind that belongs to a number."""
+    """Return the secret of a kind with a number."""
     return KINDS[kind](random.Random(f"{kind} {number}"))

@@ -1,4 +1,4 @@
-"""Files that a run writes past pytest: GitHub's, own log files, cucumber's JSON, the pages of coverage."""
+"""Files that a run writes without pytest: those of GitHub Actions, logs, cucumber's JSON and the pages of coverage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEAD = f"import pytest\nTOKEN = '{TOKEN}'\npytestmark = pytest.mark.secrets(TOKE
 
 
 def test_what_a_run_appends(run_tests, pytester, monkeypatch):
-    """Masked and reported; what stood there before the run stays."""
+    """Text that a run appends to GitHub's files and to logs is masked and reported. Earlier text stays unchanged."""
     written = "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_STATE", "GITHUB_PATH"
     for name in (*written, "GITHUB_OUTPUT"):
         (pytester.path / name.lower()).write_text(f"before {TOKEN}\n")
@@ -53,7 +53,7 @@ def test_handlers():
 
 @pytest.mark.parametrize(("option", "written"), [("cucumber_json_path", "[secret TOKEN]"), ("cov_report", TOKEN)])
 def test_files_of_reporters(run_tests, pytester, option, written):
-    """Cucumber's JSON is masked; the pages of coverage are left, and reported."""
+    """Cucumber's JSON is masked. The HTML pages of coverage are reported but not changed."""
     file = pytester.path / ("htmlcov/page.html" if option == "cov_report" else "cucumber.json")
     value = {"html": None} if option == "cov_report" else "cucumber.json"
     pytester.makeconftest(f"def pytest_configure(config): config.option.{option} = {value!r}\n")
@@ -66,7 +66,7 @@ def test_files_of_reporters(run_tests, pytester, option, written):
 
 
 def test_a_log_that_is_opened_again(run_tests, pytester):
-    """What the run writes is masked if a handler empties a file that another one appended to; old text stays."""
+    """A file that one handler appends to and another one truncates is masked. Earlier text stays unchanged."""
     for name in ("emptied.log", "appended.log"):
         (pytester.path / name).write_text(f"a long text from before the run, {TOKEN}\n")
     source = (
@@ -87,7 +87,7 @@ def test_it():
 
 
 def test_rotated_logs(run_tests, pytester):
-    """Every file of a rotation is masked, whatever it is called in the end; text from before the run stays."""
+    """Every file of a log rotation is masked, whatever its final name. Earlier text stays unchanged."""
     source = (
         HEAD
         + """
@@ -123,7 +123,7 @@ def test_it():
 
 @pytest.mark.parametrize("when", ["plugin", "import", "configure"])
 def test_logs_that_are_opened_before_the_session(run_tests, pytester, when):
-    """By a plugin that is loaded first, when ``conftest.py`` is imported, and in ``pytest_configure``."""
+    """Logs that an early plugin, ``conftest.py`` or ``pytest_configure`` opens are masked."""
     (pytester.path / "own.log").write_text(f"before {TOKEN}\n")
     opening = "HANDLER = logging.FileHandler('own.log')\nEMPTIED = logging.FileHandler('emptied.log', 'w')\n"
     waiting = "WAITING = logging.FileHandler('waiting.log', delay=True)\n"
@@ -144,7 +144,7 @@ def test_logs_that_are_opened_before_the_session(run_tests, pytester, when):
 
 
 def test_what_xdist_workers_append(run_tests, pytester, monkeypatch):
-    """The run fails, and the report names each secret and file once, however many workers see the file."""
+    """Under xdist, the run fails and the report names each secret and file once, however many workers see the file."""
     pytest.importorskip("xdist")
     summary = pytester.path / "summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))

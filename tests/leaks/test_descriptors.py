@@ -1,4 +1,4 @@
-"""Descriptors 1 and 2 where pytest does not capture them: what comes past Python's streams is masked and reported."""
+"""Descriptors 1 and 2 without pytest's capture: output that bypasses Python's streams is masked and reported."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_it(request):
 
 
 def run_command(pytester, source, **more):
-    """Run pytest on a module with ``--capture=sys``; its descriptors are what ``more`` says."""
+    """Run pytest on a module with ``--capture=sys``. ``more`` sets its descriptors."""
     pytester.makepyfile(test_it=HEAD + source)
     command = [sys.executable, "-m", "pytest", "-p", "pytest_flowsecrets.plugin", "--capture=sys"]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -72,7 +72,7 @@ LEAKS = {
 
 @pytest.mark.parametrize("what", LEAKS)
 def test_masked_and_reported(run_tests, what):
-    """In every phase and in every disabled block: nothing is lost, the order is kept, and the test fails."""
+    """In every phase and with disabled capture, output is complete, in order and masked, and the test fails."""
     source, arguments = LEAKS[what]
     result = run_tests(HEAD + source, "--flowsecrets-leaks=fail", *arguments)
     assert result.ret == 1
@@ -88,7 +88,7 @@ def test_masked_and_reported(run_tests, what):
 
 
 def test_a_module_that_is_imported(run_tests, monkeypatch):
-    """What it starts is masked, too."""
+    """Output of processes that a module starts on import is masked."""
     monkeypatch.setenv("DEPLOY_KEY", TOKEN)
     source = HEAD + 'run(f"echo one {TOKEN}")\ndef test_it(): pass\n'
     ini = "[pytest]\nflowsecrets_known = DEPLOY_KEY\n"
@@ -97,7 +97,7 @@ def test_a_module_that_is_imported(run_tests, monkeypatch):
 
 
 def test_in_a_worker(run_tests):
-    """An xdist worker's second descriptor leads to the standard error of the controller, its first one nowhere."""
+    """In an xdist worker, descriptor 2 leads to the standard error of the controller, masked."""
     pytest.importorskip("xdist")
     source, arguments = LEAKS["sys"]
     result = run_tests(HEAD + source, "--flowsecrets-leaks=fail", "-n1", *arguments, plugins=["xdist"])
@@ -107,7 +107,7 @@ def test_in_a_worker(run_tests):
 
 
 def test_other_bytes(pytester):
-    """Bytes that are no text, and many of them, pass unchanged."""
+    """Many bytes that are not text pass unchanged."""
     source = "def test_it(): os.write(1, b'<' + bytes(range(256)) * 4000 + b'>')\n"
     result = run_command(pytester, source, stdout=subprocess.PIPE)
     assert result.returncode == 0
@@ -115,7 +115,7 @@ def test_other_bytes(pytester):
 
 
 def test_one_stream(pytester):
-    """With ``2>&1`` the order of both streams is kept."""
+    """With ``2>&1``, the order of both streams is kept."""
     commands = "".join(f"    run('echo out {n}', 'echo err {n} >&2')\n" for n in range(3))
     source = f"def test_it():\n{commands}"
     result = run_command(pytester, source, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -123,7 +123,7 @@ def test_one_stream(pytester):
 
 
 def test_a_child_that_outlives_its_test(run_tests):
-    """Nothing waits for it; what it writes while the run goes on is masked and shown."""
+    """Output that a child writes after its test, while the run continues, is masked and shown."""
     source = """
 def test_starts(tmp_path_factory):
     global child
@@ -139,7 +139,7 @@ def test_ends():
 
 
 def test_a_child_after_the_last_test(run_tests, pytester):
-    """What it writes before the run ends is masked, shown and reported."""
+    """Output that a child writes after the last test, before the run ends, is masked, shown and reported."""
     pytester.makeconftest("def pytest_unconfigure():\n    import test_it\n    test_it.child.communicate(b'x')\n")
     source = """
 child = None
@@ -156,7 +156,7 @@ def test_starts():
 
 
 def test_redirected_by_the_test(run_tests, pytester):
-    """A test may open ``/dev/stdout``, and redirect a descriptor for good."""
+    """A test may open ``/dev/stdout`` and redirect a descriptor permanently."""
     source = """
 def test_opens():
     run(f"echo first {TOKEN}", f"echo then {TOKEN} > /dev/stdout")
@@ -179,7 +179,7 @@ def test_after():
 
 @pytest.mark.parametrize("arguments", [["--capture=sys"], ["-s"], ["-p", "no:capture"]], ids=" ".join)
 def test_not_redirected(run_tests, pytester, arguments):
-    """Where no secret is known, with ``-s``, and without pytest's capture: the descriptors are the real ones."""
+    """The descriptors are the real ones if no secret is registered, with ``-s``, and without pytest's capture."""
     pytester.makeconftest("import os, pytest\ndef pytest_configure(): pytest.real = os.fstat(1)\n")
     source = """
 import contextlib, os, pytest
@@ -196,7 +196,7 @@ def test_it(request):
 
 
 def test_a_debugger(pytester):
-    """It gets the real descriptors, until the phase of the test has ended."""
+    """A debugger gets the real descriptors until the phase of the test ends."""
     source = """
 def test_it():
     run(f"echo before {TOKEN}")
@@ -223,7 +223,7 @@ def test_at_last():
 
 
 def test_a_person_at_the_terminal(pytester):
-    """Programs that ask and draw get the terminal itself."""
+    """On an interactive terminal, the descriptors lead to the terminal itself."""
     main, terminal = pty.openpty()
     source = "def test_it():\n    assert os.isatty(1)\n"
     result = run_command(pytester, source, stdin=terminal, stdout=terminal, stderr=terminal)
@@ -233,7 +233,7 @@ def test_a_person_at_the_terminal(pytester):
 
 
 def test_under_pyfakefs(run_tests):
-    """The files are real ones while a test has replaced the file system."""
+    """The temporary files are real ones while a test has replaced the file system."""
     pytest.importorskip("pyfakefs")
     source = """
 from pyfakefs.fake_filesystem_unittest import Pause
@@ -250,7 +250,7 @@ def test_it(fs):
 
 @contextlib.contextmanager
 def piped():
-    """Descriptor 1 leads to a pipe: its end for reading."""
+    """Lead descriptor 1 to a pipe, and yield its end for reading."""
     reading, writing = os.pipe()
     saved = os.dup(1)
     os.dup2(writing, 1)
@@ -264,7 +264,7 @@ def piped():
 
 @pytest.fixture
 def descriptors():
-    """Descriptors that are always redirected, and forward bytes in upper case."""
+    """Descriptors that are always redirected and forward bytes in upper case."""
     faults = Faults()
     mine = Descriptors(lambda data, _: data.upper(), lambda: True, faults)
     yield mine
@@ -273,7 +273,7 @@ def descriptors():
 
 
 def test_a_pipe_that_is_full(descriptors):
-    """Nothing is lost where somebody has made it non-blocking."""
+    """No output is lost if descriptor 1 is a full, non-blocking pipe."""
     much = b"x" * 1_000_000
     read = []
     with piped() as pipe:
@@ -290,7 +290,7 @@ def test_a_pipe_that_is_full(descriptors):
 
 
 def test_a_forked_child(descriptors):
-    """It leaves forwarding to its parent, so nothing is written twice."""
+    """A forked child leaves forwarding to its parent, so nothing is written twice."""
     with piped() as pipe, descriptors.redirected():
         os.write(1, b"parent ")
         descriptors.forward()
@@ -307,7 +307,7 @@ def test_a_forked_child(descriptors):
 
 
 def test_another_process(descriptors, monkeypatch):
-    """The same without a fork, in the process that is measured."""
+    """``redirected()`` does nothing in a process other than the one that created the object."""
     monkeypatch.setattr(descriptors, "_pid", 0)
     before = os.fstat(1)
     with descriptors.redirected():
@@ -315,7 +315,7 @@ def test_another_process(descriptors, monkeypatch):
 
 
 def test_a_stream_that_is_opened_anew(descriptors):
-    """Opening ``/dev/stdout`` truncates the file; what was forwarded before is not written again."""
+    """Opening ``/dev/stdout`` truncates the file, but output that was already forwarded is not repeated."""
     with piped() as pipe, descriptors.redirected():
         os.write(1, b"a long line ")
         descriptors.forward()

@@ -1,4 +1,4 @@
-"""The hooks by which users add encoders and formats."""
+"""The hooks that add encoders and formats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOKEN = "ghp_abcDEF0123456789xyzQRS"
 
 @pytest.fixture
 def extensions():
-    """What is registered in a test is forgotten after it."""
+    """The function that registers hook results. Afterwards, the registry has its previous encoders and formats."""
     before = dict(registry.encoders), list(registry.formats)
     yield register
     registry.encoders.clear()
@@ -26,7 +26,7 @@ def extensions():
 
 
 def test_hooks_of_a_conftest(pytester, run_tests):
-    """A form that only users know is masked and reported by its name, and so is the sensitive part of their format."""
+    """A form and a format from hooks are masked and reported by their names."""
     pytester.makeconftest(
         """
 import codecs
@@ -58,8 +58,8 @@ def test_it(local_secrets):
     assert "some-thing odd" not in result.stdout.str()
 
 
-def test_secrets_that_are_known_before_the_hooks_are_called(pytester, run_tests, monkeypatch):
-    """Those of the environment are masked in the new form too."""
+def test_secrets_registered_before_the_hooks_run(pytester, run_tests, monkeypatch):
+    """Secrets that are registered before the hooks run are masked in the new form, too."""
     monkeypatch.setenv("MY_TOKEN", TOKEN)
     pytester.makeini("[pytest]\nflowsecrets_known = MY_TOKEN\n")
     pytester.makeconftest(
@@ -81,21 +81,21 @@ def test_secrets_that_are_known_before_the_hooks_are_called(pytester, run_tests,
     ],
 )
 def test_a_hook_that_returns_something_else(pytester, run_tests, hook, returned, message):
-    """Ends the run with one line that names the hook."""
+    """A hook with an invalid result ends the run with one line that names the hook."""
     pytester.makeconftest(f"def pytest_flowsecrets_{hook}():\n    return {returned}\n")
     result = run_tests("def test_it(): pass\n")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {message}*"])
 
 
-def test_nothing_is_looked_for_in_the_mode_off(pytester, run_tests):
-    """The hooks change nothing."""
+def test_hooks_in_mode_off(pytester, run_tests):
+    """In mode ``off``, the results of the hooks are ignored."""
     pytester.makeconftest("def pytest_flowsecrets_encoders():\n    return {'x': len}\n")
     run_tests("def test_it(): pass\n", "--flowsecrets-leaks=off").assert_outcomes(passed=1)
 
 
 def test_what_functions_return(extensions):
-    """Text or bytes; short ones, those that are the value itself and None are no forms; ValueError means none."""
+    """An encoder may return text or bytes. Short results, the value itself, None and a ValueError give no form."""
 
     def none_of_tokens(text):
         if text == TOKEN:
@@ -121,7 +121,7 @@ def test_what_functions_return(extensions):
 
 
 def test_formats_that_are_generators(extensions):
-    """Their texts are divided further; what is no text is ignored."""
+    """The function of a format may be a generator. Its texts are divided further, and other objects are ignored."""
 
     def pair(text):
         left, sign, right = text.partition(" => ")
@@ -135,7 +135,7 @@ def test_formats_that_are_generators(extensions):
 
 
 def test_an_error_in_a_function(extensions):
-    """It becomes a warning without the value, and the other forms are found."""
+    """An error in an encoder becomes a warning without the value, and the other forms are still masked."""
     extensions([{"odd": lambda text: {"aB3-sample of a value": text}[text]}], [])
     with pytest.warns(UserWarning, match="'odd' raised KeyError for a secret") as recorded:
         mine = Redactor({TOKEN: ("A",)})
@@ -156,6 +156,6 @@ def test_an_error_in_a_function(extensions):
     ],
 )
 def test_functions_that_cannot_be_used(encoders, message):
-    """They are refused with the name of the hook."""
+    """Registering invalid encoders raises a UsageError that names the hook."""
     with pytest.raises(UsageError, match=f"pytest_flowsecrets_encoders.*({message})"):
         register(encoders, [])

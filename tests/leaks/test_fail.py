@@ -1,4 +1,4 @@
-"""The mode ``fail``: no leak ends with exit status 0 or in silence, and no result is hidden."""
+"""Mode ``fail``: no leak ends with exit status 0 or without a message, and no result is hidden."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOOKS = {
 
 @pytest.mark.parametrize("how", [*LATE, *HOOKS])
 def test_late_leaks(run_tests, pytester, how):
-    """The exit status is 1, the terminal names the secret, and the value is shown nowhere."""
+    """A leak after the last test sets the exit status to 1. The terminal names the secret and never shows the value."""
     if how in HOOKS:
         pytester.makeconftest(HEAD.replace("pytestmark", "MARK") + HOOKS[how])
     pytester.makepyfile(allure_double=ALLURE_DOUBLE)
@@ -50,7 +50,7 @@ ALLURE_DOUBLE = (
 
 @pytest.mark.parametrize("plugins", [["xdist"], []], ids=["xdist", "no terminal"])
 def test_late_leaks_elsewhere(run_tests, pytester, plugins):
-    """In an xdist worker, after the hooks of others; and without pytest's terminal reporter."""
+    """A late leak in an xdist worker, or without a terminal reporter, fails the run and is reported."""
     if plugins:
         pytest.importorskip("xdist")
         in_worker = "def pytest_sessionfinish(session):\n    if hasattr(session.config, 'workerinput'): print(TOKEN)\n"
@@ -64,7 +64,7 @@ def test_late_leaks_elsewhere(run_tests, pytester, plugins):
 
 
 def test_leaking_ids(run_tests):
-    """The body runs and has its own result; a deselected test with such an id fails nothing."""
+    """A test with a secret in its id runs and keeps its own result. Deselected, it does not fail the run."""
     source = (
         HEAD
         + """
@@ -84,7 +84,7 @@ def test_other(): pass
 
 
 def test_a_report_that_cannot_be_written(run_tests, pytester):
-    """Is said in one line."""
+    """If the report file cannot be written, the run fails with one line that says so."""
     (pytester.path / "folder.sarif").mkdir()
     result = run_tests(HEAD + "def test_it(): pass\n", "--flowsecrets-leaks=fail", "--flowsecrets-report=folder.sarif")
     assert result.ret == 1
@@ -92,7 +92,7 @@ def test_a_report_that_cannot_be_written(run_tests, pytester):
 
 
 def test_output_of_an_interrupted_test(run_tests, pytester):
-    """pytest writes what it has captured to the terminal's descriptor; it is masked before."""
+    """After an interrupt or an internal error, captured output that pytest writes itself is masked."""
     result = run_tests(HEAD + "def test_it():\n    print('it is', TOKEN)\n    raise KeyboardInterrupt\n")
     assert result.ret == 2
     assert TOKEN not in result.stdout.str() + result.stderr.str()
@@ -102,8 +102,8 @@ def test_output_of_an_interrupted_test(run_tests, pytester):
     assert TOKEN not in result.stdout.str() + result.stderr.str()
 
 
-def test_findings_name_no_value(run_tests, pytester):
-    """The id of a test whose secret is learnt while it runs is masked in the file of findings, too."""
+def test_report_file_contains_no_value(run_tests, pytester):
+    """The report file masks the id of a test whose secret is registered while the test runs."""
     source = f"""
 import pytest
 @pytest.mark.parametrize("value", ["{TOKEN}"])

@@ -1,4 +1,4 @@
-"""Families of escaping, interleaved output, and searches in linear time: whatever the encoder, the value is masked."""
+"""Families of escapes, interleaved output, and linear search time: whatever the encoder, the value is masked."""
 
 from __future__ import annotations
 
@@ -86,21 +86,21 @@ MOJIBAKE = {"Latin-1": "latin-1", "Windows": "cp1251"}
 @pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize("form", ESCAPES)
 def test_families_of_escaping(form, name):
-    """Are masked, and the text around them is kept."""
+    """A value is masked in every family of escapes, and the surrounding text is kept."""
     value = VALUES[name]
     text = ESCAPES[form](value)
     masked = Redactor({value: ("A",)}).redact(f"before <{text}> after")
     assert masked.startswith("before <")
     assert masked.endswith("> after")
-    left = masked.replace("[secret A]", "")
-    assert masked != left
-    assert len(left) < 22 + 12, left
+    rest = masked.replace("[secret A]", "")
+    assert masked != rest
+    assert len(rest) < 22 + 12, rest
 
 
 @pytest.mark.parametrize("charset", ["latin-1", "cp1251"])
 @pytest.mark.parametrize("value", [UMLAUTS, CYRILLIC])
 def test_text_in_a_wrong_character_set(value, charset):
-    """UTF-8 that was decoded as something else is masked."""
+    """A value whose UTF-8 was decoded with another character set is masked."""
     text = value.encode().decode(charset, "replace")
     if "\ufffd" in text:
         pytest.skip("not all bytes are characters of this set")
@@ -112,7 +112,7 @@ COMPRESSIONS = {"gzip": gzip.compress, "bz2": bz2.compress, "zlib": zlib.compres
 
 @pytest.mark.parametrize("name", COMPRESSIONS)
 def test_compressed_files(name):
-    """Are looked into, wherever they begin and whatever follows."""
+    """A value in a compressed payload is found, wherever the payload begins and whatever follows it."""
     data = COMPRESSIONS[name](f"secrets: {TOKEN}".encode())
     finder = Finder({TOKEN: ("A",)})
     for file in (data, b"header" + data + b"and more", data[:-6]):
@@ -187,23 +187,23 @@ INTERLEAVED = {
 @pytest.mark.parametrize("name", ["token", "marks"])
 @pytest.mark.parametrize("form", INTERLEAVED)
 def test_interleaved_output(form, name):
-    """Nothing of a value is left, whatever stands between its parts."""
+    """Nothing of a value remains, whatever separates its parts."""
     value = VALUES[name]
     text = INTERLEAVED[form](value)
     masked = Redactor({value: ("A",)}).redact(f"before: {text} :after")
     assert masked.startswith("before: ")
     assert masked.endswith(" :after")
     assert "[secret A]" in masked
-    left = re.sub(r"\W", "", masked.replace("[secret A]", " "))
+    rest = re.sub(r"\W", "", masked.replace("[secret A]", " "))
     letters = re.sub(r"\W", "", value)
     encoded = value.encode().hex(), re.sub(r"\W", "", base64.b64encode(value.encode()).decode())
     for whole in (letters, *encoded):
-        assert not [whole[at : at + 5] for at in range(len(whole) - 4) if whole[at : at + 5] in left], masked
+        assert not [whole[at : at + 5] for at in range(len(whole) - 4) if whole[at : at + 5] in rest], masked
 
 
 @pytest.mark.parametrize("start", range(1, 18))
 def test_slices_of_the_middle(start):
-    """Twelve characters of a token are a leak of it, wherever they are taken from; eleven of the middle are none."""
+    """Any twelve consecutive characters of a token are masked, but seven from the middle are not."""
     mine = Redactor({TOKEN: ("A",)})
     assert mine.redact(f"id={TOKEN[start : start + 12]};") == "id=[secret A];"
     part = TOKEN[start : start + 7]
@@ -225,13 +225,13 @@ def test_slices_of_the_middle(start):
     ],
 )
 def test_what_only_looks_alike(value, text):
-    """The words of a value in another order, case or punctuation, and the public beginning of a JWT, are no leak."""
+    """The words of a value in another order, case or punctuation, and a public JWT header or URL, are not masked."""
     assert Redactor({value: ("A",)}).redact(text) is text
 
 
 @pytest.mark.slow
 def test_thousand_secrets_with_a_common_beginning():
-    """Each is masked by its own name."""
+    """Each of a thousand secrets with a common beginning is masked by its own name."""
     values = {f"sk-live-0123456789-{number:04}-{number * 7919 % 10007:05}": (f"S{number}",) for number in range(1000)}
     text = " ".join(values)
     assert Redactor(values).redact(text) == " ".join(f"[secret {names[0]}]" for names in values.values())
@@ -239,7 +239,7 @@ def test_thousand_secrets_with_a_common_beginning():
 
 @pytest.mark.parametrize("length", range(16, 40))
 def test_runs_of_one_character(length):
-    """No run that is long enough keeps a whole value, and the rest of it stays."""
+    """A run that is long enough to contain a secret is masked, and no other character is lost."""
     masked = Redactor({"x" * 16: ("A",), "x" * 16 + "Q": ("B",)}).redact(f"<{'x' * length}> <{'x' * length}Q>")
     assert "x" * 16 not in masked
     assert "Q" not in masked
@@ -263,7 +263,7 @@ ALPHABET = [
 
 @pytest.mark.slow
 def test_texts_of_one_character():
-    """Any number of any character is masked without an error, where secrets consist of the same characters."""
+    """Long runs of any character are masked without an error, even if secrets consist of the same characters."""
     chance = random.Random(5)
     values = [unit * 12 for unit in ALPHABET if len((unit * 12).strip()) >= 6]
     values += ["".join(chance.choice(string.printable) for _ in range(20)) for _ in range(20)]
@@ -274,8 +274,8 @@ def test_texts_of_one_character():
         assert isinstance(mine.redact_bytes((unit * 300).encode()), bytes)
 
 
-def test_ruff_of_binary():
-    """Text that looks encoded and is not is kept."""
+def test_text_that_only_looks_encoded():
+    """Text that looks encoded or compressed but is not stays unchanged."""
     mine = Redactor({TOKEN: ("A",)})
     for text in (
         "BZh91AY&SY",

@@ -1,4 +1,4 @@
-"""Errors inside the masking: no hook lets one through, the text is withheld, the run goes on and says what happened."""
+"""Errors inside the masking code: no hook raises them, the text is withheld, and the run continues and reports them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_skips(record_testsuite_property):
     record_testsuite_property("token", TOKEN)
     pytest.skip(TOKEN)
 """
-# Runs the project once for each function of the masking, which raises; what is shown comes as one line of JSON a run.
+# Runs the project once for each masking function, which raises an error. Writes one line of JSON for each run.
 DRIVER = """
 import contextlib, importlib, io, json, sys
 import pytest
@@ -87,12 +87,12 @@ FUNCTIONS = [
     "session:LeakSession._is_clean_report",
     "session:LeakSession._is_clean",
 ]
-# Without these it is not known what is secret, or which files there are.
+# Without these, the plugin does not know what is secret or which files to mask.
 LEARNING = {"session:learn_marks", "mask.report_files:WrittenFiles.__init__", "mask.report_files:WrittenFiles.mask"}
 
 
 def test_no_fault_reaches_pytest(pytester, monkeypatch):
-    """Whatever function of the masking raises: the tests have their outcomes, and no value is shown or written."""
+    """Whichever masking function raises an error, the tests keep their outcomes and no value is shown or written."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(test_project=PROJECT, driver=DRIVER)
     result = pytester.run(sys.executable, "driver.py", *FUNCTIONS, timeout=200)
@@ -112,7 +112,7 @@ def test_no_fault_reaches_pytest(pytester, monkeypatch):
 
 
 def test_values_that_cannot_be_read():
-    """An error in a value of any class is no error of whoever registers it."""
+    """``register`` does not raise an error of a value's class, but passes it to ``on_error``."""
     mine, errors = SecretRegistry(), []
     mine.on_error.append(errors.append)
     mine.listen()
@@ -121,8 +121,8 @@ def test_values_that_cannot_be_read():
     assert len(mine) == 0
 
 
-def test_what_is_said_of_a_fault():
-    """Its type and place, and how often it occurred since it was last said; never its text."""
+def test_reported_faults():
+    """A fault is reported once, with its type, place and count, but without its text. Other exceptions pass through."""
     mine = Faults()
     for _ in range(2):
         with mine:

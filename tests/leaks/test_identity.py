@@ -1,4 +1,4 @@
-"""Ids that hold secrets: the test has its real name, reports show a masked one, and either selects it."""
+"""Ids that contain secrets: a test has its real name, reports show a masked one, and either name selects the test."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_other(): pass
 
 
 def test_names_and_selection(run_tests, pytester):
-    """In fixtures, in the body, in the environment; by the command line, by --deselect, in JUnit's file."""
+    """A test sees its real name, reports show the masked one, and either name works on the command line."""
     result = run_tests(SOURCE, "-v", "-W", "ignore", "--junit-xml=junit.xml", "-o", "junit_family=xunit1")
     result.assert_outcomes(passed=3)
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
@@ -49,7 +49,7 @@ def test_names_and_selection(run_tests, pytester):
 
 
 def test_digits(run_tests, pytester):
-    """A number that is a secret of one test leaves the ids of the others as they are, on the terminal and in files."""
+    """A number that is a secret of one test is not masked in the ids of others, on the terminal or in files."""
     source = """
 import pytest
 @pytest.mark.secrets(PIN="123456")
@@ -97,7 +97,7 @@ class Number(pytest.Item):
 
 @pytest.mark.parametrize("name", ["9182736", "t9182736"])
 def test_an_item_whose_name_is_a_number(run_tests, pytester, name):
-    """The number is masked everywhere, also in other texts."""
+    """If the name of an item is almost only a secret number, the number is masked in ids and in all other texts."""
     pytester.makeconftest(ITEMS)
     (pytester.path / "some.numbers").write_text(name)
     source = """
@@ -112,7 +112,7 @@ def test_it(): print("it is 9182736, not9182736")
 
 
 def test_a_number_in_a_path(run_tests, pytester):
-    """A folder, a module or a class whose name holds a known number by chance keeps its name, and fails nothing."""
+    """A folder, module or class whose name contains a secret number by chance keeps its name and fails no test."""
     (pytester.path / "t123456").mkdir()
     text = "class TestPart123456:\n    def test_a(self): pass\n    def test_b(self): assert not 'equal'\n"
     (pytester.path / "t123456" / "test_123456.py").write_text(text)
@@ -136,7 +136,7 @@ def test_it(): assert True
 
 
 def test_a_long_number(run_tests, pytester, monkeypatch):
-    """A number that is too long to be there by chance is masked in ids, whatever it is known by."""
+    """A number that is too long to occur by chance is masked in ids."""
     monkeypatch.setenv("CARD_NUMBER", "4929123456781234")
     source = """
 import pytest
@@ -152,5 +152,5 @@ def test_it(value, request):
 
 @pytest.mark.parametrize("what", ["isinstance(sys.stdout, io.TextIOBase)", "isinstance(sys.stderr.buffer, io.IOBase)"])
 def test_streams_with_nothing_captured(run_tests, what):
-    """With ``-s`` they are what ``io`` calls streams."""
+    """With ``-s``, the standard streams are instances of the base classes in ``io``."""
     run_tests(f"import io, sys\ndef test_it(): assert {what}\n", "-s").assert_outcomes(passed=1)

@@ -1,4 +1,4 @@
-"""What a test leaves beyond pytest: files, Prefect's results and flows, the env of run configs and of child processes."""
+"""What a test leaves outside of pytest: files, Prefect's results and flows, the env of run configs and of children."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TOKEN = "ghp_abcDEF0123456789xyzQRS"
 MARK = f"""
 import pytest
 pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
-TOLD = "{TOKEN}"
+VALUE = "{TOKEN}"
 """
 with_results = [needs_prefect, pytest.mark.skipif(VERSION is not None and VERSION < (0, 15), reason="as of 0.15")]
 FLOW = (
@@ -33,15 +33,15 @@ def run_flow(**arguments):
 )
 
 
-def test_nothing_known(run_tests):
-    """Files are not read then; and secrets count that a test has put into the environment."""
+def test_without_registered_secrets(run_tests):
+    """A file is searched only if a secret is registered, also one that the test sets as a variable."""
     source = """
 import pytest
 def test_quiet(tmp_path):
-    (tmp_path / "a").write_text("told-by-nobody")
+    (tmp_path / "a").write_text("unknown-secret")
 def test_learns(tmp_path, monkeypatch):
-    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__LATE", "told-by-nobody")
-    (tmp_path / "b").write_text("told-by-nobody")
+    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__LATE", "unknown-secret")
+    (tmp_path / "b").write_text("unknown-secret")
 """
     result = run_tests(source, "--flowsecrets-leaks=fail", "-p", "no:cacheprovider", "-p", "no:randomly")
     result.assert_outcomes(passed=1, failed=1)
@@ -49,18 +49,18 @@ def test_learns(tmp_path, monkeypatch):
 
 
 def test_files_below_tmp_path(run_tests):
-    """Nobody has to watch them; another test's are its own."""
+    """Files below ``tmp_path`` and ``tmpdir`` are searched without a request, and belong to their own test."""
     source = (
         MARK
         + """
 def test_leaves(tmp_path):
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "state.bin").write_bytes(b"\\xff" + TOLD.encode().hex(":").encode())
+    (tmp_path / "sub" / "state.bin").write_bytes(b"\\xff" + VALUE.encode().hex(":").encode())
 def test_leaves_tmpdir(tmpdir):
-    tmpdir.join("a").write(TOLD)
+    tmpdir.join("a").write(VALUE)
 @pytest.mark.allow_leaks("TOKEN", where="file")
 def test_may(tmp_path):
-    (tmp_path / "a").write_text(TOLD)
+    (tmp_path / "a").write_text(VALUE)
 def test_quiet(tmp_path):
     (tmp_path / "gone").symlink_to("nowhere")
 def test_none(): pass
@@ -76,12 +76,12 @@ def test_none(): pass
 
 
 class TestResults:
-    """Of tasks, as Prefect keeps them."""
+    """Results of tasks, as Prefect stores them."""
 
     pytestmark = with_results
 
     def test_in_the_home(self, run_tests):
-        """Its default folder; and that of a home which ends before its test does."""
+        """Results in Prefect's home are searched, also if the isolation ends before the test."""
         source = (
             FLOW
             + """
@@ -89,13 +89,13 @@ def test_leaves(local_secrets):
     run_flow()
 def test_within():
     from pytest_flowsecrets import isolated_prefect
-    with isolated_prefect({"TOKEN": TOLD}):
+    with isolated_prefect({"TOKEN": VALUE}):
         run_flow()
 def test_by_the_fixture(local_secrets, secret_leaks):
     run_flow()
     assert [leak.place.startswith("file prefect-result-") for leak in secret_leaks.found] == [True]
 def test_none(local_secrets, prefect_home):
-    prefect_home.write_config({"context": {"secrets": {"OTHER": TOLD}}})
+    prefect_home.write_config({"context": {"secrets": {"OTHER": VALUE}}})
 """
         )
         result = run_tests(source, "--flowsecrets-leaks=fail", "-W", "ignore")
@@ -103,7 +103,7 @@ def test_none(local_secrets, prefect_home):
         result.assert_outcomes(passed=1, failed=3)
 
     def test_in_a_folder_of_the_test(self, run_tests):
-        """``LocalResult(dir=tmp_path)``."""
+        """Results in the folder of ``LocalResult(dir=tmp_path)`` are searched."""
         source = (
             FLOW
             + """
@@ -117,21 +117,21 @@ def test_leaves(local_secrets, tmp_path):
 
 
 class TestTheBackend:
-    """What a fake API is sent, told as what it is."""
+    """Leaks in requests to a fake API."""
 
     pytestmark = with_results
 
     def test_env_of_a_run_config(self, run_tests):
-        """Prefect stores it readable, in the flow and in its runs: a finding of its own."""
+        """A secret in the ``env`` of a run config, of a flow or a flow run, has a separate finding."""
         source = (
             FLOW
             + """
 from prefect.run_configs import LocalRun
 def test_it(prefect_cloud):
     prefect_cloud.client.create_project("p")
-    flow = Flow("leaky", run_config=LocalRun(env={"SESSION": TOLD}))
+    flow = Flow("leaky", run_config=LocalRun(env={"SESSION": VALUE}))
     flow_id = flow.register("p", build=False, no_url=True)
-    prefect_cloud.client.create_flow_run(flow_id=flow_id, run_config=LocalRun(env={"OTHER": TOLD}))
+    prefect_cloud.client.create_flow_run(flow_id=flow_id, run_config=LocalRun(env={"OTHER": VALUE}))
 """
         )
         result = run_tests(source, "--flowsecrets-leaks=fail", "-W", "ignore")
@@ -145,7 +145,7 @@ def test_it(prefect_cloud):
         )
 
     def test_names_parameters_artifacts_and_states(self, run_tests):
-        """By the real client: each at its own place."""
+        """Secrets that the real client sends are found in names, parameters, states, artifacts and logs."""
         source = (
             FLOW
             + """
@@ -158,14 +158,14 @@ def test_it(prefect_cloud, secret_leaks):
     with Flow("leaky") as flow:
         flow.add_task(Parameter("x", default=1))
     run_id = client.create_flow_run(
-        flow_id=flow.register("p", build=False, no_url=True), run_name=f"run {TOLD}", parameters={"x": TOLD}
+        flow_id=flow.register("p", build=False, no_url=True), run_name=f"run {VALUE}", parameters={"x": VALUE}
     )
     task_id = client.graphql({"query": {"task": {"id"}}}).data.task[0].id
     task_run = client.get_task_run_info(run_id, task_id)
-    client.set_task_run_name(task_run.id, f"task {TOLD}")
-    client.set_flow_run_state(run_id, version=1, state=Failed(f"no access with {TOLD}"))
-    client.create_task_run_artifact(task_run.id, "markdown", {"markdown": TOLD})
-    client.write_run_logs([{"message": TOLD, "flow_run_id": run_id, "level": "INFO", "name": "x"}])
+    client.set_task_run_name(task_run.id, f"task {VALUE}")
+    client.set_flow_run_state(run_id, version=1, state=Failed(f"no access with {VALUE}"))
+    client.create_task_run_artifact(task_run.id, "markdown", {"markdown": VALUE})
+    client.write_run_logs([{"message": VALUE, "flow_run_id": run_id, "level": "INFO", "name": "x"}])
     places = "\\n".join(sorted(leak.place for leak in secret_leaks.found))
     for part in "flow_run_name", "parameters.x", "set_task_run_name", "state.message", "artifact", "logs":
         assert part in places, places
@@ -174,7 +174,7 @@ def test_it(prefect_cloud, secret_leaks):
         run_tests(source, "-W", "ignore").assert_outcomes(passed=1)
 
     def test_cached_results(self, run_tests):
-        """A state that carries its result on, for as long as a cache is valid."""
+        """``search`` finds secrets in a ``Cached`` state: in its result, cached inputs and cached parameters."""
         source = (
             FLOW
             + """
@@ -182,7 +182,7 @@ import datetime
 from prefect.engine.result import Result
 from prefect.engine.state import Cached
 def test_it(secret_leaks):
-    state = Cached(result=Result(TOLD), cached_inputs={"x": Result(TOLD)}, cached_parameters={"y": TOLD})
+    state = Cached(result=Result(VALUE), cached_inputs={"x": Result(VALUE)}, cached_parameters={"y": VALUE})
     places = {leak.place for leak in secret_leaks.search(state, "state")}
     assert len(places) >= 2, places
     assert any("cached_inputs" in place for place in places), places
@@ -190,8 +190,8 @@ def test_it(secret_leaks):
         )
         run_tests(source, "-W", "ignore").assert_outcomes(passed=1)
 
-    def test_the_text_of_a_refusal(self, run_tests):
-        """The client prints what a refused ``set_secret`` was sent, which nobody was told before."""
+    def test_error_of_a_rejected_secret(self, run_tests):
+        """The error of a rejected ``set_secret`` is masked, although its value was not registered before."""
         source = """
 def test_it(prefect_cloud):
     prefect_cloud.faults.status(400)
@@ -203,7 +203,7 @@ def test_it(prefect_cloud):
         result.stdout.no_fnmatch_line("*k9Tz-Wq4m*")
 
     def test_the_environment_of_a_child(self, run_tests, monkeypatch):
-        """A LocalAgent hands on all that the host has."""
+        """A secret in the environment that a LocalAgent passes to a flow run is reported."""
         monkeypatch.setenv("CI_TOKEN", "k9Tz-Wq4m-LrPx")
         source = (
             FLOW

@@ -1,4 +1,4 @@
-"""What a run tells of leaks, in each mode; what is known; the marker, the fixture and the report file."""
+"""The modes, the registered secrets, the marker, the fixture and the report file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def test_quiet(): pass
 
 
 @pytest.fixture(autouse=True)
-def nobody_elses(monkeypatch):
+def no_other_secrets(monkeypatch):
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__", "")
     monkeypatch.delenv("PREFECT__CONTEXT__SECRETS__")
 
 
 def test_mask(run_tests):
-    """The default: masked, and nothing else."""
+    """The default mode masks values and reports nothing."""
     result = run_tests(LEAKING, "-rP")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
@@ -35,14 +35,14 @@ def test_mask(run_tests):
 
 
 def test_warn(run_tests):
-    """Masked, and counted at the end."""
+    """Mode ``warn`` masks values and counts leaks at the end."""
     result = run_tests(LEAKING, "--flowsecrets-leaks=warn")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*leaked secrets*", "TOKEN in captured stdout: 1"])
 
 
 def test_fail(run_tests):
-    """The leaking test fails and is told what to do; the quiet one passes."""
+    """Mode ``fail`` fails the leaking test with a fix, and passes the other one."""
     result = run_tests(LEAKING, ini="[pytest]\nflowsecrets_leaks = fail")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
@@ -56,8 +56,8 @@ def test_fail(run_tests):
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
 
 
-def test_fail_counts_what_belongs_to_no_test(run_tests, monkeypatch):
-    """A run that leaks outside of its tests does not end well."""
+def test_fail_outside_of_tests(run_tests, monkeypatch):
+    """A leak outside of tests fails the run."""
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__TOKEN", TOKEN)
     source = f"print('{TOKEN}')\ndef test_it(): pass\n"
     result = run_tests(source, "--flowsecrets-leaks=fail", "-s")
@@ -67,7 +67,7 @@ def test_fail_counts_what_belongs_to_no_test(run_tests, monkeypatch):
 
 
 def test_fail_in_setup_and_on_xfail(run_tests):
-    """A leak in the setup fails the test's body, which runs; a leak is no expected failure."""
+    """A leak in the setup fails the test, whose body runs. A leak in an expected failure fails the test."""
     source = f"""
 import pytest
 pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
@@ -89,21 +89,21 @@ def test_expected(): assert 0
 
 
 def test_off(run_tests):
-    """Nothing is looked for, and the fixture says so."""
+    """Mode ``off`` masks nothing, and the fixture fails with a message."""
     result = run_tests(LEAKING + "def test_fixture(secret_leaks): pass\n", "--flowsecrets-leaks=off", "-rP")
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*secret_leaks is not available with*", f"the token is {TOKEN}"])
 
 
 def test_a_wrong_mode(run_tests):
-    """Is refused."""
+    """An unknown mode is a usage error."""
     run_tests(LEAKING, "--flowsecrets-leaks=some").stderr.fnmatch_lines(
         ["ERROR: --flowsecrets-leaks: 'some' is not one of*"]
     )
 
 
 def test_allowed(run_tests):
-    """By name, by place, or everything; still masked."""
+    """``allow_leaks`` allows a leak by name, by place, or in general. The value is still masked."""
     source = f"""
 import pytest, sys
 pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
@@ -125,7 +125,7 @@ def test_all(): print("{TOKEN}")
 
 @pytest.mark.parametrize("arguments", [[], ["-p", "xdist", "-n1"], ["-p", "no:terminal"]], ids=" ".join)
 def test_report(run_tests, pytester, arguments):
-    """SARIF and JSON, without a value."""
+    """The report option writes SARIF and JSON without a value, also under xdist and without a terminal reporter."""
     if "xdist" in arguments:
         pytest.importorskip("xdist")
     run_tests(LEAKING, "--flowsecrets-report=out/leaks.sarif", "--flowsecrets-leaks=warn", *arguments)
@@ -141,24 +141,24 @@ def test_report(run_tests, pytester, arguments):
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].endswith(".py")
 
 
-def test_report_of_what_stands_in_files(run_tests, pytester):
-    """Though they are looked through when the session has ended; where a test stands is told as a URI."""
+def test_report_includes_files(run_tests, pytester):
+    """The report includes leaks in files that are searched after the session. SARIF gives the test file as a URI."""
     source = f"""
 import pytest
 @pytest.mark.secrets(TOKEN="{TOKEN}")
 def test_it(record_testsuite_property): record_testsuite_property("a", "{TOKEN}"); print("{TOKEN}")
 """
     run_tests(source, "--junit-xml=junit.xml", "--flowsecrets-report=leaks.sarif")
-    found = json.loads((pytester.path / "leaks.json").read_text())
-    assert {finding["place"] for finding in found} == {"captured stdout", "file junit.xml"}
+    written = json.loads((pytester.path / "leaks.json").read_text())
+    assert {finding["place"] for finding in written} == {"captured stdout", "file junit.xml"}
     odd = findings.Finding("A", "raw", "failure", "my tests/test_[a].py::test_it", "", ("A",))
     (result,) = findings.as_sarif([odd])["runs"][0]["results"]
     uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert uri == "my%20tests/test_%5Ba%5D.py"
 
 
-def test_files_of_the_user_are_left(run_tests, pytester):
-    """Even where pytest keeps its cache in the folder in which they are."""
+def test_files_of_the_user_are_not_changed(run_tests, pytester):
+    """Other files in the folder of pytest's cache are not changed."""
     source = f"""
 import pathlib, pytest
 @pytest.mark.secrets(TOKEN="{TOKEN}")
@@ -172,14 +172,14 @@ def test_it(request):
 
 
 def test_report_named_json(run_tests, pytester):
-    """The other file stands beside it."""
+    """With a ``.json`` path, the SARIF file is next to it."""
     run_tests(LEAKING, "--flowsecrets-report=leaks.json")
     assert json.loads((pytester.path / "leaks.json").read_text())[0]["name"] == "TOKEN"
     assert json.loads((pytester.path / "leaks.sarif").read_text())["version"] == "2.1.0"
 
 
-def test_known_by_a_variable_that_a_test_sets(run_tests):
-    """As a test does that needs none of the plugin's fixtures; it is gone when the test has ended."""
+def test_variable_that_a_test_sets(run_tests):
+    """A secret in a variable is masked, although the variable no longer exists when the test is reported."""
     source = f"""
 def test_it(monkeypatch):
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__TOKEN", "{TOKEN}")
@@ -192,8 +192,8 @@ def test_it(monkeypatch):
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
 
 
-def test_known_by_name(run_tests, monkeypatch):
-    """EnvironmentSecrets that the ini file names, by globs too; short and common values do not count."""
+def test_variables_of_the_ini_file(run_tests, monkeypatch):
+    """Variables that ``flowsecrets_known`` names, also by globs, are secrets, except short and common values."""
     for name, value in {
         "CI_TOKEN": "tok-aaaaaa-111",
         "DEPLOY_KEY": "key-bbbbbb-222",
@@ -216,15 +216,15 @@ def test_known_by_name(run_tests, monkeypatch):
     )
 
 
-def test_known_by_prefects_variables(run_tests, monkeypatch):
-    """Also when they are not visible to the tests."""
+def test_variables_of_prefect(run_tests, monkeypatch):
+    """Prefect's variables are secrets, even if tests cannot see them."""
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__TOKEN", TOKEN)
     result = run_tests(f"def test_it(): print('{TOKEN}')", "-rP")
     result.stdout.fnmatch_lines(["[[]secret TOKEN[]]"])
 
 
-def test_known_by_the_fixtures(run_tests):
-    """Whatever a test gives, parts of structured values too."""
+def test_secrets_of_fixtures(run_tests):
+    """All secrets that a test sets are masked, including parts of structured values."""
     source = """
 def test_it(local_secrets, prefect_home, secret_leaks):
     local_secrets["ONE"] = {"user": {"password": "part-of-a-dict"}}
@@ -245,7 +245,7 @@ def test_it(local_secrets, prefect_home, secret_leaks):
 
 
 def test_the_fixture(run_tests):
-    """Captured output, logs, watched files; it says what it has found and shows no value."""
+    """The fixture finds leaks in captured output, logs and watched files, shows no value, and keeps output captured."""
     source = f"""
 import logging, pytest, sys
 pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
@@ -263,9 +263,9 @@ def test_watched(secret_leaks, tmp_path):
     secret_leaks.watch(tmp_path)
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "file.bin").write_bytes(b"\\xff" + b"{TOKEN}".hex().encode())
-    (found,) = secret_leaks.found
-    assert (found.name, found.form, found.place) == ("TOKEN", "hex", "file file.bin")
-    assert str(found).startswith("TOKEN (hex) in file file.bin: ")
+    (leak,) = secret_leaks.found
+    assert (leak.name, leak.form, leak.place) == ("TOKEN", "hex", "file file.bin")
+    assert str(leak).startswith("TOKEN (hex) in file file.bin: ")
 def test_still_captured(secret_leaks, capfd):
     print("{TOKEN}")
     secret_leaks.found
@@ -285,26 +285,26 @@ def test_strings_stay(local_secrets):
     result.stdout.fnmatch_lines(["before", "after"])
 
 
-def test_searching_things(run_tests):
-    """Data, exceptions, objects."""
+def test_search_in_objects(run_tests):
+    """``search`` finds secrets in data, exceptions and objects, with their places."""
     source = f"""
 import pytest
 pytestmark = pytest.mark.secrets(TOKEN="{TOKEN}")
 class State:
     def __init__(self): self.message, self.number, self.again = "failed with {TOKEN}", 1, self
 def test_it(secret_leaks):
-    assert [found.place for found in secret_leaks.search({{"env": [b"{TOKEN}"], "{TOKEN}": 1}})] == ["searched env", "searched"]
-    assert [found.place for found in secret_leaks.search(State())] == ["searched State message"]
+    assert [leak.place for leak in secret_leaks.search({{"env": [b"{TOKEN}"], "{TOKEN}": 1}})] == ["searched env", "searched"]
+    assert [leak.place for leak in secret_leaks.search(State())] == ["searched State message"]
     error = RuntimeError("outer"); error.__cause__ = ValueError("{TOKEN}")
-    (found,) = secret_leaks.search(error, "result")
-    assert found.place == "result"
+    (leak,) = secret_leaks.search(error, "result")
+    assert leak.place == "result"
     assert secret_leaks.search(State, "class") == secret_leaks.search(None) == []
 """
     run_tests(source).assert_outcomes(passed=1)
 
 
 def test_reports_that_raise(run_tests, pytester):
-    """Whatever other plugins put into reports, the run goes on."""
+    """Objects of other plugins in reports that raise errors or refuse copies do not fail the run."""
     pytester.makeconftest(
         """
 import pytest
@@ -312,9 +312,9 @@ class Repr:
     def toterminal(self, tw): raise RuntimeError("no")
     def __str__(self): raise RuntimeError("no")
 class Frozen:
-    __slots__ = ("told",)
-    def toterminal(self, tw): tw.line(self.told)
-    def __str__(self): return self.told
+    __slots__ = ("text",)
+    def toterminal(self, tw): tw.line(self.text)
+    def __str__(self): return self.text
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
@@ -323,7 +323,7 @@ def pytest_runtest_makereport(item, call):
         report.extra_data = {1: [item.own, {"deep": (item.own,)}]} if hasattr(item, "own") else None
         if item.name == "test_raises": report.longrepr = Repr()
         if item.name == "test_slots":
-            report.longrepr = Frozen(); report.longrepr.told = TOKEN
+            report.longrepr = Frozen(); report.longrepr.text = TOKEN
 """
         f"\nTOKEN = '{TOKEN}'\n"
     )
@@ -342,7 +342,7 @@ def test_data(request):
 
 
 def test_names_can_still_be_selected(run_tests):
-    """By the printed id, by -k with the value, by --lf; also under xdist."""
+    """A masked test is selected by its printed id, by ``-k`` with the value, and by ``--lf``, also under xdist."""
     source = f"""
 import pytest
 @pytest.mark.parametrize("x", ["{TOKEN}", "{TOKEN}", "other"])
@@ -361,14 +361,14 @@ def test_it(x): assert x == "other"
     run_tests(None, "-p", "xdist", "-n2").assert_outcomes(passed=1, failed=2)
 
 
-def test_an_unwatched_run_imports_nothing(run_tests):
-    """No secret, no forms, no finder."""
+def test_imports_without_secrets(run_tests):
+    """A run without secrets does not import the modules of search and masking."""
     source = "import sys\ndef test_it():\n    assert [name for name in sys.modules if name.startswith(('pytest_flowsecrets.leaks.search', 'pytest_flowsecrets.leaks.mask.redactor', 'pytest_flowsecrets.leaks.mask.reports', 'pytest_flowsecrets.leaks.secret_leaks'))] == []\n"
     run_tests(source).assert_outcomes(passed=1)
 
 
 def test_only_what_reporters_write_is_rewritten(run_tests, pytester):
-    """The sources and other files of the user stay as they are, though they hold the value."""
+    """Sources and other files of the user that contain the value are not changed."""
     (pytester.path / "notes.txt").write_text(TOKEN)
     run_tests(LEAKING, "--junit-xml=junit.xml", "-o", "log_file=", "-p", "cacheprovider").assert_outcomes(passed=2)
     assert (pytester.path / "notes.txt").read_text() == TOKEN
@@ -376,7 +376,7 @@ def test_only_what_reporters_write_is_rewritten(run_tests, pytester):
 
 
 def test_nothing_captured_and_no_log(run_tests):
-    """With ``-s`` and without pytest's logging the fixture still sees what is printed and written."""
+    """With ``-s`` and without pytest's logging, the fixture finds leaks in live output and files."""
     result = run_tests(
         f"""
 def test_it(secret_leaks, tmp_path):
@@ -396,8 +396,8 @@ def test_it(secret_leaks, tmp_path):
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
 
 
-def test_fail_tells_of_leaks_beside_another_failure(run_tests):
-    """A test that fails by itself has a section with what it has leaked."""
+def test_fail_with_another_failure(run_tests):
+    """A test that fails for another reason has a section with its leaks."""
     source = f'{LEAKING}\ndef test_both():\n    print("{TOKEN}")\n    assert 0\n'
     result = run_tests(source, "--flowsecrets-leaks=fail", "-k", "both")
     result.assert_outcomes(failed=1)
@@ -405,7 +405,7 @@ def test_fail_tells_of_leaks_beside_another_failure(run_tests):
 
 
 def test_a_reason_to_stop(run_tests):
-    """Is masked, too."""
+    """A secret in the reason for stopping the session is masked."""
     source = f'{LEAKING}\ndef test_stop(request): request.session.shouldstop = "for {TOKEN}"\ndef test_more(): pass\n'
     result = run_tests(source, "-k", "stop or more")
     result.stdout.fnmatch_lines(["*for [[]secret TOKEN[]] !*"])
@@ -413,9 +413,9 @@ def test_a_reason_to_stop(run_tests):
 
 
 def test_an_example_of_hypothesis_is_not_kept(run_tests, pytester):
-    """Its database cannot be masked, as what it holds is encoded; without the example another one is found."""
-    kept = pytester.path / ".hypothesis" / "examples" / "one"
-    kept.mkdir(parents=True)
-    written = f'import pathlib\ndef test_write(): pathlib.Path(r"{kept}", "x").write_bytes(b"{TOKEN}")\n'
+    """An example with a secret in Hypothesis' database is deleted, because its encoding cannot be masked."""
+    folder = pytester.path / ".hypothesis" / "examples" / "one"
+    folder.mkdir(parents=True)
+    written = f'import pathlib\ndef test_write(): pathlib.Path(r"{folder}", "x").write_bytes(b"{TOKEN}")\n'
     run_tests(f"{LEAKING}\n{written}").assert_outcomes(passed=3)
-    assert not (kept / "x").exists()
+    assert not (folder / "x").exists()

@@ -1,4 +1,4 @@
-"""Masking never changes an object that is not the plugin's own: a test's objects are after a run what they were."""
+"""Masking never changes objects of others: after a run, a test's objects are equal to what they were before."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Named(NamedTuple):
 
 
 def test_every_kind_of_object_is_copied():
-    """A masked copy of the same class, and the original is equal to what it was."""
+    """``mask_data`` returns a masked copy of the same class and leaves the original unchanged."""
     inner = {"token": TOKEN, TOKEN: [TOKEN], "bytes": TOKEN.encode()}
     for kind in (Plain, Frozen, SlotsAndMore, Named, lambda *parts: list(parts), lambda *parts: parts):
         for one in (TOKEN, inner, Frozen(inner), [Plain((TOKEN,))], Slots(TOKEN), types.MappingProxyType(inner)):
@@ -84,7 +84,7 @@ def test_every_kind_of_object_is_copied():
 
 
 def test_what_holds_no_secret_is_the_same_object():
-    """Also where it refers to itself, and beside something that is copied."""
+    """An object without a secret is returned itself, also if it refers to itself or is next to a copied one."""
     ring = Plain("nothing")
     ring.two = [ring]
     assert reports.mask_data(ring, _clean) is ring
@@ -95,7 +95,7 @@ def test_what_holds_no_secret_is_the_same_object():
 
 
 def test_objects_that_refer_to_each_other():
-    """The copies refer to each other, and never back to an original; what is there twice is masked twice."""
+    """Copies refer to each other, never to an original. An object with two references has one copy."""
     parent, child = Plain(), Plain(TOKEN)
     parent.one, parent.two, child.two = [child], child, parent
     masked = reports.mask_data(parent, _clean)
@@ -110,7 +110,7 @@ def test_objects_that_refer_to_each_other():
 
 
 class Connection:
-    """An object whose end closes what it shares with the test."""
+    """An object with a ``__del__`` that closes what it shares with the test."""
 
     closed: ClassVar[list] = []
     subclasses: ClassVar[list] = []
@@ -129,11 +129,11 @@ class Connection:
 
 
 class Registered(type):
-    """A metaclass with code of its own."""
+    """A metaclass with its own code."""
 
 
 class RegisteredConnection(Connection, metaclass=Registered):
-    """Nobody can make a subclass of it without the metaclass."""
+    """A class that cannot be subclassed without its metaclass."""
 
 
 class Pair(Named):
@@ -144,7 +144,7 @@ class Pair(Named):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [Connection, abc.ABCMeta("Abstract", (Connection,), {})])
 def test_the_end_of_a_copy_runs_no_code(kind):
-    """``__del__`` runs once, for the original; a quiet object gets no copy at all, also if it refers to itself."""
+    """``__del__`` runs once, for the original. An object without a secret is not copied."""
     gc.collect()  # objects of other tests
     Connection.closed.clear()
     Connection.subclasses.clear()
@@ -166,7 +166,7 @@ def test_the_end_of_a_copy_runs_no_code(kind):
 
 
 def test_an_object_with_a_metaclass_and_an_end_is_withheld():
-    """No code of the metaclass runs; the report shows a note in the place of the object."""
+    """An object with ``__del__`` and a metaclass is withheld, so no code of the metaclass runs."""
     report = types.SimpleNamespace(own=RegisteredConnection(TOKEN), quiet=RegisteredConnection("quiet"))
     quiet = report.quiet
     reports.mask_report(report, _clean, "[withheld]")
@@ -175,9 +175,9 @@ def test_an_object_with_a_metaclass_and_an_end_is_withheld():
 
 
 def test_a_mapping_that_makes_its_values_is_read_once():
-    """A copy has the values that were looked through."""
+    """A mapping that creates its values on access is read once, so the copy has the searched values."""
 
-    class Made(collections.abc.Mapping):
+    class Computed(collections.abc.Mapping):
         reads = 0
 
         def __getitem__(self, key):
@@ -190,11 +190,11 @@ def test_a_mapping_that_makes_its_values_is_read_once():
         def __len__(self):
             return 1
 
-    assert reports.mask_data(Made(), _clean) == {"a": MASK + "1"}
+    assert reports.mask_data(Computed(), _clean) == {"a": MASK + "1"}
 
 
-def test_mocks_are_not_asked():
-    """A mock has every attribute and remembers that it was asked."""
+def test_mocks_are_not_accessed():
+    """Masking and searching access no attribute of a mock, which would record the access."""
     double = mock.MagicMock(spec=["serialize", "tasks"])
     reports.mask_data([double, TOKEN], _clean)
     list(extract.texts_in({"flow": double}, "searched"))
@@ -203,7 +203,7 @@ def test_mocks_are_not_asked():
 
 
 def test_all_objects_of_a_run(run_tests, pytester):
-    """Whatever way an object comes to a report: properties, attributes of conftests, parameters, subtests, warnings."""
+    """Objects from properties, conftests, parameters, subtests and warnings are unchanged after a run."""
     pytester.makeconftest(
         """
 import copy, dataclasses
@@ -296,7 +296,7 @@ GRAPHS = st.recursive(
 @pytest.mark.slow
 @hypothesis.given(GRAPHS)
 def test_any_data(value):
-    """No text of the masked data holds the secret, and the original is equal to what it was."""
+    """No text of the masked data contains the secret, and the original is unchanged."""
     before = copy.deepcopy(value)
     masked = reports.mask_data(value, _clean)
     assert value == before

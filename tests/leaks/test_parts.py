@@ -1,4 +1,4 @@
-"""The small parts: what is known, breaks, streams, reports and items as objects."""
+"""The parts of the leak detector as objects: registry, streams, reports, items and findings."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ TOKEN = "ghp_abcDEF0123456789xyzQRS"
 HERE = Path(__file__)
 
 
-def test_nothing_is_remembered_until_somebody_listens():
-    """Nor after the last listener has gone."""
+def test_listen_and_forget():
+    """The registry stores values only between the first ``listen`` and the last ``forget``."""
     mine = SecretRegistry()
     mine.register("A", "some-value")
     assert len(mine) == 0
@@ -57,19 +57,19 @@ def test_nothing_is_remembered_until_somebody_listens():
     ],
 )
 def test_texts_of_a_value(value, texts):
-    """The value as text; of data the sensitive texts in it. What stands in a text is found when it is looked for."""
+    """``texts_of`` yields a value as text, or the sensitive texts in data. Texts inside a text are not split here."""
     assert list(texts_of(value)) == texts
 
 
 def test_what_changed_since():
-    """By versions, which no two states share, also after everything was forgotten."""
+    """``values`` returns what changed since a version. No two states share a version, even after ``forget``."""
     mine = SecretRegistry()
     mine.listen()
     versions = [mine.version]
     for name, value in (("A", "first-value"), ("B", "second-value"), ("C", "first-value"), ("C", "first-value")):
         mine.register(name, value)
         versions.append(mine.version)
-    assert len(set(versions)) == len(versions) - 1, "the last one told nothing new"
+    assert len(set(versions)) == len(versions) - 1, "the last registration changes nothing"
     assert mine.values() == {"first-value": ("A", "C"), "second-value": ("B",)}
     assert mine.values(versions[1]) == {"second-value": ("B",), "first-value": ("A", "C")}
     assert mine.values(versions[2]) == {"first-value": ("A", "C")}
@@ -84,7 +84,7 @@ def test_what_changed_since():
 
 @pytest.fixture
 def variables(monkeypatch):
-    """EnvironmentSecrets, and what is known by them; the process's own are not asked for."""
+    """The secrets in an environment without variables, and the registry to which they go."""
     for name in list(os.environ):
         monkeypatch.delenv(name)
     mine = SecretRegistry()
@@ -94,29 +94,29 @@ def variables(monkeypatch):
 
 
 def test_variables(variables, monkeypatch):
-    """Prefect's secrets and those of patterns; again if they change; not pytest's own, which always does."""
-    told, mine = variables
+    """Prefect's secrets and matching variables are registered, also after a change; pytest's own variable is not."""
+    secrets, mine = variables
     prefix = "PREFECT__CONTEXT__SECRETS__"
     for name, text in ((f"{prefix}A", "first-value"), ("MY_TOKEN", "second-value"), ("MINE", "third-value")):
         monkeypatch.setenv(name, text)
-    told.learn()
+    secrets.learn()
     assert mine.values() == {"first-value": ("A",), "second-value": ("MY_TOKEN",)}
     before = mine.version
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "now")
-    told.learn()
+    secrets.learn()
     assert mine.version == before
     monkeypatch.setenv("MY_TOKEN", "fourth-value")
     monkeypatch.delenv(f"{prefix}A")
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
-    told.learn()
+    secrets.learn()
     assert mine.values(before) == {"fourth-value": ("MY_TOKEN",)}
     monkeypatch.setenv(f"{prefix.lower()}b", "fifth-value")
-    told.learn()
+    secrets.learn()
     assert mine.values()["fifth-value"] == ("b",)
 
 
 def test_tokens_of_a_configuration():
-    """Those of the cloud section, tables in it too."""
+    """``register_settings`` registers tokens in the cloud section and in its tables."""
     mine = SecretRegistry()
     mine.listen()
     mine.register_settings(
@@ -129,21 +129,21 @@ def test_tokens_of_a_configuration():
     mine.register_settings({"context": 1, "cloud": 2})
 
 
-def test_a_cut_ends_between_characters():
-    """The first bytes of another character are not masked with it, nor the last."""
+def test_a_truncated_value_ends_between_characters():
+    """The mask of a truncated value covers no part of the next or previous character."""
     mine = Redactor({"abcdefg1é and more of it": ("A",), "the beginning é12345678": ("B",)})
     assert mine.redact("abcdefg1ê") == "[secret A]ê"
     assert mine.redact("\u0129" + "12345678") == "\u0129[secret B]"
 
 
 @pytest.mark.parametrize("text", ["one two\n  three four", "one two \n three four", "one two\\\\nthree four"])
-def test_breaks_that_eat_blanks_and_escaped_ones(text):
-    """The value is masked as a whole."""
+def test_breaks_that_replace_blanks_and_escaped_ones(text):
+    """A value is masked as a whole if a line break replaces a blank or is escaped."""
     assert Redactor({"one two three four": ("A",)}).redact(f"<{text}>") == "<[secret A]>"
 
 
 def test_streams():
-    """Bytes, lines, and what somebody asks of the stream below."""
+    """A masked stream masks text, lines and bytes, and delegates everything else."""
     below = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     mine = masked_stream.MaskedStream(below, lambda text, _: (text.upper(), ""), lambda: None)
     assert mine.write("ab") == 2
@@ -159,7 +159,7 @@ def test_streams():
 
 
 def test_streams_are_streams_of_io():
-    """By their classes, as context managers, by iteration; and deleting them closes nothing."""
+    """A masked stream behaves like a stream of ``io``. Deleting it does not close the original."""
     below = io.TextIOWrapper(io.BytesIO(b"one\ntwo\n"), encoding="utf-8", errors="replace")
     mine = masked_stream.MaskedStream(below, lambda text, _: (text, ""), lambda: None)
     assert isinstance(mine, io.TextIOBase)
@@ -181,8 +181,8 @@ def test_streams_are_streams_of_io():
     assert mine.closed
 
 
-def test_streams_that_somebody_has_replaced(monkeypatch):
-    """Stay replaced."""
+def test_replaced_streams(monkeypatch):
+    """Undoing the wrapping leaves a stream that somebody else has replaced since."""
     first, second = io.StringIO(), io.StringIO()
     monkeypatch.setattr(sys, "stdout", first)
     undo = masked_stream.wrap_standard_streams(lambda text, _: (text, ""), lambda: None)
@@ -192,13 +192,13 @@ def test_streams_that_somebody_has_replaced(monkeypatch):
 
 
 class Broken(LeakSession):
-    """Its redactor raises, whatever it is asked."""
+    """A session whose redactor always raises an error."""
 
     redactor = types.SimpleNamespace(redact=[].pop, redact_next=[].pop, redact_bytes=[].pop)
 
 
 def test_a_fault_while_masking():
-    """Withholds the text, and nothing breaks."""
+    """If masking raises an error, the text is withheld and no error is raised."""
     run = Broken("mask")
     assert run.clean_live("some text", "") == (WITHHELD, "")
     assert run.clean_live(b"some text", "") == (WITHHELD.encode(), "")
@@ -206,14 +206,14 @@ def test_a_fault_while_masking():
 
 
 class Knowing(LeakSession):
-    """Knows one value."""
+    """A session with one secret."""
 
     redactor = Redactor({TOKEN: ("A",)})
 
 
 @pytest.mark.parametrize("size", [1, 5, 12])
 def test_bytes_of_a_stream(size):
-    """Are masked piece by piece; other bytes stay as they are, whatever their type, and what is none raises as ever."""
+    """A value in bytes is masked piece by piece. Other bytes stay unchanged, and other types raise TypeError."""
     below = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     mine = masked_stream.MaskedStream(below, Knowing("mask").clean_live, lambda: None)
     odd = "ä".encode() + bytes(range(256))
@@ -221,10 +221,10 @@ def test_bytes_of_a_stream(size):
     for start in range(0, len(data), size):
         mine.buffer.write(memoryview(data)[start : start + size])
     mine.buffer.write(bytearray(b"nothing here"))
-    told = below.buffer.getvalue()
-    assert told.startswith(odd)
-    assert told.endswith(odd + b"nothing here")
-    assert TOKEN[12:].encode() not in told
+    written = below.buffer.getvalue()
+    assert written.startswith(odd)
+    assert written.endswith(odd + b"nothing here")
+    assert TOKEN[12:].encode() not in written
     for stream in (mine, mine.buffer):
         with pytest.raises(TypeError):
             stream.write(5)
@@ -244,15 +244,15 @@ def test_many_clean_texts():
     assert len(texts) == 0
 
 
-def test_without_a_known_secret_nothing_is_touched():
-    """Objects, warnings and requests."""
+def test_without_registered_secrets():
+    """Without registered secrets, objects, warnings, requests and folders are not accessed."""
     run = LeakSession("mask")
     assert run.mask_object(object(), "failure") is run.mask_warning(object(), "") is run.scan_requests(print) is None
     assert run.mask_report(object()) is run.scan_home(Path("nowhere")) is None
 
 
 def test_redacting_a_stream_without_a_list():
-    """What was masked need not be told."""
+    """``redact_next`` works without a list of masked secrets."""
     mine = Redactor({TOKEN: ("A",)})
     shown, rest = mine.redact_next("", TOKEN[:12])
     assert shown == "[secret A]"
@@ -266,7 +266,7 @@ def _clean(text, *_):
 
 
 def test_warnings():
-    """The class is kept where it takes a text, the line of source that somebody has given too."""
+    """A masked warning keeps its class if the class takes a text, and keeps an explicit source line."""
 
     class Odd(UserWarning):
         def __init__(self, one, two):
@@ -282,11 +282,11 @@ def test_warnings():
         (Other, Other(TOKEN), UserWarning),
         (UserWarning, TOKEN, str),
     ):
-        recorded = warnings.WarningMessage(message, category, __file__, 1, line="given")
+        recorded = warnings.WarningMessage(message, category, __file__, 1, line="explicit")
         reports.mask_warning(recorded, _clean)
         assert type(recorded.message) is expected
         assert TOKEN not in str(recorded.message)
-        assert recorded.line == "given"
+        assert recorded.line == "explicit"
     here = warnings.WarningMessage(
         "nothing",
         UserWarning,
@@ -301,15 +301,15 @@ def test_warnings():
 
 
 def test_lines_of_a_native_traceback():
-    """They end with line breaks, others do not."""
+    """Lines of a text are masked together, whether or not they end with line breaks."""
     assert reports.mask_data([f"a {TOKEN}\n", "b\n"], _clean) == ["a MASK\n", "b\n"]
     assert reports.mask_data([f"a {TOKEN}", "b"], _clean) == ["a MASK", "b"]
     lines = ["a", "b"]
     assert reports.mask_data(lines, _clean) is lines
 
 
-def test_data_that_holds_itself():
-    """Is looked at once."""
+def test_data_that_contains_itself():
+    """A mapping that contains itself is masked once."""
     data = {"a": TOKEN}
     data["self"] = data
     assert reports.mask_data(data, _clean)["a"] == "MASK"
@@ -323,7 +323,7 @@ class Report:
 
 
 def test_a_report_with_a_plain_node_id():
-    """As of other plugins."""
+    """A report of another plugin with a plain ``nodeid`` attribute is masked."""
     report = Report()
     Knowing("mask").mask_report(report)
     assert report.nodeid == "test[[secret A]]"
@@ -331,7 +331,7 @@ def test_a_report_with_a_plain_node_id():
 
 @pytest.mark.parametrize("attribute", ["_id", "_nodeid", "nodeid"])
 def test_node_ids_of_every_pytest(attribute):
-    """A structure, a private text, a public one."""
+    """``set_nodeid`` supports a structure, a private text and a public text."""
 
     class Structure(str):
         __slots__ = ()
@@ -343,7 +343,7 @@ def test_node_ids_of_every_pytest(attribute):
 
 
 def test_marks_of_a_broken_module():
-    """Of functions, of the module, of causes; and what looks like a mark."""
+    """Marks of functions, of the module and of causes are registered. Objects that resemble marks raise no error."""
     mark = types.SimpleNamespace(
         mark=types.SimpleNamespace(name="secrets", args=({"A": "value-a"}, 5), kwargs={"B": "value-b"})
     )
@@ -370,7 +370,7 @@ def test_marks_of_a_broken_module():
 
 
 def test_findings_without_a_test():
-    """In SARIF they have no place."""
+    """In SARIF, a finding without a test has no location."""
     bare = findings.Finding("A", "raw", "live output", "", "")
     module = bare._replace(test="test_it.py")
     results = findings.as_sarif([bare, module])["runs"][0]["results"]
@@ -380,7 +380,7 @@ def test_findings_without_a_test():
 
 
 def test_a_flow_that_cannot_be_pickled():
-    """Is looked at as registered."""
+    """A flow that cannot be pickled is searched in serialized form only."""
 
     class Flow:
         def __init__(self):
@@ -389,11 +389,11 @@ def test_a_flow_that_cannot_be_pickled():
         def serialize(self, build):
             return {"a": TOKEN, "build": build}
 
-    assert [place for _, place in extract.texts_in(Flow(), "x")] == ["x flow, serialised"]
+    assert [place for _, place in extract.texts_in(Flow(), "x")] == ["x flow, serialized"]
 
 
 def test_odd_values():
-    """A lone surrogate that is no byte, and one that is."""
+    """Values with lone surrogates and short values are masked."""
     for value in ("\ud800 and more\udcff", "short1", "ab"):
         mine = Redactor({value: ("A",)})
         assert mine.redact(f"x{value}y") == "x[secret A]y"

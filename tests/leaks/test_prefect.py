@@ -1,4 +1,4 @@
-"""Leaks by Prefect's own roads: states, flows, run configs, and what a fake API was sent."""
+"""Leaks through Prefect's own objects: states, flows, run configs, and requests to a fake API."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def flow_that(how, **arguments):
 
 
 def test_states(run_tests):
-    """A result and a message of a task, in the state of the flow."""
+    """``search`` finds the result and the message of a task in the state of the flow."""
     source = (
         FLOW
         + """
 def test_result(secret_leaks):
-    assert [found.name for found in secret_leaks.search(flow_that("return").run(), "state")]
+    assert [leak.name for leak in secret_leaks.search(flow_that("return").run(), "state")]
 def test_message(secret_leaks):
-    assert [found.name for found in secret_leaks.search(flow_that("raise").run(), "state")]
+    assert [leak.name for leak in secret_leaks.search(flow_that("raise").run(), "state")]
 def test_nothing(secret_leaks):
     assert secret_leaks.search(flow_that("nothing").run(), "state") == []
 """
@@ -51,16 +51,16 @@ def test_nothing(secret_leaks):
 
 
 def test_flows(run_tests):
-    """As registered, as pickled, and by their run config."""
+    """``search`` finds secrets in a serialized flow, in a pickled one, and in its run config."""
     source = (
         FLOW
         + f"""
 def places(leaks, flow):
-    return {{found.place for found in leaks.search(flow)}}
+    return {{leak.place for leak in leaks.search(flow)}}
 def test_default(secret_leaks):
     with Flow("leaky") as flow:
         flow.add_task(Parameter("token", default="{TOKEN}"))
-    assert "searched flow, serialised" in places(secret_leaks, flow)
+    assert "searched flow, serialized" in places(secret_leaks, flow)
 def test_pickled(secret_leaks):
     with Flow("leaky") as flow:
         Asks(held="{TOKEN}")("nothing")
@@ -68,7 +68,7 @@ def test_pickled(secret_leaks):
 def test_run_config(secret_leaks):
     flow = flow_that("nothing", run_config=LocalRun(env={{"SESSION": "{TOKEN}"}}))
     assert "run config env SESSION" in places(secret_leaks, flow)
-def test_none(secret_leaks):
+def test_no_leak(secret_leaks):
     assert places(secret_leaks, flow_that("return")) == set()
 """
     )
@@ -88,17 +88,17 @@ def test_it(prefect_cloud, value, request):
 """
 
 
-def test_what_the_api_was_sent(run_tests):
-    """A registered flow, compressed as the client sends it; the mutation that sets the secret is no leak."""
+def test_leaks_in_requests(run_tests):
+    """A secret in a registered flow is reported when the API closes. The mutation that sets the secret is no leak."""
     result = run_tests(SENDING, "--flowsecrets-leaks=fail", "-W", "ignore")
-    result.assert_outcomes(passed=2, errors=1)  # it is looked at when the API is closed
+    result.assert_outcomes(passed=2, errors=1)  # the requests are searched when the API closes
     place = "api create_flow_from_compressed_string variables.input.serialized_flow.parameters[[]0[]].default"
     result.stdout.fnmatch_lines(["1 secret leak:", f"secret TOKEN, raw, in {place}:"])
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
 
 
-def test_what_the_api_was_sent_so_far(run_tests):
-    """For the fixture, in every mode."""
+def test_leaks_in_requests_so_far(run_tests):
+    """``secret_leaks.found`` includes leaks in requests so far, in every mode."""
     asking = (
         SENDING.replace("value, request", "value, secret_leaks")
         + "    assert bool(secret_leaks.found) == (value != 'harmless')\n"
@@ -108,7 +108,7 @@ def test_what_the_api_was_sent_so_far(run_tests):
 
 @pytest.mark.parametrize("path", ["/services/T024F7K9P/B024F7K9Q/abcDEFghi123JKLmno456", "/services/team/channel/hook"])
 def test_the_path_of_a_webhook(run_tests, path):
-    """Prefect's own ``slack_notifier`` logs path and query of the URL when the host refuses the connection."""
+    """The path and query of a webhook URL are masked when ``slack_notifier`` logs a refused connection."""
     source = f"""
 import inspect
 import pytest

@@ -1,4 +1,4 @@
-"""Forms, finding and masking, without pytest."""
+"""Forms, search and masking, without pytest."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def redactor(*values, **named):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_is_masked(form):
-    """Also inside another text."""
+    """A value in each form is masked inside another text, which stays unchanged."""
     value = value_of("redact", form)
-    told = FORMS[form][1](value)
-    masked = redactor(TOKEN=value).redact(f"before {told} after")
+    disguised = FORMS[form][1](value)
+    masked = redactor(TOKEN=value).redact(f"before {disguised} after")
     assert "[secret TOKEN]" in masked
     assert masked.startswith("before ")
     assert masked.endswith(" after")
@@ -40,7 +40,7 @@ def test_each_form_is_masked(form):
 
 
 def test_a_text_without_secrets_is_the_same_object():
-    """Nothing is copied."""
+    """A text without secrets is returned itself, not a copy."""
     text = "nothing to see " * 1000
     assert redactor(TOKEN).redact(text) is text
     assert redactor().redact(text) is text
@@ -64,12 +64,12 @@ def test_a_text_without_secrets_is_the_same_object():
     ],
 )
 def test_examples(text, masked):
-    """What stands in the place of a token, and what stays."""
+    """A token is replaced by its mask, and the surrounding text stays unchanged."""
     assert redactor(TOKEN).redact(text) == masked
 
 
 def test_secrets_that_contain_each_other_or_overlap():
-    """The longer one is named; of two that overlap both are."""
+    """Of a secret inside another one, the longer is masked; of two that overlap, both."""
     both = redactor("abcdefghijkl", "cdefghij")
     assert both.redact("abcdefghijkl cdefghij") == "[secret S0] [secret S1]"
     assert redactor("0123456789", "56789abcde").redact("0123456789abcde") == "[secret S0][secret S1]"
@@ -79,7 +79,7 @@ def test_secrets_that_contain_each_other_or_overlap():
     "value", [r"a.*b+c?[x](y){2}|\d^$", "\\" * 8, "(((((((((", "[secret S0]", "secret", "[hidden 1]", "........."]
 )
 def test_odd_secrets(value):
-    """Regex metacharacters, and what a mask is made of."""
+    """Secrets of regex metacharacters, or of the characters of a mask, are masked."""
     mine = redactor(value)
     once = mine.redact(f"a {value} b")
     assert value not in once
@@ -87,18 +87,18 @@ def test_odd_secrets(value):
 
 
 def test_a_name_that_is_a_value():
-    """The mask does not show it."""
+    """A mask does not show a name that contains the value."""
     assert redactor(TOKENTOKEN="TOKENTOKEN").redact("x TOKENTOKEN") == "x [secret #1]"
 
 
 def test_a_mask_that_makes_another_secret():
-    """What comes out is looked through again."""
+    """The masked text is searched again, because a mask can form another secret."""
     mine = redactor(A="0123456789", B="x[secret A]y")
     assert mine.redact("x0123456789y") == "[secret B]"
 
 
 def test_what_cannot_be_masked_is_withheld():
-    """Each mask makes another secret."""
+    """If each mask forms another secret, the text is withheld."""
     mine = redactor(**{chr(65 + number): f"+{'-' * 8}{number}" for number in range(3)})
     mine.mask = lambda _: "+--------0"
     assert mine.redact("+--------1") == WITHHELD
@@ -107,14 +107,14 @@ def test_what_cannot_be_masked_is_withheld():
 
 @pytest.mark.slow
 def test_piece_borders():
-    """A secret may begin in one piece of a large text and end in the next."""
+    """A secret that begins in one piece of a large text and ends in the next is masked."""
     for shift in range(0, 40, 3):
         text = "x" * ((1 << 19) - shift) + TOKEN + "é" + "x" * 1000
         assert redactor(TOKEN).redact(text) == text.replace(TOKEN, "[secret S0]")
 
 
 def test_lone_surrogates_and_binary():
-    """Masked where they stand, the rest kept."""
+    """Secrets next to lone surrogates and arbitrary bytes are masked, and the rest stays unchanged."""
     odd = "\ud800" + TOKEN + "\udcff"
     assert redactor(TOKEN).redact(odd) == "\ud800[secret S0]\udcff"
     assert redactor("tok\udcffen\udc80 value").redact("a tok\udcffen\udc80 value b") == "a [secret S0] b"
@@ -124,21 +124,21 @@ def test_lone_surrogates_and_binary():
 
 @pytest.mark.slow
 def test_a_line_of_fifty_megabytes():
-    """Is no trouble."""
+    """A secret at the end of a line of 50 MB is masked."""
     line = "0123456789" * 5_000_000 + TOKEN
     assert redactor(TOKEN).redact(line).endswith("789[secret S0]")
 
 
-def test_short_secrets_that_somebody_asked_for():
-    """Of one to six characters."""
+def test_short_secrets():
+    """Registered secrets of two to six characters are masked."""
     assert (
         redactor("ab", "abc", "12345", "qwerty").redact("ab abc 12345 xqwerty")
         == "[secret S0] [secret S1] [secret S2] x[secret S3]"
     )
 
 
-def test_ordinary_beginnings_are_no_leak():
-    """A scheme or the header of a key alone says nothing."""
+def test_ordinary_beginnings_are_not_masked():
+    """A scheme or the header of a key alone is not masked."""
     url, key = (
         "https://hooks.example/T00/B00/XyZ12345",
         f"-----BEGIN RSA PRIVATE KEY-----\n{'MIIEabc' * 9}\n-----END RSA PRIVATE KEY-----\n",
@@ -154,16 +154,16 @@ def test_ordinary_beginnings_are_no_leak():
     assert mine.redact("..." + url[-6:]) == "...[secret S0]"
 
 
-def test_short_cuts_need_an_ellipsis():
-    """Half of a value that is short."""
+def test_short_parts_need_an_ellipsis():
+    """Half of a short value is masked only next to an ellipsis."""
     mine = redactor("s3cr3t-12")
     assert mine.redact("s3cr3 s3cr3...") == "s3cr3 [secret S0]..."
     assert mine.redact("...3t-12 3t-12") == "...[secret S0] 3t-12"
     assert mine.redact("s3cr3…") == "[secret S0]…"
 
 
-def test_words_of_a_value_are_no_leak():
-    """Words stand in other texts too, so more of them has to be there, or an ellipsis."""
+def test_words_of_a_value_are_not_masked():
+    """Of a value of words, a longer part is needed, or an ellipsis."""
     mine = redactor("from the variable", "correct-horse-battery-staple")
     for text in ("a variable", "variables", "correct-hor", base64.b64encode(b"variable").decode()):
         assert mine.redact(text) is text
@@ -172,8 +172,8 @@ def test_words_of_a_value_are_no_leak():
 
 
 @pytest.mark.parametrize("value", ["pa$$ 'w\"o\\rd\t<&>%\nxyz", "!@#$%^&*()_+;:<>,./", "x&y=z;a|b(c)"])
-def test_punctuation_is_no_word(value):
-    """Where several kinds of it stand together eight characters are as much as those of any other value."""
+def test_punctuation_is_not_a_word(value):
+    """Eight characters with several kinds of punctuation are a leak, as in other values."""
     mine = redactor(value)
     for part in (value[:8], value[-8:]):
         assert mine.redact(f"before {part} after") == "before [secret S0] after"
@@ -182,21 +182,21 @@ def test_punctuation_is_no_word(value):
 
 @pytest.mark.parametrize("level", range(10))
 def test_payloads_of_every_level(level):
-    """Whatever the compressed bytes begin with: the third digit holds some of them."""
+    """A value in a zlib payload of every level is masked, whatever its first bytes are."""
     for text in (f"{TOKEN}", f'{{"x": "{TOKEN}"}}', f"\x00\x01{TOKEN}", f"{'a flow ' * 20}{TOKEN}", f"ééé{TOKEN}"):
-        told = base64.b64encode(zlib.compress(text.encode(), level)).decode()
-        assert redactor(TOKEN).redact(f"flow: {told}.") == "flow: [secret S0]."
+        packed = base64.b64encode(zlib.compress(text.encode(), level)).decode()
+        assert redactor(TOKEN).redact(f"flow: {packed}.") == "flow: [secret S0]."
 
 
-def test_colours_at_each_escape():
-    """Highlighted Python colours quotes and escapes apart, and too little is left between them to be known."""
+def test_colors_at_each_escape():
+    """A value is masked if a highlighter colors its quotes and escapes separately."""
     value = "aX'7\"b\\c"
-    coloured = "\x1b[33maX\x1b[39;49;00m\x1b[33m\\'\x1b[39;49;00m\x1b[33m7\"b\x1b[39;49;00m\x1b[33m\\\\\x1b[39;49;00mc"
-    assert redactor(value).redact(f"é \x1b[1m'{coloured}'\x1b[0m é") == "é \x1b[1m'\x1b[33m[secret S0]'\x1b[0m é"
+    colored = "\x1b[33maX\x1b[39;49;00m\x1b[33m\\'\x1b[39;49;00m\x1b[33m7\"b\x1b[39;49;00m\x1b[33m\\\\\x1b[39;49;00mc"
+    assert redactor(value).redact(f"é \x1b[1m'{colored}'\x1b[0m é") == "é \x1b[1m'\x1b[33m[secret S0]'\x1b[0m é"
 
 
 def test_false_payloads():
-    """What begins like a compressed payload and is none."""
+    """Text that begins like a compressed payload but is none stays unchanged."""
     mine = redactor(TOKEN)
     for text in ("H4sI", "eJw" * 50, "H4sI" + "A" * 200, "eJy!"):
         assert mine.redact(text) is text
@@ -204,9 +204,9 @@ def test_false_payloads():
 
 @pytest.mark.parametrize("noise", [100, 4_000, 100_000])
 def test_a_payload_that_breaks_off(noise):
-    """It is read in chunks, and as far as it can be read."""
-    told = f"{TOKEN} {bytes(random.Random(1).choices(range(256), k=noise)).hex()}"
-    whole = base64.b64encode(zlib.compress(told.encode())).decode()
+    """A truncated or damaged payload is searched as far as it can be read."""
+    content = f"{TOKEN} {bytes(random.Random(1).choices(range(256), k=noise)).hex()}"
+    whole = base64.b64encode(zlib.compress(content.encode())).decode()
     mine = redactor(TOKEN)
     for end in ("", "!", "\n\nend"):
         assert mine.redact(whole[: len(whole) * 9 // 10] + end).startswith("[secret S0]")
@@ -216,15 +216,15 @@ def test_a_payload_that_breaks_off(noise):
 
 @pytest.mark.slow
 def test_a_payload_that_unpacks_without_end():
-    """Only its first 16 MB are looked through."""
+    """Only the first 16 MB of an unpacked payload are searched."""
     mine = redactor(TOKEN)
-    for before, found in (("", True), ("0" * 17_000_000, False)):
+    for before, is_masked in (("", True), ("0" * 17_000_000, False)):
         packed = base64.b64encode(zlib.compress(f"{before}{TOKEN}{'0' * 17_000_000}".encode())).decode()
-        assert (mine.redact(packed) != packed) is found
+        assert (mine.redact(packed) != packed) is is_masked
 
 
 def test_another_name():
-    """A value that becomes known by another name is shown by its first one; an added value by its own."""
+    """A value that gets another name is shown by its new first name. An added value has its own name."""
     mine = Redactor({TOKEN: ("A",)})
     assert mine.redact(TOKEN) == "[secret A]"
     mine.update({TOKEN: ("B", "A"), "Zx8k2Wq9": ("C",)})
@@ -234,7 +234,7 @@ def test_another_name():
 
 @pytest.mark.parametrize("text", [".", ". ", "(", "ä", "", "é."])
 def test_short_texts_of_a_stream(text):
-    """Those that no form of any value holds are not looked through, and are remembered all the same."""
+    """Short texts with no character of any value pass unchanged and are kept for the next text."""
     mine = redactor(TOKEN)
     assert mine.redact_next("before", text) == (text, f"before{text}")
 
@@ -242,7 +242,7 @@ def test_short_texts_of_a_stream(text):
 @pytest.mark.parametrize("size", range(1, 26))
 @pytest.mark.parametrize("value", [TOKEN, "Zx8k2W", "correct-horse-battery-staple"])
 def test_a_stream_of_pieces(value, size):
-    """However short they are: no more of a value is shown than what is printed before it can be known."""
+    """Of a value written in pieces, at most half is shown, however short the pieces are."""
     mine, before, shown = redactor(value), "", ""
     text = f"token: {value}, and so on; {value}\n"
     for start in range(0, len(text), size):
@@ -254,7 +254,7 @@ def test_a_stream_of_pieces(value, size):
 
 
 def test_a_stream_of_lines():
-    """A value that is written line by line is masked from its first eight characters on."""
+    """A value that is written line by line is masked as soon as its first eight characters are written."""
     mine, before, shown = redactor(TOKEN), "", ""
     for part in ("token: ghp_abcDE", "\n", "F01234", "\n", "56789xyzQRS", "\n", "done\n"):
         text, before = mine.redact_next(before, part, [])
@@ -266,21 +266,21 @@ def test_a_stream_of_lines():
 
 
 def test_names_are_shown_safely():
-    """A name may hold anything."""
+    """Control characters in a name are escaped in the mask."""
     assert redactor(**{"a\nb\x1b[31m": TOKEN}).redact(TOKEN) == "[secret a\\nb\\x1b[31m]"
     assert repr(redactor(TOKEN)) == "<Redactor <Finder of 1 values>>"
 
 
 def test_more_values_later():
-    """Names can change, values are added."""
+    """``update`` adds names to a value and adds values."""
     finder = Finder({TOKEN: ("A",)})
     finder.update({TOKEN: ("A", "B"), "another-value": ("C",)})
     assert [match.names for match in finder.find(f"{TOKEN} another-value")] == [("A", "B"), ("C",)]
 
 
 @pytest.mark.slow
-def test_no_false_alarm_over_the_documentation_of_the_standard_library():
-    """With 200 tokens as services make them."""
+def test_no_false_alarm_in_the_documentation_of_the_standard_library():
+    """None of 200 typical tokens is found in the documentation of the standard library."""
     chance = random.Random(7)
     kinds = [
         string.ascii_letters + string.digits,
@@ -308,7 +308,7 @@ FILLING = st.text(max_size=30)
 
 
 def decoded(data):
-    """The text of a form; those in other character sets stand in bytes only."""
+    """Return a form as text, or nothing if it is in another character set."""
     try:
         return [data.decode("utf-8", "surrogatepass")]
     except UnicodeDecodeError:
@@ -318,7 +318,7 @@ def decoded(data):
 @pytest.mark.slow
 @hypothesis.given(VALUES, st.data())
 def test_nothing_of_a_generated_secret_is_left(values, data):
-    """No form of any secret stands in the text; doing it again changes nothing."""
+    """No form of any secret remains in the masked text, and masking it again changes nothing."""
     mine = Redactor({value: (f"S{number}",) for number, value in enumerate(values)})
     every = [text for value in values for form in forms_of(value) for text in decoded(form.text)]
     parts = data.draw(st.lists(st.one_of(FILLING, st.sampled_from(every)), max_size=8))
@@ -337,7 +337,7 @@ BREAKS = st.sampled_from("bE-|>+ \t\n'\",\\nré")
 @hypothesis.example("b" * 12, "\nb\n", False)
 @hypothesis.example("\t" * 30, "rr'\n" + "\t" * 22 + "bbb", False)
 def test_secrets_made_of_what_a_break_consists_of(value, text, inside):
-    """Any value and any text can be looked through, and the whole value is masked."""
+    """A secret of the characters of line breaks is masked in any text without an error."""
     text = f"{text}{value}{text}" if inside else text
     mine = redactor(value)
     assert value not in mine.redact(text)
@@ -347,7 +347,7 @@ def test_secrets_made_of_what_a_break_consists_of(value, text, inside):
 @pytest.mark.slow
 @hypothesis.given(VALUES, st.text(max_size=200))
 def test_a_text_is_changed_only_where_a_secret_is(values, text):
-    """No finding, no change; a finding, another text."""
+    """``redact`` returns the same text if and only if ``find`` finds nothing."""
     mine = Redactor({value: (f"S{number}",) for number, value in enumerate(values)})
     assert (mine.redact(text) is text) == (not mine.find(text))
 
@@ -355,7 +355,7 @@ def test_a_text_is_changed_only_where_a_secret_is(values, text):
 @pytest.mark.slow
 @hypothesis.given(st.binary(max_size=300), st.text(min_size=8, max_size=20))
 def test_bytes(data, value):
-    """Any bytes around a secret."""
+    """A secret between any bytes is masked."""
     mine = Redactor({value: ("S",)})
     inside = value.encode("utf-8", "surrogatepass")
     assert inside not in mine.redact_bytes(data + inside + data)
@@ -364,7 +364,7 @@ def test_bytes(data, value):
 @pytest.mark.slow
 @hypothesis.given(st.text(min_size=8, max_size=30), st.integers(0, 5), st.integers(0, 40))
 def test_base64_at_any_place_of_a_longer_text(value, before, after):
-    """The three alignments."""
+    """A secret in base64 is masked in all three alignments."""
     data = b"x" * before + value.encode("utf-8", "surrogatepass") + b"y" * after
     masked = Redactor({value: ("S",)}).redact(base64.b64encode(data).decode())
     assert "[secret S]" in masked or len(value.strip()) < 6
@@ -379,7 +379,7 @@ def test_base64_at_any_place_of_a_longer_text(value, before, after):
     )
 )
 def test_json_in_json(data):
-    """Leaves of data that is dumped twice."""
+    """Texts in data that is dumped as JSON twice are masked."""
     from pytest_flowsecrets.leaks.registry import texts_of
 
     leaves = [text for text in texts_of(data) if len(text.strip()) >= 6]

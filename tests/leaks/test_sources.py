@@ -1,4 +1,4 @@
-"""Values that a test has for a moment only: they are known although they are gone when the test is reported."""
+"""Values that exist only for a moment in a test: they are registered before the test is reported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def registry(monkeypatch):
 
 
 def test_variables_that_are_gone(run_tests):
-    """Set by ``mock.patch.dict``, as a context and as a decorator, by ``monkeypatch.context()``, and a key of Cloud's."""
+    """Variables that ``mock.patch.dict`` or ``monkeypatch.context()`` set for a moment are masked."""
     result = run_tests(
         f"""
 import os
@@ -59,7 +59,7 @@ def test_key():
 
 
 def test_live_output_of_a_variable_that_a_test_sets(run_tests):
-    """It is known from the moment when it is set, also with ``-s``."""
+    """With ``-s``, a variable is masked from the moment when it is set."""
     source = f"def test_it(monkeypatch):\n    monkeypatch.setenv('{NAME}', 'k9TzWq4mLrV7')\n    print('k9TzWq4mLrV7')\n"
     result = run_tests(source, "-s")
     result.assert_outcomes(passed=1)
@@ -68,7 +68,7 @@ def test_live_output_of_a_variable_that_a_test_sets(run_tests):
 
 @needs_prefect
 def test_temporary_configurations(run_tests):
-    """``set_temporary_config`` and ``prefect.context``; Prefect is imported while the first test runs."""
+    """Secrets in ``set_temporary_config`` and ``prefect.context`` are masked, even if the test imports Prefect."""
     result = run_tests(
         """
 import pytest, sys
@@ -123,7 +123,7 @@ def test_assigned():
 
 
 def test_config_file_of_the_developer(run_tests, pytester, monkeypatch):
-    """Its secrets are known, also to tests that never import Prefect."""
+    """Secrets in the user's config file are masked, even in tests that do not import Prefect."""
     path = pytester.path / "own.toml"
     path.write_text('[context.secrets]\nA = "k9TzWq4mLrV7-a"\nB = "$INSIDE"\n[cloud]\napi_key = "k9TzWq4mLrV7-c"\n')
     monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(path))
@@ -134,7 +134,7 @@ def test_config_file_of_the_developer(run_tests, pytester, monkeypatch):
 
 
 def test_config_file_through_variables(registry, tmp_path, monkeypatch):
-    """Path and values are expanded until nothing changes, but a variable that holds itself is not followed for ever."""
+    """Path and values of the config file are expanded repeatedly. A variable that contains itself does not loop."""
     tmp_path.joinpath("own.toml").write_text('[context.secrets]\nA = "$ONE"\nB = "$SELF"\n')
     for name, text in {
         "PREFECT__USER_CONFIG_PATH": "$FOLDER/own.toml",
@@ -152,8 +152,8 @@ def test_config_file_through_variables(registry, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "content", [b"no secrets", b"\xff secrets", b"[context.secrets\nA = 1", b"[logging]\nlevel=1", None]
 )
-def test_config_files_that_tell_nothing(registry, tmp_path, monkeypatch, content):
-    """Broken ones, those without secrets, and none."""
+def test_config_files_without_secrets(registry, tmp_path, monkeypatch, content):
+    """A broken config file, one without secrets, and a missing one register nothing."""
     path = tmp_path / "config.toml"
     if content is not None:
         path.write_bytes(content)
@@ -162,8 +162,8 @@ def test_config_files_that_tell_nothing(registry, tmp_path, monkeypatch, content
     assert len(registry) == 0
 
 
-def test_the_environment_is_left_as_it_was(registry):
-    """Also where somebody has replaced the same function since."""
+def test_putenv_is_restored(registry):
+    """``watch`` restores ``putenv``, unless somebody else has replaced it since."""
     owner = os.environ if hasattr(os.environ, "putenv") else os
     before = owner.putenv
     end = environment.EnvironmentSecrets(["OWN_*"]).watch(Faults())
@@ -181,8 +181,8 @@ def test_the_environment_is_left_as_it_was(registry):
     assert owner.putenv is before
 
 
-def test_prefect_is_left_as_it_was(registry, monkeypatch):
-    """Its class is watched once, and has its own method again at the end."""
+def test_prefect_is_restored(registry, monkeypatch):
+    """The class of Prefect's context is watched once and gets its own method back."""
 
     class Context(dict):
         def __call__(self, *args, **kwargs):

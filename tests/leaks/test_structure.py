@@ -1,4 +1,4 @@
-"""Structured secrets: what is looked for because of a value, and what is not."""
+"""Structured secrets: which texts are masked because of a value, and which are not."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ ENCODERS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_sensitive_part_is_known(kind):
-    """Alone and in the whole, in several forms; nothing of its first and last twelve characters is left."""
+def test_each_sensitive_part_is_masked(kind):
+    """Each sensitive part is masked alone and in the whole value, in several forms."""
     secret = structured(kind, 1)
     mine = Redactor({secret.value: ("A",)})
     for text in [secret.value, *secret.sensitive]:
@@ -49,8 +49,8 @@ def test_each_sensitive_part_is_known(kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_public_frame_is_no_leak(kind):
-    """Nor another secret of the same kind, whole or cut, in any form."""
+def test_the_public_frame_is_not_masked(kind):
+    """The public frame and another secret of the same kind are not masked, whole or truncated, in any form."""
     mine = Redactor({structured(kind, 1).value: ("A",)})
     for number in range(2, 12):
         other = structured(kind, number)
@@ -61,7 +61,7 @@ def test_the_public_frame_is_no_leak(kind):
 
 
 def test_lines_of_a_key_printed_either_way():
-    """A key with escaped line breaks is found with real ones, and the other way round, and in one line."""
+    """A key with escaped line breaks is masked with real ones, with other ones, and in one line."""
     for value in (structured("PKCS #8", 1).value, structured("PKCS #8", 1).value.replace("\n", "\\n")):
         lines = structured("PKCS #8", 1).value.splitlines()
         mine = Redactor({value: ("A",)})
@@ -121,21 +121,21 @@ SENSITIVE_TEXTS = {
 
 
 @pytest.mark.parametrize("value", SENSITIVE_TEXTS)
-def test_what_is_looked_for(value):
-    """The value itself first, then each sensitive text in it."""
+def test_sensitive_texts(value):
+    """The value itself comes first, then each sensitive text in it."""
     first, *others = [part.text for part in parts_of(value)]
     assert first == value
     assert [text for text in others if text not in SENSITIVE_TEXTS[value] and not text.startswith("/")] == []
     assert {*SENSITIVE_TEXTS[value]} <= {*others}
 
 
-def test_a_value_without_a_format_is_looked_for_as_it_is():
-    """With its cuts."""
+def test_a_value_without_a_format():
+    """A value without a format is a single part without a public beginning or end."""
     assert parts_of("correct-horse-battery") == [("correct-horse-battery", 0, 0, False)]
 
 
-def test_a_certificate_beside_a_key_is_public():
-    """Without a key it is what somebody has declared."""
+def test_a_certificate_next_to_a_key_is_public():
+    """A certificate next to a key is public, but a certificate alone is a secret."""
     key = structured("PKCS #8", 1).value
     certificate = structured("PKCS #8", 2).value.replace("PRIVATE KEY", "CERTIFICATE")
     shown = certificate.splitlines()[5]
@@ -144,14 +144,14 @@ def test_a_certificate_beside_a_key_is_public():
 
 
 def test_data():
-    """Values that are mappings or sequences follow the same rule."""
+    """The same rule applies to mappings and sequences."""
     data = {"type": "object", "password": "hunter2xyz", "list": [b"tok-1aB2cD3", 5], "host": "db.example.com"}
     assert list(texts_in_data(data)) == ["hunter2xyz", "tok-1aB2cD3"]
     assert list(texts_in_data({"a": ["x-leaf", 5], "b": {"c": ("y-leaf",)}})) == ["x-leaf", "y-leaf"]
 
 
 def test_formats_inside_each_other_end():
-    """Base64 of base64 and so on is decoded a few times only."""
+    """Repeated base64 is decoded a limited number of times."""
     text = "hunter2-and-more"
     for _ in range(9):
         text = base64.b64encode(text.encode()).decode()
@@ -168,7 +168,7 @@ def test_formats_inside_each_other_end():
     ],
 )
 def test_base64(text, plain):
-    """Only printable texts; with or without padding."""
+    """Base64 of printable text is decoded, with or without padding."""
     assert decoded(text) == plain
 
 
@@ -217,7 +217,7 @@ INSIDE = [
 
 @pytest.mark.parametrize(("value", "secret"), INSIDE)
 def test_secrets_of_each_notation(value, secret):
-    """The secret is masked where it stands alone, and in the whole value."""
+    """The secret is masked alone and in the whole value."""
     mine = Redactor({value: ("A",)})
     for text in (secret, value):
         masked = mine.redact(f"<{text}>")
@@ -238,7 +238,7 @@ def test_secrets_of_each_notation(value, secret):
     ],
 )
 def test_commands_and_pairs_without_a_secret(value):
-    """Nothing in them is a secret by itself."""
+    """Options, ports and other words of a command are not secrets by themselves."""
     assert not [part for part in parts_of(value) if part.text in ("8080:80", "application/json", "-s", "dark", "-x")]
 
 
@@ -261,7 +261,7 @@ HEADS = [
 
 @pytest.mark.parametrize("head", HEADS)
 def test_the_beginning_of_all_tokens_of_a_service(head):
-    """It is no leak, whole or with another token. More of the same token is."""
+    """The common beginning is not masked, alone or with another token. More of the same token is masked."""
     chance = random.Random(head)
     one, other = ("".join(chance.choices(LETTERS, k=60)) for _ in range(2))
     mine = Redactor({f"{head}{one}": ("A",)})
@@ -273,7 +273,7 @@ def test_the_beginning_of_all_tokens_of_a_service(head):
 
 
 def test_the_end_of_all_tokens_of_a_service():
-    """A comment or a type at the end is no leak."""
+    """A comment or a type at the end of a token is not masked."""
     value = f"ENC[AES256_GCM,data:{'aB3dE6gH9jK2mN5pQ8sT' * 3},type:string]"
     mine = Redactor({value: ("A",)})
     assert mine.redact(",iv:x,type:string]") == ",iv:x,type:string]"
@@ -287,7 +287,7 @@ def element(tag, *contents):
 
 
 def key_store(number):
-    """The outline that OpenSSL 3 gives a key store in PKCS #12."""
+    """Return a PKCS #12 key store with the outline that OpenSSL 3 creates."""
     chance = random.Random(number)
     data, salt = (bytes(chance.choices(range(256), k=size)) for size in (600, 8))
     kind = element(6, bytes.fromhex("2a864886f70d010701"))
@@ -298,7 +298,7 @@ def key_store(number):
 
 
 def test_key_stores():
-    """Two key stores have the same outline. A cut of the content is a leak."""
+    """The outline that two key stores share is not masked, but a part of the content is."""
     mine, other = Redactor({key_store(1): ("A",)}), key_store(2)
     assert mine.redact(other) is other
     assert mine.redact(key_store(1)) == "[secret A]"
@@ -326,14 +326,14 @@ WHOLES = [
 
 @pytest.mark.parametrize(("value", "other"), WHOLES)
 def test_what_is_a_leak_only_as_a_whole(value, other):
-    """Addresses, dates, names of resources, paths, and a few words with separators."""
+    """Addresses, dates, paths, resource names and a few words are masked only as a whole."""
     mine = Redactor({value: ("A",)})
     assert mine.redact(other) is other
     assert mine.redact(f"<{value}>") == "<[secret A]>"
 
 
 def test_what_only_looks_like_words():
-    """A license key and a passphrase are found by a part, too."""
+    """A part of a license key or a passphrase is masked."""
     assert "[secret A]" in Redactor({"XKCDQ-ZBVWM-PLTRH": ("A",)}).redact("XKCDQ-ZBVWM-")
     assert "[secret A]" in Redactor({"correct-horse-battery-staple": ("A",)}).redact("correct-horse-bat")
 
@@ -352,13 +352,13 @@ deploy@my-project.iam.gserviceaccount.com arn:aws:iam::123456789012:role/deploy-
 
 
 def test_what_looks_random():
-    """Tokens do; words, names, dates, numbers and placeholders do not."""
+    """Tokens look random; words, names, dates, numbers and placeholders do not."""
     assert [text for text in RANDOM.split() if not is_random(text)] == []
     assert [text for text in WORDS.split() if is_random(text)] == []
 
 
 def test_names_of_secrets():
-    """In any case and with any punctuation; names that only hold such a word are others."""
+    """Names of secrets are recognized in any case and with any punctuation, but not longer names that contain them."""
     secret = "password Pwd AccountKey SharedAccessKey _authToken client_secret aws_secret_access_key private_key api-key ssh-key"
     other = "token_uri SharedAccessKeyName AccountName client_email auth_uri keyspace monkey private_key_id author compass key public_key"
     assert [name for name in secret.split() if not names_a_secret(name)] == []
@@ -366,7 +366,7 @@ def test_names_of_secrets():
 
 
 def test_ranks():
-    """By name, by look, and neither."""
+    """The rank of a part depends on its name, then on its look."""
     assert rank("anything", "password") == SENSITIVE
     assert rank("abcDEF0123456789xyz") == SENSITIVE
     assert rank("abcDEF0123456789xyz", "client_email") == PUBLIC

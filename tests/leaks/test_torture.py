@@ -1,7 +1,7 @@
-"""Each place where pytest writes text and each form of a secret: nothing that a run has written holds a trace of it.
+"""Each place where pytest writes text, and each form of a secret: a run writes no trace of the secret.
 
-The project in ``places/`` is run by a real pytest; every byte it wrote is searched: terminal, JUnit, HTML, JSON, the
-report log, the log file, the cache, the names of temporary files. A cell of tox runs all forms, the others a few.
+A real pytest runs the project in ``places/``. Every byte that it wrote is searched: terminal, JUnit, HTML, JSON, the
+report log, the log file, the cache, the names of temporary files. One tox cell runs all forms, the others a few.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 WHOLE = os.environ.get("FLOWSECRETS_TORTURE") == "all"
 CHOSEN = list(FORMS) if WHOLE else FEW
 PLACES = re.findall(
-    r"^def test_(\w+)\((?:told|fails_in_setup|fails_in_teardown|prints_around)",
+    r"^def test_(\w+)\((?:secret|fails_in_setup|fails_in_teardown|prints_around)",
     (HERE / "places" / "test_places.py").read_text(),
     re.MULTILINE,
 )
@@ -51,7 +51,7 @@ USUAL = [
 ]
 
 
-def _there(module):
+def _is_installed(module):
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
@@ -59,14 +59,14 @@ def _there(module):
 
 
 class Written:
-    """What a run wrote, every byte of it."""
+    """Every byte that a run wrote."""
 
     def __init__(self, folder, output, inputs=()):
         self.output = output
         files = [path for path in folder.rglob("*") if path.name not in inputs and "__pycache__" not in path.parts]
         names = "\n".join(str(path.relative_to(folder)) for path in files).encode()
         everything = b"\n".join([output, names, *(path.read_bytes() for path in files if path.is_file())])
-        # Reporters write the same lines again and again, in JSON and HTML too; no trace holds a line break.
+        # Reporters repeat lines, also in JSON and HTML. No trace contains a line break.
         self._lines = b"\n".join(set(re.split(rb"\n|\\+n", everything)))
 
     def holds(self, text):
@@ -74,8 +74,8 @@ class Written:
 
 
 def run_pytest(folder, *arguments, **environ):
-    """The output of a real pytest with the plugin and no other, in a folder."""
-    # Of TOX_ENV_DIR pytest makes the place of its cache, which then stands where nobody looks.
+    """Run pytest with this plugin and no other one in a folder, and return its output."""
+    # With TOX_ENV_DIR, pytest would put its cache outside of the folder.
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT", "PYTEST", "TOX_"))}
     ours = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "80"}
     return subprocess.run(
@@ -102,7 +102,7 @@ def run_places(folder, *arguments, forms=tuple(CHOSEN)):
     for path in sources:
         shutil.copy(path, folder)
     (folder / "pytest.ini").write_text("[pytest]\n")
-    loaded = [part for name in REPORTERS if _there(name) for part in ("-p", name, *REPORTERS[name])]
+    loaded = [part for name in REPORTERS if _is_installed(name) for part in ("-p", name, *REPORTERS[name])]
     output = run_pytest(folder, *loaded, *arguments, TORTURE_FORMS=",".join(forms))
     return Written(folder, output, {path.name for path in sources})
 
@@ -118,29 +118,32 @@ RUNS = ALL_RUNS if WHOLE else {"usual": ALL_RUNS["usual"]}
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """What the runs wrote, each run once."""
-    done = {}
+    """Return what a run wrote. Each run happens once."""
+    results = {}
 
     def of(run):
-        if run not in done:
-            if run == "xdist" and not _there("xdist"):
+        if run not in results:
+            if run == "xdist" and not _is_installed("xdist"):
                 pytest.skip("no xdist")
-            done[run] = None
-            done[run] = run_places(tmp_path_factory.mktemp(run), *RUNS[run])
-        assert done[run] is not None, "the run has failed"
-        return done[run]
+            results[run] = None
+            results[run] = run_places(tmp_path_factory.mktemp(run), *RUNS[run])
+        assert results[run] is not None, "the run has failed"
+        return results[run]
 
     return of
 
 
-NOT_SHOWN = {("usual", "fixture_param", "base64_lines"), ("xdist", "fixture_param", "base64_lines")}  # cut before it
-NOT_THERE = set() if _there("_pytest.subtests") or _there("pytest_subtests") else {"subtest"}
-# In a worker there is no terminal, and no JUnit that fixtures could tell something.
+NOT_SHOWN = {
+    ("usual", "fixture_param", "base64_lines"),
+    ("xdist", "fixture_param", "base64_lines"),
+}  # truncated before it
+UNAVAILABLE = set() if _is_installed("_pytest.subtests") or _is_installed("pytest_subtests") else {"subtest"}
+# A worker has no terminal, and no JUnit reporter to which fixtures could write.
 NOT_IN_WORKERS = {"disabled_capture", "recorded_as_attribute", "recorded_for_the_suite"}
 
 
 def _is_shown(run, place, form):
-    if place in NOT_THERE or (run, place, form) in NOT_SHOWN:
+    if place in UNAVAILABLE or (run, place, form) in NOT_SHOWN:
         return False
     return run != "xdist" or place not in NOT_IN_WORKERS
 
@@ -149,15 +152,15 @@ def _is_shown(run, place, form):
 @pytest.mark.parametrize("place", [*PLACES, "id", "fixture_param"])
 @pytest.mark.parametrize("run", RUNS)
 def test_no_trace(written, run, place, form):
-    """And the mask stands where it did, so the place was reached."""
-    found = [trace for trace in traces_of(place, form) if len(trace) > 5 and written(run).holds(trace)]
-    assert not found, f"{len(found)} traces"
+    """No trace of the secret remains, and the mask shows that the place was reached."""
+    traces = [trace for trace in traces_of(place, form) if len(trace) > 5 and written(run).holds(trace)]
+    assert not traces, f"{len(traces)} traces"
     if _is_shown(run, place, form):
         assert written(run).holds(f"[secret {name_of(place, form)}]"), "no mask"
 
 
 def test_an_id_of_a_later_mark(written):
-    """The mark of a later test makes a secret known after the id was made of it."""
+    """An id is masked if only the mark of a later test registers the secret."""
     place = "id_of_a_later_mark"
     assert not [trace for trace in traces_of(place, "raw") if written("usual").holds(trace)]
     assert written("usual").holds(f"test_{place}[[secret {name_of(place, 'raw')}]]")

@@ -1,4 +1,7 @@
-"""The places that need a run of their own: live output, other styles and options, runs that break. As ``test_torture``."""
+"""Places that need their own run: live output, other styles and options, broken runs.
+
+The tests work like those in ``test_torture``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from .disguises import FORMS, name_of, traces_of, value_of
 from .test_torture import CHOSEN, Written, run_pytest
 
 pytestmark = pytest.mark.skipif(
-    not os.environ.get("FLOWSECRETS_TORTURE"), reason="run in one cell: FLOWSECRETS_TORTURE=few, or =all for all forms"
+    not os.environ.get("FLOWSECRETS_TORTURE"), reason="runs in one tox cell, with FLOWSECRETS_TORTURE=few or =all"
 )
 
 HEAD = """
@@ -18,21 +21,21 @@ import json, os, sys, logging, warnings
 import os
 
 import pytest
-TOLD = json.load(open("told.json"))
-ALL = "\\n--\\n".join(TOLD)
+TEXTS = json.load(open("texts.json"))
+ALL = "\\n--\\n".join(TEXTS)
 """
 DOCTEST = '''
 """
->>> print(open("told.txt").read())
+>>> print(open("texts.txt").read())
 nothing
 """
 '''
 HYPOTHESIS = """
 from hypothesis import given, settings, strategies as st
 @settings(max_examples=20)
-@given(st.sampled_from(TOLD), st.text())
-def test_it(told, other):
-    assert told == other
+@given(st.sampled_from(TEXTS), st.text())
+def test_it(text, other):
+    assert text == other
 @given(st.text())
 def test_literal(text):
     assert text == ALL
@@ -68,13 +71,16 @@ RUNS = {
         ["--full-trace", "-l", "-vv"],
     ),
     "colours": ({"test_it.py": "def test_it():\n    assert {'a': ALL} == {'a': 1}\n"}, ["--color=yes", "-vv"]),
-    "collect_only": ({"test_it.py": "@pytest.mark.parametrize('x', TOLD)\ndef test_it(x): pass\n"}, ["--collect-only"]),
+    "collect_only": (
+        {"test_it.py": "@pytest.mark.parametrize('x', TEXTS)\ndef test_it(x): pass\n"},
+        ["--collect-only"],
+    ),
     "collect_quiet": (
-        {"test_it.py": "@pytest.mark.parametrize('x', TOLD)\ndef test_it(x): pass\n"},
+        {"test_it.py": "@pytest.mark.parametrize('x', TEXTS)\ndef test_it(x): pass\n"},
         ["--collect-only", "-q"],
     ),
     "setup_plan": (
-        {"test_it.py": "@pytest.fixture(params=TOLD)\ndef one(request): pass\ndef test_it(one): pass\n"},
+        {"test_it.py": "@pytest.fixture(params=TEXTS)\ndef one(request): pass\ndef test_it(one): pass\n"},
         ["--setup-plan"],
     ),
     "broken_module": ({"test_it.py": "raise RuntimeError(ALL)\n"}, []),
@@ -125,10 +131,10 @@ RUNS = {
         ["--junit-xml=junit.xml"],
     ),
     "hypothesis": ({"test_it.py": HYPOTHESIS}, ["-p", "_hypothesis_pytestplugin", "--hypothesis-verbosity=verbose"]),
-    "debug": ({"test_it.py": "@pytest.mark.parametrize('x', TOLD)\ndef test_it(x): pass\n"}, ["--debug"]),
+    "debug": ({"test_it.py": "@pytest.mark.parametrize('x', TEXTS)\ndef test_it(x): pass\n"}, ["--debug"]),
     "unknown_fixture": (
         {
-            "test_it.py": "@pytest.fixture(params=TOLD)\ndef one(request): request.getfixturevalue(request.param)\ndef test_it(one): pass\n"
+            "test_it.py": "@pytest.fixture(params=TEXTS)\ndef one(request): request.getfixturevalue(request.param)\ndef test_it(one): pass\n"
         },
         [],
     ),
@@ -143,27 +149,27 @@ def _run(folder, name):
     import json
 
     files, arguments = RUNS[name]
-    told = [FORMS[form][1](value_of(name, form)) for form in CHOSEN]
+    texts = [FORMS[form][1](value_of(name, form)) for form in CHOSEN]
     for file, text in files.items():
         (folder / file).write_text((HEAD if file != "test_it.py" or "doctest" not in name else "") + text)
-    (folder / "told.json").write_text(json.dumps(told))
-    (folder / "told.txt").write_text("\n--\n".join(told))
-    known = {f"PREFECT__CONTEXT__SECRETS__{name_of(name, form)}": value_of(name, form) for form in CHOSEN}
-    output = run_pytest(folder, *arguments, **known)
-    return Written(folder, output, inputs={*files, "told.json", "told.txt"})
+    (folder / "texts.json").write_text(json.dumps(texts))
+    (folder / "texts.txt").write_text("\n--\n".join(texts))
+    secrets = {f"PREFECT__CONTEXT__SECRETS__{name_of(name, form)}": value_of(name, form) for form in CHOSEN}
+    output = run_pytest(folder, *arguments, **secrets)
+    return Written(folder, output, inputs={*files, "texts.json", "texts.txt"})
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """What the runs wrote, each run once."""
-    done = {}
+    """Return what a run wrote. Each run happens once."""
+    results = {}
 
     def of(name):
-        if name not in done:
-            done[name] = None
-            done[name] = _run(tmp_path_factory.mktemp(name), name)
-        assert done[name] is not None, "the run has failed"
-        return done[name]
+        if name not in results:
+            results[name] = None
+            results[name] = _run(tmp_path_factory.mktemp(name), name)
+        assert results[name] is not None, "the run has failed"
+        return results[name]
 
     return of
 
@@ -174,9 +180,9 @@ NOT_SHOWN = {"tb_no", "exit_xdist"}
 @pytest.mark.parametrize("form", CHOSEN)
 @pytest.mark.parametrize("name", RUNS)
 def test_no_trace(written, name, form):
-    """And at least one mask stands there, so the place was reached."""
+    """No trace of the secret remains, and a mask shows that the place was reached."""
     if "xdist" in name:
         pytest.importorskip("xdist")
-    found = [trace for trace in traces_of(name, form) if len(trace) > 5 and written(name).holds(trace)]
-    assert not found, f"{len(found)} traces"
+    traces = [trace for trace in traces_of(name, form) if len(trace) > 5 and written(name).holds(trace)]
+    assert not traces, f"{len(traces)} traces"
     assert name in NOT_SHOWN or written(name).holds("[secret "), "no mask"

@@ -1,4 +1,4 @@
-"""Encodings that are taken off before one looks: many encoders, any depth, and the place is told as it was."""
+"""Decoding before the search: many encoders, any depth, and original positions."""
 
 from __future__ import annotations
 
@@ -58,28 +58,28 @@ FORMS = {
 @pytest.mark.parametrize("value", [PLAIN, ODD], ids=["plain", "odd"])
 @pytest.mark.parametrize("form", FORMS)
 def test_each_encoding(form, value):
-    """Is found and masked, and nothing of the text around it is."""
-    told = FORMS[form][1](value)
-    masked = Redactor({value: ("A",)}).redact(f"é before {told} after é")
+    """A value in each encoding is masked, and the surrounding text stays unchanged."""
+    encoded = FORMS[form][1](value)
+    masked = Redactor({value: ("A",)}).redact(f"é before {encoded} after é")
     assert masked.startswith("é before ")
     assert masked.endswith(" after é")
     assert "[secret A]" in masked
-    left = masked.replace("[secret A]", "")
+    rest = masked.replace("[secret A]", "")
     for part in (value[:6], value[-6:]):
-        assert part not in left
-        assert FORMS[form][1](part).strip("'\"") not in left
+        assert part not in rest
+        assert FORMS[form][1](part).strip("'\"") not in rest
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_it_is_called(form):
-    """A finding tells the encoding; what needs none taken off is what it was."""
-    told = FORMS[form][1](ODD)
-    kinds = {match.form.split(",")[0] for match in Finder({ODD: ("A",)}).find(told)}
+def test_name_of_the_encoding(form):
+    """The form of a finding is the name of the encoding."""
+    encoded = FORMS[form][1](ODD)
+    kinds = {match.form.split(",")[0] for match in Finder({ODD: ("A",)}).find(encoded)}
     assert FORMS[form][0] in kinds
 
 
-def test_the_place_is_that_of_what_was_encoded():
-    """What stands beside an encoded part is kept, byte by byte."""
+def test_original_position():
+    """What surrounds an encoded value is kept byte by byte, even if it is encoded itself."""
     text = f"&#60; before {_each(PLAIN, lambda char: f'&#{ord(char)};')}, {PLAIN} after &#62;&lt;"
     assert Redactor({PLAIN: ("A",)}).redact(text) == "&#60; before [secret A], [secret A] after &#62;&lt;"
 
@@ -93,8 +93,8 @@ def test_the_place_is_that_of_what_was_encoded():
         "C:\\\\Users\\\\x41 \\u0041 \\101 \\x00 \x00",
     ],
 )
-def test_what_holds_none(text):
-    """Is the same object, whatever encodings stand in it."""
+def test_text_without_a_secret(text):
+    """A text with encodings but without a secret is returned itself."""
     assert Redactor({PLAIN: ("A",), ODD: ("B",)}).redact(text) is text
 
 
@@ -110,7 +110,7 @@ RARE = {
 @pytest.mark.parametrize("place", [0, 1, len(FILLER) // 2, len(FILLER)])
 @pytest.mark.parametrize("form", RARE)
 def test_rare_encodings_in_a_long_text(form, place):
-    """A few encoded characters in a long text are decoded, and the mask stands where the value stood."""
+    """A few encoded characters in a long text are decoded, and the mask replaces exactly the encoded value."""
     other, encode = RARE[form]
     before, after = FILLER[:place], FILLER[place:]
     text = f"{other} {before} <{encode(ODD)}> {after} {other}"
@@ -119,8 +119,8 @@ def test_rare_encodings_in_a_long_text(form, place):
 
 
 @pytest.mark.parametrize("encode", [base64.b32encode, base64.b85encode, base64.a85encode])
-def test_rare_forms_behind_paths_and_digests(encode):
-    """Long runs of lower-case letters and digits come first; the encoded value behind them is masked."""
+def test_rare_forms_after_paths_and_digests(encode):
+    """A value in base32 or base85 is found after long runs of lower-case letters and digits."""
     value = "correct-Horse-7Lm3-battery-X9"
     path = "tests/integration/test_everything.py 0123456789abcdef0123456789abcdef\n"
     finder = Finder({value: ("S",)})
@@ -129,16 +129,16 @@ def test_rare_forms_behind_paths_and_digests(encode):
 
 
 @pytest.mark.slow
-def test_slices_that_are_too_short_stand_everywhere():
-    """A run of ten characters of the middle is no leak, however often it stands there; one of twelve is one."""
+def test_slices_that_are_too_short():
+    """Ten characters from the middle are not masked, however often they occur; twelve are masked."""
     value = "ghp_abcDEF0123456789xyzQRS"
     redactor = Redactor({value: ("S",)})
     assert redactor.redact("0123456789" * 30_000) == "0123456789" * 30_000
     assert redactor.redact("0123456789" * 30_000 + " DEF0123456789x ").endswith("9 [secret S] ")
 
 
-def test_more_values_with_a_window_that_was_seen():
-    """A value that is added later is found, though it begins as one that was found before."""
+def test_added_value_with_the_same_beginning():
+    """A value that is added later is found, although an earlier value with the same beginning was found before."""
     redactor = Redactor({"ab3Kd9xQ12345678": ("A",)})
     assert redactor.redact("ab3Kd9xQ12345678 ab3Kd9xQ87654321") == "[secret A] [secret A]87654321"
     redactor.update({"ab3Kd9xQ12345678": ("A",), "ab3Kd9xQ87654321": ("B",)})
@@ -146,7 +146,7 @@ def test_more_values_with_a_window_that_was_seen():
 
 
 def test_a_truncated_value_in_a_row_of_dots():
-    """Dots of passed tests are passed over; the beginning of a value before such dots is masked."""
+    """The dots of passed tests are skipped, but the beginning of a value before such dots is masked."""
     redactor = Redactor({"ab3Kd9xQ1234": ("S",)})
     dots = "." * 60
     assert redactor.redact(dots) == dots

@@ -1,4 +1,4 @@
-"""Files that reporters wrote: what is masked in them, they can still be read."""
+"""Files that reporters wrote: secrets in them are masked, and the files stay readable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_flowsecrets.leaks.mask.redactor import Redactor
 from pytest_flowsecrets.leaks.mask.report_files import masked_content
 
 PLAIN = "k9TzWq4mLr"
-ACROSS = 'kept" time='  # the end of one attribute and the beginning of the next, by chance
+ACROSS = 'kept" time='  # by chance, the end of one attribute and the beginning of the next
 
 
 @pytest.fixture
@@ -21,13 +21,13 @@ def clean():
 
 
 def test_what_holds_none_is_left(clean):
-    """The same object."""
+    """``masked_content`` returns the same object if it contains no secret."""
     data = b"<a>nothing</a>"
     assert masked_content(data, clean) is data
 
 
 def test_xml(clean):
-    """Attributes, texts and tails are masked; a value across their border is none."""
+    """In XML, attributes, texts and tails are masked, but a match across two of them is not."""
     data = f'<?xml version="1.0"?><a name="is {PLAIN}"><b name="not_kept" time="1">{PLAIN}</b>{PLAIN} é</a>'.encode()
     root = ET.fromstring(masked_content(data, clean))
     assert root.get("name") == "is [secret PLAIN]"
@@ -36,13 +36,13 @@ def test_xml(clean):
 
 
 def test_json(clean):
-    """Keys and texts; what stands between them stays."""
+    """In JSON, keys and texts are masked, but a match across two of them is not."""
     masked = masked_content(json.dumps({"a": [PLAIN], "b": 1, "c": 2, PLAIN: None}).encode(), clean)
     assert json.loads(masked) == {"a": ["[secret PLAIN]"], "b": 1, "c": 2, "[secret PLAIN]": None}
 
 
 def test_json_lines(clean):
-    """Each line by itself."""
+    """In JSON lines, each line is masked separately."""
     data = "".join(json.dumps(line) + "\n" for line in ({"a": PLAIN}, {"b": 1, "c": 2})).encode()
     assert [json.loads(line) for line in masked_content(data, clean).splitlines()] == [
         {"a": "[secret PLAIN]"},
@@ -51,6 +51,6 @@ def test_json_lines(clean):
 
 
 def test_anything_else(clean):
-    """As it stands."""
+    """Other content, and broken XML, is masked as bytes."""
     assert masked_content(b"\xff " + PLAIN.encode(), clean) == b"\xff [secret PLAIN]"
     assert masked_content(f"<?xml <a>{PLAIN}".encode(), clean) == b"<?xml <a>[secret PLAIN]"

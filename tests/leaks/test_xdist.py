@@ -1,4 +1,4 @@
-"""With xdist: a test keeps the name by which it was collected until its report is sent."""
+"""Under xdist, a test keeps its name from collection until its report is sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def test_a_secret_that_is_learnt_while_its_test_runs(run_tests):
-    """Its id was not masked at collection; worker and controller agree on it all the same, and the report masks it."""
+    """If a secret is registered while its test runs, worker and controller agree on the id, and the report masks it."""
     pytest.importorskip("xdist")
     result = run_tests(
         """

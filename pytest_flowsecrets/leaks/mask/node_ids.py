@@ -94,9 +94,9 @@ class TestIds:
         """
         for item in items:
             matches = find(item.nodeid)
-            kept = _kept_segments(item, matches)
-            if kept:
-                self._kept.update(kept)
+            segments = _kept_segments(item, matches)
+            if segments:
+                self._kept.update(segments)
                 self._keywords.update(part.name for part in item.listchain())
                 self._patterns = ()
             elif matches or find(item.name):

@@ -31,10 +31,10 @@ def names_in_marks(node: Any) -> Set[str]:
 
 def learn_broken_module(error: BaseException) -> None:
     """Register the secrets in the marks of a module that failed to import, from the globals in the traceback."""
-    seen: List[BaseException] = []
+    visited: List[BaseException] = []
     link: Any = error
-    while link is not None and link not in seen:
-        seen.append(link)
+    while link is not None and link not in visited:
+        visited.append(link)
         traceback = link.__traceback__
         while traceback is not None:
             for mark in _marks_in(traceback.tb_frame.f_globals):

@@ -18,13 +18,13 @@ def texts_in(thing: Any, place: str) -> Iterator[Text]:
     yield from _texts(thing, place, set(), 0)
 
 
-def _texts(thing: Any, place: str, seen: Set[int], depth: int) -> Iterator[Text]:
+def _texts(thing: Any, place: str, visited: Set[int], depth: int) -> Iterator[Text]:
     if isinstance(thing, (str, bytes)):
         yield thing, place
-    elif not isinstance(thing, _OPAQUE) and id(thing) not in seen and depth <= _MAX_DEPTH:
-        seen.add(id(thing))
+    elif not isinstance(thing, _OPAQUE) and id(thing) not in visited and depth <= _MAX_DEPTH:
+        visited.add(id(thing))
         for part, where in _parts(thing, place):
-            yield from _texts(part, where, seen, depth + 1)
+            yield from _texts(part, where, visited, depth + 1)
 
 
 def _parts(thing: Any, place: str) -> Iterator[Tuple[Any, str]]:
@@ -56,7 +56,7 @@ def _flow(flow: Any, place: str) -> Iterator[Tuple[Any, str]]:
     """Yield a flow in serialized form, as it is registered, and pickled, as it is stored; and its run config."""
     import json
 
-    yield json.dumps(flow.serialize(build=False), default=str), f"{place} flow, serialised"
+    yield json.dumps(flow.serialize(build=False), default=str), f"{place} flow, serialized"
     try:
         import cloudpickle
 

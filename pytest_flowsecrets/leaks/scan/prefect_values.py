@@ -62,7 +62,7 @@ class PrefectSecrets:
     def __init__(self, guard: ContextManager[Any]) -> None:
         self._guard = guard
         self._undo: List[Callable[[], None]] = []
-        self._seen: Dict[str, Any] = {}
+        self._states: Dict[str, Any] = {}
 
     def begin(self) -> None:
         """Start to watch."""
@@ -125,7 +125,7 @@ class PrefectSecrets:
             if isinstance(settings, Mapping):
                 settings = settings if name == "config" else {"context": settings}
                 secrets = settings.get("context", {}).get("secrets")
-                seen = (dict(secrets) if isinstance(secrets, Mapping) else None), str(settings.get("cloud"))
-                if self._seen.get(name) != seen:
-                    self._seen[name] = seen
+                state = (dict(secrets) if isinstance(secrets, Mapping) else None), str(settings.get("cloud"))
+                if self._states.get(name) != state:
+                    self._states[name] = state
                     registry.register_settings(settings)

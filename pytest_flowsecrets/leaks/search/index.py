@@ -158,10 +158,10 @@ class Index:
         return sorted(hits.values(), key=lambda hit: (hit.start, -hit.end, hit.value))
 
     def _in_payloads(self, data: bytes, depth: int) -> Iterator[Hit]:
-        done = 0
+        position = 0
         for place in begins(data) if depth < _MAX_DEPTH else ():
-            end, content = (place >= done and payload(data, place)) or (place, b"")
-            done = max(done, end)
+            end, content = (place >= position and payload(data, place)) or (place, b"")
+            position = max(position, end)
             for number in self.values_in(content, depth + 1):
                 yield Hit(place, end, number, "compressed", "")
 

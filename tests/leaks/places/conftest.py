@@ -1,4 +1,4 @@
-"""The project of the torture suite: each test brings a secret, in a disguise, to one place. It is copied and run."""
+"""The project of the torture suite: each test brings a disguised secret to one place. The suite copies and runs it."""
 
 import os
 import sys
@@ -13,11 +13,11 @@ CHOSEN = os.environ["TORTURE_FORMS"].split(",")
 
 
 def pytest_generate_tests(metafunc):
-    """``told`` is the disguised secret; the mark makes the secret known."""
-    if "told" in metafunc.fixturenames:
+    """Parametrize tests with the disguised ``secret``. The mark registers the secret."""
+    if "secret" in metafunc.fixturenames:
         place = metafunc.definition.originalname[len("test_") :]
         metafunc.parametrize(
-            "told",
+            "secret",
             [
                 pytest.param(
                     FORMS[form][1](value_of(place, form)),
@@ -38,18 +38,18 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture
-def fails_in_setup(told):
-    raise RuntimeError(told)
+def fails_in_setup(secret):
+    raise RuntimeError(secret)
 
 
 @pytest.fixture
-def fails_in_teardown(told):
+def fails_in_teardown(secret):
     yield
-    raise RuntimeError(told)
+    raise RuntimeError(secret)
 
 
 @pytest.fixture
-def prints_around(told):
-    print(told)
+def prints_around(secret):
+    print(secret)
     yield
-    print(told, file=sys.stderr)
+    print(secret, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Ids of parameters: in progress, durations, the cache, names of temporary folders, names in JUnit."""
+"""Ids of parameters: in progress, durations, the cache, names of temporary folders and names in JUnit."""
 
 import pytest
 from conftest import CHOSEN
@@ -17,7 +17,7 @@ def _params(place):
 
 @pytest.mark.parametrize("text", _params("id"))
 def test_id(text, tmp_path):
-    (tmp_path / "made").write_text("")
+    (tmp_path / "file").write_text("")
     assert 0
 
 
