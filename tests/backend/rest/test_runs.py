@@ -24,6 +24,11 @@ def test_names_of_flows_are_checked(ask, name):
     assert ask("POST", "/flows/", {"name": name}).status == 422
 
 
+def test_prefect_2_reads_a_number_as_a_name(legacy_ask):
+    """Its models convert what they are sent."""
+    assert legacy_ask.post("/flows/", name=1)["name"] == "1"
+
+
 def test_deleting_a_flow_deletes_what_belongs_to_it(ask):
     """Runs, their task runs and logs, and deployments."""
     run = ask.flow_run("RUNNING")

@@ -21,6 +21,8 @@ _FORBIDDEN = frozenset("/%&><")
 def create(call: Call) -> Reply:
     """Create a flow, or return the one with its name."""
     fields = {"tags": [], "labels": {}, **call.sent("name", "tags", "labels")}
+    if call.view.legacy:  # Prefect 2 validates with pydantic 1, which reads a number as text
+        fields["name"] = str(fields["name"])
     if not isinstance(fields["name"], str):
         raise ValidationError("string_type", ("body", "name"), "Input should be a valid string")
     if _FORBIDDEN.intersection(fields["name"]):
