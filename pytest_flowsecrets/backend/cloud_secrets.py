@@ -1,4 +1,4 @@
-"""``prefect_cloud.secrets``: the secrets of one tenant, as its people see them; no way leads to a value."""
+"""``prefect_cloud.secrets``: the write-only view of the secrets of one tenant."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class CloudSecrets:
     """The secrets of one tenant of a fake Prefect Cloud.
 
-    They can be set, named, deleted and compared with a value. What a flow run reads, it reads through the API.
+    You can set, list and delete secrets, and compare them with a value. Flow runs read them through the API.
     """
 
     def __init__(self, vault: Vault, tenant_id: str) -> None:
@@ -31,16 +31,17 @@ class CloudSecrets:
 
     @hide_arguments
     def set(self, name: str, value: Any, *, expires_at: Optional[When] = None) -> None:
-        """Set a secret, or overwrite it with all that was planned for it, as ``Client.set_secret`` does.
+        """Set a secret, as ``Client.set_secret`` does. If it exists, also cancel its expiry and planned rotations.
 
         Args:
-            name: as it is, case and spaces included.
+            name: the name; case and spaces count.
             value: any JSON value.
-            expires_at: from then on, by the API's clock, there is no such secret: a datetime, a date or a text in the
-                ISO format; what says no time zone is in UTC.
+            expires_at: the time on the API's clock at which the secret ceases to exist: a datetime, a date or a text
+                in ISO format, in UTC unless it has a time zone.
 
         Raises:
-            UsageError: the name is empty or no text, the value no JSON data, or ``expires_at`` no time.
+            UsageError: the name is empty or not a text, the value is not JSON data, or ``expires_at`` is not a valid
+                time.
         """
         try:
             self._vault.put(self._tenant_id, validate_name(name), value, expires_at=_moment(expires_at))
@@ -49,10 +50,15 @@ class CloudSecrets:
 
     @hide_arguments
     def rotate(self, name: str, value: Any, *, at: Optional[When] = None) -> None:
-        """Give a secret another value, at once or from a later time on (``at``, written as ``expires_at`` of ``set``).
+        """Change the value of a secret, now or at a later time.
+
+        Args:
+            name: the name of an existing secret.
+            value: any JSON value.
+            at: the time of the change, in a format that ``set`` accepts for ``expires_at``; None for now.
 
         Raises:
-            UsageError: there is no such secret, the value is no JSON data, or ``at`` no time.
+            UsageError: the secret does not exist, the value is not JSON data, or ``at`` is not a valid time.
         """
         try:
             self._vault.rotate(self._tenant_id, validate_name(name), value, at=_moment(at))
@@ -60,26 +66,26 @@ class CloudSecrets:
             raise UsageError(str(error)) from None
 
     def delete(self, name: str) -> None:
-        """Remove a secret.
+        """Delete a secret.
 
         Raises:
-            KeyError: there is none of that name.
+            KeyError: the secret does not exist.
         """
         if not self._vault.delete(self._tenant_id, name):
             raise KeyError(name)
 
     def names(self) -> List[str]:
-        """The names, in the order in which the secrets were first set."""
+        """Return the names, in the order in which the secrets were first set."""
         return self._vault.names(self._tenant_id)
 
     @hide_arguments
     def holds(self, name: str, value: Any) -> bool:
-        """Whether a secret is exactly this JSON value now: 1, 1.0 and True are three values, the order of keys is none.
+        """Return whether a secret currently has exactly this JSON value.
 
-        Compared in constant time.
+        1, 1.0 and True are three different values. The order of keys is ignored. The comparison takes constant time.
 
         Raises:
-            UsageError: the value is no JSON data.
+            UsageError: the value is not JSON data.
         """
         try:
             return self._vault.holds(self._tenant_id, validate_name(name), value)
@@ -88,7 +94,7 @@ class CloudSecrets:
 
     @property
     def reads(self) -> Tuple[Read, ...]:
-        """Each time that a flow run was given a secret of this tenant, oldest first, with name, time, key and runs."""
+        """The reads of this tenant's secrets by flow runs, oldest first, each with name, time, key and flow runs."""
         return tuple(read for read in self._vault.reads if read.tenant_id == self._tenant_id)
 
     def __contains__(self, name: object) -> bool:

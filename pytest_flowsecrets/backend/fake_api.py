@@ -1,7 +1,7 @@
-"""A fake Prefect API that the real Prefect of this process and its children talks to: what Cloud and Server share.
+"""The common part of ``FakeCloud`` and ``FakeServer``: a fake API for the real Prefect in this process tree.
 
-Both are context managers. They join the isolation that counts (a test's, an ``isolated_prefect``), or enter one of
-their own, and give it the variables that an operator would set: backend, address, key, tenant.
+Both are context managers. They join the active isolation (of a test, or of ``isolated_prefect``) or enter one of their
+own, and set the variables that an operator would set: backend, address, key, tenant.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 from urllib.parse import urlsplit
 
-from pytest_flowsecrets.backend.client import impatient, make_client, without_proxy
+from pytest_flowsecrets.backend.client import make_client, skip_retry_waits, without_proxy
 from pytest_flowsecrets.backend.http.server import mount, unmount
 from pytest_flowsecrets.backend.runs.process_tree import Processes
 from pytest_flowsecrets.backend.runs.warm_agents import Agents
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class FakeApi(ABC):
-    """What ``FakeCloud`` and ``FakeServer`` have in common."""
+    """The base class of ``FakeCloud`` and ``FakeServer``."""
 
     backend = ""
 
@@ -49,11 +49,11 @@ class FakeApi(ABC):
         self.processes, self.agents = Processes(), Agents()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} at {self._url or 'no address: it is not entered'}>"
+        return f"<{type(self).__name__} {f'at {self._url}' if self._url else '(not entered)'}>"
 
     def __enter__(self) -> Self:
         if self._isolation is not None:
-            raise UsageError(f"this {type(self).__name__} is entered already: make another one")
+            raise UsageError(f"this {type(self).__name__} is already entered: create another one")
         with ExitStack() as steps:
             isolation = stack.current()
             if isolation is None:
@@ -61,7 +61,7 @@ class FakeApi(ABC):
                 isolation.enter({})
                 steps.callback(isolation.exit)
             self._isolation = isolation
-            steps.callback(self._forget)
+            steps.callback(self._reset)
             steps.enter_context(self.world.keyring.texts.in_use())
             self._url = mount(self.world)
             steps.callback(unmount, self.world)
@@ -69,7 +69,7 @@ class FakeApi(ABC):
             steps.callback(self.agents.close)
             steps.callback(self.processes.close)
             steps.enter_context(without_proxy())
-            steps.enter_context(impatient(urlsplit(self._url).path))
+            steps.enter_context(skip_retry_waits(urlsplit(self._url).path))
             steps.enter_context(isolation.overlay(self._variables()))
             self._steps = steps.pop_all()
         return self
@@ -77,95 +77,101 @@ class FakeApi(ABC):
     def __exit__(self, *_: object) -> None:
         self._steps.close()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._isolation, self._url = None, ""
 
     @abstractmethod
     def _variables(self) -> Variables:
-        """The variables by which Prefect talks to it."""
+        """Return the variables that configure Prefect for this API."""
 
     @property
     def url(self) -> str:
-        """The address, for ``PREFECT__CLOUD__API``; nobody can guess it.
+        """The address, as for ``PREFECT__CLOUD__API``. It cannot be guessed.
 
         Raises:
-            UsageError: this is not entered.
+            UsageError: the API is not entered.
         """
-        self.isolation  # noqa: B018 - it checks
+        self.isolation  # noqa: B018 - raises if the API is not entered
         return self._url
 
     @property
     def isolation(self) -> Isolation:
-        """The isolation in which the real Prefect talks to this API."""
+        """The isolation in which the API is entered.
+
+        Raises:
+            UsageError: the API is not entered.
+        """
         if self._isolation is None:
             raise UsageError(f"this {type(self).__name__} is not entered: use it in a with statement")
         return self._isolation
 
     @property
     def innermost(self) -> Isolation:
-        """The isolation that counts now, a test's with a marker, where this was entered for its whole class, say.
+        """The active isolation. It can be an inner one: of a test, for example, if the API is entered for its class.
 
         Raises:
-            UsageError: this is not entered.
+            UsageError: the API is not entered.
         """
         own = self.isolation
         return stack.current() or own
 
     @property
     def local_secrets(self) -> LocalSecrets:
-        """The local secrets of the isolation that counts, as the fixture of that name."""
+        """The local secrets of the active isolation, like the fixture of that name."""
         return self.innermost.secrets
 
     @property
     def environ(self) -> Dict[str, str]:
-        """Copy of the variables by which a child process talks to this API, for ``env={**os.environ, **…}``."""
+        """A copy of the variables that a child process needs for this API, for ``env={**os.environ, **…}``."""
         return self.isolation.secrets.environ
 
     @property
     def requests(self) -> Requests:
-        """Every request that the API was sent, oldest first, with kind, fields, key, tenant, duration; no values."""
+        """The requests that the API received, oldest first, with operation, caller and duration, but without values."""
         return self.world.journal.requests
 
     @property
     def faults(self) -> Faults:
-        """Faults with which the API answers the next operations."""
+        """The faults with which the API answers the next operations."""
         return self.world.faults
 
     def client_for(self, key: Optional[str], tenant_id: Optional[str]) -> Any:
-        """A new ``prefect.Client`` of the installed Prefect with this key and tenant.
+        """Return a new ``prefect.Client`` of the installed Prefect with a key and a tenant.
 
         Raises:
-            PrefectNotInstalled: there is none.
+            PrefectNotInstalled: Prefect is not installed.
         """
         self.isolation.require_prefect(f"the client of {type(self).__name__}")
         return make_client(self.url, key, tenant_id)
 
     @hide_arguments
     def assert_never_received(self, *names: str) -> None:
-        """Check that the API was sent the values of these secrets by nothing but the mutations that set them.
+        """Assert that the API received the values of these secrets only in the mutations that set them.
 
-        They are looked for in everything that was sent (flows, compressed ones too, parameters, run configs, states,
-        logs, artifacts, …), in every form. The values are those of the API's secrets of that name, in any tenant, and
-        of the local secret.
+        The check searches all requests (flows, also compressed ones, parameters, run configs, states, logs, artifacts
+        and so on) for all encodings of the values. It includes the API's secrets with that name in all tenants, and
+        the local secret.
+
+        Args:
+            names: the names of the secrets, at least one.
 
         Raises:
-            SecretReceived: the API was; with the places.
-            UsageError: no secret is named, there is none of that name, or so much was sent that the first of it is no
-                longer kept.
+            SecretReceived: the API received a value; the error lists the places.
+            UsageError: there is no name, a secret does not exist, or the first requests have been discarded.
         """
         if not names:
-            raise UsageError("assert_never_received looks for the secrets that it is told: name at least one")
+            raise UsageError("assert_never_received needs the name of at least one secret")
         for name in names:
             finders = self._finders(name)
             if not finders:
-                raise UsageError(f"there is no secret {name!r}, in the API or locally: nothing could be looked for")
+                raise UsageError(f"there is no secret {name!r}, neither in the API nor locally, so nothing was checked")
             places = self.world.journal.search(any_of(finders))
             if places:
-                raise SecretReceived(name, _told(places))
+                raise SecretReceived(name, _describe(places))
         if self.requests.forgotten:
             raise UsageError(
-                f"what the first {self.requests.forgotten} requests sent is no longer kept, so nothing can be said of "
-                "it: assert earlier, and call requests.clear() then"
+                f"the contents of the first {self.requests.forgotten} requests have been discarded and cannot be "
+                "checked: assert earlier, and call requests.clear() afterwards"
             )
 
     @property
@@ -174,11 +180,11 @@ class FakeApi(ABC):
         """A new ``prefect.Client`` of the installed Prefect."""
 
     def agent_variables(self) -> Variables:
-        """The variables by which an agent talks to this API."""
+        """Return the variables that configure an agent for this API."""
         return {}
 
     @hide_arguments
-    def run(  # noqa: PLR0913 - what a flow run is
+    def run(  # noqa: PLR0913 - keyword arguments, one for each option of a flow run
         self,
         flow: Any,
         *,
@@ -193,76 +199,77 @@ class FakeApi(ABC):
         timeout: float = 60.0,
         storage: Any = None,
     ) -> FlowRun:
-        """Run a flow as production does, from Prefect 0.15.0 on: real client, real agent, a real process.
+        """Run a flow as in production, with the real client, a real agent and a real process (Prefect 0.15.0 or later).
 
         Args:
-            flow: a flow; without storage it gets ``Local``, without a run config ``UniversalRun``.
-            parameters: of the flow run.
-            run_config: of this flow run, or a mapping of variables, which stands for ``UniversalRun(env=…)``.
-            context: of this flow run.
-            agent: ``local``, or ``kubernetes``: the command of the job is started with the environment of the pod. Or
-                what ``agent()`` gave.
-            agent_env: variables of ``prefect agent … start --env NAME=value``.
-            job_template: of Kubernetes, as a mapping or the path of a YAML file.
-            cluster_secrets: what ``secretKeyRef`` and ``envFrom`` refer to.
-            in_process: run it by the real CloudFlowRunner in this process; no agent, no pickle.
-            timeout: seconds after which the process is ended; one in this process has no such limit.
-            storage: instead of the flow's own: ``"local"`` to store it in the home of the test, with ``secrets`` and
-                labels of its own storage; or a storage of Prefect's, which may then reach the network. A run in_process
-                uses no storage.
+            flow: the flow. Without a storage it gets ``Local``, without a run config ``UniversalRun``.
+            parameters: the parameters of the flow run.
+            run_config: the run config of the flow run, or a mapping of variables for ``UniversalRun(env=…)``.
+            context: the context of the flow run.
+            agent: ``local``, or ``kubernetes`` to start the command of the job with the environment of the pod, or an
+                agent that ``agent()`` returned.
+            agent_env: the variables of ``prefect agent … start --env NAME=value``.
+            job_template: the Kubernetes job template, as a mapping or the path of a YAML file.
+            cluster_secrets: the Kubernetes Secrets for ``secretKeyRef`` and ``envFrom``.
+            in_process: run the flow with the real CloudFlowRunner in this process, without agent and pickle.
+            timeout: the seconds after which the process is killed. A run in this process has no timeout.
+            storage: a replacement for the flow's storage: ``"local"`` to store the flow in the home of the test, with
+                the ``secrets`` and labels of its own storage; or a Prefect storage, which may then access the network.
+                A run in this process uses no storage.
 
         Raises:
-            FlowRunTimeout: it took too long; ``.run`` has what is known.
+            FlowRunTimeout: the run took too long; ``.run`` contains its state.
             AgentFailed: the agent could not start.
             CreateContainerConfigError: the pod needs a Secret or key that ``cluster_secrets`` does not have.
             RouteUnavailable: the installed Prefect is older, or a package is missing.
-            UsageError: an argument is wrong, or the flow's storage is on the network and ``storage`` does not say so.
+            UsageError: an argument is not valid, or the flow's storage is on the network and ``storage`` does not
+                permit it.
             IncompatibleMarshmallow: Prefect cannot serialize the flow with the installed marshmallow.
         """
-        from pytest_flowsecrets.backend.runs.runner import Order, carry_out
+        from pytest_flowsecrets.backend.runs.runner import RunRequest, execute_run
 
-        order = Order(
-            parameters,
-            run_config,
-            context,
-            agent,
-            agent_env,
-            job_template,
-            cluster_secrets,
-            in_process,
-            timeout,
-            storage,
+        request = RunRequest(
+            parameters=parameters,
+            run_config=run_config,
+            context=context,
+            agent=agent,
+            agent_env=agent_env,
+            job_template=job_template,
+            cluster_secrets=cluster_secrets,
+            in_process=in_process,
+            timeout=timeout,
+            storage=storage,
         )
         with marshmallow_explained():
-            return carry_out(self, flow, order)
+            return execute_run(self, flow, request)
 
     @hide_arguments
     def agent(
         self, *, env: Optional[Mapping[str, str]] = None, labels: Sequence[str] = (), address: Optional[str] = None
     ) -> AgentProcess:
-        """Start ``prefect agent local start`` as a process, from Prefect 0.15.0 on; at the latest it ends with this.
+        """Start ``prefect agent local start`` as a process (Prefect 0.15.0 or later). It ends with the API or earlier.
 
         Args:
-            env: variables of its ``--env``.
-            labels: those of its ``--label``.
-            address: its ``--agent-address``, a URL with the port where it tells of its health; it needs none.
+            env: the variables of ``--env``.
+            labels: the labels of ``--label``.
+            address: the URL of ``--agent-address``, where the agent serves its health check; not required.
 
         Raises:
-            AgentFailed: it has died at its start; with its exit status and what it printed, masked.
+            AgentFailed: the agent exited at its start; the error has its exit status and its masked output.
             RouteUnavailable: the installed Prefect is older.
-            UsageError: an argument is wrong.
+            UsageError: an argument is not valid.
         """
-        from pytest_flowsecrets.backend.runs.deployment import started
+        from pytest_flowsecrets.backend.runs.deployment import start_agent
 
-        return started(self, env, labels, address)
+        return start_agent(self, env, labels, address)
 
     def _finders(self, name: str) -> List[Callable[[str], bool]]:
         local = self.local_secrets
         return [finder(forms_of(local[name]))] if name in local else []
 
 
-def _told(places: Sequence[Place]) -> List[str]:
-    """Each place with its operation; not the texts in which a more exact place lies (JSON in a text, a packed flow)."""
+def _describe(places: Sequence[Place]) -> List[str]:
+    """Describe each place with its operation. Omit texts that contain a more exact place, such as JSON in a text."""
     exact = [
         place
         for place in {(id(place.request), place.where): place for place in places}.values()

@@ -1,4 +1,4 @@
-"""``FakeCloud`` and ``FakeServer``: the fake Prefect APIs themselves. What they share stands in ``fake_api``."""
+"""``FakeCloud`` and ``FakeServer``. Their common part is in ``fake_api``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
     from pytest_flowsecrets.isolation.env_overlays import Variables
 
-_HAS_KEYS, _HAS_SERVER = (0, 15, 0), (0, 10, 0)  # the Prefect from which on there are API keys, and there is Server
-# After 429 the client of 1.x sleeps for three minutes and more, unless it is told to do otherwise. There is no such
-# setting for its other waits: see `retry_waits`, which works in this process; these go to children, too.
-_IMPATIENT = {
+_HAS_KEYS, _HAS_SERVER = (0, 15, 0), (0, 10, 0)  # the first releases with API keys and with Server
+# After 429, the client of 1.x sleeps for three minutes or more unless configured otherwise. Its other waits have no
+# setting: `retry_waits` skips them, but only in this process. These variables also affect child processes.
+_NO_RATE_LIMIT_WAITS = {
     f"{PREFIX}CLOUD__RATE_LIMITING__BACKOFF_S": "0",
     f"{PREFIX}CLOUD__RATE_LIMITING__BACKOFF_MULTIPLIER": "0",
 }
@@ -28,16 +28,16 @@ _IMPATIENT = {
 class FakeCloud(FakeApi):
     """A fake Prefect Cloud: write-only secrets, keys, tenants, projects, flows and runs.
 
-    Inside, ``prefect.Client()`` of this process and of its children talks to it with a key of scope USER.
+    In the ``with`` block, ``prefect.Client()`` in this process and its children uses it with a key of scope USER.
 
     Args:
-        secrets: secrets of the first tenant.
+        secrets: the secrets of the first tenant.
 
     Raises:
-        UsageError: ``secrets`` is no mapping, or a name or value in it cannot be a secret's.
+        UsageError: ``secrets`` is not a mapping, or a name or value in it is not valid.
 
     Attributes:
-        tenant: the first tenant; ``secrets``, ``client`` and ``executing()`` are its own.
+        tenant: the first tenant. ``secrets``, ``client`` and ``executing()`` belong to it.
     """
 
     backend = "cloud"
@@ -45,7 +45,7 @@ class FakeCloud(FakeApi):
     @hide_arguments
     def __init__(self, secrets: Optional[Mapping[str, Any]] = None) -> None:
         if not isinstance(secrets, (Mapping, type(None))):
-            raise UsageError(f"FakeCloud takes a mapping of names and values, not {type(secrets).__name__}")
+            raise UsageError(f"FakeCloud takes a mapping of names to values, not {type(secrets).__name__}")
         super().__init__()
         self._tenants: List[Tenant] = []
         self.tenant = self.add_tenant("flowsecrets")
@@ -56,7 +56,7 @@ class FakeCloud(FakeApi):
         return self.variables(self.tenant.user_key, self.tenant.id)
 
     def variables(self, key: Optional[str], tenant_id: Optional[str]) -> Variables:
-        """The variables by which Prefect talks to this API with a key."""
+        """Return the variables that configure Prefect for this API and a key."""
         version = self.isolation.legacy.version if self.isolation.legacy else self.isolation.version
         has_keys = release_of(version) >= _HAS_KEYS
         return {
@@ -65,11 +65,11 @@ class FakeCloud(FakeApi):
             API_KEY: key if has_keys else None,
             TENANT_ID: tenant_id if has_keys else None,
             AUTH_TOKEN: None if has_keys else key,
-            **_IMPATIENT,
+            **_NO_RATE_LIMIT_WAITS,
         }
 
     def agent_variables(self) -> Variables:
-        """The variables by which an agent of the first tenant talks to this API: with a key of scope RUNNER."""
+        """Return the variables that configure an agent of the first tenant, with a key of scope RUNNER."""
         return self.variables(self.tenant.runner_key, self.tenant.id)
 
     @property
@@ -79,50 +79,51 @@ class FakeCloud(FakeApi):
 
     @property
     def client(self) -> Any:
-        """A new ``prefect.Client`` with the USER key of the first tenant; see ``Tenant.client``."""
+        """A new ``prefect.Client`` with the USER key of the first tenant: see ``Tenant.client``."""
         return self.tenant.client
 
     def executing(self) -> ContextManager[str]:
-        """Be inside a flow run of the first tenant that is Running; see ``Tenant.executing``."""
+        """Execute the block inside a Running flow run of the first tenant: see ``Tenant.executing``."""
         return self.tenant.executing()
 
     def add_tenant(self, name: str, *, shared: bool = False) -> Tenant:
-        """A further tenant (team), with keys, client and secrets of its own.
+        """Add another tenant (team), with its own keys, client and secrets.
 
         Args:
-            name: text with a letter or a digit; its slug, as ``prefect auth switch-tenants --slug`` takes it, is in use
-                by no other tenant.
-            shared: whether the user of the first tenant belongs to this one, too, so that ``prefect auth
+            name: a text with at least one letter or digit. Its slug, which ``prefect auth switch-tenants --slug``
+                takes, must be unique.
+            shared: whether the user of the first tenant also belongs to this one, so that ``prefect auth
                 switch-tenants`` can switch to it.
 
         Raises:
-            UsageError: this cannot be its name.
+            UsageError: the name is not valid, or its slug is in use.
         """
         slug = slugify(name) if isinstance(name, str) else ""
         if not slug:
-            raise UsageError(f"{name!r}: the name of a tenant is text with a letter or a digit in it")
+            raise UsageError(f"{name!r}: the name of a tenant must be a text with at least one letter or digit")
         if any(tenant.slug == slug for tenant in self._tenants):
-            raise UsageError(f"there is a tenant {slug!r} already: choose another name than {name!r}")
+            raise UsageError(f"the tenant {slug!r} already exists: choose another name than {name!r}")
         tenant = Tenant(self, name, self.tenant.user_id if shared else None)
         self._tenants.append(tenant)
         return tenant
 
     def logged_out(self) -> ContextManager[None]:
-        """Take the key out of the configuration for a while, as before ``prefect auth login``.
+        """Remove the key from the configuration in the block, as before ``prefect auth login``.
 
-        A key that is configured forbids the ``prefect auth`` commands to log in and out and to switch tenants.
+        While a key is configured, the ``prefect auth`` commands refuse to log in, log out and switch tenants.
         """
         return self.innermost.overlay(self.variables(None, None))
 
     def _finders(self, name: str) -> List[Callable[[str], bool]]:
-        found = (self.world.vault.finder(tenant.id, name) for tenant in self._tenants)
-        return [*super()._finders(name), *(finds for finds in found if finds)]
+        finders = (self.world.vault.finder(tenant.id, name) for tenant in self._tenants)
+        return [*super()._finders(name), *filter(None, finders)]
 
 
 class FakeServer(FakeApi):
-    """A fake Prefect Server: projects, flows and runs, no keys, and no secrets: those are local ones.
+    """A fake Prefect Server: projects, flows and runs. It has no keys and no secrets; flows use local secrets.
 
-    Inside, ``prefect.Client()`` of this process and of its children talks to it. It needs Prefect 0.10.0 or later.
+    In the ``with`` block, ``prefect.Client()`` in this process and its children uses it. It requires Prefect 0.10.0 or
+    later.
     """
 
     backend = "server"
@@ -136,7 +137,7 @@ class FakeServer(FakeApi):
         legacy = self.isolation.legacy
         if legacy and release_of(legacy.version) < _HAS_SERVER:
             raise UsageError(
-                f"Prefect {legacy.version} knows no Prefect Server, which came with 0.10.0: use prefect_cloud"
+                f"Prefect {legacy.version} does not support Prefect Server, which requires 0.10.0: use prefect_cloud"
             )
         return {
             BACKEND: "server",
@@ -145,7 +146,7 @@ class FakeServer(FakeApi):
             API_KEY: None,
             TENANT_ID: None,
             AUTH_TOKEN: None,
-            **_IMPATIENT,
+            **_NO_RATE_LIMIT_WAITS,
         }
 
     @property
@@ -153,6 +154,6 @@ class FakeServer(FakeApi):
         """A new ``prefect.Client`` of the installed Prefect.
 
         Raises:
-            PrefectNotInstalled: there is none.
+            PrefectNotInstalled: Prefect is not installed.
         """
         return self.client_for(None, None)

@@ -1,4 +1,4 @@
-"""The messages of a fake API: a request holds an operation, which gets an answer, which becomes a response."""
+"""The messages of a fake API: a request contains an operation; its answer becomes a response."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Request:
     """One HTTP request.
 
     Attributes:
-        method: as sent, in capitals.
-        path: the target without its query.
-        headers: names in lower case; never shown.
-        body: never shown.
-        query: what stood after the ``?``, still encoded.
+        method: the HTTP method, in capitals.
+        path: the target without the query.
+        headers: the headers, with names in lower case; not in the repr.
+        body: the body; not in the repr.
+        query: the text after the ``?``, still encoded.
     """
 
     method: str
@@ -29,14 +29,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """One HTTP response. ``Content-Length``, ``Date`` and ``Connection`` are the server's business.
+    """One HTTP response. The server adds ``Content-Length``, ``Date`` and ``Connection``.
 
     Attributes:
-        status: of HTTP.
-        headers: as they are written.
-        body: never shown.
-        sent: how much of it really goes out: 1.0 all, 0.5 half of the body, 0.0 nothing, not even the status line;
-            below 1.0 the connection is cut afterwards.
+        status: the HTTP status.
+        headers: names and values.
+        body: the body; not in the repr.
+        sent: the fraction that the server sends: 1.0 for everything, 0.5 for half of the body, 0.0 for nothing, not
+            even the status line. Below 1.0, the server closes the connection afterwards.
     """
 
     status: int
@@ -45,13 +45,13 @@ class Response:
     sent: float = 1.0
 
 
-class HttpFault(Exception):  # noqa: N818 - what HTTP calls it is a status
-    """A request that gets an HTTP status instead of an answer.
+class HttpFault(Exception):  # noqa: N818 - the name says which layer failed
+    """A request fails with an HTTP status.
 
     Args:
         status: 400 to 599.
-        message: one line for the client; nothing of the request's body.
-        headers: more headers of the response.
+        message: one line for the client; it must not quote the request's body.
+        headers: additional headers of the response.
     """
 
     def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
@@ -61,32 +61,32 @@ class HttpFault(Exception):  # noqa: N818 - what HTTP calls it is a status
 
 @dataclass(frozen=True)
 class Operation:
-    """What a client asks for: a document, the values of its variables, and which of its operations is meant."""
+    """A GraphQL operation: a document, the variables, and the name of the operation in the document."""
 
     query: str
     variables: Mapping[str, Any] = field(default_factory=dict)
     name: Optional[str] = None
     get: bool = False
-    """Sent by GET, so that only queries are allowed."""
+    """Whether the client sent it with GET, which allows queries only."""
 
     def __repr__(self) -> str:
-        """Neither the document nor the variables: both may hold a secret's value."""
+        """Omit document and variables: both may contain the value of a secret."""
         return f"<Operation {self.name or 'without a name'}>"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the client gets, and what the request log wants to know of the operation."""
+    """The result of an operation, with details for the request log."""
 
     data: Any = None
     errors: Sequence[Mapping[str, Any]] = ()
     status: int = 200
-    """400 if the operation was refused before any resolver ran, as the real API does; else 200."""
+    """400 if validation rejected the operation, as the real API does; else 200."""
     kind: str = ""
-    """``query`` or ``mutation``; empty where the document does not tell."""
+    """``query`` or ``mutation``; empty if the document is not valid."""
     fields: Tuple[str, ...] = ()
-    """The root fields that were asked for, without aliases."""
+    """The names of the root fields, without aliases."""
 
     def __repr__(self) -> str:
-        """Without the data: the answer to ``secret_value`` is a value."""
+        """Omit the data: the answer to ``secret_value`` is a value."""
         return f"<Answer {self.status} {self.kind} {', '.join(self.fields)}>"

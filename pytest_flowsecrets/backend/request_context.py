@@ -1,4 +1,4 @@
-"""What a resolver may see: the world, who asks, and the rows that this one may see."""
+"""The context of a resolver: the API, the caller, and the rows that the caller may see."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Service(Protocol):
-    """A fake API as its resolvers and its flow runs see it; ``service.World`` is one."""
+    """The parts of a fake API that resolvers and flow runs use; ``service.World`` implements it."""
 
     backend: str
     now: Callable[[], datetime]
@@ -27,34 +27,35 @@ class Service(Protocol):
     vault: Vault
 
     def execute(self, operation: Operation, caller: Caller) -> Answer:
-        """Validate and run an operation."""
+        """Validate and execute an operation."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """One operation of one caller. All rows that it hands out belong to the caller's tenant."""
+class RequestContext:
+    """One operation of one caller. All rows that it returns belong to the caller's tenant."""
 
     world: Service
     caller: Caller
     variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """As they were sent, for what the coerced ones do not tell: the order of keys."""
+    """The variables as the client sent them: unlike the coerced ones, they keep the order of keys."""
 
     @property
     def store(self) -> Store:
-        """All rows of all tenants: resolvers write with it."""
+        """The rows of all tenants; resolvers use it to write."""
         return self.world.store
 
     @property
     def now(self) -> datetime:
-        """The world's clock."""
+        """The current time of the API."""
         return self.world.now()
 
     @property
     def tenant_id(self) -> str:
-        """Whose rows these are. Server has no keys: there it is the first tenant.
+        """The id of the caller's tenant. Server has no keys, so there it is the first tenant.
 
         Raises:
-            Unauthenticated: no key, or one that belongs to no tenant.
+            Unauthenticated: the request has no key, or its key belongs to no tenant.
+            ApiError: there is no tenant.
         """
         if self.caller.tenant_id is not None:
             return self.caller.tenant_id
@@ -65,37 +66,37 @@ class Call:
         raise ApiError("No tenant found")
 
     def tenant_of(self, tenant_id: Optional[str]) -> str:
-        """The tenant that an input names, or else the caller's.
+        """Return the tenant that an input names, or else the caller's.
 
         Raises:
-            ApiError: it is none of the caller's.
+            ApiError: the caller does not belong to the tenant.
         """
-        return self.tenant_id if tenant_id is None else str(self.must("tenant", tenant_id)["id"])
+        return self.tenant_id if tenant_id is None else str(self.get_or_error("tenant", tenant_id)["id"])
 
-    def sees(self, row: Row) -> bool:
-        """Whether the caller may know of this row. On Server everybody sees everything."""
+    def can_see(self, row: Row) -> bool:
+        """Return whether the caller may see a row. On Server, everyone can see every row."""
         return self.world.backend == "server" or row["tenant_id"] == self.tenant_id
 
     def rows(self, table: str) -> List[Row]:
-        """All rows of a table that the caller may see, oldest first."""
-        if table in _ODD:
-            return _ODD[table](self)
+        """Return the rows of a table that the caller may see, oldest first."""
+        if table in _SPECIAL_TABLES:
+            return _SPECIAL_TABLES[table](self)
         if self.world.backend == "server":
             return self.store.all(table)
         return self.store.linked(table, "tenant_id", self.tenant_id)
 
     def row(self, table: str, row_id: Optional[str]) -> Optional[Row]:
-        """The row of this id if the caller may see it."""
-        if table in _ODD:
+        """Return the row with this id, or None if it does not exist or the caller may not see it."""
+        if table in _SPECIAL_TABLES:
             return next((row for row in self.rows(table) if row["id"] == row_id), None)
         row = self.store.get(table, row_id)
-        return row if row is not None and self.sees(row) else None
+        return row if row is not None and self.can_see(row) else None
 
-    def must(self, table: str, row_id: Optional[str]) -> Row:
-        """The row of this id.
+    def get_or_error(self, table: str, row_id: Optional[str]) -> Row:
+        """Return the row with this id.
 
         Raises:
-            ApiError: there is none, or it belongs to another tenant, which is not told apart.
+            ApiError: the row does not exist, or belongs to another tenant; the message is the same.
         """
         row = self.row(table, row_id)
         if row is None:
@@ -103,30 +104,30 @@ class Call:
         return row
 
     def linked(self, link: Link, row_id: str) -> List[Row]:
-        """The rows of a table that link to this id."""
-        return [row for row in self.store.linked(link[0], link[1], row_id) if self.sees(row)]
+        """Return the rows of a table that link to this id."""
+        return [row for row in self.store.linked(link[0], link[1], row_id) if self.can_see(row)]
 
     def tenants(self) -> List[Row]:
-        """All that the key is good for, the one that the request is about first."""
+        """Return the tenants of the key; the tenant of the request comes first."""
         if self.world.backend == "server":
             return self.store.all("tenant")
         own = dict.fromkeys((self.tenant_id, *self.caller.tenant_ids))
         return [row for row in (self.store.get("tenant", tenant_id) for tenant_id in own) if row is not None]
 
     def indexes(self, table: str, column: str) -> bool:
-        """Whether ``linked`` knows this column of a table."""
-        return table not in _ODD and self.store.indexes(table, column)
+        """Return whether ``linked`` accepts this column of a table."""
+        return table not in _SPECIAL_TABLES and self.store.indexes(table, column)
 
     def users(self) -> List[Row]:
-        """The caller's own."""
+        """Return the caller's user, as a list of at most one row."""
         user = self.store.get("user", self.caller.user_id)
         return [] if user is None else [user]
 
 
-# Tables of which a caller sees something else than the rows of its tenant.
-_ODD: Mapping[str, Callable[[Call], List[Row]]] = {
-    "tenant": Call.tenants,
-    "secret": lambda call: call.world.vault.rows(call.tenant_id),
-    "user": Call.users,
-    "membership": lambda call: call.store.linked("membership", "user_id", call.caller.user_id),
+# Tables of which a caller does not simply see the rows of its tenant.
+_SPECIAL_TABLES: Mapping[str, Callable[[RequestContext], List[Row]]] = {
+    "tenant": RequestContext.tenants,
+    "secret": lambda context: context.world.vault.rows(context.tenant_id),
+    "user": RequestContext.users,
+    "membership": lambda context: context.store.linked("membership", "user_id", context.caller.user_id),
 }

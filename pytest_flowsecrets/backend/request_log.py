@@ -1,8 +1,9 @@
-"""What an API was asked. Records show who asked for what, when and how long it took, and no value.
+"""The request log of an API. A record shows caller, operation, time and duration, but no values.
 
-What was sent is kept as well, so that a test can look for a value in it, but only ``search`` gets at it: it lies in a
-closure, which no repr, ``vars()``, pickle or copy opens, and the values that secret mutations set are taken out before.
-The last ``KEPT`` requests are kept, and of what they sent the last ``KEPT_BYTES``; ``forgotten`` counts the others.
+The log also stores the contents of requests, so that a test can search them for a value. Only ``search`` can access
+them: they lie in a closure, which repr, ``vars()``, pickle and copy do not show. Values that secret mutations set are
+removed before. The log stores the last ``MAX_REQUESTS`` requests and ``MAX_BYTES`` of contents; ``forgotten`` counts
+the discarded ones.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import (
 )
 
 from pytest_flowsecrets.backend.graphql.document_masking import OwnValues, own_values, shown
-from pytest_flowsecrets.backend.request_text import pieces
+from pytest_flowsecrets.backend.request_text import texts_in
 from pytest_flowsecrets.leaks.registry import registry
 
 if TYPE_CHECKING:
@@ -36,26 +37,26 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.messages import Operation, Request
     from pytest_flowsecrets.backend.records.keys import Caller
 
-KEPT = 10_000
-KEPT_BYTES = 64 * 1024 * 1024
+MAX_REQUESTS = 10_000
+MAX_BYTES = 64 * 1024 * 1024
 
 
 class RecordedRequest(NamedTuple):
-    """One request that an API was sent.
+    """One request that an API received.
 
     Attributes:
-        at: when it came, by the clock of the API (UTC).
-        kind: ``query`` or ``mutation``; empty where the request was no operation.
-        fields: the root fields, in the spelling that the client used, without aliases.
-        scope: of the key: ``USER`` or ``RUNNER``; None without one.
-        tenant_id: the tenant that it was about; None without one.
-        seconds: until the response was ready.
-        status: of HTTP.
-        codes: of the errors in the answer, such as ``UNAUTHENTICATED``.
-        name: of the operation; clients of Prefect give none.
-        query: the document, its literals masked.
-        variables: by type and length.
-        fault: the fault that answered, as text; empty where none did.
+        at: when it arrived, on the clock of the API (UTC).
+        kind: ``query`` or ``mutation``; empty if the request contained no operation.
+        fields: the names of the root fields as the client spelled them, without aliases.
+        scope: the scope of the key, ``USER`` or ``RUNNER``; None without a key.
+        tenant_id: the tenant of the request; None without a key.
+        seconds: the time until the response was ready.
+        status: the HTTP status.
+        codes: the codes of the errors in the answer, such as ``UNAUTHENTICATED``.
+        name: the name of the operation; Prefect's clients send none.
+        query: the document, with masked literals.
+        variables: the type and length of each variable.
+        fault: a description of the fault that answered; empty if none did.
     """
 
     at: datetime
@@ -72,23 +73,23 @@ class RecordedRequest(NamedTuple):
     fault: str
 
     def __repr__(self) -> str:
-        asked = f"{self.kind} {', '.join(self.fields)}".strip() or "no operation"
-        told = "".join(f", {part}" for part in (self.scope, *self.codes, self.fault) if part)
-        return f"<{asked}{told}: {self.status} in {self.seconds * 1000:.1f} ms>"
+        operation = f"{self.kind} {', '.join(self.fields)}".strip() or "no operation"
+        details = "".join(f", {part}" for part in (self.scope, *self.codes, self.fault) if part)
+        return f"<{operation}{details}: {self.status} in {self.seconds * 1000:.1f} ms>"
 
 
 class Place(NamedTuple):
-    """Where a search found something: the request, and the way to it, such as ``variables.input.logs[0].message``."""
+    """A match of a search: the request, and a path in it such as ``variables.input.logs[0].message``."""
 
     request: RecordedRequest
     where: str
 
 
 class Requests(Sequence[RecordedRequest]):
-    """The requests that an API was sent, oldest first: a sequence that grows by itself."""
+    """The requests that an API received, oldest first. New requests are appended."""
 
-    def __init__(self, records: Deque[RecordedRequest], journal: Journal) -> None:
-        self._records, self._journal = records, journal
+    def __init__(self, records: Deque[RecordedRequest], log: RequestLog) -> None:
+        self._records, self._log = records, log
 
     def __repr__(self) -> str:
         return f"<{len(self)} requests>"
@@ -101,42 +102,42 @@ class Requests(Sequence[RecordedRequest]):
     @overload
     def __getitem__(self, index: slice) -> List[RecordedRequest]: ...
     def __getitem__(self, index: Union[int, slice]) -> Union[RecordedRequest, List[RecordedRequest]]:
-        return self._journal.snapshot()[index]
+        return self._log.snapshot()[index]
 
     def __iter__(self) -> Iterator[RecordedRequest]:
-        return iter(self._journal.snapshot())
+        return iter(self._log.snapshot())
 
     def to(self, field: str) -> List[RecordedRequest]:
-        """Those that asked for a root field, in either spelling: ``set_secret`` finds ``setSecret``."""
-        return [request for request in self if plain(field) in map(plain, request.fields)]
+        """Return the requests with a root field, in either spelling: ``set_secret`` also matches ``setSecret``."""
+        return [request for request in self if normalize(field) in map(normalize, request.fields)]
 
     def clear(self) -> None:
-        """Forget what has been sent so far."""
-        self._journal.clear()
+        """Discard the requests so far."""
+        self._log.clear()
 
     @property
     def forgotten(self) -> int:
-        """How many older ones are no longer there."""
-        return self._journal.forgotten
+        """The number of older requests that have been discarded."""
+        return self._log.forgotten
 
 
-class Journal:
+class RequestLog:
     """Records requests.
 
     Args:
-        kept: how many are kept.
-        kept_bytes: how much of what they sent.
+        max_requests: how many requests are stored.
+        max_bytes: how many bytes of their contents are stored.
     """
 
-    def __init__(self, kept: int = KEPT, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, max_requests: int = MAX_REQUESTS, max_bytes: int = MAX_BYTES) -> None:
         self._lock = threading.Lock()
-        self._records: Deque[RecordedRequest] = deque(maxlen=kept)
-        self._keep, self._search, self._clear = _keeper(kept, kept_bytes)
+        self._records: Deque[RecordedRequest] = deque(maxlen=max_requests)
+        self._store, self._search, self._clear = _contents(max_requests, max_bytes)
         self.requests = Requests(self._records, self)
         self.watchers: List[Callable[[RecordedRequest], object]] = []
         self.forgotten = 0
 
-    def record(  # noqa: PLR0913 - all that is known of a request
+    def record(  # noqa: PLR0913 - keyword arguments, one for each fact
         self,
         request: Request,
         *,
@@ -150,7 +151,7 @@ class Journal:
         codes: Tuple[str, ...] = (),
         fault: str = "",
     ) -> None:
-        """Record a request, with what is known of it: a request that is no GraphQL has neither operation nor caller."""
+        """Record a request. One that is not valid GraphQL over HTTP has neither operation nor caller."""
         own = own_values(operation.query) if operation else None
         query, variables = shown(operation.query, operation.variables, own) if operation else ("", {})
         record = RecordedRequest(
@@ -167,98 +168,98 @@ class Journal:
             variables,
             fault,
         )
-        sent = _without_own_values(request, operation, own)
+        content = _without_own_values(request, operation, own)
         with self._lock:
-            forgotten = len(self._records) == self._records.maxlen
+            is_full = len(self._records) == self._records.maxlen
             self._records.append(record)
-            self.forgotten += max(int(forgotten), self._keep(record, request, sent))
+            self.forgotten += max(int(is_full), self._store(record, request, content))
         for watcher in self.watchers:
             watcher(record)
 
     def snapshot(self) -> List[RecordedRequest]:
-        """The records of now."""
+        """Return the current records."""
         with self._lock:
             return list(self._records)
 
     def clear(self) -> None:
-        """Forget everything, also what was forgotten before."""
+        """Discard everything, and reset ``forgotten``."""
         with self._lock:
             self._records.clear()
             self._clear()
             self.forgotten = 0
 
-    def search(self, finds: Callable[[str], Any]) -> List[Place]:
-        """Where in what was sent a text stands for which ``finds`` is true.
+    def search(self, matches: Callable[[str], Any]) -> List[Place]:
+        """Return the places of all names and texts for which ``matches`` is true.
 
-        It is asked about each name and text, also inside JSON in a text and inside what is compressed as flows are.
+        The search includes JSON inside a text, and compressed texts such as serialized flows.
         """
         with self._lock:
-            return self._search(finds)
+            return self._search(matches)
 
 
-def plain(field: str) -> str:
-    """A field's name without the difference between ``set_secret`` and ``setSecret``."""
+def normalize(field: str) -> str:
+    """Return the name of a field in a form that is equal for ``set_secret`` and ``setSecret``."""
     return field.replace("_", "").lower()
 
 
 def _without_own_values(request: Request, operation: Optional[Operation], own: Optional[OwnValues]) -> bytes:
-    """The body to keep, with all that clients of Prefect do not send; for a GET the parameters."""
+    """Return the body, or the parameters of a GET, without the values that secret mutations set."""
     if operation is None:
         return request.body or request.query.encode()
     if own is None and request.body:
         return request.body
     query, variables = operation.query, operation.variables
     if own is not None:
-        query, variables = own.taken_out(query, variables)
-        for name, given in operation.variables.items():
-            if variables[name] is not given:
-                _register(name, given)
+        query, variables = own.remove_from(query, variables)
+        for name, value in operation.variables.items():
+            if variables[name] is not value:
+                _register(name, value)
     rest = json.loads(request.body) if request.body else {}
     return json.dumps({**rest, "query": query, "variables": variables, "operationName": operation.name}).encode()
 
 
-def _register(name: str, given: Any) -> None:
-    """Make the value known that a secret mutation brought: a client prints it where the mutation is refused."""
-    inside = given if isinstance(given, dict) else {"name": name, "value": given}
-    registry.register(str(inside.get("name")), inside.get("value"))
+def _register(name: str, variable: Any) -> None:
+    """Register the value of a secret mutation for masking: if the API rejects the mutation, a client prints it."""
+    secret = variable if isinstance(variable, dict) else {"name": name, "value": variable}
+    registry.register(str(secret.get("name")), secret.get("value"))
 
 
-Kept = Tuple[RecordedRequest, str, Mapping[str, str], bytes]
+Content = Tuple[RecordedRequest, str, Mapping[str, str], bytes]
 
 
-def _keeper(
+def _contents(
     count: int, size: int
 ) -> Tuple[
     Callable[[RecordedRequest, Request, bytes], int],
     Callable[[Callable[[str], Any]], List[Place]],
     Callable[[], None],
 ]:
-    """Functions that keep what was sent, search it, and throw it away; they alone have it."""
-    kept: Deque[Kept] = deque()
+    """Return functions that store, search and discard the contents of requests; nothing else can access them."""
+    contents: Deque[Content] = deque()
     total = 0
 
-    def keep(record: RecordedRequest, request: Request, sent: bytes) -> int:
+    def store(record: RecordedRequest, request: Request, body: bytes) -> int:
         nonlocal total
         path = f"{request.path}?{request.query}" if request.query and request.body else request.path
-        kept.append((record, path, request.headers, sent))
-        total += len(sent)
-        dropped = 0
-        while len(kept) > count or (total > size and len(kept) > 1):
-            total -= len(kept.popleft()[3])
-            dropped += 1
-        return dropped
+        contents.append((record, path, request.headers, body))
+        total += len(body)
+        discarded = 0
+        while len(contents) > count or (total > size and len(contents) > 1):
+            total -= len(contents.popleft()[3])
+            discarded += 1
+        return discarded
 
-    def search(finds: Callable[[str], Any]) -> List[Place]:
+    def search(matches: Callable[[str], Any]) -> List[Place]:
         return [
-            Place(record, "the names of what was sent" if finds(where) else where)
-            for record, path, headers, sent in kept
-            for where, text in pieces(path, headers, sent)
-            if finds(text)
+            Place(record, "a name in the request" if matches(where) else where)
+            for record, path, headers, body in contents
+            for where, text in texts_in(path, headers, body)
+            if matches(text)
         ]
 
     def clear() -> None:
         nonlocal total
-        kept.clear()
+        contents.clear()
         total = 0
 
-    return keep, search, clear
+    return store, search, clear

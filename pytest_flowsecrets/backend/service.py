@@ -1,4 +1,4 @@
-"""A World: one fake API with its own rows, keys, secrets and clock. A request in, a response out; no sockets."""
+"""A ``World``: one fake API with its own rows, keys, secrets and clock. It answers requests and uses no sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_flowsecrets.backend.messages import Answer, HttpFault, Operation, Re
 from pytest_flowsecrets.backend.records.keys import Caller, Keyring
 from pytest_flowsecrets.backend.records.secret_store import Vault
 from pytest_flowsecrets.backend.records.store import Store
-from pytest_flowsecrets.backend.request_log import Journal
+from pytest_flowsecrets.backend.request_log import RequestLog
 from pytest_flowsecrets.clock import now as utc_now
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class World:
     """One fake API: Prefect Cloud or Prefect Server.
 
     Args:
-        backend: ``cloud`` or ``server``, as Prefect's configuration calls them.
-        now: the clock from which every timestamp comes; aware, in UTC.
+        backend: ``cloud`` or ``server``, as in Prefect's configuration.
+        now: a function that returns the current time for all timestamps: aware, in UTC.
     """
 
     def __init__(self, backend: str = "cloud", now: Optional[Callable[[], datetime]] = None) -> None:
@@ -35,8 +35,8 @@ class World:
         self.now = now or utc_now
         self.store = Store(self.now)
         self.keyring = Keyring(self.now, open_to_all=backend == "server")
-        self.vault: Vault = Vault(self.now, self._readers)
-        self.journal = Journal()
+        self.vault: Vault = Vault(self.now, self._admit_reader)
+        self.journal = RequestLog()
         self.faults = Faults(backend)
 
     def __repr__(self) -> str:
@@ -48,36 +48,37 @@ class World:
     def answer(self, request: Request) -> Response:
         """Return the response to a request.
 
-        Never raises: a fault of this API is a 400, because Prefect's clients repeat what gets a 5xx for a minute.
+        This method does not raise: an error in this API becomes status 400, because Prefect's clients retry for a
+        minute after 5xx.
         """
         try:
             return self._answer(request)
-        except Exception as error:  # noqa: BLE001 - its text and its frames may hold values
+        except Exception as error:  # noqa: BLE001 - its text and frames may contain values
             self.journal.forgotten += 1
             return write_fault(request, internal_fault(400, error))
 
     def _answer(self, request: Request) -> Response:
-        at, began = self.now(), _seconds()
+        at, start = self.now(), _seconds()
         try:
             operation = read_operation(request)
-        except HttpFault as refused:
-            self.journal.record(request, at=at, seconds=_seconds() - began, status=refused.status)
-            return write_fault(request, refused)
+        except HttpFault as error:
+            self.journal.record(request, at=at, seconds=_seconds() - start, status=error.status)
+            return write_fault(request, error)
         load()
         caller = self.caller(request.headers)
         fault, outline = self.faults.take(operation, caller)
         answer = Answer(kind=outline.kind, fields=outline.fields)
 
-        def carry_out() -> Response:
+        def execute() -> Response:
             nonlocal answer
             answer = self.execute(operation, caller)
             return write_answer(request, answer)
 
-        response = fault.answer(request, carry_out) if fault else carry_out()
+        response = fault.answer(request, execute) if fault else execute()
         self.journal.record(
             request,
             at=at,
-            seconds=_seconds() - began,
+            seconds=_seconds() - start,
             status=response.status,
             operation=operation,
             caller=caller,
@@ -89,39 +90,39 @@ class World:
         return response
 
     def execute(self, operation: Operation, caller: Caller) -> Answer:
-        """Validate and run an operation. Never raises: whatever goes wrong is an error of the answer."""
+        """Validate and execute an operation. This method does not raise: errors are part of the answer."""
         from pytest_flowsecrets.backend.graphql.execution import run
 
         return run(operation, self, caller)
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
-        """Who sent a request; one whose key is not good is somebody, too, but gets nothing."""
+        """Return the caller of a request. A caller without a valid key has a ``refusal``."""
         try:
             return self.keyring.caller(headers)
-        except ApiError as refusal:
-            return Caller(refusal=refusal)
+        except ApiError as error:
+            return Caller(refusal=error)
 
-    def _readers(self, tenant_id: str, caller: Caller) -> Sequence[str]:
-        """Who may read secrets: an agent's key, while a flow run of its tenant is Submitted or Running.
+    def _admit_reader(self, tenant_id: str, caller: Caller) -> Sequence[str]:
+        """Check that a caller may read secrets, and return the ids of the active flow runs of the tenant.
 
         Raises:
-            Unauthenticated: anybody else, or not now.
+            Unauthenticated: the key is not a RUNNER key of the tenant, or no flow run is Submitted or Running.
         """
         self.keyring.require_runner(caller, tenant_id)
         # Submitted: `prefect execute flow-run` reads `storage.secrets` before it loads the flow and sets Running.
-        found = [row for state in ("Submitted", "Running") for row in self.store.linked("flow_run", "state", state)]
-        running = [row["id"] for row in found if row["tenant_id"] == tenant_id]
-        if not running:
+        runs = [row for state in ("Submitted", "Running") for row in self.store.linked("flow_run", "state", state)]
+        active = [row["id"] for row in runs if row["tenant_id"] == tenant_id]
+        if not active:
             raise Unauthenticated(
-                "AuthenticationError: Forbidden: a secret's value can be read "
-                "while a flow run is Submitted or Running only"
+                "AuthenticationError: Forbidden: the value of a secret can only be read "
+                "while a flow run is Submitted or Running"
             )
-        return running
+        return active
 
 
 @lru_cache(maxsize=None)
 def load() -> None:
-    """Import all that operations need, graphql-core among it, while no other thread can fork."""
+    """Import graphql-core and everything else that operations need, while no other thread can fork."""
     with importing:
         from pytest_flowsecrets.backend import resolvers
         from pytest_flowsecrets.backend.graphql import execution  # noqa: F401 - imports graphql-core
@@ -130,5 +131,5 @@ def load() -> None:
 
 
 def _seconds() -> float:
-    """A clock for durations that nothing freezes."""
+    """Return the time of a monotonic clock that no library freezes."""
     return time.clock_gettime(time.CLOCK_MONOTONIC)

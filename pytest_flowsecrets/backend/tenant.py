@@ -1,4 +1,4 @@
-"""A tenant (team) of a fake Prefect Cloud: its keys, its secrets, its client, its flow runs."""
+"""A tenant (team) of a fake Prefect Cloud, with its keys, secrets, client and flow runs."""
 
 from __future__ import annotations
 
@@ -21,33 +21,34 @@ if TYPE_CHECKING:
 
 
 class Cloud(Protocol):
-    """The API of a tenant; ``FakeCloud`` is one."""
+    """The API of a tenant; ``FakeCloud`` implements it."""
 
     @property
     def world(self) -> Service:
-        """Its rows, keys and secrets."""
+        """The rows, keys and secrets of the API."""
 
     @property
     def innermost(self) -> Isolation:
-        """The isolation that counts now."""
+        """The active isolation."""
 
     def client_for(self, key: Optional[str], tenant_id: Optional[str]) -> Any:
-        """A new ``prefect.Client`` with this key and tenant."""
+        """Return a new ``prefect.Client`` with a key and a tenant."""
 
     def variables(self, key: Optional[str], tenant_id: Optional[str]) -> Variables:
-        """The variables by which Prefect talks to it with a key."""
+        """Return the variables that configure Prefect for this API and a key."""
 
 
 class Tenant:
-    """A tenant of a fake Prefect Cloud. ``FakeCloud.add_tenant`` makes one.
+    """A tenant of a fake Prefect Cloud. ``FakeCloud.add_tenant`` creates it.
 
     Attributes:
-        id: as in ``X-PREFECT-TENANT-ID``.
-        name: as it was given.
-        slug: the name as it stands in addresses.
-        user_id: the person whose key ``user_key`` is.
-        user_key: a key of scope USER: sets secrets, registers flows, reads no secret.
-        runner_key: a key of scope RUNNER, as agents have it: reads secrets while a flow run is Running.
+        id: the id, as in ``X-PREFECT-TENANT-ID``.
+        name: the name.
+        slug: the form of the name that is used in URLs.
+        user_id: the id of the user that owns ``user_key``.
+        user_key: a key of scope USER, which can set secrets and register flows, but cannot read secrets.
+        runner_key: a key of scope RUNNER, as agents have. It can read secrets while a flow run is Submitted or
+            Running.
         secrets: the tenant's secrets, a CloudSecrets.
     """
 
@@ -79,32 +80,32 @@ class Tenant:
 
     @property
     def client(self) -> Any:
-        """A new ``prefect.Client`` of the installed Prefect with the USER key of this tenant.
+        """A new ``prefect.Client`` of the installed Prefect, with the USER key of this tenant.
 
         Raises:
-            PrefectNotInstalled: there is none.
+            PrefectNotInstalled: Prefect is not installed.
         """
         return self._cloud.client_for(self.user_key, self.id)
 
     def create_key(self, scope: str = USER, *, name: str = "", expires_at: Optional[When] = None) -> str:
-        """A new key of this tenant.
+        """Create a key of this tenant, and return it.
 
         Args:
             scope: ``USER`` or ``RUNNER``.
-            name: what ``prefect auth list-keys`` shows.
-            expires_at: from then on it is good for nothing; a time as for ``CloudSecrets.set``.
+            name: the name that ``prefect auth list-keys`` shows.
+            expires_at: the time from which on the key is not valid, in a format that ``CloudSecrets.set`` accepts.
 
         Raises:
-            UsageError: there is no such scope, or ``expires_at`` is no time.
+            UsageError: the scope does not exist, or ``expires_at`` is not a valid time.
         """
         if scope not in (USER, RUNNER):
-            raise UsageError(f"scope={scope!r}: the scope of a key is {USER!r} or {RUNNER!r}")
+            raise UsageError(f"scope={scope!r}: the scope of a key must be {USER!r} or {RUNNER!r}")
         owner = self.user_id if scope == USER else self._service_account_id
-        until = None if expires_at is None else as_moment(expires_at)
-        return self._cloud.world.keyring.issue((self.id,), scope, user_id=owner, name=name, expires_at=until).key
+        end = None if expires_at is None else as_moment(expires_at)
+        return self._cloud.world.keyring.issue((self.id,), scope, user_id=owner, name=name, expires_at=end).key
 
     def replace_keys(self, user_key: Optional[str] = None, runner_key: Optional[str] = None) -> None:
-        """Use these texts as ``user_key`` and ``runner_key`` instead of the random ones, which are revoked."""
+        """Revoke the random ``user_key`` and ``runner_key``, and use these texts instead."""
         issue, revoke = self._cloud.world.keyring.issue, self._cloud.world.keyring.revoke_text
         if user_key is not None:
             revoke(self.user_key)
@@ -115,26 +116,26 @@ class Tenant:
             self.runner_key = issue((self.id,), RUNNER, user_id=owner, name="fixed", text=runner_key).key
 
     def revoke(self, key: str) -> None:
-        """Let a key be good for nothing from now on.
+        """Revoke a key.
 
         Raises:
-            UsageError: it is none of this API's.
+            UsageError: the API does not have the key.
         """
         if not self._cloud.world.keyring.revoke_text(key):
-            raise UsageError("this is no key of this API, or it was revoked before")
+            raise UsageError("this key does not belong to this API, or it has already been revoked")
 
     @contextmanager
     def executing(self) -> Iterator[str]:
-        """Be inside a flow run of this tenant that is Running; its id is the value.
+        """Execute the block inside a Running flow run of this tenant, and yield the id of the run.
 
-        The isolation that counts has for so long what an agent gives to the process of a flow run: the RUNNER key,
-        ``use_local_secrets = false``, the ids of flow and run in ``prefect.context``. All threads and child processes
-        see it. So ``Secret("X").get()`` reads from the API (from 0.7.0 on only where no local secret has that name;
-        before, always). Such times can be nested and left in any order. The run ends as Success, or as Failed where an
-        exception leaves it.
+        In the block, the active isolation has the settings that an agent passes to the process of a flow run: the
+        RUNNER key, ``use_local_secrets = false``, and the ids of flow and run in ``prefect.context``. All threads and
+        child processes see them, so ``Secret("X").get()`` reads from the API. (From 0.7.0 on, a local secret with the
+        same name takes precedence.) Blocks can be nested and left in any order. The run ends as Success, or as Failed
+        if the block raises.
 
         Raises:
-            UsageError: the API does not know this tenant any more.
+            UsageError: the tenant has been deleted.
         """
         cloud = self._cloud
         with self._runs.running() as (run_id, variables), cloud.innermost.overlay(

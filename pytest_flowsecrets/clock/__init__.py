@@ -1,13 +1,14 @@
-"""One clock: every timestamp of the fake API comes from ``now``, and a test can freeze and move it, Prefect's along.
+"""The clock of the fake API and of Prefect, which a test can freeze and move.
 
-Freezing is freezegun's work: it makes ``datetime``, ``time.time`` and what is built on them (pendulum 2 and 3, so
-Prefect's states, schedules and ``prefect.context`` dates) tell one moment in all threads of this process. On top of it:
+All timestamps of the fake API come from ``now``. freezegun freezes ``datetime``, ``time.time`` and everything based on
+them in all threads of this process: pendulum 2 and 3, and so Prefect's states, schedules and the dates in
+``prefect.context``. This module adds:
 
-- Prefect naps until a retry or a schedule is due, and while time stands still that would be for ever. So where Prefect
-  calls ``time.sleep``, or its HTTP client between two tries, the clock moves instead. For everybody else it waits.
-- Event loops keep the real time, so that Dask, asyncio and time-outs of sockets go on.
+- Prefect sleeps until a retry or a schedule is due, which would take forever while time is frozen. If Prefect or its
+  HTTP client calls ``time.sleep``, the clock moves instead. Other callers really sleep.
+- Event loops keep the real time, so Dask, asyncio and socket timeouts work.
 
-Child processes have a clock of their own: the real one.
+Child processes use the real time.
 """
 
 from __future__ import annotations
@@ -31,40 +32,40 @@ Delta = Union[float, dt.timedelta]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _LAST = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
-_NAPPERS = ("prefect.core.", "prefect.engine.", "prefect.client.", "urllib3.util.retry")
+_SKIPPED_CALLERS = ("prefect.core.", "prefect.engine.", "prefect.client.", "urllib3.util.retry")
 
-# Modules for which `time` goes on: Dask waits for intervals to pass, and pytest tells how long a test took. The client
-# of Kubernetes loads its models when freezegun looks at it, and they refuse frozen types.
-_REAL = ["distributed", "tornado", "_pytest.timing", "kubernetes"]
+# Modules that see the real time: Dask waits for intervals, and pytest measures the duration of tests. The Kubernetes
+# client loads its models when freezegun inspects it, and they reject frozen types.
+_UNFROZEN_MODULES = ["distributed", "tornado", "_pytest.timing", "kubernetes"]
 
 _clocks: List[FlowClock] = []  # the innermost is the last
-when_moved: List[Callable[[], object]] = []  # whoever waits for a time is called after each move of a clock
+move_callbacks: List[Callable[[], object]] = []  # called after each move of a clock
 
 
 def now() -> dt.datetime:
-    """The time, frozen or not: aware, in UTC, and a plain ``datetime``, never a subclass of a library that freezes."""
+    """Return the current time, frozen or not, as a plain ``datetime`` in UTC, not as a subclass of freezegun's."""
     return _EPOCH + (dt.datetime.now(dt.timezone.utc) - _EPOCH)
 
 
 @contextmanager
 def frozen_clock(at: Optional[When] = None) -> Iterator[FlowClock]:
-    """Let time stand still, and move it by hand; afterwards it is real again. Can be nested.
+    """Freeze time in the block. The test moves the clock. Blocks can be nested.
 
     Args:
-        at: when to begin; now by default. As for ``FlowClock.move_to``.
+        at: the initial time, in a format that ``FlowClock.move_to`` accepts; the current time by default.
 
     Raises:
-        UsageError: ``at`` is no time.
+        UsageError: ``at`` is not a valid time.
     """
     from freezegun import freeze_time
 
     _import_prefect()
     start = now() if at is None else as_moment(at)
-    freezing = freeze_time(start.replace(tzinfo=None), real_asyncio=True, ignore=_REAL)
+    freezing = freeze_time(start.replace(tzinfo=None), real_asyncio=True, ignore=_UNFROZEN_MODULES)
     freezing.start()
     clock = FlowClock()
     try:
-        with sleep_patch.handled(clock.pass_nap):
+        with sleep_patch.intercept_sleep(clock.skip_sleep):
             _clocks.append(clock)
             yield clock
     finally:
@@ -73,14 +74,14 @@ def frozen_clock(at: Optional[When] = None) -> Iterator[FlowClock]:
 
 
 def is_frozen() -> bool:
-    """Whether a ``frozen_clock`` is entered."""
+    """Return whether a ``frozen_clock`` is entered."""
     return bool(_clocks)
 
 
 class FlowClock:
-    """Time that stands still until it is moved. Made by ``frozen_clock``.
+    """A clock that stands still until you move it. ``frozen_clock`` creates it.
 
-    There is one time: where several clocks are nested, or freezegun itself is at work, they all move the innermost.
+    There is only one frozen time: nested clocks, and freezegun itself, all move the innermost one.
     """
 
     def __init__(self) -> None:
@@ -91,106 +92,112 @@ class FlowClock:
 
     @property
     def now(self) -> dt.datetime:
-        """The time, aware and in UTC."""
+        """The current time, aware and in UTC."""
         return now()
 
     def move_to(self, when: When) -> dt.datetime:
-        """Set the clock, also back.
+        """Set the clock, forward or back.
 
         Args:
-            when: a time, or the beginning of a day; what says no time zone is in UTC. Text is in the ISO format:
-                ``2026-01-31``, ``2026-01-31T08:00:00+01:00``.
+            when: a datetime, a date (its start), or a text in ISO format such as ``2026-01-31`` or
+                ``2026-01-31T08:00:00+01:00``. Times without a time zone are in UTC.
+
+        Returns:
+            The new time.
 
         Raises:
-            UsageError: it is no time.
+            UsageError: ``when`` is not a valid time.
         """
         moment = as_moment(when)
         with self._lock:
-            _standing(self).move_to(moment.replace(tzinfo=None))
-        _tell()
+            _active_freezer(self).move_to(moment.replace(tzinfo=None))
+        _notify()
         return moment
 
     def tick(self, delta: Delta = 1.0) -> dt.datetime:
-        """Let time pass.
+        """Move the clock forward.
 
         Args:
             delta: seconds, or a ``timedelta``.
 
+        Returns:
+            The new time.
+
         Raises:
-            UsageError: it is neither, or negative, or would end after the year 9999.
+            UsageError: ``delta`` is not valid or negative, or the new time is after the year 9999.
         """
-        passed = _passed(delta)
+        step = _as_timedelta(delta)
         with self._lock:
-            if passed > _LAST - now():
-                raise UsageError(f"{passed} from {now()} on is after the year 9999, where clocks end")
-            _standing(self).tick(passed)
-        _tell()
+            if step > _LAST - now():
+                raise UsageError(f"{now()} plus {step} is after the year 9999")
+            _active_freezer(self).tick(step)
+        _notify()
         return now()
 
-    def pass_nap(self, caller: FrameType, seconds: float) -> bool:
-        """Let the time pass that Prefect would sleep; whether it is Prefect that wants to."""
-        if self is not _clocks[-1] or not sleep_patch.module_of(caller).startswith(_NAPPERS):
+    def skip_sleep(self, caller: FrameType, seconds: float) -> bool:
+        """Move the clock instead of sleeping if Prefect calls ``time.sleep``, and return whether it does."""
+        if self is not _clocks[-1] or not sleep_patch.module_of(caller).startswith(_SKIPPED_CALLERS):
             return False
         self.tick(max(0.0, seconds))
         return True
 
 
-def _standing(clock: FlowClock) -> FrozenDateTimeFactory:
-    """The time that freezegun shows, whoever has frozen it last: this clock, or somebody else inside it."""
+def _active_freezer(clock: FlowClock) -> FrozenDateTimeFactory:
+    """Return freezegun's innermost frozen time, which this clock or other code has started."""
     from freezegun.api import freeze_factories
 
     if clock not in _clocks:
-        raise UsageError("this clock has ended, time is real again: use flow_clock within its own test only")
+        raise UsageError("this clock has ended: use flow_clock only in its own test")
     return cast("FrozenDateTimeFactory", freeze_factories[-1])
 
 
 def _import_prefect() -> None:
-    """Before time is frozen: classes that are made while it is would keep a frozen ``datetime`` among their bases."""
+    """Import Prefect before time is frozen: classes that are created later would inherit from a frozen ``datetime``."""
     from pytest_flowsecrets.versions import installed_version, require_supported
 
-    with suppress(Exception), warnings.catch_warnings():  # a broken configuration, say; whoever needs it will see
+    with suppress(Exception), warnings.catch_warnings():  # such as a broken configuration, which later imports report
         version = installed_version()
         if version is not None:
             require_supported(version)
-            warnings.simplefilter("ignore")  # Prefect's own imports are full of deprecations
+            warnings.simplefilter("ignore")  # Prefect's imports emit many DeprecationWarnings
             import prefect  # noqa: F401
 
 
-def _tell() -> None:
-    for waiting in tuple(when_moved):
-        waiting()
+def _notify() -> None:
+    for callback in tuple(move_callbacks):
+        callback()
 
 
 def as_moment(when: When) -> dt.datetime:
-    """A time as ``now`` tells it; see ``FlowClock.move_to``.
+    """Convert a time that ``FlowClock.move_to`` accepts to a datetime like that of ``now``.
 
     Raises:
-        UsageError: it is no time.
+        UsageError: the time is not valid.
     """
     if isinstance(when, str):
         try:
             when = dt.datetime.fromisoformat(when.replace("Z", "+00:00"))
         except ValueError:
-            raise UsageError(f"{when!r} is no time; write it as 2026-01-31T08:00:00+01:00 or 2026-01-31") from None
+            raise UsageError(f"{when!r} is not a valid time; use 2026-01-31T08:00:00+01:00 or 2026-01-31") from None
     if not isinstance(when, dt.date):
-        raise UsageError(f"a time is a datetime, a date or a text, not {type(when).__name__}")
+        raise UsageError(f"a time must be a datetime, a date or a text, not {type(when).__name__}")
     if not isinstance(when, dt.datetime):
-        when = dt.datetime(when.year, when.month, when.day)  # noqa: DTZ001 - the zone comes next
+        when = dt.datetime(when.year, when.month, when.day)  # noqa: DTZ001 - the next line sets the time zone
     moment: dt.datetime = when.replace(tzinfo=dt.timezone.utc) if when.tzinfo is None else when
     try:
         return _EPOCH + (moment - _EPOCH)
     except OverflowError:
-        raise UsageError(f"{when} is outside of the years 1 to 9999 in UTC") from None
+        raise UsageError(f"{when} is not in the years 1 to 9999 in UTC") from None
 
 
-def _passed(delta: Any) -> dt.timedelta:
+def _as_timedelta(delta: Any) -> dt.timedelta:
     if isinstance(delta, (int, float)) and not isinstance(delta, bool):
         try:
             delta = dt.timedelta(seconds=delta)
         except (OverflowError, ValueError):
-            raise UsageError(f"{delta!r} seconds is more than a clock can pass") from None
+            raise UsageError(f"{delta!r} seconds is not a valid duration") from None
     if not isinstance(delta, dt.timedelta):
-        raise UsageError(f"time passes in seconds or by a timedelta, not by {type(delta).__name__}")
+        raise UsageError(f"tick() takes seconds or a timedelta, not {type(delta).__name__}")
     if delta < dt.timedelta():
-        raise UsageError("time does not pass backwards: use move_to")
+        raise UsageError("tick() cannot move the clock back: use move_to()")
     return delta

@@ -1,7 +1,7 @@
-"""The naps of Prefect and of its HTTP client, which a test need not sleep through.
+"""Skip ``time.sleep`` for selected callers, such as Prefect and its HTTP client.
 
-``time.sleep`` stays what it is for everybody but them: as long as somebody handles naps, it looks at which module calls
-it, and asks those who handle naps whether this one is theirs.
+While a handler is registered, ``time.sleep`` passes the calling frame to the handlers. If one of them handles the call,
+the sleep is skipped. Other callers really sleep.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, List, cast
 if TYPE_CHECKING:
     from types import FrameType
 
-# Given the frame that calls `time.sleep` and the seconds; true if that was it.
+# Takes the frame that calls `time.sleep` and the seconds, and returns whether to skip the sleep.
 Handler = Callable[["FrameType", float], bool]
 
 _handlers: List[Handler] = []
-_sleeps: List[Callable[[float], None]] = [time.sleep]  # the real one, or what a test has put in its place
+_originals: List[Callable[[float], None]] = [time.sleep]  # the real function, or the replacement of a test
 
 
 @contextmanager
-def handled(handler: Handler) -> Iterator[None]:
-    """Ask ``handler`` about naps; of several, the one that was entered last is asked first."""
+def intercept_sleep(handler: Handler) -> Iterator[None]:
+    """Register a handler in the block. The handler that was entered last is called first."""
     if not _handlers and time.sleep is not cast("Any", _sleep):
-        _sleeps[0], time.sleep = time.sleep, cast("Any", _sleep)
+        _originals[0], time.sleep = time.sleep, cast("Any", _sleep)
     _handlers.append(handler)
     try:
         yield
     finally:
         _handlers.remove(handler)
-        if not _handlers and time.sleep is cast("Any", _sleep):  # else somebody has put theirs on top, and takes it off
-            time.sleep = cast("Any", _sleeps[0])
+        if not _handlers and time.sleep is cast("Any", _sleep):  # other code may have replaced it, and will restore it
+            time.sleep = cast("Any", _originals[0])
 
 
 def _sleep(seconds: float) -> None:
-    caller = sys._getframe(1)  # noqa: SLF001 - who naps
+    caller = sys._getframe(1)  # noqa: SLF001 - the only way to the calling frame
     if not any(handler(caller, seconds) for handler in reversed(_handlers)):
-        _sleeps[0](seconds)
+        _originals[0](seconds)
 
 
 def module_of(caller: FrameType) -> str:
-    """The module that a frame belongs to."""
+    """Return the name of the module of a frame."""
     return str(caller.f_globals.get("__name__"))

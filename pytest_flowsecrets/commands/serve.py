@@ -77,7 +77,7 @@ def _listening(host: str, port: int) -> Server:
 
     allows, told = allowed_hosts(host)
     try:
-        return Server(host, port, allows=allows, told=told)
+        return Server(host, port, allows=allows, host_names=told)
     except OSError as error:
         reasons = {
             errno.EADDRINUSE: "the port is in use: choose another --port, or 0 for any free port",

@@ -6,7 +6,7 @@ import uuid
 
 from pytest_flowsecrets.backend.messages import Operation
 from pytest_flowsecrets.backend.records.keys import Caller
-from pytest_flowsecrets.backend.resolvers.registration import unpacked  # noqa: F401 - tests of flows use it
+from pytest_flowsecrets.backend.resolvers.registration import decompress  # noqa: F401 - tests of flows use it
 from pytest_flowsecrets.backend.service import World
 
 

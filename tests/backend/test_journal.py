@@ -15,7 +15,7 @@ from pytest_flowsecrets import UsageError
 from pytest_flowsecrets.backend.fake_cloud import FakeCloud
 from pytest_flowsecrets.backend.messages import Operation, Request
 from pytest_flowsecrets.backend.records.keys import Caller
-from pytest_flowsecrets.backend.request_log import Journal, RecordedRequest
+from pytest_flowsecrets.backend.request_log import RequestLog, RecordedRequest
 from tests.backend.http import ask
 from tests.compat import needs_prefect
 
@@ -36,7 +36,7 @@ def has(text):
 
 def test_a_record():
     """Kind, fields, key, tenant, duration, status, errors and masked variables; the repr is one short line."""
-    journal = Journal()
+    journal = RequestLog()
     caller = Caller("tenant", "USER", "key")
     send(
         journal,
@@ -58,7 +58,7 @@ def test_a_record():
 
 def test_a_request_that_is_no_operation():
     """Is recorded all the same."""
-    journal = Journal()
+    journal = RequestLog()
     send(journal, "", raw=b"{")
     assert repr(journal.requests[-1]) == "<no operation: 200 in 1.0 ms>"
     assert (journal.requests[0].kind, journal.requests[0].fields, journal.requests[0].variables) == ("", (), {})
@@ -66,7 +66,7 @@ def test_a_request_that_is_no_operation():
 
 def test_a_sequence():
     """Length, index, slice, iteration, and the requests to one root field in either spelling."""
-    journal = Journal()
+    journal = RequestLog()
     for field in ("set_secret", "setSecret", "hello"):
         send(journal, "{ a }", fields=(field,))
     requests = journal.requests
@@ -84,7 +84,7 @@ def test_a_sequence():
 
 def test_no_value_is_kept_readable():
     """Not in the journal's repr, attributes, pickle or copy, nor in those of the records; a literal neither."""
-    journal = Journal()
+    journal = RequestLog()
     send(journal, SET, {"input": {"name": "n", "value": V}})
     send(journal, f'mutation {{ setSecret(input: {{name: "n", value: "{V}"}}) {{ success }} }}')
     send(journal, "mutation($m: String) { log(m: $m) { success } }", {"m": V})
@@ -98,7 +98,7 @@ def test_no_value_is_kept_readable():
 
 def test_what_a_secret_is_set_to_is_not_even_kept():
     """The closure that keeps what was sent has another request's text, and not this one's value."""
-    journal = Journal()
+    journal = RequestLog()
     send(journal, SET, {"input": {"name": "n", "value": V}})
     send(journal, "{ a }", {"b": "kept"})
     cells = [cell.cell_contents for cell in journal._keep.__closure__]
@@ -110,7 +110,7 @@ def test_what_a_secret_is_set_to_is_not_even_kept():
 
 def test_search():
     """Finds the request and the way to the text; what secret mutations set is not there."""
-    journal = Journal()
+    journal = RequestLog()
     send(journal, SET, {"input": {"name": "n", "value": V}}, fields=("set_secret",))
     send(
         journal,
@@ -129,14 +129,14 @@ def test_search():
 
 def test_search_tells_no_value():
     """Not where a name is what was found."""
-    journal = Journal()
+    journal = RequestLog()
     send(journal, "", raw=json.dumps({"a": {V: {"b": V}}}).encode())
-    assert [place.where for place in journal.search(has(V))] == ["a name in a", "the names of what was sent"]
+    assert [place.where for place in journal.search(has(V))] == ["a name in a", "a name in the request"]
 
 
 def test_search_looks_at_get():
     """The parameters of a URL are what a GET sends."""
-    journal = Journal()
+    journal = RequestLog()
     journal.record(Request("GET", "/p", {}, b"", f"query={V}"), at=AT, seconds=0, status=400)
     operation = Operation(f"{{ a(b: {V}) }}", get=True)
     journal.record(Request("GET", "/p", {}, b"", "query=..."), at=AT, seconds=0, status=200, operation=operation)
@@ -148,14 +148,14 @@ def test_search_looks_at_get():
 
 def test_old_requests_are_forgotten():
     """By their number, and by the size of what they sent; how many is told."""
-    journal = Journal(kept=3)
+    journal = RequestLog(max_requests=3)
     for number in range(5):
         send(journal, f"{{ a{number} }}", fields=(f"a{number}",))
     assert ([request.fields[0] for request in journal.requests], journal.requests.forgotten) == (["a2", "a3", "a4"], 2)
     assert [place.request.fields for place in journal.search(has("{ a2 }"))] == [("a2",)]
     assert journal.search(has("{ a1 }")) == []
 
-    small = Journal(kept_bytes=1_000)
+    small = RequestLog(max_bytes=1_000)
     for number in range(5):
         send(small, "{ a }", {"x": "y" * 400}, fields=(f"a{number}",))
     assert (len(small.requests), small.forgotten) == (5, 3)
@@ -166,7 +166,7 @@ def test_old_requests_are_forgotten():
 
 def test_many_threads():
     """Nothing is lost."""
-    journal = Journal()
+    journal = RequestLog()
     threads = [threading.Thread(target=lambda: [send(journal, "{ a }") for _ in range(100)]) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -204,7 +204,7 @@ def test_the_real_client():
 def test_nothing_is_asserted_of_what_is_forgotten():
     """That a value was never received cannot be said of requests that are no longer kept."""
     with FakeCloud({"TOKEN": V}) as cloud:
-        cloud.world.journal = Journal(kept=2)
+        cloud.world.journal = RequestLog(max_requests=2)
         for _ in range(3):
             ask(cloud.url, {"query": "{ hello }"})
         with pytest.raises(UsageError, match="the first 1 requests sent is no longer kept"):

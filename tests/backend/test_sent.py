@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from pytest_flowsecrets.backend.request_text import pieces
+from pytest_flowsecrets.backend.request_text import texts_in
 from tests.compat import needs_prefect
 
 V = "ghp_secret"
@@ -17,7 +17,7 @@ V = "ghp_secret"
 
 def found(body, headers=None, path="/p"):
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return [where for where, text in pieces(path, headers or {}, body) if V in text]
+    return [where for where, text in texts_in(path, headers or {}, body) if V in text]
 
 
 def packed(value, pack=gzip.compress):
@@ -63,7 +63,7 @@ def test_deep():
 @pytest.mark.parametrize("value", [42, -1.5, True])
 def test_other_values(value):
     """Numbers and booleans are looked at as JSON; null is nothing."""
-    texts = dict(pieces("/p", {}, json.dumps({"a": value, "b": None}).encode()))
+    texts = dict(texts_in("/p", {}, json.dumps({"a": value, "b": None}).encode()))
     assert texts["a"] == json.dumps(value)
     assert "b" not in texts
 

@@ -466,7 +466,7 @@ def test_one_server_for_the_process(world):
 
 def test_servers_of_their_own():
     """Another address, names and a path of one's choice are for `flowsecrets serve`; a port in use is an OSError."""
-    mine = Server(allows="api.example".__eq__, told="api.example")
+    mine = Server(allows="api.example".__eq__, host_names="api.example")
     mine.start()
     try:
         url = mine.mount(Echo(), "")

@@ -95,8 +95,8 @@ def test_the_end_of_an_isolation_ends_its_plans(flow_clock):
     """Nothing is changed afterwards, and nobody watches."""
     with isolated_prefect({"X": "a"}) as secrets:
         secrets.rotate("X", "b", at=flow_clock.now + timedelta(hours=1))
-        assert clock.when_moved
-    assert clock.when_moved == []
+        assert clock.move_callbacks
+    assert clock.move_callbacks == []
     flow_clock.tick(timedelta(hours=2))
     wait_for(lambda: not watchers())
 

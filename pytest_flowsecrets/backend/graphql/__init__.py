@@ -1,1 +1,1 @@
-"""The GraphQL schema, and the validation and execution of documents by graphql-core."""
+"""The GraphQL schema, and the validation and execution of documents with graphql-core."""

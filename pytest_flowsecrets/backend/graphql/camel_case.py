@@ -1,9 +1,9 @@
-"""The names of Prefect 0.5 to 0.9: each mutation, query, argument and input made by hand once more, in camelCase.
+"""Add the camelCase names of Prefect 0.5 to 0.9 to the hand-written schema: mutations, queries, arguments, inputs.
 
-``set_secret(input: set_secret_input!): success_payload`` also gives ``setSecret(input: setSecretInput!)`` with the same
-answer, whose fields can be asked for in both spellings, because those clients mix them: ``getRunsInQueue
-{flow_run_ids}``. The schema is read line by line, which its layout allows: one field a line, blocks closed by a line of
-their own.
+For ``set_secret(input: set_secret_input!): success_payload``, the schema also gets ``setSecret(input:
+setSecretInput!)`` with the same answer. The fields of answers exist in both spellings, because those clients mix them:
+``getRunsInQueue {flow_run_ids}``. The schema text has one field per line, and each block ends with a line of its own,
+so regular expressions can parse it.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Tuple
 
-_ODD = {"createApiToken": "createAPIToken", "deleteApiToken": "deleteAPIToken"}  # as 0.6 to 0.9 write them
+_EXCEPTIONS = {"createApiToken": "createAPIToken", "deleteApiToken": "deleteAPIToken"}  # spelling of 0.6 to 0.9
 _BLOCK = re.compile(r"^(?:extend )?(type|input) (\w+) \{\n(.*?)^\}$", re.MULTILINE | re.DOTALL)
 _FIELD = re.compile(r"^  (\w+)(\(.*\))?: (.+)$", re.MULTILINE)
 
 
 def camel(name: str) -> str:
-    """``set_secret_input`` as ``setSecretInput``; a name that old clients wrote in another way as they wrote it."""
-    written = re.sub(r"_([a-z])", lambda found: found.group(1).upper(), name)
-    for usual, odd in _ODD.items():
-        written = written.replace(usual, odd)
-    return written
+    """Return the spelling of old clients: ``setSecretInput`` for ``set_secret_input``."""
+    spelling = re.sub(r"_([a-z])", lambda match: match.group(1).upper(), name)
+    for regular, exception in _EXCEPTIONS.items():
+        spelling = spelling.replace(regular, exception)
+    return spelling
 
 
 def both_spellings(sdl: str) -> Tuple[str, Dict[str, str]]:
-    """The schema with both, and which name in camelCase stands for which one with underscores."""
+    """Return the schema with both spellings, and a mapping from camelCase names to names with underscores."""
     names: Dict[str, str] = {}
     added: List[str] = []
     for kind, name, body in _BLOCK.findall(sdl):
@@ -39,5 +39,5 @@ def both_spellings(sdl: str) -> Tuple[str, Dict[str, str]]:
 
 
 def _type(kind: str, name: str) -> str:
-    """Only inputs exist twice; clients never write the name of an answer's type."""
+    """Return the name of a field's type. Only inputs have two: clients never use the name of an answer's type."""
     return camel(name) if kind == "input" and "_input" in name else name

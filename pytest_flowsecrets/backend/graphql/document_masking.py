@@ -1,7 +1,7 @@
-"""What a document asks for, and a request without the values that it may rightly hold: those of secret mutations.
+"""The root fields of a document, masks for its literals and variables, and removal of values that set secrets.
 
-Of a document that is no GraphQL nobody could say which part would have been a secret's value. If it speaks of setting
-one it is shown by its length; it is kept as it is, as something that was received.
+In a document that is not valid GraphQL, the value of a secret cannot be located. If such a document mentions a secret
+mutation, only its length is shown. Its text is stored unchanged, like any other text that the API received.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _LITERAL = re.compile(
 
 
 class Outline(NamedTuple):
-    """What an operation is (``query``, ``mutation``, ``subscription``, or empty) and its root fields, no aliases."""
+    """The kind of an operation (``query``, ``mutation``, ``subscription`` or empty) and the names of its fields."""
 
     kind: str
     fields: Tuple[str, ...]
 
 
 def outline(query: str, name: Optional[str] = None) -> Outline:
-    """What the operation ``name`` of a document asks for, or its only one; empty if there is no such operation."""
+    """Return kind and root fields of an operation: see ``root_fields``."""
     kind, fields = root_fields(query, name)
     return Outline(kind, tuple(field.name.value for field in fields))
 
 
 def root_fields(query: str, name: Optional[str] = None) -> Tuple[str, List[Any]]:
-    """Return the kind of an operation and the nodes of its root fields; empty if there is no such operation.
+    """Return the kind of an operation and the nodes of its root fields; both are empty if it does not exist.
 
     Args:
         query: the document.
-        name: which of its operations, or None for its only one.
+        name: the name of the operation, or None if the document has only one.
     """
     from graphql import GraphQLError, parse
     from graphql.utilities import get_operation_ast
@@ -55,36 +55,36 @@ def root_fields(query: str, name: Optional[str] = None) -> Tuple[str, List[Any]]
     return operation.operation.value, list(_root_fields(operation, fragments, set()))
 
 
-def _root_fields(node: Any, fragments: Mapping[str, Any], seen: Set[str]) -> Iterator[Any]:
+def _root_fields(node: Any, fragments: Mapping[str, Any], visited: Set[str]) -> Iterator[Any]:
     for selection in node.selection_set.selections:
         if selection.kind == "field":
             yield selection
         elif selection.kind == "inline_fragment":
-            yield from _root_fields(selection, fragments, seen)
-        elif selection.name.value in fragments and selection.name.value not in seen:
-            seen.add(selection.name.value)
-            yield from _root_fields(fragments[selection.name.value], fragments, seen)
+            yield from _root_fields(selection, fragments, visited)
+        elif selection.name.value in fragments and selection.name.value not in visited:
+            visited.add(selection.name.value)
+            yield from _root_fields(fragments[selection.name.value], fragments, visited)
 
 
 # -- masks -------------------------------------------------------------------------------------------------------------
 
 
 def masked_document(query: str) -> str:
-    """A document without its literals: texts by their length, numbers and comments not at all."""
+    """Mask the literals of a document: replace texts by their length, and numbers and comments entirely."""
     return _LITERAL.sub(_mask_of_literal, query)
 
 
-def _mask_of_literal(found: re.Match[str]) -> str:
-    quotes = {"block": 3, "text": 1}.get(str(found.lastgroup))
+def _mask_of_literal(match: re.Match[str]) -> str:
+    quotes = {"block": 3, "text": 1}.get(str(match.lastgroup))
     if quotes is not None:
-        return f'"<str of length {max(0, len(found.group()) - 2 * quotes)}>"'
-    return "#" if found.lastgroup == "comment" else "0"
+        return f'"<str of length {max(0, len(match.group()) - 2 * quotes)}>"'
+    return "#" if match.lastgroup == "comment" else "0"
 
 
 def masked_variables(variables: Any, whole: Container[str] = ()) -> Dict[str, Any]:
-    """Variables by type and length. Their names and those of an input's fields are kept; what is below is data.
+    """Replace the values of variables by type and length. Keep the names of variables and of an input's fields.
 
-    Of those in ``whole``, which are a secret's value, the names in them are data, too.
+    Variables in ``whole`` are values of secrets: the names inside them are data too, and are masked.
     """
     if not isinstance(variables, Mapping):
         return {}
@@ -107,21 +107,21 @@ def _mask(value: Any) -> Optional[str]:
 
 
 def shown(query: str, variables: Mapping[str, Any], own: Optional[OwnValues]) -> Tuple[str, Dict[str, Any]]:
-    """Document and variables masked; of a document that nobody can read its length, if it would set a secret."""
+    """Return the masked document and variables; only the length of an invalid document that may set a secret."""
     if own is not None:
-        return masked_document(own.cut_from(query, masks=True)), masked_variables(variables, own.whole)
+        return masked_document(own.remove_from_document(query, for_mask=True)), masked_variables(variables, own.whole)
     if sets_secrets(query):
         return f"<document of length {len(query)}>", {name: _mask(value) for name, value in variables.items()}
     return masked_document(query), masked_variables(variables)
 
 
 def sets_secrets(query: str) -> bool:
-    """Whether a document may set a secret."""
+    """Return whether a document may set a secret."""
     return _SETS.search(query) is not None
 
 
 def own_values(query: str) -> Optional[OwnValues]:
-    """Where in a document secrets are set; None if they are not, or if nobody can read it."""
+    """Locate the values of secret mutations; None if the document has none or is not valid."""
     if not sets_secrets(query):
         return None
     from graphql import GraphQLError, parse
@@ -130,98 +130,110 @@ def own_values(query: str) -> Optional[OwnValues]:
         document = parse(query)
     except (GraphQLError, RecursionError):
         return None
-    own = OwnValues()
-    own.look(document)
-    return own
+    return OwnValues(document)
 
 
 class OwnValues:
-    """Where in a request the values of secret mutations stand; not one that is used at another place too."""
+    """The positions of the values of secret mutations in a document, except values that are also used elsewhere.
 
-    def __init__(self) -> None:
+    Attributes:
+        whole: the variables that are such a value.
+    """
+
+    def __init__(self, document: Node) -> None:
         self._literals: List[Tuple[int, int]] = []
-        self._variables: List[Tuple[int, int, str]] = []  # that stand alone for a value
+        self._variables: List[Tuple[int, int, str]] = []  # variables that are a whole value, with their position
         self._declared: Set[str] = set()
-        self.whole: Set[str] = set()  # variables that are such a value
-        self._inputs: Set[str] = set()  # variables whose field `value` is one
-        self._elsewhere: Set[str] = set()  # variables that are used for something else as well
+        self.whole: Set[str] = set()
+        self._inputs: Set[str] = set()  # variables that are an input with a field `value`
+        self._elsewhere: Set[str] = set()  # variables that are also used for something else
         self._defaults: Dict[str, ValueNode] = {}
-
-    def look(self, document: Node) -> None:
-        """Find them."""
-        self._walk(document)
+        self._visit(document)
         for name, default in self._defaults.items():
             if name in self.whole - self._elsewhere:
-                self._cut(default)
+                self._add_value(default)
             elif name in self._inputs - self._elsewhere:
-                self._input(default)
+                self._visit_input(default)
 
     def __contains__(self, position: object) -> bool:
-        """Whether a place of the document is within a value; a variable is one if nobody has declared it."""
-        within = self._literals + self._unknown()
-        return isinstance(position, int) and any(start <= position < end for start, end in within)
+        """Return whether a position is inside a value. An undeclared variable counts as a value."""
+        ranges = self._literals + self._undeclared()
+        return isinstance(position, int) and any(start <= position < end for start, end in ranges)
 
-    def _unknown(self) -> List[Tuple[int, int]]:
+    def _undeclared(self) -> List[Tuple[int, int]]:
         return [(start, end) for start, end, name in self._variables if name not in self._declared]
 
-    def taken_out(self, query: str, variables: Mapping[str, Any]) -> Tuple[str, Mapping[str, Any]]:
-        """Document and variables, with null instead of each value."""
-        return self.cut_from(query), self.taken_from(variables)
+    def remove_from(self, query: str, variables: Mapping[str, Any]) -> Tuple[str, Mapping[str, Any]]:
+        """Replace each value in document and variables by null."""
+        return self.remove_from_document(query), self.remove_from_variables(variables)
 
-    def cut_from(self, query: str, *, masks: bool = False) -> str:
-        """The document without the values; or with texts left, for `masked_document`, and all other values as null."""
-        for start, end in sorted(self._literals + (self._unknown() if masks else []), reverse=True):
-            if not (masks and query[start] == '"'):
+    def remove_from_document(self, query: str, *, for_mask: bool = False) -> str:
+        """Replace each value in the document by null.
+
+        Args:
+            query: the document.
+            for_mask: keep text literals, which ``masked_document`` masks, and remove undeclared variables.
+        """
+        for start, end in sorted(self._literals + (self._undeclared() if for_mask else []), reverse=True):
+            if not (for_mask and query[start] == '"'):
                 query = f"{query[:start]}null{query[end:]}"
         return query
 
-    def taken_from(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The variables without the values."""
-        taken = dict(variables)
-        for name in self.whole & set(taken) - self._elsewhere:
-            taken[name] = None
-        for name in self._inputs & set(taken) - self._elsewhere:
-            if isinstance(taken[name], dict) and "value" in taken[name]:
-                taken[name] = {**taken[name], "value": None}
-        return taken
+    def remove_from_variables(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Replace each value in the variables by null."""
+        result = dict(variables)
+        for name in self.whole & set(result) - self._elsewhere:
+            result[name] = None
+        for name in self._inputs & set(result) - self._elsewhere:
+            if isinstance(result[name], dict) and "value" in result[name]:
+                result[name] = {**result[name], "value": None}
+        return result
 
-    def _walk(self, node: Node) -> None:
-        if node.kind == "field" and node.name.value in SETTERS:  # type: ignore[attr-defined]
-            for argument in node.arguments or ():  # type: ignore[attr-defined]
-                self._input(argument.value) if argument.name.value == "input" else self._walk(argument)
+    def _visit(self, node: Any) -> None:
+        if node.kind == "field" and node.name.value in SETTERS:
+            self._visit_mutation(node)
         elif node.kind == "variable":
-            self._elsewhere.add(node.name.value)  # type: ignore[attr-defined]
+            self._elsewhere.add(node.name.value)
         elif node.kind == "variable_definition":
-            self._declared.add(node.variable.name.value)  # type: ignore[attr-defined]
-            if node.default_value is not None:  # type: ignore[attr-defined]
-                self._defaults[node.variable.name.value] = node.default_value  # type: ignore[attr-defined]
+            self._declared.add(node.variable.name.value)
+            if node.default_value is not None:
+                self._defaults[node.variable.name.value] = node.default_value
         else:
             for child in _children(node):
-                self._walk(child)
+                self._visit(child)
 
-    def _input(self, node: Any) -> None:
-        """The argument ``input`` of a secret mutation."""
+    def _visit_mutation(self, node: Any) -> None:
+        for argument in node.arguments or ():
+            if argument.name.value == "input":
+                self._visit_input(argument.value)
+            else:
+                self._visit(argument)
+
+    def _visit_input(self, node: Any) -> None:
         if node.kind == "variable":
             self._inputs.add(node.name.value)
         for field in getattr(node, "fields", None) or ():
-            self._cut(field.value) if field.name.value == "value" else self._walk(field)
+            if field.name.value == "value":
+                self._add_value(field.value)
+            else:
+                self._visit(field)
 
-    def _cut(self, node: Any) -> None:
-        """A value, whatever it is made of."""
+    def _add_value(self, node: Any) -> None:
+        """Record a value: a variable, or a literal that may contain variables."""
         if node.kind == "variable":
             self.whole.add(node.name.value)
             self._variables.append((node.loc.start, node.loc.end, node.name.value))
             return
         if node.kind in ("list_value", "object_value"):
             for child in _children(node):
-                self._cut_variables(child)
+                self._add_variables(child)
         self._literals.append((node.loc.start, node.loc.end))
 
-    def _cut_variables(self, node: Any) -> None:
+    def _add_variables(self, node: Any) -> None:
         if node.kind == "variable":
             self.whole.add(node.name.value)
         for child in _children(node):
-            self._cut_variables(child)
+            self._add_variables(child)
 
 
 def _children(node: Node) -> Iterator[Node]:
@@ -229,6 +241,6 @@ def _children(node: Node) -> Iterator[Node]:
 
     for key in node.keys:
         child = getattr(node, key, None)
-        for one in child if isinstance(child, (list, tuple)) else [child]:
-            if isinstance(one, AnyNode) and key != "loc":
-                yield one
+        for candidate in child if isinstance(child, (list, tuple)) else [child]:
+            if isinstance(candidate, AnyNode) and key != "loc":
+                yield candidate

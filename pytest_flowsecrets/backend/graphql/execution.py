@@ -1,4 +1,4 @@
-"""Operations, validated and executed by graphql-core. Imported with the first one."""
+"""Validate and execute operations with graphql-core. This module is imported with the first operation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections import OrderedDict
 from threading import Lock
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from graphql import (
     DocumentNode,
@@ -21,49 +21,51 @@ from graphql import (
 from pytest_flowsecrets.backend.client_errors import ApiError
 from pytest_flowsecrets.backend.graphql.document_masking import OwnValues, own_values
 from pytest_flowsecrets.backend.graphql.schema import schema
-from pytest_flowsecrets.backend.graphql.validation import Refused, check_variables, read
+from pytest_flowsecrets.backend.graphql.validation import InvalidOperation, check_variables, read
 from pytest_flowsecrets.backend.messages import Answer, Operation
-from pytest_flowsecrets.backend.request_context import Call, Service
+from pytest_flowsecrets.backend.request_context import RequestContext, Service
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.records.keys import Caller
 
 
 def run(operation: Operation, world: Service, caller: Caller) -> Answer:
-    """See ``World.execute``."""
-    seen: Tuple[str, Tuple[str, ...]] = ("", ())
+    """Validate and execute an operation: see ``World.execute``."""
+    outline: Tuple[str, Tuple[str, ...]] = ("", ())
     try:
         document = _documents.read(world.backend, operation.query)
-        definition = _chosen(document, operation.name)
-        seen = (definition.operation.value, _root_fields(definition))
-        if operation.get and seen[0] != "query":
-            return Answer(None, [{"message": "By GET only queries can be sent: POST this one"}], 405, *seen)
+        definition = _select_operation(document, operation.name)
+        outline = (definition.operation.value, _root_fields(definition))
+        if operation.get and outline[0] != "query":
+            return Answer(None, [{"message": "GET allows queries only: send this operation with POST"}], 405, *outline)
         variables = check_variables(schema(world.backend), definition, operation.variables)
         if caller.refusal is not None:
-            return _refused(caller.refusal, *seen)
-        return Answer(*_resolved(document, operation, Call(world, caller, variables)), 200, *seen)
-    except Refused as refused:
+            return _refusal(caller.refusal, *outline)
+        return Answer(*_execute(document, operation, RequestContext(world, caller, variables)), 200, *outline)
+    except InvalidOperation as invalid:
         own = own_values(operation.query)
-        errors = [_without_names(error, own) for error in refused.errors]
-    except Exception as error:  # noqa: BLE001 - a client that meets a bug gets an answer, too
+        errors = [_without_names(error, own) for error in invalid.errors]
+    except Exception as error:  # noqa: BLE001 - the client gets an answer even if this API has a bug
         errors = [{"message": _internal(error)}]
-    return Answer(None, errors, 400, *seen)
+    return Answer(None, errors, 400, *outline)
 
 
-def _resolved(document: DocumentNode, operation: Operation, call: Call) -> Tuple[Any, Sequence[Mapping[str, Any]]]:
-    with call.store.lock:
+def _execute(
+    document: DocumentNode, operation: Operation, context: RequestContext
+) -> Tuple[Any, Sequence[Mapping[str, Any]]]:
+    with context.store.lock:
         result = execute_sync(
-            schema(call.world.backend),
+            schema(context.world.backend),
             document,
-            context_value=call,
+            context_value=context,
             variable_values=dict(operation.variables),
             operation_name=operation.name,
         )
     return result.data, [_without_quotes(error) for error in result.errors or ()]
 
 
-def _refused(refusal: ApiError, kind: str, fields: Tuple[str, ...]) -> Answer:
-    """What the real API says to a key that is not good: status 200, no data, ``UNAUTHENTICATED``."""
+def _refusal(refusal: ApiError, kind: str, fields: Tuple[str, ...]) -> Answer:
+    """Return the answer to a key that is not valid. Like the real API: status 200, no data, ``UNAUTHENTICATED``."""
     error = {"message": str(refusal), "path": list(fields[:1]), "extensions": refusal.extensions}
     return Answer(None, [error], 200, kind, fields)
 
@@ -72,38 +74,39 @@ def _refused(refusal: ApiError, kind: str, fields: Tuple[str, ...]) -> Answer:
 
 
 class _Documents:
-    """The valid documents of late, by their text.
+    """A cache of parsed and validated documents.
 
-    One with a value in it that might be a secret's is not kept: a mutation is, if its arguments are variables.
+    It does not store documents that might contain the value of a secret: a mutation is stored only if all its
+    arguments are variables.
     """
 
-    MOST, LONGEST = 256, 8_192  # documents, characters of each
+    MAX_DOCUMENTS, MAX_LENGTH = 256, 8_192  # the length is in characters
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all documents, in a forked child, too, whose parent may have held the lock."""
+        """Remove all documents, and replace the lock, which the parent of a forked child may have held."""
         self._lock = Lock()
-        self._kept: OrderedDict[Tuple[str, str], DocumentNode] = OrderedDict()
+        self._cache: OrderedDict[Tuple[str, str], DocumentNode] = OrderedDict()
 
     def read(self, backend: str, text: str) -> DocumentNode:
-        """The document of a text.
+        """Parse and validate a document.
 
         Raises:
-            Refused: it is not valid, or too large.
+            InvalidOperation: the document is not valid, or too large.
         """
         key = (backend, text)
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
         document = read(text, schema(backend))
-        if len(text) <= self.LONGEST and _may_be_kept(document):
+        if len(text) <= self.MAX_LENGTH and _is_cacheable(document):
             with self._lock:
-                self._kept[key] = document
-                if len(self._kept) > self.MOST:
-                    self._kept.popitem(last=False)
+                self._cache[key] = document
+                if len(self._cache) > self.MAX_DOCUMENTS:
+                    self._cache.popitem(last=False)
         return document
 
 
@@ -111,32 +114,39 @@ _documents = _Documents()
 os.register_at_fork(after_in_child=_documents.clear)
 
 
-def _may_be_kept(document: DocumentNode) -> bool:
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+def _operations(document: DocumentNode) -> List[OperationDefinitionNode]:
+    return [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+
+
+def _is_cacheable(document: DocumentNode) -> bool:
+    operations = _operations(document)
     if all(node.operation.value == "query" for node in operations):
         return True
-    return (
-        len(document.definitions) == 1
-        and all(
-            isinstance(node, FieldNode)
-            and all(isinstance(argument.value, VariableNode) for argument in node.arguments or ())
-            for node in operations[0].selection_set.selections
-        )
-        and not any(definition.default_value for definition in operations[0].variable_definitions or ())
-    )
+    return len(document.definitions) == 1 and _has_only_variables(operations[0])
 
 
-def _chosen(document: DocumentNode, name: Optional[str]) -> OperationDefinitionNode:
-    found = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+def _has_only_variables(operation: OperationDefinitionNode) -> bool:
+    """Return whether all arguments of the root fields are variables without defaults."""
+    fields = operation.selection_set.selections
+    defaults = [definition.default_value for definition in operation.variable_definitions or ()]
+    return not any(defaults) and all(isinstance(field, FieldNode) and _takes_variables(field) for field in fields)
+
+
+def _takes_variables(field: FieldNode) -> bool:
+    return all(isinstance(argument.value, VariableNode) for argument in field.arguments or ())
+
+
+def _select_operation(document: DocumentNode, name: Optional[str]) -> OperationDefinitionNode:
+    operations = _operations(document)
     if name is not None:
-        found = [node for node in found if node.name and node.name.value == name]
-    if not found:
-        raise Refused(GraphQLError("There is no such operation."))
-    if len(found) > 1:
-        raise Refused(GraphQLError("Must provide operation name if query contains multiple operations."))
-    if found[0].operation.value == "subscription":
-        raise Refused(GraphQLError("This API has no subscriptions.", found[0]))
-    return found[0]
+        operations = [node for node in operations if node.name and node.name.value == name]
+    if not operations:
+        raise InvalidOperation(GraphQLError("There is no such operation."))
+    if len(operations) > 1:
+        raise InvalidOperation(GraphQLError("Must provide operation name if query contains multiple operations."))
+    if operations[0].operation.value == "subscription":
+        raise InvalidOperation(GraphQLError("This API has no subscriptions.", operations[0]))
+    return operations[0]
 
 
 def _root_fields(definition: OperationDefinitionNode) -> Tuple[str, ...]:
@@ -146,30 +156,27 @@ def _root_fields(definition: OperationDefinitionNode) -> Tuple[str, ...]:
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 
-def _written(error: GraphQLError) -> Dict[str, Any]:
-    return dict(error.formatted)
-
-
 def _without_names(error: GraphQLError, own: Optional[OwnValues]) -> Dict[str, Any]:
-    """One of validation; what it names is not told where it lies within a value that a secret would be set to."""
-    written = _written(error)
+    """Format an error of validation. Remove names that lie inside a value that a mutation sets a secret to."""
+    formatted: Dict[str, Any] = dict(error.formatted)
     if own is not None and any(position in own for position in error.positions or ()):
-        written["message"] = re.sub("'[^']*'", "'…'", error.message)
-    return written
+        formatted["message"] = re.sub("'[^']*'", "'…'", error.message)
+    return formatted
 
 
 def _without_quotes(error: GraphQLError) -> Dict[str, Any]:
-    """One of execution: an `ApiError` speaks for itself; graphql-core's own quote values, others are made of them."""
-    written, cause = _written(error), error.original_error
+    """Format an error of execution. Only the message of an ``ApiError`` is certain not to quote values."""
+    formatted: Dict[str, Any] = dict(error.formatted)
+    cause = error.original_error
     if cause is not None and not isinstance(cause, (ApiError, GraphQLError)):
-        written["message"] = _internal(cause)
+        formatted["message"] = _internal(cause)
     elif not isinstance(cause, ApiError):
-        written["message"] = re.sub(r"( cannot represent|invalid value) .*", r"\1", error.message, flags=re.DOTALL)
-    return written
+        formatted["message"] = re.sub(r"( cannot represent|invalid value) .*", r"\1", error.message, flags=re.DOTALL)
+    return formatted
 
 
 def _internal(error: BaseException) -> str:
-    """Its text may hold a value, so it is told of by type and place."""
+    """Describe an unexpected error by its type and place, because its text may contain a value."""
     if isinstance(error, RecursionError):
         return "The operation is nested too deeply"
     steps = extract_tb(error.__traceback__)

@@ -1,6 +1,6 @@
-"""The schema of a backend, built once: what was written by hand, its old spelling, the tables, and their resolvers.
+"""The schema of a backend, built once: the hand-written part, its camelCase names, the tables, and the resolvers.
 
-Imports graphql-core at its top; it is itself imported when the first operation is executed.
+This module imports graphql-core, so it is only imported with the first operation.
 """
 
 from __future__ import annotations
@@ -25,41 +25,43 @@ from pytest_flowsecrets.backend.hasura import sdl
 from pytest_flowsecrets.backend.hasura.filters import Arguments, aggregate, candidates, select
 from pytest_flowsecrets.backend.hasura.operators import step_into
 from pytest_flowsecrets.backend.records import scalars, tables
-from pytest_flowsecrets.backend.request_context import Call
+from pytest_flowsecrets.backend.request_context import RequestContext
 
 Resolve = Callable[..., Any]
 
 
 @lru_cache(maxsize=None)
 def schema(backend: str) -> GraphQLSchema:
-    """Of ``cloud`` or ``server``. Not validated here: a test does it, and building takes half the time."""
+    """Return the schema of ``cloud`` or ``server``. A test validates it; building it without takes half the time."""
     text, names = text_of(backend)
     built = build_ast_schema(parse(text, no_location=True), assume_valid=True, assume_valid_sdl=True)
-    _give_scalars(built)
+    _set_scalars(built)
     for table in tables.tables(backend).values():
         _resolve_table(built, table)
     queries, mutations = resolvers.load()
     _resolve_written(built.type_map["Query"], queries, names, _query)
     _resolve_written(built.type_map["Mutation"], mutations, names, _mutation)
-    _resolve_old_names(built, names)
+    _rename_inputs(built, names)
+    _resolve_answers(built, names)
     return built
 
 
 def root_fields(backend: str) -> Dict[str, str]:
-    """What operations can begin with, those of introspection too, and whether that is a query or a mutation.
+    """Return all root fields, including introspection, each with ``query`` or ``mutation``.
 
-    ``__typename`` is both. Names with underscores come last, so that they win where spellings do not count.
+    ``__typename`` is both, and has an empty text. Names with underscores come last, so they win in a mapping by
+    normalized name.
     """
-    found = {"__schema": "query", "__type": "query", "__typename": ""}
+    fields = {"__schema": "query", "__type": "query", "__typename": ""}
     for kind in ("query", "mutation"):
-        found.update(dict.fromkeys(_fields(schema(backend), kind.capitalize()), kind))
-    return dict(sorted(found.items(), key=lambda pair: pair[0].islower()))
+        fields.update(dict.fromkeys(_fields(schema(backend), kind.capitalize()), kind))
+    return dict(sorted(fields.items(), key=lambda pair: pair[0].islower()))
 
 
 def text_of(backend: str) -> Tuple[str, Dict[str, str]]:
-    """The schema's text, and the names in camelCase with what they stand for."""
-    written = "\n".join(_file(name) for name in ("schema.graphql", f"schema_{backend}.graphql"))
-    text, names = camel_case.both_spellings(written)
+    """Return the text of the schema, and a mapping from camelCase names to names with underscores."""
+    source = "\n".join(_file(name) for name in ("schema.graphql", f"schema_{backend}.graphql"))
+    text, names = camel_case.both_spellings(source)
     return f"{text}\n{sdl.query_types(tables.tables(backend))}", names
 
 
@@ -67,7 +69,7 @@ def _file(name: str) -> str:
     return (pkgutil.get_data(__package__, name) or b"").decode("utf-8")
 
 
-def _give_scalars(built: GraphQLSchema) -> None:
+def _set_scalars(built: GraphQLSchema) -> None:
     for name, (read, write) in scalars.CODECS.items():
         scalar: Any = built.type_map[name]
         if hasattr(scalar, "coerce_input_value"):  # graphql-core 3.3
@@ -88,8 +90,8 @@ def _fields(built: GraphQLSchema, name: str) -> Dict[str, GraphQLField]:
 
 def _resolve_table(built: GraphQLSchema, table: tables.Table) -> None:
     name, query, fields = table.name, _fields(built, "Query"), _fields(built, table.name)
-    _resolve_list(query, name, name, lambda call, _, given: candidates(call, name, given.get("where")))
-    query[f"{name}_by_pk"].resolve = lambda _, info, **given: info.context.row(name, given["id"])
+    _resolve_list(query, name, name, lambda context, _, arguments: candidates(context, name, arguments.get("where")))
+    query[f"{name}_by_pk"].resolve = lambda _, info, **arguments: info.context.row(name, arguments["id"])
     for relation, (target, column) in table.one.items():
         fields[relation].resolve = partial(_one, target, column)
     for relation, link in table.many.items():
@@ -99,22 +101,22 @@ def _resolve_table(built: GraphQLSchema, table: tables.Table) -> None:
             fields[column].resolve = partial(_json, column)
 
 
-Rows = Callable[[Call, Any, Arguments], List[Any]]
+Rows = Callable[[RequestContext, Any, Arguments], List[Any]]
 
 
 def _resolve_list(fields: Dict[str, GraphQLField], name: str, table: str, rows: Rows) -> None:
-    """A field that gives rows of a table, and the one that gives their aggregate."""
+    """Set the resolvers of a field that returns rows of a table, and of its aggregate field."""
 
-    def resolve(row: Any, info: Any, **given: Any) -> Any:
-        arguments = _arguments(info, given)
+    def resolve(row: Any, info: Any, **coerced: Any) -> Any:
+        arguments = _arguments(info, coerced)
         return select(info.context, table, rows(info.context, row, arguments), arguments)
 
     fields[name].resolve = resolve
-    fields[f"{name}_aggregate"].resolve = lambda row, info, **given: aggregate(resolve(row, info, **given))
+    fields[f"{name}_aggregate"].resolve = lambda row, info, **coerced: aggregate(resolve(row, info, **coerced))
 
 
-def _linked(link: tables.Link, call: Call, row: Mapping[str, Any], _: Arguments) -> List[Any]:
-    return call.linked(link, row["id"])
+def _linked(link: tables.Link, context: RequestContext, row: Mapping[str, Any], _: Arguments) -> List[Any]:
+    return context.linked(link, row["id"])
 
 
 def _one(target: str, column: str, row: Mapping[str, Any], info: Any) -> Any:
@@ -125,12 +127,12 @@ def _json(column: str, row: Mapping[str, Any], _: Any, path: Any = None) -> Any:
     return row[column] if path is None else step_into(row[column], path)
 
 
-def _arguments(info: Any, given: Dict[str, Any]) -> Arguments:
-    """As coerced, but ``order_by`` as it was written: coercion puts the keys of an object into the type's order."""
-    if given.get("order_by"):
+def _arguments(info: Any, coerced: Dict[str, Any]) -> Arguments:
+    """Restore the order of keys in ``order_by``: coercion puts the keys of an object into the order of its type."""
+    if coerced.get("order_by"):
         node = next(node for node in info.field_nodes[0].arguments if node.name.value == "order_by")
-        given["order_by"] = value_from_ast_untyped(node.value, info.context.variables)
-    return given
+        coerced["order_by"] = value_from_ast_untyped(node.value, info.context.variables)
+    return coerced
 
 
 def _resolve_written(
@@ -143,31 +145,33 @@ def _resolve_written(
 
 
 def _query(function: resolvers.Resolver) -> Resolve:
-    return lambda _, info, **given: function(info.context, **given)
+    return lambda _, info, **arguments: function(info.context, **arguments)
 
 
 def _mutation(function: resolvers.Resolver) -> Resolve:
-    def resolve(_: Any, info: Any, **given: Any) -> Any:
+    def resolve(_: Any, info: Any, **arguments: Any) -> Any:
         with info.context.store.transaction():
-            return function(info.context, given.get("input", given))
+            return function(info.context, arguments.get("input", arguments))
 
     return resolve
 
 
-def _resolve_old_names(built: GraphQLSchema, names: Mapping[str, str]) -> None:
-    """Arguments and inputs arrive at resolvers in one spelling; answers are found by both."""
-    for type_ in built.type_map.values():
-        if isinstance(type_, GraphQLInputObjectType):
-            for name, field in type_.fields.items():
-                field.out_name = names.get(name, name)
-        elif isinstance(type_, GraphQLObjectType) and type_.name not in ("Query", "Mutation"):
-            for name, answer in type_.fields.items():
-                if names.get(name, name) != name:
-                    answer.resolve = partial(_by_name, names[name])
+def _rename_inputs(built: GraphQLSchema, names: Mapping[str, str]) -> None:
+    """Pass arguments and fields of inputs to resolvers with underscores, whatever the client's spelling."""
+    inputs = [type_ for type_ in built.type_map.values() if isinstance(type_, GraphQLInputObjectType)]
+    parts: List[Any] = [item for type_ in inputs for item in type_.fields.items()]
     for root in ("Query", "Mutation"):
-        for field in _fields(built, root).values():
-            for name, argument in field.args.items():
-                argument.out_name = names.get(name, name)
+        parts += [item for field in _fields(built, root).values() for item in field.args.items()]
+    for name, part in parts:
+        part.out_name = names.get(name, name)
+
+
+def _resolve_answers(built: GraphQLSchema, names: Mapping[str, str]) -> None:
+    """Resolve the camelCase fields of answers from the values with underscores."""
+    for type_name in built.type_map.keys() - {"Query", "Mutation"}:
+        for name, field in _fields(built, type_name).items():
+            if names.get(name, name) != name:
+                field.resolve = partial(_by_name, names[name])
 
 
 def _by_name(name: str, row: Mapping[str, Any], _: Any) -> Any:

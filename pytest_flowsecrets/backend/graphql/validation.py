@@ -1,13 +1,13 @@
-"""What is checked before any resolver runs: limits, the rules of GraphQL, the variables.
+"""Validation before any resolver runs: limits, the rules of GraphQL, the variables.
 
-Real clients pass all of it; what is refused is a mistake of the code under test, or an attack. graphql-core's own
-messages quote the value that is wrong, which may be a secret's: ours keep its place and the type that was expected.
+Real clients pass it; it rejects mistakes of the code under test, and attacks. The messages of graphql-core quote the
+wrong value, which may be the value of a secret. The messages here contain its place and the expected type instead.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from graphql import (
     DocumentNode,
@@ -33,15 +33,19 @@ from graphql import (
 )
 from graphql.validation import ValuesOfCorrectTypeRule
 
-# Prefect's own operations stay below a tenth of these, but for the tokens: an agent lists the ids of all due runs.
+# Prefect's own operations stay below a tenth of these limits, except tokens: an agent lists the ids of all due runs.
 MAX_TOKENS = 20_000
 MAX_DEPTH = 20
 MAX_ALIASES = 100
 MAX_FIELDS = 500
 
 
-class Refused(Exception):  # noqa: N818
-    """An operation that is not executed, with what the client is told."""
+class InvalidOperation(Exception):  # noqa: N818 - GraphQL's errors are its contents
+    """An operation is not valid.
+
+    Attributes:
+        errors: the errors for the client.
+    """
 
     def __init__(self, *errors: GraphQLError) -> None:
         super().__init__()
@@ -49,43 +53,43 @@ class Refused(Exception):  # noqa: N818
 
 
 def read(text: str, schema: GraphQLSchema) -> DocumentNode:
-    """The document, valid and within the limits.
+    """Parse and validate a document.
 
     Raises:
-        Refused: it is not.
+        InvalidOperation: the document is not valid, or exceeds a limit.
     """
     try:
         document = parse(text, max_tokens=MAX_TOKENS)
     except GraphQLSyntaxError as error:
-        raise Refused(_without_tokens(error)) from None
+        raise InvalidOperation(_without_tokens(error)) from None
     _check_size(document)
     errors = validate(schema, document, _RULES)
     if errors:
-        raise Refused(*errors)
+        raise InvalidOperation(*errors)
     return document
 
 
 def check_variables(
-    schema: GraphQLSchema, operation: OperationDefinitionNode, given: Mapping[str, Any]
+    schema: GraphQLSchema, operation: OperationDefinitionNode, inputs: Mapping[str, Any]
 ) -> Dict[str, Any]:
-    """The variables as they were sent, with the defaults as they were written.
+    """Return the uncoerced variables of a request, completed with the defaults of the document.
 
     Raises:
-        Refused: one is missing or of another type.
+        InvalidOperation: a variable is missing or has the wrong type.
     """
-    faults: List[GraphQLError] = []
-    variables = dict(given)
+    errors: List[GraphQLError] = []
+    variables = dict(inputs)
     for node in operation.variable_definitions or ():
         name, type_ = node.variable.name.value, type_from_ast(schema, node.type)
-        if name in given:
-            found = _faults(type_, given[name], name)
-            faults += [GraphQLError(f"Variable '${name}' got an invalid value at {fault}", node) for fault in found]
+        if name in inputs:
+            problems = _problems(type_, inputs[name], name)
+            errors += [GraphQLError(f"Variable '${name}' got an invalid value at {text}", node) for text in problems]
         elif node.default_value is not None:
             variables[name] = value_from_ast_untyped(node.default_value)
         elif is_non_null_type(type_):
-            faults.append(GraphQLError(f"Variable '${name}' of required type '{type_}' was not provided.", node))
-    if faults:
-        raise Refused(*faults)
+            errors.append(GraphQLError(f"Variable '${name}' of required type '{type_}' was not provided.", node))
+    if errors:
+        raise InvalidOperation(*errors)
     return variables
 
 
@@ -93,7 +97,7 @@ def check_variables(
 
 
 def _without_tokens(error: GraphQLSyntaxError) -> GraphQLError:
-    """The token that was found is named by its kind."""
+    """Replace the text of an unexpected token by its kind."""
     text = re.sub(r"\b(Name|Int|Float|String|BlockString) '.*'", r"\1", error.description, flags=re.DOTALL)
     text = re.sub(r": .*", "", text, flags=re.DOTALL)
     return GraphQLError(f"Syntax Error: {text}", source=error.source, positions=error.positions)
@@ -121,9 +125,9 @@ def _check_size(document: DocumentNode) -> None:
     _limit("number of aliases", len(aliases), MAX_ALIASES)
 
 
-def _limit(what: str, number: int, most: int) -> None:
-    if number > most:
-        raise Refused(GraphQLError(f"The {what} of this operation is {number}; {most} is the limit"))
+def _limit(what: str, number: int, limit: int) -> None:
+    if number > limit:
+        raise InvalidOperation(GraphQLError(f"The {what} of this operation is {number}; the limit is {limit}"))
 
 
 def _measure(
@@ -132,23 +136,23 @@ def _measure(
     sizes: Dict[str, _Size],
     aliases: List[FieldNode],
 ) -> _Size:
-    """Depth and number of fields with each fragment in its places; a fragment is walked through once."""
+    """Return depth and number of fields with all fragments expanded; each fragment is visited once."""
     depth, fields = 0, 0
     for node in selections.selections:
         own, inner = 0, _Size()
         if isinstance(node, FragmentSpreadNode):
             name = node.name.value
             if name in fragments and name not in sizes:
-                sizes[name] = _Size()  # so that a circle ends; validation refuses it
+                sizes[name] = _Size()  # ends the recursion of a cycle, which validation rejects
                 sizes[name] = _measure(fragments[name].selection_set, fragments, sizes, aliases)
             inner = sizes.get(name, inner)
         else:
             own = int(isinstance(node, FieldNode))
             if isinstance(node, FieldNode) and node.alias:
                 aliases.append(node)
-            selected = getattr(node, "selection_set", None)
-            if selected:
-                inner = _measure(selected, fragments, sizes, aliases)
+            selection_set = getattr(node, "selection_set", None)
+            if selection_set:
+                inner = _measure(selection_set, fragments, sizes, aliases)
         depth, fields = max(depth, own + inner.depth), fields + own + inner.fields
     return _Size(depth, fields)
 
@@ -157,15 +161,15 @@ def _measure(
 
 
 class _ValuesUnquoted(ValuesOfCorrectTypeRule):
-    """A literal of the wrong type is told of by its place, and by the type or the field that graphql-core names."""
+    """Report a literal of the wrong type by its place and by the type or field that graphql-core names."""
 
     def report_error(self, error: GraphQLError) -> None:
-        text = _told(error.message) or f"Expected value of type '{self.context.get_input_type()}'."
+        text = _without_value(error.message) or f"Expected value of type '{self.context.get_input_type()}'."
         super().report_error(GraphQLError(text, error.nodes))
 
 
-# What graphql-core says, 3.2 or 3.3, and what of it is said here.
-_TOLD = [
+# The messages of graphql-core 3.2 and 3.3, and their replacements.
+_REPLACEMENTS = [
     (re.compile(r"Field '(\w+)' is not defined by type '(\w+)'"), "Field '{}' is not defined by type '{}'."),
     (re.compile(r"Field '(\S+)' of required type"), "Field '{}' was not provided."),
     (
@@ -179,45 +183,51 @@ _TOLD = [
 ]
 
 
-def _told(message: str) -> Optional[str]:
-    for pattern, text in _TOLD:
-        found = pattern.match(message)
-        if found:
-            return text.format(*found.groups())
+def _without_value(message: str) -> Optional[str]:
+    for pattern, text in _REPLACEMENTS:
+        match = pattern.match(message)
+        if match:
+            return text.format(*match.groups())
     return None
 
 
 _RULES = [_ValuesUnquoted if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules]
 
 
-def _faults(type_: Any, value: Any, at: str) -> Iterator[str]:
-    """What is wrong with a value that was sent, and where."""
+def _problems(type_: Any, value: Any, path: str) -> Iterator[str]:
+    """Yield each problem of a variable's value, with its path."""
     kind = get_nullable_type(type_)
     if value is None:
         if is_non_null_type(type_):
-            yield f"'{at}'; Expected type '{type_}', not null."
+            yield f"'{path}'; Expected type '{type_}', not null."
     elif is_list_type(kind):
-        entries = value if isinstance(value, list) else None
-        for number, entry in enumerate([value] if entries is None else entries):
-            yield from _faults(kind.of_type, entry, at if entries is None else f"{at}[{number}]")
+        for entry_path, entry in _entries(value, path):
+            yield from _problems(kind.of_type, entry, entry_path)
     elif is_input_object_type(kind):
-        yield from _faults_of_fields(kind, value, at)
+        yield from _problems_of_fields(kind, value, path)
     elif not _accepts(kind, value):
-        yield f"'{at}'; Expected type '{type_}'."
+        yield f"'{path}'; Expected type '{type_}'."
 
 
-def _faults_of_fields(type_: GraphQLInputObjectType, value: Any, at: str) -> Iterator[str]:
+def _entries(value: Any, path: str) -> List[Tuple[str, Any]]:
+    """Return the entries of a list with their paths. A single value is a list of one."""
+    if not isinstance(value, list):
+        return [(path, value)]
+    return [(f"{path}[{number}]", entry) for number, entry in enumerate(value)]
+
+
+def _problems_of_fields(type_: GraphQLInputObjectType, value: Any, path: str) -> Iterator[str]:
     if not isinstance(value, dict):
-        yield f"'{at}'; Expected type '{type_}' to be a mapping."
+        yield f"'{path}'; Expected type '{type_}' to be a mapping."
         return
     for name, field in type_.fields.items():
         if name in value:
-            yield from _faults(field.type, value[name], f"{at}.{name}")
+            yield from _problems(field.type, value[name], f"{path}.{name}")
         elif is_required_input_field(field):
-            yield f"'{at}'; Field '{name}' of required type '{field.type}' was not provided."
+            yield f"'{path}'; Field '{name}' of required type '{field.type}' was not provided."
     for name in value.keys() - type_.fields.keys():
-        told = name if re.fullmatch(r"\w{1,100}", name) else "…"
-        yield f"'{at}'; Field '{told}' is not defined by type '{type_}'."
+        shown = name if re.fullmatch(r"\w{1,100}", name) else "…"
+        yield f"'{path}'; Field '{shown}' is not defined by type '{type_}'."
 
 
 def _accepts(type_: Any, value: Any) -> bool:

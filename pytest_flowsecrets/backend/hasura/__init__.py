@@ -1,1 +1,1 @@
-"""The queries over tables in the dialect of Hasura 1."""
+"""Queries of tables in the dialect of Hasura 1."""

@@ -1,7 +1,7 @@
-"""where, order_by, distinct_on, limit, offset and aggregates over plain rows, as Hasura 1 means them.
+"""where, order_by, distinct_on, limit, offset and aggregates over rows, with the semantics of Hasura 1.
 
-A condition is true, false or unknown (None), as in SQL: a comparison with a null column is unknown, and only what is
-true is selected. Comparing with null (``_eq: null``) filters nothing, which `prefect get` relies on.
+As in SQL, a condition is true, false or unknown (None): a comparison with a null column is unknown. Only rows for which
+the condition is true are selected. A comparison with null (``_eq: null``) is ignored, which ``prefect get`` relies on.
 """
 
 from __future__ import annotations
@@ -14,51 +14,56 @@ from pytest_flowsecrets.backend.records.tables import TABLES, Link
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.records.store import Row
-    from pytest_flowsecrets.backend.request_context import Call
+    from pytest_flowsecrets.backend.request_context import RequestContext
 
 Arguments = Mapping[str, Any]
 Condition = Callable[["Row"], Optional[bool]]
 
 
-def select(call: Call, table: str, rows: List[Row], given: Arguments) -> List[Row]:
-    """Those of the rows that are asked for.
+def select(context: RequestContext, table: str, rows: List[Row], arguments: Arguments) -> List[Row]:
+    """Filter, sort and slice rows.
 
     Args:
-        call: for the rows of relations.
-        table: of the rows.
-        rows: all of them.
-        given: the arguments of the field.
+        context: the request, for rows of related tables.
+        table: the table of the rows.
+        rows: the candidates.
+        arguments: the arguments of the field.
 
     Raises:
-        ApiError: a limit or offset below 0, or a ``distinct_on`` that ``order_by`` does not begin with.
+        ApiError: limit or offset is negative, or ``order_by`` does not start with the columns of ``distinct_on``.
     """
-    found, where, orders = rows, given.get("where"), list(_orders(given.get("order_by")))
+    where, orders = arguments.get("where"), list(_orders(arguments.get("order_by")))
     if where:
-        holds = condition(call, table, where)
-        found = [row for row in found if holds(row) is True]
+        holds = condition(context, table, where)
+        rows = [row for row in rows if holds(row) is True]
     for order in reversed(orders):
-        found = _sorted(call, table, found, order)
-    if given.get("distinct_on"):
-        found = _distinct(found, listed(given["distinct_on"]), orders)
-    start, limit = _number(given, "offset") or 0, _number(given, "limit")
-    return found[start : None if limit is None else start + limit]
+        rows = _sorted(context, table, rows, order)
+    if arguments.get("distinct_on"):
+        rows = _distinct(rows, listed(arguments["distinct_on"]), orders)
+    start, limit = _number(arguments, "offset") or 0, _number(arguments, "limit")
+    return rows[start : None if limit is None else start + limit]
 
 
-def _number(given: Arguments, name: str) -> Optional[int]:
-    number: Optional[int] = given.get(name)
+def _number(arguments: Arguments, name: str) -> Optional[int]:
+    number: Optional[int] = arguments.get(name)
     if number is not None and number < 0:
         raise ApiError(f"{name} must not be negative", "validation-failed")
     return number
 
 
-def candidates(call: Call, table: str, where: Optional[Arguments]) -> List[Row]:
-    """The rows of a table that a ``where`` can select: by an id or a link if it says one, else all of them."""
+def candidates(context: RequestContext, table: str, where: Optional[Arguments]) -> List[Row]:
+    """Return the rows of a table that a ``where`` can select, looked up by an id or a link if it names one."""
     for column, ids in _ids(where or {}):
         if column == "id":
-            return [row for row in (call.row(table, one) for one in dict.fromkeys(ids)) if row is not None]
-        if call.indexes(table, column):
-            return [row for one in dict.fromkeys(ids) for row in call.linked((table, column), one)]
-    return call.rows(table)
+            return _rows_by_id(context, table, ids)
+        if context.indexes(table, column):
+            return [row for row_id in dict.fromkeys(ids) for row in context.linked((table, column), row_id)]
+    return context.rows(table)
+
+
+def _rows_by_id(context: RequestContext, table: str, ids: List[str]) -> List[Row]:
+    rows = (context.row(table, row_id) for row_id in dict.fromkeys(ids))
+    return [row for row in rows if row is not None]
 
 
 def _ids(where: Arguments) -> Iterator[Tuple[str, List[str]]]:
@@ -73,24 +78,20 @@ def _ids(where: Arguments) -> Iterator[Tuple[str, List[str]]]:
 # -- where -------------------------------------------------------------------------------------------------------------
 
 
-def condition(call: Call, table: str, where: Mapping[str, Any]) -> Condition:
-    """What a ``where`` asks of a row."""
-    parts = [_part(call, table, name, value) for name, value in where.items() if value is not None]
+def condition(context: RequestContext, table: str, where: Mapping[str, Any]) -> Condition:
+    """Convert a ``where`` to a function that tests a row."""
+    parts = [_part(context, table, name, value) for name, value in where.items() if value is not None]
     return parts[0] if len(parts) == 1 else _every(parts)
 
 
-def _part(call: Call, table: str, name: str, value: Any) -> Condition:
-    described = TABLES[table]
-    if name == "_and":
-        return _every([condition(call, table, where) for where in listed(value)])
-    if name == "_or":
-        return _some([condition(call, table, where) for where in listed(value)])
-    if name == "_not":
-        return _inverse(condition(call, table, value))
-    if name in described.one:
-        return _related(call, described.one[name], value)
-    if name in described.many:
-        return _any_related(call, described.many[name], value)
+def _part(context: RequestContext, table: str, name: str, value: Any) -> Condition:
+    definition = TABLES[table]
+    if name in _COMBINATIONS:
+        return _COMBINATIONS[name]([condition(context, table, where) for where in listed(value)])
+    if name in definition.one:
+        return _related(context, definition.one[name], value)
+    if name in definition.many:
+        return _any_related(context, definition.many[name], value)
     tests = [comparison(operator, operand) for operator, operand in value.items() if operand is not None]
     return _every([lambda row, test=test: test(row[name]) for test in tests])  # type: ignore[misc]
 
@@ -111,7 +112,9 @@ def _some(parts: Sequence[Condition]) -> Condition:
     return holds
 
 
-def _inverse(part: Condition) -> Condition:
+def _inverse(parts: Sequence[Condition]) -> Condition:
+    (part,) = parts
+
     def holds(row: Row) -> Optional[bool]:
         answer = part(row)
         return None if answer is None else not answer
@@ -119,65 +122,72 @@ def _inverse(part: Condition) -> Condition:
     return holds
 
 
-def _related(call: Call, link: Link, where: Mapping[str, Any]) -> Condition:
+_COMBINATIONS: Mapping[str, Callable[[Sequence[Condition]], Condition]] = {
+    "_and": _every,
+    "_or": _some,
+    "_not": _inverse,
+}
+
+
+def _related(context: RequestContext, link: Link, where: Mapping[str, Any]) -> Condition:
     target, column = link
-    inner = condition(call, target, where)
+    inner = condition(context, target, where)
 
     def holds(row: Row) -> bool:
-        other = call.row(target, row[column])
+        other = context.row(target, row[column])
         return other is not None and inner(other) is True
 
     return holds
 
 
-def _any_related(call: Call, link: Link, where: Mapping[str, Any]) -> Condition:
-    inner = condition(call, link[0], where)
-    return lambda row: any(inner(other) is True for other in call.linked(link, row["id"]))
+def _any_related(context: RequestContext, link: Link, where: Mapping[str, Any]) -> Condition:
+    inner = condition(context, link[0], where)
+    return lambda row: any(inner(other) is True for other in context.linked(link, row["id"]))
 
 
 # -- order_by ----------------------------------------------------------------------------------------------------------
 
-Order = Tuple[Tuple[str, ...], str]  # the way to the column, and the direction
+Order = Tuple[Tuple[str, ...], str]  # the path to the column, and the direction
 
 
-def _orders(given: Any, way: Tuple[str, ...] = ()) -> Iterator[Order]:
-    for entry in listed(given or []):
+def _orders(order_by: Any, path: Tuple[str, ...] = ()) -> Iterator[Order]:
+    for entry in listed(order_by or []):
         for name, value in entry.items():
             if isinstance(value, Mapping):
-                yield from _orders(value, (*way, name))
-            elif isinstance(value, str):  # neither null nor a variable that is not given
-                yield (*way, name), value
+                yield from _orders(value, (*path, name))
+            elif isinstance(value, str):  # neither null nor a missing variable
+                yield (*path, name), value
 
 
-def _sorted(call: Call, table: str, rows: List[Row], order: Order) -> List[Row]:
-    """By one key; Python's sort keeps the order of equals. Nulls count as the greatest unless it is said."""
-    way, direction = order
+def _sorted(context: RequestContext, table: str, rows: List[Row], order: Order) -> List[Row]:
+    """Sort by one key; the sort is stable. By default, null is greater than any value."""
+    path, direction = order
     descending = direction.startswith("desc")
     nulls_high = direction in ("asc", "desc", "asc_nulls_last", "desc_nulls_first")
 
     def key(row: Row) -> Tuple[Any, ...]:
-        value = _at(call, table, row, way)
+        value = _at(context, table, row, path)
         return (2 if nulls_high else 0,) if value is None else (1, rank(value))
 
     return sorted(rows, key=key, reverse=descending)
 
 
-def _at(call: Call, table: str, row: Optional[Row], way: Sequence[str]) -> Any:
+def _at(context: RequestContext, table: str, row: Optional[Row], path: Sequence[str]) -> Any:
     if row is None:
         return None
-    name, *rest = way
+    name, *rest = path
     if not rest:
         return row[name]
     if name in TABLES[table].one:
         target, column = TABLES[table].one[name]
-        return _at(call, target, call.row(target, row[column]), rest)
-    found = aggregate(call.linked(TABLES[table].many[name[: -len("_aggregate")]], row["id"]))["aggregate"]
-    return found["count"](None) if rest == ["count"] else found[rest[0]][rest[1]]
+        return _at(context, target, context.row(target, row[column]), rest)
+    result = aggregate(context.linked(TABLES[table].many[name[: -len("_aggregate")]], row["id"]))["aggregate"]
+    return result["count"](None) if rest == ["count"] else result[rest[0]][rest[1]]
 
 
 def _distinct(rows: List[Row], columns: Sequence[str], orders: Sequence[Order]) -> List[Row]:
-    """The first row of each combination, of those in order."""
-    if orders and {way for way, _ in orders[: len(columns)]} != {(column,) for column in columns}:
+    """Return the first row of each combination of values; the rows are sorted."""
+    if orders and {path for path, _ in orders[: len(columns)]} != {(column,) for column in columns}:
         raise ApiError('"distinct_on" columns must match initial "order_by" columns', "validation-failed")
     first: Dict[Any, Row] = {}
     for row in rows:
@@ -189,7 +199,7 @@ def _distinct(rows: List[Row], columns: Sequence[str], orders: Sequence[Order]) 
 
 
 def aggregate(rows: List[Row]) -> Dict[str, Any]:
-    """What an ``_aggregate`` field answers; graphql-core asks for no more of it than the client does."""
+    """Return the value of an ``_aggregate`` field; graphql-core reads only the parts that the client selects."""
 
     def count(_: Any, columns: Optional[Sequence[str]] = None, *, distinct: bool = False) -> int:
         kept = [tuple(rank(row[name]) for name in columns or ("id",)) for row in rows if _filled(row, columns)]
@@ -203,7 +213,7 @@ def _filled(row: Row, columns: Optional[Sequence[str]]) -> bool:
 
 
 class Extremes(Dict[str, Any]):
-    """The greatest or the least value of each column, found when it is asked for."""
+    """The greatest or the least value of each column, computed on access."""
 
     def __init__(self, rows: List[Row], extreme: Callable[..., Any]) -> None:
         super().__init__()
@@ -213,6 +223,6 @@ class Extremes(Dict[str, Any]):
         values = [row[column] for row in self._rows if row[column] is not None]
         return self._extreme(values, key=rank, default=None)
 
-    def get(self, column: str, default: Any = None) -> Any:  # noqa: ARG002 - graphql-core's way to a field
-        """As ``[column]``."""
+    def get(self, column: str, default: Any = None) -> Any:  # noqa: ARG002 - graphql-core calls it
+        """Return the same as ``[column]``."""
         return self[column]

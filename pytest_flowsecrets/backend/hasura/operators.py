@@ -1,4 +1,4 @@
-"""The comparison operators of Hasura 1, over Python values. A null value compares to unknown (None), as in SQL."""
+"""The comparison operators of Hasura 1 for Python values. As in SQL, a comparison with null is unknown (None)."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ Test = Callable[[Any], Optional[bool]]
 
 
 def listed(value: Any) -> List[Any]:
-    """A list as it is, one thing as a list of one, which GraphQL takes for a list anywhere; without nulls."""
+    """Return a list without nulls. GraphQL accepts a single value in place of a list of one."""
     entries = value if isinstance(value, list) else [value]
     return [entry for entry in entries if entry is not None]
 
 
 def comparison(name: str, operand: Any) -> Test:
-    """The test of a value that an operator and its operand make."""
+    """Return a function that compares a value with the operand of an operator."""
     if name == "_is_null":
         return lambda value: (value is None) is operand
-    if name in ("_in", "_nin") and not operand:  # which asks nothing of the value, so that null is as good as any
+    if name in ("_in", "_nin") and not operand:  # the result does not depend on the value, not even on null
         return lambda _: name == "_nin"
     test = _OPERATORS[name](operand)
     return lambda value: None if value is None else test(value)
 
 
 def rank(value: Any) -> Any:
-    """A sort key, with which values of any kind compare as PostgreSQL compares jsonb; of one scalar, as usual."""
+    """Return a sort key. Values of any type compare as jsonb does in PostgreSQL, values of one scalar as usual."""
     if isinstance(value, Mapping):
         return (6, len(value), tuple((rank(key), rank(inner)) for key, inner in sorted(value.items())))
     if isinstance(value, (list, tuple)):
@@ -48,17 +48,25 @@ def _ordered(accepts: Callable[[Any, Any], bool]) -> Callable[[Any], Test]:
 
 
 def _among(operand: Any) -> Test:
-    wanted = {rank(value) for value in operand}
-    return lambda value: rank(value) in wanted
+    ranks = {rank(value) for value in operand}
+    return lambda value: rank(value) in ranks
 
 
 def contains(outer: Any, inner: Any) -> bool:
-    """PostgreSQL's ``@>``: whether a JSON value has all of another one in it."""
+    """Return whether a JSON value contains another one, as PostgreSQL's ``@>`` defines it."""
     if isinstance(inner, Mapping):
-        return isinstance(outer, Mapping) and all(k in outer and contains(outer[k], v) for k, v in inner.items())
+        return isinstance(outer, Mapping) and _contains_items(outer, inner)
     if isinstance(inner, list):
-        return isinstance(outer, list) and all(any(contains(one, wanted) for one in outer) for wanted in inner)
+        return isinstance(outer, list) and _contains_entries(outer, inner)
     return rank(inner) == rank(outer) or (isinstance(outer, list) and rank(inner) in map(rank, outer))
+
+
+def _contains_items(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> bool:
+    return all(key in outer and contains(outer[key], value) for key, value in inner.items())
+
+
+def _contains_entries(outer: List[Any], inner: List[Any]) -> bool:
+    return all(any(contains(candidate, entry) for candidate in outer) for entry in inner)
 
 
 def _has_key(value: Any, key: str) -> bool:
@@ -66,9 +74,9 @@ def _has_key(value: Any, key: str) -> bool:
 
 
 def like(pattern: str, *, fold: bool = False) -> Test:
-    """SQL's LIKE: ``%`` is any text, ``_`` any letter, a backslash takes the next one as it is.
+    """Return a test for SQL's LIKE: ``%`` matches any text, ``_`` any character; a backslash escapes the next one.
 
-    The pieces between the ``%`` are searched one after the other, so that no pattern takes more than linear time.
+    The pieces between the ``%`` are searched one after the other, so every pattern takes linear time.
     """
     pieces = _pieces(pattern)
     flags = re.DOTALL | (re.IGNORECASE if fold else 0)
@@ -78,17 +86,17 @@ def like(pattern: str, *, fold: bool = False) -> Test:
     def matches(text: str) -> bool:
         if last is None:
             return first.fullmatch(text) is not None
-        found = first.match(text)
+        match = first.match(text)
         for piece in middle:
-            found = found and piece.search(text, found.end())
+            match = match and piece.search(text, match.end())
         start = len(text) - len(pieces[-1])
-        return found is not None and found.end() <= start and last.fullmatch(text, start) is not None
+        return match is not None and match.end() <= start and last.fullmatch(text, start) is not None
 
     return matches
 
 
 def _pieces(pattern: str) -> List[List[str]]:
-    """What stands between the ``%``; one regular expression for each letter."""
+    """Split a pattern at each ``%``. A piece has one regular expression for each character."""
     pieces: List[List[str]] = [[]]
     for letter in re.findall(r"\\.|.|\\", pattern, re.DOTALL):
         if letter == "%":
@@ -107,8 +115,8 @@ def _not(make: Callable[[Any], Test]) -> Callable[[Any], Test]:
 
 
 def _equal(operand: Any) -> Test:
-    wanted = rank(operand)
-    return lambda value: rank(value) == wanted
+    expected = rank(operand)
+    return lambda value: rank(value) == expected
 
 
 _OPERATORS: Mapping[str, Callable[[Any], Test]] = {
@@ -133,13 +141,16 @@ _OPERATORS: Mapping[str, Callable[[Any], Test]] = {
 
 
 def step_into(value: Any, path: str) -> Any:
-    """What lies at a path of a JSON value, such as ``$.storage[0].type``; null if nothing does."""
+    """Return the part of a JSON value at a path such as ``$.storage[0].type``, or None if there is none."""
     for name, quoted, number in re.findall(r"([^.\[\]$]+)|\[[\"']([^\"']*)[\"']\]|\[(\d+)\]", path):
-        key = name or quoted
-        if isinstance(value, Mapping) and (key or number):
-            value = value.get(key or number)
-        elif isinstance(value, list) and (number or name).isdecimal() and int(number or name) < len(value):
-            value = value[int(number or name)]
+        if isinstance(value, Mapping):
+            value = value.get(name or quoted or number or None)
+        elif isinstance(value, list):
+            value = _entry(value, number or name)
         else:
             return None
     return value
+
+
+def _entry(entries: List[Any], index: str) -> Any:
+    return entries[int(index)] if index.isdecimal() and int(index) < len(entries) else None

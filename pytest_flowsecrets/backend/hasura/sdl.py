@@ -1,4 +1,4 @@
-"""Tables to GraphQL: the query types in the style of Hasura 1, which is what Prefect's clients were written against."""
+"""Generate the query types of the tables, in the style of Hasura 1, as Prefect's clients expect them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LISTED = "(where: {0}_bool_exp, order_by: [{0}_order_by!], limit: Int, offset: 
 
 
 def query_types(tables: Mapping[str, Table]) -> str:
-    """The SDL of all tables, and their fields of ``Query``."""
+    """Return the SDL of all tables and of their fields in ``Query``."""
     parts = [text for table in tables.values() for text in _types(table)]
     fields = [text for name in tables for text in _root_fields(name)]
     parts += [_comparison(scalar) for scalar in sorted(COMPARED)]
@@ -90,7 +90,7 @@ def _aggregates(table: Table) -> Iterator[str]:
     )
     yield _block(f"type {name}_extreme_fields", ordered)
     yield _block(f"input {name}_extreme_order_by", [f"{text.partition(':')[0]}: order_by" for text in ordered])
-    extremes = [f"{way}: {name}_extreme_order_by" for way in ("max", "min")]
+    extremes = [f"{extreme}: {name}_extreme_order_by" for extreme in ("max", "min")]
     yield _block(f"input {name}_aggregate_order_by", ["count: order_by", *extremes])
 
 

@@ -1,7 +1,7 @@
-"""One connection to a server: requests in, responses out. Nothing here knows GraphQL.
+"""One connection to a server: it reads requests and writes responses. It is independent of GraphQL.
 
-h11 parses requests and says whether the connection may stay open. What is here is the server's policy: which hosts a
-request may name, what a refused client gets to see, one write for each response, and connections that a fault cuts.
+h11 parses requests and decides whether the connection may stay open. This module adds the server's policy: the hosts
+that a request may name, the responses to rejected requests, one write per response, and connections that a fault cuts.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from pytest_flowsecrets.backend.http import request_reader
 from pytest_flowsecrets.backend.http.graphql_http import internal_fault, write_fault
 from pytest_flowsecrets.backend.messages import HttpFault, Request, Response
 
-LINGER_SECONDS = 2.0  # how long what a refused client still sends is read, so that it gets to see why
+LINGER_SECONDS = 2.0  # how long to read from a rejected client that still sends, so that it receives the response
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, section 5.5: not valid in the value of a header
 
 
 class World(Protocol):
-    """What can be mounted."""
+    """An API that a server can mount at a path."""
 
     def answer(self, request: Request) -> Response:
-        """The response to a request; never raises."""
+        """Return the response to a request; this method does not raise."""
 
 
 class Mounts(Protocol):
-    """The server of a connection: which hosts a request may name, and what is mounted at which path."""
+    """The server of a connection, which knows the accepted hosts and the mounted APIs."""
 
     allows: Callable[[str], bool]
-    told: str
+    host_names: str
     on_refusal: Callable[[HttpFault], object]
 
     def world_at(self, path: str) -> World:
-        """The world at a path."""
+        """Return the API at a path."""
 
 
 class Connection(BaseRequestHandler):
-    """The requests of one connection, one after the other."""
+    """Handles the requests of one connection, one after the other."""
 
     def handle(self) -> None:
         """Answer requests until one side closes the connection."""
@@ -89,24 +89,24 @@ class Connection(BaseRequestHandler):
     # -- heads --------------------------------------------------------------------------------------------------------
 
     def _request(self, head: h11.Request) -> Request:
-        """The request with this head, still without its body.
+        """Return the request with this head, without its body.
 
         Raises:
             HttpFault: 400 or 421.
         """
         headers = _combined(head)
         if "host" not in headers:
-            raise HttpFault(400, "the request has to have one Host header")
+            raise HttpFault(400, "the request must have exactly one Host header")
         self._check_host(headers["host"])
         path, _, query = self._target(head.target.decode("ascii")).partition("?")
         return Request(head.method.decode("ascii"), path, headers, b"", query)
 
     def _check_host(self, host: str) -> None:
         if not self._mounts.allows(re.sub(r":\d*$", "", host.lower())):
-            raise HttpFault(421, f"this server answers to {self._mounts.told} only")
+            raise HttpFault(421, f"this server accepts requests to {self._mounts.host_names} only")
 
     def _target(self, target: str) -> str:
-        """Path and query, also of a target with scheme and host, as clients of a proxy send it."""
+        """Return path and query. Clients of a proxy send a target with scheme and host, which is checked too."""
         absolute = re.match(r"https?://([^/?#]*)", target, re.IGNORECASE)
         if absolute is None:
             return target
@@ -118,7 +118,7 @@ class Connection(BaseRequestHandler):
     def _write(self, response: Response, *, head_only: bool) -> bool:
         """Write a response, and return whether the connection stays open.
 
-        Head and body go out in one write: two would wait for each other on some systems.
+        Head and body are sent in one write: on some systems, the second of two writes waits for an acknowledgement.
         """
         state = self._incoming.protocol.their_state
         stays_open = state is h11.DONE and response.sent == 1
@@ -131,7 +131,7 @@ class Connection(BaseRequestHandler):
         return stays_open
 
     def _linger(self) -> None:
-        """Read on for a moment: closing while data arrive would throw the response away."""
+        """Read for a moment longer: closing the socket while data arrive would discard the response."""
         self._socket.shutdown(socket.SHUT_WR)
         end = request_reader.now() + LINGER_SECONDS
         self._socket.settimeout(LINGER_SECONDS)
@@ -142,21 +142,21 @@ class Connection(BaseRequestHandler):
 def _answer(world: World, request: Request) -> Response:
     try:
         return world.answer(request)
-    except Exception as error:  # noqa: BLE001 - its text and its frames may hold values
+    except Exception as error:  # noqa: BLE001 - its text and frames may contain values
         raise internal_fault(500, error) from None
 
 
 def _combined(head: h11.Request) -> Dict[str, str]:
-    """The headers by their names in lower case; one that comes twice counts as a list of both.
+    """Return the headers with names in lower case. The values of a repeated header are joined with commas.
 
     Raises:
-        HttpFault: 400, a value holds a control character.
+        HttpFault: 400, a value contains a control character.
     """
     headers: Dict[str, str] = {}
     for raw_name, raw_value in head.headers:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
         if _CONTROLS.search(value):
-            raise HttpFault(400, "a header of the request holds a control character")
+            raise HttpFault(400, "a header of the request contains a control character")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 

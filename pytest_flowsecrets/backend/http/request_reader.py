@@ -1,6 +1,6 @@
-"""Requests read from a socket: h11 parses and frames them; sizes and the time that a request may take are limited here.
+"""Read requests from a socket. h11 parses and frames them; this module limits their size and duration.
 
-Time is read by ``clock_gettime``, which no library that freezes time replaces.
+It reads the time with ``clock_gettime``, which libraries that freeze time do not replace.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ MAX_LINE = 16 * 1024  # bytes of the request line
 MAX_HEADERS = 64 * 1024  # bytes of all headers
 MAX_HEADER_COUNT = 100
 MAX_BODY = 16 * 1024 * 1024
-_PIECE = 64 * 1024  # more would be mapped anew for each call of recv
+_CHUNK = 64 * 1024  # a larger buffer would be mapped again for each call of recv
 
 
 class Incoming:
-    """The requests of one connection, one after the other.
+    """Reads the requests of one connection, one after the other.
 
-    Each has a new ``h11.Connection``, which frames its response, too; the bytes of the next one are carried over.
+    Each request has a new ``h11.Connection``, which also frames its response. Bytes of the next request are carried
+    over.
 
     Attributes:
-        protocol: of the current request.
+        protocol: the ``h11.Connection`` of the current request.
         started: whether a byte of the current request has arrived.
     """
 
@@ -41,7 +42,7 @@ class Incoming:
         self._end = 0.0
 
     def head(self) -> Optional[h11.Request]:
-        """Read request line and headers of the next request; None if the client closed the connection instead.
+        """Read request line and headers of the next request. Return None if the client closed the connection.
 
         Empty lines before it are ignored (RFC 9112, section 2.2).
 
@@ -66,7 +67,7 @@ class Incoming:
         return head  # type: ignore[no-any-return]
 
     def body(self, head: h11.Request) -> bytes:
-        """Read the body of the request with this head, after ``100 Continue`` where the client waits for it.
+        """Read the body of the request with this head. Send ``100 Continue`` first if the client waits for it.
 
         Raises:
             HttpFault: 400 or 413.
@@ -74,7 +75,7 @@ class Incoming:
         """
         names = {name: value for name, value in head.headers}  # noqa: C416 - Headers is a sequence, dict() wants keys
         if b"transfer-encoding" in names and (b"content-length" in names or head.http_version < b"1.1"):
-            raise HttpFault(400, "Transfer-Encoding does not go with Content-Length or HTTP/1.0")
+            raise HttpFault(400, "Transfer-Encoding cannot be combined with Content-Length or HTTP/1.0")
         if int(names.get(b"content-length", 0)) > MAX_BODY:
             raise _too_large()
         if self.protocol.they_are_waiting_for_100_continue:
@@ -104,21 +105,21 @@ class Incoming:
 
     def _receive(self) -> bytes:
         self._socket.settimeout(max(0.001, self._end - now()) if self.started else IDLE_SECONDS)
-        data = self._socket.recv(_PIECE)
+        data = self._socket.recv(_CHUNK)
         if not self.started:
             self.started, self._end = True, now() + REQUEST_SECONDS
         return data
 
     def _head_fault(self, error: h11.RemoteProtocolError) -> HttpFault:
-        """What h11 refuses, without what its message quotes of the request."""
+        """Convert an error of h11 to a fault that does not quote the request."""
         if error.error_status_hint == 431:  # noqa: PLR2004 - Request Header Fields Too Large
             whole_line = b"\n" in self.protocol.trailing_data[0]
             return _long_headers() if whole_line else _long_line()
         if error.error_status_hint == 501:  # noqa: PLR2004 - Not Implemented
-            return HttpFault(501, "the only Transfer-Encoding that this server knows is chunked")
+            return HttpFault(501, "this server supports no Transfer-Encoding except chunked")
         if "Host: header" in str(error):
-            return HttpFault(400, "the request has to have one Host header")
-        return HttpFault(400, "the head of the request is not one of HTTP/1.1")
+            return HttpFault(400, "the request must have exactly one Host header")
+        return HttpFault(400, "the head of the request is not valid HTTP/1.1")
 
 
 def _new_protocol() -> h11.Connection:
@@ -140,7 +141,7 @@ def _long_line() -> HttpFault:
 
 
 def _long_headers() -> HttpFault:
-    return HttpFault(431, f"the request has more than {MAX_HEADER_COUNT} headers, or {MAX_HEADERS} bytes of them")
+    return HttpFault(431, f"the headers of the request exceed {MAX_HEADER_COUNT} fields or {MAX_HEADERS} bytes")
 
 
 def _too_large() -> HttpFault:
@@ -148,5 +149,5 @@ def _too_large() -> HttpFault:
 
 
 def now() -> float:
-    """Return seconds of a clock for durations, which nothing freezes."""
+    """Return the time of a monotonic clock that no library freezes."""
     return time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -1,9 +1,9 @@
-"""Sockets: one HTTP/1.1 server per process, on 127.0.0.1 and a free port, started when first asked for.
+"""One HTTP/1.1 server per process, on 127.0.0.1 and a free port. It starts with the first API that is mounted.
 
-It knows nothing of GraphQL. A *world* is mounted at a path that nobody can guess and answers a ``Request`` with a
-``Response``; everything about HTTP itself is refused or repaired here: wrong hosts, sizes, framing, slow and cut
-connections. Each connection has a thread of its own, so that no client waits for another; all threads are daemons, so
-that nothing outlives the process. A forked child has no server until it mounts a world itself.
+The server is independent of GraphQL. A *world* is mounted at a path that cannot be guessed, and answers a ``Request``
+with a ``Response``. This package handles HTTP itself: wrong hosts, sizes, framing, slow and closed connections. Each
+connection has a thread of its own, so no client waits for another. All threads are daemons, so the process can end. A
+forked child has no server until it mounts a world itself.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _shared: Optional[Server] = None
 
 
 def address() -> Tuple[str, int]:
-    """Host and port of the server of this process, which is started if it does not run yet."""
+    """Return host and port of the server of this process. Start the server if necessary."""
     return _server().address
 
 
 def mount(world: World) -> str:
-    """Make a world reachable; the result is its URL."""
+    """Mount a world, and return its URL."""
     return _server().mount(world)
 
 
 def unmount(world: World) -> None:
-    """Requests to this world get 404 from now on. Nothing happens if it is not mounted in this process."""
+    """Unmount a world: further requests to it get 404. Do nothing if it is not mounted in this process."""
     if _shared is not None:
         _shared.unmount(world)
 
@@ -54,28 +54,28 @@ def _server() -> Server:
         return _shared
 
 
-def _forget() -> None:
-    """In a forked child: its parent's server has no thread here, and its port must not be kept open."""
+def _drop_inherited() -> None:
+    """Drop the server in a forked child, where it has no thread, and close its port."""
     global _lock, _shared
     inherited, _shared, _lock = _shared, None, threading.Lock()
     if inherited is not None:
         inherited.socket.close()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_drop_inherited)
 
 
 class Server(ThreadingMixIn, TCPServer):
     """An HTTP server.
 
     Args:
-        host: address to listen at.
-        port: 0 for any free one.
-        allows: whether a request may name this host (in lower case, without port).
-        told: the hosts that it may name, for messages.
+        host: the address to listen on.
+        port: the port, or 0 for any free port.
+        allows: returns whether a request may name a host (in lower case, without port).
+        host_names: the accepted hosts, for messages.
 
     Raises:
-        OSError: nothing can listen there.
+        OSError: the server cannot listen on this address.
     """
 
     daemon_threads = True
@@ -88,17 +88,17 @@ class Server(ThreadingMixIn, TCPServer):
         port: int = 0,
         *,
         allows: Callable[[str], bool] = NAMES.__contains__,
-        told: str = " and ".join(sorted(NAMES)),
+        host_names: str = " and ".join(sorted(NAMES)),
     ) -> None:
-        self.allows, self.told = allows, told
+        self.allows, self.host_names = allows, host_names
         self.worlds: Dict[str, World] = {}
-        self.on_refusal: Callable[[HttpFault], object] = lambda _: None  # what no world gets to see
+        self.on_refusal: Callable[[HttpFault], object] = lambda _: None  # called for requests that reach no world
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), Connection)
 
     @property
     def address(self) -> Tuple[str, int]:
-        """Host and port."""
+        """The host and the port."""
         host, port = self.server_address[:2]
         return str(host), int(port)
 
@@ -107,19 +107,19 @@ class Server(ThreadingMixIn, TCPServer):
         threading.Thread(target=self.serve_forever, name="flowsecrets-http", daemon=True).start()
 
     def mount(self, world: World, path: Optional[str] = None) -> str:
-        """Make a world reachable at a path, by default one that nobody can guess; the result is its URL."""
+        """Mount a world at a path, by default one that cannot be guessed, and return its URL."""
         path = "/" + token_urlsafe(16) if path is None else path
         self.worlds[path] = world
         host, port = self.address
         return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
     def unmount(self, world: World) -> None:
-        """Requests to this world get 404 from now on."""
+        """Unmount a world: further requests to it get 404."""
         for path in [path for path, mounted in self.worlds.items() if mounted is world]:
             self.worlds.pop(path, None)
 
     def world_at(self, path: str) -> World:
-        """The world at a path, to which clients may have appended ``/graphql`` (up to 0.10.7 ``/graphql/alpha``).
+        """Return the world at a path. Clients may append ``/graphql``, or ``/graphql/alpha`` up to 0.10.7.
 
         Raises:
             HttpFault: 404.
@@ -129,8 +129,8 @@ class Server(ThreadingMixIn, TCPServer):
         if world is None:
             world = self.worlds.get(re.sub(r"/graphql(/alpha)?\Z", "", path))
         if world is None:
-            raise HttpFault(404, "no API is here, or its test has ended: take the URL from prefect_cloud.url")
+            raise HttpFault(404, "there is no API at this path, or its test has ended: use prefect_cloud.url")
         return world
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone is no error."""
+        """Ignore errors of connections: a client may disconnect at any time."""

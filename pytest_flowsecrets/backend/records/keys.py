@@ -1,7 +1,7 @@
-"""Who asks: keys of scope USER and RUNNER, and the tenants (teams) for which they are good.
+"""Authentication: API keys of scope USER and RUNNER, and the tenants (teams) for which they are valid.
 
-A key is kept as a digest only and compared in constant time. What the real clients understand: no key, a wrong, an
-expired or a revoked one, and a tenant that is not the key's, all give ``UNAUTHENTICATED``.
+Only the digest of a key is stored, and it is compared in constant time. A missing, wrong, expired or revoked key and a
+tenant without access all result in ``UNAUTHENTICATED``, which the real clients understand.
 """
 
 from __future__ import annotations
@@ -23,60 +23,22 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-# Random texts of API keys. Later fake APIs use those of closed ones again.
-#
-# The leak search masks each key until the run ends. With new keys for each test, its memory would grow with the
-# number of tests.
-
-_RESTING = 16  # texts of closed APIs; these are not reused yet, so that the next APIs refuse the keys of a closed one
-
-_unused: Deque[str] = deque()  # the oldest first
-os.register_at_fork(after_in_child=_unused.clear)  # a child must not take the texts that its parent takes
-
-
-class KeyTexts:
-    """The texts of the keys of one fake API."""
-
-    def __init__(self) -> None:
-        self._texts: List[str] = []
-        self._released: List[str] = []
-
-    def create(self) -> str:
-        """Return a random text that no other fake API uses."""
-        text = _unused.popleft() if len(_unused) > _RESTING else secrets.token_urlsafe(16)
-        self._texts.append(text)
-        return text
-
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Keep the texts from other APIs while this one is entered, and release them at its end."""
-        for text in self._released:
-            if text in _unused:
-                _unused.remove(text)
-                self._texts.append(text)
-        try:
-            yield
-        finally:
-            self._released, self._texts = self._texts, []
-            _unused.extend(self._released)
-
-
 USER, RUNNER = "USER", "RUNNER"
 TENANT_HEADER, AGENT_HEADER = "x-prefect-tenant-id", "x-prefect-agent-id"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request.
+    """The sender of a request.
 
     Attributes:
-        tenant_id: the tenant that the request is about; None on Server, which has no keys and shows every tenant.
+        tenant_id: the tenant of the request; None on Server, which has no keys and shows all tenants.
         scope: ``USER`` or ``RUNNER``; None on Server.
-        key_id: the key's id, not the key.
-        user_id: to whom the key belongs; a RUNNER key belongs to a service account.
-        agent_id: the agent that says it sent this.
-        tenant_ids: every tenant for which the key is good.
-        refusal: why nothing that this caller asks for is carried out; None where its key is good.
+        key_id: the id of the key, not the key.
+        user_id: the owner of the key; a RUNNER key belongs to a service account.
+        agent_id: the id in the agent header, which is not verified.
+        tenant_ids: all tenants for which the key is valid.
+        refusal: the error that every operation of this caller gets; None if the key is valid.
     """
 
     tenant_id: Optional[str] = None
@@ -88,17 +50,17 @@ class Caller:
     refusal: Optional[ApiError] = None
 
     def require_user(self) -> None:
-        """Check that the key is not that of an agent.
+        """Check that the key does not have the scope RUNNER.
 
         Raises:
-            Unauthenticated: it is.
+            Unauthenticated: it has.
         """
         if self.scope == RUNNER:
             raise Unauthenticated("AuthenticationError: Forbidden: a key of scope RUNNER may not do this")
 
 
 class Issued(NamedTuple):
-    """A new key, told this once."""
+    """A new key. Its text is not available later."""
 
     id: str
     key: str
@@ -109,7 +71,7 @@ class Issued(NamedTuple):
 
 @dataclass(frozen=True)
 class Key:
-    """What is kept of a key: all but the key."""
+    """The data of a key, without its text."""
 
     id: str
     name: str
@@ -119,15 +81,57 @@ class Key:
     created: datetime
     expires_at: Optional[datetime]
     digest: bytes
-    root: str = ""  # the id of the key that this was made of, as `switch_tenant` does for clients up to 0.15.13
+    root: str = ""  # the id of the key from which `switch_tenant` derived this one (clients up to 0.15.13)
+
+
+# -- texts of keys -----------------------------------------------------------------------------------------------------
+
+_RESERVED = 16  # the number of released texts that are not reused yet: the next APIs must reject keys of a closed one
+
+_unused: Deque[str] = deque()  # oldest first
+os.register_at_fork(after_in_child=_unused.clear)  # parent and child must not use the same texts
+
+
+class KeyTexts:
+    """The random texts of the keys of one fake API.
+
+    Fake APIs reuse the texts of closed ones: the leak search masks each key until the run ends, so its memory would
+    grow with the number of tests if each test had new keys.
+    """
+
+    def __init__(self) -> None:
+        self._texts: List[str] = []
+        self._released: List[str] = []
+
+    def create(self) -> str:
+        """Return a random text that no other fake API uses."""
+        text = _unused.popleft() if len(_unused) > _RESERVED else secrets.token_urlsafe(16)
+        self._texts.append(text)
+        return text
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Reserve the texts for this API while it is entered, and release them when it is left."""
+        for text in self._released:
+            if text in _unused:
+                _unused.remove(text)
+                self._texts.append(text)
+        try:
+            yield
+        finally:
+            self._released, self._texts = self._texts, []
+            _unused.extend(self._released)
+
+
+# -- keys of one API ---------------------------------------------------------------------------------------------------
 
 
 class Keyring:
     """The keys of one API.
 
     Args:
-        now: the clock; aware times in UTC.
-        open_to_all: as Server is: whoever asks is answered, with or without a key.
+        now: a function that returns the current time: aware, in UTC.
+        open_to_all: accept requests without a key, as Server does.
     """
 
     def __init__(self, now: Callable[[], datetime], *, open_to_all: bool = False) -> None:
@@ -136,7 +140,7 @@ class Keyring:
         self.texts = KeyTexts()
         self._keys: Dict[str, Key] = {}
 
-    def issue(  # noqa: PLR0913 - what a key is
+    def issue(  # noqa: PLR0913 - keyword arguments, one for each property of a key
         self,
         tenant_ids: Tuple[str, ...],
         scope: str,
@@ -144,17 +148,24 @@ class Keyring:
         user_id: str,
         name: str = "",
         expires_at: Optional[datetime] = None,
-        made_of: Optional[str] = None,
+        parent_id: Optional[str] = None,
         text: Optional[str] = None,
     ) -> Issued:
-        """Make a key; this is the only time that it is told. The first of its tenants is its default.
+        """Create a key. Only the return value contains its text.
 
-        One that is made of another key (its id) is good for no longer than that one. Its text is random by default.
+        Args:
+            tenant_ids: the tenants for which it is valid; the first one is the default.
+            scope: ``USER`` or ``RUNNER``.
+            user_id: its owner.
+            name: its name.
+            expires_at: the time from which on it is not valid.
+            parent_id: the id of the key from which it is derived, and with which it ceases to be valid.
+            text: the key itself, by default a random text.
         """
         text = self.texts.create() if text is None else text
         with self._lock:
-            older = self._keys.get(made_of or "")
-            root = (older and older.root) or made_of or ""
+            parent = self._keys.get(parent_id or "")
+            root = (parent and parent.root) or parent_id or ""
             key = Key(
                 str(uuid.uuid4()), name, scope, user_id, tuple(tenant_ids), self._now(), expires_at, _digest(text), root
             )
@@ -162,23 +173,23 @@ class Keyring:
         return Issued(key.id, text)
 
     def revoke(self, key_id: str) -> bool:
-        """Let a key be good for nothing from now on; whether there was one."""
+        """Revoke a key by its id, and return whether it existed."""
         with self._lock:
             return self._keys.pop(key_id, None) is not None
 
     def revoke_text(self, text: str) -> bool:
-        """As ``revoke``, by the key itself."""
+        """Revoke a key by its text, and return whether it existed."""
         key = self._find(text) if isinstance(text, str) else None
         return key is not None and self.revoke(key.id)
 
     def admit(self, user_id: str, tenant_id: str) -> None:
-        """Let the USER keys of a user be good for one tenant more."""
+        """Extend the USER keys of a user to another tenant."""
         with self._lock:
             for key in [key for key in self._keys.values() if key.user_id == user_id and key.scope == USER]:
                 self._keys[key.id] = replace(key, tenant_ids=(*key.tenant_ids, tenant_id))
 
     def rows(self, tenant_id: str) -> List[Dict[str, Any]]:
-        """The keys of a tenant, without the keys themselves."""
+        """Return the data of a tenant's keys, without their texts."""
         with self._lock:
             keys = list(self._keys.values())
         return [
@@ -196,10 +207,10 @@ class Keyring:
         ]
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
-        """Who sent a request with these headers (names in lower case).
+        """Return the sender of a request with these headers (names in lower case).
 
         Raises:
-            Unauthenticated: no key, one that is not good (any more), or not for this tenant.
+            Unauthenticated: the key is missing, not valid, or not valid for the tenant.
         """
         agent_id = headers.get(AGENT_HEADER)
         if self._open:
@@ -211,15 +222,15 @@ class Keyring:
         return Caller(tenant_id, key.scope, key.id, key.user_id, agent_id, key.tenant_ids)
 
     def require_runner(self, caller: Caller, tenant_id: str) -> None:
-        """Check that a caller has a RUNNER key of a tenant, one that is good now.
+        """Check that a caller has a valid RUNNER key of a tenant.
 
         Raises:
-            Unauthenticated: it has not.
+            Unauthenticated: it has none.
         """
         with self._lock:
             key = self._keys.get(caller.key_id or "")
         if key is None or key.scope != RUNNER or tenant_id not in key.tenant_ids or self._has_ended(key):
-            raise Unauthenticated("AuthenticationError: Forbidden: a secret's value needs a key of scope RUNNER")
+            raise Unauthenticated("AuthenticationError: Forbidden: reading a secret requires a key of scope RUNNER")
 
     def _presented(self, header: Optional[str]) -> Key:
         if header is None:
@@ -233,13 +244,13 @@ class Keyring:
         return key
 
     def _find(self, text: str) -> Optional[Key]:
-        given, found = _digest(text), None
+        digest, match = _digest(text), None
         with self._lock:
             keys = list(self._keys.values())
-        for key in keys:  # all of them, so that the time tells nothing
-            if hmac.compare_digest(key.digest, given):
-                found = key
-        return found
+        for key in keys:  # all of them: the duration must not depend on the key
+            if hmac.compare_digest(key.digest, digest):
+                match = key
+        return match
 
     def _has_ended(self, key: Key) -> bool:
         if key.expires_at is not None and self._now() >= key.expires_at:

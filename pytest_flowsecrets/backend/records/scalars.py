@@ -1,6 +1,6 @@
-"""The scalars of both halves of the API: uuid, timestamptz, jsonb of the tables; UUID, DateTime, JSON of the rest.
+"""The scalars of the schema: uuid, timestamptz and jsonb of the tables; UUID, DateTime and JSON of other types.
 
-No error here says what the value was.
+The errors do not contain the value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TIME = re.compile(
 
 
 def read_uuid(value: Any) -> str:
-    """An id in the usual spelling."""
+    """Parse an id, and return its canonical form."""
     try:
         return str(uuid.UUID(value))
     except (ValueError, TypeError, AttributeError):
@@ -26,17 +26,17 @@ def read_uuid(value: Any) -> str:
 
 
 def read_time(value: Any) -> datetime:
-    """A moment in UTC. Without an offset it is meant in UTC, as the real database takes it."""
-    found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
-    if not found:
+    """Parse a time, and return it in UTC. A time without an offset is in UTC, as in the real database."""
+    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not match:
         raise ValueError("expected a time such as 2022-01-31T12:00:00+00:00")
-    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
-    micro = int((found[7] or "0").ljust(6, "0")[:6])
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    micro = int((match[7] or "0").ljust(6, "0")[:6])
     try:
-        local = datetime(year, month, day, hour, minute, second, micro, _offset(found[8]))
+        local = datetime(year, month, day, hour, minute, second, micro, _offset(match[8]))
         return local.astimezone(timezone.utc)
     except (ValueError, OverflowError):
-        raise ValueError("there is no such time") from None
+        raise ValueError("the time does not exist") from None
 
 
 def _offset(text: Optional[str]) -> timezone:
@@ -48,34 +48,34 @@ def _offset(text: Optional[str]) -> timezone:
 
 
 def read_interval(value: Any) -> timedelta:
-    """A length of time: ``HH:MM:SS``, or a number of seconds."""
+    """Parse a duration: ``HH:MM:SS``, or a number of seconds."""
     if isinstance(value, (int, float)):
         return timedelta(seconds=value)
-    found = re.fullmatch(r"(-?)(\d+):(\d\d):(\d\d(?:\.\d+)?)", value) if isinstance(value, str) else None
-    if not found:
-        raise ValueError("expected a length of time such as 00:01:30")
-    length = timedelta(hours=int(found[2]), minutes=int(found[3]), seconds=float(found[4]))
-    return -length if found[1] else length
+    match = re.fullmatch(r"(-?)(\d+):(\d\d):(\d\d(?:\.\d+)?)", value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError("expected a duration such as 00:01:30")
+    duration = timedelta(hours=int(match[2]), minutes=int(match[3]), seconds=float(match[4]))
+    return -duration if match[1] else duration
 
 
 def read_json(value: Any) -> Any:
-    """Anything that JSON can say: a number too large for Python to read has become NaN or infinite."""
-    left = [value]
-    while left:
-        one = left.pop()
-        if isinstance(one, float) and not isfinite(one):
-            raise ValueError("expected numbers that are finite")
-        left.extend(one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+    """Return a JSON value. Reject infinity and NaN, which are not JSON; 1e999 in a document becomes infinity."""
+    pending = [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, float) and not isfinite(part):
+            raise ValueError("expected finite numbers")
+        pending.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
     return value
 
 
-def as_it_is(value: Any) -> Any:
-    """What JSON can say needs no writing."""
+def write_json(value: Any) -> Any:
+    """Return a JSON value unchanged: the response is JSON."""
     return value
 
 
 def write_interval(value: timedelta) -> str:
-    """``HH:MM:SS``, with a fraction only where there is one."""
+    """Format a duration as ``HH:MM:SS``, with a fraction if necessary."""
     seconds, rest = divmod(abs(value), timedelta(seconds=1))
     text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     fraction = f".{rest.microseconds:06}".rstrip("0") if rest else ""
@@ -85,7 +85,7 @@ def write_interval(value: timedelta) -> str:
 Codec = Tuple[Callable[[Any], Any], Callable[[Any], Any]]
 _TIMES: Codec = (read_time, datetime.isoformat)
 _IDS: Codec = (read_uuid, str)
-_ANY: Codec = (read_json, as_it_is)
+_ANY: Codec = (read_json, write_json)
 CODECS: Mapping[str, Codec] = {
     "uuid": _IDS,
     "UUID": _IDS,

@@ -1,8 +1,8 @@
-"""How the states of flow runs and task runs change, and which runs wait for an agent.
+"""State changes of flow runs and task runs, and the queue of runs that wait for an agent.
 
-A run's version counts its states. Where version locking is turned on for the flow, a client that sends the version it
-knows is refused if the run has moved on since (``VERSION_LOCKING_ERROR``), so that of two agents or processes one goes
-on; clients of 0.12 and later send it only where it matters, for Submitted and Running.
+The version of a run is the number of its states. If version locking is on for the flow, a client that sends an outdated
+version gets ``VERSION_LOCKING_ERROR``, so only one of two agents or processes can continue. Clients of 0.12 and later
+send the version only for Submitted and Running.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.backend.records.store import Row, Store
 
-# Each state of Prefect 0.5 to 1.4 with the one that it is a kind of.
+# Each state of Prefect 0.5 to 1.4, with its base class.
 KINDS: Mapping[str, str] = {
     "Scheduled": "Pending",
     "Paused": "Scheduled",
@@ -41,34 +41,38 @@ KINDS: Mapping[str, str] = {
 
 
 def is_a(state: Optional[str], kind: str) -> bool:
-    """Whether a state is of a kind, as Prefect's classes derive from each other."""
+    """Return whether a state is of a kind, according to the class hierarchy of Prefect's states."""
     while state is not None and state != kind:
         state = KINDS.get(state)
     return state == kind
 
 
 def new_state(kind: str, message: str, **values: Any) -> Dict[str, Any]:
-    """A serialized state that every client can read."""
+    """Return a serialized state that every client can read."""
     return {"type": kind, "message": message, "context": {}, "cached_inputs": {}, **values}
 
 
 def set_state(store: Store, table: str, run: Row, state: Any, version: Optional[int] = None) -> Row:
-    """Give a run its next state.
+    """Set the next state of a run.
 
     Args:
-        store: of the run, in a transaction; its clock tells the time of the change.
+        store: the store of the run, in a transaction; its clock provides the time of the change.
         table: ``flow_run`` or ``task_run``.
-        run: as it is.
-        state: serialized by a client.
-        version: the one that the client believes the run to have; None does not lock.
+        run: the current row.
+        state: the state as a client serialized it.
+        version: the version that the client expects, or None for no version locking.
+
+    Returns:
+        The new row of the run.
 
     Raises:
-        ApiError: the run has another version, or may not come into this state.
-        BadInput: this is no state.
+        ApiError: the run has another version, or the state is not allowed now.
+        BadInput: the state is not valid.
     """
-    now, kind = store.now, _checked(state)
+    now, kind = store.now, _kind_of(state)
     if version is not None and version != run["version"] and _locks(store, table, run):
-        raise ApiError(f"{_titled(table)} has version {run['version']}, not {version}", "VERSION_LOCKING_ERROR")
+        title = table.replace("_", " ").capitalize()
+        raise ApiError(f"{title} has version {run['version']}, not {version}", "VERSION_LOCKING_ERROR")
     if table == "task_run" and kind == "Running":
         _require_running(store, run)
     start = read_time(state["start_time"]) if isinstance(state.get("start_time"), str) else None
@@ -82,11 +86,11 @@ def set_state(store: Store, table: str, run: Row, state: Any, version: Optional[
         "timestamp": now,
     }
     row = store.add(f"{table}_state", tenant_id=run["tenant_id"], **{f"{table}_id": run["id"]}, **values)
-    return store.change(table, run["id"], **_of_run(run, row, now))
+    return store.change(table, run["id"], **_state_columns(run, row, now))
 
 
-def _of_run(run: Row, state: Row, now: datetime) -> Dict[str, Any]:
-    """What a run shows of its newest state."""
+def _state_columns(run: Row, state: Row, now: datetime) -> Dict[str, Any]:
+    """Return the columns of a run that reflect its newest state."""
     kind = state["state"]
     running, finished = is_a(kind, "Running"), is_a(kind, "Finished")
     start = run["start_time"] or (now if running or finished else None)
@@ -107,10 +111,10 @@ def _of_run(run: Row, state: Row, now: datetime) -> Dict[str, Any]:
     }
 
 
-def _checked(state: Any) -> str:
+def _kind_of(state: Any) -> str:
     kind = state.get("type") if isinstance(state, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
-        raise BadInput("a state is a mapping whose type is one of Prefect's states")
+        raise BadInput("a state must be a mapping whose type is one of Prefect's states")
     if isinstance(state.get("start_time"), str):
         try:
             read_time(state["start_time"])
@@ -123,12 +127,8 @@ def _text(message: Any) -> Optional[str]:
     return None if message is None else str(message)
 
 
-def _titled(table: str) -> str:
-    return table.replace("_", " ").capitalize()
-
-
 def _locks(store: Store, table: str, run: Row) -> bool:
-    """Version locking is turned on in the settings of a flow; Prefect's documentation calls it opt-in."""
+    """Return whether version locking is on in the settings of the flow; it is opt-in."""
     flow_run = run if table == "flow_run" else store.get("flow_run", run["flow_run_id"])
     flow = store.get("flow", flow_run["flow_id"]) if flow_run else None
     return flow is not None and (flow["settings"] or {}).get("version_locking_enabled") is True
@@ -137,30 +137,30 @@ def _locks(store: Store, table: str, run: Row) -> bool:
 def _require_running(store: Store, task_run: Row) -> None:
     flow_run = store.get("flow_run", task_run["flow_run_id"])
     if flow_run is None or not is_a(flow_run["state"], "Running") or flow_run["state"] == "Cancelling":
-        raise ApiError("A task run can be set Running only while its flow run is Running")
+        raise ApiError("A task run can only be set to Running while its flow run is Running")
 
 
 # -- the queue ---------------------------------------------------------------------------------------------------------
 
 
 def due(store: Store, flow_runs: Iterable[Row], before: datetime, labels: Iterable[str]) -> List[Row]:
-    """The flow runs that an agent with these labels should take, the earliest first.
+    """Return the flow runs that an agent with these labels should submit, in the order of their start time.
 
-    A run is taken by an agent that has all of its labels; no labels count as a label, so that an agent that has some
-    leaves runs without any to others. A Running run is due if a retry of one of its tasks is.
+    An agent takes a run if it has all labels of the run. A run without labels is only for agents without labels. A
+    Running run is due if the retry of one of its tasks is due.
     """
-    own = set(labels)
-    starts = ((_start(store, run), run) for run in flow_runs if _fits(set(run["labels"] or ()), own))
-    found = [(start, run) for start, run in starts if start is not None and start <= before]
-    return [run for _, run in sorted(found, key=lambda pair: pair[0])]
+    agent_labels = set(labels)
+    starts = ((_start(store, run), run) for run in flow_runs if _matches(set(run["labels"] or ()), agent_labels))
+    due_runs = [(start, run) for start, run in starts if start is not None and start <= before]
+    return [run for _, run in sorted(due_runs, key=lambda pair: pair[0])]
 
 
-def _fits(wanted: Set[str], own: Set[str]) -> bool:
-    return wanted <= own if wanted else not own
+def _matches(run_labels: Set[str], agent_labels: Set[str]) -> bool:
+    return run_labels <= agent_labels if run_labels else not agent_labels
 
 
 def _start(store: Store, run: Row) -> Optional[datetime]:
-    """When a run should be taken; None if it should not."""
+    """Return when a run should start, or None if it should not."""
     if run["state"] in ("Scheduled", "Resume", "Retrying", "Queued"):
         start: Optional[datetime] = run["state_start_time"] or run["scheduled_start_time"]
         return start
@@ -178,12 +178,12 @@ def _start(store: Store, run: Row) -> Optional[datetime]:
 
 
 def slot(flow_run_id: str, task_id: str, map_index: int) -> str:
-    """What there can be one task run of: a task, or one of its mapped children, in a flow run."""
+    """Return a key that identifies a task, or one of its mapped children, in a flow run. Each has one task run."""
     return f"{flow_run_id}/{task_id}/{map_index}"
 
 
 def add_task_run(store: Store, flow_run: Row, task: Row, map_index: int) -> Row:
-    """A Pending run of a task; ``map_index`` is -1 for the task itself."""
+    """Create a Pending run of a task; ``map_index`` is -1 for the task itself."""
     run = store.add(
         "task_run",
         tenant_id=flow_run["tenant_id"],

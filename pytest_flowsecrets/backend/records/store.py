@@ -1,7 +1,7 @@
-"""Rows in memory: one store for each world, one lock, no I/O.
+"""Rows in memory. Each world has one store with one lock. There is no I/O.
 
-A row is a dict that is never changed in place: a change puts a new one, so that an answer that is being written shows
-one moment. Ids are text, times are aware and in UTC. Each column that links to another row is indexed.
+A row is a dict that is never changed in place: a change replaces it, so an answer shows a consistent state. Ids are
+text; times are aware and in UTC. Each column that links to another row is indexed.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Row = Dict[str, Any]
-# What rows are looked up by besides: `states.slot`, which is not of the schema, and which runs are Running.
-_MORE = {"task_run": ["slot"], "flow_run": ["state"]}
-_SURVIVES = {("agent", "flow_runs")}  # a run outlives the agent that ran it; all other children go with their parent
+# Further indexed columns. `slot` is not part of the schema: see `states.slot`.
+_MORE_INDEXES = {"task_run": ["slot"], "flow_run": ["state"]}
+_NOT_CASCADED = {("agent", "flow_runs")}  # deleting an agent keeps its runs; all other children are deleted
 
 
 def _links(name: str) -> List[str]:
-    """The columns of a table by which rows are looked up."""
-    found = {column for table in TABLES.values() for target, column in table.many.values() if target == name}
-    return sorted(found | {"tenant_id"}) + _MORE.get(name, [])
+    """Return the indexed columns of a table."""
+    links = {column for table in TABLES.values() for target, column in table.many.values() if target == name}
+    return sorted(links | {"tenant_id"}) + _MORE_INDEXES.get(name, [])
 
 
 def slugify(name: str) -> str:
-    """A name as it stands in an address."""
+    """Return the form of a name that is used in URLs."""
     return "-".join("".join(letter if letter.isalnum() else " " for letter in name.lower()).split())
 
 
 def _refuse_nul(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         if isinstance(value, str) and "\0" in value:
-            raise BadInput(f"{name}: text holds no NUL")
+            raise BadInput(f"{name}: text must not contain a NUL character")
 
 
 class Store:
     """All rows of a world.
 
     Args:
-        now: gives the present moment, aware, in UTC.
+        now: a function that returns the current time: aware, in UTC.
     """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
@@ -58,12 +58,12 @@ class Store:
 
     @property
     def now(self) -> datetime:
-        """The present moment."""
+        """The current time."""
         return self._now()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes inside, or none of them if it is left by an exception."""
+        """Undo all changes in the block if it raises."""
         with self.lock:
             outer, self._undo = self._undo, []
             try:
@@ -77,14 +77,14 @@ class Store:
                 self._undo = None if outer is None else outer + self._undo
 
     def add(self, table: str, **values: Any) -> Row:
-        """A new row; columns that are not given are null.
+        """Add a row and return it. Columns without a value are null.
 
         Raises:
-            BadInput: a text holds a NUL, which PostgreSQL would not store.
+            BadInput: a text contains a NUL character, which PostgreSQL does not store.
         """
         _refuse_nul(values)
         now = self.now
-        row: Row = dict.fromkeys([*TABLES[table].columns, *_MORE.get(table, ())])
+        row: Row = dict.fromkeys([*TABLES[table].columns, *_MORE_INDEXES.get(table, ())])
         row.update({"id": str(uuid.uuid4()), "created": now, "updated": now})
         row.update(values)
         self._put(table, row)
@@ -92,10 +92,10 @@ class Store:
         return row
 
     def change(self, table: str, row_id: str, **values: Any) -> Row:
-        """The row with other values, which replaces it.
+        """Replace a row by one with other values, and return the new row.
 
         Raises:
-            BadInput: a text holds a NUL.
+            BadInput: a text contains a NUL character.
         """
         _refuse_nul(values)
         old = self._rows[table][row_id]
@@ -105,9 +105,9 @@ class Store:
         return row
 
     def remove(self, table: str, row_id: str) -> None:
-        """The row and everything that belongs to it."""
+        """Delete a row and everything that belongs to it."""
         for relation, (child, column) in TABLES[table].many.items():
-            if (table, relation) not in _SURVIVES:
+            if (table, relation) not in _NOT_CASCADED:
                 for row in self.linked(child, column, row_id):
                     self.remove(child, row["id"])
         old = self._rows[table][row_id]
@@ -115,25 +115,25 @@ class Store:
         self._remember(lambda: self._put(table, old))
 
     def add_tenant(self, name: str, slug: Optional[str] = None) -> Row:
-        """A team: everything else belongs to one. Its row belongs to itself, so that it is seen like any other."""
+        """Add a tenant. Its row belongs to itself, so its callers can see it like any other row."""
         tenant_id = str(uuid.uuid4())
         return self.add("tenant", id=tenant_id, tenant_id=tenant_id, name=name, slug=slug or slugify(name))
 
     def get(self, table: str, row_id: Optional[str]) -> Optional[Row]:
-        """The row of this id, or None."""
+        """Return the row with an id, or None."""
         return self._rows[table].get(row_id) if row_id is not None else None
 
     def linked(self, table: str, column: str, value: Optional[str]) -> List[Row]:
-        """The rows whose link column holds this id, oldest first."""
+        """Return the rows whose link column contains an id, oldest first."""
         rows = self._rows[table]
         return [rows[row_id] for row_id in self._index[table][column].get(value, ())]
 
     def indexes(self, table: str, column: str) -> bool:
-        """Whether ``linked`` knows this column."""
+        """Return whether a column is indexed, so that ``linked`` accepts it."""
         return column in self._index[table]
 
     def all(self, table: str) -> List[Row]:
-        """Every row of a table, of all tenants."""
+        """Return all rows of a table, of all tenants."""
         return list(self._rows[table].values())
 
     def _remember(self, step: Callable[[], object]) -> None:
@@ -151,7 +151,7 @@ class Store:
             self._unlink(table, column, row)
 
     def _replace(self, table: str, old: Row, new: Row) -> None:
-        self._rows[table][new["id"]] = new  # in its old place, so that lists keep their order
+        self._rows[table][new["id"]] = new  # the row keeps its position in lists
         for column in self._index[table]:
             if old[column] != new[column]:
                 self._unlink(table, column, old)

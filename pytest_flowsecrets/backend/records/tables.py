@@ -1,8 +1,8 @@
-"""The rows that can be queried: one table each, from which the query types are generated (``sdl``).
+"""The tables that clients can query; ``sdl`` generates the query types from them.
 
-Columns are written ``name:scalar``, relations to one row ``name`` or ``name:table.own_column``, relations to many rows
-``name:table.their_column``. Every row also has an id, two timestamps and the tenant that it belongs to. There is
-nothing here for a secret's value: that is what makes secrets write-only.
+Columns are written as ``name:scalar``, relations to one row as ``name`` or ``name:table.own_column``, and relations to
+many rows as ``name:table.their_column``. Every row also has an id, two timestamps and the id of its tenant. No table
+has a column for the value of a secret, so secrets are write-only.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ Link = Tuple[str, str]
 
 @dataclass(frozen=True)
 class Table:
-    """A kind of row."""
+    """A table."""
 
     name: str
     columns: Mapping[str, str]
-    """Column to scalar of the schema."""
+    """The scalar of each column."""
     one: Mapping[str, Link] = field(default_factory=dict)
-    """Relation to (table, own column that holds its id)."""
+    """For each relation to one row: the other table, and the column of this table with the id."""
     many: Mapping[str, Link] = field(default_factory=dict)
-    """Relation to (table, its column that holds our id)."""
+    """For each relation to many rows: the other table, and its column with the id of this row."""
     cloud: bool = False
-    """Prefect Server has no such table."""
+    """Whether Prefect Server lacks the table."""
 
 
 def _table(name: str, columns: str, *, one: str = "", many: str = "", cloud: bool = False) -> Table:
@@ -153,11 +153,13 @@ TABLES: Mapping[str, Table] = {
 
 
 def tables(backend: str) -> Dict[str, Table]:
-    """Those of a backend, ``cloud`` or ``server``; relations to tables that it does not have are left out."""
-    kept = {name: table for name, table in TABLES.items() if backend == "cloud" or not table.cloud}
-    return {name: _without_links(table, kept) for name, table in kept.items()}
+    """Return the tables of ``cloud`` or ``server``, without relations to tables that the backend lacks."""
+    available = {name: table for name, table in TABLES.items() if backend == "cloud" or not table.cloud}
+    return {name: _without_links(table, available) for name, table in available.items()}
 
 
-def _without_links(table: Table, kept: Mapping[str, Table]) -> Table:
-    one, many = ({name: link for name, link in links.items() if link[0] in kept} for links in (table.one, table.many))
+def _without_links(table: Table, available: Mapping[str, Table]) -> Table:
+    one, many = (
+        {name: link for name, link in links.items() if link[0] in available} for links in (table.one, table.many)
+    )
     return Table(table.name, table.columns, one, many, table.cloud)

@@ -1,13 +1,14 @@
-"""One small function for each field that is no table: ``resolvers/<what it is about>.py``.
+"""One function for each root field that is not a table: ``resolvers/<subject>.py``.
 
-A resolver is called after the operation was validated, under the store's lock; what a mutation changed is undone if it
-raises. It gets a `Call` and the arguments, an ``input`` as one mapping, all in the spelling with underscores::
+A resolver runs under the store's lock, after the operation has been validated. If a mutation raises, its changes are
+rolled back. A query gets a ``RequestContext`` and its arguments. A mutation gets the context and the fields of its
+``input`` as one mapping. All names have underscores::
 
     @mutation
-    def set_secret(call: Call, given: Mapping[str, Any]) -> Any: ...
+    def set_secret(context: RequestContext, inputs: Mapping[str, Any]) -> Any: ...
 
     @query
-    def secret_value(call: Call, *, name: str) -> Any: ...
+    def secret_value(context: RequestContext, *, name: str) -> Any: ...
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ _KIND = "_kind"
 
 
 def query(function: Resolver) -> Resolver:
-    """Mark the resolver of a field of ``Query``; its name is the field's."""
+    """Mark a function as the resolver of the ``Query`` field with the same name."""
     setattr(function, _KIND, "query")
     return function
 
 
 def mutation(function: Resolver) -> Resolver:
-    """Mark the resolver of a field of ``Mutation``; its name is the field's."""
+    """Mark a function as the resolver of the ``Mutation`` field with the same name."""
     setattr(function, _KIND, "mutation")
     return function
 
 
 def load() -> Tuple[Dict[str, Resolver], Dict[str, Resolver]]:
-    """Return all resolvers of queries, and all of mutations.
+    """Return all resolvers of queries and all resolvers of mutations.
 
-    They are collected from the modules each time. A registry that modules fill at import would stay empty where this
-    package is imported anew and its modules are not, as after a test with pyfakefs.
+    They are collected from the modules on every call. A registry that modules fill at import would stay empty if this
+    package is imported again and its modules are not, which happens after a test with pyfakefs.
     """
     modules = [import_module(f"{__name__}.{name}") for name in _MODULES]
     functions = [function for module in modules for function in vars(module).values() if hasattr(function, _KIND)]

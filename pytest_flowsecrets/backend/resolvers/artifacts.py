@@ -7,29 +7,29 @@ from typing import TYPE_CHECKING, Any, Mapping
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.request_context import Call
+    from pytest_flowsecrets.backend.request_context import RequestContext
 
 _TABLE = "task_run_artifact"
 
 
 @mutation
-def create_task_run_artifact(call: Call, given: Mapping[str, Any]) -> Any:
-    """Of a task run that is there."""
-    run = call.must("task_run", given["task_run_id"])
-    values = {"task_run_id": run["id"], "kind": given["kind"], "data": given["data"]}
-    return call.store.add(_TABLE, tenant_id=run["tenant_id"], **values)
+def create_task_run_artifact(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Create an artifact of an existing task run."""
+    run = context.get_or_error("task_run", inputs["task_run_id"])
+    values = {"task_run_id": run["id"], "kind": inputs["kind"], "data": inputs["data"]}
+    return context.store.add(_TABLE, tenant_id=run["tenant_id"], **values)
 
 
 @mutation
-def update_task_run_artifact(call: Call, given: Mapping[str, Any]) -> Any:
-    """Other data, the same kind."""
-    artifact = call.must(_TABLE, given["task_run_artifact_id"])
-    call.store.change(_TABLE, artifact["id"], data=given["data"])
+def update_task_run_artifact(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Replace the data of an artifact."""
+    artifact = context.get_or_error(_TABLE, inputs["task_run_artifact_id"])
+    context.store.change(_TABLE, artifact["id"], data=inputs["data"])
     return SUCCESS
 
 
 @mutation
-def delete_task_run_artifact(call: Call, given: Mapping[str, Any]) -> Any:
-    """It is gone."""
-    call.store.remove(_TABLE, call.must(_TABLE, given["task_run_artifact_id"])["id"])
+def delete_task_run_artifact(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Delete an artifact."""
+    context.store.remove(_TABLE, context.get_or_error(_TABLE, inputs["task_run_artifact_id"])["id"])
     return SUCCESS

@@ -1,4 +1,4 @@
-"""What only Cloud has besides secrets and keys: the key-value store, limits of task tags, settings of agents."""
+"""Other features of Cloud alone, besides secrets and keys: key-value store, tag limits, agent configs."""
 
 from __future__ import annotations
 
@@ -8,46 +8,46 @@ from pytest_flowsecrets.backend.client_errors import BadInput
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.request_context import Call
+    from pytest_flowsecrets.backend.request_context import RequestContext
 
 
 @mutation
-def set_key_value(call: Call, given: Mapping[str, Any]) -> Any:
-    """Set, or overwrite."""
-    return _put(call, "key_value", "key", given["key"], value=given.get("value"))
+def set_key_value(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Set or overwrite an entry of the key-value store."""
+    return _put(context, "key_value", "key", inputs["key"], value=inputs.get("value"))
 
 
 @mutation
-def delete_key_value(call: Call, given: Mapping[str, Any]) -> Any:
-    """By its id, which the client looks up."""
-    call.store.remove("key_value", call.must("key_value", given["key_value_id"])["id"])
+def delete_key_value(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Delete an entry of the key-value store by its id."""
+    context.store.remove("key_value", context.get_or_error("key_value", inputs["key_value_id"])["id"])
     return SUCCESS
 
 
 @mutation
-def update_task_tag_limit(call: Call, given: Mapping[str, Any]) -> Any:
-    """How many tasks of a tag may run at once. It is kept, not enforced."""
-    if given["limit"] < 0:
-        raise BadInput("a limit is not negative")
-    return _put(call, "task_tag_limit", "tag", given["tag"], limit=given["limit"])
+def update_task_tag_limit(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Set how many tasks with a tag may run at once. The limit is stored, not enforced."""
+    if inputs["limit"] < 0:
+        raise BadInput("limit must not be negative")
+    return _put(context, "task_tag_limit", "tag", inputs["tag"], limit=inputs["limit"])
 
 
 @mutation
-def delete_task_tag_limit(call: Call, given: Mapping[str, Any]) -> Any:
-    """By its id."""
-    call.store.remove("task_tag_limit", call.must("task_tag_limit", given["limit_id"])["id"])
+def delete_task_tag_limit(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Delete the limit of a tag by its id."""
+    context.store.remove("task_tag_limit", context.get_or_error("task_tag_limit", inputs["limit_id"])["id"])
     return SUCCESS
 
 
 @mutation
-def create_agent_config(call: Call, given: Mapping[str, Any]) -> Any:
-    """What an agent with this ``agent_config_id`` asks for when it starts."""
-    values = {"name": given.get("name"), "settings": given["settings"]}
-    return call.store.add("agent_config", tenant_id=call.tenant_id, **values)
+def create_agent_config(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Create the settings that an agent with this ``agent_config_id`` queries at its start."""
+    values = {"name": inputs.get("name"), "settings": inputs["settings"]}
+    return context.store.add("agent_config", tenant_id=context.tenant_id, **values)
 
 
-def _put(call: Call, table: str, column: str, name: str, **values: Any) -> Any:
-    for row in call.rows(table):
+def _put(context: RequestContext, table: str, column: str, name: str, **values: Any) -> Any:
+    for row in context.rows(table):
         if row[column] == name:
-            return call.store.change(table, row["id"], **values)
-    return call.store.add(table, tenant_id=call.tenant_id, **{column: name}, **values)
+            return context.store.change(table, row["id"], **values)
+    return context.store.add(table, tenant_id=context.tenant_id, **{column: name}, **values)

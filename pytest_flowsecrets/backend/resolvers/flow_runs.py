@@ -11,85 +11,89 @@ from pytest_flowsecrets.backend.resolvers.scheduling import add_flow_run, add_sc
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.records.store import Row
-    from pytest_flowsecrets.backend.request_context import Call
+    from pytest_flowsecrets.backend.request_context import RequestContext
 
 
 @mutation
-def create_flow_run(call: Call, given: Mapping[str, Any]) -> Any:
-    """A Scheduled run with a Pending task run for each task; the run that there is, if the key is the same."""
-    flow = _flow(call, given)
-    key = given.get("idempotency_key")
-    for run in call.store.linked("flow_run", "flow_id", flow["id"]) if key is not None else ():
+def create_flow_run(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Create a Scheduled flow run, or return the existing one with the same idempotency key."""
+    flow = _flow(context, inputs)
+    key = inputs.get("idempotency_key")
+    for run in context.store.linked("flow_run", "flow_id", flow["id"]) if key is not None else ():
         if run["idempotency_key"] == key:
             return _payload(run)
-    return _payload(add_flow_run(call, flow, given))
+    return _payload(add_flow_run(context, flow, inputs))
 
 
 @mutation
-def delete_flow_run(call: Call, given: Mapping[str, Any]) -> Any:
-    """With its task runs, states and logs."""
-    call.store.remove("flow_run", call.must("flow_run", given["flow_run_id"])["id"])
+def delete_flow_run(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Delete a flow run with its task runs, states and logs."""
+    context.store.remove("flow_run", context.get_or_error("flow_run", inputs["flow_run_id"])["id"])
     return SUCCESS
 
 
 @mutation
-def set_flow_run_name(call: Call, given: Mapping[str, Any]) -> Any:
-    """Instead of the two words that it got."""
-    call.store.change("flow_run", call.must("flow_run", given["flow_run_id"])["id"], name=given["name"])
+def set_flow_run_name(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Rename a flow run."""
+    context.store.change("flow_run", context.get_or_error("flow_run", inputs["flow_run_id"])["id"], name=inputs["name"])
     return SUCCESS
 
 
 @mutation
-def set_flow_run_labels(call: Call, given: Mapping[str, Any]) -> Any:
-    """Which agents may take it."""
-    call.store.change("flow_run", call.must("flow_run", given["flow_run_id"])["id"], labels=given["labels"])
+def set_flow_run_labels(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Replace the labels of a flow run, which determine the agents that may run it."""
+    context.store.change(
+        "flow_run", context.get_or_error("flow_run", inputs["flow_run_id"])["id"], labels=inputs["labels"]
+    )
     return SUCCESS
 
 
 @mutation
-def set_flow_run_states(call: Call, given: Mapping[str, Any]) -> Any:
-    """All of them, or none."""
-    return {"states": [set_flow_run_state(call, entry) for entry in given["states"]]}
+def set_flow_run_states(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Set the states of several flow runs: all of them, or none."""
+    return {"states": [set_flow_run_state(context, entry) for entry in inputs["states"]]}
 
 
 @mutation
-def set_flow_run_state(call: Call, given: Mapping[str, Any]) -> Any:
-    """One, as clients up to 0.5 send it. An agent that submits a run is noted in it."""
-    run = call.must("flow_run", given["flow_run_id"])
-    run = states.set_state(call.store, "flow_run", run, given["state"], given.get("version"))
-    if run["state"] == "Submitted" and call.row("agent", call.caller.agent_id):
-        call.store.change("flow_run", run["id"], agent_id=call.caller.agent_id)
+def set_flow_run_state(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Set the state of one flow run, as clients up to 0.5 do. For Submitted, record the agent."""
+    run = context.get_or_error("flow_run", inputs["flow_run_id"])
+    run = states.set_state(context.store, "flow_run", run, inputs["state"], inputs.get("version"))
+    if run["state"] == "Submitted" and context.row("agent", context.caller.agent_id):
+        context.store.change("flow_run", run["id"], agent_id=context.caller.agent_id)
     return {"id": run["id"], "status": "SUCCESS", "message": None}
 
 
 @mutation
-def cancel_flow_run(call: Call, given: Mapping[str, Any]) -> Any:
-    """At once, if no process runs it; else it is asked to stop, which it sees when it looks."""
-    run = call.must("flow_run", given["flow_run_id"])
+def cancel_flow_run(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Cancel a flow run. If a process runs it, set Cancelling, which the process polls for."""
+    run = context.get_or_error("flow_run", inputs["flow_run_id"])
     if not states.is_a(run["state"], "Finished"):
         kind = "Cancelling" if states.is_a(run["state"], "Running") else "Cancelled"
         state = states.new_state(kind, "Flow run was cancelled")
-        run = states.set_state(call.store, "flow_run", run, state)
+        run = states.set_state(context.store, "flow_run", run, state)
     return {"state": run["state"]}
 
 
 @mutation
-def update_flow_run_heartbeat(call: Call, given: Mapping[str, Any]) -> Any:
-    """It is alive."""
-    call.store.change("flow_run", call.must("flow_run", given["flow_run_id"])["id"], heartbeat=call.now)
+def update_flow_run_heartbeat(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Record a heartbeat of a flow run."""
+    context.store.change(
+        "flow_run", context.get_or_error("flow_run", inputs["flow_run_id"])["id"], heartbeat=context.now
+    )
     return SUCCESS
 
 
 @mutation
-def get_runs_in_queue(call: Call, given: Mapping[str, Any]) -> Any:
-    """What an agent should take now."""
-    tenant_id = call.tenant_of(given.get("tenant_id"))
-    for flow in call.store.linked("flow", "tenant_id", tenant_id):
-        add_scheduled_runs(call, flow)
-    runs = call.store.linked("flow_run", "tenant_id", tenant_id)
-    due = states.due(call.store, runs, given.get("before") or call.now, given.get("labels") or [])
-    if call.row("agent", call.caller.agent_id):
-        call.store.change("agent", str(call.caller.agent_id), last_queried=call.now)
+def get_runs_in_queue(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Return the ids of the flow runs that an agent should submit now."""
+    tenant_id = context.tenant_of(inputs.get("tenant_id"))
+    for flow in context.store.linked("flow", "tenant_id", tenant_id):
+        add_scheduled_runs(context, flow)
+    runs = context.store.linked("flow_run", "tenant_id", tenant_id)
+    due = states.due(context.store, runs, inputs.get("before") or context.now, inputs.get("labels") or [])
+    if context.row("agent", context.caller.agent_id):
+        context.store.change("agent", str(context.caller.agent_id), last_queried=context.now)
     return {"flow_run_ids": [run["id"] for run in due]}
 
 
@@ -97,16 +101,17 @@ def _payload(run: Row) -> Dict[str, Any]:
     return {"id": run["id"], "flow_run": run}
 
 
-def _flow(call: Call, given: Mapping[str, Any]) -> Row:
-    """The flow that is named, or the newest version of the group that is."""
-    if given.get("flow_id") is not None:
-        flow = call.must("flow", given["flow_id"])
+def _flow(context: RequestContext, inputs: Mapping[str, Any]) -> Row:
+    """Return the flow with ``flow_id``, or the newest version of ``version_group_id``."""
+    if inputs.get("flow_id") is not None:
+        flow = context.get_or_error("flow", inputs["flow_id"])
     else:
-        group_id = given.get("version_group_id")
-        found = [flow for flow in call.rows("flow") if flow["version_group_id"] == group_id and not flow["archived"]]
-        if group_id is None or not found:
-            raise BadInput("flow_id or the version_group_id of a flow is needed")
-        flow = max(found, key=lambda flow: int(flow["version"]))
+        group_id = inputs.get("version_group_id")
+        rows = context.rows("flow")
+        versions = [flow for flow in rows if flow["version_group_id"] == group_id and not flow["archived"]]
+        if group_id is None or not versions:
+            raise BadInput("flow_id or the version_group_id of a flow is required")
+        flow = max(versions, key=lambda flow: int(flow["version"]))
     if flow["archived"]:
-        raise ApiError("An archived flow does not run")
+        raise ApiError("An archived flow cannot run")
     return flow

@@ -1,7 +1,7 @@
-"""The settings of flows, turned on and off as Prefect's documentation tells: heartbeats, Lazarus, version locking.
+"""Settings of flows that mutations turn on and off: heartbeats, Lazarus, version locking.
 
-They belong to a flow's group, so that all its versions have them. Heartbeats the clients see to, version locking
-``states`` does; there is no Lazarus here.
+Settings belong to a flow group, so all versions of a flow share them. Clients act on the heartbeat setting, and
+``states`` implements version locking. There is no Lazarus process here.
 """
 
 from __future__ import annotations
@@ -11,52 +11,52 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.request_context import Call
+    from pytest_flowsecrets.backend.request_context import RequestContext
 
-# "Prefect Cloud's opt-in version locking mechanism", as the documentation of 0.6 to 1.4 has it.
+# "Prefect Cloud's opt-in version locking mechanism" (documentation of Prefect 0.6 to 1.4).
 DEFAULTS: Dict[str, bool] = {"heartbeat_enabled": True, "lazarus_enabled": True, "version_locking_enabled": False}
 
 
 @mutation
-def enable_flow_heartbeat(call: Call, given: Mapping[str, Any]) -> Any:
-    """Its runs send heartbeats, as they do unless told otherwise."""
-    return _set(call, given, heartbeat_enabled=True)
+def enable_flow_heartbeat(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Turn heartbeats of flow runs on, which is the default."""
+    return _set(context, inputs, heartbeat_enabled=True)
 
 
 @mutation
-def disable_flow_heartbeat(call: Call, given: Mapping[str, Any]) -> Any:
-    """Its runs send none but the first."""
-    return _set(call, given, heartbeat_enabled=False)
+def disable_flow_heartbeat(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Turn heartbeats of flow runs off; they still send the first one."""
+    return _set(context, inputs, heartbeat_enabled=False)
 
 
 @mutation
-def enable_flow_lazarus_process(call: Call, given: Mapping[str, Any]) -> Any:
-    """Kept, without an effect."""
-    return _set(call, given, lazarus_enabled=True)
+def enable_flow_lazarus_process(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Turn the Lazarus setting on, which has no effect here."""
+    return _set(context, inputs, lazarus_enabled=True)
 
 
 @mutation
-def disable_flow_lazarus_process(call: Call, given: Mapping[str, Any]) -> Any:
-    """Kept, without an effect."""
-    return _set(call, given, lazarus_enabled=False)
+def disable_flow_lazarus_process(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Turn the Lazarus setting off, which has no effect here."""
+    return _set(context, inputs, lazarus_enabled=False)
 
 
 @mutation
-def enable_flow_version_lock(call: Call, given: Mapping[str, Any]) -> Any:
-    """Its runs, and their tasks, go on for the client that knows their version only."""
-    return _set(call, given, version_locking_enabled=True)
+def enable_flow_version_lock(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Turn version locking on: only a client that sends the current version of a run can change its state."""
+    return _set(context, inputs, version_locking_enabled=True)
 
 
 @mutation
-def disable_flow_version_lock(call: Call, given: Mapping[str, Any]) -> Any:
-    """Versions are counted, and ignored."""
-    return _set(call, given, version_locking_enabled=False)
+def disable_flow_version_lock(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Turn version locking off: versions are counted, but not checked."""
+    return _set(context, inputs, version_locking_enabled=False)
 
 
-def _set(call: Call, given: Mapping[str, Any], **setting: bool) -> Any:
-    group_id = call.must("flow", given["flow_id"])["flow_group_id"]
-    settings = {**call.must("flow_group", group_id)["settings"], **setting}
-    call.store.change("flow_group", group_id, settings=settings)
-    for flow in call.store.linked("flow", "flow_group_id", group_id):
-        call.store.change("flow", flow["id"], settings=settings)
+def _set(context: RequestContext, inputs: Mapping[str, Any], **setting: bool) -> Any:
+    group_id = context.get_or_error("flow", inputs["flow_id"])["flow_group_id"]
+    settings = {**context.get_or_error("flow_group", group_id)["settings"], **setting}
+    context.store.change("flow_group", group_id, settings=settings)
+    for flow in context.store.linked("flow", "flow_group_id", group_id):
+        context.store.change("flow", flow["id"], settings=settings)
     return SUCCESS

@@ -1,159 +1,169 @@
-"""Flows: registration, versions, schedules on and off."""
+"""Flows: registration, versions, active and inactive schedules."""
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
 from pytest_flowsecrets.backend.resolvers.flow_settings import DEFAULTS
-from pytest_flowsecrets.backend.resolvers.registration import checked_flow, core_version, register, unpacked
+from pytest_flowsecrets.backend.resolvers.registration import core_version, decompress, register, validate_flow
 from pytest_flowsecrets.backend.resolvers.scheduling import add_scheduled_runs
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.records.store import Row
-    from pytest_flowsecrets.backend.request_context import Call
+    from pytest_flowsecrets.backend.request_context import RequestContext
 
-_SERVERS = "default"  # the project of flows that are registered without one
+_DEFAULT_PROJECT = "default"  # the project of flows that are registered without one
 
 
 @mutation
-def create_flow(call: Call, given: Mapping[str, Any]) -> Any:
-    """A new version of a flow, which archives the older ones; the version that there is, if the key is the same."""
-    serialized = checked_flow(given["serialized_flow"])
-    project = _project(call, given.get("project_id"))
-    older = _versions(call, project, serialized["name"], given.get("version_group_id"))
-    newest = older[-1] if older else None
-    key = given.get("idempotency_key")
-    if newest and key is not None and newest["idempotency_key"] == key and not newest["archived"]:
-        return newest
+def create_flow(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Create a new version of a flow and archive the older ones.
+
+    If the newest version has the same idempotency key, return it instead.
+    """
+    serialized = validate_flow(inputs["serialized_flow"])
+    project = _project(context, inputs.get("project_id"))
+    older = _versions(context, project, serialized["name"], inputs.get("version_group_id"))
+    if older and _is_repeated(older[-1], inputs.get("idempotency_key")):
+        return older[-1]
     for flow in older:
-        _archive(call, flow)
-    group_id = given.get("version_group_id") or (newest["version_group_id"] if newest else str(uuid.uuid4()))
-    flow = _add(call, project, group_id, serialized, {**given, "version": newest["version"] + 1 if newest else 1})
-    register(call.store, flow, serialized.get("tasks") or [], serialized.get("edges") or [])
-    add_scheduled_runs(call, flow)
+        _archive(context, flow)
+    flow = _add(context, project, serialized, {**inputs, **_next_version(older, inputs.get("version_group_id"))})
+    register(context.store, flow, serialized.get("tasks") or [], serialized.get("edges") or [])
+    add_scheduled_runs(context, flow)
     return flow
 
 
-@mutation
-def create_flow_from_compressed_string(call: Call, given: Mapping[str, Any]) -> Any:
-    """As Prefect packs it: JSON, zipped, in base 64."""
-    return create_flow(call, {**given, "serialized_flow": unpacked(given["serialized_flow"])})
+def _is_repeated(newest: Row, key: Optional[str]) -> bool:
+    return key is not None and newest["idempotency_key"] == key and not newest["archived"]
+
+
+def _next_version(older: List[Row], group_id: Optional[str]) -> Dict[str, Any]:
+    if not older:
+        return {"version": 1, "version_group_id": group_id or str(uuid.uuid4())}
+    return {"version": older[-1]["version"] + 1, "version_group_id": group_id or older[-1]["version_group_id"]}
 
 
 @mutation
-def register_tasks(call: Call, given: Mapping[str, Any]) -> Any:
-    """A part of a flow's tasks; from 1.0 on they do not come with the flow."""
-    register(call.store, call.must("flow", given["flow_id"]), given["serialized_tasks"], [])
+def create_flow_from_compressed_string(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Create a flow from JSON that Prefect compresses with gzip and encodes in base64."""
+    return create_flow(context, {**inputs, "serialized_flow": decompress(inputs["serialized_flow"])})
+
+
+@mutation
+def register_tasks(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Register some of a flow's tasks. From 1.0 on, clients send them separately from the flow."""
+    register(context.store, context.get_or_error("flow", inputs["flow_id"]), inputs["serialized_tasks"], [])
     return SUCCESS
 
 
 @mutation
-def register_edges(call: Call, given: Mapping[str, Any]) -> Any:
-    """A part of a flow's edges, after its tasks."""
-    register(call.store, call.must("flow", given["flow_id"]), [], given["serialized_edges"])
+def register_edges(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Register some of a flow's edges. Clients send them after its tasks."""
+    register(context.store, context.get_or_error("flow", inputs["flow_id"]), [], inputs["serialized_edges"])
     return SUCCESS
 
 
 @mutation
-def delete_flow(call: Call, given: Mapping[str, Any]) -> Any:
-    """With its tasks and runs; with its group, if this was the last version."""
-    flow = call.must("flow", given["flow_id"])
-    call.store.remove("flow", flow["id"])
-    if not call.store.linked("flow", "flow_group_id", flow["flow_group_id"]):
-        call.store.remove("flow_group", flow["flow_group_id"])
+def delete_flow(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Delete a flow with its tasks and runs, and its flow group if no other version is left."""
+    flow = context.get_or_error("flow", inputs["flow_id"])
+    context.store.remove("flow", flow["id"])
+    if not context.store.linked("flow", "flow_group_id", flow["flow_group_id"]):
+        context.store.remove("flow_group", flow["flow_group_id"])
     return SUCCESS
 
 
 @mutation
-def archive_flow(call: Call, given: Mapping[str, Any]) -> Any:
-    """It stays, but does not run any more."""
-    _archive(call, call.must("flow", given["flow_id"]))
+def archive_flow(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Archive a flow: it is kept, but cannot run."""
+    _archive(context, context.get_or_error("flow", inputs["flow_id"]))
     return SUCCESS
 
 
 @mutation
-def set_schedule_active(call: Call, given: Mapping[str, Any]) -> Any:
-    """On; for a flow without a schedule too, which every registration asks for."""
-    return _switch(call, given["flow_id"], on=True)
+def set_schedule_active(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Activate the schedule. A flow without a schedule is accepted, because every registration sends this."""
+    return _set_schedule(context, inputs["flow_id"], active=True)
 
 
 @mutation
-def set_schedule_inactive(call: Call, given: Mapping[str, Any]) -> Any:
-    """Off; what it has scheduled and is not begun goes."""
-    return _switch(call, given["flow_id"], on=False)
+def set_schedule_inactive(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Deactivate the schedule, and delete the runs that it has created and that have not started."""
+    return _set_schedule(context, inputs["flow_id"], active=False)
 
 
 @mutation
-def set_flow_schedule_state(call: Call, given: Mapping[str, Any]) -> Any:
-    """On or off, as 0.5 asks for it."""
-    return _switch(call, given["flow_id"], on=given["set_active"])
+def set_flow_schedule_state(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Activate or deactivate the schedule, as clients of 0.5 do."""
+    return _set_schedule(context, inputs["flow_id"], active=inputs["set_active"])
 
 
-def _project(call: Call, project_id: Optional[str]) -> Row:
-    """The one that is named. Server had no projects up to 0.12: there it is one that holds all flows."""
-    if project_id is not None or call.world.backend == "cloud":
-        return call.must("project", project_id)
-    found = [row for row in call.rows("project") if row["name"] == _SERVERS]
-    return found[0] if found else call.store.add("project", tenant_id=call.tenant_id, name=_SERVERS)
+def _project(context: RequestContext, project_id: Optional[str]) -> Row:
+    """Return the project with an id. Server up to 0.12 has no projects: there, one project holds all flows."""
+    if project_id is not None or context.world.backend == "cloud":
+        return context.get_or_error("project", project_id)
+    projects = [row for row in context.rows("project") if row["name"] == _DEFAULT_PROJECT]
+    return projects[0] if projects else context.store.add("project", tenant_id=context.tenant_id, name=_DEFAULT_PROJECT)
 
 
-def _switch(call: Call, flow_id: str, *, on: bool) -> Any:
-    flow = call.must("flow", flow_id)
-    flow = call.store.change("flow", flow["id"], is_schedule_active=on, schedule_is_active=on)
-    if on:
-        add_scheduled_runs(call, flow)
+def _set_schedule(context: RequestContext, flow_id: str, *, active: bool) -> Any:
+    flow = context.get_or_error("flow", flow_id)
+    flow = context.store.change("flow", flow["id"], is_schedule_active=active, schedule_is_active=active)
+    if active:
+        add_scheduled_runs(context, flow)
     else:
-        _unschedule(call, flow)
+        _unschedule(context, flow)
     return SUCCESS
 
 
-def _archive(call: Call, flow: Row) -> None:
-    call.store.change("flow", flow["id"], archived=True, is_schedule_active=False, schedule_is_active=False)
-    _unschedule(call, flow)
+def _archive(context: RequestContext, flow: Row) -> None:
+    context.store.change("flow", flow["id"], archived=True, is_schedule_active=False, schedule_is_active=False)
+    _unschedule(context, flow)
 
 
-def _unschedule(call: Call, flow: Row) -> None:
-    for run in call.store.linked("flow_run", "flow_id", flow["id"]):
+def _unschedule(context: RequestContext, flow: Row) -> None:
+    for run in context.store.linked("flow_run", "flow_id", flow["id"]):
         if run["auto_scheduled"] and run["state"] == "Scheduled":
-            call.store.remove("flow_run", run["id"])
+            context.store.remove("flow_run", run["id"])
 
 
-def _versions(call: Call, project: Row, name: str, group_id: Optional[str]) -> List[Row]:
-    """The versions so far: of the group that is asked for, else of the flow of this name in the project."""
+def _versions(context: RequestContext, project: Row, name: str, group_id: Optional[str]) -> List[Row]:
+    """Return the existing versions: of the group if it is named, else of the project's flows with this name."""
     if group_id is None:
-        found = [flow for flow in call.store.linked("flow", "project_id", project["id"]) if flow["name"] == name]
+        versions = [flow for flow in context.store.linked("flow", "project_id", project["id"]) if flow["name"] == name]
     else:
-        every = call.store.linked("flow", "tenant_id", project["tenant_id"])
-        found = [flow for flow in every if flow["version_group_id"] == group_id]
-    return sorted(found, key=lambda flow: int(flow["version"]))
+        flows = context.store.linked("flow", "tenant_id", project["tenant_id"])
+        versions = [flow for flow in flows if flow["version_group_id"] == group_id]
+    return sorted(versions, key=lambda flow: int(flow["version"]))
 
 
-def _add(call: Call, project: Row, group_id: str, serialized: Mapping[str, Any], given: Mapping[str, Any]) -> Row:
-    tenant_id = project["tenant_id"]
-    groups = call.store.linked("flow_group", "tenant_id", tenant_id)
+def _add(context: RequestContext, project: Row, serialized: Mapping[str, Any], inputs: Mapping[str, Any]) -> Row:
+    tenant_id, group_id = project["tenant_id"], inputs["version_group_id"]
+    groups = context.store.linked("flow_group", "tenant_id", tenant_id)
     group = next((row for row in groups if row["name"] == group_id), None)
     if group is None:
-        group = call.store.add("flow_group", tenant_id=tenant_id, name=group_id, settings=DEFAULTS)
-    on = bool(given.get("set_schedule_active")) and serialized.get("schedule") is not None
-    return call.store.add(
+        group = context.store.add("flow_group", tenant_id=tenant_id, name=group_id, settings=DEFAULTS)
+    active = bool(inputs.get("set_schedule_active")) and serialized.get("schedule") is not None
+    return context.store.add(
         "flow",
         tenant_id=tenant_id,
         project_id=project["id"],
         flow_group_id=group["id"],
         version_group_id=group_id,
-        version=given["version"],
-        idempotency_key=given.get("idempotency_key"),
+        version=inputs["version"],
+        idempotency_key=inputs.get("idempotency_key"),
         name=serialized["name"],
-        description=given.get("description"),
+        description=inputs.get("description"),
         archived=False,
         core_version=core_version(serialized),
         environment=serialized.get("environment"),
         parameters=serialized.get("parameters") or [],
         schedule=serialized.get("schedule"),
-        is_schedule_active=on,
-        schedule_is_active=on,
+        is_schedule_active=active,
+        schedule_is_active=active,
         serialized_flow=serialized,
         settings=group["settings"],
         storage=serialized.get("storage"),

@@ -1,4 +1,4 @@
-"""Queries that need no table."""
+"""Queries about the API itself."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from pytest_flowsecrets.backend.resolvers import query
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.request_context import Call
+    from pytest_flowsecrets.backend.request_context import RequestContext
 
 
 @query
-def hello(call: Call) -> str:  # noqa: ARG001
-    """The agent's test of the connection."""
+def hello(context: RequestContext) -> str:  # noqa: ARG001
+    """Answer the query with which agents test the connection."""
     return "👋"
 
 
 @query
-def api(call: Call) -> Any:
-    """Which backend this is."""
-    return {"backend": call.world.backend.upper(), "mode": "normal", "version": "pytest-flowsecrets"}
+def api(context: RequestContext) -> Any:
+    """Return the backend: Cloud or Server."""
+    return {"backend": context.world.backend.upper(), "mode": "normal", "version": "pytest-flowsecrets"}

@@ -8,51 +8,51 @@ from pytest_flowsecrets.backend.client_errors import ApiError
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.request_context import Call
+    from pytest_flowsecrets.backend.request_context import RequestContext
 
-TAKEN = "Uniqueness violation."  # `Client.create_project` looks for it and takes the project that is there
+TAKEN = "Uniqueness violation."  # `Client.create_project` recognizes this text and uses the existing project
 
 
 @mutation
-def create_tenant(call: Call, given: Mapping[str, Any]) -> Any:
-    """Server's only way to get one."""
-    tenant = call.store.add_tenant(given["name"], given.get("slug"))
-    if sum(row["slug"] == tenant["slug"] for row in call.store.all("tenant")) > 1:
+def create_tenant(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Create a tenant; only Server has this mutation."""
+    tenant = context.store.add_tenant(inputs["name"], inputs.get("slug"))
+    if sum(row["slug"] == tenant["slug"] for row in context.store.all("tenant")) > 1:
         raise ApiError(TAKEN)
     return tenant
 
 
 @mutation
-def create_project(call: Call, given: Mapping[str, Any]) -> Any:
-    """A name is unique in its tenant. Clients up to 0.9 send no tenant: it is the caller's."""
-    tenant_id = call.tenant_of(given.get("tenant_id"))
-    _require_free(call, tenant_id, given["name"])
-    return call.store.add("project", tenant_id=tenant_id, name=given["name"], description=given.get("description"))
+def create_project(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Create a project. Its name is unique in its tenant, by default the caller's (clients up to 0.9 send none)."""
+    tenant_id = context.tenant_of(inputs.get("tenant_id"))
+    _require_free(context, tenant_id, inputs["name"])
+    return context.store.add("project", tenant_id=tenant_id, name=inputs["name"], description=inputs.get("description"))
 
 
 @mutation
-def delete_project(call: Call, given: Mapping[str, Any]) -> Any:
-    """With its flows and all that is theirs."""
-    call.store.remove("project", call.must("project", given["project_id"])["id"])
+def delete_project(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Delete a project with its flows and everything that belongs to them."""
+    context.store.remove("project", context.get_or_error("project", inputs["project_id"])["id"])
     return SUCCESS
 
 
 @mutation
-def set_project_name(call: Call, given: Mapping[str, Any]) -> Any:
-    """To one that is free."""
-    project = call.must("project", given["project_id"])
-    if project["name"] != given["name"]:
-        _require_free(call, project["tenant_id"], given["name"])
-    return call.store.change("project", project["id"], name=given["name"])
+def set_project_name(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Rename a project, unless another one has the name."""
+    project = context.get_or_error("project", inputs["project_id"])
+    if project["name"] != inputs["name"]:
+        _require_free(context, project["tenant_id"], inputs["name"])
+    return context.store.change("project", project["id"], name=inputs["name"])
 
 
 @mutation
-def set_project_description(call: Call, given: Mapping[str, Any]) -> Any:
-    """Or none."""
-    project = call.must("project", given["project_id"])
-    return call.store.change("project", project["id"], description=given.get("description"))
+def set_project_description(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Set or clear the description of a project."""
+    project = context.get_or_error("project", inputs["project_id"])
+    return context.store.change("project", project["id"], description=inputs.get("description"))
 
 
-def _require_free(call: Call, tenant_id: str, name: str) -> None:
-    if any(row["name"] == name for row in call.store.linked("project", "tenant_id", tenant_id)):
+def _require_free(context: RequestContext, tenant_id: str, name: str) -> None:
+    if any(row["name"] == name for row in context.store.linked("project", "tenant_id", tenant_id)):
         raise ApiError(TAKEN)

@@ -1,4 +1,4 @@
-"""What a client registers: a serialized flow becomes rows."""
+"""Registration of a flow: convert the serialized flow of a client to rows."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ from pytest_flowsecrets.backend.client_errors import BadInput
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.records.store import Row, Store
 
-_LARGEST = 64 * 1024 * 1024  # bytes of a flow, unpacked
+_MAX_FLOW = 64 * 1024 * 1024  # bytes of a decompressed flow
 
 
-def unpacked(text: str) -> Any:
-    """The JSON value of a compressed string.
+def decompress(text: str) -> Any:
+    """Return the JSON value of a compressed string.
 
     Raises:
-        BadInput: it is none, or too large.
+        BadInput: the text is not a compressed JSON value, or the value is too large.
     """
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(base64.b64decode(text, validate=True))) as file:
-            data = file.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            raise BadInput(f"a flow of more than {_LARGEST} bytes is too large")
+            data = file.read(_MAX_FLOW + 1)
+        if len(data) > _MAX_FLOW:
+            raise BadInput(f"a flow of more than {_MAX_FLOW} bytes is too large")
         return json.loads(data)
     except (binascii.Error, OSError, EOFError, ValueError, zlib.error, RecursionError):
-        raise BadInput("a compressed flow is JSON, zipped by gzip, in base 64") from None
+        raise BadInput("a compressed flow must be JSON, compressed with gzip and encoded in base64") from None
 
 
-def checked_flow(serialized: Any) -> Mapping[str, Any]:
-    """Return a flow after a check of what every part of this API relies on.
+def validate_flow(serialized: Any) -> Mapping[str, Any]:
+    """Check the parts of a serialized flow that this API relies on, and return the flow.
 
     Raises:
-        BadInput: it is not a mapping with a name, or its parameters are not a list.
+        BadInput: the flow is not a mapping with a name, or its parameters are not a list.
     """
     flow = _mapping(serialized, "a flow")
     if not isinstance(flow.get("name"), str):
-        raise BadInput("a flow has a name, which is text")
+        raise BadInput("the name of a flow must be text")
     if not isinstance(flow.get("parameters"), (list, type(None))):
-        raise BadInput("the parameters of a flow are a list")
+        raise BadInput("the parameters of a flow must be a list")
     return flow
 
 
 def core_version(flow: Mapping[str, Any]) -> Optional[str]:
-    """The version of Prefect that serialized a flow."""
+    """Return the version of Prefect that serialized a flow, or None."""
     parts = (flow.get("environment"), flow.get("storage"), flow)
-    found = [part.get("__version__") for part in parts if isinstance(part, Mapping)]
-    return next((version for version in found if isinstance(version, str)), None)
+    versions = [part.get("__version__") for part in parts if isinstance(part, Mapping)]
+    return next((version for version in versions if isinstance(version, str)), None)
 
 
 def register(store: Store, flow: Row, tasks: Any, edges: Any) -> None:
-    """Add tasks and edges to a flow; a task that it has already is left as it is.
+    """Add tasks and edges to a flow. Existing tasks are not changed.
 
     Raises:
-        BadInput: one is no mapping, or an edge joins tasks that are not there.
+        BadInput: a task or edge is not a mapping, or an edge connects tasks that do not exist.
     """
     known = {task["slug"]: task["id"] for task in store.linked("task", "flow_id", flow["id"])}
     for task in _mappings(tasks, "a task"):
@@ -91,7 +91,7 @@ def _task(flow: Row, task: Mapping[str, Any]) -> Dict[str, Any]:
 def _edge(flow: Row, edge: Mapping[str, Any], known: Mapping[Optional[str], str]) -> Dict[str, Any]:
     ends = [_mapping(edge.get(f"{end}_task"), "an end of an edge").get("slug") for end in ("upstream", "downstream")]
     if any(end not in known for end in map(_text, ends)):
-        raise BadInput("an edge joins two tasks of its flow")
+        raise BadInput("an edge must connect two tasks of its flow")
     return {
         "tenant_id": flow["tenant_id"],
         "flow_id": flow["id"],
@@ -104,13 +104,13 @@ def _edge(flow: Row, edge: Mapping[str, Any], known: Mapping[Optional[str], str]
 
 def _mappings(entries: Any, what: str) -> List[Mapping[str, Any]]:
     if not isinstance(entries, list):
-        raise BadInput(f"a list is expected, each entry {what}")
+        raise BadInput(f"expected a list; each entry must be {what}")
     return [_mapping(entry, what) for entry in entries]
 
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise BadInput(f"{what} is a mapping")
+        raise BadInput(f"{what} must be a mapping")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Secrets: set, named, deleted, and read by flow runs. The vault sees to who may read; the schema has no other way."""
+"""Secrets: set, list and delete them, and read them in flow runs. The vault checks who may read."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from pytest_flowsecrets.backend.client_errors import BadInput
 from pytest_flowsecrets.backend.resolvers import mutation, query
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.request_context import Call
+    from pytest_flowsecrets.backend.request_context import RequestContext
 
 
 @mutation
-def set_secret(call: Call, given: Mapping[str, Any]) -> Dict[str, Any]:
-    """Set a secret or overwrite it, which is how Cloud's users change one."""
-    call.caller.require_user()
-    if "value" not in given:
-        raise BadInput("set_secret needs a value, which may be null")
-    call.world.vault.put(call.tenant_id, given["name"], given["value"])
+def set_secret(context: RequestContext, inputs: Mapping[str, Any]) -> Dict[str, Any]:
+    """Set or overwrite a secret."""
+    context.caller.require_user()
+    if "value" not in inputs:
+        raise BadInput("set_secret requires a value, which may be null")
+    context.world.vault.put(context.tenant_id, inputs["name"], inputs["value"])
     return {"success": True}
 
 
 @mutation
-def delete_secret(call: Call, given: Mapping[str, Any]) -> Dict[str, Any]:
-    """Remove a secret."""
-    call.caller.require_user()
-    gone = call.world.vault.delete(call.tenant_id, given["name"])
-    return {"success": gone, "error": None if gone else "There is no secret of that name"}
+def delete_secret(context: RequestContext, inputs: Mapping[str, Any]) -> Dict[str, Any]:
+    """Delete a secret."""
+    context.caller.require_user()
+    deleted = context.world.vault.delete(context.tenant_id, inputs["name"])
+    return {"success": deleted, "error": None if deleted else "There is no secret of that name"}
 
 
 @query
-def secret_names(call: Call) -> List[str]:
-    """For ``Secret.exists``."""
-    return call.world.vault.names(call.tenant_id)
+def secret_names(context: RequestContext) -> List[str]:
+    """List the names of the tenant's secrets; ``Secret.exists`` queries this."""
+    return context.world.vault.names(context.tenant_id)
 
 
 @query
-def secret_value(call: Call, *, name: str) -> Any:
-    """For ``Secret.get`` in a flow run."""
-    return call.world.vault.read(call.tenant_id, name, call.caller)
+def secret_value(context: RequestContext, *, name: str) -> Any:
+    """Return the value of a secret; ``Secret.get`` in a flow run queries this."""
+    return context.world.vault.read(context.tenant_id, name, context.caller)

@@ -1,4 +1,4 @@
-"""Task runs: found or created, states, heartbeats."""
+"""Task runs: creation, states, heartbeats."""
 
 from __future__ import annotations
 
@@ -10,62 +10,67 @@ from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation, query
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.records.store import Row
-    from pytest_flowsecrets.backend.request_context import Call
+    from pytest_flowsecrets.backend.request_context import RequestContext
 
 
 @query
-def get_task_run_info(call: Call, *, task_run_id: str) -> Any:
-    """What a task runner asks for when another one has been faster."""
-    return call.must("task_run", task_run_id)
+def get_task_run_info(context: RequestContext, *, task_run_id: str) -> Any:
+    """Return a task run; a task runner queries this after another one has set the state."""
+    return context.get_or_error("task_run", task_run_id)
 
 
 @mutation
-def get_or_create_task_run(call: Call, given: Mapping[str, Any]) -> Any:
-    """The run of a task, or of one of its mapped children, as clients up to 0.12 ask for it."""
-    run = _found(call, given)
+def get_or_create_task_run(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Return the run of a task or of one of its mapped children, as clients up to 0.12 do."""
+    run = _get_or_create(context, inputs)
     return {"id": run["id"], "task_run": run}
 
 
 @mutation
-def get_or_create_task_run_info(call: Call, given: Mapping[str, Any]) -> Any:
-    """The same, without the task."""
-    return _found(call, given)
+def get_or_create_task_run_info(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Return the run of a task or of one of its mapped children, without the task."""
+    return _get_or_create(context, inputs)
 
 
 @mutation
-def set_task_run_name(call: Call, given: Mapping[str, Any]) -> Any:
-    """From ``task_run_name=``."""
-    call.store.change("task_run", call.must("task_run", given["task_run_id"])["id"], name=given["name"])
+def set_task_run_name(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Rename a task run; clients send the task's ``task_run_name``."""
+    context.store.change("task_run", context.get_or_error("task_run", inputs["task_run_id"])["id"], name=inputs["name"])
     return SUCCESS
 
 
 @mutation
-def set_task_run_states(call: Call, given: Mapping[str, Any]) -> Any:
-    """All of them, or none."""
-    return {"states": [set_task_run_state(call, entry) for entry in given["states"]]}
+def set_task_run_states(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Set the states of several task runs: all of them, or none."""
+    return {"states": [set_task_run_state(context, entry) for entry in inputs["states"]]}
 
 
 @mutation
-def set_task_run_state(call: Call, given: Mapping[str, Any]) -> Any:
-    """One, as clients up to 0.5 send it."""
-    run = call.must("task_run", given["task_run_id"])
-    run = states.set_state(call.store, "task_run", run, given["state"], given.get("version"))
+def set_task_run_state(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Set the state of one task run, as clients up to 0.5 do."""
+    run = context.get_or_error("task_run", inputs["task_run_id"])
+    run = states.set_state(context.store, "task_run", run, inputs["state"], inputs.get("version"))
     return {"id": run["id"], "status": "SUCCESS", "message": None}
 
 
 @mutation
-def update_task_run_heartbeat(call: Call, given: Mapping[str, Any]) -> Any:
-    """It is alive; clients up to 0.13 say so for each task."""
-    call.store.change("task_run", call.must("task_run", given["task_run_id"])["id"], heartbeat=call.now)
+def update_task_run_heartbeat(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Record a heartbeat of a task run; clients up to 0.13 send one for each task."""
+    context.store.change(
+        "task_run", context.get_or_error("task_run", inputs["task_run_id"])["id"], heartbeat=context.now
+    )
     return SUCCESS
 
 
-def _found(call: Call, given: Mapping[str, Any]) -> Row:
-    flow_run, task = call.must("flow_run", given["flow_run_id"]), call.must("task", given["task_id"])
+def _get_or_create(context: RequestContext, inputs: Mapping[str, Any]) -> Row:
+    flow_run, task = (
+        context.get_or_error("flow_run", inputs["flow_run_id"]),
+        context.get_or_error("task", inputs["task_id"]),
+    )
     if task["flow_id"] != flow_run["flow_id"]:
         raise BadInput("the task belongs to another flow")
-    index = -1 if given.get("map_index") is None else given["map_index"]
+    index = -1 if inputs.get("map_index") is None else inputs["map_index"]
     slot = states.slot(flow_run["id"], task["id"], index)
-    for run in call.store.linked("task_run", "slot", slot):
+    for run in context.store.linked("task_run", "slot", slot):
         return run
-    return states.add_task_run(call.store, flow_run, task, index)
+    return states.add_task_run(context.store, flow_run, task, index)

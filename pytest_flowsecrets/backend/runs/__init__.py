@@ -1,1 +1,1 @@
-"""Real flow runs against a fake API: deployed by a real agent, in processes of their own."""
+"""Real flow runs against a fake API, deployed by real agents, in their own processes."""

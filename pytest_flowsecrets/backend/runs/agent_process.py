@@ -1,7 +1,7 @@
-"""An agent that is a process of its own, as in production: ``prefect_server.agent()``.
+"""An agent in its own process, as in production: ``prefect_server.agent()``.
 
-It is the real command (``agent_main``), it polls by itself, and it is woken when a flow run waits, as by ``GET
-/api/poke``, so that nothing has to listen at a port. What it started with stays: its environment is that of then.
+The process runs the real command (``agent_main``), which polls by itself. When a flow run waits, a message wakes the
+agent like ``GET /api/poke``, so no port is required. The agent keeps the environment with which it was started.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 NAME = "flowsecrets"
-START_SECONDS = 60.0  # until it has registered; importing Prefect takes one or two
-END_SECONDS = 5.0  # until a flow run that the agent is asked to end has ended
+START_SECONDS = 60.0  # until the agent has registered; importing Prefect takes one or two
+END_SECONDS = 5.0  # until the agent has ended a flow run on request
 _MAIN = (
     "import sys; sys.path.append(sys.argv[1]); from pytest_flowsecrets.backend.runs.agent_main import main; "
     "main(int(sys.argv[2]))"
 )
-_LINES = 200  # of what it printed are kept; a traceback of requests has more than fifty
-_SHORTEST = 4  # characters of a variable's text; shorter ones stand in too many texts by chance
+_MAX_LINES = 200  # lines of output that are stored; a traceback of requests has more than fifty
+_MIN_LENGTH = 4  # characters of a variable that is masked; shorter ones occur in too many texts by chance
 
 
 class AgentProcess:
-    """A LocalAgent that runs, for ``run(flow, agent=…)``; ends with its API, or with its ``with`` block.
+    """A running LocalAgent, for ``run(flow, agent=…)``. It ends with its API or its ``with`` block.
 
     Attributes:
-        id: of the agent in the API.
-        pid: of its process.
-        labels: those it was given.
-        env: of its ``--env``; a repr shows no values.
-        host: its own environment, as it started.
+        id: the id of the agent in the API.
+        pid: the id of the process.
+        labels: the labels of the agent.
+        env: the variables of ``--env``; the repr does not show their values.
+        host: the environment with which the agent was started.
     """
 
     id = ""
@@ -56,7 +56,7 @@ class AgentProcess:
         self, env: Mapping[str, str], labels: Sequence[str], import_paths: Sequence[str], address: Optional[str] = None
     ) -> None:
         self.env, self.labels, self.host = dict(env), list(labels), dict(os.environ)
-        self._printed: Deque[str] = deque(maxlen=_LINES)
+        self._printed: Deque[str] = deque(maxlen=_MAX_LINES)
         self._changed = Condition()
         self._runs: Dict[str, Dict[str, Any]] = {}
         self._ended = False
@@ -73,11 +73,11 @@ class AgentProcess:
                 errors="replace",
             )
         self._out = cast("IO[str]", self._process.stdout)
-        self._socket, self._line = ours, ours.makefile(encoding="utf-8")
-        self._readers = [Thread(target=read, daemon=True) for read in (self._hear, self._read)]
+        self._socket, self._messages = ours, ours.makefile(encoding="utf-8")
+        self._readers = [Thread(target=read, daemon=True) for read in (self._read_messages, self._read_output)]
         for reader in self._readers:
             reader.start()
-        self._say([*_arguments(env, labels, import_paths), *(["--agent-address", address] if address else ())])
+        self._send([*_arguments(env, labels, import_paths), *(["--agent-address", address] if address else ())])
         self._await_start()
 
     def __repr__(self) -> str:
@@ -91,10 +91,10 @@ class AgentProcess:
 
     @property
     def printed(self) -> str:
-        """The last lines that it has printed, with the values of secrets masked."""
+        """The last lines of its output, with masked secrets."""
         secrets = {name: text for name, text in self.host.items() if name.startswith(SECRETS_PREFIX)}
         keys = {name: text for name, text in self.host.items() if name.endswith(("__API_KEY", "__AUTH_TOKEN"))}
-        values = {text: (name,) for name, text in {**secrets, **keys, **self.env}.items() if len(text) >= _SHORTEST}
+        values = {text: (name,) for name, text in {**secrets, **keys, **self.env}.items() if len(text) >= _MIN_LENGTH}
         return Redactor({**values, **registry.values()}).redact("".join(self._printed))
 
     # -- flow runs ----------------------------------------------------------------------------------------------------
@@ -103,49 +103,49 @@ class AgentProcess:
         """Wake the agent, and wait until it has started the process of a flow run.
 
         Args:
-            run_id: the flow run, which waits in the API.
+            run_id: the id of a flow run that waits in the API.
             timeout: seconds.
 
         Returns:
             The environment of the process.
 
         Raises:
-            AgentFailed: it has ended, or does not take the flow run.
-            UsageError: it cannot deploy it.
+            AgentFailed: the agent has exited, or does not take the flow run.
+            UsageError: the agent cannot deploy the flow run.
         """
-        self._say(WAKE)
+        self._send(WAKE)
         with self._changed:
             self._wait(lambda: self._ended or run_id in self._runs, timeout)
             run = self._runs.get(run_id, {})
-        if "refused" in run:
+        if "error" in run:
             del self._runs[run_id]
-            raise UsageError(f"the local agent cannot deploy the flow run: {run['refused']}; its .printed tells why")
+            raise UsageError(f"the local agent cannot deploy the flow run: {run['error']}; see its .printed")
         if not run and self._ended:
-            raise self._dead()
+            raise self._exit_error()
         if not run:
             raise AgentFailed("local", f"it did not take the flow run within {timeout:g} s", self.printed)
         env: Dict[str, str] = run["env"]
         return env
 
     def wait(self, run_id: str, timeout: float) -> Optional[int]:
-        """As ``Processes.wait``; where the agent has ended meanwhile, nobody knows the status."""
+        """Wait for a flow run: see ``Processes.wait``. The status is None if the agent has exited meanwhile."""
         run = self._runs[run_id]
         try:
             with self._changed:
-                done = self._wait(lambda: self._ended or "status" in run, timeout)
-            if not done:
+                has_ended = self._wait(lambda: self._ended or "status" in run, timeout)
+            if not has_ended:
                 raise subprocess.TimeoutExpired("prefect execute flow-run", timeout)
             status: Optional[int] = run.get("status")
             return status
         finally:  # also after Ctrl-C
-            self._say({"end": run_id})
+            self._send({"end": run_id})
             with self._changed:
                 self._wait(lambda: self._ended or "status" in run, END_SECONDS)
 
     def close(self) -> None:
-        """End the agent, and what it has started."""
+        """End the agent and everything that it has started."""
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # see ``agent_main``
+            self._socket.shutdown(socket.SHUT_RDWR)  # ends the agent: see `agent_main`
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -154,7 +154,7 @@ class AgentProcess:
             self._process.end()
         for reader in self._readers:
             reader.join()
-        self._line.close()
+        self._messages.close()
         self._socket.close()
         self._out.close()
 
@@ -162,34 +162,34 @@ class AgentProcess:
 
     def _await_start(self) -> None:
         with self._changed:
-            started = self._wait(lambda: self._ended or self.id, START_SECONDS)
+            in_time = self._wait(lambda: self._ended or self.id, START_SECONDS)
         if self.id and not self._ended:
             return
-        error = self._dead() if started else AgentFailed("local", f"not within {START_SECONDS:g} s", self.printed)
+        error = self._exit_error() if in_time else AgentFailed("local", f"not within {START_SECONDS:g} s", self.printed)
         self.close()
         raise error
 
-    def _dead(self) -> AgentFailed:
+    def _exit_error(self) -> AgentFailed:
         status = self._process.wait()
-        self._readers[1].join()  # the last words
+        self._readers[1].join()  # the rest of the output
         return AgentFailed("local", f"its process has ended with exit status {status}", self.printed)
 
-    def _wait(self, what: Callable[[], Any], timeout: float) -> bool:
-        """Like ``Condition.wait_for``, for what may come to be without a word, too."""
+    def _wait(self, condition: Callable[[], Any], timeout: float) -> bool:
+        """Wait like ``Condition.wait_for``, but also notice changes without a notification."""
         end = monotonic() + timeout
-        while not what():
+        while not condition():
             if monotonic() > end:
                 return False
             self._changed.wait(0.05)
         return True
 
-    def _say(self, message: Any) -> None:
-        with suppress(OSError):  # it has ended, which is told by whoever waits for it
+    def _send(self, message: Any) -> None:
+        with suppress(OSError):  # the agent has exited, which the methods that wait report
             self._socket.sendall(json.dumps(message).encode() + b"\n")
 
-    def _hear(self) -> None:
+    def _read_messages(self) -> None:
         with suppress(OSError):
-            for line in self._line:
+            for line in self._messages:
                 message = json.loads(line)
                 with self._changed:
                     self.id, self.pid = message.pop("id", self.id), message.pop("pid", self.pid)
@@ -200,7 +200,7 @@ class AgentProcess:
             self._ended = True
             self._changed.notify_all()
 
-    def _read(self) -> None:
+    def _read_output(self) -> None:
         for line in self._out:
             self._printed.append(line)
 
@@ -211,5 +211,5 @@ def _arguments(env: Mapping[str, str], labels: Sequence[str], import_paths: Sequ
         "--label": labels,
         "--import-path": import_paths,
     }
-    given = [part for option, values in options.items() for value in values for part in (option, value)]
-    return ["--name", NAME, "--no-hostname-label", *given]
+    arguments = [part for option, values in options.items() for value in values for part in (option, value)]
+    return ["--name", NAME, "--no-hostname-label", *arguments]

@@ -1,4 +1,4 @@
-"""What flow runs need of the fake API against which they run."""
+"""The interface of a fake API for flow runs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 class Api(Protocol):
-    """A fake API that real clients, agents and flow runs use; ``FakeApi`` is one."""
+    """A fake API that real clients, agents and flow runs use; ``FakeApi`` implements it."""
 
     agents: Agents
     processes: Processes
 
     @property
     def world(self) -> Service:
-        """Its rows, keys and secrets."""
+        """The rows, keys and secrets of the API."""
 
     @property
     def isolation(self) -> Isolation:
-        """The isolation in which Prefect talks to it."""
+        """The isolation in which the API is entered."""
 
     @property
     def client(self) -> Any:
         """A new ``prefect.Client``."""
 
     def agent_variables(self) -> Variables:
-        """The variables by which an agent talks to it."""
+        """Return the variables that configure an agent for the API."""

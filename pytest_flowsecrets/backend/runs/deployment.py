@@ -1,8 +1,8 @@
-"""A flow run deployed by the real agent: it has registered, asks the API for work, and starts what runs the flow.
+"""Deploy flow runs with the real agent, which registers, polls the API, and starts the process of the run.
 
-The agent is made and driven in this process (``agents.harness``); what it starts is a process of its own. A
-LocalAgent calls ``Popen`` for it. The agent of Kubernetes creates a job, and in place of the kubelet the job's command
-is started here, with exactly the environment that the pod would have over that of an image (``_image``).
+The agent runs in this process (``agents.harness``); the flow run has its own process. A LocalAgent starts it with
+``Popen``. The Kubernetes agent creates a job. This module then replaces the kubelet: it starts the command of the job
+with the environment of the pod, on top of that of an image (``_image``).
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.runs.warm_agents import Agents, Deployment
 
 AGENTS = ("local", "kubernetes")
-_OF_AN_IMAGE = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
+_IMAGE_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
 
 
 def require(agent: str, version: str) -> None:
-    """Check that flow runs of this agent can be started here.
+    """Check that this package can start flow runs of an agent.
 
     Raises:
-        UsageError: there is no such agent, or it starts nothing here.
+        UsageError: the agent does not exist, or this package cannot start its flow runs.
         RouteUnavailable: the installed Prefect is too old, or a package is missing.
     """
     real_agents.require(agent, version)
     if agent not in AGENTS:
-        raise UsageError(f"flow runs are started by the agents {', '.join(AGENTS)}; for {agent} use flow_environment")
+        raise UsageError(f"run() supports the agents {', '.join(AGENTS)}; for {agent} use flow_environment")
     if release_of(version) < (0, 15, 0):
-        raise RouteUnavailable(f"real flow runs are for Prefect 0.15.0 and later, and {version} is installed")
+        raise RouteUnavailable(f"real flow runs require Prefect 0.15.0 or later, and {version} is installed")
 
 
 def deploy(deployment: Deployment, run: Any, warm: Agents, processes: Processes) -> FlowEnvironment:
     """Let the agent deploy a flow run that waits in the API.
 
     Args:
-        deployment: by whom.
-        run: the flow run as agents see it, for its ids and its run config.
+        deployment: the agent and its options.
+        run: the flow run in the form that agents receive, with its ids and its run config.
         warm: the agents of the API.
-        processes: where what is started is kept.
+        processes: the registry for the started process.
 
     Returns:
         The environment of the flow run, with origins.
@@ -76,7 +76,7 @@ def deploy(deployment: Deployment, run: Any, warm: Agents, processes: Processes)
             sent: harness.Sent = harness.as_entries(processes.environ(run.id) or {}), {}
         else:
             sent = agent.driver.entries(run.id)
-    written = replace(written, facts=real_agents.facts(agent.made, run, sent[0]))
+    written = replace(written, facts=real_agents.facts(agent.real, run, sent[0]))
     secrets = ClusterSecrets() if deployment.secrets is None else deployment.secrets
     env = real_agents.with_origins(deployment.agent, deployment.version, written, sent, secrets)
     if deployment.agent == "kubernetes":
@@ -84,8 +84,10 @@ def deploy(deployment: Deployment, run: Any, warm: Agents, processes: Processes)
     return env
 
 
-def started(api: Api, env: Optional[Mapping[str, str]], labels: Sequence[str], address: Optional[str]) -> AgentProcess:
-    """Start a LocalAgent as a process.
+def start_agent(
+    api: Api, env: Optional[Mapping[str, str]], labels: Sequence[str], address: Optional[str]
+) -> AgentProcess:
+    """Start a LocalAgent as a process: see ``FakeApi.agent``.
 
     Raises:
         FlowSecretsError: see ``FakeApi.agent``.
@@ -94,33 +96,33 @@ def started(api: Api, env: Optional[Mapping[str, str]], labels: Sequence[str], a
 
     require("local", api.isolation.require_prefect(f"{type(api).__name__}.agent()").version)
     if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
-        raise UsageError("labels is a list of texts")
-    given = texts_of("env", env)
+        raise UsageError("labels must be a list of texts")
+    variables = texts_of("env", env)
     with api.isolation.overlay(api.agent_variables()):
         agent_errors.require_free(address or harness.configured_address())
-        return api.agents.keep(AgentProcess(given, labels, import_paths(), address))
+        return api.agents.add_process(AgentProcess(variables, labels, import_paths(), address))
 
 
 def deploy_by(agent: AgentProcess, api: Api, run: Any, timeout: float) -> FlowEnvironment:
-    """Let an agent that is a process deploy a flow run that waits in the API.
+    """Let an agent process deploy a flow run that waits in the API.
 
     Args:
         agent: the agent.
-        api: its API.
-        run: the flow run as agents see it.
-        timeout: seconds that it may take.
+        api: the API of the agent.
+        run: the flow run in the form that agents receive.
+        timeout: seconds.
 
     Raises:
-        AgentFailed: it has ended, or does not take the flow run.
-        UsageError: it cannot deploy it, or is the agent of another API.
+        AgentFailed: the agent has exited, or does not take the flow run.
+        UsageError: the agent cannot deploy the flow run, or belongs to another API.
     """
     store = api.world.store
     if store.get("agent", agent.id) is None:
-        raise UsageError("this agent asks another API: take the one of .agent() of this API")
+        raise UsageError("this agent belongs to another API: use one that .agent() of this API returned")
     if not set(run.labels) <= set(agent.labels) or bool(run.labels) != bool(agent.labels):
         raise UsageError(
-            f"an agent with the labels {agent.labels} is not given a flow run with the labels {run.labels}: it needs "
-            "all of them, and one that has labels is not given runs without; see run_config"
+            f"an agent with the labels {agent.labels} does not get a flow run with the labels {run.labels}: an agent "
+            "needs all labels of the run, and an agent with labels gets no runs without; set the labels in run_config"
         )
     sent = agent.deploy(run.id, timeout)
     run_env = (run.run_config.env if run.run_config is not None else None) or {}
@@ -129,12 +131,16 @@ def deploy_by(agent: AgentProcess, api: Api, run: Any, timeout: float) -> FlowEn
 
 
 def _start_pod(command: List[str], env: FlowEnvironment, processes: Processes) -> None:
-    home = tempfile.mkdtemp(prefix="pod-", dir=os.path.expanduser("~"))  # the isolation's, which goes with it
-    nowhere: Dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-    processes.start([sys.executable, "-m", *command], env={**_image(home), **env}, cwd=home, **nowhere)
+    home = tempfile.mkdtemp(
+        prefix="pod-", dir=os.path.expanduser("~")
+    )  # in the home of the isolation, which deletes it
+    streams: Dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    processes.start([sys.executable, "-m", *command], env={**_image(home), **env}, cwd=home, **streams)
 
 
 def _image(home: str) -> Dict[str, str]:
-    """What an image brings: its own home, where to find programs and modules, the language; and nothing of Prefect."""
-    kept = {name: text for name, text in os.environ.items() if name in _OF_AN_IMAGE or name.startswith("COVERAGE_")}
-    return {**kept, "HOME": home, "PYTHONPATH": os.pathsep.join(import_paths())}
+    """Return the variables of an image: home, search paths of programs and modules, language; nothing of Prefect."""
+    variables = {
+        name: text for name, text in os.environ.items() if name in _IMAGE_VARIABLES or name.startswith("COVERAGE_")
+    }
+    return {**variables, "HOME": home, "PYTHONPATH": os.pathsep.join(import_paths())}

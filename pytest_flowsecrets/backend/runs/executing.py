@@ -1,8 +1,8 @@
-"""A flow run that is Running, with the test inside it: ``prefect_cloud.executing()``.
+"""Run a block of a test inside a Running flow run: ``prefect_cloud.executing()``.
 
-The run is a real one: project, flow, run and its states are made by the API's own operations, as clients make them. The
-test then has what an agent gives to the process of a flow run: the agent's key, ``use_local_secrets = false``, and the
-ids of run and flow in the context.
+Project, flow, run and states are created with operations of the API, as clients do. The block then has the settings
+that an agent passes to the process of a flow run: the agent's key, ``use_local_secrets = false``, and the ids of run
+and flow in the context.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _FLOW = {"name": "pytest-flowsecrets", "type": "prefect.core.flow.Flow", "tasks"
 
 
 class Runs:
-    """Flow runs of one tenant, made without an agent.
+    """Creates flow runs of one tenant, without an agent.
 
     Args:
         world: the API.
-        tenant_id: whose runs.
+        tenant_id: the id of the tenant.
     """
 
     def __init__(self, world: Service, tenant_id: str) -> None:
@@ -37,9 +37,9 @@ class Runs:
 
     @contextmanager
     def running(self) -> Iterator[Tuple[str, Dict[str, str]]]:
-        """A flow run that is Running inside, and Success or Failed afterwards: its id and its variables."""
-        run_id = self._ask("create_flow_run", flow_id=self._flow())["id"]
-        self._set(run_id, "Running")
+        """Yield id and variables of a flow run that is Running in the block, and Success or Failed afterwards."""
+        run_id = self._execute("create_flow_run", flow_id=self._flow())["id"]
+        self._set_state(run_id, "Running")
         try:
             yield (
                 run_id,
@@ -55,26 +55,26 @@ class Runs:
         self._end(run_id, "Success")
 
     def _flow(self) -> str:
-        if self._world.store.get("flow", self._flow_id) is None:  # the first time, or the test has deleted it
+        if self._world.store.get("flow", self._flow_id) is None:  # the first run, or the test has deleted the flow
             name = f"pytest-flowsecrets {uuid.uuid4().hex[:8]}"
-            project = self._ask("create_project", name=name, tenant_id=self._caller.tenant_id)
-            self._flow_id = self._ask("create_flow", project_id=project["id"], serialized_flow=_FLOW)["id"]
+            project = self._execute("create_project", name=name, tenant_id=self._caller.tenant_id)
+            self._flow_id = self._execute("create_flow", project_id=project["id"], serialized_flow=_FLOW)["id"]
         return self._flow_id
 
     def _end(self, run_id: str, state: str) -> None:
-        """Unless somebody else has ended or deleted the run."""
+        """Set the final state, unless the run is finished or has been deleted."""
         row = self._world.store.get("flow_run", run_id)
         if row is not None and not is_a(row["state"], "Finished"):
-            self._set(run_id, state)
+            self._set_state(run_id, state)
 
-    def _set(self, run_id: str, state: str) -> None:
-        given = {"flow_run_id": run_id, "state": {"type": state}}
-        self._ask("set_flow_run_states", answer="states { status }", states=[given])
+    def _set_state(self, run_id: str, state: str) -> None:
+        entry = {"flow_run_id": run_id, "state": {"type": state}}
+        self._execute("set_flow_run_states", selection="states { status }", states=[entry])
 
-    def _ask(self, mutation: str, *, answer: str = "id", **given: Any) -> Mapping[str, Any]:
-        document = f"mutation($input: {mutation}_input!) {{ {mutation}(input: $input) {{ {answer} }} }}"
-        done = self._world.execute(Operation(document, {"input": given}), self._caller)
-        if done.errors:
-            raise UsageError(f"the fake API refused {mutation}, so there is no run: {done.errors[0]['message']}")
-        found: Mapping[str, Any] = done.data[mutation]
-        return found
+    def _execute(self, mutation: str, *, selection: str = "id", **inputs: Any) -> Mapping[str, Any]:
+        document = f"mutation($input: {mutation}_input!) {{ {mutation}(input: $input) {{ {selection} }} }}"
+        answer = self._world.execute(Operation(document, {"input": inputs}), self._caller)
+        if answer.errors:
+            raise UsageError(f"the fake API rejected {mutation}, so there is no run: {answer.errors[0]['message']}")
+        payload: Mapping[str, Any] = answer.data[mutation]
+        return payload

@@ -1,4 +1,4 @@
-"""What became of a real flow run, read out of the API when its process has ended."""
+"""The result of a real flow run, read from the API after its process has ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Log(NamedTuple):
-    """One line that a flow run or its agent has logged."""
+    """A log entry of a flow run or its agent."""
 
     level: str
     name: str
@@ -21,17 +21,17 @@ class Log(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class FlowRun:
-    """What became of a flow run.
+    """The result of a flow run.
 
     Attributes:
-        id: of the run.
-        state: the final state, as Prefect's own class.
-        task_states: the final state of each task run by its slug, ``read-1``; of mapped ones ``read-1[0]``, ….
-        logs: all of them, in order.
-        exit_status: of its process; None where there was none.
-        environment: the variables that it was given, with origins; a repr shows names only.
-        agent_id: of the agent that deployed it; None where there was none.
-        timings: seconds by step: ``register``, ``deploy``, ``process``, ``total``.
+        id: the id of the run.
+        state: the final state, an instance of Prefect's class.
+        task_states: the final state of each task run by slug, such as ``read-1``, or ``read-1[0]`` for mapped tasks.
+        logs: all log entries, in order.
+        exit_status: the exit status of the process; None if there was none.
+        environment: the variables of the run, with origins; the repr shows names only.
+        agent_id: the id of the agent that deployed the run; None if there was none.
+        timings: the seconds of each step: ``register``, ``deploy``, ``process``, ``total``.
     """
 
     id: str
@@ -48,29 +48,31 @@ class FlowRun:
         return f"<FlowRun {type(self.state).__name__} {states}, exit status {self.exit_status}>"
 
 
-class Watch:
-    """Seconds by step."""
+class Stopwatch:
+    """Measures the seconds of steps."""
 
     def __init__(self) -> None:
         self.timings: Dict[str, float] = {}
-        self._began = self._last = time.perf_counter()
+        self._start = self._last = time.perf_counter()
 
-    def step(self, name: str) -> None:
-        """This one has ended."""
+    def end_step(self, name: str) -> None:
+        """Record the time since the previous step."""
         now = time.perf_counter()
-        self.timings.update({name: now - self._last, "total": now - self._began})
+        self.timings.update({name: now - self._last, "total": now - self._start})
         self._last = now
 
 
-def told(api: Api, run_id: str, status: Optional[int], environment: Optional[FlowEnvironment], watch: Watch) -> FlowRun:
-    """What is known of a flow run by now.
+def read_flow_run(
+    api: Api, run_id: str, status: Optional[int], environment: Optional[FlowEnvironment], timings: Dict[str, float]
+) -> FlowRun:
+    """Read the current state of a flow run from its API.
 
     Args:
-        api: which has run it.
-        run_id: the flow run.
+        api: the API of the run.
+        run_id: the id of the run.
         status: the exit status of its process.
-        environment: what it was given.
-        watch: its timings.
+        environment: the variables of the run.
+        timings: the seconds of each step.
     """
     from prefect.serialization.state import StateSchema
 
@@ -83,7 +85,7 @@ def told(api: Api, run_id: str, status: Optional[int], environment: Optional[Flo
         logs = tuple(Log(line["level"], line["name"], line["message"]) for line in lines)
     states = {slug: load(state) for slug, state in rows}
     state = load(row["serialized_state"])
-    return FlowRun(run_id, state, states, logs, status, environment, row["agent_id"], watch.timings)
+    return FlowRun(run_id, state, states, logs, status, environment, row["agent_id"], timings)
 
 
 def _slug(store: Any, row: Mapping[str, Any]) -> str:

@@ -1,9 +1,9 @@
-"""Real flow runs against a fake API: ``prefect_server.run(flow)``, ``prefect_cloud.run(flow)``.
+"""Real flow runs against a fake API: ``prefect_server.run(flow)`` and ``prefect_cloud.run(flow)``.
 
 The real client registers the flow and creates the run, the real agent deploys it, and a real process of ``prefect
-execute flow-run`` runs it; what comes back is read when that process has ended, for its last logs arrive after its last
-state. With ``in_process=True`` the real CloudFlowRunner runs the flow in this process instead, which takes a tenth of
-the time and lets a test look inside.
+execute flow-run`` runs it. The result is read after that process has ended, because its last logs arrive after its last
+state. With ``in_process=True``, the real CloudFlowRunner runs the flow in this process instead. That takes a tenth of
+the time, and the test can inspect and patch the flow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from threading import TIMEOUT_MAX
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Tuple, Union
 
 from pytest_flowsecrets.agents import agent_errors, kubernetes, manifests, real_agents, validation
 from pytest_flowsecrets.agents.cluster import ClusterSecrets
@@ -22,7 +22,7 @@ from pytest_flowsecrets.agents.flow_environment import texts_of
 from pytest_flowsecrets.agents.model import Written
 from pytest_flowsecrets.backend.runs import deployment as deploying
 from pytest_flowsecrets.backend.runs.agent_process import AgentProcess
-from pytest_flowsecrets.backend.runs.flow_run import FlowRun, Watch, told
+from pytest_flowsecrets.backend.runs.flow_run import FlowRun, Stopwatch, read_flow_run
 from pytest_flowsecrets.backend.runs.storages import OFFLINE, storage_of
 from pytest_flowsecrets.backend.runs.warm_agents import Deployment
 from pytest_flowsecrets.errors import FlowRunTimeout, UsageError
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.runs.process_tree import Processes
 
 PROJECT = "pytest-flowsecrets"
-# In this process a heartbeat is a thread, so that it ends with the process: a child would outlive one that is killed.
+# Heartbeats of a run in this process are sent by a thread: a child process would outlive a process that is killed.
 _HEARTBEAT = {f"{PREFIX}CLOUD__HEARTBEAT_MODE": "thread"}
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is asked for by ``run()``; see there."""
+class RunRequest:
+    """The arguments of ``FakeApi.run``."""
 
     parameters: Optional[Mapping[str, Any]] = field(default=None, repr=False)
     run_config: Any = None
@@ -55,100 +55,117 @@ class Order:
 
     @property
     def kind(self) -> str:
-        """Of the agent."""
+        """The kind of the agent."""
         return "local" if isinstance(self.agent, AgentProcess) else self.agent
 
 
-def carry_out(api: Api, flow: Any, order: Order) -> FlowRun:
-    """Register a flow, run it, and tell what became of it.
+def execute_run(api: Api, flow: Any, request: RunRequest) -> FlowRun:
+    """Register a flow, run it, and return the result: see ``FakeApi.run``.
 
     Raises:
         FlowSecretsError: see ``FakeApi.run``.
     """
     version = api.isolation.require_prefect(f"{type(api).__name__}.run()").version
-    if not order.in_process:
-        deploying.require(order.kind, version)
+    if not request.in_process:
+        deploying.require(request.kind, version)
     from prefect import Flow
 
     if not isinstance(flow, Flow):
-        raise UsageError(f"run() takes a flow of Prefect's, not a {type(flow).__name__}")
-    _require_plain(order)
-    watch = Watch()
-    run_config = _run_config(order, flow, version)
-    run = _created(api, flow, order, run_config)
-    watch.step("register")
-    if order.in_process:
-        environment = _run_here(api, flow, order, run)
-        watch.step("process")
-        return told(api, run.id, None, environment, watch)
-    environment, started = _deployed(api, order, run)
-    watch.step("deploy")
+        raise UsageError(f"run() takes a Prefect flow, not a {type(flow).__name__}")
+    _validate(request)
+    stopwatch = Stopwatch()
+    run_config = _run_config(request, flow, version)
+    run = _create(api, flow, request, run_config)
+    stopwatch.end_step("register")
+    if request.in_process:
+        environment = _run_in_process(api, flow, request, run)
+        stopwatch.end_step("process")
+        return read_flow_run(api, run.id, None, environment, stopwatch.timings)
+    environment, registry = _deploy(api, request, run)
+    stopwatch.end_step("deploy")
     try:
-        status = started.wait(run.id, order.timeout)
+        status = registry.wait(run.id, request.timeout)
     except subprocess.TimeoutExpired:
-        watch.step("process")
-        so_far = told(api, run.id, None, environment, watch)
-        tasks = [f"{slug} {type(state).__name__}" for slug, state in so_far.task_states.items()]
-        error = FlowRunTimeout(order.timeout, type(so_far.state).__name__, tasks)
-        error.run = so_far
-        raise error from None
-    watch.step("process")
-    return told(api, run.id, status, environment, watch)
+        stopwatch.end_step("process")
+        raise _timeout_error(request, read_flow_run(api, run.id, None, environment, stopwatch.timings)) from None
+    stopwatch.end_step("process")
+    return read_flow_run(api, run.id, status, environment, stopwatch.timings)
 
 
-def _require_plain(order: Order) -> None:
-    """Check what else the API, a process and a clock would refuse, each in its own words."""
-    if isinstance(order.agent, AgentProcess) and (order.agent_env is not None or order.in_process):
-        raise UsageError("an agent that runs already has its agent_env, and starts processes: leave out one of both")
-    if order.in_process and order.kind != "local":
-        raise UsageError(f"a run in_process has no {order.kind} agent: leave out one of both")
-    texts_of("agent_env", order.agent_env)
-    if not isinstance(order.timeout, (int, float)):
-        raise UsageError(f"timeout is a number of seconds, not a {type(order.timeout).__name__}")
-    if not 0 < order.timeout <= TIMEOUT_MAX:
-        raise UsageError(f"timeout is a number of seconds from 0 to {TIMEOUT_MAX:.0f}")
-    if not isinstance(order.cluster_secrets, (ClusterSecrets, type(None))):
-        raise UsageError(f"cluster_secrets is a ClusterSecrets, not a {type(order.cluster_secrets).__name__}")
-    for what, given in (("parameters", order.parameters), ("context", order.context)):
-        if not isinstance(given, (Mapping, type(None))):
-            raise UsageError(f"{what} is a mapping of names to values, not a {type(given).__name__}")
-        validation.require_json(dict(given or {}), what)
+def _timeout_error(request: RunRequest, run: FlowRun) -> FlowRunTimeout:
+    tasks = [f"{slug} {type(state).__name__}" for slug, state in run.task_states.items()]
+    error = FlowRunTimeout(request.timeout, type(run.state).__name__, tasks)
+    error.run = run
+    return error
+
+
+def _validate(request: RunRequest) -> None:
+    """Check arguments that the API, the process or the clock would reject with less helpful errors."""
+    if isinstance(request.agent, AgentProcess) and (request.agent_env is not None or request.in_process):
+        raise UsageError("an agent process has its own agent_env and starts processes: omit agent_env and in_process")
+    if request.in_process and request.kind != "local":
+        raise UsageError(f"a run in_process does not use the {request.kind} agent: omit one of the two arguments")
+    texts_of("agent_env", request.agent_env)
+    _validate_timeout(request.timeout)
+    if not isinstance(request.cluster_secrets, (ClusterSecrets, type(None))):
+        raise UsageError(f"cluster_secrets must be a ClusterSecrets, not a {type(request.cluster_secrets).__name__}")
+    _validate_mapping("parameters", request.parameters)
+    _validate_mapping("context", request.context)
+
+
+def _validate_timeout(timeout: Any) -> None:
+    if not isinstance(timeout, (int, float)):
+        raise UsageError(f"timeout must be a number of seconds, not a {type(timeout).__name__}")
+    if not 0 < timeout <= TIMEOUT_MAX:
+        raise UsageError(f"timeout must be a number of seconds from 0 to {TIMEOUT_MAX:.0f}")
+
+
+def _validate_mapping(what: str, values: Any) -> None:
+    if not isinstance(values, (Mapping, type(None))):
+        raise UsageError(f"{what} must be a mapping of names to values, not a {type(values).__name__}")
+    validation.require_json(dict(values or {}), what)
 
 
 # -- registration ------------------------------------------------------------------------------------------------------
 
 
-def _run_config(order: Order, flow: Any, version: str) -> Any:
-    given = order.run_config
-    _require_in_process(order, flow)
-    if order.job_template is not None:
-        if order.kind != "kubernetes":
-            raise UsageError(f"a job template is for the kubernetes agent, not for the {order.kind} agent")
-        template = kubernetes.accepted(manifests.load_one(order.job_template, "job template"))
-        if not isinstance(given, (Mapping, type(None))):
-            return real_agents.with_template("kubernetes", given, template, version=version)
-        return real_agents.run_config_of("kubernetes", texts_of("run_config", given), template, version=version)
-    if isinstance(given, Mapping):
-        return real_agents.run_config_of(order.kind, texts_of("run_config", given), {}, version=version)
-    counts = given if given is not None else flow.run_config
-    if counts is not None:
-        real_agents.require_run_config(order.kind, counts)
-        wrong = agent_errors.not_text(Written(run_env=counts.env or {}))
-        if wrong:
-            raise UsageError(f"the {order.kind} agent cannot deploy the flow run: {wrong}")
-    return given
+def _run_config(request: RunRequest, flow: Any, version: str) -> Any:
+    """Return the run config for the new flow run, or None for that of the flow."""
+    run_config = request.run_config
+    _validate_in_process(request, flow)
+    if request.job_template is not None:
+        return _run_config_with_template(request, version)
+    if isinstance(run_config, Mapping):
+        return real_agents.run_config_of(request.kind, texts_of("run_config", run_config), {}, version=version)
+    effective = run_config if run_config is not None else flow.run_config
+    if effective is not None:
+        real_agents.require_run_config(request.kind, effective)
+        reason = agent_errors.not_text(Written(run_env=effective.env or {}))
+        if reason:
+            raise UsageError(f"the {request.kind} agent cannot deploy the flow run: {reason}")
+    return run_config
 
 
-def _require_in_process(order: Order, flow: Any) -> None:
-    """Check that a run in this process is not asked to be a container's."""
+def _run_config_with_template(request: RunRequest, version: str) -> Any:
+    if request.kind != "kubernetes":
+        raise UsageError(f"job_template requires the kubernetes agent, not the {request.kind} agent")
+    template = kubernetes.accepted(manifests.load_one(request.job_template, "job template"))
+    run_config = request.run_config
+    if not isinstance(run_config, (Mapping, type(None))):
+        return real_agents.with_template("kubernetes", run_config, template, version=version)
+    return real_agents.run_config_of("kubernetes", texts_of("run_config", run_config), template, version=version)
+
+
+def _validate_in_process(request: RunRequest, flow: Any) -> None:
+    """Check that the run config of a run in this process is not for containers."""
     from prefect.run_configs import RunConfig
 
-    counts = flow.run_config if order.run_config is None else order.run_config
-    kind = type(counts).__name__
-    if order.in_process and isinstance(counts, RunConfig) and kind not in ("LocalRun", "UniversalRun"):
+    effective = flow.run_config if request.run_config is None else request.run_config
+    kind = type(effective).__name__
+    if request.in_process and isinstance(effective, RunConfig) and kind not in ("LocalRun", "UniversalRun"):
         raise UsageError(
-            f"in_process=True runs the flow as a LocalAgent does, which takes no {kind}: pass run_config={{...}} with "
-            f"its variables, or leave out in_process{_agent_for(kind)}"
+            f"in_process=True runs the flow like a LocalAgent, which does not support {kind}: pass run_config={{...}} "
+            f"with its variables, or omit in_process{_agent_for(kind)}"
         )
 
 
@@ -156,38 +173,37 @@ def _agent_for(kind: str) -> str:
     return ' and pass agent="kubernetes"' if kind == "KubernetesRun" else f" and use flow_environment for a {kind}"
 
 
-def _created(api: Api, flow: Any, order: Order, run_config: Any) -> Any:
-    """A flow run that waits in the API, as agents see it."""
+def _create(api: Api, flow: Any, request: RunRequest, run_config: Any) -> Any:
+    """Create a flow run that waits in the API, and return it in the form that agents receive."""
     from prefect.utilities.graphql import GraphQLResult
 
-    storage = storage_of(api, flow, OFFLINE if order.in_process else order.storage)
+    storage = storage_of(api, flow, OFFLINE if request.in_process else request.storage)
     client = api.client
     client.create_project(PROJECT)
     registered = flow.copy()
     if registered.run_config is None:
-        registered.run_config = real_agents.run_config_of(order.kind, {}, {}, version=api.isolation.version)
+        registered.run_config = real_agents.run_config_of(request.kind, {}, {}, version=api.isolation.version)
     registered.run_config = copy(registered.run_config)
-    registered.run_config.labels = {*registered.run_config.labels, *storage.labels}  # as `flow.register()` does
+    registered.run_config.labels = {*registered.run_config.labels, *storage.labels}  # like `flow.register()`
     registered.storage = storage
-    with _picklable(flow):  # in this process no storage is used, so none is written
+    with _picklable(flow):  # a run in this process does not use the storage, so it is not written
         flow_id = client.register(
-            registered, project_name=PROJECT, build=not order.in_process, no_url=True, set_schedule_active=False
+            registered, project_name=PROJECT, build=not request.in_process, no_url=True, set_schedule_active=False
         )
     run_id = client.create_flow_run(
-        flow_id=flow_id, parameters=dict(order.parameters or {}), context=_plain(order.context), run_config=run_config
+        flow_id=flow_id,
+        parameters=dict(request.parameters or {}),
+        context=None if request.context is None else dict(request.context),
+        run_config=run_config,
     )
-    counts = run_config or registered.run_config
-    labels = sorted(counts.labels)
-    return GraphQLResult({"id": run_id, "flow": {"id": flow_id}, "labels": labels, "run_config": counts})
-
-
-def _plain(context: Optional[Mapping[str, Any]]) -> Optional[Dict[str, Any]]:
-    return None if context is None else dict(context)
+    effective = run_config or registered.run_config
+    labels = sorted(effective.labels)
+    return GraphQLResult({"id": run_id, "flow": {"id": flow_id}, "labels": labels, "run_config": effective})
 
 
 @contextmanager
 def _picklable(flow: Any) -> Iterator[None]:
-    """Let a flow's modules go into its pickle where the flow run could not import them (tests in importlib mode)."""
+    """Pickle a flow's modules by value if the flow run cannot import them, as with pytest's import mode importlib."""
     import cloudpickle
 
     names = {type(task).__module__ for task in flow.tasks}
@@ -209,19 +225,19 @@ def _importable(name: str) -> bool:
 # -- running -----------------------------------------------------------------------------------------------------------
 
 
-def _deployed(api: Api, order: Order, run: Any) -> Tuple[FlowEnvironment, Union[AgentProcess, Processes]]:
-    """The environment of the flow run, and who knows its process."""
-    if isinstance(order.agent, AgentProcess):
-        return deploying.deploy_by(order.agent, api, run, order.timeout), order.agent
+def _deploy(api: Api, request: RunRequest, run: Any) -> Tuple[FlowEnvironment, Union[AgentProcess, Processes]]:
+    """Deploy a flow run, and return its environment and the registry of its process."""
+    if isinstance(request.agent, AgentProcess):
+        return deploying.deploy_by(request.agent, api, run, request.timeout), request.agent
     template = getattr(run.run_config, "job_template", None) or {}
-    env = dict(order.agent_env or {})
-    deployment = Deployment(api.isolation.version, order.agent, env, run.labels, order.cluster_secrets, template)
+    env = dict(request.agent_env or {})
+    deployment = Deployment(api.isolation.version, request.agent, env, run.labels, request.cluster_secrets, template)
     with api.isolation.overlay(api.agent_variables()):
         return deploying.deploy(deployment, run, api.agents, api.processes), api.processes
 
 
-def _run_here(api: Api, flow: Any, order: Order, run: Any) -> FlowEnvironment:
-    """The real CloudFlowRunner in the environment that a LocalAgent gives to a flow run, its logs sent at the end."""
+def _run_in_process(api: Api, flow: Any, request: RunRequest, run: Any) -> FlowEnvironment:
+    """Run the real CloudFlowRunner in the environment that a LocalAgent sets, and send its logs at the end."""
     import prefect
     from prefect.engine.cloud import CloudFlowRunner
     from prefect.utilities.logging import LOG_MANAGER
@@ -229,7 +245,7 @@ def _run_here(api: Api, flow: Any, order: Order, run: Any) -> FlowEnvironment:
     from pytest_flowsecrets.agents.flow_environment import flow_environment
 
     with api.isolation.overlay(api.agent_variables()):
-        env = flow_environment("local", run_config=run.run_config, agent_env=order.agent_env)
+        env = flow_environment("local", run_config=run.run_config, agent_env=request.agent_env)
         ids = {FLOW_RUN_ID: run.id, FLOW_ID: run.flow.id}
         with api.isolation.overlay({**_HEARTBEAT, **env, **ids}):
             try:
@@ -237,5 +253,5 @@ def _run_here(api: Api, flow: Any, order: Order, run: Any) -> FlowEnvironment:
                     CloudFlowRunner(flow=flow).run()
             finally:
                 LOG_MANAGER.stop()
-                LOG_MANAGER._stopped.clear()  # noqa: SLF001 - or it would never again send anything by itself
+                LOG_MANAGER._stopped.clear()  # noqa: SLF001 - otherwise it would never send logs again
     return env

@@ -1,14 +1,14 @@
-"""A process between a test run and a flow run, which ends everything that the flow run started, whatever happens.
+"""The supervisor process between a test run and a flow run. It ends everything that the flow run started.
 
-It starts a command and waits for it. On Linux it adopts the orphans among the descendants (``PR_SET_CHILD_SUBREAPER``),
-so that none can escape by leaving its session or by clearing its environment. Elsewhere it finds the orphans of its
+The supervisor starts a command and waits for it. On Linux, it adopts orphaned descendants (``PR_SET_CHILD_SUBREAPER``),
+so none can escape by leaving its session or clearing its environment. On other systems, it finds the orphans of its
 process group. It kills the command and all descendants
 
-- when the command has ended: a flow run leaves nothing behind;
-- when it reads from its line or the line is closed: the test run asks for the end, or is gone, even by ``SIGKILL``.
+- when the command has ended, so a flow run leaves no processes behind;
+- when its pipe is written to or closed, because the test run requests the end or has ended, even by ``SIGKILL``.
 
-It signals its own children only. The kernel keeps the number of a child until it is waited for, so a number that
-belongs to another process by now is never signalled.
+It only signals its own children. The kernel does not reuse the id of a child until its parent has waited for it, so the
+supervisor never signals an unrelated process.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from typing import Any, NoReturn, Sequence
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
-_POLL_SECONDS = 1.0  # between looks at the parent, whose end of the line a forked child of it may keep open
+_POLL_SECONDS = 1.0  # between checks of the parent; a forked child of the parent may keep its end of the pipe open
 
 
-def main(line: int, command: Sequence[str]) -> NoReturn:
-    """Run a command, and exit as it did: with its status, or by the signal that ended it.
+def main(pipe: int, command: Sequence[str]) -> NoReturn:
+    """Run a command, and exit with its status or by the same signal.
 
     Args:
-        line: descriptor of a pipe's reading end.
+        pipe: the descriptor of the reading end of a pipe.
         command: the program and its arguments; environment, working directory and streams are inherited.
     """
-    os.set_inheritable(line, False)  # noqa: FBT003 - positional only
+    os.set_inheritable(pipe, False)  # noqa: FBT003 - positional only
     adopts = adopt_orphans()
-    for number in (signal.SIGINT, signal.SIGHUP):  # for the command to decide; a handler, as SIG_IGN is inherited
+    for number in (signal.SIGINT, signal.SIGHUP):  # the command decides; not SIG_IGN, which it would inherit
         signal.signal(number, lambda *_: None)
-    process = subprocess.Popen(command, close_fds=False)  # noqa: S603 - what the agent asked for
+    process = subprocess.Popen(command, close_fds=False)  # noqa: S603 - the command of the agent
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-    # Signals go to the main thread, which waits: another one could take them without running their handlers.
+    # The main thread must receive the signals: in another thread, their handlers would not run while it waits.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    threading.Thread(target=end_with_the_line, args=(line, process), daemon=True).start()
+    threading.Thread(target=end_with_pipe, args=(pipe, process), daemon=True).start()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     status = process.wait()
     end_descendants()
@@ -54,10 +54,10 @@ def main(line: int, command: Sequence[str]) -> NoReturn:
 
 
 def adopt_orphans() -> bool:
-    """Make this process the parent of descendants whose own parent ends (``prctl(2)``).
+    """Make this process the new parent of orphaned descendants (``prctl(2)``).
 
     Returns:
-        Whether it is; only Linux can do it.
+        Whether that worked; only Linux supports it.
     """
     if sys.platform != "linux":
         return False
@@ -69,7 +69,7 @@ def adopt_orphans() -> bool:
 def end_descendants() -> None:
     """Kill all descendants and wait for them.
 
-    The children of a killed child become children of this process, so killing children again and again reaches all.
+    The children of a killed child become children of this process, so repeatedly killing children reaches all.
     """
     while True:
         try:
@@ -86,7 +86,7 @@ def end_descendants() -> None:
 
 
 def end_group() -> None:
-    """Kill the other processes of this process group; orphans that left it are not found."""
+    """Kill the other processes of this process group. Orphans that have left the group are not found."""
     import psutil
 
     for process in psutil.process_iter():
@@ -95,20 +95,20 @@ def end_group() -> None:
                 process.kill()
 
 
-def _end_by(number: int) -> None:  # pragma: no cover - a process that a signal ends writes no coverage
+def _end_by(number: int) -> None:  # pragma: no cover - a process that ends by a signal writes no coverage data
     if number != signal.SIGKILL:
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 
-def end_with_the_line(line: int, process: subprocess.Popen[Any]) -> None:
-    """Kill a process when its line is written to or closed, or when the parent of this process has ended.
+def end_with_pipe(pipe: int, process: subprocess.Popen[Any]) -> None:
+    """Kill a process when a pipe is written to or closed, or when the parent of this process has ended.
 
     Args:
-        line: descriptor of a pipe's reading end.
+        pipe: the descriptor of the reading end of a pipe.
         process: the process.
     """
     parent = os.getppid()
-    while os.getppid() == parent and not select.select([line], [], [], _POLL_SECONDS)[0]:
+    while os.getppid() == parent and not select.select([pipe], [], [], _POLL_SECONDS)[0]:
         pass
     process.kill()

@@ -1,9 +1,9 @@
-"""The agents of one API: each is started when a flow run first needs it, and serves the further ones.
+"""The agents of one API. An agent starts with the first flow run that needs it, and is reused for later ones.
 
-A real agent belongs to the API at which it registered: its key, its tenant, its id. So it is kept for as long as the
-API of a fixture is, and no longer; where that is a session, for the session. It is kept by what ``prefect agent …
-start`` was told: kind, ``--env`` and labels; where the configuration changes an operator would start it anew, and so
-is it here.
+A real agent belongs to the API at which it registered, with its key, tenant and id. It therefore lives as long as the
+API of the fixture, which can be a session. Agents are identified by the arguments of ``prefect agent … start`` (kind,
+``--env`` and labels) and by Prefect's configuration: after a change of the configuration, an operator would restart the
+agent, and this module starts a new one.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _Key = Tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Deployment:
-    """By whom a flow run is deployed.
+    """The agent that deploys a flow run, and its options.
 
     Attributes:
         version: the installed release of Prefect.
         agent: ``local`` or ``kubernetes``.
-        agent_env: its ``--env``.
-        labels: those that the agent has.
+        agent_env: the variables of ``--env``.
+        labels: the labels of the agent.
         secrets: the Secrets of the cluster.
-        template: the job template that counts.
+        template: the job template.
     """
 
     version: str
@@ -51,111 +51,111 @@ class Deployment:
 
 
 class Agent(NamedTuple):
-    """One that is warm.
+    """A started agent.
 
     Attributes:
         kind: ``local`` or ``kubernetes``.
-        made: the real one.
-        driver: how what it sends is read.
-        working: what has to be so while it works.
+        real: the agent, an instance of Prefect's class.
+        driver: reads the environment that the agent sends.
+        patches: returns the context manager in which the agent must run.
     """
 
     kind: str
-    made: Any
+    real: Any
     driver: harness.Driver
-    working: Callable[[], ContextManager[Any]]
+    patches: Callable[[], ContextManager[Any]]
 
     def poll(self, run_id: str) -> None:
-        """Ask for work once, as ``start()`` does again and again, and deploy it.
+        """Poll the API once, as the loop of ``start()`` does, and deploy the flow run.
 
         Raises:
-            AgentFailed: it was not given the flow run.
-            UsageError: it cannot deploy it.
+            AgentFailed: the API did not assign the flow run to the agent.
+            UsageError: the agent cannot deploy the flow run.
         """
-        deploy, deployed, refused = self.made.deploy_flow, [], {}
+        deploy, deployed, errors = self.real.deploy_flow, [], {}
 
-        def watched(flow_run: Any) -> Any:
+        def deploy_flow(flow_run: Any) -> Any:
             deployed.append(flow_run.id)
             try:
                 return deploy(flow_run)
             except Exception as error:
-                refused[flow_run.id] = error
+                errors[flow_run.id] = error
                 raise
 
-        self.made.deploy_flow = watched
+        self.real.deploy_flow = deploy_flow
         try:
-            with self.working(), ThreadPoolExecutor(1) as pool:
-                self.made._submit_deploy_flow_run_jobs(executor=pool)  # noqa: SLF001
+            with self.patches(), ThreadPoolExecutor(1) as pool:
+                self.real._submit_deploy_flow_run_jobs(executor=pool)  # noqa: SLF001
         finally:
-            del self.made.deploy_flow
-        if run_id in refused:
-            told = agent_errors.told(refused[run_id])
-            raise UsageError(f"the {self.kind} agent cannot deploy the flow run: {told}") from None
+            del self.real.deploy_flow
+        if run_id in errors:
+            reason = agent_errors.told(errors[run_id])
+            raise UsageError(f"the {self.kind} agent cannot deploy the flow run: {reason}") from None
         if run_id not in deployed:
-            raise AgentFailed(self.kind, "it was not given the flow run")
+            raise AgentFailed(self.kind, "the API did not assign the flow run to it")
 
 
 class Agents:
-    """The warm agents of one API.
+    """The started agents of one API.
 
     Attributes:
-        lock: held by whoever uses one.
+        lock: must be held while an agent is in use.
     """
 
     def __init__(self) -> None:
         self.lock = RLock()
-        self._kept: Dict[_Key, Agent] = {}
+        self._agents: Dict[_Key, Agent] = {}
         self._stack = ExitStack()
 
     def get(self, deployment: Deployment, processes: Processes) -> Agent:
-        """The agent of a deployment, which is started if there is none yet.
+        """Return the agent of a deployment. Start it if necessary.
 
         Args:
-            deployment: what it is told as it starts.
-            processes: where what a LocalAgent starts is kept.
+            deployment: the options of the agent.
+            processes: the registry for the processes that a LocalAgent starts.
 
         Raises:
-            AgentFailed: it cannot start.
+            AgentFailed: the agent cannot start.
         """
-        told = (frozenset(deployment.agent_env.items()), frozenset(deployment.labels))
-        key = (deployment.agent, *told, harness.configuration())
-        if key not in self._kept:
-            self._kept[key] = self._started(deployment, processes)
-        return self._kept[key]
+        options = (frozenset(deployment.agent_env.items()), frozenset(deployment.labels))
+        key = (deployment.agent, *options, harness.configuration())
+        if key not in self._agents:
+            self._agents[key] = self._start(deployment, processes)
+        return self._agents[key]
 
     def drop(self, agent: Agent) -> None:
-        """Start another one for the next flow run: this one is not given any."""
-        self._kept = {key: kept for key, kept in self._kept.items() if kept is not agent}
+        """Do not use an agent for further flow runs, because it did not get one."""
+        self._agents = {key: entry for key, entry in self._agents.items() if entry is not agent}
 
-    def keep(self, process: AgentProcess) -> AgentProcess:
-        """End an agent that is a process with the others."""
+    def add_process(self, process: AgentProcess) -> AgentProcess:
+        """End an agent process together with the other agents."""
         self._stack.callback(process.close)
         return process
 
     def close(self) -> None:
-        """End them, and what they have: the servers of loopback that stand for clusters."""
-        self._kept.clear()
+        """End the agents, and the stub servers that replace clusters."""
+        self._agents.clear()
         self._stack.close()
 
-    def _started(self, deployment: Deployment, processes: Processes) -> Agent:
+    def _start(self, deployment: Deployment, processes: Processes) -> Agent:
         written, labels = Written(dict(os.environ), deployment.agent_env), list(deployment.labels)
-        working: Callable[[], ContextManager[Any]] = nullcontext
+        patches: Callable[[], ContextManager[Any]] = nullcontext
         try:
             if deployment.agent == "local":
-                working = partial(harness.local, written, popen=processes.start)
-                with working() as driver:
-                    made = driver.make(labels=labels, import_paths=import_paths(), hostname_label=False)
+                patches = partial(harness.local, written, popen=processes.start)
+                with patches() as driver:
+                    real = driver.make(labels=labels, import_paths=import_paths(), hostname_label=False)
             else:
                 driver = self._stack.enter_context(harness.DRIVERS[deployment.agent](written))
-                made = driver.make(labels=labels)
-            made.labels = labels  # where there are none it took those of the configuration
-            made._setup_api_connection()  # noqa: SLF001 - `start()` does this, then takes over the process's signals
-        except Exception as error:  # noqa: BLE001 - of many kinds, whose texts may hold what was sent
+                real = driver.make(labels=labels)
+            real.labels = labels  # without labels, the agent took those of the configuration
+            real._setup_api_connection()  # noqa: SLF001 - `start()` does this, and then installs signal handlers
+        except Exception as error:  # noqa: BLE001 - of any type; its text may contain parts of requests
             raise AgentFailed(deployment.agent, type(error).__name__) from None
-        return Agent(deployment.agent, made, driver, working)
+        return Agent(deployment.agent, real, driver, patches)
 
 
 def import_paths() -> List[str]:
-    """Where this process finds modules and a fresh Python would not: tests, and what they test."""
+    """Return the import paths that a new Python would not have: those of tests, and of the code under test."""
     own = tuple(os.path.join(prefix, "") for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix})
     return [path for path in dict.fromkeys(map(os.path.abspath, sys.path)) if not path.startswith(own)]

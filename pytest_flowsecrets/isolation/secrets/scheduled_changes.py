@@ -54,8 +54,8 @@ class ScheduledChanges:
         with self._lock:
             self._pending = sorted([*self._pending, change], key=attrgetter("at"))
             self.apply_due()
-            if self._pending and self.apply_due not in clock.when_moved:
-                clock.when_moved.append(self.apply_due)
+            if self._pending and self.apply_due not in clock.move_callbacks:
+                clock.move_callbacks.append(self.apply_due)
                 threading.Thread(target=self._watch, name="flowsecrets-rotation", daemon=True).start()
 
     def apply_due(self) -> None:
@@ -71,8 +71,8 @@ class ScheduledChanges:
         with self._lock:
             self._pending.clear()
             self._ended.set()
-            if self.apply_due in clock.when_moved:
-                clock.when_moved.remove(self.apply_due)
+            if self.apply_due in clock.move_callbacks:
+                clock.move_callbacks.remove(self.apply_due)
 
     def _watch(self) -> None:
         while not self._ended.wait(_TICK):
