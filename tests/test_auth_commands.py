@@ -166,7 +166,7 @@ def test_tokens(prefect_cloud):
 def test_a_token_of_no_known_scope(prefect_cloud):
     """Is refused."""
     field = "create_api_token" if VERSION >= (0, 10) else "createAPIToken"
-    with pytest.raises(Exception, match="the scope of a token is USER or RUNNER"):
+    with pytest.raises(Exception, match="the scope of a token must be USER or RUNNER"):
         prefect_cloud.client.graphql(f'mutation {{ {field}(input: {{name: "x", scope: "ADMIN"}}) {{ token }} }}')
 
 

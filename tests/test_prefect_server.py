@@ -126,7 +126,9 @@ def test_without_a_fixture():
 @pytest.mark.skipif((VERSION or (1,)) >= (0, 10), reason="Prefect Server came with 0.10.0")
 def test_prefect_without_server():
     """Is told so, and nothing is left entered."""
-    with pytest.raises(UsageError, match=r"knows no Prefect Server, which came with 0\.10\.0: use prefect_cloud"):
+    with pytest.raises(
+        UsageError, match=r"does not support Prefect Server, which requires 0\.10\.0: use prefect_cloud"
+    ):
         FakeServer().__enter__()
     assert stack.current() is None
 

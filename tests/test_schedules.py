@@ -114,7 +114,7 @@ def test_what_is_no_schedule():
     team = Team()
     given = flow(schedule={"type": "Nonsense", "clocks": "kei4Aiwo"})
     error = team.cannot("create_flow", project_id=team.project(), serialized_flow=given, set_schedule_active=True)
-    assert error["message"] == "a schedule that the installed Prefect cannot read"
+    assert error["message"] == "the installed Prefect cannot read the schedule"
 
 
 @pytest.mark.skipif(VERSION is not None, reason="where there is no Prefect")
@@ -122,7 +122,7 @@ def test_without_prefect(caplog):
     """Nobody can read a schedule, so there are no runs, and a warning says so."""
     team = Team()
     team.flow(schedule={"type": "Schedule", "clocks": []})
-    assert "a schedule creates no flow runs, because Prefect, which reads it, is not installed" in caplog.text
+    assert "a schedule creates no flow runs: Prefect, which reads the schedule, is not installed" in caplog.text
     assert team.ask("{ flow { is_schedule_active } flow_run { id } }") == {
         "flow": [{"is_schedule_active": True}],
         "flow_run": [],

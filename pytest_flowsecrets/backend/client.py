@@ -97,8 +97,8 @@ def _restore(changes: Dict[str, _Change]) -> None:
 # -- waits of retries --------------------------------------------------------------------------------------------------
 #
 # The client of Prefect 1.x retries six times within 63 seconds after 500, 502, 503, 504 and closed connections, and six
-# times within 16 seconds after ``API_ERROR``. After 429, it sleeps for three minutes. Only the last wait has a setting. A
-# test needs the retries, but not the waits. While time is frozen, the waits move ``pytest_flowsecrets.clock`` instead.
+# times within 16 seconds after ``API_ERROR``. After 429, it sleeps for three minutes. Only the last wait has a setting.
+# A test needs the retries, but not the waits. While time is frozen, the waits move ``pytest_flowsecrets.clock``.
 
 
 def skip_retry_waits(path: str) -> ContextManager[None]:

@@ -94,7 +94,7 @@ def test_an_agent_that_was_given_nothing(flow):
     """Is not kept: the next run has a fresh one."""
     with FakeCloud({"TOKEN": "x"}) as cloud:
         cloud.faults.graphql_error("No.", on="get_runs_in_queue")
-        with pytest.raises(AgentFailed, match="it was not given the flow run"):
+        with pytest.raises(AgentFailed, match="the API did not assign the flow run to it"):
             cloud.run(flow)
         assert cloud.run(flow).state.is_successful()
         assert registrations(cloud) == 2
@@ -212,15 +212,13 @@ def test_what_an_agent_that_is_a_process_refuses(flow):
 
     with FakeServer() as server, FakeServer() as other:
         agent = other.agent(labels=["here"])
-        with pytest.raises(UsageError, match=r"^this agent asks another API: "):
+        with pytest.raises(UsageError, match=r"^this agent belongs to another API: "):
             server.run(flow, agent=agent)
         for run_config in (LocalRun(labels=["there"]), LocalRun()):
-            with pytest.raises(UsageError, match=r"^an agent with the labels \['here'\] is not given a flow run with "):
+            with pytest.raises(UsageError, match=r"^an agent with the labels \['here'\] does not get a flow run with "):
                 other.run(flow, agent=agent, run_config=run_config)
         for given in ({"agent_env": {}}, {"in_process": True}):
-            with pytest.raises(
-                UsageError, match=r"^an agent that runs already has its agent_env, and starts processes"
-            ):
+            with pytest.raises(UsageError, match=r"^an agent process has its own agent_env and starts processes"):
                 other.run(flow, agent=agent, **given)
         flow.run_config = LocalRun(labels=["here"])
         other.faults.graphql_error("No.", on="get_runs_in_queue", times=9)
@@ -233,7 +231,7 @@ def test_what_an_agent_that_is_a_process_refuses(flow):
             other.run(flow, agent=agent)
         agent.close()
         for given in ({"env": {"A": 424242}}, {"labels": "here"}, {"labels": [1]}, {"labels": None}):
-            with pytest.raises(UsageError, match=r"^(env: 'A' is a int|labels is a list of texts)"):
+            with pytest.raises(UsageError, match=r"^(env: 'A' is a int|labels must be a list of texts)"):
                 other.agent(**given)
 
 

@@ -136,7 +136,7 @@ def test_parameters_that_are_no_list(cloud, parameters):
     registration = {"project": project, "flow": {"name": "f", "parameters": parameters}}
     status, (message,) = ask(cloud, {"query": CREATE_FLOW, "variables": registration})
     assert status == 200
-    assert message == "the parameters of a flow are a list"
+    assert message == "the parameters of a flow must be a list"
     assert cloud.ask('{ flow(where: {project_id: {_eq: "%s"}}) { id } }' % project) == {"flow": []}
 
 
@@ -162,8 +162,8 @@ def test_a_fault_of_the_api(cloud, monkeypatch, caplog):
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR, "pytest_flowsecrets"):
         patch.setattr(cloud.world.journal, "record", lambda *_, **__: {}["ghp_secret"])
         status, messages = ask(cloud, {"query": "{ hello }"})
-    assert (status, messages) == (400, ["a fault of this API itself: KeyError"])
+    assert (status, messages) == (400, ["internal error of this API: KeyError"])
     assert cloud.world.journal.forgotten == 1
-    assert "KeyError while a request was answered, " in caplog.text
+    assert "KeyError while answering a request, " in caplog.text
     assert "ghp" not in caplog.text
     cloud.world.journal.clear()

@@ -119,7 +119,7 @@ def nested(depth):
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        (nested(11), "The depth of this operation is 24; 20 is the limit"),
+        (nested(11), "The depth of this operation is 24; the limit is 20"),
         (nested(2_000), ""),
         (
             "{ ...F0 } " + " ".join(f"fragment F{i} on Query {{ ...F{i + 1} }}" for i in range(1_500)),
@@ -230,7 +230,10 @@ def test_nul_in_names(team, mutation):
     team.project("p")
     mutation = mutation.replace("%s", team.one("project { id }")["id"])
     error = team.refused("mutation { %s }" % mutation)
-    assert error["message"] in ("name: text holds no NUL", "key: text holds no NUL")
+    assert error["message"] in (
+        "name: text must not contain a NUL character",
+        "key: text must not contain a NUL character",
+    )
     assert error["extensions"] == {"code": "BAD_USER_INPUT"}
     assert team.ask("{ project { name } key_value { key } }") == {"project": [{"name": "p"}], "key_value": []}
 
@@ -366,11 +369,11 @@ def test_a_key_that_is_no_name_of_graphql(team, name):
     assert error["message"].endswith("at 'input'; Field '…' is not defined by type 'set_secret_input'.")
 
 
-def test_what_graphql_core_says_otherwise_is_not_told():
-    """A message that nobody knows might quote anything."""
-    from pytest_flowsecrets.backend.graphql.validation import _told
+def test_unknown_messages_of_graphql_core_are_replaced():
+    """``without_value`` drops a message of graphql-core that it does not know, because it might quote a value."""
+    from pytest_flowsecrets.backend.graphql.validation import without_value
 
-    assert _told("Sekret is wrong") is None
+    assert without_value("Sekret is wrong") is None
 
 
 def test_a_bug_is_told_by_type_and_place(team, monkeypatch):
@@ -418,7 +421,7 @@ def test_a_mutation_that_fails_changes_nothing(team):
     """The second of two states is none, so the first one is not set."""
     run = team.run()
     states = [{"flow_run_id": run, "state": {"type": "Running"}}, {"flow_run_id": run, "state": {"type": "Nonsense"}}]
-    assert "a state is a mapping" in team.cannot("set_flow_run_states", "states { id }", states=states)["message"]
+    assert "a state must be a mapping" in team.cannot("set_flow_run_states", "states { id }", states=states)["message"]
     assert team.one("flow_run { state version states { state } }") == {
         "state": "Scheduled",
         "version": 1,
@@ -457,24 +460,26 @@ def test_many_callers_at_once(team):
     assert team.ask("{ flow_aggregate { aggregate { count } } }") == {"flow_aggregate": {"aggregate": {"count": 80}}}
 
 
-# -- documents that are kept -------------------------------------------------------------------------------------------
+# -- the cache of documents --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def documents(monkeypatch):
     from pytest_flowsecrets.backend.graphql import execution
 
-    fresh = execution._Documents()
-    monkeypatch.setattr(execution, "_documents", fresh)
+    fresh = execution.DocumentCache()
+    monkeypatch.setattr(execution, "documents", fresh)
     return fresh
 
 
-def test_valid_documents_are_kept(team, documents):
-    """By backend and text; the one that was not asked for longest goes first."""
-    documents.MOST = 2
+def test_valid_documents_are_cached(team, documents):
+    """The cache stores valid documents by backend and text, and evicts the least recently used one."""
+    documents.MAX_DOCUMENTS = 2
     for field in ("hello", "project { id }", "hello", "flow { id }"):
         team.ask("{ %s }" % field)
-    assert [text for _, text in documents._kept] == ["{ hello }", "{ flow { id } }"]
+    assert len(documents) == 2
+    assert ("cloud", "{ hello }") in documents
+    assert ("cloud", "{ flow { id } }") in documents
     assert Team("server").execute("{ secret_names }").status == 400
     team.ask("{ secret_names }")
     assert Team("server").execute("{ secret_names }").status == 400
@@ -493,19 +498,19 @@ def test_valid_documents_are_kept(team, documents):
         "{ hello %s }" % (" " * 10_000),
     ],
 )
-def test_documents_that_are_not_kept(team, documents, document):
-    """Those that may hold a secret's value, are not valid, or are long."""
+def test_documents_that_are_not_cached(team, documents, document):
+    """The cache does not store documents that are long, not valid, or may contain the value of a secret."""
     team.execute(document, {"n": "x"})
-    assert not documents._kept
+    assert len(documents) == 0
     team.execute(
         "mutation($input: set_secret_input!) { set_secret(input: $input) { success } }", {"input": {"name": "x"}}
     )
-    assert len(documents._kept) == 1
+    assert len(documents) == 1
 
 
 @pytest.mark.slow
 def test_memory_stays_flat(team, documents):
-    """Documents that are never the same again are forgotten."""
-    for number in range(documents.MOST + 10):
+    """The cache does not grow beyond its limit if every document is different."""
+    for number in range(documents.MAX_DOCUMENTS + 10):
         team.execute('{ project(where: {name: {_eq: "%d"}}) { id } }' % number)
-    assert len(documents._kept) == documents.MOST
+    assert len(documents) == documents.MAX_DOCUMENTS

@@ -260,7 +260,7 @@ def test_hits_left_and_unused(url, faults):
     assert [asked.fields for asked in first.hits] == [("hello",)]
     assert repr(faults) == (
         "<faults: <HTTP 500 on hello, 1 used, 1 left>, <delay of 0 s on mutation, 0 used, 1 left>, "
-        "<connection cut before the answer on any operation, 0 used, for ever>>"
+        "<connection cut before the answer on any operation, 0 used, unlimited>>"
     )
     third.remove()
     third.remove()
@@ -269,7 +269,7 @@ def test_hits_left_and_unused(url, faults):
     assert (first.left, faults.unused) == (0, [second])
     faults.clear()
     assert (len(faults), repr(faults)) == (0, "<faults: none>")
-    assert repr(faults.invalid_json(when=lambda _: False)) == "<invalid JSON on that `when` picks, 0 used, 1 left>"
+    assert repr(faults.invalid_json(when=lambda _: False)) == "<invalid JSON on that `when` selects, 0 used, 1 left>"
 
 
 def test_faults_for_ever_are_unused_until_they_answer(url, faults):
@@ -296,8 +296,8 @@ WRONG = {
     "status=200": lambda faults: faults.status(200),
     "status=True": lambda faults: faults.status(True),
     "retry_after=-1": lambda faults: faults.status(429, retry_after=-1),
-    "a message and a code": lambda faults: faults.graphql_error(""),
-    "both of them texts": lambda faults: faults.graphql_error("m", code=None),
+    "the message and the code": lambda faults: faults.graphql_error(""),
+    "must be texts that are not empty": lambda faults: faults.graphql_error("m", code=None),
     "seconds='1'": lambda faults: faults.delay("1"),
     "seconds=nan": lambda faults: faults.delay(math.nan),
     "seconds=inf": lambda faults: faults.delay(math.inf),
@@ -305,20 +305,20 @@ WRONG = {
     "where='after'": lambda faults: faults.cut("after"),
     "on='set secret'": lambda faults: faults.status(500, on="set secret"),
     "on=1": lambda faults: faults.status(500, on=1),
-    "on='set_secrets' is no root field of Prefect Cloud: near ones are set_secret": lambda faults: faults.status(
+    "on='set_secrets' is not a root field of Prefect Cloud: similar ones are set_secret": lambda faults: faults.status(
         500, on="set_secrets"
     ),
-    "on='setSecert' is no root field of Prefect Cloud: near ones are set_secret": lambda faults: faults.status(
+    "on='setSecert' is not a root field of Prefect Cloud: similar ones are set_secret": lambda faults: faults.status(
         500, on="setSecert"
     ),
-    "on='zzz' is no root field of Prefect Cloud: take one of": lambda faults: faults.status(500, on="zzz"),
+    "on='zzz' is not a root field of Prefect Cloud: see the fields": lambda faults: faults.status(500, on="zzz"),
     "on='set_secret' is a mutation, so kind='query'": lambda faults: faults.status(500, on="set_secret", kind="query"),
     "kind='subscription'": lambda faults: faults.status(500, kind="subscription"),
-    "when has to be a function": lambda faults: faults.status(500, when="now"),
+    "when must be a function": lambda faults: faults.status(500, when="now"),
     "times=0": lambda faults: faults.status(500, times=0),
     "times=1.5": lambda faults: faults.status(500, times=1.5),
     "times=True": lambda faults: faults.status(500, times=True),
-    "takes no field": lambda faults: faults.status(500, field="set_secret"),
+    "unknown argument field: a fault takes": lambda faults: faults.status(500, field="set_secret"),
 }
 
 
@@ -361,7 +361,7 @@ def test_every_root_field_can_fail():
         cloud.status(500, on=name)
     cloud.status(500, on="__typename", kind="mutation")
     server_.status(500, on="create_tenant", kind="mutation")
-    with pytest.raises(UsageError, match="on='set_secret' is no root field of Prefect Server"):
+    with pytest.raises(UsageError, match="on='set_secret' is not a root field of Prefect Server"):
         server_.status(500, on="set_secret")
     assert (len(cloud), len(server_)) == (7, 1)
 

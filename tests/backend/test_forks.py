@@ -63,8 +63,8 @@ def test_a_fork_while_documents_are_looked_up():
     pytest.importorskip("graphql")
     from pytest_flowsecrets.backend.graphql import execution
 
-    with execution._documents._lock:
+    with execution.documents._lock:
         child = os.fork()
         if not child:
-            os._exit(0 if execution._documents._lock.acquire(blocking=False) else 1)
+            os._exit(0 if execution.documents._lock.acquire(blocking=False) else 1)
     assert os.waitpid(child, 0)[1] == 0

@@ -85,8 +85,8 @@ def test_an_expired_key(ring, now):
 def test_what_was_made_of_a_key(ring, now, ends):
     """Short-lived tokens of clients up to 0.15.13, and those made of them again, end with the key at the latest."""
     issued = ring.issue(("team",), RUNNER, user_id="me", expires_at=START + timedelta(hours=1))
-    first = ring.issue(("team",), RUNNER, user_id="me", made_of=issued.id, expires_at=START + timedelta(minutes=1))
-    second = ring.issue(("team",), RUNNER, user_id="me", made_of=first.id)
+    first = ring.issue(("team",), RUNNER, user_id="me", parent_id=issued.id, expires_at=START + timedelta(minutes=1))
+    second = ring.issue(("team",), RUNNER, user_id="me", parent_id=first.id)
     now[0] = START + timedelta(minutes=2)
     caller = ring.caller(headers(second.key))
     ring.require_runner(caller, "team")
@@ -126,7 +126,7 @@ def test_scopes(ring):
     with pytest.raises(Unauthenticated, match="a key of scope RUNNER may not do this"):
         agent.require_user()
     for caller, tenant in ((user, "team"), (agent, "other"), (Caller("team", RUNNER), "team")):
-        with pytest.raises(Unauthenticated, match="needs a key of scope RUNNER"):
+        with pytest.raises(Unauthenticated, match="requires a key of scope RUNNER"):
             ring.require_runner(caller, tenant)
 
 
@@ -140,7 +140,7 @@ def test_server_asks_for_no_key():
 def test_rows_tell_no_key(ring):
     """What can be queried of the keys of a tenant; access tokens are not among them."""
     issued = ring.issue(("team",), USER, user_id="me", name="laptop")
-    ring.issue(("team",), USER, user_id="me", made_of="x")
+    ring.issue(("team",), USER, user_id="me", parent_id="x")
     ring.issue(("other",), USER, user_id="you")
     (row,) = ring.rows("team")
     assert (row["id"], row["name"], row["scope"], row["expires_at"]) == (issued.id, "laptop", USER, None)

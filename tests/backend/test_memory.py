@@ -1,4 +1,4 @@
-"""What is left in the memory of a process whose fake Cloud was given secrets: no text that holds a value."""
+"""Objects in the memory of a process with a fake Cloud: only a ``SecretValue`` has a text with the value of a secret."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ CANARY = "c4n4ry-9f3b7a61"
 SERVE = """
 import gc, json, sys, time
 from pytest_flowsecrets import FakeCloud
+from pytest_flowsecrets.backend.records.secret_store import SecretValue
 
 def look(needle):
-    # Every text that an object of this process holds: attributes, items, closures, local variables of functions.
+    # The texts of all objects of this process (attributes, items, closures, local variables), except secret values.
     gc.collect()  # the tokens of a document refer to each other
-    for thing in gc.get_objects():
-        for held in gc.get_referents(thing):
-            if isinstance(held, (str, bytes, bytearray)) and held is not needle:
-                if (needle if isinstance(held, str) else needle.encode()) in held:
-                    yield repr(held)[:200]
+    for owner in gc.get_objects():
+        for text in () if isinstance(owner, SecretValue) else gc.get_referents(owner):
+            if isinstance(text, (str, bytes, bytearray)) and text is not needle:
+                if (needle if isinstance(text, str) else needle.encode()) in text:
+                    yield repr(text)[:200]
 
 with FakeCloud() as cloud:
     with cloud.executing():
         print(json.dumps([cloud.url, cloud.tenant.user_key, cloud.tenant.runner_key]), flush=True)
-        for line in sys.stdin:  # each line: look once
+        for line in sys.stdin:  # each line requests one search
             for _ in range(15):  # until the last connection has been closed
-                found = None
+                matches = None
                 time.sleep(0.1)
-                found = list(look("c4n4ry" + "-9f3b7a6" + line[0]))
-                if not found:
+                matches = list(look("c4n4ry" + "-9f3b7a6" + line[0]))
+                if not matches:
                     break
-            print(json.dumps(found), flush=True)
+            print(json.dumps(matches), flush=True)
 """
 
 
 @pytest.fixture
 def served():
-    """A fake Cloud in another process, and a function that tells what of the canary it has in its memory."""
+    """A fake Cloud in another process, with a function that returns its texts with the canary."""
     child = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -60,8 +61,8 @@ def served():
 
 
 @pytest.mark.slow
-def test_nothing_is_left(served):
-    """After setting by variables and literals in both spellings, reading in a run, and requests that are refused."""
+def test_no_other_object_contains_a_value(served):
+    """After setting, reading and rejected requests, only the stored ``SecretValue`` objects contain the value."""
     assert served.look() == []
     mutation = "mutation($input: {0}_input!) {{ {0}(input: $input) {{ success }} }}"
     graphql(served, mutation.format("set_secret"), served.user, input={"name": "A", "value": CANARY})
@@ -80,13 +81,13 @@ def test_nothing_is_left(served):
         with pytest.raises(Refused):
             graphql(served, query, served.user)
     assert served.look() == []
-    # What is no secret's own value is recorded, for assert_never_received; so the search can find something.
+    # A value at another place is recorded for assert_never_received. This also shows that the search works.
     graphql(served, f'{{ project(where: {{name: {{_eq: "{CANARY}"}}}}) {{ id }} }}', served.user)
     assert served.look() != []
 
 
 @pytest.mark.slow
-def test_a_body_that_is_no_json(served):
-    """Is recorded, too: nobody can tell what in it was meant as a secret."""
+def test_an_invalid_body_is_recorded(served):
+    """The log stores a body that is not valid JSON unchanged, because the value of a secret cannot be located in it."""
     assert ask(served.url, f'{{"query": "{CANARY}'.encode()).status == 400
     assert served.look() != []

@@ -130,7 +130,7 @@ KEPT = [
 
 def without_own_values(query, variables):
     own = own_values(query)
-    return own.taken_out(query, variables) if own else (query, variables)
+    return own.remove_from(query, variables) if own else (query, variables)
 
 
 @pytest.mark.parametrize(("sent", "left"), OWN)

@@ -150,7 +150,7 @@ def test_a_storage_on_the_network_is_refused(flow, monkeypatch, make_and_place):
         assert not cloud.requests
         told = str(caught.value)
         assert told.startswith(
-            f"run() would reach {place}: the storage of this flow is a {type(flow.storage).__name__}; "
+            f"run() would access {place}, because the storage of this flow is a {type(flow.storage).__name__}: "
         )
         assert "storage='local'" in told
         assert "hunter2" not in told
@@ -180,7 +180,7 @@ def test_storages_without_an_address(flow, tmp_path):
         ):
             flow.storage = storage
             assert storage_of(cloud, flow, None) is storage
-        with pytest.raises(UsageError, match=r"^storage is 'local' or a storage of Prefect's, not a int$"):
+        with pytest.raises(UsageError, match=r"^storage must be 'local' or a Prefect storage, not a int$"):
             cloud.run(flow, storage=5)
 
 

@@ -156,7 +156,7 @@ def test_in_this_process_there_is_no_container(flow, kind, of_the_flow):
     flow.run_config = run_config if of_the_flow else None
     with FakeCloud({"TOKEN": "hunter2"}) as cloud:
         with pytest.raises(
-            UsageError, match=f"^in_process=True runs the flow as a LocalAgent does, which takes no {kind}"
+            UsageError, match=f"^in_process=True runs the flow like a LocalAgent, which does not support {kind}"
         ):
             cloud.run(flow, in_process=True, **options)
         assert not cloud.requests
@@ -228,7 +228,7 @@ def test_an_agent_that_cannot_start(flow):
 def test_what_is_asked_wrongly():
     """One line each."""
     with FakeCloud() as cloud:
-        with pytest.raises(UsageError, match=r"^run\(\) takes a flow of Prefect's, not a str$"):
+        with pytest.raises(UsageError, match=r"^run\(\) takes a Prefect flow, not a str$"):
             cloud.run("flow", in_process=True)
         if VERSION < (0, 15):
             with pytest.raises(RouteUnavailable):
@@ -238,28 +238,29 @@ def test_what_is_asked_wrongly():
         from prefect.run_configs import DockerRun, LocalRun
 
         flow = Flow("empty")
-        with pytest.raises(
-            UsageError, match=r"^flow runs are started by the agents local, kubernetes; for docker use "
-        ):
+        with pytest.raises(UsageError, match=r"^run\(\) supports the agents local, kubernetes; for docker use "):
             cloud.run(flow, agent="docker")
         with pytest.raises(UsageError, match=r"^'nomad' is no agent: choose one of "):
             cloud.run(flow, agent="nomad")
         with pytest.raises(UsageError, match=r"^a DockerRun is for another agent: the local agent takes "):
             cloud.run(flow, run_config=DockerRun())
-        with pytest.raises(UsageError, match=r"^a job template is for the kubernetes agent, not for the local agent$"):
+        with pytest.raises(UsageError, match=r"^job_template requires the kubernetes agent, not the local agent$"):
             cloud.run(flow, job_template={})
         for given, told in (
             ({"agent_env": {"A": 424242}}, "agent_env: 'A' is a int, and a variable is text"),
             ({"run_config": {"A": 424242}}, "run_config: 'A' is a int, and a variable is text"),
-            ({"parameters": ["424242"]}, "parameters is a mapping of names to values, not a list"),
+            ({"parameters": ["424242"]}, "parameters must be a mapping of names to values, not a list"),
             ({"context": {"a": object()}}, "context: something in it is no JSON"),
-            ({"agent": "kubernetes", "in_process": True}, "a run in_process has no kubernetes agent: leave out one"),
-            ({"timeout": "424242"}, "timeout is a number of seconds, not a str"),
+            (
+                {"agent": "kubernetes", "in_process": True},
+                "a run in_process does not use the kubernetes agent: omit one",
+            ),
+            ({"timeout": "424242"}, "timeout must be a number of seconds, not a str"),
             *[
-                ({"timeout": wrong}, "timeout is a number of seconds from 0 to ")
+                ({"timeout": wrong}, "timeout must be a number of seconds from 0 to ")
                 for wrong in (0, float("nan"), 10**400)
             ],
-            ({"cluster_secrets": {"a": "424242"}}, "cluster_secrets is a ClusterSecrets, not a dict"),
+            ({"cluster_secrets": {"a": "424242"}}, "cluster_secrets must be a ClusterSecrets, not a dict"),
             ({"agent": ["424242"]}, "agent is one of local, docker, kubernetes, ecs, not a list"),
             ({"run_config": LocalRun(working_dir="nowhere")}, "the working_dir of the run config does not exist: "),
         ):
@@ -280,7 +281,9 @@ def test_an_agent_that_cannot_deploy(flow):
         ):
             cloud.run(flow, run_config=LocalRun(env={"A": 424242}))
         cloud.faults.graphql_error("No.", on="get_runs_in_queue")
-        with pytest.raises(AgentFailed, match=r"^the local agent cannot start: it was not given the flow run; check"):
+        with pytest.raises(
+            AgentFailed, match=r"^the local agent cannot start: the API did not assign the flow run to it; check"
+        ):
             cloud.run(flow)
 
 

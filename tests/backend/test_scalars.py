@@ -55,7 +55,7 @@ def test_what_is_no_time(value):
     """Is refused without being quoted."""
     with pytest.raises(ValueError) as caught:
         read_time(value)
-    assert str(caught.value).startswith(("expected a time", "there is no such time"))
+    assert str(caught.value).startswith(("expected a time", "the time does not exist"))
 
 
 @pytest.mark.parametrize(
@@ -102,5 +102,5 @@ def test_lengths_of_time(value, length, text):
 @pytest.mark.parametrize("value", ["", "1 day", None, [], "00:99"])
 def test_what_is_no_length_of_time(value):
     """Is refused without being quoted."""
-    with pytest.raises(ValueError, match="expected a length of time"):
+    with pytest.raises(ValueError, match="expected a duration"):
         read_interval(value)

@@ -204,7 +204,7 @@ def test_other_hosts(url, world, host):
     """A page that has its own name point here (DNS rebinding) gets 421 and nothing of the world."""
     reply = ask(url, OK, host=host)
     assert (reply.status, world.asked) == (421, [])
-    assert reply.message == "this server answers to 127.0.0.1 and localhost only"
+    assert reply.message == "this server accepts requests to 127.0.0.1 and localhost only"
 
 
 @pytest.mark.parametrize("place", ["http://127.0.0.1:1", "HTTP://localhost", "https://localhost:8080"])
@@ -227,7 +227,7 @@ def test_no_host_and_two(url, hosts):
     """Neither is HTTP/1.1."""
     with Line(url) as line:
         line.send(b"POST / HTTP/1.1\r\n" + hosts + b"Content-Length: 0\r\n\r\n")
-        assert line.reply().message == "the request has to have one Host header"
+        assert line.reply().message == "the request must have exactly one Host header"
         assert line.closed()
 
 
@@ -383,9 +383,9 @@ def test_a_fault_of_the_world(url, caplog):
     """500 with the type of the error, and a line in the log; neither has its text, which may hold a value."""
     with caplog.at_level(logging.ERROR, "pytest_flowsecrets"), Line(url) as line:
         reply = line.ask(b"raise")
-        assert (reply.status, reply.message) == (500, "a fault of this API itself: ValueError")
+        assert (reply.status, reply.message) == (500, "internal error of this API: ValueError")
         assert line.ask(OK).status == 200
-    assert "ValueError while a request was answered, " in caplog.text
+    assert "ValueError while answering a request, " in caplog.text
     assert "ghp" not in caplog.text + reply.message
 
 
@@ -472,7 +472,7 @@ def test_servers_of_their_own():
         url = mine.mount(Echo(), "")
         assert ask(url, OK, host="api.example").status == 200
         assert ask(url, OK, path="/graphql", host="api.example:80").status == 200
-        assert ask(url, OK).message == "this server answers to api.example only"
+        assert ask(url, OK).message == "this server accepts requests to api.example only"
         with pytest.raises(OSError, match="in use"):
             Server(port=mine.address[1])
     finally:
@@ -485,7 +485,7 @@ def in_a_child(world, url, told):
     mine = server.mount(Echo())
     told.send([ask(url, OK).status, ask(mine, OK).status, mine.split("/")[2] != url.split("/")[2]])
     for _ in range(2):
-        server._forget()  # as a child of this child does, and one of that, which has no server
+        server.drop_inherited()  # as a child of this child does, and one of that, which has no server
     told.send([ask(server.mount(Echo()), OK).status, refuses(mine)])
 
 

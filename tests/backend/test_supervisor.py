@@ -146,12 +146,12 @@ def test_orphans_of_the_process_group_end_where_none_are_adopted():
 
 
 @pytest.mark.parametrize("end", [os.close, lambda line: os.write(line, b"x")], ids=["closed", "written"])
-def test_the_command_ends_with_its_line(end):
-    """The command is killed when its line is closed or written to."""
+def test_the_command_ends_with_its_pipe(end):
+    """The supervisor kills the command when its pipe is closed or written to."""
     reading, writing = os.pipe()
     with subprocess.Popen([sys.executable, "-c", SLEEP]) as process:
         end(writing)
-        supervisor.end_with_the_line(reading, process)
+        supervisor.end_with_pipe(reading, process)
         assert process.wait(60) == -signal.SIGKILL
     os.close(reading)
 

@@ -1,4 +1,4 @@
-"""The vault: secrets that can be set, named, compared and, by a running flow, read."""
+"""The vault: write-only secrets that can be set, listed and compared, and that flow runs can read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from pytest_flowsecrets.backend.client_errors import ApiError, BadInput, Unauthenticated
 from pytest_flowsecrets.backend.records.keys import Caller
-from pytest_flowsecrets.backend.records.secret_store import Vault
+from pytest_flowsecrets.backend.records.secret_store import SecretValue, Vault
 from pytest_flowsecrets.errors import UsageError
 
 CANARY = "c4n4ry-9f3b7a61"
@@ -22,7 +22,7 @@ AGENT = Caller("team", "RUNNER", "key-id")
 
 
 class Clock:
-    """Time that a test moves."""
+    """A clock that the test moves."""
 
     def __init__(self):
         self.now = START
@@ -38,7 +38,7 @@ def clock():
 
 @pytest.fixture
 def vault(clock):
-    """A vault that lets AGENT read."""
+    """A vault from which only AGENT can read."""
 
     def admit(tenant_id, caller):
         if caller is not AGENT:
@@ -48,21 +48,21 @@ def vault(clock):
     return Vault(clock, admit)
 
 
-# -- setting and naming ------------------------------------------------------------------------------------------------
+# -- set and list ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "value", ["x", "", 42, 4.2, -0.0, True, None, [], {}, [1, {"a": None}], "\ud800", 10**50], ids=repr
 )
-def test_any_json_value_comes_back_as_it_was(vault, value):
-    """To whom may read; type and contents are the same."""
+def test_read_returns_any_json_value_unchanged(vault, value):
+    """``read`` returns a value with the same type and contents."""
     vault.put("team", "X", value)
-    got = vault.read("team", "X", AGENT)
-    assert (got, type(got), repr(got)) == (value, type(value), repr(value))
+    result = vault.read("team", "X", AGENT)
+    assert (result, type(result), repr(result)) == (value, type(value), repr(value))
 
 
-def test_setting_again_overwrites(vault, clock):
-    """Value and time of change; the secret stays the same one, with its time of creation."""
+def test_put_overwrites(vault, clock):
+    """``put`` replaces the value and the time of update; id and time of creation stay the same."""
     vault.put("team", "X", "old")
     (before,) = vault.rows("team")
     clock.now += HOUR
@@ -74,7 +74,7 @@ def test_setting_again_overwrites(vault, clock):
 
 
 def test_names_are_exact(vault):
-    """Neither case nor spaces nor dots are changed; the order is that of creation."""
+    """The vault does not change names, and lists them in the order of creation."""
     names = ["b", "B", " b ", "b.c", "ß", "my secret", "😀"]
     for name in names:
         vault.put("team", name, name)
@@ -83,9 +83,9 @@ def test_names_are_exact(vault):
 
 
 @pytest.mark.parametrize("name", ["", "a\0b"])
-def test_names_that_no_secret_can_have(vault, name):
-    """Are refused, and nothing is stored."""
-    with pytest.raises(BadInput, match="not empty and holds no NUL"):
+def test_put_rejects_invalid_names(vault, name):
+    """``put`` rejects an empty name and a NUL character, and stores nothing."""
+    with pytest.raises(BadInput, match="not be empty or contain a NUL character"):
         vault.put("team", name, "x")
     assert vault.names("team") == []
 
@@ -93,27 +93,29 @@ def test_names_that_no_secret_can_have(vault, name):
 @pytest.mark.parametrize(
     "value", [float("nan"), float("inf"), {1, 2}, b"x", {"a": object}], ids=["nan", "inf", "set", "bytes", "object"]
 )
-def test_values_that_are_no_json(vault, value):
-    """Are refused by type; what was there stays."""
+def test_put_rejects_values_that_are_not_json(vault, value):
+    """``put`` rejects a value that is not JSON, names its type, and keeps the previous value."""
     vault.put("team", "X", "old")
-    with pytest.raises(BadInput, match=f"secret 'X': a value is JSON data .*, not {type(value).__name__}") as caught:
+    with pytest.raises(
+        BadInput, match=f"secret 'X': a value must be JSON data .*, not {type(value).__name__}"
+    ) as caught:
         vault.put("team", "X", value)
-    assert str(caught.value).endswith(" that holds something else") is isinstance(value, dict)
+    assert str(caught.value).endswith(" that contains other types") is isinstance(value, dict)
     assert vault.holds("team", "X", "old")
 
 
 @pytest.mark.slow
-def test_values_that_are_nested_too_deeply(vault):
-    """Are refused as well, without a word of what is in them."""
+def test_put_rejects_values_that_are_nested_too_deeply(vault):
+    """``put`` rejects a value that exceeds Python's recursion limit, without quoting it."""
     deep = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(BadInput, match=r"not what is nested so deeply$"):
+    with pytest.raises(BadInput, match=r"not a value that is nested too deeply$"):
         vault.put("team", "X", deep)
 
 
-def test_tenants_do_not_meet(vault):
-    """The same name is another secret in another team, and no name of one is seen by the other."""
+def test_tenants_are_separate(vault):
+    """Each tenant has its own secrets, and no access to those of other tenants."""
     vault.put("team", "X", "x")
     vault.put("other", "X", "y")
     vault.put("other", "Y", "y")
@@ -125,7 +127,7 @@ def test_tenants_do_not_meet(vault):
 
 
 def test_delete(vault):
-    """The secret is gone; whether there was one is told."""
+    """``delete`` removes a secret, and returns whether it existed."""
     vault.put("team", "X", "x")
     assert vault.delete("team", "X") is True
     assert vault.delete("team", "X") is False
@@ -134,11 +136,11 @@ def test_delete(vault):
         vault.read("team", "X", AGENT)
 
 
-# -- comparing ---------------------------------------------------------------------------------------------------------
+# -- compare -----------------------------------------------------------------------------------------------------------
 
 
-def test_holds_tells_types_apart(vault):
-    """1, 1.0, True, "1" and null are five values; objects are the same whatever the order of their keys."""
+def test_holds_distinguishes_types(vault):
+    """``holds`` distinguishes 1, 1.0, True, "1" and null, and ignores the order of keys."""
     values = [1, 1.0, True, "1", None, [1], 0, False, "", [], {}]
     for value in values:
         vault.put("team", "X", value)
@@ -148,14 +150,14 @@ def test_holds_tells_types_apart(vault):
     assert not vault.holds("team", "X", {"b": [2, 1], "a": 1})
 
 
-def test_holds_of_what_is_not_there(vault):
-    """Is False, for every value."""
+def test_holds_of_a_missing_secret(vault):
+    """``holds`` returns False for a secret that does not exist."""
     assert not vault.holds("team", "X", None)
     assert not vault.holds("team", "X", "")
 
 
-def test_holds_of_no_json(vault):
-    """Is refused."""
+def test_holds_rejects_values_that_are_not_json(vault):
+    """``holds`` rejects a value that is not JSON."""
     with pytest.raises(BadInput, match=r"not set$"):
         vault.holds("team", "X", {1})
 
@@ -164,7 +166,7 @@ def test_holds_of_no_json(vault):
 
 
 def test_expiry(vault, clock):
-    """From that moment on there is no such secret; setting it again makes a new one."""
+    """A secret ceases to exist at its expiry; setting it again creates a new one."""
     vault.put("team", "X", "x", expires_at=START + HOUR)
     (before,) = vault.rows("team")
     clock.now = START + HOUR - timedelta(microseconds=1)
@@ -182,21 +184,21 @@ def test_expiry(vault, clock):
 
 
 def test_rotation(vault, clock):
-    """The old value before, the new one from that moment on; two can be planned."""
+    """Planned values take effect at their times; of two with the same time, the later plan wins."""
     vault.put("team", "X", "a")
     vault.rotate("team", "X", "c", at=START + 2 * HOUR)
     vault.rotate("team", "X", "lost", at=START + HOUR)
     vault.rotate("team", "X", "b", at=START + HOUR)
-    found = []
+    values = []
     for hours in range(4):
         clock.now = START + hours * HOUR
-        found.append(vault.read("team", "X", AGENT))
-    assert found == ["a", "b", "c", "c"]
+        values.append(vault.read("team", "X", AGENT))
+    assert values == ["a", "b", "c", "c"]
     assert vault.rows("team")[0]["updated"] == START + 2 * HOUR
 
 
-def test_rotation_at_once(vault):
-    """Without a time, or with one that has passed."""
+def test_immediate_rotation(vault):
+    """Without a time or with a past one, ``rotate`` takes effect immediately."""
     vault.put("team", "X", "a")
     vault.rotate("team", "X", "b")
     assert vault.holds("team", "X", "b")
@@ -204,8 +206,8 @@ def test_rotation_at_once(vault):
     assert vault.holds("team", "X", "c")
 
 
-def test_setting_forgets_what_was_planned(vault, clock):
-    """Rotation and expiry."""
+def test_put_cancels_plans(vault, clock):
+    """``put`` cancels planned rotations and the expiry."""
     vault.put("team", "X", "a", expires_at=START + HOUR)
     vault.rotate("team", "X", "b", at=START + HOUR)
     vault.put("team", "X", "c")
@@ -213,8 +215,8 @@ def test_setting_forgets_what_was_planned(vault, clock):
     assert vault.holds("team", "X", "c")
 
 
-def test_rotation_of_what_is_not_there(vault, clock):
-    """Is refused, also after expiry."""
+def test_rotation_of_a_missing_secret(vault, clock):
+    """``rotate`` rejects a secret that does not exist or has expired."""
     with pytest.raises(UsageError, match="there is no secret 'X' to rotate: set it first"):
         vault.rotate("team", "X", "x")
     vault.put("team", "X", "x", expires_at=START + HOUR)
@@ -224,17 +226,17 @@ def test_rotation_of_what_is_not_there(vault, clock):
 
 
 def test_a_clock_that_goes_back(vault, clock):
-    """The oldest value counts."""
+    """Before the time of the first value, a secret has its first value."""
     vault.put("team", "X", "x")
     clock.now -= HOUR
     assert vault.holds("team", "X", "x")
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------
+# -- read --------------------------------------------------------------------------------------------------------------
 
 
-def test_reads_are_told(vault, clock):
-    """Name, time, tenant, key and runs, for each that got a value; not for those that did not."""
+def test_reads_are_recorded(vault, clock):
+    """``reads`` lists successful reads only, each with name, time, tenant, key and runs."""
     vault.put("team", "X", "x")
     vault.read("team", "X", AGENT)
     clock.now += HOUR
@@ -248,83 +250,94 @@ def test_reads_are_told(vault, clock):
     ]
 
 
-def test_who_may_not_read_learns_nothing(vault):
-    """Whether the secret is there makes no difference."""
+def test_errors_do_not_reveal_whether_a_secret_exists(vault):
+    """A caller without permission gets the same error for existing and missing secrets."""
     vault.put("team", "X", "x")
-    told = set()
+    messages = set()
     for name in ("X", "Y"):
         with pytest.raises(Unauthenticated) as caught:
             vault.read("team", name, Caller("team", "USER"))
-        told.add(str(caught.value))
-    assert len(told) == 1
+        messages.add(str(caught.value))
+    assert len(messages) == 1
 
 
 # -- write-only --------------------------------------------------------------------------------------------------------
 
 
 def reachable(start):
-    """Everything that the garbage collector can name from an object, modules and types aside."""
-    seen, todo = {}, [start]
-    while todo:
-        value = todo.pop()
-        if id(value) in seen or isinstance(value, (type(gc), type)):
+    """Return all objects that the garbage collector can reach, except modules, types and contents of secret values."""
+    visited, pending = {}, [start]
+    while pending:
+        value = pending.pop()
+        if id(value) in visited or isinstance(value, (type(gc), type)):
             continue
-        seen[id(value)] = value
-        if not (isinstance(value, dict) and "__builtins__" in value):  # the globals of a module
-            todo += gc.get_referents(value)
-            if isinstance(value, (str, bytes, int, float)):
-                continue
-    return seen.values()
+        visited[id(value)] = value
+        is_module_globals = isinstance(value, dict) and "__builtins__" in value
+        if not is_module_globals and not isinstance(value, SecretValue):
+            pending += gc.get_referents(value)
+    return visited.values()
 
 
-def test_no_object_that_hangs_on_a_vault_is_a_value(vault):
-    """Not by attributes, slots, closures or containers: there are only sealed bytes and digests."""
+def test_only_secret_values_contain_a_value(vault):
+    """No attribute, slot, closure or container of a vault contains a value, except inside a ``SecretValue``."""
     vault.put("team", "X", CANARY)
     vault.put("team", "X", {"deep": [CANARY]})
     vault.rotate("team", "X", CANARY + "!")
     vault.holds("team", "X", CANARY)
     assert vault.finder("team", "X")(CANARY)
     vault.read("team", "X", AGENT)
-    found = [value for value in reachable(vault) if isinstance(value, (str, bytes))]
-    assert len(found) > 30
-    for value in found:
+    objects = list(reachable(vault))
+    assert sum(isinstance(value, SecretValue) for value in objects) == 2
+    texts = [value for value in objects if isinstance(value, (str, bytes))]
+    assert "X" in texts
+    for value in texts:
         text = value if isinstance(value, str) else value.decode("latin-1")
         assert CANARY not in text
         assert CANARY.encode().hex() not in text
 
 
-def test_reachable_would_find_one(vault):
-    """The search of the test before can fail."""
+def test_reachable_finds_a_value(vault):
+    """``reachable`` finds a value in a closure, so the previous test can fail."""
     vault.put("team", "X", "x")
     vault.extra = lambda value=CANARY: value
     assert CANARY in [value for value in reachable(vault) if isinstance(value, str)]
 
 
-@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_no_copies(vault, copied):
-    """Neither copied nor pickled."""
+@pytest.fixture
+def value():
+    return SecretValue(f'["{CANARY}"]'.encode(), b"digest")
+
+
+@pytest.mark.parametrize("show", [repr, str, "{0}".format, "{0!r}".format, lambda value: repr([value])])
+def test_texts_of_a_secret_value(value, show):
+    """Neither repr nor str nor format of a secret value contains the value, also not inside a container."""
+    assert show(value) in ("<SecretValue>", "[<SecretValue>]")
+    assert value.reveal() == [CANARY]
+
+
+def test_attributes_of_a_secret_value(value):
+    """A secret value has no ``__dict__``, so ``vars()`` and tools that show attributes do not find the value."""
+    with pytest.raises(TypeError):
+        vars(value)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_secrets_cannot_be_copied(vault, value, duplicate):
+    """Neither a vault nor a secret value can be copied or pickled."""
     vault.put("team", "X", CANARY)
-    with pytest.raises(TypeError, match="neither be pickled nor copied"):
-        copied(vault)
+    for source in (vault, value, [value]):
+        if source == [value] and duplicate is copy.copy:
+            continue  # a shallow copy of a list contains the same object
+        with pytest.raises(TypeError, match="neither be pickled nor copied"):
+            duplicate(source)
 
 
 def test_tracebacks_show_no_value(vault):
-    """The local variables of the frames below the caller's hold no value that was refused."""
-    refused = {"a": CANARY, "b": object()}
+    """The local variables of the innermost frame of an error do not contain the rejected value."""
+    invalid = {"a": CANARY, "b": object()}
     with pytest.raises(BadInput) as caught:
-        vault.holds("team", "X", refused)
-    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
-    assert "test_tracebacks_show_no_value" in shown
+        vault.holds("team", "X", invalid)
+    output = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "test_tracebacks_show_no_value" in output
     frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
-    deepest = frames[-1].f_locals
-    assert CANARY not in repr(deepest)
-
-
-def test_a_sealed_value_is_of_use_to_its_tenant_only(vault):
-    """What was put into another tenant's secret by hand is not opened."""
-    vault.put("team", "X", CANARY)
-    vault.put("other", "X", "x")
-    vault._tenants["team"]["X"].versions, stolen = vault._tenants["other"]["X"].versions, None
-    assert stolen is None
-    with pytest.raises(ValueError):
-        vault.read("team", "X", AGENT)
+    assert CANARY not in repr(frames[-1].f_locals)

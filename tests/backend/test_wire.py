@@ -170,14 +170,14 @@ def asked(query, **headers):
         (b"{", "line 1 column 2"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"query": ' + b"1" * 5_000 + b"}", "too many digits"),
-        (b'{"query": "{ a }", "query": "{ b }"}', "a key is there twice"),
-        (b'{"query": "{ a }", "variables": "{\\"a\\": 1, \\"a\\": 2}"}', "the text of variables is no JSON"),
-        (b'{"query": "{ a }", "variables": "{\\"a\\": NaN}"}', "NaN and Infinity are no numbers"),
-        (b'{"query": "{ a }", "variables": "[1]"}', "a JSON object, or a text that holds one"),
-        (b'{"query": "{ a }", "variables": "\\"{}\\""}', "a JSON object, or a text that holds one"),
+        (b'{"query": "{ a }", "query": "{ b }"}', "a key occurs twice"),
+        (b'{"query": "{ a }", "variables": "{\\"a\\": 1, \\"a\\": 2}"}', "the text of variables is not valid JSON"),
+        (b'{"query": "{ a }", "variables": "{\\"a\\": NaN}"}', "NaN and Infinity are not valid in JSON"),
+        (b'{"query": "{ a }", "variables": "[1]"}', "a JSON object, or a text that contains one"),
+        (b'{"query": "{ a }", "variables": "\\"{}\\""}', "a JSON object, or a text that contains one"),
         (b'[{"query": "{ a }"}]', "batches of operations are not supported"),
-        (b'"{ a }"', "has to be a JSON object"),
-        (b"", "no JSON"),
+        (b'"{ a }"', "must be a JSON object"),
+        (b"", "not valid JSON"),
     ],
 )
 def test_bodies_that_are_refused(body, told):
@@ -246,11 +246,11 @@ def test_mutations_by_get(url):
     ("query", "told"),
     [
         ("", "query is missing"),
-        ("query=a&query=b", "given twice"),
+        ("query=a&query=b", "occurs twice"),
         ("query=%FF", "not UTF-8"),
-        ("query=a&variables=[", "the text of variables is no JSON"),
-        ("query=a&extensions=[]", "extensions have to be"),
-        ("query=a&extensions={", "the text of extensions is no JSON"),
+        ("query=a&variables=[", "the text of variables is not valid JSON"),
+        ("query=a&extensions=[]", "extensions must be"),
+        ("query=a&extensions={", "the text of extensions is not valid JSON"),
     ],
 )
 def test_urls_that_are_refused(query, told):

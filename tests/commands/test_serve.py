@@ -148,7 +148,7 @@ def test_verbose(serve):
         "200, mutation set_secret, USER",
         "200, query secret_names, UNAUTHENTICATED",
         "400, no operation",
-        "404, no API is here, or its test has ended: take the URL from prefect_cloud.url",
+        "404, there is no API at this path, or its test has ended: use prefect_cloud.url",
     ]
     assert "hunter2" not in err
 

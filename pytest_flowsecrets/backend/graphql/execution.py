@@ -33,7 +33,7 @@ def run(operation: Operation, world: Service, caller: Caller) -> Answer:
     """Validate and execute an operation: see ``World.execute``."""
     outline: Tuple[str, Tuple[str, ...]] = ("", ())
     try:
-        document = _documents.read(world.backend, operation.query)
+        document = documents.read(world.backend, operation.query)
         definition = _select_operation(document, operation.name)
         outline = (definition.operation.value, _root_fields(definition))
         if operation.get and outline[0] != "query":
@@ -73,7 +73,7 @@ def _refusal(refusal: ApiError, kind: str, fields: Tuple[str, ...]) -> Answer:
 # -- documents ---------------------------------------------------------------------------------------------------------
 
 
-class _Documents:
+class DocumentCache:
     """A cache of parsed and validated documents.
 
     It does not store documents that might contain the value of a secret: a mutation is stored only if all its
@@ -89,6 +89,13 @@ class _Documents:
         """Remove all documents, and replace the lock, which the parent of a forked child may have held."""
         self._lock = Lock()
         self._cache: OrderedDict[Tuple[str, str], DocumentNode] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._cache)
+
+    def __contains__(self, key: Tuple[str, str]) -> bool:
+        """Return whether the cache has a document, by backend and text."""
+        return key in self._cache
 
     def read(self, backend: str, text: str) -> DocumentNode:
         """Parse and validate a document.
@@ -110,8 +117,8 @@ class _Documents:
         return document
 
 
-_documents = _Documents()
-os.register_at_fork(after_in_child=_documents.clear)
+documents = DocumentCache()
+os.register_at_fork(after_in_child=documents.clear)
 
 
 def _operations(document: DocumentNode) -> List[OperationDefinitionNode]:

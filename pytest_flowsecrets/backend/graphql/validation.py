@@ -164,7 +164,7 @@ class _ValuesUnquoted(ValuesOfCorrectTypeRule):
     """Report a literal of the wrong type by its place and by the type or field that graphql-core names."""
 
     def report_error(self, error: GraphQLError) -> None:
-        text = _without_value(error.message) or f"Expected value of type '{self.context.get_input_type()}'."
+        text = without_value(error.message) or f"Expected value of type '{self.context.get_input_type()}'."
         super().report_error(GraphQLError(text, error.nodes))
 
 
@@ -183,7 +183,8 @@ _REPLACEMENTS = [
 ]
 
 
-def _without_value(message: str) -> Optional[str]:
+def without_value(message: str) -> Optional[str]:
+    """Return a message of graphql-core about a literal without the literal; None for an unknown message."""
     for pattern, text in _REPLACEMENTS:
         match = pattern.match(message)
         if match:

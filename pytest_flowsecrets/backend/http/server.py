@@ -54,7 +54,7 @@ def _server() -> Server:
         return _shared
 
 
-def _drop_inherited() -> None:
+def drop_inherited() -> None:
     """Drop the server in a forked child, where it has no thread, and close its port."""
     global _lock, _shared
     inherited, _shared, _lock = _shared, None, threading.Lock()
@@ -62,7 +62,7 @@ def _drop_inherited() -> None:
         inherited.socket.close()
 
 
-os.register_at_fork(after_in_child=_drop_inherited)
+os.register_at_fork(after_in_child=drop_inherited)
 
 
 class Server(ThreadingMixIn, TCPServer):

@@ -60,6 +60,6 @@ def test_limits_of_task_tags(team):
     first = team.do("update_task_tag_limit", tag="t", limit=3)["id"]
     assert team.do("update_task_tag_limit", tag="t", limit=0)["id"] == first
     assert team.one("task_tag_limit { tag limit }") == {"tag": "t", "limit": 0}
-    assert team.cannot("update_task_tag_limit", tag="t", limit=-1)["message"] == "a limit is not negative"
+    assert team.cannot("update_task_tag_limit", tag="t", limit=-1)["message"] == "limit must not be negative"
     team.do("delete_task_tag_limit", "success", limit_id=first)
     assert team.ask("{ task_tag_limit { id } }") == {"task_tag_limit": []}

@@ -117,11 +117,11 @@ def test_the_newest_version_of_a_group_runs(team):
     old, new = team.flow(project, version_group_id="g"), team.flow(project, version_group_id="g")
     team.do("create_flow_run", version_group_id="g", flow_run_name="named")
     assert team.one("flow_run { name flow_id }") == {"name": "named", "flow_id": new}
-    assert team.cannot("create_flow_run", flow_id=old)["message"] == "An archived flow does not run"
+    assert team.cannot("create_flow_run", flow_id=old)["message"] == "An archived flow cannot run"
     team.do("archive_flow", "success", flow_id=new)
     for given in ({"version_group_id": "g"}, {"version_group_id": "none"}, {}):
         message = team.cannot("create_flow_run", **given)["message"]
-        assert message == "flow_id or the version_group_id of a flow is needed"
+        assert message == "flow_id or the version_group_id of a flow is required"
 
 
 def test_parameters_without_a_default_are_required(team):
@@ -140,7 +140,7 @@ def test_parameters_without_a_default_are_required(team):
     )
     assert team.run(flow, parameters={"a": None, "b": 2})
     assert team.cannot("create_flow_run", flow_id=flow, parameters={"a": 1, "b": 2}, context="x")["message"] == (
-        "the context of a flow run: a mapping is expected"
+        "the context of a flow run must be a mapping"
     )
 
 

@@ -138,21 +138,21 @@ def test_the_same_key_registers_nothing_new(team):
 @pytest.mark.parametrize(
     ("serialized", "message"),
     [
-        ([], "a flow is a mapping"),
-        ({}, "a flow has a name, which is text"),
-        ({"name": 5}, "a flow has a name, which is text"),
-        (flow(tasks=["a"], edges=["x"]), "an edge is a mapping"),
-        (flow(edges=[{}]), "an end of an edge is a mapping"),
+        ([], "a flow must be a mapping"),
+        ({}, "the name of a flow must be text"),
+        ({"name": 5}, "the name of a flow must be text"),
+        (flow(tasks=["a"], edges=["x"]), "an edge must be a mapping"),
+        (flow(edges=[{}]), "an end of an edge must be a mapping"),
         (
             flow(edges=[{"upstream_task": {"slug": "a-1"}, "downstream_task": {"slug": "z"}}]),
-            "an edge joins two tasks of its flow",
+            "an edge must connect two tasks of its flow",
         ),
         (
             flow(edges=[{"upstream_task": {"slug": ["a"]}, "downstream_task": {}}]),
-            "an edge joins two tasks of its flow",
+            "an edge must connect two tasks of its flow",
         ),
-        ({"name": "f", "tasks": {"a": 1}}, "a list is expected, each entry a task"),
-        ({"name": "f", "tasks": [5]}, "a task is a mapping"),
+        ({"name": "f", "tasks": {"a": 1}}, "expected a list; each entry must be a task"),
+        ({"name": "f", "tasks": [5]}, "a task must be a mapping"),
     ],
 )
 def test_what_is_no_flow(team, serialized, message):
@@ -180,7 +180,7 @@ def test_what_is_no_flow(team, serialized, message):
 def test_what_is_no_compressed_flow(team, text):
     """Is refused without being quoted."""
     error = team.cannot("create_flow_from_compressed_string", project_id=team.project(), serialized_flow=text)
-    assert error["message"] == "a compressed flow is JSON, zipped by gzip, in base 64"
+    assert error["message"] == "a compressed flow must be JSON, compressed with gzip and encoded in base64"
 
 
 @pytest.mark.slow

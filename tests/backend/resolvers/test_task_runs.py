@@ -87,7 +87,7 @@ def test_a_task_runs_only_in_a_flow_that_runs(team, run, state):
     team.state(run, state)
     entry = {"task_run_id": ids(team, "task_run")[0], "state": {"type": "Running"}}
     error = team.cannot("set_task_run_states", "states { id }", states=[entry])
-    assert error["message"] == "A task run can be set Running only while its flow run is Running"
+    assert error["message"] == "A task run can only be set to Running while its flow run is Running"
     team.state(entry["task_run_id"], "Failed", table="task_run")
 
 
