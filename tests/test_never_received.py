@@ -157,8 +157,8 @@ def test_in_an_address(cloud):
 
 
 def test_no_name(cloud):
-    """A check that looks for nothing would always pass."""
-    with pytest.raises(UsageError, match="name at least one"):
+    """``assert_never_received`` rejects a call without names, which would always pass."""
+    with pytest.raises(UsageError, match="needs the name of at least one secret"):
         cloud.assert_never_received()
 
 

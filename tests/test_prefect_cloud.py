@@ -356,7 +356,7 @@ def test_an_isolation_of_its_own():
         assert secret("LOCAL") == "x"
         url = cloud.url
     assert stack.current() is None
-    assert repr(cloud) == "<FakeCloud at no address: it is not entered>"
+    assert repr(cloud) == "<FakeCloud (not entered)>"
     with pytest.raises(UsageError, match="this FakeCloud is not entered: use it in a with statement"):
         cloud.url
     assert url.startswith("http://127.0.0.1:")

@@ -120,7 +120,7 @@ def test_refused(local_secrets):
     with pytest.raises(UsageError, match="the value must be text or JSON data") as caught:
         local_secrets.rotate("X", {"hunter2"}, at="2099-01-01")
     assert "hunter2" not in str(caught.value)
-    with pytest.raises(UsageError, match="is no time"):
+    with pytest.raises(UsageError, match="is not a valid time"):
         local_secrets.rotate("X", "b", at="tomorrow")
     assert stack.current().scheduled_changes._pending == []
 

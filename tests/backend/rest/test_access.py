@@ -187,7 +187,7 @@ def test_cloud_names_the_workspaces_of_a_key(rest_api):
 def test_a_fault_of_the_api_shows_no_value(ask, caplog):
     """500 with the type of the error; the log names the place."""
     answer = ask("POST", "/logs/", ["hidden"])
-    assert (answer.status, answer.body) == (500, {"exception_message": "a fault of this API itself: ValueError"})
+    assert (answer.status, answer.body) == (500, {"exception_message": "internal error of this API: ValueError"})
     assert "hidden" not in caplog.text
     assert "ValueError" in caplog.text
 
