@@ -5,7 +5,7 @@ This module does not import pytest. It only reads the attributes of items and ma
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from pytest_flowsecrets.errors import UsageError
 
@@ -57,13 +57,17 @@ def _secrets(*arguments: Any, **values: Any) -> Dict[str, Any]:
 def _closest_first(item: Any) -> Iterator[Any]:
     """Yield the secrets marks of a test: those of its parameters, function, classes, modules and packages."""
     callspec = getattr(item, "callspec", None)
-    of_parameters = list(reversed([mark for mark in (callspec.marks if callspec else ()) if mark.name == "secrets"]))
-    yield from of_parameters
+    of_parameters = _secrets_marks(callspec.marks) if callspec else []
+    yield from reversed(of_parameters)
+    ids = set(map(id, of_parameters))
     for node in reversed(item.listchain()):
-        marks = [mark for mark in node.own_markers if mark.name == "secrets"]
-        marks = [mark for mark in marks if not any(mark is other for other in of_parameters)]
+        marks = [mark for mark in _secrets_marks(node.own_markers) if id(mark) not in ids]
         order = _order_in_classes(node)
         yield from sorted(marks, key=lambda mark: order.get(id(mark), -1))
+
+
+def _secrets_marks(marks: Iterable[Any]) -> List[Any]:
+    return [mark for mark in marks if mark.name == "secrets"]
 
 
 def _order_in_classes(node: Any) -> Dict[int, int]:

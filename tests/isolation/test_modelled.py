@@ -92,7 +92,7 @@ def test_the_flag_of_the_running_prefect(local_secrets, real_prefect, monkeypatc
     with set_temporary_config({"cloud.use_local_secrets": False}):
         with pytest.raises(CloudUnreachable):
             real_prefect.client.Secret("missing").get()
-        assert "asked of the Prefect Cloud API" in local_secrets.explain("missing")
+        assert "requested from the Prefect Cloud API" in local_secrets.explain("missing")
 
 
 def test_while_a_flow_is_built(local_secrets, real_prefect):

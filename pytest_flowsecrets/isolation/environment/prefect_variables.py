@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import site
 from functools import lru_cache
-from typing import Callable, Dict, List, Mapping, Optional
+from typing import Callable, Collection, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.isolation.environment import declarations
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
@@ -67,14 +67,22 @@ class PrefectVariables:
         """Hide the ambient variables and those of outer isolations, and move the home directory to ``home``."""
         run = declarations.current()
         self._saved, self._home, self._roll_back = current_variables(), home, run.checkpoint()
-        kept = {name: entry for name, entry in run.in_effect().items() if of_outer.get(name) != entry.text}
-        self.kept = {name: entry.source for name, entry in kept.items()}
+        in_effect = {name: entry for name, entry in run.in_effect().items() if of_outer.get(name) != entry.text}
+        self._hide(run, {*in_effect, *of_outer})
+        self.kept = {name: entry.source for name, entry in in_effect.items()}
+        os.environ.update((name, entry.text or "") for name, entry in in_effect.items())
+        self._move_home(home)
+
+    def _hide(self, run: declarations.Declarations, excluded: Collection[str]) -> None:
+        """Remove all tracked variables, and report them as hidden except those in ``excluded``."""
         tracked = {name: text for name, text in self._saved.items() if run.tracks(name)}
-        self.hidden = {name: run.source_of(name) for name in tracked if name not in kept and name not in of_outer}
+        self.hidden = {name: run.source_of(name) for name in tracked if name not in excluded}
         self._ambient = {name: text for name, text in tracked.items() if run.ambient.get(name) == text}
         for name in tracked:
             os.environ.pop(name, None)
-        os.environ.update((name, entry.text or "") for name, entry in kept.items())
+
+    @staticmethod
+    def _move_home(home: str) -> None:
         if _USER_BASE not in os.environ and site.ENABLE_USER_SITE:
             # Python looks for packages of `pip install --user` below HOME. A child process must still find them.
             os.environ[_USER_BASE] = site.getuserbase()
@@ -144,6 +152,10 @@ def restore_variables(saved: Mapping[str, str]) -> None:
     for name, text in saved.items():
         if os.environ.get(name) != text:
             os.environ[name] = text
+    _restore_order(saved)
+
+
+def _restore_order(saved: Mapping[str, str]) -> None:
     names = [name for name in saved if name.startswith(PREFIX)]
     if names != [name for name in os.environ if name.startswith(PREFIX)]:
         for name in names:

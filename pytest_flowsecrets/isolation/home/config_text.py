@@ -96,17 +96,16 @@ def register_if_broken(text: str) -> None:
 def _misreadings(text: str, fault: Optional[SyntaxFault]) -> Iterator[str]:
     """Describe where Prefect's parser reads a text unlike TOML 1.0. Names that may hold a value are masked."""
     different = [] if fault else differences(text)
-    doubts = read_layer(text).doubts if fault or different else {}
-    for doubt in doubts.values():
+    doubts = list(read_layer(text).doubts.values()) if fault or different else []
+    for doubt in doubts:
         missing = f"there is no key {doubt.name!r}" if doubt.name else "the intended key does not exist"
         place = f"{doubt.line}:{doubt.column}"
         yield f":{place}: Prefect's parser reads a part of the value as a part of the name, so {missing}: use quotes"
     for key, _ in different:
         yield f": Prefect's parser reads the key {'.'.join(key)} differently from TOML 1.0; its result counts"
-    if fault and fault.line not in {doubt.line for doubt in doubts.values()}:
-        line, column, reason = fault
-        key_on = _key_on(text, line)
-        yield f":{line}:{column}: {key_on} is not valid TOML 1.0 ({reason}), but Prefect's parser accepts it"
+    if fault and all(doubt.line != fault.line for doubt in doubts):
+        place, key_on = f"{fault.line}:{fault.column}", _key_on(text, fault.line)
+        yield f":{place}: {key_on} is not valid TOML 1.0 ({fault.reason}), but Prefect's parser accepts it"
 
 
 def _key_on(text: str, line: Optional[int]) -> str:
@@ -119,16 +118,19 @@ def _excerpt(text: str, line: Optional[int], column: Optional[int]) -> str:
     if line is None:
         return ""
     lines = text.replace("\r\n", "\n").split("\n")
-    shown: List[str] = []
+    excerpt: List[str] = []
     for number in range(max(1, line - 1), min(line + 1, len(lines)) + 1):
-        content = lines[number - 1]
         key = _key_of(lines, number) if number <= line else None
-        if number == line and (column is None or column <= len(key or "")):
+        if number == line and not _ends_before(key, column):
             key = None  # the error is in the apparent key
-        shown.append(f"{number:>5} | {_mask(content, key or '')}")
+        excerpt.append(f"{number:>5} | {_mask(lines[number - 1], key or '')}")
         if number == line and column is not None:
-            shown.append(f"      | {' ' * (column - 1)}^")
-    return "\n".join(shown)
+            excerpt.append(f"      | {' ' * (column - 1)}^")
+    return "\n".join(excerpt)
+
+
+def _ends_before(key: Optional[str], column: Optional[int]) -> bool:
+    return column is not None and column > len(key or "")
 
 
 def _key_of(lines: List[str], number: int) -> Optional[str]:

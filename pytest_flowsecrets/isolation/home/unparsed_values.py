@@ -49,11 +49,18 @@ def _values_on(line: str, header: str) -> Iterator[Tuple[str, str]]:
     """Find values on a line below the header of a table, in lower case, or an empty text at the top level."""
     key, equals, value = line.partition("=")
     name = key.strip().strip("\"'")
-    is_unknown = not header and name not in always_names()
-    if not ("secrets" in header + name.lower() or name in TOKENS or is_unknown):
+    if not _may_be_secret(name, header):
         return
-    label = name if equals and name.isidentifier() else "config.toml"
-    words = [value] if equals and label == name else [line, *key.split()[1:], value]
-    for word in words:
-        for text in (word.strip(), _COMMENT.sub("", word).strip(_QUOTES)):
-            yield label, text
+    has_key = bool(equals) and name.isidentifier()
+    texts = [value] if has_key else [line, *key.split()[1:], value]
+    for text in texts:
+        yield from ((name if has_key else "config.toml", each) for each in _with_and_without_quotes(text))
+
+
+def _may_be_secret(name: str, header: str) -> bool:
+    is_unknown = not header and name not in always_names()
+    return "secrets" in header + name.lower() or name in TOKENS or is_unknown
+
+
+def _with_and_without_quotes(text: str) -> Tuple[str, str]:
+    return text.strip(), _COMMENT.sub("", text).strip(_QUOTES)

@@ -169,10 +169,7 @@ class LegacyPrefect:
         live = self.live()
         before = context_items(live.roots, live.tables)
         for config in [*live.roots, *self._copies(live)]:
-            for path, value in differences.items():
-                change(config, path, value, live.tables)
-                if value is MISSING and path[:2] != SECRETS:
-                    prune(config, path, live.tables)
+            _update_config(config, differences, live.tables)
         secrets = {path[2] for path in differences if path[:2] == SECRETS and len(path) > len(SECRETS)}
         for context in live.contexts:
             after = context_items([live.root_of(context)], live.tables)
@@ -201,6 +198,13 @@ def context_items(roots: Iterable[Any], tables: Tuple[type, ...]) -> State:
         if isinstance(context, tables):
             items.update(copy_items(context))
     return items
+
+
+def _update_config(config: Any, differences: Dict[Path, Any], tables: Tuple[type, ...]) -> None:
+    for path, value in differences.items():
+        change(config, path, value, tables)
+        if value is MISSING and path[:2] != SECRETS:
+            prune(config, path, tables)
 
 
 def _update_state(state: State, before: State, after: State, secrets: Iterable[str]) -> None:

@@ -58,12 +58,9 @@ class LiveCopiesFinder:
         tables = _table_classes([*map(_globals_of, kinds), *(vars(owner) for owner in current)])
         self._search(kinds, tables)
         older = [value for value in (reference() for reference in self._older) if value is not None]
-        modules = _unique([*current, *(value for value in older if type(value) is ModuleType)])
-        bound = [vars(owner).get(name) for name in ("config", "context") for owner in modules]
-        values = [*bound, *older]
-        contexts = _unique(value for value in values if type(value) in kinds)
-        roots = _unique(value for value in values if type(value) in tables)
-        return LiveCopies(modules, contexts, roots, tables)
+        modules = _unique([*current, *_of_types(older, (ModuleType,))])
+        values = [vars(owner).get(name) for name in ("config", "context") for owner in modules] + older
+        return LiveCopies(modules, _unique(_of_types(values, kinds)), _unique(_of_types(values, tables)), tables)
 
     def _search(self, kinds: Classes, tables: Classes) -> None:
         if (kinds, tables) == self._searched:
@@ -114,6 +111,11 @@ def _find_older(kinds: Classes, tables: Classes) -> Iterator[Any]:
 
 def _is_root(table: Any) -> bool:
     return set(dict.keys(items_of(table))) >= _ROOT_KEYS
+
+
+def _of_types(values: Iterable[Any], kinds: Classes) -> List[Any]:
+    """Return the values of exactly these types, without subclasses."""
+    return [value for value in values if type(value) in kinds]
 
 
 def _unique(values: Iterable[Any]) -> List[Any]:

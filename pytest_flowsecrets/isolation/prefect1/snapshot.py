@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Set, Tuple
 
 from pytest_flowsecrets.isolation.prefect1.adapter import context_items
 from pytest_flowsecrets.isolation.prefect1.config_copies import thread_states
@@ -27,13 +27,14 @@ class PrefectSnapshot:
             (module, name, vars(module)[name]) for module in live.modules for name in _BOUND if name in vars(module)
         ]
         self._root = live.roots[0]
-        states = [thread_states(context) for context in live.contexts]
-        self._own_states = [states_of_context[0] for states_of_context in states]
-        self._states: Dict[int, Tuple[State, State]] = {
-            id(state): (state, state.copy()) for states_of_context in states for state in states_of_context
-        }
-        copies = [value for _, copy in self._states.values() for value in copy.values()]
-        tables = [value for value in copies if isinstance(value, live.tables)]
+        self._own_states: List[State] = []
+        self._states: Dict[int, Tuple[State, State]] = {}
+        for context in live.contexts:
+            states = thread_states(context)
+            self._own_states.append(states[0])
+            self._states.update((id(state), (state, state.copy())) for state in states)
+        values = [value for _, copy in self._states.values() for value in copy.values()]
+        tables = [value for value in values if isinstance(value, live.tables)]
         self._tables = TableSnapshot([*live.roots, *tables], live.tables)
 
     def restore(self) -> None:
@@ -64,6 +65,10 @@ class PrefectSnapshot:
         for root in live.roots:
             if root not in self._tables:
                 thaw(root, outside, live.tables)
+        self._set_paths(live)
+
+    def _set_paths(self, live: LiveCopies) -> None:
+        """Set the paths of the config files in modules that are newer than the snapshot."""
         paths = {name: value for _, name, value in self._bindings if name in _PATHS}
         for module in live.modules:
             if not any(module is known for known in self._modules):
