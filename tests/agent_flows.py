@@ -1,4 +1,4 @@
-"""Flows for real agents and their flow-run processes, which import this module."""
+"""Flows for real agents. The processes of flow runs import this module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prefect.tasks.secrets import PrefectSecret
 
 @task
 def check(secret, x):
-    """Tells the length of the secret in the log, and whether the run config's variable has come."""
+    """Log the length of the secret, and whether the variable of the run config exists."""
     prefect.context.logger.info("%d letters, %s", len(secret), os.environ.get("FROM_RUN_CONFIG"))
     return x
 

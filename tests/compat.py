@@ -1,4 +1,4 @@
-"""What differs between the Prefect versions that the tests run on."""
+"""The differences between the Prefect versions that the tests support."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def executors():
 
 
 def dask_executor(*, processes):
-    """A DaskExecutor whose workers are threads of this process, or processes."""
+    """Return a DaskExecutor whose workers are threads of this process, or processes."""
     if VERSION >= (0, 13):
         arguments = {"processes": processes, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
         return executors().DaskExecutor(cluster_kwargs=arguments)
@@ -28,5 +28,5 @@ def dask_executor(*, processes):
 
 
 def variable_secret(name):
-    """The secret that the variable PREFECT__CONTEXT__SECRETS__<name> gives."""
+    """Return the secret that the variable PREFECT__CONTEXT__SECRETS__<name> defines."""
     return name if VERSION is None or VERSION >= (0, 6, 7) else name.lower()

@@ -1,4 +1,4 @@
-"""Processes that must be gone. A zombie is: it only waits until its parent looks."""
+"""Assertions about ended processes. A zombie counts as ended."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ needs_proc = pytest.mark.skipif(not os.path.isdir("/proc"), reason="processes ar
 
 
 def assert_gone(pid):
-    """No process of this number runs."""
+    """Check that no process with this id runs."""
     _await_none(lambda state: state[0] == pid)
 
 
 def assert_group_is_gone(group):
-    """No process of this group runs."""
+    """Check that no process of this group runs."""
     _await_none(lambda state: state[1] == group)
 
 
 def assert_none_has(name, text):
-    """No process runs whose environment has this variable."""
+    """Check that no process runs whose environment contains this variable."""
     mark = f"{name}={text}".encode()
 
     def has(state):

@@ -1,4 +1,4 @@
-"""Flows that the installed Prefect registers with a fake API, whichever version it is."""
+"""Flows that the installed Prefect, of any version, registers with a fake API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.compat import VERSION
 
 
 def two_tasks(name="f", **arguments):
-    """``add(x)`` and ``show(…)``, with a parameter x that is 1 by default."""
+    """Return a flow with ``add(x)`` and ``show(…)``, and a parameter x with the default 1."""
     from prefect import Flow, Parameter, task
 
     @task
@@ -27,7 +27,7 @@ def two_tasks(name="f", **arguments):
 
 
 def stored(flow):
-    """With a storage that needs no file, where the version has one."""
+    """Give a flow a storage that needs no file, if the version has one."""
     if VERSION >= (0, 14):
         from prefect.run_configs import UniversalRun
         from prefect.storage import Module
@@ -42,7 +42,7 @@ def stored(flow):
 
 
 def register(client, flow, project="p", **arguments):
-    """The id of the flow, registered with the version's own method."""
+    """Register a flow with the method of the installed version, and return its id."""
     method = client.register if hasattr(client, "register") else client.deploy
     known = signature(method).parameters
     given = {"build": False, "no_url": True, **arguments}

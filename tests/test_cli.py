@@ -1,4 +1,4 @@
-"""The command line as such."""
+"""The command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEW = ["--prefect-version", "1.4.1"]
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["demo", "--nonsense"], ["check"], ["explain", "--config"]])
 def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong command line says how it is used."""
+    """A wrong command line prints the usage and exits with status 2."""
     with pytest.raises(SystemExit) as exit_:
         main(arguments)
     assert exit_.value.code == 2
@@ -38,7 +38,7 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     "arguments", [["--help"], ["check", "config.toml", *NEW], ["explain", "--env-file", "flow.env", *NEW]]
 )
 def test_nothing_heavy_is_imported(arguments: list[str], tmp_path) -> None:
-    """Help, and looking at a file without findings, load neither pytest nor Prefect nor what other subcommands need."""
+    """Help and a check without findings import neither pytest nor Prefect nor other subcommands."""
     (tmp_path / "config.toml").write_text("[context.secrets]\nA = 'ghp_abcdefgh'\n")
     (tmp_path / "flow.env").write_text("PREFECT__CONTEXT__SECRETS__A=ghp_abcdefgh\n")
     code = (
@@ -50,14 +50,14 @@ def test_nothing_heavy_is_imported(arguments: list[str], tmp_path) -> None:
 
 
 def test_the_module_runs() -> None:
-    """``python -m pytest_flowsecrets.cli`` is the command, too."""
+    """``python -m pytest_flowsecrets.cli`` runs the command."""
     command = [sys.executable, "-m", "pytest_flowsecrets.cli", "--help"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     assert all(name in done.stdout for name in ("demo", "explain", "check"))
 
 
 def test_a_reader_that_has_gone_is_no_traceback() -> None:
-    """``flowsecrets … | head -0`` ends quietly."""
+    """A closed output pipe causes no traceback."""
     code = (
         "import sys\nfrom pytest_flowsecrets import cli\n"
         "def run(arguments):\n    sys.stdin.read()\n    print('x' * 100_000)\n"

@@ -1,4 +1,4 @@
-"""The same test gives the same result on every machine: what the run declares is kept, all else is hidden."""
+"""A test has the same result on every machine: declared variables are kept, all others are hidden."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ env =
 
 @pytest.fixture
 def project(pytester, monkeypatch):
-    """A project that sets variables in every way there is, whose modules also load a developer's own ``.env``."""
+    """Create a project that sets variables in every possible way, and also loads a developer's ``.env``."""
     pytest.importorskip("dotenv")
     monkeypatch.setenv("PYTHONPATH", str(pytester.path), prepend=os.pathsep)
     (pytester.path / ".env").write_text(f"{PREFIX}TOKEN=of-the-developer\n")
@@ -127,7 +127,7 @@ NAMES = ("ini", "ini_default", "set", "default", "bulk", "hook", "plugin", "own"
     ids=["nothing", "the same", "others", "others-xdist"],
 )
 def test_the_shell_does_not_matter(project, run_tests, monkeypatch, shell, arguments):
-    """Each declared variable is there, with the declared value, and no other one, whatever the shell holds."""
+    """Tests see exactly the declared variables with the declared values, whatever the shell sets."""
     monkeypatch.setenv("OTHER_KEY", "shell")
     monkeypatch.setenv("OTHER_NAME", "shell")
     for name in NAMES if shell != "nothing" else ():
@@ -149,7 +149,7 @@ def test_the_shell_does_not_matter(project, run_tests, monkeypatch, shell, argum
 
 
 def test_pytest_dotenv(project, run_tests, monkeypatch):
-    """Its ``.env`` is declared, as one of pytest-env is; also where the shell has another text, which it leaves."""
+    """The ``.env`` of pytest-dotenv is declared, also if the shell has another value."""
     pytest.importorskip("pytest_dotenv")
     monkeypatch.setenv(f"{PREFIX}TOKEN", "of-the-shell")
     source = "def test_it(local_secrets):\n    assert local_secrets['TOKEN'] == 'of-the-developer'\n"

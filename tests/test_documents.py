@@ -1,4 +1,4 @@
-"""The Python examples of README.md and of docs/ are run: those with tests by a real pytest, the others as scripts."""
+"""The Python examples of README.md and docs/ run: those with tests in pytest, the others as scripts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _pytest(folder: Path, *arguments: str, **environ: str) -> subprocess.Complet
 
 
 def _write_examples(folder: Path, *, tests: bool) -> int:
-    """Write the examples that are tests, or those that are scripts, as files that say where they stand."""
+    """Write the examples that are tests, or those that are scripts, as files named after their position."""
     count = 0
     for document in DOCUMENTS:
         text = document.read_text("utf-8")
@@ -63,7 +63,7 @@ def _write_examples(folder: Path, *, tests: bool) -> int:
 @pytest.mark.slow
 @needs_prefect
 def test_examples_with_tests_pass(tmp_path: Path) -> None:
-    """Every example passes, without a warning of ours that it does not expect."""
+    """Every example passes without an unexpected warning of this package."""
     assert _write_examples(tmp_path, tests=True) > 20
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     ours = [f"-Werror::pytest_flowsecrets.{name}" for name in ("SecretChangedWarning", "TomlDialectWarning")]
@@ -74,7 +74,7 @@ def test_examples_with_tests_pass(tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs_prefect
 def test_examples_without_pytest_run(tmp_path: Path) -> None:
-    """Examples that are scripts run one after the other in one process."""
+    """Examples that are scripts run one after another in one process."""
     assert _write_examples(tmp_path, tests=False) > 3
     code = "import glob, runpy; [runpy.run_path(f) for f in glob.glob('*.py')]"
     done = _run(tmp_path, "-Wignore", "-c", code)
@@ -84,7 +84,7 @@ def test_examples_without_pytest_run(tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs_prefect
 def test_the_ini_example_isolates_every_test(tmp_path: Path) -> None:
-    """With the ini file of the README, what the developer has exported is hidden from an unmarked test too."""
+    """With the ini file of the README, an unmarked test does not see the developer's variables."""
     ini = re.search(r"^```ini\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL).group(1)
     (tmp_path / "test_unmarked.py").write_text(
         "import os\ndef test_it():\n    assert 'PREFECT__CONTEXT__SECRETS__EXPORTED' not in os.environ\n"
@@ -99,7 +99,7 @@ SESSION = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def _sessions() -> list[tuple[str, str, str]]:
-    """(name of a file, its text, a session) for each session that stands under a file in the README."""
+    """Return the file name, the text of the file, and the session for each session in the README."""
     readme = README.read_text("utf-8")
     found = []
     for session in SESSION.finditer(readme):
@@ -110,7 +110,7 @@ def _sessions() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("name", "text", "session"), _sessions(), ids=lambda part: part.split("\n")[0])
 def test_sessions_in_the_readme(tmp_path: Path, name: str, text: str, session: str) -> None:
-    """Commands print what the README says, but for fingerprints, which are random."""
+    """Commands print the output in the README, except for random fingerprints."""
     (tmp_path / name).write_text(text, "utf-8")
     command, _, told = session.partition("\n")
     dollar, program, *arguments = shlex.split(command)
@@ -122,7 +122,7 @@ def test_sessions_in_the_readme(tmp_path: Path, name: str, text: str, session: s
 
 @pytest.mark.slow
 def test_the_page_of_findings_is_up_to_date() -> None:
-    """It is what docs/findings.py writes, and holds every finding of the code."""
+    """The page equals the output of docs/findings.py and has every finding of the code."""
     pytest.importorskip("yaml")
     written = runpy.run_path(str(ROOT / "docs" / "findings.py"))
     assert written["PAGE"].read_text("utf-8") == written["page"](), "run: python docs/findings.py"
@@ -132,7 +132,7 @@ def test_the_page_of_findings_is_up_to_date() -> None:
 
 
 def test_the_readme_says_two_commands() -> None:
-    """The first runs the demo, the second the tests, and CI runs the second."""
+    """The first command runs the demo, the second runs the tests, and CI runs the second."""
     readme = README.read_text("utf-8")
     commands = re.search(r"^## Two commands$.*?^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL).group(1)
     first, second = commands.splitlines()
@@ -142,14 +142,14 @@ def test_the_readme_says_two_commands() -> None:
 
 
 def test_the_picture_of_the_architecture_shows_every_layer() -> None:
-    """The rows are the layers that tests/test_imports.py checks, in their order."""
+    """The rows of the picture are the layers of tests/test_imports.py, in order."""
     script = runpy.run_path(str(ROOT / "docs" / "architecture.py"))
     rows = re.findall(r'<text class="room"[^>]*>(.*?)</text>', script["PICTURE"].read_text("utf-8"))
     assert rows == [", ".join(rooms) for rooms in script["layers"]()], "run: python docs/architecture.py"
 
 
 def test_the_architecture_names_files_that_exist() -> None:
-    """Each path in the page is a path in the package or in the repository."""
+    """Each path on the page exists in the package or in the repository."""
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     paths = re.findall(r"`([a-z_1]+/[a-z_/]*(?:\.py)?|[a-z_]+\.py)`", page)
     names = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*")}

@@ -1,4 +1,4 @@
-"""The errors: what they say, and that they survive a trip through pickle."""
+"""The errors: their messages, and their round trip through pickle."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALL = [
 
 @pytest.mark.parametrize("error", ALL, ids=lambda error: type(error).__name__)
 def test_they_pickle(error):
-    """As pytest-xdist sends them: same class, text and data."""
+    """Pickling keeps the class, the text and the data, as pytest-xdist needs."""
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert str(again) == str(error)
@@ -36,13 +36,13 @@ def test_they_pickle(error):
 
 
 def test_they_have_one_base():
-    """``except FlowSecretsError`` catches what this package raises on purpose."""
+    """``except FlowSecretsError`` catches every intentional error of this package."""
     for error in ALL:
         assert isinstance(error, (errors.FlowSecretsError, UserWarning))
 
 
 def test_a_place_without_line_and_column():
-    """Where the parser did not tell."""
+    """The message works without a line and a column."""
     assert str(ALL[5]).startswith("config.toml: Invalid value; ")
     assert str(ALL[4]).startswith("config.toml:3:7: Invalid value; ")
     assert str(ALL[4]).endswith("\n    3 | A = •••")

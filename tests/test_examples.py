@@ -1,4 +1,4 @@
-"""The projects in examples/ pass their own tests, with real pytest, on the Prefect that they are written for."""
+"""The projects in examples/ pass their own tests with the Prefect that they support."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _prefect() -> str:
 @pytest.mark.slow
 @pytest.mark.skipif(_prefect() != "1.4.1", reason=f"the examples are for Prefect 1.4.1, here is {_prefect()}")
 def test_github_report() -> None:
-    """Tokens, a Slack notifier and a result handler: six tests, no warning of ours."""
+    """The example with tokens, a Slack notifier and a result handler passes six tests without a warning."""
     ours = [f"-Werror::pytest_flowsecrets.{name}" for name in ("SecretChangedWarning", "TomlDialectWarning")]
     plugin = ["-p", "pytest_flowsecrets.plugin", "-p", "no:cacheprovider"]
     done = subprocess.run(

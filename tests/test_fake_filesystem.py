@@ -1,4 +1,4 @@
-"""Tests that replace the file system (pyfakefs) or delete the private home."""
+"""Tests that replace the file system with pyfakefs or delete the private home."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_after_home_was_deleted(local_secrets):
 
 
 def test_a_fake_file_system(run_tests):
-    """Everything works in it, or says in one line what to do; no later test is affected."""
+    """Every feature works or raises one clear error, and no later test is affected."""
     result = run_tests(FAKED, "-p", "no:randomly", plugins=["pyfakefs.pytest_plugin"])
     result.assert_outcomes(passed=6)
     assert result.stderr.str() == ""

@@ -1,4 +1,4 @@
-"""Real flows on real executors see the secrets of the test."""
+"""Real flows on real executors get the secrets of the test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pytestmark = [needs_prefect, pytest.mark.secrets(FLOW_TOKEN="from-the-test", POR
 
 
 def _flow():
-    """A flow that fails unless its tasks get both secrets, in whatever process they run."""
+    """Return a flow that fails unless its tasks get both secrets, in any process."""
     from prefect import Flow, task
 
     @task
@@ -43,14 +43,14 @@ def _executor(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["local", "threads", "processes", "dask in-process", "dask processes"])
 def test_tasks_get_the_secrets_in_every_executor(name):
-    """LocalExecutor, LocalDaskExecutor and DaskExecutor, in threads and in processes."""
+    """Tasks get the secrets with every executor, in threads and in processes."""
     executor = _executor(name)
     assert _result(_flow(), executor) == ("from-the-test", 8080)
 
 
 @pytest.fixture(scope="module")
 def old_cluster():
-    """A cluster of Dask with a worker process, started before any test of this module."""
+    """Start a Dask cluster with a worker process before any test of this module."""
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         yield cluster.scheduler_address
@@ -58,19 +58,19 @@ def old_cluster():
 
 @pytest.mark.slow
 def test_tasks_in_a_cluster_that_is_older_than_the_test_get_the_secrets(old_cluster):
-    """Prefect sends the context of the submitting thread along."""
+    """Prefect passes on the context of the submitting thread."""
     if (0, 6, 0) <= VERSION <= (0, 6, 6):
         pytest.skip("these versions give a client of Dask 2 options that it refuses")
     assert _result(_flow(), executors().DaskExecutor(address=old_cluster)) == ("from-the-test", 8080)
 
 
 def test_the_default_executor_gets_the_secrets():
-    """``flow.run()`` as users write it."""
+    """``flow.run()`` without an executor gets the secrets."""
     assert _result(_flow()) == ("from-the-test", 8080)
 
 
 def test_state_handlers_and_callbacks_get_the_secrets():
-    """Code of a flow that runs outside of its tasks' ``run``."""
+    """State handlers and callbacks, which run outside tasks, get the secrets."""
     from prefect import Flow, task
     from prefect.client import Secret
 
@@ -95,7 +95,7 @@ def test_state_handlers_and_callbacks_get_the_secrets():
 
 
 def test_result_handlers_get_the_secrets(tmp_path):
-    """A result handler (0.5 to 0.13) or a Result (0.11 on) of the user asks for a secret while it writes."""
+    """A user's result handler (0.5 to 0.13) or Result (0.11 on) gets a secret while it writes."""
     from prefect import Flow, task
     from prefect.client import Secret
 
@@ -140,7 +140,7 @@ def test_result_handlers_get_the_secrets(tmp_path):
 
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 10, 2), reason="PrefectSecret came with 0.10.2")
 def test_prefect_secret_task():
-    """The secret task of Prefect, in a flow."""
+    """The secret task of Prefect gets the secret in a flow."""
     from prefect import Flow, task
     from prefect.tasks.secrets import PrefectSecret
 
@@ -156,7 +156,7 @@ def test_prefect_secret_task():
 
 
 def test_a_missing_secret_fails_the_flow_as_in_production(local_secrets):
-    """Isolation adds nothing to what is not there."""
+    """A missing secret fails the flow as in production."""
     del local_secrets["PORT"]
     state = _flow().run()
     assert state.is_failed()
@@ -164,7 +164,7 @@ def test_a_missing_secret_fails_the_flow_as_in_production(local_secrets):
 
 @pytest.mark.slow
 def test_a_change_between_two_runs_is_seen(local_secrets):
-    """The same flow object, run before and after a rotation."""
+    """A second run of the same flow object gets the changed secret."""
     flow = _flow()
     assert _result(flow) == ("from-the-test", 8080)
     local_secrets["FLOW_TOKEN"] = "rotated"

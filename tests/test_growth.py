@@ -1,4 +1,4 @@
-"""Memory: nothing of a finished test stays reachable, however many tests a run has."""
+"""Memory: no object of a finished test stays reachable."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def pytest_sessionfinish():
     ],
 )
 def test_a_finished_test_leaves_nothing(run_tests, pytester, fixture, body):
-    """After 40 tests there are as many objects of this package as after 20 of them."""
+    """After 40 tests there are as many objects of this package as after 20."""
     pytester.makeconftest(COUNTING)
     source = f"import pytest\n\n@pytest.mark.parametrize('n', range(40))\ndef test_it({fixture}, n):\n    {body}\n"
     result = run_tests(source, "-s")

@@ -1,4 +1,4 @@
-"""What a hostile user found: each of these was wrong once."""
+"""Regression tests for unusual uses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ASK = "from prefect.client import Secret\nimport os, pytest\n"
 
 
 def test_variables_of_longer_lived_fixtures_end_with_them(run_tests):
-    """A class's own HOME and variable, undone after the isolation of its last test, are not brought back by it."""
+    """Variables of a class fixture that end after the last isolation are not restored by it."""
     result = run_tests(
         ASK
         + """
@@ -57,7 +57,7 @@ def test_d():
 
 
 def test_an_ambient_variable_comes_back_under_an_older_monkeypatch(run_tests, monkeypatch):
-    """monkeypatch puts back what it found, and it found nothing: the developer's variable was hidden."""
+    """A hidden variable is restored although an older monkeypatch saw none."""
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__own", "own")
     result = run_tests(
         ASK
@@ -77,7 +77,7 @@ def test_b():
 
 
 def test_the_order_of_variables_comes_back(monkeypatch):
-    """Prefect reads them in order, and for whole tables the order decides."""
+    """The order of variables is restored, because it decides for whole tables."""
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__q", "q")
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__r", "r")
     before = list(os.environ)
@@ -89,7 +89,7 @@ def test_the_order_of_variables_comes_back(monkeypatch):
 
 
 def test_a_test_that_removes_prefects_own_names(monkeypatch):
-    """Leaving does every step, and they are back."""
+    """The exit restores names that the test has removed from Prefect, and completes every step."""
     import prefect
 
     config = prefect.config
@@ -100,7 +100,7 @@ def test_a_test_that_removes_prefects_own_names(monkeypatch):
 
 
 def test_modes_do_not_outlive_a_test():
-    """A home that is used again is as private as a new one."""
+    """A reused home has the permissions of a new one."""
     with isolated_prefect() as secrets:
         home = secrets._isolation.home.path
         home.chmod(0o777)
@@ -119,7 +119,7 @@ def test_modes_do_not_outlive_a_test():
 
 @pytest.mark.slow
 def test_workers_and_flow_runs_of_agents_cannot_reach_it_either(local_secrets):
-    """Prefect hands its configuration on to workers of Dask, and agents hand it on to flow runs."""
+    """Dask workers and flow runs of agents also get the unreachable address."""
     import prefect
     from prefect import Flow, task
 
@@ -149,7 +149,7 @@ def test_workers_and_flow_runs_of_agents_cannot_reach_it_either(local_secrets):
 
 
 def test_a_first_secret_given_inside_a_flow_run_lasts(local_secrets):
-    """By a task, for the next task, and after the run."""
+    """A first secret that a task sets reaches the next task and persists after the run."""
     from prefect import Flow, task
 
     @task
@@ -168,7 +168,7 @@ def test_a_first_secret_given_inside_a_flow_run_lasts(local_secrets):
 
 
 def test_changes_inside_a_block_of_prefects_context_last(local_secrets):
-    """The first secret, and the last one taken away and given again."""
+    """The first secret, and a secret that is deleted and set again, persist after the block."""
     import prefect
 
     with prefect.context(foo=1):
@@ -181,7 +181,7 @@ def test_changes_inside_a_block_of_prefects_context_last(local_secrets):
 
 
 def test_a_file_written_after_del_counts(local_secrets):
-    """What was taken away is not forbidden for ever."""
+    """A file that defines a deleted secret again takes effect."""
     local_secrets["A"] = "a"
     del local_secrets["A"]
     local_secrets.write_config({"context": {"secrets": {"A": "file"}}})
@@ -191,7 +191,7 @@ def test_a_file_written_after_del_counts(local_secrets):
 @pytest.mark.slow
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 6, 0), reason="0.5 takes every name")
 def test_a_refused_file_is_undone_for_children_too(local_secrets):
-    """Also where they read a copy of it."""
+    """A rejected file is also restored for children that read a copy of it."""
     local_secrets["A__B"] = "x"
     with pytest.raises(SecretRejected, match=r"config\.toml"):
         local_secrets.write_config({"context": {"secrets": {"items": "hunter2"}}})
@@ -202,7 +202,7 @@ def test_a_refused_file_is_undone_for_children_too(local_secrets):
 @pytest.mark.slow
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 10, 0), reason="no backend.toml before 0.10.0")
 def test_secrets_of_the_backend_file_can_be_changed_and_taken_away(local_secrets, prefect_home):
-    """It is stronger than the config file, so it is read without them."""
+    """Secrets of backend.toml, which overrides config.toml, can be changed and deleted."""
     prefect_home.write_backend("[context.secrets]\nBK = 'backend'\nA__B = 'backend'\nKEPT = 'kept'\n")
     del local_secrets["BK"]
     local_secrets["A__B"] = "mine"
@@ -216,7 +216,7 @@ def test_secrets_of_the_backend_file_can_be_changed_and_taken_away(local_secrets
     VERSION is not None and VERSION < (0, 15, 0), reason="the whole table by a variable came with 0.15.0"
 )
 def test_what_a_variable_for_the_whole_table_decides_is_refused_in_words(local_secrets, monkeypatch):
-    """It cannot be taken away, nor anything be put beside it in a file, and nothing has changed."""
+    """A change that a variable for the whole table overrides raises an error and changes nothing."""
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS", "{'W': 'w'}")
     local_secrets.reload()
     for change in (lambda: local_secrets.pop("W"), lambda: local_secrets.update(A__B="x"), local_secrets.clear):
@@ -227,14 +227,14 @@ def test_what_a_variable_for_the_whole_table_decides_is_refused_in_words(local_s
 
 @pytest.mark.slow
 def test_a_moved_home_of_the_test(local_secrets, monkeypatch, tmp_path):
-    """The private file is found all the same, here and by children."""
+    """If the test moves HOME, Prefect and children still read the private file."""
     monkeypatch.setenv("HOME", str(tmp_path))
     local_secrets.write_config("[context.secrets]\nT = 'x'\n")
     assert secret("T") == in_child("Secret('T').get()") == "x"
 
 
 def test_a_declared_path_that_the_test_removes(monkeypatch, tmp_path):
-    """Then the private file counts."""
+    """If the test removes a declared path, the private file takes effect."""
     own = tmp_path / "own.toml"
     own.write_text("[context.secrets]\nOWN = 'own'\n")
     monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(own))
@@ -247,7 +247,7 @@ def test_a_declared_path_that_the_test_removes(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("text", ["[context]\nsecrets = 'abc'\n", "[context]\nsecrets = [1]\n"])
 def test_secrets_that_are_no_table(local_secrets, text):
-    """As Prefect has them; what cannot be put beside them is refused, by name."""
+    """`secrets` that is not a table stays as Prefect reads it, and a secret that must go into the file is rejected."""
     local_secrets.write_config(text)
     assert dict(local_secrets) == {}
     with pytest.raises(UsageError, match=r"not a table, so .*A__B.* cannot be added"):
@@ -255,7 +255,7 @@ def test_secrets_that_are_no_table(local_secrets, text):
 
 
 def test_del_beside_secrets_that_are_no_table(local_secrets, prefect_home):
-    """There is nothing in the file to be left out."""
+    """Deletion works if the file has no table of secrets."""
     if VERSION < (0, 10, 0):
         pytest.skip("no backend.toml before 0.10.0")
     local_secrets["X"] = "x"
@@ -268,14 +268,14 @@ def test_del_beside_secrets_that_are_no_table(local_secrets, prefect_home):
 
 
 def test_a_context_that_is_a_list(local_secrets):
-    """Prefect starts with an empty one, and there are no secrets."""
+    """If `context` is an empty list, there are no secrets."""
     local_secrets.write_config("context = []\n")
     assert dict(local_secrets) == {}
 
 
 @pytest.mark.slow
 def test_a_very_long_value_does_not_keep_children_from_starting(local_secrets):
-    """No process starts with a variable of 128 KiB, so it goes by a file."""
+    """A value of 128 KiB goes into the file, because no process starts with it."""
     local_secrets["LONG"] = "x" * 200_000
     assert len(secret("LONG")) == 200_000
     assert in_child("len(Secret('LONG').get())") == 200_000
@@ -283,7 +283,7 @@ def test_a_very_long_value_does_not_keep_children_from_starting(local_secrets):
 
 @pytest.mark.slow
 def test_names_can_be_listed_while_another_thread_changes_them(local_secrets):
-    """The mapping is iterated in a copy."""
+    """Iteration uses a copy of the names."""
     stop = threading.Event()
     failures = []
 
@@ -306,7 +306,7 @@ def test_names_can_be_listed_while_another_thread_changes_them(local_secrets):
 
 @pytest.mark.slow
 def test_many_secrets_at_once():
-    """One load for all of them, in and out."""
+    """A thousand secrets can be set and removed at once."""
     many = {f"N{number}": f"v{number}" for number in range(1000)}
     with isolated_prefect(many) as secrets:
         assert dict(secrets) == many
@@ -318,7 +318,7 @@ def test_many_secrets_at_once():
 
 
 def test_a_mark_of_one_parameter_isolates_that_one_only(run_tests):
-    """Items of one function share their list of fixture names."""
+    """A mark of one parameter does not isolate the other items of the function."""
     result = run_tests(
         ASK
         + """
@@ -331,7 +331,7 @@ def test_param(p):
 
 
 def test_marks_that_are_added_late(run_tests, pytester):
-    """By a conftest at the end of collection they count; in the middle of a test's setup they are refused."""
+    """Marks that a conftest adds at the end of collection work, and later ones are rejected."""
     pytester.makeconftest(
         """
 import pytest
@@ -362,7 +362,7 @@ def test_too_late(late): pass
 
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 11, 0), reason="nothing is typed before 0.11.0")
 def test_a_marked_doctest(run_tests, pytester):
-    """It has no function whose line a warning could name, and gets its secrets all the same."""
+    """A marked doctest, which has no function for the location of a warning, gets its secrets."""
     pytester.makeconftest(
         """
 import pytest
@@ -388,7 +388,7 @@ def f():
 
 
 def test_an_item_that_is_no_python_is_isolated_with_all(run_tests, pytester, monkeypatch):
-    """A collector of somebody's own; its items have no fixtures."""
+    """The option `all` isolates items of a custom collector, which have no fixtures."""
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__own", "own")
     pytester.makeconftest(
         """
@@ -418,7 +418,7 @@ def pytest_sessionfinish():
 
 
 def test_a_declared_variable_that_a_shell_had_set_to_the_same(run_tests, monkeypatch):
-    """The result of a run must not depend on what the developer has exported."""
+    """A declared variable is kept if the shell has the same value."""
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__ini", "ini")
     result = run_tests(
         "def test_it(local_secrets):\n    assert dict(local_secrets) == {'ini': 'ini'}\n",
@@ -436,7 +436,7 @@ def _told(recorded):
 
 
 def test_a_file_that_a_variable_outweighs_is_no_surprise(local_secrets, recwarn):
-    """The flow does not get its text, and nothing is wrong with it."""
+    """A text in a file that a variable overrides causes no warning."""
     local_secrets.setenv("token", "from the variable")
     local_secrets.write_config("[context.secrets]\ntoken = 'from the file'\n")
     assert local_secrets["token"] == "from the variable"
@@ -445,7 +445,7 @@ def test_a_file_that_a_variable_outweighs_is_no_surprise(local_secrets, recwarn)
 
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 11, 2), reason="texts in files are not typed before 0.11.2")
 def test_both_ways_to_write_the_file_tell_surprises(prefect_home, recwarn):
-    """As do both files."""
+    """Both write methods and both files cause the warning."""
     prefect_home.write_config("[context.secrets]\nPIN = '0000'\n")
     prefect_home.write_backend("[context.secrets]\nPIN2 = '0000'\n")
     assert ["'PIN'" in told or "'PIN2'" in told for told in _told(recwarn)] == [True, True]
@@ -466,7 +466,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("options", [[], ["-l"], ["--full-trace", "-l"]], ids=" ".join)
 def test_no_traceback_shows_a_value(run_tests, options):
-    """pytest prints arguments and locals of frames; ours are secrets."""
+    """No traceback shows arguments or locals with a value."""
     tests = "".join(
         f"def test_{number}(local_secrets, prefect_home):\n    {fault}\n\n" for number, fault in enumerate(FAULTS)
     )
@@ -478,7 +478,7 @@ def test_no_traceback_shows_a_value(run_tests, options):
 
 
 def test_a_mark_under_warnings_as_errors_is_one_line(run_tests):
-    """Without the frames of this plugin."""
+    """With `-W error`, the failure is one line without frames of this plugin."""
     if VERSION < (0, 11, 0):
         pytest.skip("nothing is typed before 0.11.0")
     result = run_tests(
@@ -493,7 +493,7 @@ def test_a_mark_under_warnings_as_errors_is_one_line(run_tests):
 
 @pytest.mark.slow
 def test_a_process_that_is_forked(tmp_path):
-    """A child that runs on with the parent's isolation, and leaves it, takes nothing of the parent's away."""
+    """A fork that exits the isolation of its parent does not change the parent."""
     code = """
 import os
 from pytest_flowsecrets import isolated_prefect

@@ -1,4 +1,4 @@
-"""``local_secrets``: a mapping whose reading is the real ``Secret.get``, and the roads by which it is filled."""
+"""``local_secrets``: a mapping that reads with the real ``Secret.get``, and the ways to set secrets."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def in_child(expression, environ=None):
 
 
 def test_it_starts_empty(local_secrets):
-    """No mark, no secrets."""
+    """Without a mark there are no secrets."""
     assert dict(local_secrets) == {}
     assert len(local_secrets) == 0
     assert "X" not in local_secrets
 
 
 def test_setting_is_seen_by_the_real_secret_at_once(local_secrets):
-    """In this thread, a new one and one that is older than the test."""
+    """A new secret is visible in this thread, in a new thread and in an older one."""
     local_secrets["X"] = "v"
     assert secret("X") == "v"
     assert in_new_thread(secret, "X") == "v"
@@ -64,7 +64,7 @@ def test_setting_is_seen_by_the_real_secret_at_once(local_secrets):
 
 
 def test_changing_and_deleting_are_seen_everywhere(local_secrets):
-    """After ``del`` the real Secret raises its own error in every thread."""
+    """A change reaches every thread, and after ``del`` the real Secret raises its own error there."""
     local_secrets["X"] = "v"
     local_secrets["X"] = "w"
     assert OLD_POOL.submit(secret, "X").result() == "w"
@@ -76,7 +76,7 @@ def test_changing_and_deleting_are_seen_everywhere(local_secrets):
 
 
 def test_it_is_a_mutable_mapping(local_secrets):
-    """update, pop, setdefault, clear, iteration, length, missing keys."""
+    """The mapping supports update, pop, setdefault, clear, iteration, length and missing keys."""
     local_secrets.update({"my secret": 42}, A="a")
     local_secrets.update([("B", "b")])
     assert sorted(local_secrets) == ["A", "B", "my secret"]
@@ -96,7 +96,7 @@ def test_it_is_a_mutable_mapping(local_secrets):
 )
 @pytest.mark.filterwarnings("error")
 def test_values_come_back_as_they_were_given(local_secrets, value):
-    """Text and JSON data, with no warning, in the dialects whose variables take every character."""
+    """Text and JSON data keep their value without a warning if variables take every character."""
     if value == "snow ☃" and VERSION < (0, 13, 15):
         pytest.skip("variables lose characters outside of ASCII up to 0.13.14")
     local_secrets["V"] = value
@@ -107,7 +107,7 @@ def test_values_come_back_as_they_were_given(local_secrets, value):
 
 @pytest.mark.slow
 def test_any_name_reaches_prefect_and_its_children_unchanged(local_secrets):
-    """Also names that no variable of this version can carry: they go by the config file."""
+    """Every name reaches Prefect and its children, by the config file if no variable can carry it."""
     names = ["my secret", "with-dash", "dotted.name", "A__B", "_", "x=y", "ünïcode", "UPPER", "a"]
     local_secrets.update({name: f"v{number}" for number, name in enumerate(names)})
     expected = [f"v{number}" for number in range(len(names))]
@@ -124,7 +124,7 @@ def test_any_name_reaches_prefect_and_its_children_unchanged(local_secrets):
     [({"ok": None}, True), ([True], True), ({"a": [{"b": False}]}, True), ({"a": "true"}, False), ({"a": 1}, False)],
 )
 def test_a_table_with_none_or_a_boolean_is_a_text_in_the_context(local_secrets, value, warned):
-    """``Secret.get()`` decodes it, whoever reads the context gets a text, and a warning says so, without a value."""
+    """``Secret.get()`` decodes the table, the context holds text, and a warning says so."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SecretChangedWarning)
         local_secrets["V"] = value
@@ -140,7 +140,7 @@ def test_a_table_with_none_or_a_boolean_is_a_text_in_the_context(local_secrets, 
 
 @pytest.mark.parametrize("call", [lambda it, name: it.setenv(name, "x"), lambda it, name: it.unsetenv(name)])
 def test_the_name_of_a_secret_is_not_that_of_its_variable(local_secrets, call):
-    """``setenv`` adds the prefix itself; the line says what to write."""
+    """``setenv`` rejects a name with the prefix and says what to write."""
     for name, told in (
         (f"{VARIABLE}TOKEN", "is the name of a variable: use the name of the secret, 'TOKEN'"),
         ("PREFECT__CLOUD__API", "is not the variable of a secret: set it with monkeypatch, then call reload()"),
@@ -153,13 +153,13 @@ def test_the_name_of_a_secret_is_not_that_of_its_variable(local_secrets, call):
 
 @pytest.mark.parametrize("value", ["nul\0inside", "text"])
 def test_text_that_no_variable_can_carry_goes_by_the_config_file(local_secrets, value):
-    """The operating system refuses NUL in variables."""
+    """A text with NUL, which no variable can hold, goes into the config file."""
     local_secrets["N"] = value
     assert secret("N") == value
 
 
 def test_the_repr_shows_names_only(local_secrets):
-    """A mapping in a traceback or an assertion must not show values."""
+    """The repr shows no values."""
     local_secrets["X"] = "hunter2"
     assert repr(local_secrets) == "<LocalSecrets ['X']>"
 
@@ -169,7 +169,7 @@ def test_the_repr_shows_names_only(local_secrets):
     [(1, "x"), ("X", b"bytes"), ("X", object()), ("X", {1, 2}), (None, "x"), ("", "x"), (f"{VARIABLE}X", "x")],
 )
 def test_names_are_text_and_values_are_text_or_json(local_secrets, name, value):
-    """Anything else is refused, in one line, and nothing changes."""
+    """Other names and values raise one clear error and change nothing."""
     local_secrets["KEPT"] = "kept"
     with pytest.raises(UsageError) as caught:
         local_secrets[name] = value
@@ -179,7 +179,7 @@ def test_names_are_text_and_values_are_text_or_json(local_secrets, name, value):
 
 
 def test_what_prefect_refuses_changes_nothing(local_secrets):
-    """A name that is a method of Prefect's config class would make ``import prefect`` fail from 0.6.0 on."""
+    """A name that makes ``import prefect`` fail from 0.6.0 on is rejected and changes nothing."""
     if VERSION < (0, 6, 0):
         pytest.skip("0.5 takes every name")
     local_secrets["KEPT"] = "kept"
@@ -193,7 +193,7 @@ def test_what_prefect_refuses_changes_nothing(local_secrets):
 
 
 def test_the_tests_own_context_counts_and_is_kept(local_secrets):
-    """``prefect.context`` is the strongest layer; what a test puts there stays while other secrets change."""
+    """A secret that the test puts into ``prefect.context`` overrides others and persists when they change."""
     import prefect
 
     prefect.context.setdefault("secrets", {})
@@ -212,7 +212,7 @@ def test_the_tests_own_context_counts_and_is_kept(local_secrets):
 
 
 def test_what_a_test_puts_beside_the_secrets_stays_when_they_go(local_secrets):
-    """Into the same table, which is that of Prefect's config."""
+    """Other items in the same table persist when secrets are deleted."""
     import prefect
 
     local_secrets["X"] = "v"
@@ -230,7 +230,7 @@ def test_what_a_test_puts_beside_the_secrets_stays_when_they_go(local_secrets):
 
 
 def test_other_keys_of_the_context_are_kept_as_the_test_set_them(local_secrets):
-    """``[context]`` of the file against ``prefect.context`` itself, the stronger layer."""
+    """Keys in ``prefect.context`` override ``[context]`` of the file and persist."""
     import prefect
 
     prefect.context["mine"] = "hand"
@@ -243,7 +243,7 @@ def test_other_keys_of_the_context_are_kept_as_the_test_set_them(local_secrets):
 
 @pytest.mark.slow
 def test_many_kinds_of_environment_are_remembered_but_not_for_ever(local_secrets, monkeypatch):
-    """What is kept of loaded configurations is bounded."""
+    """The cache of loaded configurations is bounded."""
     import prefect
 
     for number in range(60):
@@ -253,7 +253,7 @@ def test_many_kinds_of_environment_are_remembered_but_not_for_ever(local_secrets
 
 
 def test_a_temporary_config_of_prefect_stays_while_secrets_change(local_secrets):
-    """Only what differs is changed: ``set_temporary_config`` around it keeps its effect."""
+    """``set_temporary_config`` keeps its effect while secrets change inside it."""
     import prefect
     from prefect.utilities.configuration import set_temporary_config
 
@@ -277,7 +277,7 @@ def test_secret_exists(local_secrets):
 
 
 def test_config_and_context_taken_before_see_the_secrets(local_secrets):
-    """The objects keep their identity, whoever has imported them by name."""
+    """Objects that were imported by name before keep their identity and have the secrets."""
     from prefect import config, context
 
     local_secrets["X"] = "v"
@@ -291,7 +291,7 @@ def test_config_and_context_taken_before_see_the_secrets(local_secrets):
 
 @pytest.mark.slow
 def test_setenv_gives_the_name_that_this_version_makes_of_it(local_secrets):
-    """The old rule: lower-cased up to 0.6.6, as it stands from 0.6.7 on."""
+    """Prefect up to 0.6.6 lower-cases the name, and later versions keep it."""
     local_secrets.setenv("GITHUB_ACCESS_TOKEN", "x")
     expected = "github_access_token" if VERSION <= (0, 6, 6) else "GITHUB_ACCESS_TOKEN"
     assert list(local_secrets) == [expected]
@@ -301,7 +301,7 @@ def test_setenv_gives_the_name_that_this_version_makes_of_it(local_secrets):
 
 
 def test_unsetenv_takes_it_away(local_secrets):
-    """Setting and unsetting in the middle of a test."""
+    """A variable can be set and removed in the middle of a test."""
     local_secrets.setenv("token", "x")
     local_secrets.unsetenv("token")
     assert "token" not in local_secrets
@@ -310,7 +310,7 @@ def test_unsetenv_takes_it_away(local_secrets):
 
 
 def test_del_takes_variables_away_however_they_were_spelled(local_secrets):
-    """A table made of ``__`` variables is one secret."""
+    """``del`` removes all ``__`` variables that form one table."""
     local_secrets.setenv("db__user", "u")
     local_secrets.setenv("db__port", "1")
     assert dict(local_secrets["db"]) == {"user": "u", "port": 1}
@@ -320,7 +320,7 @@ def test_del_takes_variables_away_however_they_were_spelled(local_secrets):
 
 @pytest.mark.parametrize(("name", "text"), [("a=b", "x"), ("a", "nul\0"), ("a\0b", "x"), ("a", 5), (5, "x")])
 def test_setenv_refuses_what_no_environment_takes(local_secrets, name, text):
-    """One clear line, nothing changed."""
+    """An invalid name or text raises one clear error and changes nothing."""
     before = dict(os.environ)
     with pytest.raises(UsageError, match=r"cannot be set|must be text, not int"):
         local_secrets.setenv(name, text)
@@ -328,7 +328,7 @@ def test_setenv_refuses_what_no_environment_takes(local_secrets, name, text):
 
 
 def test_a_variable_of_the_test_wins_over_its_config_file_and_the_mapping_over_both(local_secrets):
-    """The layers in their order."""
+    """A variable overrides the file, and the mapping overrides both."""
     name = variable_secret("TOKEN")
     local_secrets.write_config({"context": {"secrets": {name: "file"}}})
     assert local_secrets[name] == "file"
@@ -342,7 +342,7 @@ def test_a_variable_of_the_test_wins_over_its_config_file_and_the_mapping_over_b
 
 @pytest.mark.slow
 def test_del_hides_what_the_config_file_defines(local_secrets, prefect_home):
-    """From Prefect and from children, while the file that the test wrote stays as it is."""
+    """Prefect and children no longer see the secret, and the test's own file is unchanged."""
     path = local_secrets.write_config("[context.secrets]\nA = 'a'\nB = 'b'\n")
     del local_secrets["A"]
     assert dict(local_secrets) == {"B": "b"}
@@ -357,7 +357,7 @@ def test_del_hides_what_the_config_file_defines(local_secrets, prefect_home):
 
 @pytest.mark.slow
 def test_environ_is_what_a_child_needs(local_secrets):
-    """Nothing else of ``os.environ`` is in it."""
+    """`environ` holds no other variables of ``os.environ``."""
     local_secrets["X"] = "v"
     local_secrets.write_config("[context.secrets]\nF = 'f'\n")
     assert in_child("[Secret('X').get(), Secret('F').get()]", local_secrets.environ) == ["v", "f"]
@@ -369,7 +369,7 @@ def test_environ_is_what_a_child_needs(local_secrets):
 @pytest.mark.slow
 @pytest.mark.parametrize("value", [False, True])
 def test_use_local_secrets_can_be_read_and_set(local_secrets, value):
-    """As ``Secret.get`` reads it, in this process and in children."""
+    """The flag has its effect on ``Secret.get`` in this process and in children."""
     import prefect
 
     assert local_secrets.use_local_secrets is True
@@ -380,7 +380,7 @@ def test_use_local_secrets_can_be_read_and_set(local_secrets, value):
 
 
 def test_reload_sees_what_monkeypatch_has_set(local_secrets, monkeypatch):
-    """Prefect reads variables when it loads; ``reload`` is that moment."""
+    """A variable of monkeypatch takes effect at ``reload()``."""
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__late", "x")
     assert "late" not in local_secrets
     local_secrets.reload()
@@ -390,7 +390,7 @@ def test_reload_sees_what_monkeypatch_has_set(local_secrets, monkeypatch):
 
 @pytest.mark.slow
 def test_reload_sees_a_config_path_that_the_test_has_set(local_secrets, monkeypatch, tmp_path):
-    """``PREFECT__USER_CONFIG_PATH``, together with a secret that has to go by a file itself."""
+    """``PREFECT__USER_CONFIG_PATH`` takes effect together with a secret that needs a file."""
     own = tmp_path / "own.toml"
     own.write_text("[context.secrets]\nOWN = 'own'\n")
     local_secrets["A__B"] = "v"
@@ -404,7 +404,7 @@ def test_reload_sees_a_config_path_that_the_test_has_set(local_secrets, monkeypa
 
 
 def test_a_config_path_that_the_test_has_set_is_left_alone(local_secrets, monkeypatch, tmp_path):
-    """Also where its file has no table of secrets, or is none."""
+    """The path of the test stays, also if `context` of its file is missing or not a table."""
     own = tmp_path / "own.toml"
     own.write_text("context = 5\n[debug]\n")
     monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(own))
@@ -421,7 +421,7 @@ def test_a_config_path_that_the_test_has_set_is_left_alone(local_secrets, monkey
 
 
 def test_reload_drops_what_is_set_by_hand(local_secrets):
-    """A fresh process would not have it."""
+    """``reload()`` drops changes that a new process would not have."""
     import prefect
 
     prefect.context["secrets"] = {"BY_HAND": "x"}
@@ -432,7 +432,7 @@ def test_reload_drops_what_is_set_by_hand(local_secrets):
 
 
 def test_dotenv_after_the_import_of_prefect(local_secrets, tmp_path):
-    """The trap of Prefect's issue 4331: variables loaded late do nothing, until ``reload``."""
+    """Variables that are loaded late have no effect before ``reload()`` (issue 4331 of Prefect)."""
     dotenv = pytest.importorskip("dotenv")
     file = tmp_path / ".env"
     file.write_text("PREFECT__CONTEXT__SECRETS__from_dotenv=x\n")
@@ -445,7 +445,7 @@ def test_dotenv_after_the_import_of_prefect(local_secrets, tmp_path):
 
 @pytest.mark.slow
 def test_the_real_local_agent_gives_the_secrets_to_a_flow_run(local_secrets, monkeypatch):
-    """``LocalAgent.populate_env_vars`` of the installed version, and a child with exactly that environment."""
+    """The environment of the real ``LocalAgent.populate_env_vars`` gives the secrets to a child."""
     if VERSION < (0, 10, 0):
         pytest.skip("the local agent of this version starts Docker containers")
     from prefect.utilities.graphql import GraphQLResult
@@ -476,7 +476,7 @@ def _surprises(recorded):
 
 
 def test_a_changed_value_is_told_once_without_the_value(local_secrets, recwarn):
-    """``"0000"`` is the number 0 from 0.11.0 on; the way that is told gives it back."""
+    """One warning says that ``"0000"`` becomes a number from 0.11.0 on, and its advice keeps the text."""
     local_secrets["PIN"] = "0000"
     local_secrets["PIN"] = "00000"
     told = _surprises(recwarn)
@@ -500,7 +500,7 @@ def test_a_changed_value_is_told_once_without_the_value(local_secrets, recwarn):
     "value", ["123", "true", "1.10", "1e5", '"quoted"', "a\\nb", "café", "null", "$HOME", "~", "x$HOME"]
 )
 def test_the_way_that_is_told_is_right(local_secrets, recwarn, value):
-    """For every kind of change: giving the value in that way gives the value, or there is no way and it says so."""
+    """The advised spelling keeps the value, or the warning says that none does."""
     local_secrets["V"] = value
     told = _surprises(recwarn)
     if local_secrets["V"] == value and isinstance(local_secrets["V"], str):
@@ -520,7 +520,7 @@ def test_the_way_that_is_told_is_right(local_secrets, recwarn, value):
 
 
 def test_a_surprise_in_the_config_file_is_told_for_that_place(local_secrets, recwarn):
-    """TOML text is typed from 0.11.2 on, and the right way differs from that of a variable."""
+    """From 0.11.2 on, the warning about a TOML text advises a spelling for the file."""
     local_secrets.write_config("[context.secrets]\nPIN = '0000'\nDOC = '{\"a\": 1}'\nN = 5\n")
     told = _surprises(recwarn)
     if VERSION < (0, 11, 2):
@@ -534,7 +534,7 @@ def test_a_surprise_in_the_config_file_is_told_for_that_place(local_secrets, rec
 
 
 def test_a_variable_whose_name_is_changed_is_told(local_secrets, recwarn):
-    """Up to 0.6.6 the secret that the variable seems to give does not exist."""
+    """Up to 0.6.6, a warning says that no secret of that name exists."""
     local_secrets.setenv("TOKEN", "x")
     told = _surprises(recwarn)
     if VERSION >= (0, 6, 7):
@@ -546,7 +546,7 @@ def test_a_variable_whose_name_is_changed_is_told(local_secrets, recwarn):
 
 
 def test_a_warning_points_at_the_test_and_shows_no_source_line_with_the_value(local_secrets, recwarn):
-    """Whoever prints a warning prints its source line."""
+    """The location of the warning is a line without the value."""
     local_secrets["V"] = "5"
     (warning,) = [warning for warning in recwarn if issubclass(warning.category, SecretChangedWarning)]
     lines = Path(__file__).read_text("utf-8").splitlines()
@@ -555,7 +555,7 @@ def test_a_warning_points_at_the_test_and_shows_no_source_line_with_the_value(lo
 
 
 def test_while_a_flow_is_built_secrets_can_be_given_but_not_read(local_secrets):
-    """Prefect's own guard, which the comparison of values must not trip over."""
+    """Inside ``with Flow``, secrets can be set, and reading raises Prefect's own error."""
     from prefect import Flow
 
     local_secrets["OTHER"] = "x"
@@ -567,7 +567,7 @@ def test_while_a_flow_is_built_secrets_can_be_given_but_not_read(local_secrets):
 
 
 def test_explain_tells_where_a_secret_comes_from(local_secrets):
-    """Its road and its steps, and no value."""
+    """`explain` shows the source and the steps, and no value."""
     name = variable_secret("TOKEN")
     local_secrets.write_config({"context": {"secrets": {name: "hunter2 of the file", "OTHER": "x"}}})
     local_secrets.setenv("TOKEN", "hunter2 of the variable")
@@ -579,7 +579,7 @@ def test_explain_tells_where_a_secret_comes_from(local_secrets):
 
 
 def test_the_model_agrees_with_the_real_prefect(local_secrets):
-    """In this isolation as it is: by variables and by files."""
+    """The model has the same secrets as the real Prefect in this isolation."""
     local_secrets.update({"my secret": 42, "A__B": "by file", "T": "true", "D": {"a": [1, None]}, "lower": "1.10"})
     local_secrets.setenv("NUMBER", "5")
     from pytest_flowsecrets.isolation.secrets import model

@@ -1,4 +1,4 @@
-"""``@pytest.mark.secrets``: where it may stand, which one wins, and what wrong arguments get."""
+"""``@pytest.mark.secrets``: its places, its precedence, and errors in its arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ASK = "from prefect.client import Secret\nimport pytest, unittest\n"
 
 @needs_prefect
 def test_functions_classes_and_modules_the_closest_winning(run_tests):
-    """Merged name by name; no fixture needs to be requested."""
+    """The closest mark wins, name by name, and no fixture is needed."""
     result = run_tests(
         ASK
         + """
@@ -43,7 +43,7 @@ class TestDerived(TestClass):
 
 @needs_prefect
 def test_parameters(run_tests):
-    """A mark of one parameter set is closer than that of the function."""
+    """A mark of a parameter set is closer than that of the function."""
     result = run_tests(
         ASK
         + """
@@ -71,7 +71,7 @@ def test_marked_in_part(name):
 
 @needs_prefect
 def test_any_name_by_a_mapping(run_tests):
-    """Alone or together with keywords, which are stronger."""
+    """A mapping works alone and together with keywords, which take precedence."""
     result = run_tests(
         ASK
         + """
@@ -88,7 +88,7 @@ def test_it(local_secrets):
 
 @needs_prefect
 def test_testcase_classes(run_tests):
-    """unittest.TestCase, with setUp."""
+    """The mark works on unittest.TestCase with setUp."""
     result = run_tests(
         ASK
         + """
@@ -110,7 +110,7 @@ class Test(unittest.TestCase):
 
 @needs_prefect
 def test_fixtures_of_the_user_run_inside(run_tests):
-    """Function-scoped ones, autouse too, before and after the test; those that live longer run outside."""
+    """Function-scoped fixtures run inside the isolation, and those of wider scope outside."""
     result = run_tests(
         ASK
         + """
@@ -146,7 +146,7 @@ def test_second():
 
 
 def test_unmarked_tests_get_nothing(run_tests):
-    """Nothing is autouse."""
+    """A test without the mark is not isolated."""
     result = run_tests(
         """
 import pytest
@@ -174,7 +174,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("arguments", "told"), WRONG.items())
 def test_wrong_arguments_are_a_usage_error(run_tests, arguments, told):
-    """It names the test, what was wrong and the right form, and no value; nothing runs."""
+    """The error names the test, the fault and the correct form, and no value; no test runs."""
     result = run_tests(
         f"import pytest\n@pytest.mark.secrets({arguments})\ndef test_wrong(): pass\ndef test_b(): pass\n"
     )
@@ -184,7 +184,7 @@ def test_wrong_arguments_are_a_usage_error(run_tests, arguments, told):
 
 
 def test_every_wrong_mark_is_told_at_once(run_tests):
-    """One line for each test."""
+    """All wrong marks are reported together, in one line for each test."""
     result = run_tests(
         "import pytest\n@pytest.mark.secrets(4)\ndef test_a(): pass\n@pytest.mark.secrets(5)\ndef test_b(): pass\n"
     )
@@ -193,7 +193,7 @@ def test_every_wrong_mark_is_told_at_once(run_tests):
 
 
 def test_the_mark_is_registered(run_tests):
-    """``--markers`` explains it, ``--strict-markers`` knows it."""
+    """``--markers`` lists the mark, and ``--strict-markers`` accepts it."""
     result = run_tests(
         "import pytest\n@pytest.mark.secrets(A='a')\ndef test_a(): pass\n", "--strict-markers", "--collect-only"
     )
@@ -204,7 +204,7 @@ def test_the_mark_is_registered(run_tests):
 @needs_prefect
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 11, 0), reason="nothing is typed before 0.11.0")
 def test_a_changed_value_warns_once_and_shows_it_nowhere(run_tests):
-    """In the summary, whose source lines would show the mark."""
+    """One warning is issued, and the summary shows no value."""
     result = run_tests(
         """
 import pytest
@@ -225,7 +225,7 @@ def test_pin(local_secrets):
 @needs_prefect
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 11, 0), reason="nothing is typed before 0.11.0")
 def test_a_changed_value_can_be_made_an_error(run_tests):
-    """``-W error`` lets the test fail before it runs, and everything is as before."""
+    """With ``-W error`` the test fails before it runs, and everything is restored."""
     result = run_tests(
         ASK
         + """
@@ -248,7 +248,7 @@ def test_b_after():
 @needs_prefect
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 6, 0), reason="0.5 takes every name")
 def test_a_secret_that_prefect_refuses_is_an_error_of_that_test_only(run_tests):
-    """One line that names the test and the secret."""
+    """One line names the test and the secret, and other tests run."""
     result = run_tests(
         """
 import pytest
@@ -268,7 +268,7 @@ def test_good(local_secrets):
 
 @needs_prefect
 def test_a_doctest_can_be_isolated_with_all(run_tests, pytester):
-    """``--flowsecrets-isolation=all`` isolates everything that pytest runs."""
+    """``--flowsecrets-isolation=all`` isolates doctests."""
     pytester.makepyfile(
         documented='''
 def f():

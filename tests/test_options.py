@@ -1,4 +1,4 @@
-"""The settings: which source wins, and what is refused."""
+"""The settings: their precedence, and the rejection of wrong values."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from pytest_flowsecrets.options import OPTIONS, Setting, resolve, resolve_all
     ],
 )
 def test_the_strongest_source_wins(sources, expected):
-    """Marker, command line, ini, default."""
+    """The precedence is marker, command line, ini, default."""
     assert resolve("isolation", **sources) == expected
 
 
 @pytest.mark.parametrize("source", ["marker", "command_line", "ini"])
 def test_a_wrong_value_is_refused_whatever_its_source(source):
-    """With the name under which that source knows the setting."""
+    """The error shows the name of the setting in that source."""
     name = "--flowsecrets-isolation" if source == "command_line" else "flowsecrets_isolation"
     with pytest.raises(UsageError, match=f"^{name}: 'some' is not one of marked, all$"):
         resolve("isolation", **{source: "some"})
 
 
 def test_all_settings_at_once():
-    """Asked by flag and by ini name."""
+    """Settings are read by flag and by ini name."""
     asked = []
 
     def ask(name):

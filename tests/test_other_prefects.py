@@ -1,4 +1,4 @@
-"""No Prefect, a Prefect of another line, and old ones: what the plugin does with each."""
+"""The plugin without Prefect, with another line of Prefect, and with old versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.compat import VERSION
 
 @pytest.fixture
 def installed(monkeypatch, tmp_path):
-    """Pretend to child processes that a certain Prefect is installed, by its metadata; importing it fails."""
+    """Make child processes believe that a version of Prefect is installed, whose import fails."""
 
     def install(version):
         site = tmp_path / "site"
@@ -28,7 +28,7 @@ def installed(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("version", ["2.20.0", "3.1.4", "0.5.4", "1.4.2"])
 def test_another_line_of_prefect_is_one_clear_error_in_tests_that_ask(run_tests, installed, version):
-    """It names the version and the next step; other tests run."""
+    """The error names the version and the next step, and other tests run."""
     installed(version)
     result = run_tests(
         """
@@ -57,7 +57,7 @@ def test_bare(): pass
 
 
 def test_a_prefect_that_cannot_be_imported(run_tests, installed):
-    """Its own error is the error of the tests that ask; the isolation is gone for those that follow."""
+    """Tests that need Prefect fail with its own error, and the isolation ends."""
     installed("1.4.1")
     result = run_tests(
         """
@@ -80,13 +80,13 @@ def test_after():
 
 @pytest.mark.parametrize("version", ["0.5.5", "0.6.0", "0.15.13+1.gabc", "1.4.1", "1.4.1rc1", "1.0"])
 def test_the_supported_line(version):
-    """Its ends, local versions, release candidates and short versions."""
+    """The oldest and newest versions, local versions, release candidates and short versions are accepted."""
     require_supported(version)
 
 
 @pytest.mark.parametrize("version", ["0.5.4", "1.4.2", "2.0b1", "0.4", ""])
 def test_outside_of_the_supported_line(version):
-    """One clear error with the version in it."""
+    """Other versions raise one clear error with the version."""
     with pytest.raises(UnsupportedPrefect, match=f"Prefect {version} is installed"):
         require_supported(version)
 
@@ -96,7 +96,7 @@ NONE = pytest.mark.skipif(VERSION is not None, reason="a Prefect is installed")
 
 @NONE
 def test_without_prefect_the_marker_and_local_secrets_still_work(run_tests):
-    """Files, environment and mapping are set; reading gives what Prefect 1.4.1 would, by the model."""
+    """Files, environment and mapping are set, and the model of Prefect 1.4.1 reads them."""
     result = run_tests(
         """
 import os, subprocess, sys
@@ -136,7 +136,7 @@ def test_after():
 
 @NONE
 def test_without_prefect_the_model_types_warns_and_refuses(run_tests):
-    """As the real one would; what it would ask Cloud for cannot be read."""
+    """The model converts, warns and rejects like Prefect, and a read from Cloud raises an error."""
     result = run_tests(
         """
 import pytest
@@ -180,7 +180,7 @@ def test_it(local_secrets):
 
 @NONE
 def test_without_prefect_broken_toml_is_refused_too(run_tests):
-    """By TOML 1.0 alone."""
+    """Without Prefect, TOML 1.0 alone decides."""
     result = run_tests(
         """
 import pytest
@@ -197,7 +197,7 @@ def test_it(prefect_home):
 
 @NONE
 def test_without_prefect_what_needs_it_skips_and_says_what_to_install(run_tests):
-    """A test that asks for what only the real Prefect can give."""
+    """A test that needs the real Prefect is skipped with the command to install it."""
     result = run_tests(
         """
 import pytest
@@ -219,7 +219,7 @@ def test_strict(local_secrets):
 @NONE
 @pytest.mark.parametrize(("version", "name"), [("0.6.6", "token"), ("0.6.7", "TOKEN")])
 def test_without_prefect_a_version_says_whose_rules_count(run_tests, version, name):
-    """``--flowsecrets-prefect-version``, and the ini."""
+    """``--flowsecrets-prefect-version`` and its ini key select the rules of the model."""
     source = f"""
 def test_it(local_secrets):
     local_secrets.setenv("TOKEN", "x")
@@ -230,7 +230,7 @@ def test_it(local_secrets):
 
 
 def test_the_header_tells_what_was_found(run_tests):
-    """The Prefect, the settings and their sources."""
+    """The header shows the version of Prefect, and the settings with their sources."""
     found = ".".join(map(str, VERSION)) if VERSION else "not installed"
     result = run_tests("def test_it(): pass\n", "--flowsecrets-isolation=all")
     result.stdout.fnmatch_lines([f"flowsecrets: prefect {found}, isolation=all (command line), leaks=mask (default)"])
@@ -253,20 +253,20 @@ def test_the_header_tells_what_was_found(run_tests):
     ],
 )
 def test_wrong_settings(run_tests, arguments, ini, told):
-    """A usage error that names the setting, its value and what it may be."""
+    """A usage error names the setting, its value and the permitted values."""
     result = run_tests("def test_it(): pass\n", *arguments, ini=ini)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {told}"])
 
 
 def test_an_empty_setting_in_the_ini_is_none(run_tests):
-    """As pytest gives it for a key without a value."""
+    """An ini key without a value counts as not set."""
     run_tests("def test_it(): pass\n", ini="[pytest]\nflowsecrets_isolation =\n").assert_outcomes(passed=1)
 
 
 @pytest.mark.skipif(VERSION is None, reason="no Prefect in this environment")
 def test_real_prefect_is_the_package_itself(real_prefect, local_secrets):
-    """Isolated as the test is."""
+    """The fixture returns the package itself, isolated."""
     import prefect
 
     assert real_prefect is prefect

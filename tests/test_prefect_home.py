@@ -1,4 +1,4 @@
-"""``prefect_home``: a private ``~/.prefect`` that Prefect reads, and what happens to a broken file."""
+"""``prefect_home``: a private ``~/.prefect`` that Prefect reads, and the handling of broken files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = needs_prefect
 
 
 def test_it_is_what_the_tilde_means(prefect_home):
-    """For this process, for Prefect and for children."""
+    """``~/.prefect`` refers to the private folder in this process, in Prefect and in children."""
     assert prefect_home.path == Path("~/.prefect").expanduser()
     child = [sys.executable, "-c", "import os; print(os.path.expanduser('~/.prefect'))"]
     assert subprocess.run(child, capture_output=True, text=True, check=True).stdout.strip() == str(prefect_home.path)
@@ -28,7 +28,7 @@ def test_it_is_what_the_tilde_means(prefect_home):
 
 
 def test_files_are_readable_by_the_owner_only(prefect_home):
-    """Mode 0600 in folders of mode 0700, and no temporary file is left beside them."""
+    """Files have mode 0600, folders have mode 0700, and no temporary file is left."""
     path = prefect_home.write_config("[context.secrets]\nA = 'a'\n")
     prefect_home.write_backend("")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -38,7 +38,7 @@ def test_files_are_readable_by_the_owner_only(prefect_home):
 
 
 def test_a_text_and_a_mapping_give_the_same(prefect_home, local_secrets):
-    """Of the whole file, not only of its secrets."""
+    """A text and a mapping of the whole file have the same effect."""
     prefect_home.write_config("debug = true\n[context.secrets]\n'my secret' = 42\n")
     first = dict(local_secrets)
     prefect_home.write_config({"debug": True, "context": {"secrets": {"my secret": 42}}})
@@ -49,14 +49,14 @@ def test_a_text_and_a_mapping_give_the_same(prefect_home, local_secrets):
 
 
 def test_the_backend_file_beats_the_config_file(prefect_home, local_secrets):
-    """From 0.10.0 on; before, there is no such file."""
+    """From 0.10.0 on, backend.toml overrides config.toml."""
     prefect_home.write_config("[context.secrets]\nA = 'config'\n")
     prefect_home.write_backend("[context.secrets]\nA = 'backend'\n")
     assert local_secrets["A"] == ("backend" if VERSION >= (0, 10, 0) else "config")
 
 
 def test_writing_again_replaces_the_file(prefect_home, local_secrets):
-    """What the former text set is gone."""
+    """A second write removes the settings of the first one."""
     prefect_home.write_config("[context.secrets]\nA = 'a'\nB = 'b'\n")
     prefect_home.write_config("[context.secrets]\nB = 'c'\n")
     assert dict(local_secrets) == {"B": "c"}
@@ -64,7 +64,7 @@ def test_writing_again_replaces_the_file(prefect_home, local_secrets):
 
 @pytest.mark.secrets(A="from the mark")
 def test_the_mark_is_stronger_than_the_file(local_secrets):
-    """As a variable is stronger than the config file."""
+    """The mark sets a variable, which overrides the config file."""
     local_secrets.write_config("[context.secrets]\nA = 'file'\nB = 'b'\n")
     assert dict(local_secrets) == {"A": "from the mark", "B": "b"}
 
@@ -73,7 +73,7 @@ BROKEN = "[context.secrets]\nA = 'good'\nTOKEN = \"hunter2 hunter2\nB = 'also'\n
 
 
 def test_broken_toml_is_refused_before_prefect_sees_it(prefect_home, local_secrets):
-    """One clear error with file, line, column and the text around it, in which no value can be read."""
+    """One clear error shows file, line, column and an excerpt without values."""
     prefect_home.write_config("[context.secrets]\nKEPT = 'kept'\n")
     with pytest.raises(ConfigSyntaxError) as caught:
         prefect_home.write_config(BROKEN)
@@ -90,7 +90,7 @@ def test_broken_toml_is_refused_before_prefect_sees_it(prefect_home, local_secre
 
 
 def test_what_prefect_itself_does_with_a_broken_file(local_secrets, prefect_home):
-    """``strict=False``: Prefect's own exception, here and in a child; a good file later is read again."""
+    """``strict=False`` raises Prefect's own error, here and in a child, until a valid file replaces it."""
     import toml
 
     with pytest.raises(toml.TomlDecodeError):
@@ -103,7 +103,7 @@ def test_what_prefect_itself_does_with_a_broken_file(local_secrets, prefect_home
 
 
 def test_the_traceback_of_a_broken_file_leads_through_prefects_parser(local_secrets):
-    """``strict=False``: with the frames of Prefect and of ``toml``, and without those that hold our arguments."""
+    """``strict=False`` shows the frames of Prefect and ``toml`` without arguments that hold values."""
     with pytest.raises(Exception, match="line 2") as caught:
         local_secrets.write_config("[context.secrets]\nKEY = VALUE\n", strict=False)
     files = [str(entry.path) for entry in caught.traceback]
@@ -114,14 +114,14 @@ def test_the_traceback_of_a_broken_file_leads_through_prefects_parser(local_secr
 
 
 def test_toml_that_only_prefects_parser_refuses_is_refused(local_secrets):
-    """``toml`` 0.10.2 knows no arrays of mixed types, TOML 1.0 does."""
+    """Arrays of mixed types are valid TOML 1.0, but ``toml`` 0.10.2 rejects them."""
     with pytest.raises(ConfigSyntaxError, match=r"toml 0\.10\.2.*does not") as caught:
         local_secrets.write_config("[context.secrets]\nA = 'a'\nMIXED = [1, 'hunter2']\n")
     assert "hunter2" not in str(caught.value)
 
 
 def test_toml_that_prefect_reads_differently_is_read_so_and_told(local_secrets):
-    """A text of two quotes loses them in ``toml`` 0.10.2."""
+    """A warning says that ``toml`` 0.10.2 drops the quotes of a text of two quotes."""
     with pytest.warns(TomlDialectWarning, match=r"context\.secrets\.QUOTES differently"):
         local_secrets.write_config('[context.secrets]\nQUOTES = "\\"\\""\nB = "b"\n')
     assert local_secrets["QUOTES"] == ""
@@ -135,7 +135,7 @@ def test_toml_that_prefect_reads_differently_is_read_so_and_told(local_secrets):
 
 
 def test_toml_that_is_none_but_that_prefect_reads_is_read_and_told(local_secrets):
-    """``toml`` 0.10.2 takes a bare key outside of ASCII."""
+    """A bare non-ASCII key, which only ``toml`` 0.10.2 accepts, causes a warning."""
     with pytest.warns(TomlDialectWarning, match=r":2:3: the key clé is not valid TOML 1\.0"):
         local_secrets.write_config("[context.secrets]\nclé = 'hunter2'\n")
     assert dict(local_secrets) == {"clé": "hunter2"}
@@ -143,14 +143,14 @@ def test_toml_that_is_none_but_that_prefect_reads_is_read_and_told(local_secrets
 
 @pytest.mark.parametrize("wrong", [b"bytes", 5, None, ["list"], {"a": None}, {"a": object()}])
 def test_what_is_neither_text_nor_mapping_is_a_usage_error(prefect_home, wrong):
-    """And writes nothing."""
+    """Other types raise a usage error, and nothing is written."""
     with pytest.raises(UsageError):
         prefect_home.write_config(wrong)
     assert os.listdir(prefect_home.path) == []
 
 
 def test_a_file_that_prefect_refuses_for_its_keys_is_taken_back(prefect_home, local_secrets):
-    """Good TOML, but a name that is a method of Prefect's config class."""
+    """A file with the name of a method of Prefect's config class is rejected and restored."""
     if VERSION < (0, 6, 0):
         pytest.skip("0.5 takes every name")
     with pytest.raises(SecretRejected):
@@ -179,19 +179,19 @@ def test_a_file_in_the_place_of_the_folder(prefect_home, local_secrets, strict):
 
 
 def test_line_ends_of_windows(local_secrets):
-    """A file with CRLF is read as Prefect reads it: ``\\n`` inside a text of several lines."""
+    r"""A file with CRLF gives ``\n`` inside a multi-line text, as in Prefect."""
     local_secrets.write_config("[context.secrets]\r\nA = '''x\r\ny'''\r\n")
     assert local_secrets["A"] == "x\ny"
 
 
 def test_the_repr_names_the_folder_only(prefect_home):
-    """Nothing of what is in it."""
+    """The repr shows the folder and none of its contents."""
     prefect_home.write_config("[context.secrets]\nA = 'hunter2'\n")
     assert "hunter2" not in repr(prefect_home)
 
 
 def test_while_the_file_is_broken_a_secret_that_needs_a_file_is_refused(local_secrets):
-    """With one clear error, again and again, until the file is good."""
+    """Each attempt raises one clear error until the file is valid."""
     with pytest.raises(Exception, match=r"(?i)unbalanced|quotes|toml"):
         local_secrets.write_config(BROKEN, strict=False)
     for _ in range(2):
@@ -203,7 +203,7 @@ def test_while_the_file_is_broken_a_secret_that_needs_a_file_is_refused(local_se
 
 
 def test_a_refused_file_leaves_the_path_that_the_test_had_set(local_secrets, monkeypatch, tmp_path):
-    """Nothing is lost."""
+    """A rejected file does not change the path that the test has set."""
     if VERSION < (0, 6, 0):
         pytest.skip("0.5 takes every name")
     own = tmp_path / "own.toml"

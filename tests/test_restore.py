@@ -1,4 +1,4 @@
-"""After an isolation everything is as it was: same objects, same contents, in every thread, whatever happened inside."""
+"""An isolation restores the same objects with the same contents in every thread, after any change inside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = needs_prefect
 
 
 def tables():
-    """Every table below ``prefect.config`` and this thread's context, as (identity, items)."""
+    """Return every table below ``prefect.config`` and this thread's context, as (identity, items)."""
     import prefect
 
     from pytest_flowsecrets.isolation.prefect1.config_tree import items_of
@@ -48,7 +48,7 @@ def environment():
 
 @pytest.fixture(params=["no secrets before", "secrets before"])
 def outside(request):
-    """The process as a developer has it, with and without secrets of their own; checked to be the same afterwards."""
+    """Set up a developer's process with or without own secrets, and check afterwards that it is unchanged."""
     import prefect
 
     own = {}
@@ -84,7 +84,7 @@ def get(name):
 
 
 def test_what_was_there_is_hidden_and_comes_back(outside):
-    """In this thread, in an older one and in new ones."""
+    """The developer's state is hidden and restored in this thread, an older one and new ones."""
     own, pool = outside
     with isolated_prefect({"X": "x"}):
         assert (get("X"), get("OWN")) == ("x", None)
@@ -97,13 +97,13 @@ def test_what_was_there_is_hidden_and_comes_back(outside):
 
 
 def test_an_exception_inside(outside):
-    """The test fails."""
+    """An exception in the block restores everything."""
     with pytest.raises(ZeroDivisionError), isolated_prefect({"X": "x"}):
         1 / 0
 
 
 def test_everything_that_a_test_may_do_to_prefect(outside):
-    """Bindings, tables, context and variables changed by hand, blocks left open."""
+    """Manual changes of bindings, tables, context and variables, and open blocks, are undone."""
     import prefect
     import prefect.configuration
     import prefect.utilities.context
@@ -127,7 +127,7 @@ def test_everything_that_a_test_may_do_to_prefect(outside):
 
 
 def test_monkeypatch_undone_inside(outside, monkeypatch):
-    """A test may undo its monkeypatch whenever it likes; the isolation does not use it."""
+    """The isolation survives `monkeypatch.undo()` in the test."""
     with isolated_prefect({"X": "x"}):
         monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__late", "x")
         monkeypatch.undo()
@@ -135,7 +135,7 @@ def test_monkeypatch_undone_inside(outside, monkeypatch):
 
 
 def test_nested(outside):
-    """The inner isolation sees its own secrets only, and gives the outer one back."""
+    """The inner isolation has only its own secrets, and its end restores the outer one."""
     _, pool = outside
     with isolated_prefect({"X": "outer", "ONLY": "outer"}) as outer:
         with isolated_prefect({"X": "inner"}, config="[context.secrets]\nF = 'f'\n") as inner:
@@ -150,7 +150,7 @@ def test_nested(outside):
 
 
 def test_what_is_used_after_its_isolation(outside):
-    """Every way of use says that it has ended, and changes nothing."""
+    """Every use after the end raises IsolationEnded and changes nothing."""
     with isolated_prefect({"X": "x"}) as secrets:
         isolation = secrets._isolation
     for use in (
@@ -172,7 +172,7 @@ def test_what_is_used_after_its_isolation(outside):
 
 
 def test_as_a_decorator(outside):
-    """Also of a function that calls itself; and the repr shows names only."""
+    """The decorator works on recursive functions, and its repr shows only names."""
     isolated = isolated_prefect({"X": "hunter2"})
 
     @isolated
@@ -185,7 +185,7 @@ def test_as_a_decorator(outside):
 
 
 def test_left_in_the_wrong_order(outside):
-    """Leaving the outer one first leaves the inner one too; leaving that again does nothing."""
+    """The exit of the outer isolation also exits the inner one, whose own exit then does nothing."""
     outer, inner = isolated_prefect({"X": "outer"}), isolated_prefect({"X": "inner"})
     outer.__enter__()
     inner.__enter__()
@@ -196,7 +196,7 @@ def test_left_in_the_wrong_order(outside):
 
 
 def test_the_last_net(outside):
-    """What nobody leaves, ``unwind`` does."""
+    """``unwind`` exits all remaining isolations."""
     isolation = stack.Isolation()
     isolation.enter({"X": "x"})
     stack.Isolation().enter({"X": "y"})
@@ -205,7 +205,7 @@ def test_the_last_net(outside):
 
 
 def test_threads_that_run_on(outside):
-    """A thread that the test leaves behind loses the secrets, even in the middle of a block of Prefect's context."""
+    """A thread that outlives the test loses the secrets, even inside a block of Prefect's context."""
     import prefect
 
     go, entered, left, asked = (threading.Event() for _ in range(4))
@@ -233,7 +233,7 @@ def test_threads_that_run_on(outside):
 
 
 def test_a_thread_in_the_middle_of_its_work_keeps_it(outside):
-    """A flow that runs in an older thread while the isolation comes and goes keeps its own context."""
+    """A flow in an older thread keeps its own context across an isolation."""
     import prefect
 
     go, ready = threading.Event(), threading.Event()
@@ -257,7 +257,7 @@ def test_a_thread_in_the_middle_of_its_work_keeps_it(outside):
 
 
 def test_a_secret_that_cannot_be_given(outside):
-    """Entering fails, and nothing has changed."""
+    """A rejected secret makes `enter` fail, and nothing changes."""
     if VERSION < (0, 6, 0):
         pytest.skip("0.5 takes every name")
     from pytest_flowsecrets import SecretRejected
@@ -267,7 +267,7 @@ def test_a_secret_that_cannot_be_given(outside):
 
 
 def test_wrong_values_on_entering(outside):
-    """As for a refused secret."""
+    """A wrong value makes `enter` fail, and nothing changes."""
     from pytest_flowsecrets import ConfigSyntaxError, UsageError
 
     with pytest.raises(UsageError), isolated_prefect({"X": object()}):
@@ -277,7 +277,7 @@ def test_wrong_values_on_entering(outside):
 
 
 def test_the_private_home_is_removed(outside):
-    """With whatever the test left in it, also what cannot be read."""
+    """The home is removed with all contents, even unreadable ones."""
     with isolated_prefect({"X": "x"}) as secrets:
         path = secrets.write_config("[context.secrets]\nA = 'a'\n")
         deep = path.parent / "results" / "deep"
@@ -292,7 +292,7 @@ def test_the_private_home_is_removed(outside):
 
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 11), reason="nothing is typed before 0.11.0")
 def test_a_changed_value_warns_where_the_isolation_is_entered(outside):
-    """Without pytest's marker."""
+    """The warning is issued where the isolation begins, also without pytest's marker."""
     from pytest_flowsecrets import SecretChangedWarning
 
     with pytest.warns(SecretChangedWarning, match="'PIN'") as told, isolated_prefect({"PIN": "0000"}):

@@ -1,4 +1,4 @@
-"""The text of a config file: made from mappings, refused with a place and without values, compared with TOML 1.0."""
+"""The text of a config file: created from mappings, rejected with a position, compared with TOML 1.0."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fault(text):
     ],
 )
 def test_the_place_of_a_fault(text, line, column):
-    """1-based line and column, at the end of the text too."""
+    """The error holds the 1-based line and column of a fault, also at the end of the text."""
     if line is None:
         assert config_text.check(text, "config.toml") == {}
         return
@@ -56,7 +56,7 @@ HIDDEN = [
 
 @pytest.mark.parametrize("text", HIDDEN)
 def test_no_value_is_shown(text):
-    """Neither in the line of the fault nor in its neighbours."""
+    """The excerpt shows no value, neither on the line of the fault nor on its neighbours."""
     error = fault(text)
     assert "hunter2" not in str(error)
     assert error.excerpt
@@ -72,12 +72,12 @@ def test_no_value_is_shown(text):
     ],
 )
 def test_a_value_without_quotes(text, advice):
-    """The documentation of Prefect writes ``KEY = VALUE``: the message says what is missing."""
+    """For `KEY = VALUE`, as in Prefect's documentation, the message says to quote the value."""
     assert advice in str(fault(text))
 
 
 def test_what_is_shown():
-    """The structure: tables, keys and punctuation, with a mark under the column."""
+    """The excerpt shows tables, keys and punctuation, with a mark below the column."""
     error = fault("[context.secrets]\n'my key' = \"ab\" c\nplain = 'x'\n")
     assert error.excerpt.splitlines() == [
         "    1 | [context.secrets]",
@@ -92,7 +92,7 @@ def test_what_is_shown():
     [("a = 1\nb = [1, 'hunter2']\n", 2), ('a = ["""hunter2,\nhunter2"""]', None)],
 )
 def test_what_only_prefects_parser_refuses(text, line):
-    """With the place where that parser stumbled, if it says one; whatever it raises, it is a fault of the text."""
+    """A text that only Prefect's parser rejects is an error, with a position if that parser reports one."""
     error = fault(text)
     assert (error.line is None) == (line is None)
     assert "hunter2" not in str(error)
@@ -100,7 +100,7 @@ def test_what_only_prefects_parser_refuses(text, line):
 
 
 def test_prefects_reading_counts_and_differences_are_told():
-    """By key: changed in value or missing, inside of lists too."""
+    """The result is that of Prefect's parser, and a warning names each key that differs, also in lists."""
     text = 'same = 1\nlist = [{a = \'""\'}]\nempty = "\\"\\""\nnan = nan\n["t\\u00e9.x"]\ny = 1\n'
     with pytest.warns(TomlDialectWarning) as told:
         assert config_text.check(text, "config.toml")["empty"] == ""
@@ -112,19 +112,19 @@ def test_prefects_reading_counts_and_differences_are_told():
     ("text", "told"), [("clé = 1\n", "the key clé is no"), ("a = [\n1,,\n2]\n", "this line is no")]
 )
 def test_a_text_that_only_prefect_reads(text, told):
-    """The key is named where the line has one."""
+    """The warning names the key if the line has one."""
     with pytest.warns(TomlDialectWarning, match=told):
         config_text.check(text, "config.toml")
 
 
 def test_windows_line_ends_are_those_of_a_text_file():
-    """Prefect's parser is given what it would read from a file."""
+    """Line ends are converted as for a file that Prefect reads."""
     assert config_text.read(b"a = 1\r\nb = 2\r\n") == {"a": 1, "b": 2}
     assert config_text.check("a = 1\r\n", "config.toml") == {"a": 1}
 
 
 def test_a_mapping_becomes_toml():
-    """With everything that TOML knows."""
+    """A mapping with every TOML type becomes TOML text."""
     mapping = {
         "text": 'quo"ted \\ and\nlines',
         "when": dt.datetime(2020, 1, 2, 3, 4, 5, tzinfo=dt.timezone.utc),
@@ -136,7 +136,7 @@ def test_a_mapping_becomes_toml():
 
 @pytest.mark.parametrize("wrong", [{"a": None}, {"a": object()}, {"a": {"b": [None]}}, {"a": b"x"}, 5, None, ["x"]])
 def test_what_cannot_be_written(wrong):
-    """One clear line without the value."""
+    """A mapping that TOML cannot represent raises one clear error without the value."""
     with pytest.raises(UsageError) as caught:
         config_text.to_text(wrong)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Variables that an isolation has for a while, over each other and left in any order."""
+"""Temporary environment variables of an isolation, which overlap and end in any order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def values(*names):
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 def test_left_in_any_order(isolation, order):
-    """What lies on top of the remaining ones counts, and in the end there is what was there before."""
+    """The topmost remaining overlay decides, and the original values are restored at the end."""
     os.environ[OTHER] = "test's own"
     before = values(BACKEND, OTHER), dict(isolation.injector.variables)
     overlays = [{BACKEND: "a", OTHER: "a"}, {BACKEND: "b"}, {BACKEND: None, OTHER: "c"}]
@@ -46,7 +46,7 @@ def test_left_in_any_order(isolation, order):
 
 
 def test_what_the_test_sets_stays(isolation, local_secrets):
-    """Also after the overlays; a later overlay lies over it, and then it is there again."""
+    """A variable that the test sets stays after its overlays end. A later overlay hides it temporarily."""
     local_secrets.use_local_secrets = True
     flag = "PREFECT__CLOUD__USE_LOCAL_SECRETS"
     with isolation.overlay({flag: "false"}):
@@ -62,7 +62,7 @@ def test_what_the_test_sets_stays(isolation, local_secrets):
 
 
 def test_a_later_isolation_is_left_first(isolation):
-    """As by leaving an isolation itself."""
+    """The end of an overlay exits the isolations that began inside it."""
     overlay = isolation.overlay({BACKEND: "server"})
     overlay.__enter__()
     inner = isolated_prefect()
@@ -76,7 +76,7 @@ def test_a_later_isolation_is_left_first(isolation):
 
 
 def test_an_isolation_that_has_ended():
-    """Its overlays are gone with it, and leaving them does nothing."""
+    """The overlays of an ended isolation are removed, and the end of their blocks does nothing."""
     assert stack.current() is None
     with isolated_prefect():
         isolation = stack.current()
@@ -92,7 +92,7 @@ def test_an_isolation_that_has_ended():
 
 
 def test_refused(isolation):
-    """Where Prefect cannot load with the variables, nothing has changed, and later overlays work."""
+    """If Prefect cannot load with an overlay, nothing changes, and later overlays work."""
     name = "PREFECT__CONTEXT"
     with pytest.raises(SecretRejected), isolation.overlay({name: "x", BACKEND: "server"}):
         pass

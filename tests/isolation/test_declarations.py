@@ -1,4 +1,4 @@
-"""Which variables a run declares: where a variable is set decides, never its value."""
+"""Which variables a run declares: the code that sets a variable decides, not its value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME = "PREFECT__CONTEXT__SECRETS__X"
 
 @contextmanager
 def _run(shell=None):
-    """A run, inside that of this test, that begins with these variables and no others that can be hidden."""
+    """Start a run inside that of this test, with these ambient variables and no other tracked ones."""
     with mock.patch.dict(os.environ):
         for name in [name for name in os.environ if declarations.current().tracks(name)]:
             del os.environ[name]
@@ -35,7 +35,7 @@ def _run(shell=None):
 
 
 def _load(path, source):
-    """Import a module from this file, as pytest does conftest files."""
+    """Import a module from this file, as pytest imports conftest files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(source)
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -56,7 +56,7 @@ DEFAULT = f"import os\nos.environ.setdefault({NAME!r}, 'a')\n"
 @pytest.mark.parametrize("source", [SET, BY_CALL, COMPUTED, DEFAULT], ids=["set", "by call", "computed", "default"])
 @pytest.mark.parametrize("shell", [None, "a", "b"])
 def test_a_conftest_declares_for_the_tests_below_its_folder(tmp_path, source, shell):
-    """Whatever the shell holds."""
+    """A variable of `conftest.py` reaches the tests below its folder, whatever the shell sets."""
     with _run({NAME: shell} if shell else {}) as run:
         _load(tmp_path / "sub" / "conftest.py", source)
         assert _kept(run, tmp_path / "sub" / "deep" / "test_it.py") == {NAME: "a"}
@@ -68,7 +68,7 @@ def test_a_conftest_declares_for_the_tests_below_its_folder(tmp_path, source, sh
 @pytest.mark.parametrize(("source", "declared"), [(SET, True), (BY_CALL, False), (COMPUTED, False), (DEFAULT, True)])
 @pytest.mark.parametrize("shell", [None, "a", "b"])
 def test_a_module_that_a_conftest_imports(tmp_path, monkeypatch, source, declared, shell):
-    """It declares what it spells out; what it reads from somewhere is of this machine."""
+    """A module that `conftest.py` imports declares its literals, but not texts that it reads elsewhere."""
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / f"helper_{declared}.py").write_text(source)
     monkeypatch.delitem(__import__("sys").modules, f"helper_{declared}", raising=False)
@@ -81,7 +81,7 @@ def test_a_module_that_a_conftest_imports(tmp_path, monkeypatch, source, declare
 
 @pytest.mark.parametrize("shell", [None, "a", "b"])
 def test_a_test_module_declares_for_itself(tmp_path, shell):
-    """No other module sees it: which ones are imported depends on the selection of tests."""
+    """A variable of a test module is hidden from other modules."""
     with _run({NAME: shell} if shell else {}) as run:
         _load(tmp_path / "test_it.py", DEFAULT)
         assert _kept(run, tmp_path / "test_it.py") == {NAME: "a"}
@@ -90,7 +90,7 @@ def test_a_test_module_declares_for_itself(tmp_path, shell):
 
 
 def test_the_default_of_a_folder_does_not_depend_on_other_folders(tmp_path):
-    """A conftest of another folder may have been imported before, or not."""
+    """A default is declared whether or not a conftest of another folder has set it before."""
     with _run() as run:
         _load(tmp_path / "one" / "conftest.py", SET)
         _load(tmp_path / "two" / "conftest.py", DEFAULT.replace("'a'", "'b'"))
@@ -101,7 +101,7 @@ def test_the_default_of_a_folder_does_not_depend_on_other_folders(tmp_path):
 
 
 def test_what_is_set_for_a_while_is_not_declared(tmp_path):
-    """``mock.patch.dict`` and ``monkeypatch`` write the shell's own value when they end."""
+    """The shell's value that `mock.patch.dict` and `monkeypatch` restore is not a declaration."""
     with _run({NAME: "shell"}) as run:
         with mock.patch.dict(os.environ, {NAME: "a"}):
             assert _kept(run) == {NAME: "a"}
@@ -119,7 +119,7 @@ def test_what_is_set_for_a_while_is_not_declared(tmp_path):
 
 
 def test_a_change_for_a_while_keeps_what_was_declared_before(tmp_path):
-    """A default of ``conftest.py`` is declared again when ``mock.patch.dict`` or ``monkeypatch`` ends."""
+    """A default of `conftest.py` is declared again after `mock.patch.dict` or `monkeypatch`."""
     path = tmp_path / "test_it.py"
     with _run({NAME: "shell"}) as run:
         _load(tmp_path / "conftest.py", DEFAULT)
@@ -143,7 +143,7 @@ def test_a_change_for_a_while_keeps_what_was_declared_before(tmp_path):
 
 
 def test_a_patch_in_conftest_keeps_the_default_beneath_it(tmp_path):
-    """The patch and the default belong to the same folder."""
+    """A patch in the same folder restores the default that it replaced."""
     patched = f"{DEFAULT}from unittest import mock\nwith mock.patch.dict(os.environ, {{{NAME!r}: 'b'}}):\n    pass\n"
     with _run({NAME: "shell"}) as run:
         _load(tmp_path / "conftest.py", patched)
@@ -151,7 +151,7 @@ def test_a_patch_in_conftest_keeps_the_default_beneath_it(tmp_path):
 
 
 def test_what_an_ended_owner_declared_is_not_restored():
-    """The patch of a fixture ends after the test whose default it had replaced."""
+    """A patch that ends after the test does not restore the default of that test."""
     test = object()
     with _run({NAME: "shell"}) as run:
         run.begin(test, "this test")
@@ -163,7 +163,7 @@ def test_what_an_ended_owner_declared_is_not_restored():
 
 
 def test_what_an_owner_declares_ends_with_it():
-    """A fixture of wider scope within a test: its variables outlive the test's."""
+    """The variables of a fixture of wider scope outlive those of the test that requests it."""
     test, fixture = object(), object()
     with _run() as run:
         run.begin(test, "this test")
@@ -182,7 +182,7 @@ def test_what_an_owner_declares_ends_with_it():
 
 
 def test_an_isolation_declares_nothing(tmp_path):
-    """Neither what it delivers nor what it puts back, such as what another test had left behind."""
+    """An isolation declares neither the variables that it sets nor those that it restores."""
     with _run({NAME: "shell"}) as run:
         other = object()
         run.begin(other, "another")
@@ -203,7 +203,7 @@ def test_an_isolation_declares_nothing(tmp_path):
 
 
 def test_what_a_worker_inherits():
-    """Names, scopes and sources; what the worker itself declares is stronger."""
+    """A worker inherits names, scopes and sources, and its own declarations take precedence."""
     with _run() as run:
         os.environ[NAME] = "a"
         os.environ["PREFECT__GONE"] = "b"
@@ -216,7 +216,7 @@ def test_what_a_worker_inherits():
 
 
 def test_a_thread_declares_for_its_test():
-    """Its stack does not lead to the test."""
+    """A variable that a thread sets belongs to the current test."""
     test = object()
     with _run() as run:
         run.begin(test, "this test")
@@ -229,7 +229,7 @@ def test_a_thread_declares_for_its_test():
 
 
 def test_a_plugin_whose_hook_fails():
-    """It fails again when pytest calls the hook; until then the variables are as they were."""
+    """If the hook of a plugin fails, the variables are unchanged until pytest calls the hook itself."""
 
     def fails():
         os.environ["PREFECT__HALF"] = "set"
@@ -244,7 +244,7 @@ def test_a_plugin_whose_hook_fails():
 
 
 def test_variables_without_the_prefix():
-    """Those that Prefect reads in place of a secret are hidden by default, others by a pattern."""
+    """Token variables of Prefect are hidden by default, and others by a pattern."""
     with _run() as run:
         run.hide(["AWS_*", "!AWS_REGION", "!GITLAB_*"])
         hidden = ["AWS_SECRET_ACCESS_KEY", "AWS_REGION", "GITLAB_ACCESS_TOKEN", "GITHUB_ACCESS_TOKEN", "PATH"]
@@ -252,7 +252,7 @@ def test_variables_without_the_prefix():
 
 
 def test_plugins_declare_for_all(pytester):
-    """Also by defaults, and by modules that a conftest names."""
+    """A plugin declares for all tests, also by defaults and by modules that a conftest names."""
     with _run({NAME: "shell"}) as run:
         run.add_defaults({NAME: "default", "PATH": "x"}, "pytest_env")
         run.add_defaults({NAME: "another"}, "pytest_dotenv")
@@ -261,7 +261,7 @@ def test_plugins_declare_for_all(pytester):
 
 
 def test_a_run_in_this_process_and_one_after_it():
-    """An inner run takes all that it finds as ambient, and the outer one goes on as before."""
+    """All variables are ambient for an inner run, and the outer run continues unchanged."""
     with _run() as outer:
         os.environ[NAME] = "a"
         with _run({NAME: "a"}) as inner:
@@ -271,7 +271,7 @@ def test_a_run_in_this_process_and_one_after_it():
 
 
 def test_an_inner_run_that_was_not_ended():
-    """It ends with the outer one; its own end comes too late and does nothing."""
+    """An inner run ends with the outer one, and its own later end does nothing."""
     with _run() as before:
         stop_outer = declarations.start()
         stop_inner = declarations.start()
@@ -300,7 +300,7 @@ with isolated_prefect() as secrets:
 
 
 def test_one_run_after_another(pytester, monkeypatch):
-    """The conftest files are not imported again, and yet the second run has what they declare."""
+    """A second run has the declarations of conftest files that are not imported again."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest(SET)
     name = variable_secret("X")

@@ -1,4 +1,4 @@
-"""The ``PREFECT__`` variables: which secret one gives, what is ambient, and that everything comes back."""
+"""The ``PREFECT__`` variables: the secret that each one defines, which ones are ambient, and their restoration."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ NAMES = {
 
 @pytest.mark.parametrize(("variable", "expected"), NAMES.items())
 def test_which_secret_a_variable_gives(variable, expected):
-    """In each of the three dialects of names."""
+    """Each of the three rules for names gives the secret of a variable."""
     assert tuple(secret_of(variable, version) for version in ("0.6.6", "0.14.22", "0.15.0")) == expected
 
 
 def test_the_rule_is_that_of_the_installed_prefect(local_secrets):
-    """For each of those variables, the real Prefect loads the secret that the rule says, or none."""
+    """The real Prefect loads the secret that the rule predicts for each variable, or none."""
     prefect = pytest.importorskip("prefect")
     for variable in NAMES:
         if variable.startswith("PREFECT__"):
@@ -64,13 +64,13 @@ def test_the_rule_is_that_of_the_installed_prefect(local_secrets):
     ],
 )
 def test_which_secrets_a_variable_can_carry(name, text, version, carried):
-    """Exactly, name and text."""
+    """A variable is used only if it gives exactly the name and the text of the secret."""
     assert variable_for(name, text, version) == (f"PREFECT__CONTEXT__SECRETS__{name}" if carried else None)
 
 
 @pytest.fixture
 def ambient(monkeypatch):
-    """Two variables of the developer, one of which the run has changed since, and one that it has set."""
+    """Set two variables of the developer, one of which the run has changed, and one variable of the run."""
     monkeypatch.setenv("PREFECT__OWN", "own")
     monkeypatch.setenv("PREFECT__CHANGED", "own")
     stop = declarations.start()
@@ -81,7 +81,7 @@ def ambient(monkeypatch):
 
 
 def test_ambient_variables_are_hidden_and_declared_ones_kept(ambient, tmp_path):
-    """And all come back as they were."""
+    """Ambient variables are hidden, declared ones are kept, and all are restored."""
     before = dict(os.environ)
     environment = PrefectVariables()
     environment.enter(str(tmp_path), {"PREFECT__SET": "by an outer isolation"})
@@ -97,7 +97,7 @@ def test_ambient_variables_are_hidden_and_declared_ones_kept(ambient, tmp_path):
 
 
 def test_what_an_outer_isolation_has_set_is_hidden(ambient, tmp_path):
-    """If it is still as that has set it."""
+    """A variable of an outer isolation is hidden unless it has changed since."""
     environment = PrefectVariables()
     environment.enter(str(tmp_path), {"PREFECT__SET": "by the run", "PREFECT__GONE": "x"})
     assert "PREFECT__SET" not in os.environ
@@ -107,7 +107,7 @@ def test_what_an_outer_isolation_has_set_is_hidden(ambient, tmp_path):
 
 @pytest.mark.parametrize("own", [None, "/own"])
 def test_packages_of_pip_install_user_are_still_found(monkeypatch, tmp_path, own):
-    """Python looks for them below HOME, which moves."""
+    """Packages of `pip install --user`, which Python looks for below HOME, are still found."""
     import site
 
     monkeypatch.setattr(site, "ENABLE_USER_SITE", True)
@@ -123,7 +123,7 @@ def test_packages_of_pip_install_user_are_still_found(monkeypatch, tmp_path, own
 
 
 def test_visible_is_the_part_that_decides(monkeypatch):
-    """Home, Python's user packages and Prefect's variables."""
+    """`current_variables` returns the home, Python's user base and Prefect's variables."""
     monkeypatch.setenv("PREFECT__A", "a")
     monkeypatch.setenv("OTHER", "x")
     assert prefect_variables.current_variables()["PREFECT__A"] == "a"
@@ -131,7 +131,7 @@ def test_visible_is_the_part_that_decides(monkeypatch):
 
 
 def test_sweep_after_an_environment_without_home(monkeypatch, tmp_path):
-    """What an older fixture puts back is the isolation's home, and there was none before."""
+    """`sweep` removes a HOME that an older fixture has restored if there was none before."""
     monkeypatch.delenv("HOME")
     environment = PrefectVariables()
     environment.enter(str(tmp_path), {})

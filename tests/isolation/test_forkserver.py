@@ -1,4 +1,4 @@
-"""Children of the start method ``forkserver``, whose server keeps the environment with which it was started."""
+"""Children of the start method ``forkserver``, whose server keeps the environment of its own start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = "PREFECT__CONTEXT__SECRETS__t"
 
 @pytest.fixture
 def children():
-    """Starts children by the server; each tells its home, the secret's variable and its server's process id."""
+    """Start children by the server. Each returns its home, the variable of the secret and the server's process id."""
     context = multiprocessing.get_context("forkserver")
     pools = []
 
@@ -48,7 +48,7 @@ def ended(pid):
 
 @pytest.mark.slow
 def test_children_have_the_environment_of_the_isolation(children):
-    """Also if the server was started before it; afterwards that one serves again."""
+    """Children see the isolation even if a server is older, and that server works again afterwards."""
     home, _, outer = children()
     with isolated_prefect() as secrets:
         secrets.setenv("t", "x")
@@ -63,7 +63,7 @@ def test_children_have_the_environment_of_the_isolation(children):
 
 @pytest.mark.slow
 def test_changes_count_for_the_next_child(children):
-    """And children that run already run on."""
+    """The next child sees a change, and running children continue."""
     with isolated_prefect() as secrets:
         secrets.setenv("t", "one")
         first = children()
@@ -76,7 +76,7 @@ def test_changes_count_for_the_next_child(children):
 
 
 def test_a_server_ends_with_its_isolation_and_its_children(children):
-    """Nothing is left running, and nothing waits for it."""
+    """A server ends after its isolation and its children, and nothing waits for it."""
     with isolated_prefect():
         _, _, server = children()
         assert _forkserver._forkserver_pid == server
@@ -91,7 +91,7 @@ def test_a_server_ends_with_its_isolation_and_its_children(children):
 
 
 def test_a_fork_leaves_the_isolation_of_its_parent(children):
-    """The server is none of its own children there."""
+    """A fork can exit the isolation of its parent, although the server is not its own child."""
     with isolated_prefect() as secrets:
         _, _, server = children()
         code = os.fork()
@@ -107,7 +107,7 @@ def test_a_fork_leaves_the_isolation_of_its_parent(children):
 
 
 def test_a_server_that_somebody_ended():
-    """Leaving the isolation is no error."""
+    """The isolation exits without an error if the test has ended the server."""
     with isolated_prefect():
         child = multiprocessing.get_context("forkserver").Process(target=int)
         child.start()
@@ -119,7 +119,7 @@ def test_a_server_that_somebody_ended():
 
 
 def test_no_session_pays_for_it():
-    """Multiprocessing is not imported for it."""
+    """The guard does not import multiprocessing."""
     code = (
         "import sys\nbefore = set(sys.modules)\nfrom pytest_flowsecrets.isolation.guards.forkserver import ForkServers\n"
         "servers = ForkServers(); servers.enter(); servers.renew(); servers.exit()\n"

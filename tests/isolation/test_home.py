@@ -1,4 +1,4 @@
-"""Private home directories: written whole or not at all, used again, never left behind."""
+"""Private home directories: written atomically, reused, and always removed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_flowsecrets.isolation.home.private_home import HomePool, write_priva
 
 
 def test_a_write_that_fails_leaves_the_former_file(tmp_path, monkeypatch):
-    """And no temporary one."""
+    """A failed write leaves the previous file and no temporary file."""
     target = tmp_path / "config.toml"
     write_private(target, "former")
 
@@ -30,7 +30,7 @@ def test_a_write_that_fails_leaves_the_former_file(tmp_path, monkeypatch):
 
 
 def test_a_home_is_private_and_empty(monkeypatch):
-    """Mode 0700, with an empty ``.prefect``."""
+    """A home has mode 0700 and an empty ``.prefect``."""
     pool = HomePool()
     root = pool.acquire()
     assert stat.S_IMODE(root.stat().st_mode) == 0o700
@@ -40,7 +40,7 @@ def test_a_home_is_private_and_empty(monkeypatch):
 
 
 def test_a_home_is_used_again_when_it_is_clean_or_could_be_cleaned():
-    """The same path, so that what Prefect loads is the same."""
+    """A home that is or can be cleaned is reused, because the same path gives the same configuration."""
     pool = HomePool()
     root = pool.acquire()
     assert pool.acquire() != root
@@ -56,7 +56,7 @@ def test_a_home_is_used_again_when_it_is_clean_or_could_be_cleaned():
 
 
 def test_a_home_that_cannot_be_cleaned_is_not_used_again(monkeypatch):
-    """A warning names its path, for it may hold secrets."""
+    """A home that cannot be removed is not reused, and a warning names its path."""
     pool = HomePool()
     root = pool.acquire()
     (root / "left").mkdir()
@@ -72,7 +72,7 @@ def test_a_home_that_cannot_be_cleaned_is_not_used_again(monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to become another user")
 def test_a_home_with_a_read_only_folder_is_removed(tmp_path, monkeypatch):
-    """For a user that is not root; the folder belongs to the test, the secret in it too."""
+    """A user without root rights can remove a home with a read-only folder."""
     tmp_path.chmod(0o777)
     for folder in list(tmp_path.parents)[:-2]:
         folder.chmod(folder.stat().st_mode | 0o055)
@@ -102,7 +102,7 @@ def test_a_home_with_a_read_only_folder_is_removed(tmp_path, monkeypatch):
 
 
 def test_a_file_is_written_where_its_folder_was_deleted(tmp_path):
-    """Readable by its owner only, folder and file."""
+    """The deleted folder is created again, and folder and file are readable only by the owner."""
     target = tmp_path / "gone" / ".prefect" / "config.toml"
     write_private(target, "x")
     assert target.read_text() == "x"
@@ -110,7 +110,7 @@ def test_a_file_is_written_where_its_folder_was_deleted(tmp_path):
 
 
 def test_a_home_that_somebody_removed_is_not_used_again():
-    """A test may delete what it likes."""
+    """A home that a test has deleted is not reused."""
     pool = HomePool()
     root = pool.acquire()
     pool.release(root)
@@ -120,7 +120,7 @@ def test_a_home_that_somebody_removed_is_not_used_again():
 
 
 def test_a_home_that_was_removed_inside_is_made_again():
-    """Releasing must not fail."""
+    """A home whose ``.prefect`` was deleted can be released, and is complete again."""
     pool = HomePool()
     root = pool.acquire()
     (root / ".prefect").rmdir()
@@ -131,7 +131,7 @@ def test_a_home_that_was_removed_inside_is_made_again():
 
 
 def test_in_a_fork_nothing_of_the_parents_is_touched(monkeypatch):
-    """And its own homes are removed at once: it may end without a chance to clean up."""
+    """A fork does not touch the homes of its parent, and removes its own ones immediately."""
     pool = HomePool()
     of_parent = pool.acquire()
     monkeypatch.setattr(private_home.os, "getpid", lambda: -1)
@@ -149,7 +149,7 @@ def test_in_a_fork_nothing_of_the_parents_is_touched(monkeypatch):
 
 
 def test_a_fork_has_its_own_homes_and_leaves_the_parents(tmp_path):
-    """``os.fork`` in a test (a LocalDaskExecutor of processes forks too)."""
+    """A test that calls ``os.fork`` keeps its home, as with a LocalDaskExecutor of processes."""
     code = """
 import os, sys
 from pytest_flowsecrets.isolation.home.private_home import homes

@@ -1,4 +1,4 @@
-"""Tests that reload or re-import Prefect: the secrets of a marked test reach every copy that is still in use."""
+"""Tests that reload or re-import Prefect: the secrets of a marked test reach every copy in use."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_7(local_secrets):
 
 @pytest.fixture
 def developer(pytester, monkeypatch):
-    """A developer with a secret of their own in ``~/.prefect/config.toml``."""
+    """Write a secret of the developer to ``~/.prefect/config.toml``."""
     home = pytester.mkdir("home")
     (home / ".prefect").mkdir()
     (home / ".prefect" / "config.toml").write_text('[context.secrets]\ndeveloper = "real"\n')
@@ -119,7 +119,7 @@ def developer(pytester, monkeypatch):
 @pytest.mark.parametrize("style", AGAIN)
 @pytest.mark.usefixtures("developer")
 def test_every_copy_has_the_secrets_of_the_test(pytester, style):
-    """Whatever a test reloads or removes, before or inside of an isolation, and the developer's values come back."""
+    """Every copy has the secrets of the test after any reload, and the developer's values are restored."""
     pytester.makepyfile(TESTS.format(again=AGAIN[style]))
     result = pytester.runpytest_subprocess("-p", "no:randomly")
     result.assert_outcomes(passed=7)
@@ -127,7 +127,7 @@ def test_every_copy_has_the_secrets_of_the_test(pytester, style):
 
 @pytest.mark.parametrize("name", ["config", "context"])
 def test_a_replaced_object_fails_the_test(pytester, name):
-    """Secrets cannot be put into a mock, so the test fails with the reason instead of getting other values."""
+    """A test that replaces `prefect.config` or `prefect.context` by a mock fails with the reason."""
     pytester.makepyfile(
         f"""
         import prefect

@@ -1,4 +1,4 @@
-"""Configurations loaded anew: what is kept for speed makes no difference."""
+"""Configurations that are loaded again: the cache makes no difference."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def loader():
 
 
 def agree(loader):
-    """Whether the quick way gives what Prefect's own loader gives."""
+    """Return whether the cached path has the same result as Prefect's own loader."""
     tree = loader.load()
     assert loader._is_plain(os.environ)
     everything = loader._load_all(os.environ)
@@ -39,7 +39,7 @@ def agree(loader):
     ["plain-text", "4200", "true", "1e5", "~", "0x10", "'quoted'", "", "stand-in-0-for", "[1]", "stand-in-1-for" * 3],
 )
 def test_varying_variables(loader, monkeypatch, key):
-    """Address and keys of an API, whatever Prefect makes of such a text."""
+    """The cache handles any text in the address and the keys of an API as Prefect does."""
     for address in ("http://127.0.0.1:1/a", "http://127.0.0.1:2/b"):
         monkeypatch.setenv(API, address)
         monkeypatch.setenv(KEY, key)
@@ -48,7 +48,7 @@ def test_varying_variables(loader, monkeypatch, key):
 
 
 def test_apis_one_after_the_other(loader):
-    """Each has its own address and keys, also where another value holds the address."""
+    """Each API has its own address and keys, also where another value contains the address."""
     with FakeCloud() as one:
         assert agree(loader)
         address = one.url
@@ -61,7 +61,7 @@ def test_apis_one_after_the_other(loader):
 
 @pytest.mark.slow
 def test_many_environments(loader, monkeypatch):
-    """What is kept has an end."""
+    """The size of the cache is limited."""
     for number in range(60):
         monkeypatch.setenv("PREFECT__LOGGING__LEVEL", f"LEVEL{number}")
         assert agree(loader)
@@ -69,7 +69,7 @@ def test_many_environments(loader, monkeypatch):
 
 
 def test_other_threads_never_see_a_stand_in(loader, monkeypatch):
-    """Loading writes no environment variable, so nothing that another thread sets meanwhile is lost."""
+    """Loading writes no environment variable, so the writes of other threads are not lost."""
     writes = []
     monkeypatch.setenv(KEY, "a-key")
     monkeypatch.setenv("PREFECT__LOGGING__LEVEL", "LEVEL_OF_THIS_TEST")
@@ -86,7 +86,7 @@ def test_other_threads_never_see_a_stand_in(loader, monkeypatch):
 
 
 def test_a_file_that_cannot_be_read(monkeypatch):
-    """An error of the operating system that names no file comes out as it is, without advice about files."""
+    """An operating system error that names no file is raised unchanged, without advice about files."""
     with isolated_prefect() as secrets:
         monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", "/proc/self/mem")
         with pytest.raises(OSError, match="Input/output error") as caught:

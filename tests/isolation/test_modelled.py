@@ -1,4 +1,4 @@
-"""``local_secrets.explain`` describes what ``Secret.get`` does, also where the test changed things behind our back."""
+"""``local_secrets.explain`` describes what ``Secret.get`` does, also after changes that Prefect has not read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VARIABLE = "PREFECT__CONTEXT__SECRETS__name"
 
 
 def test_a_variable_that_is_set_late(local_secrets, monkeypatch):
-    """It is not found until ``reload()``, which the explanation names."""
+    """A variable that is set late has no effect before ``reload()``, which the explanation names."""
     monkeypatch.setenv(VARIABLE, "late")
     text = local_secrets.explain("name")
     assert "was not found" in text
@@ -26,7 +26,7 @@ def test_a_variable_that_is_set_late(local_secrets, monkeypatch):
 
 
 def test_a_variable_that_is_changed_or_removed_late(local_secrets, monkeypatch):
-    """The flow still gets the former value."""
+    """The flow still gets the previous value."""
     local_secrets["name"] = "former"
     for change in (lambda: monkeypatch.setenv(VARIABLE, "a longer text"), lambda: monkeypatch.delenv(VARIABLE)):
         change()
@@ -37,7 +37,7 @@ def test_a_variable_that_is_changed_or_removed_late(local_secrets, monkeypatch):
 
 
 def test_a_secret_that_is_put_into_the_context(local_secrets):
-    """It comes from ``prefect.context``, overrides the variable, and needs no ``reload()``."""
+    """A secret in ``prefect.context`` overrides the variable and needs no ``reload()``."""
     import prefect
 
     local_secrets["name"] = "from a variable"
@@ -52,7 +52,7 @@ def test_a_secret_that_is_put_into_the_context(local_secrets):
 
 @pytest.mark.parametrize("variable", ["PREFECT__CONTEXT__SECRETS__items", "PREFECT__CONTEXT"])
 def test_a_variable_that_prefect_refuses(local_secrets, monkeypatch, variable):
-    """The flow still gets the former value. The explanation says so, names the error of an import and ``reload()``."""
+    """The flow gets the previous value, and the explanation names the import error and ``reload()``."""
     local_secrets["name"] = "former"
     monkeypatch.setenv(variable, "x")
     if local_secrets["name"] != "former" or not _is_refused(local_secrets):
@@ -64,7 +64,7 @@ def test_a_variable_that_prefect_refuses(local_secrets, monkeypatch, variable):
 
 
 def test_a_file_that_breaks_late(local_secrets, prefect_home):
-    """The flow still gets the value that Prefect read before."""
+    """The flow still gets the value that Prefect read before the file broke."""
     path = prefect_home.write_config({"context": {"secrets": {"name": "former"}}})
     path.write_text("[context.secrets\n")
     assert local_secrets["name"] == "former"
@@ -83,7 +83,7 @@ def _is_refused(local_secrets):
 
 
 def test_the_flag_of_the_running_prefect(local_secrets, real_prefect, monkeypatch):
-    """``set_temporary_config`` makes Prefect ask Cloud for a missing secret."""
+    """With ``set_temporary_config``, Prefect asks Cloud for a missing secret."""
     from prefect.utilities.configuration import set_temporary_config
 
     monkeypatch.setenv("PREFECT__CLOUD__AUTH_TOKEN", "for 0.5.5, which asks nothing without one")
@@ -96,7 +96,7 @@ def test_the_flag_of_the_running_prefect(local_secrets, real_prefect, monkeypatc
 
 
 def test_while_a_flow_is_built(local_secrets, real_prefect):
-    """``get`` raises inside of ``with Flow(...)``, and the explanation says so."""
+    """The explanation says that ``get`` raises inside ``with Flow(...)``."""
     local_secrets["name"] = "here"
     with real_prefect.Flow("building"):
         with pytest.raises(ValueError, match="while building a Flow"):
@@ -107,7 +107,7 @@ def test_while_a_flow_is_built(local_secrets, real_prefect):
 
 @pytest.mark.parametrize("secrets", ["text", None, 5], ids=repr)
 def test_secrets_that_are_no_table(local_secrets, real_prefect, secrets):
-    """The explanation has the error that ``get`` raises."""
+    """The explanation contains the error that ``get`` raises."""
     with real_prefect.context(secrets=secrets):
         with pytest.raises((TypeError, AttributeError)) as raised:
             real_prefect.client.Secret("name").get()

@@ -1,4 +1,4 @@
-"""Warnings stand at a ``def`` line, or at none."""
+"""The location of warnings is a ``def`` line, or line 0."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def place(code, **options):
 
 
 def test_module_level_code_has_no_def_line():
-    """Line 0, of which nobody can print the source."""
+    """Module-level code gets line 0, whose source cannot be printed."""
     assert place("warn_user(UserWarning('told'))").lineno == 0
 
 
@@ -37,7 +37,7 @@ async def coroutine():
 
 
 def test_decorators_are_passed_over():
-    """They may be a marker with a value in it."""
+    """The location is below the decorators, which may be markers with a value."""
     with pytest.warns(UserWarning) as told:
         below_decorators()
         warn_at(UserWarning("told"), coroutine.__code__, __name__)

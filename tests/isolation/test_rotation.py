@@ -1,4 +1,4 @@
-"""``local_secrets.rotate``: a local secret that changes at its time, for flows, threads and the real clock."""
+"""``local_secrets.rotate``: a local secret that changes at a given time, for flows, threads and the real clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def watchers():
 
 
 def test_at_once(local_secrets):
-    """Without a time, or with one that has passed."""
+    """Without a time, or with a past one, the secret changes immediately."""
     before = set(watchers())  # of another test, about to end
     local_secrets["X"] = "a"
     local_secrets.rotate("X", "b")
@@ -37,7 +37,7 @@ def test_at_once(local_secrets):
 
 
 def test_when_the_clock_is_moved(local_secrets, flow_clock):
-    """In that very moment, in order; a change that is undone by moving back is not planned for."""
+    """Changes apply in the order of their times when the clock reaches them."""
     local_secrets["X"] = "a"
     start = flow_clock.now
     local_secrets.rotate("X", "c", at=start + timedelta(hours=2))
@@ -51,7 +51,7 @@ def test_when_the_clock_is_moved(local_secrets, flow_clock):
 
 
 def test_several_at_once(local_secrets, flow_clock):
-    """Where the clock jumps over them, the last one counts."""
+    """If the clock jumps over several changes, the last one applies."""
     local_secrets.update(X="a", Y="a")
     for hours, value in ((1, "b"), (2, "c")):
         for name in ("X", "Y"):
@@ -61,7 +61,7 @@ def test_several_at_once(local_secrets, flow_clock):
 
 
 def test_by_the_real_clock(local_secrets):
-    """A thread looks at it, until the isolation ends."""
+    """A thread checks the real clock until the isolation ends."""
     local_secrets["X"] = "a"
     local_secrets.rotate("X", "b", at=clock.now() + timedelta(seconds=0.2))
     assert local_secrets["X"] == "a"
@@ -71,7 +71,7 @@ def test_by_the_real_clock(local_secrets):
 
 @needs_prefect
 def test_a_flow_with_retries_sees_the_new_one(local_secrets, flow_clock):
-    """The old value before its time, the new one in the retry."""
+    """A flow gets the old value before the change and the new value in the retry."""
     import prefect
     from prefect.client import Secret
 
@@ -92,7 +92,7 @@ def test_a_flow_with_retries_sees_the_new_one(local_secrets, flow_clock):
 
 
 def test_the_end_of_an_isolation_ends_its_plans(flow_clock):
-    """Nothing is changed afterwards, and nobody watches."""
+    """After the isolation, no change is applied and no thread is left."""
     with isolated_prefect({"X": "a"}) as secrets:
         secrets.rotate("X", "b", at=flow_clock.now + timedelta(hours=1))
         assert clock.move_callbacks
@@ -102,7 +102,7 @@ def test_the_end_of_an_isolation_ends_its_plans(flow_clock):
 
 
 def test_under_another_isolation(local_secrets, flow_clock):
-    """It waits until its own counts again."""
+    """A due change waits until its isolation is the innermost one again."""
     local_secrets["X"] = "a"
     local_secrets.rotate("X", "b", at=flow_clock.now + timedelta(hours=1))
     with isolated_prefect({"X": "inner"}) as inner:
@@ -113,7 +113,7 @@ def test_under_another_isolation(local_secrets, flow_clock):
 
 
 def test_refused(local_secrets):
-    """A name that is not there, a value or a time that is none; nothing is planned."""
+    """`rotate` rejects an unknown name, a wrong value and a wrong time, and schedules nothing."""
     with pytest.raises(KeyError, match="X"):
         local_secrets.rotate("X", "b")
     local_secrets["X"] = "a"
@@ -126,14 +126,14 @@ def test_refused(local_secrets):
 
 
 def test_a_plan_shows_no_value():
-    """Its name and time only."""
+    """The repr of a scheduled change shows only the name and the time."""
     assert repr(scheduled_changes.ScheduledChange(clock.now(), "X", "hunter2")).startswith(
         "<ScheduledChange for 'X' at 20"
     )
 
 
 def test_the_clock_of_cloud_and_the_local_one(prefect_cloud, local_secrets, flow_clock):
-    """Are the same: a secret of each, rotated at the same time, and one that expires."""
+    """Cloud and local secrets use the same clock: both rotate at the same time, and one expires."""
     at = flow_clock.now + timedelta(hours=1)
     for secrets in (prefect_cloud.secrets, local_secrets):
         secrets["X"] = "a"

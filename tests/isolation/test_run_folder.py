@@ -1,4 +1,4 @@
-"""The temporary folder of a run is removed however the run ends."""
+"""The temporary folder of a run is always removed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def end(process, number):
 @needs_proc
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_workers_of_xdist_end_with_their_controller(tmp_path, number):
-    """The workers remove their folders, whatever signal ended the controller."""
+    """Workers remove their folders, whatever signal ends the controller."""
     pytest.importorskip("xdist")
     temporary, place = tmp_path / "temporary", tmp_path / "place"
     temporary.mkdir()
@@ -92,7 +92,7 @@ def test_a_terminated_run_leaves_no_folder(tmp_path, number):
 
 @pytest.mark.slow
 def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
-    """SIGKILL leaves the folder; the next run removes it, and spares the folder of a run that goes on."""
+    """The next run removes the folder of a killed run, and keeps that of a running one."""
     running, killed = start(tmp_path), start(tmp_path)
     end(killed, signal.SIGKILL)
     assert len(os.listdir(tmp_path)) == 2
@@ -104,7 +104,7 @@ def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
 
 @pytest.mark.slow
 def test_a_fork_that_is_terminated_spares_the_folder_of_its_parent(tmp_path):
-    """``multiprocessing`` terminates its workers by SIGTERM, which also ends a fork that has just begun."""
+    """SIGTERM ends a fork, even a new one, without removing the parent's folder."""
     code = WAITS.replace(
         "    print(",
         """    import os
@@ -123,7 +123,7 @@ def test_a_fork_that_is_terminated_spares_the_folder_of_its_parent(tmp_path):
 
 @pytest.mark.slow
 def test_a_program_that_handles_the_signal_keeps_its_handler(tmp_path):
-    """A handler of the program's own stays, and so does one that ignores the signal."""
+    """A program's own handler stays in place, and an ignored signal stays ignored."""
     code = (
         """
 import signal
@@ -139,7 +139,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 @pytest.mark.slow
 def test_the_first_isolation_may_begin_in_a_thread(tmp_path):
-    """Handlers can be set in the main thread only; elsewhere the folder is left to the next run."""
+    """An isolation in another thread than the main one sets no handlers, and the next run removes its folder."""
     code = """
 import threading
 from pytest_flowsecrets import isolated_prefect
@@ -158,7 +158,7 @@ thread.join()
 
 @pytest.mark.slow
 def test_a_process_ends_with_its_parent(tmp_path):
-    """A worker of pytest-xdist whose controller was killed ends, and removes its folder."""
+    """An xdist worker whose controller was killed ends and removes its folder."""
     code = """
 import os, sys, time
 parent, line = os.getpid(), os.pipe()
@@ -180,7 +180,7 @@ with isolated_prefect(secrets={"a.b": "hunter2"}):
 
 
 def test_folders_that_are_not_abandoned_are_spared(tmp_path, monkeypatch):
-    """A folder without a lock, one that is in use, another user's, and a file of that name stay."""
+    """A folder without a lock, one in use, one of another user, and a file with such a name are kept."""
     monkeypatch.setattr(run_folder.tempfile, "tempdir", str(tmp_path))
     used = RunFolder()
     assert used.path() == used.path()
@@ -221,7 +221,7 @@ assert not root.exists()
 
 
 def test_folders_that_are_read_only_are_removed(tmp_path):
-    """A user without special rights can remove a tree with folders that are not writable or not readable."""
+    """A user without root rights can remove folders that are not writable or not readable."""
     place = tmp_path / "place"
     place.mkdir(mode=0o777)
     place.chmod(0o777)
@@ -234,5 +234,5 @@ def test_folders_that_are_read_only_are_removed(tmp_path):
 
 
 def test_removing_a_folder_that_is_gone():
-    """Nothing is left to remove."""
+    """The removal of a missing folder succeeds."""
     assert remove_tree(run_folder.Path("/nowhere/at/all"))

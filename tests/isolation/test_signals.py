@@ -1,4 +1,4 @@
-"""Signals whose handler raises: wherever it happens, nothing of an isolation stays behind."""
+"""Signals whose handler raises: whenever they arrive, nothing of an isolation is left behind."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ HERE = os.path.dirname(stack.__file__) + os.sep
 
 
 class Interrupted(BaseException):
-    """Raised by the handler of a signal."""
+    """The exception that the signal handler raises."""
 
 
 @pytest.fixture(autouse=True)
 def handler():
-    """A Python handler for SIGUSR1 that raises, as the one for Ctrl-C does."""
+    """Install a Python handler for SIGUSR1 that raises, like the one for Ctrl-C."""
 
     def interrupt(*_):
         raise Interrupted
@@ -40,7 +40,7 @@ def handler():
 
 
 def state():
-    """What has to be as it was."""
+    """Return the state that must be restored."""
     seen = [current_variables(), stack.depth(), [signal.getsignal(number) for number in signal.valid_signals()]]
     if "prefect" in sys.modules:
         prefect = sys.modules["prefect"]
@@ -104,7 +104,7 @@ FIRST_LINE = context_manager.isolated_prefect.__exit__.__code__.co_firstlineno +
 
 
 def interrupted(moment, codes=None):
-    """Enter and leave an isolation; the signal comes at the moment."""
+    """Enter and exit an isolation, and send the signal at the given moment."""
     interrupter = Interrupter(moment, codes)
     raised, tracer = False, sys.gettrace()
     sys.settrace(interrupter)
@@ -125,7 +125,7 @@ OUTSIDE = {vars(kind)[name].__code__ for kind in CLASSES for name in NAMES if na
 @pytest.mark.slow
 @pytest.mark.parametrize(("codes", "step"), [(None, 4999), (OUTSIDE, 61)], ids=["everywhere", "where signals count"])
 def test_at_any_moment_of_entering_and_leaving(codes, step):
-    """Before any instruction: the exception comes out, and everything is as it was."""
+    """A signal before any instruction raises its exception, and everything is restored."""
     interrupted(-1)  # Prefect is imported, and what is loaded for the first isolation only
     before = state()
     instructions = interrupted(-1, codes)[0].count
@@ -137,7 +137,7 @@ def test_at_any_moment_of_entering_and_leaving(codes, step):
 
 
 def test_held_back_signals_are_handled_afterwards(handler):
-    """In the order in which they came, by their own handlers; the first that raises ends it."""
+    """Deferred signals run their own handlers in order of arrival, until one of them raises."""
     done = []
     with pytest.raises(Interrupted), deferred_signals():
         signal.raise_signal(signal.SIGUSR1)
@@ -147,7 +147,7 @@ def test_held_back_signals_are_handled_afterwards(handler):
 
 
 def test_another_handler_of_the_block_stays(handler):
-    """What is set inside on purpose is not overwritten."""
+    """A handler that the block installs is not overwritten."""
     with deferred_signals():
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
@@ -155,7 +155,7 @@ def test_another_handler_of_the_block_stays(handler):
 
 
 def test_other_threads_have_no_handlers():
-    """Nothing is held back there, and nothing fails."""
+    """In other threads, signals are not deferred, and nothing fails."""
     failures = []
 
     def run():
@@ -188,7 +188,7 @@ class SignalAt:
         return self
 
     def during(self, action):
-        """Run the action; the error of the signal's handler, None if there was none."""
+        """Run the action and return the error of the signal's handler, or None."""
         sys._getframe().f_trace_opcodes = True  # CPython 3.12 sends these events only if a frame wants them by now
         sys.settrace(self)
         try:
@@ -201,7 +201,7 @@ class SignalAt:
 
 
 def lock_is_free():
-    """Whether another thread can change secrets."""
+    """Return whether another thread can change secrets."""
     results = []
 
     def attempt():
@@ -218,7 +218,7 @@ def lock_is_free():
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["__enter__", "__exit__"])
 def test_at_any_moment_of_beginning_or_ending_a_change(method):
-    """The secret is set or not, and the lock is free while somebody still holds the error."""
+    """The secret is set or not set, and the lock is free, even while the error is still referenced."""
     code = vars(contextlib._GeneratorContextManager)[method].__code__
     with isolated_prefect({"a": "before"}) as secrets:
         everything = SignalAt(code, -1)
@@ -235,7 +235,7 @@ def test_at_any_moment_of_beginning_or_ending_a_change(method):
 @needs_prefect
 @pytest.mark.parametrize("kind", [TimeoutError, ValueError, KeyError])
 def test_an_error_of_a_handler_is_no_refusal_of_prefect(kind):
-    """It comes out as it is, and the change is complete."""
+    """An error of a handler is raised unchanged, and the change is complete."""
 
     def interrupt(*_):
         raise kind("of the handler")
@@ -253,7 +253,7 @@ def test_an_error_of_a_handler_is_no_refusal_of_prefect(kind):
 
 @pytest.mark.parametrize("method", ["exit", "resume"])
 def test_a_signal_while_an_isolation_is_suspended_or_resumed(method):
-    """The isolation goes on, and everything comes back at its end."""
+    """The isolation continues, and everything is restored at its end."""
     before = state()
     with isolated_prefect({"a": "value"}) as secrets:
         isolation = stack.current()
@@ -271,7 +271,7 @@ def test_a_signal_while_an_isolation_is_suspended_or_resumed(method):
 
 
 def test_a_signal_before_an_isolation_is_resumed():
-    """The work is begun again."""
+    """The isolation resumes although a signal arrives before that begins."""
     with isolated_prefect({"a": "value"}) as secrets:
         isolation = stack.current()
 

@@ -1,4 +1,4 @@
-"""How a value is written, and what counts as changed."""
+"""The encoding of values, and the comparison with the results."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class Table(dict):
 
 
 def test_text_is_taken_as_it_is_and_data_as_json():
-    """What the operator would write."""
+    """Text stays unchanged, and data becomes JSON."""
     assert as_text("n", "x") == "x"
     assert as_text("n", {"a": [1, None, True]}) == '{"a": [1, null, true]}'
     assert as_text("n", None) == "null"
 
 
 def test_other_values_are_refused_by_name_and_type():
-    """Circular ones too."""
+    """Other values, including circular ones, raise an error with the name and the type."""
     circle = []
     circle.append(circle)
     for value in (b"hunter2", object(), {1, 2}, circle, {(1, 2): "x"}):
@@ -47,12 +47,12 @@ def test_other_values_are_refused_by_name_and_type():
     ],
 )
 def test_same(given, got, expected):
-    """In value and JSON type, tables being dicts."""
+    """`is_unchanged` compares value and JSON type, and treats tables as dicts."""
     assert is_unchanged(given, got) is expected
 
 
 def test_documents():
-    """JSON objects and arrays."""
+    """`is_document` accepts JSON objects and arrays."""
     assert is_document(' {"a": 1}')
     assert is_document("[1]")
     assert not is_document("1")
@@ -60,5 +60,5 @@ def test_documents():
 
 
 def test_plain():
-    """Down to the leaves."""
+    """`to_builtin` converts nested tables and lists."""
     assert to_builtin(Table(a=[Table(b=1)], c=b"x")) == {"a": [{"b": 1}], "c": b"x"}

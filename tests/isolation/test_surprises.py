@@ -1,4 +1,4 @@
-"""Warnings about changed secrets: the advice works on the real Prefect, and whoever follows it gets no other warning."""
+"""Warnings about changed values: the advice works on the real Prefect and causes no further warning."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DATA = st.recursive(
 
 
 def advice_for(secrets, give, value):
-    """The spelling that the warning about a value names, None without a warning, "" where it names none."""
+    """Return the spelling in the warning about a value, None without a warning, or "" without a spelling."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         give(secrets, value)
@@ -56,17 +56,17 @@ def advice_for(secrets, give, value):
 
 
 def by_mapping(secrets, value):
-    """Through the mapping."""
+    """Set an item of the mapping."""
     secrets["name"] = value
 
 
 def by_setenv(secrets, value):
-    """As a variable."""
+    """Set a variable."""
     secrets.setenv("name", value)
 
 
 def by_file(secrets, value):
-    """In config.toml."""
+    """Write config.toml."""
     secrets.write_config({"context": {"secrets": {"name": value}}})
 
 
@@ -79,7 +79,7 @@ def by_file(secrets, value):
 @example(value="C:\\\\new")
 @given(value=TEXTS)
 def test_the_advice_gives_the_text(give, value):
-    """For every road; with the spelling of the warning the flow gets the text, without a further warning."""
+    """On every route, the advised spelling gives the text without a further warning."""
     with isolated_prefect() as secrets:
         try:
             expression = advice_for(secrets, give, value)
@@ -96,7 +96,7 @@ def test_the_advice_gives_the_text(give, value):
 @needs_prefect
 @given(value=DATA.filter(lambda value: not isinstance(value, str)))
 def test_the_advice_gives_the_data(value):
-    """JSON data comes out in value and type, wherever there is a way of writing it."""
+    """JSON data keeps its value and type if a spelling for it exists."""
     with isolated_prefect() as secrets:
         try:
             expression = advice_for(secrets, by_mapping, value)
@@ -110,7 +110,7 @@ def test_the_advice_gives_the_data(value):
 
 @pytest.mark.parametrize("value", ['"it"', r"a\\b", '"pa$unset-name"', '{"a": "\\u0024HOME"}'.replace("\\", "\\\\")])
 def test_a_deliberate_spelling_is_no_surprise(value):
-    """Quotes and escapes that stand for exactly what the flow gets bring no warning."""
+    """Quotes and escapes that represent exactly the result cause no warning."""
     with isolated_prefect() as secrets:
         assert advice_for(secrets, by_setenv, value) is None
 
@@ -118,13 +118,13 @@ def test_a_deliberate_spelling_is_no_surprise(value):
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 11), reason="the quotes stay")
 @pytest.mark.parametrize(("value", "warns"), [("'it'", True), ("'\"x\"'", False), ("'\"7'", True)])
 def test_lost_quotes_are_a_surprise_unless_they_have_a_reason(value, warns):
-    """Python quotes are lost; that is meant only where the text in them is JSON or would come out differently."""
+    """Lost Python quotes cause a warning unless the text in them is a JSON string."""
     with isolated_prefect() as secrets:
         assert bool(advice_for(secrets, by_mapping, value)) is warns
 
 
 def test_nothing_is_tried_out_in_the_environment(monkeypatch):
-    """The advice comes from the model: no variable is set for it, so no other thread can see or lose a value."""
+    """The advice comes from the model, without a write to the environment."""
     writes = []
     put = os.environ.__class__.__setitem__
     monkeypatch.setattr(os.environ.__class__, "__setitem__", lambda *pair: (writes.append(pair[1:]), put(*pair))[1])
@@ -134,7 +134,7 @@ def test_nothing_is_tried_out_in_the_environment(monkeypatch):
 
 
 def test_a_spelling_in_a_warning_is_no_known_secret(pytester):
-    """The test never gave it, so a test may print it while leaks fail."""
+    """A test may print the advised spelling, because it is not a registered secret."""
     pytester.makepyfile(
         """
         import warnings
@@ -152,7 +152,7 @@ def test_a_spelling_in_a_warning_is_no_known_secret(pytester):
 
 
 def test_a_whole_reference_is_meant(local_secrets, monkeypatch, recwarn):
-    """A text that is nothing but a reference gives another value on purpose: no warning, in a file or a variable."""
+    """A text that consists of one reference causes no warning, in a file or a variable."""
     monkeypatch.setenv("GITHUB_TOKEN", "ghp_abcdef")
     text = '[context.secrets]\nA = "$GITHUB_TOKEN"\nB = "${GITHUB_TOKEN}"\nC = "${context.secrets.A}"\n'
     local_secrets.write_config(text)

@@ -1,4 +1,4 @@
-"""A fixture of a wider scope that a test requests while it runs is set up outside of the test's isolation."""
+"""A fixture of wider scope that a running test requests is set up outside the test's isolation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.mark.parametrize("scope", ["session", "module", "class"])
 def test_a_wider_fixture_never_sees_the_secrets_of_a_test(pytester, scope):
-    """It gets what is there without isolation, what it declares stays, and the test goes on with its own changes."""
+    """It sees the state without isolation, its declarations persist, and the test keeps its own changes."""
     pytester.makepyfile(
         f"""
         import os
@@ -51,7 +51,7 @@ def test_a_wider_fixture_never_sees_the_secrets_of_a_test(pytester, scope):
 
 
 def test_a_wider_fixture_that_fails(pytester):
-    """The test's isolation is there again."""
+    """After a failure of the fixture, the test's isolation is active again."""
     pytester.makepyfile(
         """
         import pytest

@@ -1,4 +1,4 @@
-"""Trees, snapshots and changes, on both kinds of table that Prefect has had."""
+"""Trees, snapshots and changes, for both kinds of Prefect's tables."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pytest_flowsecrets.isolation.prefect1.config_tree import (
 
 
 class DotTable:
-    """As Prefect's DotDict up to 0.6.5: items are attributes."""
+    """A table like Prefect's DotDict up to 0.6.5, with items as attributes."""
 
 
 class DictTable(dict):
-    """As Prefect's Box from 0.6.6 on, whose own methods must not be used."""
+    """A table like Prefect's Box from 0.6.6 on, whose own methods must not be used."""
 
     def _refused(self, *args, **kwargs):
         raise AssertionError("a method of the table was used")
@@ -49,7 +49,7 @@ def make(kind, **items):
 
 
 def test_freeze_and_thaw_are_inverse(kind):
-    """Tables inside become trees and tables again; other values stay."""
+    """Nested tables become trees and tables again, and other values stay."""
     table = make(kind, a=1, inner=make(kind, b=[1]), empty=make(kind))
     tree = freeze(table, kind)
     assert tree == {"a": 1, "inner": {"b": [1]}, "empty": {}}
@@ -61,7 +61,7 @@ def test_freeze_and_thaw_are_inverse(kind):
 
 
 def test_thaw_keeps_tables_and_copies_leaves(kind):
-    """The same objects where they exist; a list of the tree is never handed out itself."""
+    """Existing tables stay the same objects, and lists are copied."""
     inner = make(kind, old=1)
     table = make(kind, inner=inner, gone=1)
     labels = ["x"]
@@ -74,7 +74,7 @@ def test_thaw_keeps_tables_and_copies_leaves(kind):
 
 
 def test_changes_name_every_leaf_that_differs():
-    """Set, removed, table against value, same value of another type; an empty table is a leaf."""
+    """`changes` lists set and removed leaves, other types and tables; an empty table is a leaf."""
     old = Tree(same=1, gone=1, typed=1, table=Tree(a=1, b=2), becomes=Tree(a=1), other=3)
     new = Tree(same=1, typed=True, table=Tree(a=1, b=3), becomes=5, other=Tree(x=1), added=None, empty=Tree())
     assert changes(old, new) == {
@@ -91,7 +91,7 @@ def test_changes_name_every_leaf_that_differs():
 
 
 def test_change_makes_one_tree_the_other(kind):
-    """Applying the changes gives the new tree, in place."""
+    """Applying the changes in place gives the new tree."""
     old = Tree(a=1, table=Tree(x=1, y=2), becomes=Tree(a=1), value=1)
     new = Tree(table=Tree(x=1, z=[3]), becomes=5, value=Tree(deep=Tree(er=1)), new=Tree(t=1, empty=Tree()))
     table = kind()
@@ -106,7 +106,7 @@ def test_change_makes_one_tree_the_other(kind):
 
 
 def test_change_makes_missing_tables_and_removes_nothing_from_them(kind):
-    """A path below a table that is not there."""
+    """`change` creates the missing tables of a path."""
     table = kind()
     change(table, ("a", "b"), MISSING, kind)
     assert freeze(table, kind) == {}
@@ -117,7 +117,7 @@ def test_change_makes_missing_tables_and_removes_nothing_from_them(kind):
 
 
 def test_prune_takes_the_tables_that_a_removal_has_emptied(kind):
-    """From the leaf upwards, as far as they are empty, and nothing where there is no table."""
+    """`prune` removes empty tables from the leaf upwards, and ignores paths without tables."""
     table = kind()
     thaw(table, Tree(a=Tree(b=Tree(c=Tree())), kept=Tree(x=1, y=Tree())), kind)
     prune(table, ("a", "b", "c", "leaf"), kind)
@@ -129,7 +129,7 @@ def test_prune_takes_the_tables_that_a_removal_has_emptied(kind):
 
 
 def test_an_empty_table_asks_for_a_table_and_keeps_what_is_in_it(kind):
-    """So that whoever holds the table keeps it."""
+    """An empty tree ensures that a table exists, and keeps an existing one with its contents."""
     table = kind()
     thaw(table, Tree(a=Tree(b=1)), kind)
     kept = item(table, "a")
@@ -141,7 +141,7 @@ def test_an_empty_table_asks_for_a_table_and_keeps_what_is_in_it(kind):
 
 
 def test_a_snapshot_brings_objects_and_contents_back(kind):
-    """Also of tables that are in two places, or in themselves."""
+    """A snapshot restores objects and contents, also of shared and recursive tables."""
     shared = make(kind, n=1)
     first, second = make(kind, shared=shared), make(kind, shared=shared)
     replace_items(shared, {"n": 1, "self": shared})

@@ -1,4 +1,4 @@
-"""The same ``threading.local`` in every living thread."""
+"""The ``threading.local`` of every living thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Local(threading.local):
 
 
 def test_all_living_threads_are_found_and_dead_ones_are_not():
-    """The current thread first."""
+    """The result holds the current thread first, all living threads, and no dead ones."""
     local = Local()
     go, ready = threading.Event(), threading.Barrier(3)
 
@@ -38,13 +38,13 @@ def test_all_living_threads_are_found_and_dead_ones_are_not():
 
 
 def test_a_thread_that_has_not_touched_it_has_no_state():
-    """The first touch makes it, from what the class says then."""
+    """A thread gets its state from the class at its first access."""
     local = Local()
     assert len(thread_states(local)) == 1
 
 
 def test_where_the_interpreter_keeps_them_elsewhere():
-    """Only the current thread's is given."""
+    """With an unknown interpreter, only the state of the current thread is returned."""
 
     class Other:
         pass

@@ -36,7 +36,7 @@ VALUES = [
 
 
 def in_threads(*functions):
-    """Run functions at once; what they raised, in order."""
+    """Run functions in parallel, and return the exceptions that they raise, in order."""
     failures = []
     start = threading.Barrier(len(functions))
 
@@ -57,7 +57,7 @@ def in_threads(*functions):
 
 @pytest.mark.slow
 def test_no_change_is_lost():
-    """Threads that set secrets of every kind at once: each finds its own values, and all are there at the end."""
+    """Threads that set all kinds of secrets at once find their own values, and all values exist at the end."""
 
     def work(number):
         for turn in range(25):
@@ -78,7 +78,7 @@ def test_no_change_is_lost():
 
 @pytest.mark.slow
 def test_no_plain_secret_is_lost_to_a_number_with_leading_zeros():
-    """One thread sets ``0000`` again and again, another sets 40 plain secrets; each of them is there, five times."""
+    """One thread sets ``0000`` repeatedly, and none of the 40 secrets of another thread is lost."""
     names = [variable_secret(f"PLAIN_{number}") for number in range(40)]
 
     def numbers():
@@ -103,7 +103,7 @@ def test_no_plain_secret_is_lost_to_a_number_with_leading_zeros():
 
 @pytest.mark.slow
 def test_nothing_is_left_by_a_thread_that_goes_on():
-    """A thread that sets values while the isolation ends gets IsolationEnded, and leaves no variable behind."""
+    """A thread that sets values during the exit gets IsolationEnded and leaves no variable."""
     before, home = current_variables(), os.environ["HOME"]
     for _ in range(100):
         manager = isolated_prefect()
@@ -127,7 +127,7 @@ def test_nothing_is_left_by_a_thread_that_goes_on():
 
 @pytest.mark.slow
 def test_isolations_of_threads_take_turns():
-    """Each thread has its own values only, in its own isolations and in those that it nests."""
+    """Each thread sees only its own values, also in nested isolations."""
     before = current_variables()
 
     def work(number):
@@ -148,7 +148,7 @@ def test_isolations_of_threads_take_turns():
 
 
 def test_a_thread_that_never_gets_its_turn(monkeypatch):
-    """An error names the other thread and the rule, where waiting would never end."""
+    """An error names the other thread and the rule if a thread waits too long."""
     monkeypatch.setattr(lock, "MAX_WAIT", 0.05)
     with isolated_prefect():
         failures = in_threads(lambda: isolated_prefect().__enter__())
@@ -159,7 +159,7 @@ def test_a_thread_that_never_gets_its_turn(monkeypatch):
 
 
 def test_threads_nest_in_the_isolation_of_a_test(local_secrets):
-    """They take turns among themselves, and not with the test that waits for them."""
+    """Threads nest in the isolation of a test that waits for them, and take turns with each other."""
     local_secrets["outer"] = "of the test"
 
     def work(number):
@@ -172,7 +172,7 @@ def test_threads_nest_in_the_isolation_of_a_test(local_secrets):
 
 
 def test_a_thread_that_has_ended_keeps_nobody_waiting():
-    """Its isolation ends with the next older one or with the run."""
+    """The isolation of an ended thread does not block others. It ends with the next older one or the run."""
     before = stack.depth()
     assert not in_threads(lambda: isolated_prefect({"left": "open"}).__enter__())
     with isolated_prefect({"name": "value"}) as secrets:
@@ -182,7 +182,7 @@ def test_a_thread_that_has_ended_keeps_nobody_waiting():
 
 @pytest.mark.slow
 def test_warnings_are_about_the_own_value():
-    """A warning never compares the value of one thread with what another thread has set since."""
+    """A warning compares the value that its own thread has set."""
     wrong = []
 
     def plain():
@@ -241,7 +241,7 @@ def lock_once():
 
 @pytest.mark.slow
 def test_a_change_that_nobody_finishes():
-    """If it is collected after its isolation has ended, it brings no variable back, and it releases the lock."""
+    """A change that is garbage-collected after its isolation restores no variable and releases the lock."""
     before = current_variables()
     with isolated_prefect({"A": "sekret"}) as secrets:
         change = secrets._isolation.changing("B")
@@ -255,7 +255,7 @@ def test_a_change_that_nobody_finishes():
 
 @pytest.mark.slow
 def test_a_write_that_nobody_finishes(tmp_path):
-    """The file of the ended isolation is not written again."""
+    """The file of an ended isolation is not written again."""
     before, target = current_variables(), tmp_path / "config.toml"
     target.write_text("[former]")
     with isolated_prefect({"A": "sekret"}) as secrets:

@@ -1,4 +1,4 @@
-"""Values and errors that are no JSON data, with the real Prefect and, by the model, without it."""
+"""Values and errors that are not JSON data, with the real Prefect and with the model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = [
     [("(1, 2)", (1, 2)), ("('a', ('b',))", ("a", ("b",))), ("b'7'", 7), ("{1, 2}", {1, 2}), ("1j", 1j), ("...", ...)],
 )
 def test_python_literals(local_secrets, text, value):
-    """A tuple is a tuple, and bytes that are JSON are decoded."""
+    """A tuple stays a tuple, and bytes that contain JSON are decoded."""
     local_secrets.setenv("A", text)
     assert local_secrets["A"] == value
     assert type(local_secrets["A"]) is type(value)
