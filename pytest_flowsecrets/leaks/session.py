@@ -307,7 +307,7 @@ class LeakSession(Masker):
 
     def _clean_written(self, data: bytes, place: str) -> bytes:
         """Return bytes from a descriptor, masked."""
-        self.learn_environment()  # tests set variables too
+        self.learn_environment()  # tests set variables, too
         masked: bytes = self.clean(data, place)
         return masked
 

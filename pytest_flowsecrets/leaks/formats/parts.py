@@ -31,7 +31,7 @@ from pytest_flowsecrets.leaks.formats.sensitive_fields import (
 
 _MAX_DEPTH = 5  # of nested formats
 _CORE = 12  # characters that locate a leaf in its value
-# The common beginnings of all tokens of a service, and schemes.
+# The beginnings that all tokens of a service share, and schemes.
 _HEAD = re.compile(
     r"github_pat_|sk_(?:live|test)_|pypi-AgEIcHlwaS5vcmcC?|pypi-AgENdGVzdC5weXBpLm9yZwI?|dckr_pat_|sk-proj-|dop_v1_|"
     r"sk-ant-[a-z]+\d+-|glpat-|ATATT3xFfGF0|EAACEdEose0cBA|gAAAAAB|[A-Za-z][A-Za-z0-9+.-]*://|Bearer |Basic "

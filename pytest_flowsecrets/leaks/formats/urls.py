@@ -67,7 +67,7 @@ def _user_info(text: str) -> Iterator[Leaf]:
 
 
 def quoted_leaves(text: str) -> Iterator[Leaf]:
-    """Yield a percent-encoded text decoded, and as it is."""
+    """Yield a percent-encoded text, decoded and encoded."""
     from urllib.parse import unquote
 
     plain = unquote(text)

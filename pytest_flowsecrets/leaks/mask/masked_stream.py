@@ -134,7 +134,7 @@ def wrap_standard_streams(clean: Clean, forward: Callable[[], None]) -> Callable
     return undo
 
 
-# Captured output that pytest has not reported yet.
+# -- captured output ---------------------------------------------------------------------------------------------------
 
 
 def take_captured(config: Any) -> Iterator[Tuple[Any, str]]:

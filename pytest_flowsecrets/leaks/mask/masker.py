@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.mask.redactor import Masked, Redactor
 
 WITHHELD = "[withheld: it could not be masked]"
-_MOST = 2000  # texts
+_MOST_SHORT, _MOST_LONG = 2000, 4  # texts in the cache
 _LONG = 2000  # characters
-_MOST_LONG = 4  # texts
 
 
 class CleanTexts:
@@ -45,7 +44,7 @@ class CleanTexts:
         if len(text) >= _LONG:
             self._long.append(text)
             return
-        if len(self._short) >= _MOST:
+        if len(self._short) >= _MOST_SHORT:
             self._short.clear()
         self._short.add(text)
 

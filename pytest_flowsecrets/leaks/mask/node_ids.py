@@ -72,7 +72,7 @@ class TestIds:
     __test__ = False  # not a test class
 
     def __init__(self) -> None:
-        self._identities: Dict[int, Identity] = {}  # by id(): pytest 7 hashes a test by its node id
+        self._identities: Dict[int, Identity] = {}  # by id(), because pytest 7 hashes a test by its node id
         self._items: List[Any] = []  # kept alive, so that no id() is reused
         self._masked: Dict[str, str] = {}  # masked node ids by real ones
         self._collected: Dict[str, str] = {}  # node ids from collection by those that were masked later

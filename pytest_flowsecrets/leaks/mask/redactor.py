@@ -14,7 +14,7 @@ _BATCH = 1 << 20  # characters that are joined at once
 _PARTS_OF_MASKS = "secret", "hidden", "...", "***"
 WITHHELD = "[withheld]"
 _BETWEEN = " \t\r\n'\",bE>|+?-\\"  # characters between two lines of a value
-_LONGEST_REST, _TAIL = 1 << 14, 64  # characters to remember of a stream: after a truncated value, and else
+_LONGEST_REST, _TAIL = 1 << 14, 64  # characters to keep of a stream after a truncated value, and otherwise
 
 
 class Masked(NamedTuple):
@@ -81,7 +81,7 @@ class Redactor:
     def _makes_another(self, text: str, masked: Iterable[Masked]) -> bool:
         """Return whether masks and their surroundings form another secret, which begins or ends at a mask."""
         if self._resembles_mask:
-            return True  # search the whole text
+            return True  # a mask itself can be a part of a secret
         return self._finder.is_near(text, [(each.start, each.start + len(self.mask(each.names[0]))) for each in masked])
 
     def redact_bytes(self, data: bytes, masked: Optional[List[Masked]] = None) -> bytes:

@@ -1,4 +1,4 @@
-"""The secrets among the environment's variables: those of Prefect, and those whose names match a pattern."""
+"""The secrets in environment variables: those of Prefect, and those whose names match a pattern."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from typing import Any, Callable, ContextManager, Dict, Iterable, List
 from pytest_flowsecrets.leaks.registry import TOKENS, registry
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
-_SECRETS = SECRETS_PREFIX[:-2]  # this variable sets the whole table
+_SECRETS = SECRETS_PREFIX[:-2]  # the variable that sets the whole table
 _CLOUD = f"{PREFIX}CLOUD__"
 _PYTEST_VARIABLE = "PYTEST_CURRENT_TEST", b"PYTEST_CURRENT_TEST"  # changes three times in each test
 
 
 class EnvironmentSecrets:
-    """Learns them, again and again, since tests set variables too.
+    """Registers secrets from environment variables, repeatedly, because tests set variables, too.
 
     Args:
-        patterns: names, or globs.
+        patterns: names or globs of variables.
     """
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         self._patterns = list(patterns)
-        self._seen: Dict[Any, Any] = {}
+        self._values: Dict[Any, Any] = {}
 
     def learn(self) -> None:
-        """Register what is new or has another value than at the last time."""
+        """Register new and changed variables."""
         for name in self._changed():
             self._register(name, os.environ.get(name, ""))
 
     def watch(self, guard: ContextManager[Any]) -> Callable[[], None]:
-        """Register values also at the moment when they are set: a test may take them back before it is reported.
+        """Also register variables at the moment when they are set: a test can remove one before it is reported.
 
         Args:
             guard: suppresses errors.
 
         Returns:
-            What ends it.
+            A function that stops this.
         """
-        owner: Any = os.environ if hasattr(os.environ, "putenv") else os  # up to Python 3.8, and since
+        owner: Any = os.environ if hasattr(os.environ, "putenv") else os  # until Python 3.8; later
         put = owner.putenv
 
         def putenv(name: Any, value: Any) -> None:
@@ -64,14 +64,17 @@ class EnvironmentSecrets:
             registry.register(name, text)
 
     def _changed(self) -> List[str]:
-        """The names; reading 500 variables takes a millisecond, comparing what is behind them ten microseconds."""
+        """Return the names of new and changed variables.
+
+        Reading 500 variables takes a millisecond, comparing the underlying mapping ten microseconds.
+        """
         present: Any = getattr(os.environ, "_data", os.environ)
         for name in _PYTEST_VARIABLE:
-            self._seen.pop(name, None)
+            self._values.pop(name, None)
             if name in present:
-                self._seen[name] = present[name]
-        if present == self._seen:
+                self._values[name] = present[name]
+        if present == self._values:
             return []
-        names = [os.fsdecode(name) for name, text in present.items() if self._seen.get(name) != text]
-        self._seen = dict(present)
+        names = [os.fsdecode(name) for name, text in present.items() if self._values.get(name) != text]
+        self._values = dict(present)
         return names

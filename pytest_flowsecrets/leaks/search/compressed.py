@@ -107,7 +107,7 @@ def payload(text: Union[str, bytes], start: int) -> Optional[Tuple[int, bytes]]:
     head = _ascii(text[start : start + 16])
     kind = next((kind for kind in _KINDS if head.startswith(kind.magic)), _ZLIB)
     if isinstance(text, str) and not kind.encoding:
-        return None  # a text contains no bytes
+        return None  # a text does not contain raw bytes
     read = {"base64": _read_base64, "hex": _read_hex, "": _read_bytes}[kind.encoding]
     return read(text, start, _unpacker(kind.module), 0 if kind.module == "zlib" else _LARGEST)
 

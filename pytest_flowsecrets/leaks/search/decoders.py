@@ -73,7 +73,7 @@ class _Decoder(NamedTuple):
 
 
 def is_plain(data: bytes) -> bool:
-    """Return whether a short text has no other way to be read."""
+    """Return whether a short text can only be read as it is."""
     if _has_margin(data):
         return False
     if len(data.translate(None, _SIGNS)) == len(data):

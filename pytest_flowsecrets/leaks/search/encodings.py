@@ -281,7 +281,7 @@ def _base32_forms(data: bytes) -> Iterator[Form]:
 
 
 def _base85_forms(data: bytes, encode: Callable[[bytes], bytes]) -> Iterator[Form]:
-    """Yield the groups of five digits that belong to the value alone. Others at its ends can include other data."""
+    """Yield the groups of five digits that contain bits of the value alone. Others can contain bits of other data."""
     for shift in range(4):
         whole = data[-shift % 4 :]
         rest = len(whole) % 4

@@ -15,7 +15,7 @@ from pytest_flowsecrets.leaks.search.skeletons import is_continuation
 _PIECE = 1 << 19  # characters that are searched at once
 _SHORT = 1 << 13  # characters
 _BEFORE = 64  # characters that a piece shares with the previous one
-_OVERLAP = 1 << 14  # characters that a piece shares with the next one, at least; for wrapped values
+_OVERLAP = 1 << 14  # characters that a piece shares with the next one, for wrapped values; more if values are long
 
 
 class Match(NamedTuple):
@@ -113,7 +113,7 @@ class Finder:
     def _in_piece(self, text: Union[str, bytes], low: int, piece: Union[str, bytes]) -> Iterator[Match]:
         data = to_bytes(piece) if isinstance(piece, str) else piece
         hits, packed = self._index.find(data), sorted(begins(data, binary=not isinstance(piece, str)))
-        characters: Dict[int, int] = {}  # by bytes, where they differ
+        characters: Dict[int, int] = {}  # positions in characters by positions in bytes, if they differ
         if len(data) != len(piece):
             hits = [hit._replace(start=_begin(data, hit.start), end=_end(data, hit.end)) for hit in hits]
             characters = _characters(data, [*(place for hit in hits for place in hit[:2]), *packed])
@@ -172,7 +172,7 @@ def forms_of(value: Any) -> List[str]:
 
 
 def finder(texts: List[str]) -> Callable[[str], bool]:
-    """Return a function that tells whether a text contains one of some values, whole and in any form of ``leaks``.
+    """Return a function that checks whether a text contains one of some values, whole and in any form.
 
     A short value must be the whole text. Truncated values are ignored: no client truncates values, and ``set_secret``
     would be a truncated ``my_secret``.
@@ -196,7 +196,7 @@ def _plain_forms(text: str) -> List[str]:
 
 
 def any_of(finders: List[Callable[[str], bool]]) -> Callable[[str], bool]:
-    """Return a function that tells whether one of several functions finds something in a text."""
+    """Return a function that checks whether one of several functions finds something in a text."""
     return lambda text: any(finds(text) for finds in finders)
 
 

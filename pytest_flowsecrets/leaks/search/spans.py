@@ -1,4 +1,4 @@
-"""Spans: which part of a form stands in some bytes, and whether that part is a leak."""
+"""Spans: which part of a form occurs in some bytes, and whether that part is a leak."""
 
 from __future__ import annotations
 
@@ -86,12 +86,15 @@ def _in_other_lines(skeleton: Skeleton, key: bytes, part: Span) -> Span:
 def _with_edges(data: bytes, span: Span, form: Form) -> Span:
     """Return a span with the punctuation at the ends of a form, but without a part of a character."""
     start, end, first, last, broken = span
-    size = common(data[end : end + len(form.text) - last], form.text[last:])
-    end, last = end + size, last + size
-    while first < last < len(form.text) and is_continuation(data, end):
+    text = form.text
+    if data[end : end + 1] == text[last : last + 1]:
+        size = common(data[end : end + len(text) - last], text[last:])
+        end, last = end + size, last + size
+    while first < last < len(text) and is_continuation(data, end):
         end, last = end - 1, last - 1
-    size = common_end(data[max(0, start - first) : start], form.text[:first])
-    start, first = start - size, first - size
+    if first and data[start - 1 : start] == text[first - 1 : first]:
+        size = common_end(data[max(0, start - first) : start], text[:first])
+        start, first = start - size, first - size
     while 0 < first < last and is_continuation(data, start):
         start, first = start + 1, first + 1
     return Span(start, end, first, last, broken)
