@@ -45,15 +45,15 @@ def test_nothing_heavy_is_imported(arguments: list[str], tmp_path) -> None:
         f"import sys\nfrom pytest_flowsecrets.cli import main\ntry: code = main({arguments})\n"
         f"except SystemExit as exit_: code = exit_.code\nprint(code, sorted({HEAVY} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, cwd=tmp_path)
-    assert done.stdout.endswith("0 []\n")
+    result = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, cwd=tmp_path)
+    assert result.stdout.endswith("0 []\n")
 
 
 def test_the_module_runs() -> None:
     """``python -m pytest_flowsecrets.cli`` runs the command."""
     command = [sys.executable, "-m", "pytest_flowsecrets.cli", "--help"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    assert all(name in done.stdout for name in ("demo", "explain", "check"))
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    assert all(name in result.stdout for name in ("demo", "explain", "check"))
 
 
 def test_a_reader_that_has_gone_is_no_traceback() -> None:

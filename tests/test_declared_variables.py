@@ -78,9 +78,9 @@ class TestSecond:
         assert dict(local_secrets) == dict(COMMON, session="session")
 
     def test_explain(self, local_secrets):
-        told = local_secrets.explain("loop_TOKEN") + local_secrets.explain("loop_token")  # as up to Prefect 0.6.6
-        assert "hidden in this test: PREFECT__CONTEXT__SECRETS__loop_TOKEN (the import of " in told
-        assert "flows.py" in told or "flows_of_conftest.py" in told
+        explanations = local_secrets.explain("loop_TOKEN") + local_secrets.explain("loop_token")  # up to 0.6.6
+        assert "hidden in this test: PREFECT__CONTEXT__SECRETS__loop_TOKEN (the import of " in explanations
+        assert "flows.py" in explanations or "flows_of_conftest.py" in explanations
         assert "kept in this test: PREFECT__CONTEXT__SECRETS__set (" in local_secrets.explain("set")
         if "GITHUB_ACCESS_TOKEN=(" in os.environ["EXPECTED_HIDDEN"]:
             assert "hidden in this test: GITHUB_ACCESS_TOKEN (" in local_secrets.explain("GITHUB_ACCESS_TOKEN")

@@ -62,39 +62,39 @@ def in_a_hostile_shell(tmp_path_factory: pytest.TempPathFactory) -> tuple[subpro
 @needs_prefect
 def test_the_demo_passes_and_tells_what_each_test_showed(tmp_path: Path) -> None:
     """The demo prints one line for each test and pytest's last line, no value, and has status 0."""
-    done = flowsecrets("demo", "--keep", str(tmp_path / "kept"))
+    result = flowsecrets("demo", "--keep", str(tmp_path / "kept"))
     claims = demo.claims_of(tmp_path / "kept")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "")
     assert len(claims) == 7
     for claim in claims.values():
-        assert re.search(rf"^   (passed|skipped)  +{re.escape(claim)}", done.stdout, re.MULTILINE)
-    assert re.search(r"pytest says: [67] passed", done.stdout)
-    assert not VALUES.search(done.stdout)
+        assert re.search(rf"^   (passed|skipped)  +{re.escape(claim)}", result.stdout, re.MULTILINE)
+    assert re.search(r"pytest says: [67] passed", result.stdout)
+    assert not VALUES.search(result.stdout)
 
 
 @needs_prefect
 def test_the_demo_passes_whatever_the_shell_carries(in_a_hostile_shell: Any) -> None:
     """Secrets, options, plugins, a broken config and ini files of the user do not affect the demo."""
-    done, _ = in_a_hostile_shell
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "do-not-show" not in done.stdout
+    result, _ = in_a_hostile_shell
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "do-not-show" not in result.stdout
 
 
 @pytest.mark.slow
 @needs_prefect
 def test_the_demo_shows_the_warning_of_a_changed_value(in_a_hostile_shell: Any) -> None:
     """If Prefect converts 0000 to a number, the warning and its advice are shown."""
-    done, _ = in_a_hostile_shell
+    result, _ = in_a_hostile_shell
     changes = Version(metadata.version("prefect")).release >= (0, 11)
-    assert ("the test set str, Secret('PIN').get() returns int" in done.stdout) == changes
+    assert ("the test set str, Secret('PIN').get() returns int" in result.stdout) == changes
 
 
 @pytest.mark.slow
 @needs_prefect
 def test_the_demo_leaves_nothing_behind(in_a_hostile_shell: Any) -> None:
     """The demo removes its temporary folder."""
-    done, folder = in_a_hostile_shell
-    assert str(folder) in done.stdout
+    result, folder = in_a_hostile_shell
+    assert str(folder) in result.stdout
     assert [file.name for file in folder.iterdir()] == ["pytest.ini"]
 
 

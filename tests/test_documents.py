@@ -20,7 +20,7 @@ PACKAGE = Path(pytest_flowsecrets.__file__).parent
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("**/*.md"))]
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMED = re.compile(r"# (\w+\.py)$", re.MULTILINE)  # the first line may say the name of the file
+NAMED = re.compile(r"# (\w+\.py)$", re.MULTILINE)  # the first line may name the file
 
 needs_prefect = pytest.mark.skipif(
     not any(found.metadata["Name"] == "prefect" for found in metadata.distributions()),
@@ -67,8 +67,8 @@ def test_examples_with_tests_pass(tmp_path: Path) -> None:
     assert _write_examples(tmp_path, tests=True) > 20
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     ours = [f"-Werror::pytest_flowsecrets.{name}" for name in ("SecretChangedWarning", "TomlDialectWarning")]
-    done = _pytest(tmp_path, *ours)
-    assert done.returncode == 0, done.stdout
+    result = _pytest(tmp_path, *ours)
+    assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.slow
@@ -77,8 +77,8 @@ def test_examples_without_pytest_run(tmp_path: Path) -> None:
     """Examples that are scripts run one after another in one process."""
     assert _write_examples(tmp_path, tests=False) > 3
     code = "import glob, runpy; [runpy.run_path(f) for f in glob.glob('*.py')]"
-    done = _run(tmp_path, "-Wignore", "-c", code)
-    assert (done.returncode, done.stdout) == (0, "")
+    result = _run(tmp_path, "-Wignore", "-c", code)
+    assert (result.returncode, result.stdout) == (0, "")
 
 
 @pytest.mark.slow
@@ -112,12 +112,12 @@ def _sessions() -> list[tuple[str, str, str]]:
 def test_sessions_in_the_readme(tmp_path: Path, name: str, text: str, session: str) -> None:
     """Commands print the output in the README, except for random fingerprints."""
     (tmp_path / name).write_text(text, "utf-8")
-    command, _, told = session.partition("\n")
+    command, _, expected = session.partition("\n")
     dollar, program, *arguments = shlex.split(command)
     assert (dollar, program) == ("$", "flowsecrets")
-    done = _run(tmp_path, "-m", "pytest_flowsecrets.cli", *arguments)
+    result = _run(tmp_path, "-m", "pytest_flowsecrets.cli", *arguments)
     hidden = re.compile("#[0-9a-f]{8}")
-    assert hidden.sub("#", done.stdout).split() == hidden.sub("#", told).split()
+    assert hidden.sub("#", result.stdout).split() == hidden.sub("#", expected).split()
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def test_github_report() -> None:
     """The example with tokens, a Slack notifier and a result handler passes six tests without a warning."""
     ours = [f"-Werror::pytest_flowsecrets.{name}" for name in ("SecretChangedWarning", "TomlDialectWarning")]
     plugin = ["-p", "pytest_flowsecrets.plugin", "-p", "no:cacheprovider"]
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "pytest", *plugin, "--rootdir=.", "--strict-markers", "-c", os.devnull, *ours],
         cwd=EXAMPLES / "github_report",
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
@@ -35,5 +35,5 @@ def test_github_report() -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
-    assert " 6 passed" in done.stdout
+    assert result.returncode == 0, result.stdout
+    assert " 6 passed" in result.stdout

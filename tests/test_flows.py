@@ -20,14 +20,14 @@ def _flow():
         return Secret("FLOW_TOKEN").get(), Secret("PORT").get()
 
     with Flow("asks") as flow:
-        flow.asked = ask()
+        flow.secret_task = ask()
     return flow
 
 
 def _result(flow, executor=None):
     state = flow.run(executor=executor) if executor else flow.run()
     assert state.is_successful(), state.message
-    return tuple(state.result[flow.asked].result)
+    return tuple(state.result[flow.secret_task].result)
 
 
 def _executor(name):
@@ -74,14 +74,14 @@ def test_state_handlers_and_callbacks_get_the_secrets():
     from prefect import Flow, task
     from prefect.client import Secret
 
-    seen = {}
+    values = {}
 
     def handler(obj, old, new):
-        seen[f"{type(obj).__name__} handler"] = Secret("FLOW_TOKEN").get()
+        values[f"{type(obj).__name__} handler"] = Secret("FLOW_TOKEN").get()
         return new
 
     def on_failure(obj, state):
-        seen[f"{type(obj).__name__} callback"] = Secret("FLOW_TOKEN").get()
+        values[f"{type(obj).__name__} callback"] = Secret("FLOW_TOKEN").get()
 
     @task(state_handlers=[handler], on_failure=on_failure)
     def fails():
@@ -90,8 +90,8 @@ def test_state_handlers_and_callbacks_get_the_secrets():
     with Flow("handlers", state_handlers=[handler], on_failure=on_failure) as flow:
         fails()
     assert flow.run().is_failed()
-    assert set(seen.values()) == {"from-the-test"}
-    assert len(seen) == 4
+    assert set(values.values()) == {"from-the-test"}
+    assert len(values) == 4
 
 
 def test_result_handlers_get_the_secrets(tmp_path):
@@ -132,7 +132,7 @@ def test_result_handlers_get_the_secrets(tmp_path):
     from prefect import context
     from prefect.utilities.configuration import set_temporary_config
 
-    # Up to 0.6.0 results are written in Cloud runs only, later also where checkpointing is on.
+    # Up to 0.6.0 results are written only in Cloud runs, later also with checkpointing.
     with set_temporary_config({"flows.checkpointing": True}), context(checkpointing=True, cloud=VERSION < (0, 6, 1)):
         assert flow.run().is_successful()
     assert written == ["from-the-test"]

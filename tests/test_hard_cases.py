@@ -123,7 +123,7 @@ def test_workers_and_flow_runs_of_agents_cannot_reach_it_either(local_secrets):
     import prefect
     from prefect import Flow, task
 
-    if VERSION >= (0, 6, 0):  # before, the worker reads its own configuration only, which a child's is
+    if VERSION >= (0, 6, 0):  # before 0.6.0, a worker reads only its own configuration
         assert prefect.context.get("config", prefect.config).cloud.api.startswith("unreachable://")
 
     @task
@@ -133,9 +133,9 @@ def test_workers_and_flow_runs_of_agents_cannot_reach_it_either(local_secrets):
         return str(prefect.context.get("config", prefect.config)["cloud"]["api"])
 
     with Flow("where") as flow:
-        flow.asked = address()
+        flow.secret_task = address()
     state = flow.run(executor=dask_executor(processes=True))
-    assert state.result[flow.asked].result.startswith("unreachable://")
+    assert state.result[flow.secret_task].result.startswith("unreachable://")
     if VERSION >= (0, 13, 12):
         from prefect.agent.local import LocalAgent
         from prefect.utilities.graphql import GraphQLResult
@@ -161,10 +161,10 @@ def test_a_first_secret_given_inside_a_flow_run_lasts(local_secrets):
         return secret("T")
 
     with Flow("rotates") as flow:
-        flow.asked = ask(upstream_tasks=[rotate()])
+        flow.secret_task = ask(upstream_tasks=[rotate()])
     state = flow.run()
     assert state.is_successful()
-    assert state.result[flow.asked].result == secret("T") == "new"
+    assert state.result[flow.secret_task].result == secret("T") == "new"
 
 
 def test_changes_inside_a_block_of_prefects_context_last(local_secrets):
@@ -261,7 +261,7 @@ def test_del_beside_secrets_that_are_no_table(local_secrets, prefect_home):
     local_secrets["X"] = "x"
     prefect_home.write_config("[context]\nmine = 1\n")
     prefect_home.write_backend("debug = true\n")
-    (prefect_home.path / "backend.toml").write_text("context = 5\n")  # behind our back, and not loaded yet
+    (prefect_home.path / "backend.toml").write_text("context = 5\n")  # a change that Prefect has not loaded yet
     with pytest.raises(SecretRejected):
         del local_secrets["X"]
     assert dict(local_secrets) == {"X": "x"}
@@ -431,7 +431,7 @@ def test_a_declared_variable_that_a_shell_had_set_to_the_same(run_tests, monkeyp
 # -- warnings and tracebacks -------------------------------------------------------------------------------------------
 
 
-def _told(recorded):
+def _warnings(recorded):
     return [str(warning.message) for warning in recorded if issubclass(warning.category, SecretChangedWarning)]
 
 
@@ -440,7 +440,7 @@ def test_a_file_that_a_variable_outweighs_is_no_surprise(local_secrets, recwarn)
     local_secrets.setenv("token", "from the variable")
     local_secrets.write_config("[context.secrets]\ntoken = 'from the file'\n")
     assert local_secrets["token"] == "from the variable"
-    assert _told(recwarn) == []
+    assert _warnings(recwarn) == []
 
 
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 11, 2), reason="texts in files are not typed before 0.11.2")
@@ -448,7 +448,7 @@ def test_both_ways_to_write_the_file_tell_surprises(prefect_home, recwarn):
     """Both write methods and both files cause the warning."""
     prefect_home.write_config("[context.secrets]\nPIN = '0000'\n")
     prefect_home.write_backend("[context.secrets]\nPIN2 = '0000'\n")
-    assert ["'PIN'" in told or "'PIN2'" in told for told in _told(recwarn)] == [True, True]
+    assert ["'PIN'" in message or "'PIN2'" in message for message in _warnings(recwarn)] == [True, True]
 
 
 FAULTS = [
@@ -471,7 +471,7 @@ def test_no_traceback_shows_a_value(run_tests, options):
         f"def test_{number}(local_secrets, prefect_home):\n    {fault}\n\n" for number, fault in enumerate(FAULTS)
     )
     result = run_tests("from pytest_flowsecrets import isolated_prefect\nV = 'hunter' + '2' * 3\n\n" + tests, *options)
-    wrong = len(FAULTS) - (VERSION < (0, 6, 0))  # 0.5 takes the name `items`
+    wrong = len(FAULTS) - (VERSION < (0, 6, 0))  # 0.5 accepts the name `items`
     result.assert_outcomes(failed=wrong, passed=len(FAULTS) - wrong)
     shown = [line for line in result.outlines if "hunter222" in line and not line.startswith("V ")]
     assert shown == []

@@ -38,10 +38,10 @@ def in_new_thread(function, *arguments):
 
 def in_child(expression, environ=None):
     code = f"import prefect; from prefect.client import Secret; import json; print(json.dumps({expression}))"
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], env=environ, capture_output=True, text=True, check=True
     )
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 # -- the mapping -------------------------------------------------------------------------------------------------------
@@ -100,9 +100,9 @@ def test_values_come_back_as_they_were_given(local_secrets, value):
     if value == "snow ☃" and VERSION < (0, 13, 15):
         pytest.skip("variables lose characters outside of ASCII up to 0.13.14")
     local_secrets["V"] = value
-    got = local_secrets["V"]
-    assert json.loads(json.dumps(got, default=dict)) == value
-    assert type(got) is type(value) or isinstance(value, (list, dict))
+    result = local_secrets["V"]
+    assert json.loads(json.dumps(result, default=dict)) == value
+    assert type(result) is type(value) or isinstance(value, (list, dict))
 
 
 @pytest.mark.slow
@@ -133,20 +133,20 @@ def test_a_table_with_none_or_a_boolean_is_a_text_in_the_context(local_secrets, 
     raw = prefect.context.secrets["V"]
     assert json.loads(json.dumps(secret("V"), default=dict)) == value
     assert isinstance(raw, str) == (warned or VERSION < (0, 11))
-    told = [str(each.message) for each in caught if each.category is SecretChangedWarning]
-    assert len(told) == (warned and VERSION >= (0, 11, 2))
-    assert all("holds it as text" in each for each in told)
+    messages = [str(each.message) for each in caught if each.category is SecretChangedWarning]
+    assert len(messages) == (warned and VERSION >= (0, 11, 2))
+    assert all("holds it as text" in each for each in messages)
 
 
 @pytest.mark.parametrize("call", [lambda it, name: it.setenv(name, "x"), lambda it, name: it.unsetenv(name)])
 def test_the_name_of_a_secret_is_not_that_of_its_variable(local_secrets, call):
     """``setenv`` rejects a name with the prefix and says what to write."""
-    for name, told in (
+    for name, message in (
         (f"{VARIABLE}TOKEN", "is the name of a variable: use the name of the secret, 'TOKEN'"),
         ("PREFECT__CLOUD__API", "is not the variable of a secret: set it with monkeypatch, then call reload()"),
         ("", "the name of a secret is empty"),
     ):
-        with pytest.raises(UsageError, match=re.escape(told)):
+        with pytest.raises(UsageError, match=re.escape(message)):
             call(local_secrets, name)
     assert not local_secrets
 
@@ -450,7 +450,7 @@ def test_the_real_local_agent_gives_the_secrets_to_a_flow_run(local_secrets, mon
         pytest.skip("the local agent of this version starts Docker containers")
     from prefect.utilities.graphql import GraphQLResult
 
-    if VERSION < (0, 13, 0):  # up to here an agent of Cloud, later one of Server, asks the API when it is made
+    if VERSION < (0, 13, 0):  # agents of Cloud, and in later versions those of Server, ask the API at their creation
         monkeypatch.setenv("PREFECT__BACKEND", "server")
         local_secrets.reload()
     local_secrets["TOKEN"] = "from-the-test"
@@ -463,7 +463,7 @@ def _agent_environment(result):
     from prefect.agent.local import LocalAgent
 
     run = result({"id": "run", "name": "name", "flow": result({"id": "flow"})})
-    if VERSION < (0, 13, 12):  # here the agent itself adds its own environment
+    if VERSION < (0, 13, 12):  # from 0.13.12 on, the agent itself adds its environment
         return {**os.environ, **LocalAgent().populate_env_vars(run)}
     return LocalAgent().populate_env_vars(run, run_config=None)
 
@@ -471,7 +471,7 @@ def _agent_environment(result):
 # -- surprises ---------------------------------------------------------------------------------------------------------
 
 
-def _surprises(recorded):
+def _warnings(recorded):
     return [str(warning.message) for warning in recorded if issubclass(warning.category, SecretChangedWarning)]
 
 
@@ -479,13 +479,13 @@ def test_a_changed_value_is_told_once_without_the_value(local_secrets, recwarn):
     """One warning says that ``"0000"`` becomes a number from 0.11.0 on, and its advice keeps the text."""
     local_secrets["PIN"] = "0000"
     local_secrets["PIN"] = "00000"
-    told = _surprises(recwarn)
+    messages = _warnings(recwarn)
     if VERSION < (0, 11, 0):
-        assert told == []
+        assert messages == []
         assert local_secrets["PIN"] == "00000"
         return
     assert local_secrets["PIN"] == 0
-    (message,) = told
+    (message,) = messages
     assert "'PIN'" in message
     assert "set str" in message
     assert "returns int" in message
@@ -493,7 +493,7 @@ def test_a_changed_value_is_told_once_without_the_value(local_secrets, recwarn):
     value = "0000"
     local_secrets["PIN2"] = eval(message.rsplit("set it to ", 1)[1], {"json": json, "repr": repr, "value": value})
     assert local_secrets["PIN2"] == value
-    assert len(_surprises(recwarn)) == 1
+    assert len(_warnings(recwarn)) == 1
 
 
 @pytest.mark.parametrize(
@@ -502,14 +502,14 @@ def test_a_changed_value_is_told_once_without_the_value(local_secrets, recwarn):
 def test_the_way_that_is_told_is_right(local_secrets, recwarn, value):
     """The advised spelling keeps the value, or the warning says that none does."""
     local_secrets["V"] = value
-    told = _surprises(recwarn)
+    messages = _warnings(recwarn)
     if local_secrets["V"] == value and isinstance(local_secrets["V"], str):
-        assert told == []
+        assert messages == []
         return
-    if value in ('"quoted"', "$HOME"):  # written as JSON, and read as JSON; a reference as a whole is deliberate
-        assert told == []
+    if value in ('"quoted"', "$HOME"):  # JSON that is read as JSON, and a whole reference, which is deliberate
+        assert messages == []
         return
-    (message,) = told
+    (message,) = messages
     assert value not in message
     if "no spelling" in message:
         assert "$" in value or value == "~" or VERSION < (0, 13, 15)
@@ -522,11 +522,11 @@ def test_the_way_that_is_told_is_right(local_secrets, recwarn, value):
 def test_a_surprise_in_the_config_file_is_told_for_that_place(local_secrets, recwarn):
     """From 0.11.2 on, the warning about a TOML text advises a spelling for the file."""
     local_secrets.write_config("[context.secrets]\nPIN = '0000'\nDOC = '{\"a\": 1}'\nN = 5\n")
-    told = _surprises(recwarn)
+    messages = _warnings(recwarn)
     if VERSION < (0, 11, 2):
-        assert told == []
+        assert messages == []
         return
-    (message,) = told
+    (message,) = messages
     assert "'PIN'" in message
     text = eval(message.rsplit("set it to ", 1)[1], {"json": json, "repr": repr, "value": "0000"})
     local_secrets.write_config({"context": {"secrets": {"PIN": text}}})
@@ -536,11 +536,11 @@ def test_a_surprise_in_the_config_file_is_told_for_that_place(local_secrets, rec
 def test_a_variable_whose_name_is_changed_is_told(local_secrets, recwarn):
     """Up to 0.6.6, a warning says that no secret of that name exists."""
     local_secrets.setenv("TOKEN", "x")
-    told = _surprises(recwarn)
+    messages = _warnings(recwarn)
     if VERSION >= (0, 6, 7):
-        assert told == []
+        assert messages == []
     else:
-        (message,) = told
+        (message,) = messages
         assert "'TOKEN'" in message
         assert "changes names" in message
 
@@ -571,11 +571,11 @@ def test_explain_tells_where_a_secret_comes_from(local_secrets):
     name = variable_secret("TOKEN")
     local_secrets.write_config({"context": {"secrets": {name: "hunter2 of the file", "OTHER": "x"}}})
     local_secrets.setenv("TOKEN", "hunter2 of the variable")
-    told = local_secrets.explain(name)
-    assert "PREFECT__CONTEXT__SECRETS__TOKEN" in told
-    assert "config.toml" in told
-    assert "hunter2" not in told
-    assert "OTHER" not in told
+    explanation = local_secrets.explain(name)
+    assert "PREFECT__CONTEXT__SECRETS__TOKEN" in explanation
+    assert "config.toml" in explanation
+    assert "hunter2" not in explanation
+    assert "OTHER" not in explanation
 
 
 def test_the_model_agrees_with_the_real_prefect(local_secrets):

@@ -172,14 +172,14 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "told"), WRONG.items())
-def test_wrong_arguments_are_a_usage_error(run_tests, arguments, told):
+@pytest.mark.parametrize(("arguments", "message"), WRONG.items())
+def test_wrong_arguments_are_a_usage_error(run_tests, arguments, message):
     """The error names the test, the fault and the correct form, and no value; no test runs."""
     result = run_tests(
         f"import pytest\n@pytest.mark.secrets({arguments})\ndef test_wrong(): pass\ndef test_b(): pass\n"
     )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.re_match_lines([rf"ERROR: .*::test_wrong: .*{told}.*; write @pytest\.mark\.secrets\(.*"])
+    result.stderr.re_match_lines([rf"ERROR: .*::test_wrong: .*{message}.*; write @pytest\.mark\.secrets\(.*"])
     assert "hunter2" not in result.stdout.str() + result.stderr.str()
 
 

@@ -1,4 +1,4 @@
-"""Prefect under marshmallow 4: one line that names the command that helps, in place of an AttributeError."""
+"""Prefect with marshmallow 4: one line that names the fix replaces an AttributeError."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HINT = "does not work with the installed marshmallow 4.0.1: pip install 'marshma
 
 @pytest.fixture
 def marshmallow_4(monkeypatch, tmp_path):
-    """Let the installed marshmallow have the version and the missing ``Field.context`` of marshmallow 4."""
+    """Give the installed marshmallow the version and the missing ``Field.context`` of marshmallow 4."""
     import marshmallow
     import prefect  # noqa: F401 - before the change, as Prefect 0.13 and 0.14 would not get through their import
 
@@ -26,7 +26,7 @@ def marshmallow_4(monkeypatch, tmp_path):
 
 
 def raised_by(statement):
-    """The error of a statement."""
+    """Return the error of a statement."""
     with pytest.raises(Exception) as caught:
         exec(statement, {})
     return caught.value
@@ -41,7 +41,7 @@ def raised_by(statement):
 )
 @pytest.mark.usefixtures("marshmallow_4")
 def test_errors_of_marshmallow_4_are_explained(statement):
-    """Names that it lacks and calls that it refuses."""
+    """Missing names and rejected calls are explained."""
     error = raised_by(statement)
     assert str(conflict_of(error)).endswith(HINT)
     with pytest.raises(IncompatibleMarshmallow, match="pip install"), marshmallow_explained():
@@ -51,7 +51,7 @@ def test_errors_of_marshmallow_4_are_explained(statement):
 @pytest.mark.usefixtures("marshmallow_4")
 @pytest.mark.parametrize("statement", ["1 / 0", "None.nothing", "import nothing_of_this_name"])
 def test_other_errors_stay(statement):
-    """Those that have nothing to do with marshmallow."""
+    """Errors that do not come from marshmallow do not change."""
     error = raised_by(statement)
     with pytest.raises(type(error)) as caught, marshmallow_explained():
         raise error
@@ -59,7 +59,7 @@ def test_other_errors_stay(statement):
 
 
 def test_marshmallow_3_is_not_blamed():
-    """Its own errors stay as they are."""
+    """Errors of marshmallow 3 do not change."""
     assert conflict_of(raised_by("from marshmallow import nothing_of_this_name")) is None
 
 
@@ -67,7 +67,7 @@ def test_marshmallow_3_is_not_blamed():
 @pytest.mark.usefixtures("marshmallow_4")
 @pytest.mark.parametrize("in_process", [False, True])
 def test_a_flow_run_says_what_to_install(prefect_cloud, in_process):
-    """``run()`` fails in one line."""
+    """``run()`` raises an error of one line."""
     from prefect import Flow, Parameter
 
     with Flow("flow") as flow:
@@ -80,7 +80,7 @@ def test_a_flow_run_says_what_to_install(prefect_cloud, in_process):
 @pytest.mark.skipif(VERSION is None or VERSION < (0, 15), reason="run() and run configs need Prefect 0.15")
 @pytest.mark.usefixtures("marshmallow_4")
 def test_an_agent_says_what_to_install(flow_environment, monkeypatch):
-    """Where the error comes from the agent's own serialization."""
+    """An error in the agent's own serialization is explained."""
     import prefect.agent.local.agent as module
 
     def refuse(*_, **__):
@@ -93,7 +93,7 @@ def test_an_agent_says_what_to_install(flow_environment, monkeypatch):
 
 @pytest.mark.usefixtures("marshmallow_4")
 def test_an_error_of_the_test_gets_a_section(pytester, monkeypatch):
-    """Where the test itself calls Prefect or marshmallow."""
+    """The report has a hint if the test itself calls Prefect or marshmallow."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # plugins of others may not load a second time
     pytester.makepyfile("def test_it():\n    from marshmallow import nothing_of_this_name\n")
     result = pytester.runpytest_inprocess("-p", "pytest_flowsecrets.plugin")

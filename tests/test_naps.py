@@ -1,4 +1,4 @@
-"""Naps that a test need not sleep through."""
+"""Calls of ``time.sleep`` that a test does not wait for."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from pytest_flowsecrets.clock import sleep_patch
 
 
 def sleep_in(module, seconds):
-    """Call ``time.sleep`` as a module would."""
+    """Call ``time.sleep`` as a module does."""
     exec("import time; time.sleep(seconds)", {"__name__": module, "seconds": seconds})
 
 
-def taking(module, told):
-    """A handler of the naps of one module, which tells what it was asked about."""
+def taking(module, calls):
+    """Return a handler for the sleep calls of one module, and the list of calls that it was asked about."""
 
     def handler(caller, seconds):
-        told.append((sleep_patch.module_of(caller), seconds))
+        calls.append((sleep_patch.module_of(caller), seconds))
         return sleep_patch.module_of(caller) == module
 
     return handler
 
 
 def test_naps_of_some_modules_only():
-    """Others sleep; whoever does not handle one is asked and says so."""
-    told = []
-    with sleep_patch.intercept_sleep(taking("a", told)):
+    """A call that no handler accepts sleeps."""
+    calls = []
+    with sleep_patch.intercept_sleep(taking("a", calls)):
         start = time.monotonic()
         sleep_in("a", 60)
         assert time.monotonic() - start < 5
         start = time.monotonic()
         sleep_in("b", 0.05)
         assert time.monotonic() - start >= 0.05
-    assert [nap for nap in told if nap[0] in "ab"] == [("a", 60), ("b", 0.05)]  # threads of other tests may nap, too
+    assert [nap for nap in calls if nap[0] in "ab"] == [("a", 60), ("b", 0.05)]  # threads of other tests may also sleep
 
 
 def test_the_last_is_asked_first():
-    """And the others only if it does not handle the nap."""
+    """The newest handler is asked first, and the others only if it does not handle the call."""
     outer, inner = [], []
     with sleep_patch.intercept_sleep(taking("a", outer)), sleep_patch.intercept_sleep(taking("b", inner)):
         sleep_in("b", 60)
@@ -48,9 +48,9 @@ def test_the_last_is_asked_first():
 
 
 def test_afterwards():
-    """``time.sleep`` is the one that was there before, also one that a test had put there."""
+    """At the end, the previous ``time.sleep`` is restored, also one that a test has patched."""
     with sleep_patch.intercept_sleep(lambda *_: False):
-        pass  # takes away what stays where another test had put theirs on top of it
+        pass  # removes a patch that remains below that of another test
     real = time.sleep
     slept = []
     time.sleep = slept.append
@@ -68,7 +68,7 @@ def test_afterwards():
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_patched_on_top(monkeypatch, inside):
-    """What a test puts on top of it stays, until the test takes it off; then sleeping is sleeping."""
+    """A later patch by a test stays until the test removes it, and then ``time.sleep`` sleeps."""
     slept = []
     with sleep_patch.intercept_sleep(lambda *_: False):
         monkeypatch.setattr(time, "sleep", slept.append)
@@ -87,7 +87,7 @@ def test_patched_on_top(monkeypatch, inside):
 
 
 def test_threads():
-    """They nap as well."""
+    """Calls in threads are handled too."""
     with sleep_patch.intercept_sleep(taking("a", [])):
         thread = threading.Thread(target=sleep_in, args=("a", 60))
         thread.start()

@@ -32,10 +32,10 @@ def test_a_wrong_value_is_refused_whatever_its_source(source):
 
 def test_all_settings_at_once():
     """Settings are read by flag and by ini name."""
-    asked = []
+    names = []
 
     def ask(name):
-        asked.append(name)
+        names.append(name)
         return ""
 
     settings = resolve_all(lambda flag: None, ask)
@@ -45,4 +45,4 @@ def test_all_settings_at_once():
         "leaks": Setting("mask", "default"),
         "report": Setting(None, "default"),
     }
-    assert asked == [option.ini for option in OPTIONS.values()]
+    assert names == [option.ini for option in OPTIONS.values()]

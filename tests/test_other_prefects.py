@@ -49,7 +49,7 @@ def test_bare(): pass
     )
     result.assert_outcomes(passed=2, errors=2)
     result.stdout.fnmatch_lines(
-        [f"*::test_marked: Prefect {version} is installed; *0.5.5 to 1.4.1 only: pip install *"]
+        [f"*::test_marked: Prefect {version} is installed; *only Prefect 0.5.5 to 1.4.1: pip install *"]
     )
     assert "Traceback" not in result.stdout.str()
     assert "hunter2" not in result.stdout.str()
@@ -231,17 +231,17 @@ def test_it(local_secrets):
 
 def test_the_header_tells_what_was_found(run_tests):
     """The header shows the version of Prefect, and the settings with their sources."""
-    found = ".".join(map(str, VERSION)) if VERSION else "not installed"
+    version = ".".join(map(str, VERSION)) if VERSION else "not installed"
     result = run_tests("def test_it(): pass\n", "--flowsecrets-isolation=all")
-    result.stdout.fnmatch_lines([f"flowsecrets: prefect {found}, isolation=all (command line), leaks=mask (default)"])
+    result.stdout.fnmatch_lines([f"flowsecrets: prefect {version}, isolation=all (command line), leaks=mask (default)"])
     result = run_tests(None, ini="[pytest]\nflowsecrets_isolation = all\nflowsecrets_prefect_version = 0.15.13\n")
     result.stdout.fnmatch_lines(
-        [f"flowsecrets: prefect {found}, isolation=all (ini), prefect-version=0.15.13 (ini), leaks=mask (default)"]
+        [f"flowsecrets: prefect {version}, isolation=all (ini), prefect-version=0.15.13 (ini), leaks=mask (default)"]
     )
 
 
 @pytest.mark.parametrize(
-    ("arguments", "ini", "told"),
+    ("arguments", "ini", "message"),
     [
         (["--flowsecrets-isolation=some"], None, "--flowsecrets-isolation: 'some' is not one of marked, all"),
         ([], "[pytest]\nflowsecrets_isolation = some\n", "flowsecrets_isolation: 'some' is not one of marked, all"),
@@ -252,11 +252,11 @@ def test_the_header_tells_what_was_found(run_tests):
         ),
     ],
 )
-def test_wrong_settings(run_tests, arguments, ini, told):
+def test_wrong_settings(run_tests, arguments, ini, message):
     """A usage error names the setting, its value and the permitted values."""
     result = run_tests("def test_it(): pass\n", *arguments, ini=ini)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+    result.stderr.fnmatch_lines([f"ERROR: {message}"])
 
 
 def test_an_empty_setting_in_the_ini_is_none(run_tests):

@@ -125,13 +125,13 @@ def test_toml_that_prefect_reads_differently_is_read_so_and_told(local_secrets):
     with pytest.warns(TomlDialectWarning, match=r"context\.secrets\.QUOTES differently"):
         local_secrets.write_config('[context.secrets]\nQUOTES = "\\"\\""\nB = "b"\n')
     assert local_secrets["QUOTES"] == ""
-    with pytest.warns(TomlDialectWarning) as told:
+    with pytest.warns(TomlDialectWarning) as caught:
         local_secrets.write_config("[context.secrets]\na . b = 'hunter2'\n")
     assert dict(local_secrets["a "]) == {"b": "hunter2"}
-    assert [str(warning.message).split(" the key ")[1].split(" ")[0] for warning in told] == [
+    assert [str(warning.message).split(" the key ")[1].split(" ")[0] for warning in caught] == [
         "context.secrets.a",
     ]
-    assert not any("hunter2" in str(warning.message) for warning in told)
+    assert not any("hunter2" in str(warning.message) for warning in caught)
 
 
 def test_toml_that_is_none_but_that_prefect_reads_is_read_and_told(local_secrets):

@@ -21,13 +21,13 @@ def tables():
 
     from pytest_flowsecrets.isolation.prefect1.config_tree import items_of
 
-    found = {}
+    contents = {}
 
     def walk(table):
-        if id(table) in found:
+        if id(table) in contents:
             return
         items = dict.copy(items_of(table))
-        found[id(table)] = {key: (id(value), repr(value)) for key, value in items.items()}
+        contents[id(table)] = {key: (id(value), repr(value)) for key, value in items.items()}
         for value in items.values():
             if isinstance(value, type(prefect.config)):
                 walk(value)
@@ -36,7 +36,7 @@ def tables():
     context = prefect.context.__dict__
     if isinstance(context.get("config"), type(prefect.config)):
         walk(context["config"])
-    return found, {key: id(value) for key, value in context.items()}, id(prefect.config), id(prefect.context)
+    return contents, {key: id(value) for key, value in context.items()}, id(prefect.config), id(prefect.context)
 
 
 LEFT_OPEN = []
@@ -123,7 +123,7 @@ def test_everything_that_a_test_may_do_to_prefect(outside):
         prefect.config = type(prefect.config)()
         prefect.utilities.context.config = prefect.config
         os.environ.pop("PREFECT__CONTEXT__SECRETS__X", None)
-    LEFT_OPEN.append(block)  # were it closed now, Prefect would bring the context of the test back
+    LEFT_OPEN.append(block)  # if it closed now, Prefect would restore the context of the test
 
 
 def test_monkeypatch_undone_inside(outside, monkeypatch):
@@ -208,28 +208,28 @@ def test_threads_that_run_on(outside):
     """A thread that outlives the test loses the secrets, even inside a block of Prefect's context."""
     import prefect
 
-    go, entered, left, asked = (threading.Event() for _ in range(4))
-    seen = []
+    go, entered, left, has_read = (threading.Event() for _ in range(4))
+    values = []
 
     def run():
-        seen.append(get("X"))
+        values.append(get("X"))
         with prefect.context(task_name="t"):
             entered.set()
             go.wait()
         left.set()
-        seen.append(get("X"))
-        seen.append(dict(prefect.context.get("secrets", {})).get("X"))
-        seen.append("t" if prefect.context.get("task_name") else None)
-        asked.set()
+        values.append(get("X"))
+        values.append(dict(prefect.context.get("secrets", {})).get("X"))
+        values.append("t" if prefect.context.get("task_name") else None)
+        has_read.set()
 
     with isolated_prefect({"X": "x"}):
         thread = threading.Thread(target=run)
         thread.start()
         entered.wait()
     go.set()
-    asked.wait()
+    has_read.wait()
     thread.join()
-    assert seen == ["x", None, None, None]
+    assert values == ["x", None, None, None]
 
 
 def test_a_thread_in_the_middle_of_its_work_keeps_it(outside):
@@ -237,14 +237,14 @@ def test_a_thread_in_the_middle_of_its_work_keeps_it(outside):
     import prefect
 
     go, ready = threading.Event(), threading.Event()
-    seen = []
+    values = []
 
     def run():
         with prefect.context(task_name="mine"):
             ready.set()
             go.wait()
-            seen.append(prefect.context.get("task_name"))
-        seen.append(prefect.context.get("task_name"))
+            values.append(prefect.context.get("task_name"))
+        values.append(prefect.context.get("task_name"))
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -253,7 +253,7 @@ def test_a_thread_in_the_middle_of_its_work_keeps_it(outside):
         pass
     go.set()
     thread.join()
-    assert seen == ["mine", None]
+    assert values == ["mine", None]
 
 
 def test_a_secret_that_cannot_be_given(outside):
@@ -295,9 +295,9 @@ def test_a_changed_value_warns_where_the_isolation_is_entered(outside):
     """The warning is issued where the isolation begins, also without pytest's marker."""
     from pytest_flowsecrets import SecretChangedWarning
 
-    with pytest.warns(SecretChangedWarning, match="'PIN'") as told, isolated_prefect({"PIN": "0000"}):
+    with pytest.warns(SecretChangedWarning, match="'PIN'") as caught, isolated_prefect({"PIN": "0000"}):
         pass
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
 
 
 def test_backend_argument(outside):

@@ -1,4 +1,4 @@
-"""Schedules of real flows: the runs that they ask for, on and off, as time goes by."""
+"""Schedules of real flows: the runs that they create, when they are switched on and off, and as time passes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ needs_schedules = pytest.mark.skipif((VERSION or ()) < (0, 6, 1), reason="schedu
 
 
 def hourly(**arguments):
-    """A flow that runs every hour from midnight."""
+    """Return a flow that runs every hour from midnight."""
     import pendulum
     from prefect.schedules import IntervalSchedule
 
@@ -41,7 +41,7 @@ def cloud(prefect_cloud, flow_clock):
 @needs_prefect
 @needs_schedules
 def test_a_schedule_has_ten_runs_ahead(cloud, flow_clock):
-    """When it is on; off, the runs that have not begun go; on again, they come back."""
+    """An active schedule has ten runs ahead, and a switched-off one has none until it is on again."""
     client = cloud.client
     flow = register(client, hourly())
     assert starts(cloud.world) == list(range(1, 11))
@@ -57,7 +57,7 @@ def test_a_schedule_has_ten_runs_ahead(cloud, flow_clock):
 @needs_prefect
 @needs_schedules
 def test_agents_find_what_is_due(cloud, flow_clock):
-    """As the clock is moved: the runs that are due, and ten ahead again."""
+    """When the clock moves, agents get the runs that are due, and ten runs are ahead again."""
     client = cloud.client
     register(client, hourly())
     ask = "mutation($input: get_runs_in_queue_input!) { get_runs_in_queue(input: $input) { flow_run_ids } }"
@@ -68,10 +68,10 @@ def test_agents_find_what_is_due(cloud, flow_clock):
         ids = (
             client.graphql(ask, input=given) if VERSION < (0, 6, 4) else client.graphql(ask, variables={"input": given})
         )
-        found = ids["data"]["get_runs_in_queue"]["flow_run_ids"]
+        run_ids = ids["data"]["get_runs_in_queue"]["flow_run_ids"]
         return [
             (cloud.world.store.get("flow_run", row)["scheduled_start_time"] - NOON) / timedelta(hours=1)
-            for row in found
+            for row in run_ids
         ]
 
     assert queue() == []
@@ -84,7 +84,7 @@ def test_agents_find_what_is_due(cloud, flow_clock):
 @needs_prefect
 @needs_schedules
 def test_a_new_version_takes_over(cloud):
-    """The runs of the old one go with its schedule."""
+    """The runs of an old version are removed together with its schedule."""
     client = cloud.client
     first = register(client, hourly())
     second = register(client, hourly())
@@ -96,7 +96,7 @@ def test_a_new_version_takes_over(cloud):
 @needs_prefect
 @pytest.mark.skipif((VERSION or ()) < (0, 13), reason="clocks have parameters and labels from 0.12 and 0.13 on")
 def test_clocks_have_parameters_and_labels(cloud):
-    """Which the runs get."""
+    """Runs get the parameters and labels of their clock."""
     from prefect.schedules import Schedule
     from prefect.schedules.clocks import DatesClock
 
@@ -108,7 +108,7 @@ def test_clocks_have_parameters_and_labels(cloud):
 
 @needs_prefect
 def test_what_is_no_schedule():
-    """Is refused, without being quoted."""
+    """An invalid schedule is rejected without being quoted."""
     from tests.backend.asking import flow
 
     team = Team()
@@ -119,7 +119,7 @@ def test_what_is_no_schedule():
 
 @pytest.mark.skipif(VERSION is not None, reason="where there is no Prefect")
 def test_without_prefect(caplog):
-    """Nobody can read a schedule, so there are no runs, and a warning says so."""
+    """Without Prefect there are no scheduled runs, and a warning says so."""
     team = Team()
     team.flow(schedule={"type": "Schedule", "clocks": []})
     assert "a schedule creates no flow runs: Prefect, which reads the schedule, is not installed" in caplog.text

@@ -17,7 +17,7 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("case", ["function", "unittest"])
 def test_our_errors_end_at_the_line_of_the_test(run_tests, call, case):
-    """In a function and in a TestCase; ``--full-trace`` shows all."""
+    """The traceback ends at the test, in functions and TestCases, and ``--full-trace`` shows all frames."""
     body = {
         "function": f"def test_it():\n    {call}\n",
         "unittest": f"import unittest\nclass TestIt(unittest.TestCase):\n    def test_it(self):\n        {call}\n",
@@ -35,7 +35,7 @@ def test_our_errors_end_at_the_line_of_the_test(run_tests, call, case):
 
 
 def test_other_errors_keep_their_frames(run_tests):
-    """What is not ours, and errors without a frame of the user's, stay as they are."""
+    """Tracebacks of other errors, and those without a frame of the user, do not change."""
     source = (
         "import pytest\nfrom pytest_flowsecrets.agents.agent_errors import path_here\n"
         "def test_it():\n    path_here(5)\n"
@@ -50,7 +50,7 @@ def test_other_errors_keep_their_frames(run_tests):
 
 
 def test_an_error_without_a_frame_of_the_user():
-    """Nothing would be left."""
+    """A traceback without a frame of the user does not change, because nothing would remain."""
     import sys
 
     from pytest_flowsecrets import UsageError

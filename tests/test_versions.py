@@ -34,7 +34,7 @@ def test_release_of_a_version(version, release):
 
 @pytest.mark.parametrize("version", ["", "1", "D4", "0.14.x", "0.14.5.1", "1!0.14.5", "latest", "0." + "1" * 5_000])
 def test_text_that_is_not_a_version_of_prefect(version):
-    """Anything else is refused with an error that names the text."""
+    """Any other text raises an error that names the text."""
     with pytest.raises(UnknownPrefectVersion):
         release_of(version)
 

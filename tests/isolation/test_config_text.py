@@ -102,18 +102,18 @@ def test_what_only_prefects_parser_refuses(text, line):
 def test_prefects_reading_counts_and_differences_are_told():
     """The result is that of Prefect's parser, and a warning names each key that differs, also in lists."""
     text = 'same = 1\nlist = [{a = \'""\'}]\nempty = "\\"\\""\nnan = nan\n["t\\u00e9.x"]\ny = 1\n'
-    with pytest.warns(TomlDialectWarning) as told:
+    with pytest.warns(TomlDialectWarning) as caught:
         assert config_text.check(text, "config.toml")["empty"] == ""
-    keys = sorted(str(warning.message).split("the key ")[1].split()[0] for warning in told)
+    keys = sorted(str(warning.message).split("the key ")[1].split()[0] for warning in caught)
     assert keys == ["empty", "té.x"]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("clé = 1\n", "the key clé is no"), ("a = [\n1,,\n2]\n", "this line is no")]
+    ("text", "message"), [("clé = 1\n", "the key clé is no"), ("a = [\n1,,\n2]\n", "this line is no")]
 )
-def test_a_text_that_only_prefect_reads(text, told):
+def test_a_text_that_only_prefect_reads(text, message):
     """The warning names the key if the line has one."""
-    with pytest.warns(TomlDialectWarning, match=told):
+    with pytest.warns(TomlDialectWarning, match=message):
         config_text.check(text, "config.toml")
 
 

@@ -25,7 +25,7 @@ def children():
 
     def child():
         pools.append(context.Pool(1))
-        return asked(pools[-1])
+        return query(pools[-1])
 
     child.pools = pools
     yield child
@@ -34,7 +34,7 @@ def children():
         pool.join()
 
 
-def asked(pool):
+def query(pool):
     return pool.apply(os.getenv, ["HOME"]), pool.apply(os.getenv, [NAME]), pool.apply(os.getppid)
 
 
@@ -70,9 +70,9 @@ def test_changes_count_for_the_next_child(children):
         secrets.setenv("t", "two")
         second = children()
         assert (first[1], second[1]) == ("one", "two")
-        assert asked(children.pools[0]) == first
-    assert asked(children.pools[0]) == first
-    assert asked(children.pools[1]) == second
+        assert query(children.pools[0]) == first
+    assert query(children.pools[0]) == first
+    assert query(children.pools[1]) == second
 
 
 def test_a_server_ends_with_its_isolation_and_its_children(children):

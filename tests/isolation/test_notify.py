@@ -11,10 +11,10 @@ from pytest_flowsecrets.isolation.safe_errors import warn_at, warn_user
 
 
 def place(code, **options):
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         exec(compile(code, __file__, "exec"), {"warn_user": warn_user, "__name__": "m", **options})
-    return told[0]
+    return caught[0]
 
 
 def test_module_level_code_has_no_def_line():
@@ -38,9 +38,9 @@ async def coroutine():
 
 def test_decorators_are_passed_over():
     """The location is below the decorators, which may be markers with a value."""
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         below_decorators()
         warn_at(UserWarning("told"), coroutine.__code__, __name__)
     lines = Path(__file__).read_text("utf-8").splitlines()
-    assert lines[told[0].lineno - 1].startswith("def below_decorators")
-    assert lines[told[1].lineno - 1].startswith("async def coroutine")
+    assert lines[caught[0].lineno - 1].startswith("def below_decorators")
+    assert lines[caught[1].lineno - 1].startswith("async def coroutine")

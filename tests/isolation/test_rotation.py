@@ -27,7 +27,7 @@ def watchers():
 
 def test_at_once(local_secrets):
     """Without a time, or with a past one, the secret changes immediately."""
-    before = set(watchers())  # of another test, about to end
+    before = set(watchers())  # the threads of other tests, which are about to end
     local_secrets["X"] = "a"
     local_secrets.rotate("X", "b")
     assert local_secrets["X"] == "b"
@@ -75,12 +75,12 @@ def test_a_flow_with_retries_sees_the_new_one(local_secrets, flow_clock):
     import prefect
     from prefect.client import Secret
 
-    got = []
+    results = []
 
     @prefect.task(max_retries=2, retry_delay=timedelta(minutes=10))
     def read():
-        got.append(Secret("X").get())
-        if len(got) < 3:
+        results.append(Secret("X").get())
+        if len(results) < 3:
             raise ValueError
 
     with prefect.Flow("retries") as flow:
@@ -88,7 +88,7 @@ def test_a_flow_with_retries_sees_the_new_one(local_secrets, flow_clock):
     local_secrets["X"] = "a"
     local_secrets.rotate("X", "b", at=flow_clock.now + timedelta(minutes=15))
     assert flow.run().is_successful()
-    assert got == ["a", "a", "b"]
+    assert results == ["a", "a", "b"]
 
 
 def test_the_end_of_an_isolation_ends_its_plans(flow_clock):

@@ -174,8 +174,8 @@ with isolated_prefect(secrets={"a.b": "hunter2"}):
         time.sleep(60)
 """
     environ = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE, check=True)
-    assert done.stdout == b""  # read to its end, so both processes have ended
+    result = subprocess.run([sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE, check=True)
+    assert result.stdout == b""  # read to its end, so both processes have ended
     assert os.listdir(tmp_path) == []
 
 
@@ -230,7 +230,7 @@ def test_folders_that_are_read_only_are_removed(tmp_path):
             folder.chmod(0o755)
     tmp_path.chmod(0o755)
     subprocess.run([sys.executable, "-c", REMOVES, str(place)], check=True)
-    assert place.stat().st_mode & 0o777 == 0o777  # what a link points to is left alone
+    assert place.stat().st_mode & 0o777 == 0o777  # the target of a link does not change
 
 
 def test_removing_a_folder_that_is_gone():

@@ -41,11 +41,16 @@ def handler():
 
 def state():
     """Return the state that must be restored."""
-    seen = [current_variables(), stack.depth(), [signal.getsignal(number) for number in signal.valid_signals()]]
+    values = [current_variables(), stack.depth(), [signal.getsignal(number) for number in signal.valid_signals()]]
     if "prefect" in sys.modules:
         prefect = sys.modules["prefect"]
-        seen += [prefect.config.get("context"), prefect.context.get("secrets"), id(prefect.context), id(prefect.config)]
-    return repr(seen)
+        values += [
+            prefect.config.get("context"),
+            prefect.context.get("secrets"),
+            id(prefect.context),
+            id(prefect.config),
+        ]
+    return repr(values)
 
 
 class Interrupter:
@@ -114,7 +119,7 @@ def interrupted(moment, codes=None):
     except Interrupted:
         raised = True
     finally:
-        sys.settrace(tracer)  # of coverage, say
+        sys.settrace(tracer)  # for example that of coverage
     return interrupter, raised
 
 
@@ -126,7 +131,7 @@ OUTSIDE = {vars(kind)[name].__code__ for kind in CLASSES for name in NAMES if na
 @pytest.mark.parametrize(("codes", "step"), [(None, 4999), (OUTSIDE, 61)], ids=["everywhere", "where signals count"])
 def test_at_any_moment_of_entering_and_leaving(codes, step):
     """A signal before any instruction raises its exception, and everything is restored."""
-    interrupted(-1)  # Prefect is imported, and what is loaded for the first isolation only
+    interrupted(-1)  # imports Prefect, and the modules that only the first isolation loads
     before = state()
     instructions = interrupted(-1, codes)[0].count
     for moment in range(1, instructions, step):
@@ -138,11 +143,11 @@ def test_at_any_moment_of_entering_and_leaving(codes, step):
 
 def test_held_back_signals_are_handled_afterwards(handler):
     """Deferred signals run their own handlers in order of arrival, until one of them raises."""
-    done = []
+    steps = []
     with pytest.raises(Interrupted), deferred_signals():
         signal.raise_signal(signal.SIGUSR1)
-        done.append("work")
-    assert done == ["work"]
+        steps.append("work")
+    assert steps == ["work"]
     assert signal.getsignal(signal.SIGUSR1) is handler
 
 
@@ -189,7 +194,7 @@ class SignalAt:
 
     def during(self, action):
         """Run the action and return the error of the signal's handler, or None."""
-        sys._getframe().f_trace_opcodes = True  # CPython 3.12 sends these events only if a frame wants them by now
+        sys._getframe().f_trace_opcodes = True  # CPython 3.12 sends these events only if a frame requests them now
         sys.settrace(self)
         try:
             action()

@@ -29,7 +29,7 @@ def test_other_values_are_refused_by_name_and_type():
 
 
 @pytest.mark.parametrize(
-    ("given", "got", "expected"),
+    ("original", "result", "expected"),
     [
         ("x", "x", True),
         ("0", 0, False),
@@ -46,9 +46,9 @@ def test_other_values_are_refused_by_name_and_type():
         ("x", None, False),
     ],
 )
-def test_same(given, got, expected):
+def test_same(original, result, expected):
     """`is_unchanged` compares value and JSON type, and treats tables as dicts."""
-    assert is_unchanged(given, got) is expected
+    assert is_unchanged(original, result) is expected
 
 
 def test_documents():
