@@ -1,4 +1,4 @@
-"""What agents and their infrastructure refuse, told in one line and without a value."""
+"""Errors of agents and their infrastructure, as one line without a value."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from pytest_flowsecrets.isolation.prefect1.marshmallow import conflict_of
 from pytest_flowsecrets.resolution.masked_names import masked_name
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.agents.model import Written
+    from pytest_flowsecrets.agents.model import AgentInputs
 
 _PACKAGE = f"{os.sep}prefect{os.sep}"
 _AGENTS = os.path.join(_PACKAGE, "agent", "")
 
 
 @contextmanager
-def told_as_one_line(agent: str, likely: str = "") -> Iterator[None]:
-    """Raise what infrastructure or agent refuse as one line, without the body of the request, which holds values.
+def one_line_errors(agent: str, likely: str = "") -> Iterator[None]:
+    """Replace errors of an agent by one line, without the body of the request, which contains values.
 
     Args:
-        agent: one of ``agent_rules.AGENTS``.
-        likely: the reason where the error itself does not tell one.
+        agent: one of ``rules.AGENTS``.
+        likely: the reason, if it is known before. It replaces the reason of the error.
+
+    Raises:
+        UsageError: the agent raises an error.
     """
     try:
         yield
@@ -36,47 +39,46 @@ def told_as_one_line(agent: str, likely: str = "") -> Iterator[None]:
         conflict = conflict_of(error)
         if conflict is not None:
             raise conflict from None
-        reason = likely or told(error)
+        reason = likely or describe_error(error)
     else:
         return
     raise UsageError(f"the {agent} agent cannot deploy the flow run: {reason}") from None
 
 
-def not_text(written: Written) -> str:
-    """Return which variables of ``--env`` and of the run config are not text; an empty string if all are.
+def type_problem(inputs: AgentInputs) -> str:
+    """Describe the variables of ``--env`` and of the run config that are not strings; an empty string without any.
 
     Args:
-        written: what stands where.
+        inputs: the variables by place.
     """
-    wrong = {**written.agent_env, **written.run_env}.items()
-    named = [
+    problems = [
         f"env {masked_name(name)}: the value is a {kind_of(value)}"
-        for name, value in wrong
+        for name, value in {**inputs.agent_env, **inputs.run_env}.items()
         if not isinstance(value, (str, type(None)))
     ]
-    return f"{'; '.join(named)}, and a variable is text: put it in quotes" if named else ""
+    return f"{'; '.join(problems)}, but a variable must be a string: put it in quotes" if problems else ""
 
 
 def kind_of(value: Any) -> str:
-    """Return the name of a value's type; ``table`` for each type of mapping.
+    """Return the name of the type of a value; ``table`` for any mapping.
 
     Args:
-        value: a value of a variable.
+        value: the value of a variable.
     """
     return "table" if isinstance(value, Mapping) else type(value).__name__
 
 
 def require_sendable(run_config: Any) -> None:
-    """Check what an agent would stumble over in a run config, or fetch from where a test does not go.
+    """Check that an agent can send a run config, and that its files are on this machine.
 
     Raises:
-        UsageError: with the type of what is wrong, never a value.
+        UsageError: it cannot, or they are not. The message contains types, never a value.
     """
     kind = type(run_config).__name__
     try:
         run_config.serialize()
-    except Exception as error:  # noqa: BLE001 - of many kinds, whose texts hold values
-        raise UsageError(f"this {kind} cannot be sent: {type(error).__name__}: look at the types in it") from None
+    except Exception as error:  # noqa: BLE001 - of many types, with values in the messages
+        raise UsageError(f"this {kind} cannot be sent: {type(error).__name__}: check the types of its values") from None
     folder = getattr(run_config, "working_dir", None)
     if kind == "LocalRun" and folder and not os.path.exists(folder):
         raise UsageError(f"the working_dir of the run config does not exist: {folder}")
@@ -87,19 +89,19 @@ def require_sendable(run_config: Any) -> None:
 
 
 def path_here(path: str) -> str:
-    """Where an agent of this machine reads a path of a run config, which may begin with ``agent://``.
+    """Return the path that an agent on this machine reads for a path of a run config, such as ``agent://…``.
 
     Raises:
-        UsageError: it is somewhere else.
+        UsageError: the path is not on this machine.
     """
     scheme, _, rest = path.rpartition("://")
     if scheme not in ("", "agent", "file"):
-        raise UsageError(f"{path}: only files of this machine are read: fetch it, and give its path")
+        raise UsageError(f"{path}: only files on this machine can be read: download it and pass its path")
     return rest
 
 
-def told(error: Exception) -> str:
-    """What was refused, as far as it can be told without a value; else the type of the error, and where it arose."""
+def describe_error(error: Exception) -> str:
+    """Return the reason of an error if it contains no value; otherwise its type and place."""
     place = next((frame for frame in reversed(extract_tb(error.__traceback__)) if _AGENTS in frame.filename), None)
     where = f" (prefect{os.sep}{place.filename.rpartition(_PACKAGE)[2]}, line {place.lineno})" if place else ""
     return _reason(error) or type(error).__name__ + where
@@ -115,15 +117,15 @@ def _reason(error: Exception) -> Optional[str]:
     if isinstance(response, dict):
         return str(response["Error"]["Message"])
     if type(error).__name__ == "ParamValidationError":
-        return "a value is no text"
+        return "a value is not a string"
     return None
 
 
 def require_free(address: Optional[str]) -> None:
-    """Check that an agent can listen where it is told to; it would go on without, in silence.
+    """Check that an agent can listen on an address. An agent that cannot continues without a message.
 
     Raises:
-        UsageError: the address is none, or something listens there already.
+        UsageError: the address is not valid, or it is in use.
     """
     import socket
 
@@ -135,12 +137,10 @@ def require_free(address: Optional[str]) -> None:
     except (AttributeError, TypeError, ValueError):
         host, port = "", 0
     if not port:
-        raise UsageError("the address of an agent is a URL with a port, such as http://127.0.0.1:8080")
+        raise UsageError("the address of an agent must be a URL with a port, such as http://127.0.0.1:8080")
     try:
         with socket.create_server((host, port)):
             pass
     except OSError as error:
         reason = "it is in use" if error.errno == errno.EADDRINUSE else type(error).__name__
-        raise UsageError(
-            f"the agent cannot listen at port {port}: {reason}; give it another address, or none"
-        ) from None
+        raise UsageError(f"the agent cannot listen on port {port}: {reason}; use another address, or none") from None

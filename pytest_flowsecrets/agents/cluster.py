@@ -1,4 +1,4 @@
-"""The objects of a cluster that hold secrets: Secrets and ConfigMaps, set by a test or read from manifests."""
+"""The Secrets and ConfigMaps of a cluster, set by a test or read from manifests."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _Key = Tuple[str, str, str]  # kind, namespace, name
 
 
 class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
-    """The Secrets of a cluster, by name: what a ``secretKeyRef`` or ``envFrom`` finds.
+    """The Secrets of a cluster by name, for ``secretKeyRef`` and ``envFrom``.
 
-    Setting takes texts (``stringData``) or bytes. What is refused is what the API server of Kubernetes refuses.
+    Values are strings (``stringData``) or bytes. Objects that the API server of Kubernetes rejects are errors here.
 
     Args:
-        namespace: where the pods of flow runs look.
+        namespace: the namespace of the pods of flow runs.
     """
 
     def __init__(self, namespace: str = "default", *, kind: str = "Secret", objects: Any = None) -> None:
@@ -38,12 +38,12 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
 
     @property
     def config_maps(self) -> ClusterSecrets:
-        """The ConfigMaps of the same cluster, in the same way."""
+        """The ConfigMaps of the same cluster, as a mapping of the same type."""
         return ClusterSecrets(self.namespace, kind="ConfigMap", objects=self._objects)
 
     def __repr__(self) -> str:
-        shown = {name: sorted(self._objects[self._key(name)]) for name in self}
-        return f"<{self._kind}s in {self.namespace}: {shown}>"
+        keys = {name: sorted(self._objects[self._key(name)]) for name in self}
+        return f"<{self._kind}s in {self.namespace}: {keys}>"
 
     # -- the mapping --------------------------------------------------------------------------------------------------
 
@@ -56,7 +56,7 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
         self._put(self._kind, self.namespace, name, data)
 
     def __delitem__(self, name: str) -> None:
-        self[name]  # or there is none to delete
+        self[name]  # raises KeyError if there is none
         del self._objects[self._key(name)]
 
     def __iter__(self) -> Iterator[str]:
@@ -71,22 +71,22 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
     # -- manifests ----------------------------------------------------------------------------------------------------
 
     def load(self, path: Union[str, Path]) -> None:
-        """Take the Secrets and ConfigMaps of a YAML file, with one or several documents; others are passed over.
+        """Add the Secrets and ConfigMaps in a YAML file with one or several documents. Other objects are ignored.
 
         Raises:
-            UsageError: the file cannot be read, is no YAML, or Kubernetes would refuse one of its objects.
+            UsageError: the file cannot be read, is not YAML, or contains an object that Kubernetes rejects.
         """
         for manifest in manifests.load_all(path):
             self.apply(manifest)
 
     def apply(self, manifest: Mapping[str, Any]) -> None:
-        """Take one object, as ``kubectl apply`` does: a Secret, a ConfigMap, or a List of such.
+        """Add an object, as ``kubectl apply`` does: a Secret, a ConfigMap, or a List of them.
 
         Raises:
-            UsageError: Kubernetes would refuse it; names kind, name and key, never a value.
+            UsageError: Kubernetes rejects the object. The message contains kind, name and key, never a value.
         """
         if not isinstance(manifest, Mapping):
-            raise UsageError(f"a manifest is a mapping with apiVersion and kind, not {type(manifest).__name__}")
+            raise UsageError(f"a manifest must be a mapping with apiVersion and kind, not {type(manifest).__name__}")
         kind = manifest.get("kind")
         if kind == "List":
             validation.require(manifest, validation.LIST, "the List")
@@ -94,42 +94,50 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
                 self.apply(each)
         if kind in KINDS:
             validation.require(manifest, validation.MANIFEST, f"the {kind}")
-            about = manifest.get("metadata") or {}
-            data = {**_decoded(manifest, kind), **(manifest.get("stringData") or {})}
-            self._put(kind, about.get("namespace") or self.namespace, about.get("name"), data)
+            metadata = manifest.get("metadata") or {}
+            data = {**_decode_data(manifest, kind), **(manifest.get("stringData") or {})}
+            self._put(kind, metadata.get("namespace") or self.namespace, metadata.get("name"), data)
 
     def texts(self, kind: str, name: str) -> Optional[Texts]:
-        """What an object holds, None where there is none of this name in the pod's namespace."""
+        """Return the data of an object, or None if the namespace of the pods has no object of this name."""
         return self._objects.get((kind, self.namespace, name))
 
     def _put(self, kind: str, namespace: str, name: Any, data: Mapping[str, Any]) -> None:
-        if not isinstance(name, (str, type(None))):
-            raise UsageError(f"the name of a {kind} is text, not a {type(name).__name__}")
-        if name is None or not OBJECT_NAME.fullmatch(name):
-            raise UsageError(f"{name!r} can be no name of a {kind}: use lower-case letters, digits, - and .")
+        _require_name(kind, name)
         if not isinstance(data, Mapping):
-            raise UsageError(f"{kind} {name}: give a mapping of keys to texts, not {type(data).__name__}")
+            raise UsageError(f"{kind} {name}: the data must be a mapping of keys to strings, not {type(data).__name__}")
         for key, value in data.items():
-            if not isinstance(key, str) or not KEY.fullmatch(key):
-                raise UsageError(f"{kind} {name}: {key!r} can be no key: use letters, digits, -, _ and .")
-            if not isinstance(value, (str, bytes)):
-                raise UsageError(f"{kind} {name}: {key} is text, not {type(value).__name__}: put it in quotes")
+            _require_entry(f"{kind} {name}", key, value)
             if kind == "Secret":
                 registry.register(f"{name} {key}", os.fsdecode(value))
         self._objects[kind, namespace, name] = {key: os.fsdecode(value) for key, value in data.items()}
 
 
-def _decoded(manifest: Mapping[str, Any], kind: str) -> Dict[str, Any]:
-    """``data`` of a Secret is base64, that of a ConfigMap is text and its ``binaryData`` base64."""
-    found = dict(manifest.get("data") or {}) if kind == "ConfigMap" else {}
+def _require_name(kind: str, name: Any) -> None:
+    if not isinstance(name, (str, type(None))):
+        raise UsageError(f"the name of a {kind} must be a string, not a {type(name).__name__}")
+    if name is None or not OBJECT_NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is not a valid {kind} name: use lower-case letters, digits, - and .")
+
+
+def _require_entry(what: str, key: Any, value: Any) -> None:
+    if not isinstance(key, str) or not KEY.fullmatch(key):
+        raise UsageError(f"{what}: {key!r} is not a valid key: use letters, digits, -, _ and .")
+    if not isinstance(value, (str, bytes)):
+        raise UsageError(f"{what}: {key} must be a string, not {type(value).__name__}: put it in quotes")
+
+
+def _decode_data(manifest: Mapping[str, Any], kind: str) -> Dict[str, Any]:
+    """Decode Base64 in ``data`` of a Secret, and in ``binaryData`` of a ConfigMap, whose ``data`` is plain text."""
+    data = dict(manifest.get("data") or {}) if kind == "ConfigMap" else {}
     encoded = manifest.get("binaryData" if kind == "ConfigMap" else "data") or {}
     name = (manifest.get("metadata") or {}).get("name")
-    found.update((key, _from_base64(f"{kind} {name}: {key}", text)) for key, text in encoded.items())
-    return found
+    data.update((key, _from_base64(f"{kind} {name}: {key}", text)) for key, text in encoded.items())
+    return data
 
 
 def _from_base64(what: str, text: Any) -> bytes:
     try:
         return base64.b64decode(re.sub(r"[\r\n]", "", text), validate=True)
     except (TypeError, ValueError):
-        raise UsageError(f"{what} of data is no base64; give plain text in stringData") from None
+        raise UsageError(f"{what} in data is not Base64; use stringData for plain text") from None

@@ -1,17 +1,17 @@
-"""The environment of a flow run: each variable with its origin, what was lost on the way, and what came along.
+"""The environment of a flow run: each variable with its origin, and the variables that are lost or passed on.
 
-A variable can be written in several places. Weakest first (``ORIGINS``):
+A variable can be set in several places. They are, from weakest to strongest (``ORIGINS``):
 
-- ``host``: the environment of the agent itself, all of which a LocalAgent hands on;
-- ``template``: a Kubernetes job template, an ECS task definition;
+- ``host``: the environment of the agent itself, which a LocalAgent passes on completely;
+- ``template``: a Kubernetes job template, or an ECS task definition;
 - ``overrides``: the ``run_task_kwargs`` of ECS;
-- ``default``: what the agent sets unless somebody else does;
-- ``agent``: ``prefect agent … start --env NAME=value``, or without any ``--env`` what the agent's configuration has
-  under ``[cloud.agent.env_vars]``;
+- ``default``: variables that the agent sets if no other place sets them;
+- ``agent``: ``prefect agent … start --env NAME=value``, or ``[cloud.agent.env_vars]`` in the configuration of the agent
+  if there is no ``--env``;
 - ``run_config``: ``run_config.env``;
-- ``forced``: what the agent sets whatever others say.
+- ``forced``: variables that the agent always sets.
 
-Which of them there are, and what an agent forces, depends on the agent and the release: see ``rules``.
+The places, and the forced variables, depend on the agent and the release: see ``rules``.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from pytest_flowsecrets.resolution.masked_names import masked_name
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.display import Mask
 
-#: Detail of a variable that the agent's configuration holds; the origin is ``agent``, as for ``--env``.
 #: Detail of a variable that Docker removes from the container, because its value is None.
 ABSENT = "None, with which Docker removes the variable"
+#: Detail of a variable in the configuration of the agent. Its origin is ``agent``, as for ``--env``.
 CONFIGURED = "cloud.agent.env_vars of the agent's configuration"
 ORIGINS = ("host", "template", "overrides", "default", "agent", "run_config", "forced")
 
-_TOLD = {
+_DESCRIPTIONS = {
     "host": "the agent's own environment",
     "template": "the template",
     "overrides": "run_task_kwargs",
     "default": "a default of the agent",
     "agent": "agent --env",
     "run_config": "run_config.env",
-    "forced": "what the agent forces",
+    "forced": "forced by the agent",
 }
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One variable as it was written in one place.
+    """A variable in one place.
 
     Attributes:
-        name: its name.
-        value: its text; None where a reference stands instead, or where the agent takes the variable away.
+        name: the name.
+        value: the value; None if there is a reference instead, or if the agent removes the variable.
         origin: one of :data:`ORIGINS`.
-        source: ``valueFrom`` of Kubernetes or of ECS, where a reference stands.
-        detail: what it refers to, in words: ``secretKeyRef github/token``; or where exactly it was written.
+        source: the reference, ``valueFrom`` of Kubernetes or ECS, if there is one.
+        detail: a description of the reference (``secretKeyRef github/token``) or of the place.
     """
 
     name: str
@@ -64,16 +64,17 @@ class Entry:
     def __str__(self) -> str:
         if self.detail == CONFIGURED:
             return self.detail
-        return f"{_TOLD[self.origin]}: {self.detail}" if self.detail else _TOLD[self.origin]
+        description = _DESCRIPTIONS[self.origin]
+        return f"{description}: {self.detail}" if self.detail else description
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A variable that was written and does not arrive, because another place sets the same name.
+    """A variable that the flow run does not get, because another place sets the same name.
 
     Attributes:
-        entry: what was written.
-        winner: what arrives instead.
+        entry: the lost variable.
+        winner: the variable that the flow run gets.
     """
 
     entry: Entry
@@ -81,18 +82,18 @@ class Lost:
 
 
 class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of Python 3.8 takes no parameters
-    """The variables that a flow run sees, as a mapping of names to texts, with their origins.
+    """The variables of a flow run as a mapping of names to values, with their origins.
 
     Args:
         agent: ``local``, ``docker``, ``kubernetes`` or ``ecs``.
-        version: release of Prefect.
-        variables: what arrives, in order; a value of None is known only where the flow runs.
-        lost: what was written and does not arrive.
-        notes: what else happened on the way.
-        real: whether the agent's own code made it, not the model.
+        version: the release of Prefect.
+        variables: the variables, in order. A value of None is known only where the flow runs.
+        lost: the variables that the flow run does not get.
+        notes: other facts about the environment.
+        real: whether a real agent created the environment, not the model.
     """
 
-    def __init__(  # noqa: PLR0913 - what it is made of
+    def __init__(  # noqa: PLR0913 - its parts
         self,
         agent: str,
         version: str,
@@ -127,7 +128,7 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
         )
 
     def origin(self, name: str) -> str:
-        """Where the text of a variable comes from: ``host``, ``template``, ``overrides``, ``default``, ``agent``, ….
+        """Return the origin of a variable, one of ``ORIGINS`` such as ``host``, ``template`` or ``agent``.
 
         Raises:
             KeyError: there is no such variable.
@@ -136,33 +137,33 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
 
     @property
     def dropped(self) -> Tuple[Lost, ...]:
-        """References (``secretKeyRef``) that the agent dropped without a word: the name is set elsewhere, too."""
-        return tuple(one for one in self.lost if one.entry.source is not None)
+        """The references (``secretKeyRef``) that the agent drops silently, because another place sets the name."""
+        return tuple(lost for lost in self.lost if lost.entry.source is not None)
 
     @property
     def forced(self) -> Tuple[str, ...]:
-        """Names that the agent sets whatever the user says."""
+        """The names of the variables that the agent always sets."""
         return self._of("forced")
 
     @property
     def leaked(self) -> Tuple[str, ...]:
-        """Names that came along from the agent's own environment."""
+        """The names of the variables that come from the agent's own environment."""
         return self._of("host")
 
     @property
     def unresolved(self) -> Tuple[str, ...]:
-        """Names whose text is known only where the flow runs."""
+        """The names of the variables whose value is known only where the flow runs."""
         return tuple(name for name, entry in self.variables.items() if entry.value is None and entry.detail != ABSENT)
 
     def _of(self, origin: str) -> Tuple[str, ...]:
         return tuple(name for name, entry in self.variables.items() if entry.origin == origin)
 
     def explain(self, mask: Optional[Mask] = None, *, names: Iterable[str] = ()) -> str:
-        """Tell it in lines, without a value unless the mask shows them.
+        """Return a description in lines. Values are hidden unless the mask shows them.
 
         Args:
-            mask: how values are shown.
-            names: these variables; by default all, those of the host's that do not concern Prefect by number only.
+            mask: determines how values are shown.
+            names: the variables to describe. By default all; those of the host that do not concern Prefect are counted.
         """
         from pytest_flowsecrets.resolution.display import Mask as Masked
 
@@ -170,45 +171,55 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
 
 
 def _lines(env: FlowEnvironment, mask: Mask, names: List[str]) -> Iterator[str]:
-    made = "the real agent" if env.real else "the model"
-    yield f"flow run of a {env.agent} agent (Prefect {env.version}, by {made})"
-    hidden = 0
-    for name, entry in env.variables.items():
-        if names and name not in names:
-            continue
-        if not names and entry.origin == "host" and not name.startswith(PREFIX):
-            hidden += 1
-            continue
-        unknown = "not set" if entry.detail == ABSENT else "known only where the flow runs"
-        shown = mask.text(entry.value) if entry.value is not None else unknown
-        yield f"  {masked_name(name)}: {shown}, {entry}"
-    if hidden:
-        yield f"  and {hidden} more variables of the agent's own environment"
-    for lost in env.lost:
-        if not names or lost.entry.name in names:
-            silently = "dropped silently" if lost.entry.source is not None else "beaten"
-            yield f"  lost    {masked_name(lost.entry.name)} of {lost.entry}: {silently} by {lost.winner}"
-    for note in env.notes:
-        yield f"  note    {note}"
+    creator = "the real agent" if env.real else "the model"
+    yield f"flow run of a {env.agent} agent (Prefect {env.version}, by {creator})"
+    entries = [env.variables[name] for name in env.variables if name in names] if names else _about_prefect(env)
+    yield from (f"  {masked_name(entry.name)}: {_value_text(entry, mask)}, {entry}" for entry in entries)
+    if not names:
+        yield from _hidden_line(len(env.variables) - len(entries))
+    yield from _lost_lines(env, names)
+    yield from (f"  note    {note}" for note in env.notes)
 
 
-def merged(entries: Iterable[Entry]) -> Tuple[List[Entry], List[Lost]]:
-    """Let later entries win over earlier ones of the same name; a winner without value and source goes, too.
+def _hidden_line(count: int) -> Iterator[str]:
+    if count:
+        yield f"  and {count} more variables of the agent's own environment"
+
+
+def _about_prefect(env: FlowEnvironment) -> List[Entry]:
+    """Return all variables but those of the host that do not concern Prefect."""
+    return [entry for entry in env.variables.values() if entry.origin != "host" or entry.name.startswith(PREFIX)]
+
+
+def _value_text(entry: Entry, mask: Mask) -> str:
+    if entry.value is not None:
+        return mask.text(entry.value)
+    return "not set" if entry.detail == ABSENT else "known only where the flow runs"
+
+
+def _lost_lines(env: FlowEnvironment, names: List[str]) -> Iterator[str]:
+    for entry, winner in ((lost.entry, lost.winner) for lost in env.lost):
+        if not names or entry.name in names:
+            verb = "dropped silently" if entry.source is not None else "overridden"
+            yield f"  lost    {masked_name(entry.name)} of {entry}: {verb} by {winner}"
+
+
+def merge_entries(entries: Iterable[Entry]) -> Tuple[List[Entry], List[Lost]]:
+    """Merge entries: a later one overrides an earlier one of the same name. Entries without value and source disappear.
 
     Returns:
-        what is left, in the order in which each name was first written, and what was lost.
+        The remaining entries, in the order in which each name first occurs, and the lost ones.
     """
     winners: Dict[str, Entry] = {}
     lost: List[Lost] = []
     for entry in entries:
-        former = winners.get(entry.name)
-        if former is not None:
-            lost = [replace(one, winner=entry) if one.winner is former else one for one in lost]
-            lost.append(Lost(former, entry))
+        overridden = winners.get(entry.name)
+        if overridden is not None:
+            lost = [replace(each, winner=entry) if each.winner is overridden else each for each in lost]
+            lost.append(Lost(overridden, entry))
         winners[entry.name] = entry
-    left = [
-        entry
-        for entry in winners.values()
-        if entry.value is not None or entry.source is not None or entry.detail == ABSENT
-    ]
-    return left, lost
+    return [entry for entry in winners.values() if _is_set(entry)], lost
+
+
+def _is_set(entry: Entry) -> bool:
+    return entry.value is not None or entry.source is not None or entry.detail == ABSENT

@@ -1,4 +1,4 @@
-"""``flow_environment``: asked for by tests, scripts and the command line; by the real agent, or by the model."""
+"""``flow_environment``, for tests, scripts and the command line: with the real agent, or with the model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Union
 
+from pytest_flowsecrets import versions
 from pytest_flowsecrets.agents import (
     agent_errors,
     kubernetes,
@@ -17,7 +18,7 @@ from pytest_flowsecrets.agents import (
     validation,
 )
 from pytest_flowsecrets.agents.cluster import ClusterSecrets
-from pytest_flowsecrets.agents.model import Written
+from pytest_flowsecrets.agents.model import AgentInputs
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.versions import release_of
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Template = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
 
-def flow_environment(  # noqa: PLR0913 - what is written where
+def flow_environment(  # noqa: PLR0913 - one for each place
     agent: str = "local",
     *,
     run_config: Any = None,
@@ -39,139 +40,157 @@ def flow_environment(  # noqa: PLR0913 - what is written where
     prefect_version: Optional[str] = None,
     host_files: Optional[Mapping[str, str]] = None,
 ) -> FlowEnvironment:
-    """The environment that a flow run would get, each variable with its origin.
+    """Return the environment that a flow run gets, each variable with its origin.
 
-    Made by the installed Prefect's own agent; without Prefect, or for another version, by the model. Outside of a test
-    of ours it is made in an isolation of its own, so that nothing of the developer's gets in.
+    The agent of the installed Prefect creates it. Without Prefect, or for another version, the model does. Outside of
+    an isolated test it is created in a new isolation, so settings of the developer have no effect.
 
     Args:
         agent: ``local``, ``docker``, ``kubernetes`` or ``ecs``.
-        run_config: a run config of Prefect's, or a mapping of variables, which stands for ``UniversalRun(env=…)``.
-        agent_env: variables of ``prefect agent … start --env NAME=value``.
-        job_template: of a Kubernetes job, as a mapping or the path of a YAML file.
-        task_definition: of an ECS task, likewise.
-        cluster_secrets: what ``secretKeyRef`` and ``envFrom`` refer to; without, those are ``unresolved``.
-        host_env: the environment of the agent itself, whose ``PREFECT__`` variables configure it; default: that of
-            this process.
-        prefect_version: the release; default: the installed one, else 1.4.1.
-        host_files: paths of the agent's own ``config.toml`` (``user``) and ``backend.toml`` (``backend``); default:
-            those that Prefect reads here.
+        run_config: a run config of Prefect, or a mapping of variables, which stands for ``UniversalRun(env=…)``.
+        agent_env: the variables of ``prefect agent … start --env NAME=value``.
+        job_template: the template of a Kubernetes job, as a mapping or the path of a YAML file.
+        task_definition: the definition of an ECS task, as a mapping or the path of a YAML file.
+        cluster_secrets: the objects for ``secretKeyRef`` and ``envFrom``. Without them, references are ``unresolved``.
+        host_env: the environment of the agent itself, whose ``PREFECT__`` variables configure the agent. The default is
+            the environment of this process.
+        prefect_version: the release. The default is the installed one, else 1.4.1.
+        host_files: the paths of the agent's own ``config.toml`` (``user``) and ``backend.toml`` (``backend``). The
+            default is the files that Prefect reads here.
 
     Raises:
-        UsageError: an argument is wrong; names, never values.
+        UsageError: an argument is not valid. The message contains names, never values.
         RouteUnavailable: the agent of the installed Prefect cannot run here.
-        CreateContainerConfigError: the pod needs a Secret or key that ``cluster_secrets`` does not have.
+        CreateContainerConfigError: the pod needs a Secret or a key that ``cluster_secrets`` does not have.
     """
-    rules.require_agent(agent)
-    if prefect_version is not None and not isinstance(prefect_version, str):
-        raise UsageError(f"prefect_version is text such as '1.4.1', not a {type(prefect_version).__name__}")
-    if not isinstance(cluster_secrets, (ClusterSecrets, type(None))):
-        raise UsageError(f"cluster_secrets is a ClusterSecrets, not a {type(cluster_secrets).__name__}")
     from pytest_flowsecrets.isolation.prefect1.paths import this_machine
-    from pytest_flowsecrets.resolution.dialects import dialect_for
     from pytest_flowsecrets.resolution.resolve import resolve
-    from pytest_flowsecrets.versions import DEFAULT_VERSION, installed_version
 
+    _require_arguments(agent, prefect_version, cluster_secrets)
     template = _template(agent, job_template, task_definition) or {}
-    written = Written(texts_of("host_env", host_env), texts_of("agent_env", agent_env), template=template)
-    installed = installed_version()
-    version = dialect_for(prefect_version or installed or DEFAULT_VERSION).version
-    refused = rules.refused_options(version, written.agent_env)
-    if refused:
-        raise UsageError(rules.equals_in_option(version, refused))
+    inputs = AgentInputs(texts_of("host_env", host_env), texts_of("agent_env", agent_env), template=template)
+    installed = versions.installed_version()
+    version = _require_version(prefect_version or installed or versions.DEFAULT_VERSION, inputs)
     if installed is None or prefect_version not in (None, installed):
-        host, layers = machine_config.of_host(host_env, host_files)
-        written = replace(written, host=host, run_env=_run_env(run_config))
-        written = machine_config.configured(agent, written, resolve(layers, host, version, machine=this_machine()))
-        return model.modelled(agent, version, written, cluster_secrets)
+        environ, layers = machine_config.host_configuration(host_env, host_files)
+        inputs = replace(inputs, host=environ, run_env=_run_env(run_config))
+        resolution = resolve(layers, environ, version, machine=this_machine())
+        inputs = machine_config.with_configuration(agent, inputs, resolution)
+        return model.model_environment(agent, version, inputs, cluster_secrets)
     with ExitStack() as stack:
         machine_config.isolate(stack, host_env, host_files)
         if host_env is None:
-            written = replace(written, host=dict(os.environ))
-        return _real(agent, installed, written, run_config, cluster_secrets)
+            inputs = replace(inputs, host=dict(os.environ))
+        return _from_real_agent(agent, installed, inputs, run_config, cluster_secrets)
 
 
-def _real(
-    agent: str, version: str, written: Written, run_config: Any, secrets: Optional[ClusterSecrets]
+def _require_arguments(agent: str, prefect_version: Any, cluster_secrets: Any) -> None:
+    rules.require_agent(agent)
+    if prefect_version is not None and not isinstance(prefect_version, str):
+        raise UsageError(f"prefect_version must be a string such as '1.4.1', not a {type(prefect_version).__name__}")
+    if not isinstance(cluster_secrets, (ClusterSecrets, type(None))):
+        raise UsageError(f"cluster_secrets must be a ClusterSecrets, not a {type(cluster_secrets).__name__}")
+
+
+def _require_version(version: str, inputs: AgentInputs) -> str:
+    """Return a known release, and check that its ``--env`` accepts the variables."""
+    from pytest_flowsecrets.resolution.dialects import dialect_for
+
+    release = dialect_for(version).version
+    names = rules.refused_options(release, inputs.agent_env)
+    if names:
+        raise UsageError(rules.equals_in_option(release, names))
+    return release
+
+
+def _from_real_agent(
+    agent: str, version: str, inputs: AgentInputs, run_config: Any, secrets: Optional[ClusterSecrets]
 ) -> FlowEnvironment:
     from pytest_flowsecrets.agents import real_agents
 
     real_agents.require(agent, version)
     if run_config is not None and not isinstance(run_config, Mapping):
-        run_config = real_agents.with_template(agent, run_config, written.template, version=version)
-        written = replace(
-            written,
+        run_config = real_agents.with_template(agent, run_config, inputs.template, version=version)
+        inputs = replace(
+            inputs,
             run_env=run_config.env or {},
             template=_template_of(agent, run_config),
-            overrides=_overrides(run_config),
+            overrides=_run_task_overrides(run_config),
             working_dir=getattr(run_config, "working_dir", None),
         )
-    elif run_config is not None or written.template:
-        written = replace(written, run_env=texts_of("run_config", run_config))
+    elif run_config is not None or inputs.template:
+        inputs = replace(inputs, run_env=texts_of("run_config", run_config))
         universal = release_of(version) >= rules.UNIVERSAL
         run_config = real_agents.run_config_of(
-            agent, written.run_env, written.template, version=version, universal=universal
+            agent, inputs.run_env, inputs.template, version=version, universal=universal
         )
-    return real_agents.real(agent, version, written, run_config, secrets)
+    return real_agents.real_environment(agent, version, inputs, run_config, secrets)
 
 
 def _template(agent: str, job: Optional[Template], task: Optional[Template]) -> Optional[Dict[str, Any]]:
-    for wanted, source, what in (("kubernetes", job, "job template"), ("ecs", task, "task definition")):
+    for user, source, what in (("kubernetes", job, "job template"), ("ecs", task, "task definition")):
         if source is not None:
-            if agent != wanted:
-                raise UsageError(f"a {what} is for the {wanted} agent, not for the {agent} agent")
-            return _accepted(agent, manifests.load_one(source, what))
+            if agent != user:
+                raise UsageError(f"a {what} is for the {user} agent, not for the {agent} agent")
+            return _validate_template(agent, manifests.load_one(source, what))
     return None
 
 
-def _accepted(agent: str, template: Dict[str, Any]) -> Dict[str, Any]:
+def _validate_template(agent: str, template: Dict[str, Any]) -> Dict[str, Any]:
     if agent == "kubernetes":
-        return kubernetes.accepted(template)
+        return kubernetes.validate_template(template)
     validation.require(template, validation.TASK, "the task definition")
     validation.require_json(template, "the task definition")
     for key in template:
         if not isinstance(key, str):
-            raise UsageError(f"the task definition has a key that is a {type(key).__name__} and no text")
+            raise UsageError(f"the task definition has a key that is a {type(key).__name__}, not a string")
     return template
 
 
-def _overrides(run_config: Any) -> Mapping[str, Any]:
-    found = getattr(run_config, "run_task_kwargs", None) or {}
-    validation.require(found, validation.RUN_TASK, "run_task_kwargs")
-    return dict(found)
+def _run_task_overrides(run_config: Any) -> Mapping[str, Any]:
+    overrides = getattr(run_config, "run_task_kwargs", None) or {}
+    validation.require(overrides, validation.RUN_TASK, "run_task_kwargs")
+    return dict(overrides)
 
 
 def _template_of(agent: str, run_config: Any) -> Mapping[str, Any]:
-    """The template of a run config, which it may have by path."""
+    """Return the template of a run config, which may be a path."""
     name = {"kubernetes": "job_template", "ecs": "task_definition"}.get(agent, "")
     path = getattr(run_config, f"{name}_path", None)
     own = getattr(run_config, name, None) or (path and agent_errors.path_here(path))
-    return {} if own is None else _accepted(agent, manifests.load_one(own, name.replace("_", " ")))
+    return {} if own is None else _validate_template(agent, manifests.load_one(own, name.replace("_", " ")))
 
 
 def _run_env(run_config: Any) -> Mapping[str, str]:
     if run_config is not None and not isinstance(run_config, Mapping):
-        raise UsageError("without this Prefect a run config is given as a mapping of its variables")
+        raise UsageError("without this version of Prefect, run_config must be a mapping of variables")
     return texts_of("run_config", run_config)
 
 
 def texts_of(what: str, texts: Optional[Mapping[str, str]]) -> Mapping[str, str]:
-    """Variables, checked.
+    """Return variables after a check.
 
     Args:
         what: the argument, for the error.
-        texts: its value.
+        texts: the value of the argument.
 
     Raises:
-        UsageError: it is no mapping of texts, or no process can have such a variable; names, never values.
+        UsageError: it is not a mapping of strings, or a process cannot have such a variable. The message contains
+            names, never values.
     """
     if not isinstance(texts, (Mapping, type(None))):
-        raise UsageError(f"{what} is a mapping of names to texts, not {type(texts).__name__}")
+        raise UsageError(f"{what} must be a mapping of names to strings, not {type(texts).__name__}")
     for name, text in (texts or {}).items():
-        if not isinstance(name, str) or not isinstance(text, str):
-            raise UsageError(f"{what}: {name!r} is a {type(text).__name__}, and a variable is text: put it in quotes")
-        if not name or "=" in name or "\0" in name + text:
-            raise UsageError(
-                f"{what}: {name!r} cannot be set: a name is not empty, holds no '=', and nothing holds NUL"
-            )
+        _require_variable(what, name, text)
     return dict(texts or {})
+
+
+def _require_variable(what: str, name: Any, text: Any) -> None:
+    if not isinstance(name, str) or not isinstance(text, str):
+        raise UsageError(
+            f"{what}: {name!r} is a {type(text).__name__}, but a variable must be a string: put it in quotes"
+        )
+    if not name or "=" in name or "\0" in name + text:
+        raise UsageError(
+            f"{what}: {name!r} cannot be set: a name is not empty, contains no '=', and nothing contains NUL"
+        )

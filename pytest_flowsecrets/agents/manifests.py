@@ -1,4 +1,4 @@
-"""YAML files of Kubernetes and of ECS, read. PyYAML comes with Prefect, and with the extra ``check``."""
+"""Readers of YAML files for Kubernetes and ECS. PyYAML comes with Prefect and with the extra ``check``."""
 
 from __future__ import annotations
 
@@ -11,48 +11,53 @@ Path = Union[str, "os.PathLike[str]"]
 
 
 def load_all(path: Path) -> List[Any]:
-    """The documents of a YAML file that are not empty.
+    """Return the documents of a YAML file that are not empty.
 
     Raises:
-        UsageError: it is no path, the file cannot be read, is no YAML, or there is no PyYAML.
+        UsageError: the path is not valid, the file cannot be read or is not YAML, or PyYAML is not installed.
     """
     yaml = _yaml()
-    if not isinstance(path, (str, os.PathLike)):  # a number would be the file of that descriptor
-        raise UsageError(f"the path of a YAML file is text, not a {type(path).__name__}")
-    if "://" in os.fspath(path):
-        raise UsageError(f"{os.fspath(path)}: only files of this machine are read: fetch it, and give its path")
+    if not isinstance(path, (str, os.PathLike)):  # open() reads a number as a file descriptor
+        raise UsageError(f"the path of a YAML file must be a string, not a {type(path).__name__}")
+    name = os.fspath(path)
+    if "://" in name:
+        raise UsageError(f"{name}: only files on this machine can be read: download it and pass its path")
     try:
         with open(path, encoding="utf-8") as file:
             return [document for document in yaml.safe_load_all(file) if document is not None]
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{os.fspath(path)}:{mark.line + 1}:{mark.column + 1}" if mark else os.fspath(path)
-        raise UsageError(f"{place}: no YAML; a template with {{{{ }}}} has to be rendered first") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = str(error.strerror).lower() if isinstance(error, OSError) else "not UTF-8"
-        raise UsageError(f"{os.fspath(path)}: {reason}") from None
+        raise UsageError(f"{name}{_position(error)}: not valid YAML; render a template with {{{{ }}}} first") from None
+    except OSError as error:
+        raise UsageError(f"{name}: {str(error.strerror).lower()}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{name}: not UTF-8") from None
     except RecursionError:
-        raise UsageError(f"{os.fspath(path)}: nested too deeply") from None
+        raise UsageError(f"{name}: nested too deeply") from None
+
+
+def _position(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f":{mark.line + 1}:{mark.column + 1}" if mark else ""
 
 
 def load_one(source: Union[Path, Mapping[str, Any]], what: str) -> Dict[str, Any]:
-    """A template given as a mapping or as the path of a YAML file with one document.
+    """Return a template that is a mapping or a YAML file with one document.
 
     Args:
-        source: mapping or path.
-        what: what it is to be, for errors.
+        source: the mapping, or the path of the file.
+        what: the kind of template, for errors.
 
     Raises:
-        UsageError: as :func:`load_all`; or it is not exactly one mapping.
+        UsageError: as for :func:`load_all`, or the file is not exactly one mapping.
     """
     if isinstance(source, Mapping):
         return dict(source)
     if not isinstance(source, (str, os.PathLike)):
-        raise UsageError(f"a {what} is a mapping or the path of a YAML file, not a {type(source).__name__}")
+        raise UsageError(f"a {what} must be a mapping or the path of a YAML file, not a {type(source).__name__}")
     documents = load_all(source)
     if len(documents) != 1 or not isinstance(documents[0], Mapping):
-        found = type(documents[0]).__name__ if len(documents) == 1 else f"{len(documents)} documents"
-        raise UsageError(f"{os.fspath(source)}: a {what} is one mapping, and this is {found}")
+        content = type(documents[0]).__name__ if len(documents) == 1 else f"{len(documents)} documents"
+        raise UsageError(f"{os.fspath(source)}: a {what} must be one mapping, but this is {content}")
     return dict(documents[0])
 
 

@@ -1,12 +1,12 @@
-"""What each agent adds to the environment of a flow run, per release of Prefect. One table, read by the model and docs.
+"""The table of variables that each agent adds to the environment of a flow run, by release of Prefect.
 
-An agent puts the variables of a flow run together from the places of ``environment.ORIGINS``. Odd things about it:
+An agent collects the variables of a flow run from the places in ``environment.ORIGINS``. What is odd:
 
-- all agents force ``PREFECT__CLOUD__USE_LOCAL_SECRETS=false``, for Prefect Server too;
-- a LocalAgent drops a forced variable that has no value: an API key given by ``--env`` is gone if the agent has none;
-- the agents of containers set an empty text instead;
-- up to 0.13.11 a LocalAgent let ``--env`` win over everything; it knows run configs from 0.13.12 on;
-- the ECS agent writes the image into the task definition, which what it sends with RunTask beats.
+- All agents force ``PREFECT__CLOUD__USE_LOCAL_SECRETS=false``, for Prefect Server too.
+- A LocalAgent removes a forced variable without a value: an API key in ``--env`` is lost if the agent has none.
+- The agents of containers set such a variable to an empty string.
+- Up to 0.13.11 ``--env`` of a LocalAgent overrides everything. From 0.13.12 it supports run configs.
+- The ECS agent writes the image into the task definition; the variables in RunTask override it.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from pytest_flowsecrets.names import (
 from pytest_flowsecrets.versions import Release, release_of
 
 AGENTS = ("local", "docker", "kubernetes", "ecs")
-#: The oldest release whose agent of this kind is known here.
+#: The oldest release with known rules for this kind of agent.
 OLDEST: Dict[str, Release] = {"local": (0, 10, 0), "docker": (0, 15, 0), "kubernetes": (0, 15, 0), "ecs": (0, 15, 0)}
-#: The first release whose LocalAgent knows run configs and lets nothing win over what it forces.
+#: The first release whose LocalAgent supports run configs, and whose forced variables override everything.
 RUN_CONFIGS: Release = (0, 13, 12)
 #: The first release with a run config for any agent.
 UNIVERSAL: Release = (0, 14, 0)
-#: The first release in which a flow run may switch its logs off.
+#: The first release in which a flow run can turn off its logs.
 LOGS_BY_CHOICE: Release = (1, 4, 0)
 
-#: The releases whose ``prefect agent … start --env NAME=value`` ends with a ValueError for a ``=`` in the value: the
-#: command splits at each of them (up to 0.13.14 and 0.14.9, read from the packages; 0.9.0 brought the option).
+#: The releases whose ``prefect agent … start --env NAME=value`` fails with a ValueError for a ``=`` in the value: the
+#: command splits at each ``=`` (up to 0.13.14 and 0.14.9, according to the packages; 0.9.0 added the option).
 SPLITS_EQUALS: Tuple[Release, Release] = ((0, 9, 0), (0, 14, 9))
 
 _LOCAL = frozenset({"local"})
@@ -52,10 +52,10 @@ class Rule(NamedTuple):
 
     Attributes:
         name: the variable.
-        fact: the property of :class:`Facts` that is its text.
-        agents: which agents.
-        since: first release.
-        until: last release.
+        fact: the key of its value in ``_texts``, mostly a property of :class:`Facts`.
+        agents: the agents that set it.
+        since: the first release.
+        until: the last release.
     """
 
     name: str
@@ -90,22 +90,22 @@ FORCED: Tuple[Rule, ...] = (
 
 @dataclass(frozen=True)
 class Facts:
-    """What an agent knows of itself and of the flow run, and puts into the environment.
+    """Facts about an agent and a flow run that the agent puts into the environment.
 
     Attributes:
         backend: ``cloud`` or ``server``.
-        api: address of the API.
-        api_key: the agent's API key, None without.
-        tenant_id: its tenant, None without.
-        agent_labels: labels of the agent.
+        api: the address of the API.
+        api_key: the API key of the agent, or None.
+        tenant_id: the tenant of the agent, or None.
+        agent_labels: the labels of the agent.
         log_to_cloud: whether flow runs send their logs.
-        level: log level of the agent.
-        flow_run_id: the flow run.
-        flow_id: its flow.
-        image: of the container.
-        folder: where a LocalAgent runs.
-        auth_token: the token of before 0.15, if any.
-        server_port: port of Prefect Server, at which containers ask a server of the agent's machine.
+        level: the log level of the agent.
+        flow_run_id: the id of the flow run.
+        flow_id: the id of the flow.
+        image: the image of the container.
+        folder: the working directory of a LocalAgent.
+        auth_token: the token of releases before 0.15, or None.
+        server_port: the port of Prefect Server, for requests of containers to the machine of the agent.
     """
 
     backend: str = "cloud"
@@ -124,27 +124,27 @@ class Facts:
 
 
 def refused_options(version: str, agent_env: Mapping[str, Optional[str]]) -> List[str]:
-    """List the variables that ``prefect agent … start --env`` cannot take.
+    """Return the names of the variables that ``prefect agent … start --env`` does not accept.
 
     Args:
-        version: release of Prefect.
-        agent_env: names and texts.
+        version: the release of Prefect.
+        agent_env: the names and values.
     """
     oldest, newest = SPLITS_EQUALS
-    broken = oldest <= release_of(version) <= newest
-    return [name for name, text in agent_env.items() if broken and "=" in (text or "")]
+    is_affected = oldest <= release_of(version) <= newest
+    return [name for name, text in agent_env.items() if is_affected and "=" in (text or "")]
 
 
 def equals_in_option(version: str, names: List[str]) -> str:
-    """Describe why a release cannot take variables by ``--env``, and what to do.
+    """Return a message that a release does not accept variables in ``--env``, with advice.
 
     Args:
-        version: release of Prefect.
-        names: of the variables.
+        version: the release of Prefect.
+        names: the names of the variables.
     """
     return (
-        f"--env {', '.join(names)}: `prefect agent … start` of Prefect {version} ends with a ValueError for a = in the "
-        "value (0.9.0-0.14.9): use run_config.env, the environment of a LocalAgent, or 0.14.10"
+        f"--env {', '.join(names)}: `prefect agent … start` of Prefect {version} fails with a ValueError if the value "
+        "contains = (0.9.0-0.14.9): use run_config.env, the environment of a LocalAgent, or Prefect 0.14.10"
     )
 
 
@@ -152,19 +152,19 @@ def require_agent(agent: str) -> None:
     """Check that an agent exists.
 
     Raises:
-        UsageError: it does not.
+        UsageError: the agent does not exist.
     """
     if not isinstance(agent, str):
-        raise UsageError(f"agent is one of {', '.join(AGENTS)}, not a {type(agent).__name__}")
+        raise UsageError(f"agent must be one of {', '.join(AGENTS)}, not a {type(agent).__name__}")
     if agent not in AGENTS:
-        raise UsageError(f"{agent!r} is no agent: choose one of {', '.join(AGENTS)}")
+        raise UsageError(f"{agent!r} is not an agent: choose one of {', '.join(AGENTS)}")
 
 
 def require_known(agent: str, version: str) -> None:
-    """Check that an agent exists and that its rules for this release stand here.
+    """Check that an agent exists, and that its rules in this release are known.
 
     Raises:
-        UsageError: no such agent, or one of an older release.
+        UsageError: there is no such agent, or the release is too old.
     """
     require_agent(agent)
     oldest = OLDEST[agent]
@@ -174,45 +174,45 @@ def require_known(agent: str, version: str) -> None:
 
 
 def forced(agent: str, version: str, facts: Facts) -> Dict[str, Optional[str]]:
-    """The variables that an agent forces; None where it has no value to give, and takes the variable away."""
+    """Return the variables that an agent forces. A value of None removes the variable."""
     number, texts = release_of(version), _texts(agent, facts)
-    found = {
+    variables = {
         rule.name: texts[rule.fact] for rule in FORCED if agent in rule.agents and rule.since <= number <= rule.until
     }
     if number >= LOGS_BY_CHOICE and not facts.log_to_cloud:
-        found["PREFECT__CLOUD__SEND_FLOW_RUN_LOGS"] = "false"
-    return found
+        variables["PREFECT__CLOUD__SEND_FLOW_RUN_LOGS"] = "false"
+    return variables
 
 
 def log_default(version: str, facts: Facts) -> Dict[str, str]:
-    """Where a flow run may switch its logs off and nobody does, they are sent."""
+    """Return the default for logs, in releases in which a flow run can turn them off: they are sent."""
     by_choice = release_of(version) >= LOGS_BY_CHOICE and facts.log_to_cloud
     return {"PREFECT__CLOUD__SEND_FLOW_RUN_LOGS": "true"} if by_choice else {}
 
 
 def defaults(agent: str, version: str, facts: Facts) -> Dict[str, str]:
-    """The variables that an agent sets unless ``--env`` or the run config does."""
-    found = {"PREFECT__LOGGING__LEVEL": facts.level}
+    """Return the variables that an agent sets unless ``--env`` or the run config sets them."""
+    variables = {"PREFECT__LOGGING__LEVEL": facts.level}
     if agent == "docker" and release_of(version) >= (0, 15, 10):
-        found[CLOUD_API] = _for_docker(facts)
-    return found
+        variables[CLOUD_API] = _docker_api(facts)
+    return variables
 
 
-def _for_docker(facts: Facts) -> str:
-    """Inside a container ``localhost`` is another host."""
+def _docker_api(facts: Facts) -> str:
+    """Return the address of the API for a container, in which ``localhost`` is another host."""
     return f"http://host.docker.internal:{facts.server_port}" if "localhost" in facts.api else facts.api
 
 
 def _texts(agent: str, facts: Facts) -> Dict[str, Optional[str]]:
-    nothing = None if agent == "local" else ""
+    no_value = None if agent == "local" else ""
     labels: List[str] = list(facts.agent_labels)
     return {
         "backend": facts.backend,
         "api": facts.api,
-        "docker_api": _for_docker(facts),
-        "key": facts.api_key or nothing,
-        "tenant": facts.tenant_id if facts.api_key else nothing,
-        "token": facts.auth_token or facts.api_key or nothing,
+        "docker_api": _docker_api(facts),
+        "key": facts.api_key or no_value,
+        "tenant": facts.tenant_id if facts.api_key else no_value,
+        "token": facts.auth_token or facts.api_key or no_value,
         "labels": str(labels),
         "flow_run_id": facts.flow_run_id,
         "flow_id": facts.flow_id,

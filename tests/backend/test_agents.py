@@ -166,7 +166,7 @@ def test_the_address_of_an_agent():
     """It listens there, if it is told to; one that is taken, or none, is refused in one line."""
     with FakeServer() as server, socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        told = rf"^the agent cannot listen at port {port}: it is in use; give it another address, or none$"
+        told = rf"^the agent cannot listen on port {port}: it is in use; use another address, or none$"
         with pytest.raises(UsageError, match=told):
             server.agent(address=f"http://127.0.0.1:{port}")
         variable = {"PREFECT__CLOUD__AGENT__AGENT_ADDRESS": f"http://127.0.0.1:{port}"}

@@ -240,15 +240,15 @@ def test_what_is_asked_wrongly():
         flow = Flow("empty")
         with pytest.raises(UsageError, match=r"^run\(\) supports the agents local, kubernetes; for docker use "):
             cloud.run(flow, agent="docker")
-        with pytest.raises(UsageError, match=r"^'nomad' is no agent: choose one of "):
+        with pytest.raises(UsageError, match=r"^'nomad' is not an agent: choose one of "):
             cloud.run(flow, agent="nomad")
-        with pytest.raises(UsageError, match=r"^a DockerRun is for another agent: the local agent takes "):
+        with pytest.raises(UsageError, match=r"^a DockerRun is for another agent: the local agent needs "):
             cloud.run(flow, run_config=DockerRun())
         with pytest.raises(UsageError, match=r"^job_template requires the kubernetes agent, not the local agent$"):
             cloud.run(flow, job_template={})
         for given, told in (
-            ({"agent_env": {"A": 424242}}, "agent_env: 'A' is a int, and a variable is text"),
-            ({"run_config": {"A": 424242}}, "run_config: 'A' is a int, and a variable is text"),
+            ({"agent_env": {"A": 424242}}, "agent_env: 'A' is a int, but a variable must be a string"),
+            ({"run_config": {"A": 424242}}, "run_config: 'A' is a int, but a variable must be a string"),
             ({"parameters": ["424242"]}, "parameters must be a mapping of names to values, not a list"),
             ({"context": {"a": object()}}, "context: something in it is no JSON"),
             (
@@ -308,7 +308,7 @@ def test_a_job_template_beside_a_run_config(flow):
     more = {"agent": "kubernetes", "job_template": template}
     given = KubernetesRun(image="mine:1", env={f"{S}TOKEN": "x"})
     with FakeServer() as server:
-        with pytest.raises(UsageError, match=r"^a LocalRun is for another agent: the kubernetes agent takes "):
+        with pytest.raises(UsageError, match=r"^a LocalRun is for another agent: the kubernetes agent needs "):
             server.run(flow, run_config=LocalRun(), **more)
         with pytest.raises(UsageError, match=r"^the job template: spec\.template\.spec\.containers\[0\]\.env is a "):
             wrong = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": {}}]}}}}

@@ -32,7 +32,7 @@ class GitHub(Infrastructure):
     """The part of GitHub's API that gives a file, and which token asked for it."""
 
     def answer(self, method, path, headers, body):
-        self.got.append((path, headers.get("authorization", "").rpartition(" ")[2]))
+        self.requests.append((path, headers.get("authorization", "").rpartition(" ")[2]))
         if path.endswith("/repos/me/flows"):
             return 200, {
                 "id": 1,
@@ -55,7 +55,7 @@ class GitHub(Infrastructure):
 
     @property
     def tokens(self):
-        return {token for _, token in self.got}
+        return {token for _, token in self.requests}
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ class Hook(Infrastructure):
         self.content = content
 
     def answer(self, method, path, headers, body):
-        self.got.append((path, headers.get("x-token")))
+        self.requests.append((path, headers.get("x-token")))
         return 200, self.content
 
 
@@ -150,7 +150,7 @@ def test_a_name_in_a_webhook(env, token):
         storage.get_flow_request_kwargs["url"] = f"http://127.0.0.1:{endpoint.port}/flow"
         storage.build = lambda: storage  # there is no upload
         run = server.run(stored(storage), run_config=env)
-    assert hook.got == [("/flow", token)]
+    assert hook.requests == [("/flow", token)]
     assert run.state is not None
 
 

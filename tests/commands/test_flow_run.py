@@ -37,7 +37,7 @@ def test_what_a_job_gets(run, write):
     assert done.code == 1
     assert "by the model)" in done.out
     assert "PREFECT__CLOUD__USE_LOCAL_SECRETS: str of length 5 #" in done.out
-    assert ", what the agent forces" in done.out
+    assert ", forced by the agent" in done.out
     assert f"lost    {S}TOKEN of the template: secretKeyRef github/token: dropped silently by agent --env" in done.out
     assert "OTHER (Prefect" in done.out
     assert "hunter2" not in done.out
@@ -101,7 +101,7 @@ def comparable(out):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--agent", "nomad"), "'nomad' is no agent: choose one of local, docker, kubernetes, ecs"),
+        (("--agent", "nomad"), "'nomad' is not an agent: choose one of local, docker, kubernetes, ecs"),
         (("--run-env", "A=1"), "--run-env needs --agent"),
         (("--agent", "local", "--run-env", "hunter2"), "--run-env: write NAME=value"),
         (

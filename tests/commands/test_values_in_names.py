@@ -171,11 +171,11 @@ def test_agents_show_no_value(run, write, agent, line, form):
     assert "hunter2" not in done.out + done.err
 
 
-@pytest.mark.skipif(VERSION is None or VERSION < (0, 10, 0), reason="the local agent is driven from 0.10.0 on")
+@pytest.mark.skipif(VERSION is None or VERSION < (0, 10, 0), reason="the local agent is supported from 0.10.0 on")
 def test_the_local_agent_names_the_variable_and_the_fix(run, write):
     """The error about a name with ``=`` shows the masked name and how to write the line."""
     path = write("f.toml", "[cloud.agent.env_vars]\nURL=hunter2?timeout='abc'\n")
-    message = "'URL=•••' is not a name of a variable: write NAME = 'value', with the value in quotes"
+    message = "'URL=•••' is not a valid variable name: write NAME = 'value', with the value in quotes"
     assert message in run("explain", "--config", path, "--agent", "local").err
 
 

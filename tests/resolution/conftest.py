@@ -1,8 +1,8 @@
-"""The real Prefect's loader, run in place.
+"""The real Prefect's loader, run in this process.
 
-It is called some hundred thousand times, so what costs time without being compared is left out: files are handed over
-as texts, which Prefect's own parser reads, and of the packaged defaults only those keys stay that a generated text can
-refer to. ``test_fresh_process`` checks that this makes no difference.
+It runs several hundred thousand times, so parts that take time but are not compared are left out: files are passed as
+texts to Prefect's own parser, and the packaged defaults contain only keys to which a generated text can refer.
+``test_fresh_process`` checks that this makes no difference.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NEEDED = {
 
 @contextmanager
 def exchanged(*changes):
-    """Set attributes, and set them back; ``mock.patch`` takes as long as the loader itself."""
+    """Set attributes and restore them; ``mock.patch`` takes as long as the loader itself."""
     saved = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
     try:
         for owner, name, value in changes:
@@ -40,7 +40,7 @@ def exchanged(*changes):
 
 
 class Environ(dict):
-    """Variables that refuse a name with a lone surrogate, as ``os.environ`` does."""
+    """Variables that reject a name with a lone surrogate, as ``os.environ`` does."""
 
     def __getitem__(self, name):
         os.fsencode(name)
@@ -52,7 +52,7 @@ class Environ(dict):
 
 
 def pruned(defaults):
-    """The part of the packaged defaults that matters to generated input."""
+    """Return the part of the packaged defaults to which generated input can refer."""
     plain = {name: defaults[name] for name in ("backend", "debug") if name in defaults}
     tables = {name: defaults[name] for name in NEEDED if name in defaults}
     return {
@@ -62,7 +62,7 @@ def pruned(defaults):
 
 
 class Real:
-    """What Prefect makes of files and an environment."""
+    """The real Prefect's result for files and an environment."""
 
     def __init__(self, folder):
         self.prefect = importlib.import_module("prefect")
@@ -83,14 +83,14 @@ class Real:
         return self.prefect.__version__.partition("+")[0]
 
     def parse(self, path):
-        """In the place of ``toml.load``, which reads a file with universal newlines."""
+        """Replace ``toml.load``, which reads a file with universal newlines."""
         if path == self.default:
             return deepcopy(self.defaults)
         return self.loads(io.StringIO(self.texts[path], newline=None).read())
 
     @contextmanager
     def loaded(self, user, backend, environ):
-        """Do what ``prefect.configuration`` and ``prefect.utilities.context`` do when they are imported."""
+        """Do what ``prefect.configuration`` and ``prefect.utilities.context`` do during import."""
         self.texts = {self.paths["user"]: user, self.paths["backend"]: backend}
         with exchanged((os, "environ", Environ(environ)), (self.configuration, "toml", self.toml)):
             config = self.apart() if self.loads_apart else self.together()
@@ -109,7 +109,7 @@ class Real:
         return _parameters(self.configuration.load_configuration)
 
     def apart(self):
-        """Up to 0.5.3: the defaults first, then the user's file, merged into them."""
+        """Load as up to 0.5.3: first the defaults, then the user's file, which is merged into them."""
         load, path = self.configuration.load_configuration, self.paths["user"]
         config = load(config_path=self.default, env_var_prefix="PREFECT")
         if self.texts[path] is not None:
@@ -129,5 +129,5 @@ _parameters = lru_cache(maxsize=1)(lambda function: inspect.signature(function).
 
 @pytest.fixture(scope="session")
 def real(tmp_path_factory):
-    """The real Prefect, with a folder for its files."""
+    """Return the real Prefect, with a folder for its files."""
     return Real(tmp_path_factory.mktemp("real"))

@@ -1,7 +1,7 @@
-"""The model against the real Prefect's own loader, on generated files and environments.
+"""The model agrees with the real Prefect's own loader on generated files and environments.
 
-The loader is called in place, with ``os.environ`` and the files' texts exchanged: a fresh process for each example would
-take a second. ``test_fresh_process`` spot-checks that this makes no difference.
+The loader runs in this process, with other ``os.environ`` and file contents, because a new process for each example
+would take a second. ``test_fresh_process`` checks samples in a new process.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ except metadata.PackageNotFoundError:
 
 
 def shape(value):
-    """A value with its types, all the way down; nan equals nan here."""
+    """Return a value with its types at all levels; nan equals nan."""
     if isinstance(value, str):
         return value
     if isinstance(value, (dict, MutableMapping)):
@@ -93,7 +93,7 @@ def defaults_of(dialect):
 
 @contextmanager
 def names_shown():
-    """Read names as Prefect does; names that may hold a value are otherwise masked, which no Prefect does."""
+    """Read names as Prefect does, without masks for names that may contain a value."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(toml_reader, "mask_names", lambda data, text, standard: (data, {}))
         yield
@@ -120,7 +120,7 @@ def model_answer(resolution, names):
 
 
 def check(real, user, backend, environ):
-    """Compare both; False where they cannot be compared."""
+    """Compare the results; return False if they cannot be compared."""
     environ = {"HOME": HOME, **environ}
     resolution = modelled(real, user, backend, environ)
     if resolution.hash_order_dependent or resolution.get("missing").kind == "cloud":
@@ -136,7 +136,7 @@ def variable(name="A"):
 
 @given(text=fs.env_texts(surrogates=True), others=st.fixed_dictionaries({}, optional={"V": REFERRED, "W": REFERRED}))
 def test_env_text(real, text, others):
-    """A variable's text becomes the value that the real Prefect makes of it, or the same error."""
+    """The model converts the value of a variable to the real Prefect's value or error."""
     check(real, None, None, {**others, variable(): text})
 
 
@@ -152,19 +152,19 @@ def test_env_text(real, text, others):
 @example({"PREFECT__CONTEXT": ""})
 @example({"PREFECT__CONTEXT__CONFIG": "abc"})
 def test_env_names_and_order(real, environ):
-    """Names and order of variables give the same tables, whole tables and sub-keys included."""
+    """Names and order of variables give the same tables, including whole tables and nested keys."""
     check(real, None, None, environ)
 
 
 @given(text=fs.config_tomls())
 def test_toml(real, text):
-    """TOML keys and values give what the real parser and loader give."""
+    """TOML keys and values give the results of the real parser and loader."""
     check(real, text, None, {})
 
 
 @given(written=fs.layers())
 def test_layers(real, written):
-    """User's file, backend's file and environment meet in the same way."""
+    """The user's file, the backend's file and the environment are combined in the same way."""
     check(real, *written)
 
 
@@ -174,7 +174,7 @@ def test_layers(real, written):
     where=st.sampled_from(["env", "toml", "context"]),
 )
 def test_flags(real, written, flag, where):
-    """``use_local_secrets`` that is neither true nor false decides in the same way."""
+    """A ``use_local_secrets`` that is neither true nor false has the same effect."""
     user, environ = written.config_toml or "", dict(written.environ)
     if where == "env":
         environ["PREFECT__CLOUD__USE_LOCAL_SECRETS"] = flag
@@ -296,7 +296,7 @@ VARIABLES = st.sampled_from(
     environ=st.lists(st.tuples(VARIABLES, WHOLE), max_size=4, unique_by=lambda pair: pair[0]).map(dict),
 )
 def test_shapes(real, user, backend, environ):
-    """Tables where values belong, values where tables belong, forbidden and hidden names, in any combination."""
+    """Tables in the place of values, values in the place of tables, and reserved names give the same results."""
     check(real, user, backend, environ)
 
 
@@ -312,7 +312,7 @@ VARIED = RECORDED_TEXTS | st.builds(
 
 @st.composite
 def varied_files(draw):
-    """Two recorded files, one cut off somewhere and continued by lines of the other."""
+    """Return two recorded files, one truncated and continued with lines of the other."""
     one, other = draw(st.sampled_from(RECORDED_FILES)).split("\n"), draw(st.sampled_from(RECORDED_FILES)).split("\n")
     return "\n".join(one[: draw(st.integers(0, len(one)))] + other[draw(st.integers(0, len(other))) :])
 
@@ -324,7 +324,7 @@ def varied_files(draw):
     environ=st.lists(st.tuples(st.sampled_from([name for name, _ in RECORDED]), VARIED), max_size=4).map(dict),
 )
 def test_varied_cases(real, user, backend, environ):
-    """The recorded cases' files, names and texts, put together anew."""
+    """New combinations of the recorded files, names and texts give the same results."""
     check(real, user, backend, environ)
 
 
@@ -339,7 +339,7 @@ SPOTS = [
 @pytest.mark.slow
 @pytest.mark.parametrize("environ", SPOTS, ids=str)
 def test_fresh_process(real, environ, tmp_path):
-    """A fresh process gives what the loader gives in place."""
+    """A new process gives the same result as the loader in this process."""
     code = (
         "import json\n"
         "try:\n    import prefect\n"

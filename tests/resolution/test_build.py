@@ -1,4 +1,4 @@
-"""Shapes that Prefect cannot build: each error, as a value, in the words of the release."""
+"""Configurations that Prefect cannot build give each release's own error, as a value."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names_of(value):
     ],
 )
 def test_dicts_in_lists(version, outer, inner, items):
-    """Up to python-box 4 a list of lists forgets the class: the dicts in it, and all below them, are plain ``Box``es."""
+    """Up to python-box 4, dicts inside a list of lists, and all below them, are plain ``Box``es."""
     value = [{"k": 1}, [{"k": [{}]}], ({},)]
     stored = resolve([Layer("user", {"context": {"secrets": {"A": value}}})], {}, version).secrets["A"]
     below = (inner, [(items, [(inner, [])])])
@@ -101,7 +101,7 @@ def failure(tables, environ, version):
     ],
 )
 def test_failures(tables, environ, version, expected):
-    """Building, checking and the context's own start fail as in that release, or not at all."""
+    """Building, validation and the start of the context fail in the same releases as Prefect."""
     assert failure(tables, environ, version) == expected
 
 
@@ -116,13 +116,13 @@ def test_failures(tables, environ, version, expected):
     ],
 )
 def test_no_table(value, wording):
-    """``get`` fails in Python's own words for the type that stands in the table's place."""
+    """``get`` fails with Python's own message for the type that replaces the table."""
     error = resolve([Layer("user", {"context": {"secrets": value}})], {}, "1.4.1").get("A").error
     assert (error.type, error.message) == ("TypeError", wording)
 
 
 def test_flag_that_cannot_be_read():
-    """A ``cloud`` that is no table is an error only where the flag is looked at."""
+    """A ``cloud`` that is not a table is an error only if the flag is read."""
     given = [Layer("user", {"context": {"config": {"cloud": "x"}, "secrets": {"a": "1x"}}})]
     resolution = resolve(given, {}, "1.4.1")
     assert resolution.get("a").value == "1x"
@@ -130,20 +130,20 @@ def test_flag_that_cannot_be_read():
 
 
 def test_flag_out_of_the_defaults():
-    """Without a flag in the context's own tables the configuration's counts; without any, none."""
+    """Without a flag in the context the flag of the configuration is used; without both there is none."""
     given = [Layer("user", {"context": {"config": {"cloud": {"x": 1}}}})]
     assert resolve(given, {}, "1.4.1").get("A").kind == "error"
     assert resolve([Layer("defaults", {}), *given], {}, "0.6.5").get("A").kind == "cloud"
 
 
 def test_hidden_get():
-    """Up to 0.5.3 a secret called get hides the method that Prefect calls."""
+    """Up to 0.5.3 a secret named get hides the method that Prefect calls."""
     given = [Layer("user", {"context": {"secrets": {"get": "x"}}})]
     assert resolve(given, {}, "0.5.3").get("A").error.message == "'str' object is not callable"
 
 
 def test_drop_stops_at_the_winner():
-    """Only what stood in the table before is dropped; what comes after is not."""
+    """A value drops only earlier values of its table, not later ones."""
     environ = {S + "A": "1x", "PREFECT__CONTEXT__SECRETS": "{'B': 'x'}", S + "C": "y"}
     resolution = resolve([], environ, "1.4.1")
     assert [slot.key[-1] for slot in resolution.dropped] == ["A"]
@@ -161,13 +161,13 @@ def test_drop_stops_at_the_winner():
     ],
 )
 def test_hidden_while_merging(tables, environ, expected):
-    """Up to 0.5.3 the two halves are merged as DotDicts, whose keys hide the methods needed for it."""
+    """Up to 0.5.3 keys hide the methods of the DotDicts that are merged."""
     found = failure(tables, environ, "0.5.0")
     assert (found and found[1]) == expected
 
 
 def test_failing_file_comes_second():
-    """Up to 0.5.3 the environment is applied to the defaults before the user's file is read; later, after it."""
+    """Up to 0.5.3 the environment is applied to the defaults before the user's file is read, later afterwards."""
     broken = [Layer("user", failure=Failure("TomlDecodeError", "x"))]
     environ = {"PREFECT__CONTEXT__SECRETS": "x", S + "A": "x"}
     assert resolve(broken, environ, "0.5.3").failure.type == "TypeError"
@@ -175,5 +175,5 @@ def test_failing_file_comes_second():
 
 
 def test_label():
-    """A dialect names its range."""
+    """`label` is the range of the dialect."""
     assert (dialect_for("0.7.0").label, dialect_for("0.6.6").label) == ("0.6.7-0.9.8", "0.6.6")

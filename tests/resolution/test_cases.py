@@ -1,4 +1,4 @@
-"""The recorded cases: what the real Prefect did with 359 inputs, in 16 pairs of Prefect and Python."""
+"""The model agrees with the recorded cases: 359 inputs of the real Prefect, in 16 pairs of Prefect and Python."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOME, TMP, ROOT = "<HOME>", "<TMP>", "<ROOT_HOME>"
 
 
 def shown(value):
-    """A value as the cases write it: [type name, payload]."""
+    """Return a value in the notation of the cases: [type name, payload]."""
     if isinstance(value, dict):
         return [type_name(value), {str(key): shown(item) for key, item in value.items()}]
     if isinstance(value, (list, tuple)):
@@ -39,7 +39,7 @@ def answer(outcome):
 
 
 def files_of(case, environ):
-    """The layers that Prefect would find, going by the path variables as it does."""
+    """Return the layers that Prefect finds through the variables for paths."""
     disk = {f"{TMP}/config.toml": case.get("toml"), f"{TMP}/backend.toml": case.get("backend_toml")}
     disk[f"{HOME}/.prefect/config.toml"] = case.get("home_toml")
     disk[f"{HOME}/.prefect/backend.toml"] = case.get("home_backend_toml")
@@ -89,7 +89,7 @@ def config_at(resolution, path):
 
 
 def model_of(resolution, expected):
-    """The model's answer to what was asked of the real one."""
+    """Return the model's result for a recorded question."""
     if resolution.failure is not None:
         return {"import": {"error": resolution.failure.type, "message": resolution.failure.message}}
     actual = {"get": {name: answer(resolution.get(name)) for name in expected.get("get", ())}}
@@ -102,7 +102,7 @@ def model_of(resolution, expected):
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES if "cycle" not in case["id"]])
 def test_recorded(case):
-    """The model gives what the real Prefect gave: the table, the values, the errors with type and message."""
+    """The model gives the recorded table, values and errors with type and message."""
     for entry in case["results"]:
         for pair in entry["versions"]:
             assert model_of(resolved(case, pair), entry["result"]) == entry["result"], pair
@@ -110,7 +110,7 @@ def test_recorded(case):
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES if "cycle" in case["id"]])
 def test_recorded_circle(case):
-    """References in a circle depend on PYTHONHASHSEED: the model says so, and gives both results."""
+    """The model marks circular references, and gives both results that depend on PYTHONHASHSEED."""
     for entry in case["results"]:
         for pair in entry["versions"]:
             resolution = resolved(case, pair)
@@ -121,7 +121,7 @@ def test_recorded_circle(case):
 
 @pytest.mark.parametrize("pair", sorted(BOXES))
 def test_forbidden(pair):
-    """The names that Config's attributes take are those that were read off the installed packages."""
+    """The reserved names are the attributes of Config in the installed packages."""
     version, python = pair.split("-py")
     numbers = tuple(int(part) for part in python.split("."))
     dialect, box = dialect_for(version), "" if BOXES[pair] == "?" else BOXES[pair]

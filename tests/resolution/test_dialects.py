@@ -1,4 +1,4 @@
-"""The table of dialects."""
+"""The tables of dialects and lookups are complete and consistent."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def test_ranges_follow_each_other():
     ],
 )
 def test_dialect_for(version, expected):
-    """Each release, and each id, has its row."""
+    """`dialect_for` finds the row of each release and each id."""
     assert dialect_for(version).id == expected
 
 
 @pytest.mark.parametrize("version", ["0.4.9", "1.4.2", "2.0.0", "3", "", "x", "0.14.5.1", "D12", "1." + "9" * 50])
 def test_unknown(version):
-    """What is no release of this line is refused, by an error that pickles and says what to write."""
+    """An unsupported release is an error that pickles and says what to write."""
     with pytest.raises(UnknownPrefectVersion, match=r"0\.5\.0 to 1\.4\.1") as caught:
         dialect_for(version)
     assert isinstance(caught.value, UsageError)
@@ -57,7 +57,7 @@ def test_unknown(version):
 
 
 def test_spans_are_the_edges_of_both_tables():
-    """The spans begin wherever either table begins a row, and nowhere else."""
+    """A span starts exactly where a row of either table starts."""
     firsts = {row.first for row in DIALECTS} | {row.first for row in LOOKUPS}
     assert {first for first, _ in SPANS} == firsts
     for (_, last), (first, _) in zip(SPANS, SPANS[1:]):
@@ -78,7 +78,7 @@ def test_spans_are_the_edges_of_both_tables():
     ],
 )
 def test_lookup(version, missing, switches):
-    """``Secret.get`` has the rules of its release: subscript, decode, guard, context first, flag there, local server."""
+    """`lookup` has the rules of the release: subscript, decoding, guard, context first, flag, local server."""
     row = dialect_for(version).lookup
     found = (row.subscript, row.decodes, row.guarded, row.context_first, row.context_flag, row.server_is_local)
     assert (row.missing, found) == (missing, tuple(letter != "-" for letter in switches))
@@ -98,5 +98,5 @@ def test_lookup(version, missing, switches):
     ],
 )
 def test_default_box(version, python, box):
-    """python-box is the one that pip takes for that release and Python."""
+    """`default_box` is the version that pip installs for the release and the Python."""
     assert default_box(dialect_for(version), python) == box

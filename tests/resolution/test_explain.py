@@ -1,4 +1,4 @@
-"""Explanations: origin, losers, steps."""
+"""Explanations contain the origin, the overridden values and the steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def explained(name, environ=(), version="1.4.1", layers=(CONFIG,)):
 
 
 def test_steps():
-    """Each change is a step, in order."""
+    """The steps contain each change, in order."""
     steps = [step.what for step in explained("A", {S + "A": "$V"}, "0.13.14").steps]
     assert steps == [
         f"written in env {S}A",
@@ -35,37 +35,37 @@ def test_steps():
 
 
 def test_origin_and_losers():
-    """The winner's place and those that it beat are told."""
+    """The explanation contains the place of the effective value and those that it overrides."""
     one = explained("A", {S + "A": "x"})
     assert [str(origin) for origin in one.origins] == [f"{S}A"]
     assert [str(origin) for origin in one.losers] == ["c.toml:2:1"]
 
 
 def test_table():
-    """A table's parts come from several places, and are all told."""
+    """The explanation of a table contains all places of its parts."""
     one = explained("T", {S + "T__w": "w"})
     assert [origin.place for origin in one.origins] == ["c.toml", "c.toml", f"{S}T__w"]
     assert one.steps[-1].value == {"x": 1, "y": "z", "w": "w"}
 
 
 def test_decoding_is_a_step():
-    """What ``Secret.get`` does comes last."""
+    """The decoding of ``Secret.get`` is the last step."""
     assert explained("J").steps[-1].what == "Secret('J').get() decodes it as JSON"
 
 
 def test_failures():
-    """A missing secret, and an import that fails, end the steps."""
+    """The last step of a missing secret or a failed import is the error."""
     assert explained("nope").steps[-1].failure.type == "ValueError"
     assert explained("A", {S + "items": "x"}).steps[-1].what == "import prefect fails"
 
 
 def test_cloud():
-    """Where Prefect asks its API, that is said."""
+    """The text says that Prefect asks the Cloud API."""
     assert "Cloud API" in explained("nope", {"PREFECT__CLOUD__USE_LOCAL_SECRETS": "false"}).text(MASK)
 
 
 def test_dropped_with_its_table():
-    """A secret that a whole-table variable dropped is among the losers of what is left."""
+    """A secret that a variable for the whole table drops is in the list of overridden values."""
     one = explained("A", {"PREFECT__CONTEXT__SECRETS": "{'A': 'j'}"})
     assert [origin.place for origin in one.origins] == ["PREFECT__CONTEXT__SECRETS"]
     assert [origin.place for origin in one.losers] == ["c.toml"]
@@ -75,13 +75,13 @@ def test_dropped_with_its_table():
 
 
 def test_context():
-    """A table in the context is the origin then."""
+    """A table in the context is the origin of its secrets."""
     one = explain(resolve([CONFIG], {}, "1.4.1", context={"A": 1}), "A")
     assert [origin.kind for origin in (*one.origins, *one.losers)] == ["context", "user"]
 
 
 def test_masking():
-    """Values are hidden in text and JSON, equal ones have equal fingerprints, and another key gives others."""
+    """Values are hidden in text and JSON, and fingerprints are equal only for equal values and the same key."""
     one = explained("A", {S + "A": "hunter2", "W": "hunter2"})
     assert "hunter2" not in one.text(MASK) + json.dumps(one.as_dict(MASK)) + repr(one) + repr(one.steps[0])
     assert MASK.fingerprint("hunter2") == Mask(key=b"k").fingerprint("hunter2") != Mask().fingerprint("hunter2")
@@ -89,19 +89,19 @@ def test_masking():
 
 
 def test_environment_hides_values():
-    """Variables out of files are not shown, either."""
+    """The repr of an `Environment` hides its values."""
     assert "hunter2" not in repr(Environment({"A": "hunter2"}))
 
 
 def test_values_on_request():
-    """They are shown only when asked for."""
+    """Values are shown only with `show_values`."""
     one = explained("A", {S + "A": "hunter2"})
     assert "'hunter2'" in one.text(Mask(show_values=True))
     assert one.as_dict(Mask(show_values=True))["result"]["value"] == "'hunter2'"
 
 
 def test_findings_of_that_secret_only():
-    """Findings about other secrets stay out."""
+    """Findings about other secrets are omitted."""
     assert {finding.name for finding in explained("T").findings} == {"T.x"}
 
 
@@ -114,7 +114,7 @@ from pytest_flowsecrets import strategies as fs  # noqa: E402
     written=fs.layers(), version=hypothesis.strategies.sampled_from(["0.5.0", "0.6.5", "0.10.7", "0.13.14", "1.4.1"])
 )
 def test_last_step_is_the_value(written, version):
-    """For any configuration the last step is what the flow gets, and nothing raises."""
+    """For any configuration the last step is the result of `get`, and nothing raises."""
     texts = {"user": written.config_toml, "backend": written.backend_toml}
     layers = [read_layer(text, kind, kind) for kind, text in texts.items() if text is not None]
     resolution = resolve(layers, written.environ, version)
@@ -137,7 +137,7 @@ def test_last_step_is_the_value(written, version):
     where=hypothesis.strategies.sampled_from(["variable", "string", "bare"]),
 )
 def test_nothing_leaks(before, after, version, where):
-    """Whatever the text, and however broken, neither an explanation nor a finding holds it."""
+    """No explanation and no finding contains the text, even if it is invalid."""
     text = f"{before}hunter2value{after}"
     if where == "variable":
         resolution = resolve([], {S + "A": text}, version)

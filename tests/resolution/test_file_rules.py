@@ -1,4 +1,4 @@
-"""Findings about a file's text."""
+"""Rules about the text of a configuration file."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from pytest_flowsecrets.findings.config_rules import file_findings
     ],
 )
 def test_faults(source, rule, place):
-    """Each fault has its rule and its place."""
-    found = file_findings(source, "f")
-    assert (found[0].id, str(found[0].origin)) == (rule, place)
+    """Each fault has its rule and its position."""
+    results = file_findings(source, "f")
+    assert (results[0].id, str(results[0].origin)) == (rule, place)
 
 
 def test_no_fault():
-    """An ordinary file has none."""
+    """An ordinary file has no finding."""
     assert file_findings(b"[context.secrets]\r\nA = 'x'\r\n", "f") == []
 
 
 def test_no_value():
-    """A message holds nothing of the file's text."""
+    """No message contains text of the file."""
     for source in (b"A = hunter2\n", b"A = 'hunter2\n", b"A = 'hunter2' hunter2\n", b"A = [hunter2]"):
         assert "hunter2" not in repr(file_findings(source, "f"))

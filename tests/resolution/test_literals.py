@@ -1,4 +1,4 @@
-"""Literals, as the Python asked for would read them."""
+"""`literal` reads literals as the requested Python does."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read(text, python):
     ],
 )
 def test_python_versions(text, python, value):
-    """What is a literal depends on Python."""
+    """The Python version determines what is a literal."""
     assert read(text, python) == value
 
 
@@ -45,7 +45,7 @@ def test_python_versions(text, python, value):
     "text", ["set(1)", "dict()", "{**{}}", "{[]: 1}", "not 1", "-True", "1+2", "f'x'", "a.b", "Truex", "u'"]
 )
 def test_no_literals(text):
-    """Calls, unpacking, unhashable keys, operators and names are none."""
+    """Calls, unpacking, unhashable keys, operators and names are not literals."""
     assert read(text, (3, 8)) == "no literal"
 
 
@@ -54,7 +54,7 @@ def test_no_literals(text):
     [("(", ")", 92, 99), ("[", "]", 92, 99), ("{'(':", "}", 92, 105), ("{1:[", "]}", 46, 51)],
 )
 def test_depth(opening, closing, old, middle):
-    """Up to Python 3.8 brackets may be nested less deeply; those in strings and comments do not count."""
+    """Up to Python 3.8 the depth of brackets is smaller; those in strings and comments are ignored."""
     for python, deepest in (((3, 7), old), ((3, 8), middle)):
         assert read(opening * deepest + "1" + closing * deepest, python) != "no literal"
         assert read(opening * (deepest + 1) + "1" + closing * (deepest + 1), python) == "no literal"
@@ -64,7 +64,7 @@ def test_depth(opening, closing, old, middle):
 
 
 def test_unknown_escapes_do_not_warn():
-    """Reading an unknown escape is silent even where warnings are errors."""
+    """An unknown escape raises no warning, even if warnings are errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert literal(r"'\d'", (3, 8)) == r"\d"
@@ -76,7 +76,7 @@ from pytest_flowsecrets.strategies import env_texts  # noqa: E402
 
 @hypothesis.given(text=env_texts())
 def test_running_python(text):
-    """For the running Python this is ``ast.literal_eval``."""
+    """For the running Python, `literal` agrees with ``ast.literal_eval``."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -28,19 +28,19 @@ TABLE = [
 
 @pytest.mark.parametrize(("option", "old", "middle", "new"), TABLE)
 def test_key_of(option, old, middle, new):
-    """Each generation of releases cases and splits a name by its own rule."""
+    """`key_of` follows the rules of each range of releases for case and ``__``."""
     keys = [" ".join(key_of(f"PREFECT__{option}", dialect)) for dialect in (OLD, MIDDLE, NEW)]
     assert keys == [old, middle, new]
 
 
 @pytest.mark.parametrize("variable", ["prefect__CONTEXT__SECRETS__A", "PREFECT_CONTEXT__SECRETS__A", "HOME", ""])
 def test_not_ours(variable):
-    """Only an exact ``PREFECT__`` begins a variable that Prefect looks at."""
+    """Prefect reads only variables that start with exactly ``PREFECT__``."""
     assert key_of(variable, NEW) is None
 
 
 def test_empty_parts():
-    """Underscores at the end and fourfold ones make empty names."""
+    """A trailing or fourfold underscore gives an empty part."""
     assert key_of("PREFECT__CONTEXT__SECRETS__", NEW) == (*SECRETS, "")
     assert key_of("PREFECT__CONTEXT__SECRETS____K", NEW) == (*SECRETS, "", "K")
     assert key_of("PREFECT__CONTEXT__SECRETS__K__", NEW) == (*SECRETS, "K", "")
@@ -49,7 +49,7 @@ def test_empty_parts():
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda row: row.id)
 @pytest.mark.parametrize("name", ["a", "A", "A__B", "my key", "a=b", "a\0b", "", "_A", "É"])
 def test_variable_for(dialect, name):
-    """The variable that is given sets exactly that secret; where none is given, the usual one does not."""
+    """`variable_for` returns a variable that sets exactly this secret; if it returns None, the usual one does not."""
     variable = variable_for(name, dialect)
     if variable is not None:
         assert key_of(variable, dialect) == (*SECRETS, name)
@@ -58,6 +58,6 @@ def test_variable_for(dialect, name):
 
 
 def test_is_secret():
-    """The table itself and what lies in it are secrets."""
+    """`is_secret` is true for the table itself and for keys in it."""
     assert is_secret(("context", "secrets", "A"))
     assert not is_secret(("context", "SECRETS", "A"))

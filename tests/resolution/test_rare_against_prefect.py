@@ -1,4 +1,4 @@
-"""The model against the real Prefect on rare inputs, generated: lone surrogates, NUL, brackets, literals, sections, paths."""
+"""The model agrees with the real Prefect on rare inputs: surrogates, NUL, brackets, literals, sections, paths."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ESCAPED_TEXTS = st.lists(ESCAPES | PARTS.filter(lambda part: part not in ODD), m
 
 
 def escaped(text):
-    """A text as a TOML string of escapes only, lone surrogates included."""
+    """Return a text as a TOML string of escapes, including lone surrogates."""
     return '"' + "".join(f"\\U{ord(character):08x}" for character in text) + '"'
 
 
@@ -47,7 +47,7 @@ def secret(toml_value):
 @example("true\0")
 @example("~\0")
 def test_odd_characters_in_a_file(real, text):
-    """Lone surrogates and NUL in a text of a file: expansion fails where Prefect fails, and only there."""
+    """Expansion of lone surrogates and NUL in a file fails exactly where Prefect fails."""
     check(real, secret(escaped(text)), None, {"V": "7"})
 
 
@@ -58,7 +58,7 @@ def test_odd_characters_in_a_file(real, text):
 @example("7\\0")
 @example("${\udce9}")
 def test_odd_characters_in_a_variable(real, text):
-    """The same by backslash escapes of a variable, which Prefect decodes up to 0.13.14."""
+    """Backslash escapes of such characters, decoded up to 0.13.14, give the same results."""
     check(real, None, None, {"V": "7", variable(): text})
 
 
@@ -91,7 +91,7 @@ SECTIONS = st.sampled_from(
 @example({"PREFECT__CLOUD": "{}", "PREFECT__CONTEXT__CONFIG__CLOUD": "{'use_local_secrets': True}"})
 @example({"PREFECT__CLOUD": "5", "PREFECT__CONTEXT__CONFIG__CLOUD": "{1: 2}"})
 def test_whole_sections(real, environ):
-    """A section replaced by a table, with keys that are no text and without those that Prefect needs."""
+    """A table that replaces a section, with unusual keys or without necessary ones, gives the same result."""
     check(real, None, None, environ)
 
 
@@ -110,7 +110,7 @@ LITERALS = st.recursive(
 @example(b"\xff", False)
 @example(b"\xff", True)
 def test_python_literals(real, value, by_file):
-    """Tuples, bytes and other values that only a Python literal can write."""
+    """Tuples, bytes and other values that only a Python literal can write give the same results."""
     if by_file:
         check(real, secret(escaped(repr(value))), None, {})
     else:
@@ -146,14 +146,14 @@ WRITTEN = st.sampled_from(
 @example("[" * 150 + "]" * 150, "A = \"'''it's {}'''\"")
 @example("a." * 250, "A = '''\n{}'''")
 def test_many_brackets_in_strings(real, brackets, written):
-    """Brackets and dots in strings and comments of a file are text, however many there are."""
+    """Brackets and dots in strings and comments of a file do not count as nesting."""
     check(real, "[context.secrets]\n" + written.replace("{}", brackets) + "\n", None, {})
 
 
 @pytest.mark.slow
 @given(brackets=BRACKETS, quotes=st.sampled_from(["'''it's {}'''", '"""a"b {}"""', "['''it's {}''']", "'{}'", "{}"]))
 def test_many_brackets_in_literals(real, brackets, quotes):
-    """The parser up to Python 3.8 refuses nested brackets, but not those inside of strings."""
+    """The parser up to Python 3.8 rejects deeply nested brackets, except in strings."""
     check(real, None, None, {variable(): quotes.replace("{}", brackets)})
 
 
@@ -165,7 +165,7 @@ PATHS = st.lists(PATH_PARTS, max_size=3).map("".join)
 @example("$C/u.toml", {"C": "$B", "B": "/x"})
 @example("$A", {"A": "$B", "B": "'/x'"})
 def test_paths_of_config_files(real, text, environ):
-    """The path of a config file is expanded as often as the real Prefect expands it."""
+    """The path of a config file is expanded as often as in the real Prefect."""
     assume(sum(value.count("$") for value in environ.values()) <= 3)  # or ten rounds fill the memory
     environ = {"HOME": "/home/someone", **environ}
     with exchanged((os, "environ", Environ(environ))):
@@ -176,7 +176,7 @@ def test_paths_of_config_files(real, text, environ):
 @pytest.mark.slow
 @pytest.mark.parametrize(("text", "folder"), [("$C/u.toml", "$B"), ("$C", "$B/$D"), ("${C}u.toml", "$B/")])
 def test_path_through_variables(tmp_path, text, folder):
-    """A path through three variables names the file that a fresh Prefect reads."""
+    """A path through three variables names the file that a new Prefect process reads."""
     (tmp_path / "u.toml").write_text('[context.secrets]\nA = "seen"\n')
     environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "B": "$E", "E": str(tmp_path), "D": "u.toml"}
     environ.update({"C": folder, "PREFECT__USER_CONFIG_PATH": text})
@@ -187,6 +187,6 @@ def test_path_through_variables(tmp_path, text, folder):
 
 
 def test_packaged_defaults(real):
-    """The packaged defaults of this release are those of its own file."""
+    """The packaged defaults of this release agree with its own file."""
     text = Path(real.default).read_text("utf-8")
     assert packaged_defaults(dialect_for(real.version)) == real.loads(text)

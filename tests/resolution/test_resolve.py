@@ -1,4 +1,4 @@
-"""Laws of the resolution as a whole."""
+"""Properties of the resolution as a whole."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def variable(name):
 
 @pytest.mark.parametrize("row", DIALECTS, ids=lambda row: row.id)
 def test_strongest_layer_wins(row):
-    """Defaults < user < backend (where there is one) < variable < context, whatever the order of the arguments."""
+    """The order is defaults, user, backend (if it exists), variable, context, whatever the order of the arguments."""
     dialect = dialect_for(row.id)
     given = [layer("backend", a="backend"), layer("user", a="user")]
     files = resolve(given, {}, dialect)
@@ -43,21 +43,21 @@ def test_context_replaces_the_table():
 
 
 def test_losers_are_kept():
-    """The winner knows whom it beat, the latest first."""
+    """A slot knows the values that it overrides, the latest first."""
     given = [layer("backend", A="b"), layer("user", A="u")]
     (slot,) = resolve(given, {variable("A"): "e"}, "1.4.1").slots("A")
     assert [slot.kind, *(loser.kind for loser in slot.overridden)] == ["env", "backend", "user"]
 
 
 def test_dropped_values_are_kept():
-    """A variable for the whole table drops the file's secrets, which are not forgotten."""
+    """Secrets of the file that a variable for the whole table drops are in `dropped`."""
     resolution = resolve([layer("user", T="t")], {"PREFECT__CONTEXT__SECRETS": "{'J': 'j'}"}, "1.4.1")
     assert resolution.names == ["J"]
     assert [slot.key[-1] for slot in resolution.dropped] == ["T"]
 
 
 def test_nothing_shows_a_value():
-    """No repr of what a resolution is made of holds a value."""
+    """No repr of a part of a resolution contains a value."""
     resolution = resolve([layer("user", A=SECRET, B={"k": [SECRET]})], {variable("C"): SECRET}, "1.4.1")
     parts = [resolution, resolution.config, resolution.secrets, resolution.get("A"), resolution.get("B")]
     parts += [*resolution.flat.values(), resolution.layers, resolution.get("B").value, resolution.get("B").value["k"]]
@@ -66,7 +66,7 @@ def test_nothing_shows_a_value():
 
 
 def test_containers():
-    """Tables and lists are of the types that a flow gets, by dialect."""
+    """Tables and lists have the types that a flow gets, by dialect."""
     old, new = (resolve([layer("user", A=[{"a": 1}])], {}, version).get("A").value for version in ("0.6.5", "0.6.6"))
     assert [type_name(part) for part in (old, old[0], new, new[0])] == ["list", "dict", "BoxList", "Config"]
     assert isinstance(new, Items)
@@ -82,14 +82,14 @@ def test_containers():
     ],
 )
 def test_secrets_that_are_no_table(version, kind, message):
-    """A number in the place of the table makes every ``get`` fail, each release in its own words."""
+    """If the table is a number, every `get` fails with the message of the release."""
     error = resolve([Layer("user", {"context": {"secrets": 5}})], {}, version).get("A").error
     assert (error.type, error.message) == (kind, message)
 
 
 @pytest.mark.parametrize("version", ["0.5.5", "0.6.7", "0.10.7", "0.14.22", "1.4.1"])
 def test_flags(version):
-    """With ``use_local_secrets`` false, old releases never look in the context, newer ones only after it."""
+    """With ``use_local_secrets`` false, old releases ignore the context, and newer ones read it first."""
     resolution = resolve([layer("user", a="x")], {"PREFECT__CLOUD__USE_LOCAL_SECRETS": "false"}, version)
     old = not dialect_for(version).lookup.context_first
     assert resolution.get("a").kind == ("cloud" if old else "value")
@@ -98,21 +98,21 @@ def test_flags(version):
 
 
 def test_server_is_never_asked():
-    """From 0.14.5 a backend that is not cloud gives the local error; before, its API was asked."""
+    """From 0.14.5 a backend that is not cloud gives the local error; earlier releases ask its API."""
     environ = {"PREFECT__CLOUD__USE_LOCAL_SECRETS": "false", "PREFECT__BACKEND": "server"}
     assert resolve([], environ, "0.14.4").get("A").kind == "cloud"
     assert resolve([], environ, "0.14.5").get("A").error.type == "ValueError"
 
 
 def test_flag_in_the_context():
-    """From 0.6.4 the flag of ``[context.config]`` counts for ``get``."""
+    """From 0.6.4 `get` uses the flag of ``[context.config]``."""
     given = [Layer("user", {"context": {"config": {"cloud": {"use_local_secrets": False}}}})]
     assert resolve(given, {}, "0.6.3").get("A").kind == "error"
     assert resolve(given, {}, "0.6.4").get("A").kind == "cloud"
 
 
 def test_while_building_a_flow():
-    """From 0.5.2 nothing is given while a flow is being built."""
+    """From 0.5.2 `get` is an error while a flow is being built."""
     older, newer = (resolve([layer("user", a="x")], {}, version) for version in ("0.5.1", "0.5.2"))
     older.building = newer.building = True
     assert older.get("a").value == "x"
@@ -120,7 +120,7 @@ def test_while_building_a_flow():
 
 
 def test_json_errors():
-    """``json.loads`` fails with more than what Prefect catches."""
+    """``json.loads`` can raise errors that Prefect does not catch."""
     given = [layer("user", a="[" + "9" * 5000 + "]", b="[" * 100_000)]
     resolution = resolve(given, {}, "0.10.7")
     assert resolution.get("a").error.type == "ValueError"
@@ -135,7 +135,7 @@ def test_environ_order():
 
 
 def test_circles_are_unsettled():
-    """References in a circle are marked, with the other value that they may have."""
+    """Circular references are marked, with the other possible value."""
     resolution = resolve(
         [layer("user", A="a${context.secrets.B}", B="b${context.secrets.A}", C="${context.secrets.D}")], {}, "1.4.1"
     )
@@ -143,13 +143,13 @@ def test_circles_are_unsettled():
 
 
 def test_origin_of_a_file_value():
-    """A value out of a file has its line and column."""
+    """A value in a file has its line and column."""
     read = read_layer('[context.secrets]\n  A = "x"\n', place="config.toml")
     assert str(resolve([read], {}, "1.4.1").slots("A")[0].origin) == "config.toml:2:3"
 
 
 def test_failing_layer():
-    """A file that Prefect cannot read makes everything fail with that error."""
+    """A file that Prefect cannot read makes every `get` fail with that error."""
     resolution = resolve([read_layer("[a", place="f")], {}, "1.4.1")
     assert resolution.get("A").error is resolution.failure
     assert resolution.names == []
@@ -157,7 +157,7 @@ def test_failing_layer():
 
 
 def test_machine():
-    """Homes, Python and python-box are arguments, and decide."""
+    """Home directories, Python and python-box of `Machine` change the result."""
     machine = Machine("/pw", {"bob": "/bobs"}, (3, 7), "5.1.0")
     given = [layer("user", A="~", B="~bob/x", C="set()")]
     resolution = resolve(given, {}, "1.4.1", machine=machine)
@@ -175,7 +175,7 @@ def test_linear():
 
 
 def test_a_name_of_too_many_parts():
-    """It ends Prefect's own recursion, and never the model's, even where little of the stack is left."""
+    """Too many parts exceed Prefect's recursion limit but never the model's, even with little stack left."""
     environ = {variable("A__" * 20_000): "x"}
     assert resolve([], environ, "1.4.1").failure.type == "RecursionError"
     limit = sys.getrecursionlimit()

@@ -1,4 +1,4 @@
-"""Findings about values: each rule has a text that triggers it and one that does not; suggestions are right."""
+"""Rules about values: each has a text that triggers it and one that does not, and its suggestions work."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def found_in(text, where="env", version="1.4.1", environ=ENVIRON):
     return [finding for finding in findings(resolution) if finding.id >= "FS020"]
 
 
-# rule, a text that triggers it, one that does not, where, release
+# rule, a text that triggers it, one that does not, place, release
 EXAMPLES = [
     ("FS040", "$V", "$W", "env", "1.4.1"),
     ("FS041", "$L", "$T", "env", "1.4.1"),
@@ -65,32 +65,45 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("rule", "bad", "good", "where", "version"), EXAMPLES)
 def test_examples(rule, bad, good, where, version):
-    """A rule speaks up for its own case and not for a harmless neighbour."""
+    """A rule applies to its own case and not to a similar harmless one."""
     assert rule in [finding.id for finding in found_in(bad, where, version)]
     assert rule not in [finding.id for finding in found_in(good, where, version)]
 
 
 def test_every_rule_has_an_example():
-    """Every rule about values has an example, and ids are unique; FS062 is about names (``test_check_owners.py``)."""
+    """Every rule has an example, and ids are unique; FS062 depends on names (``test_check_owners.py``)."""
     ids = [rule.id for rule in VALUE_RULES]
     assert {row[0] for row in EXAMPLES} == set(ids) - {"FS062"}
     assert len(set(ids)) == len(ids)
 
 
-@pytest.mark.parametrize(("rule", "bad", "good", "where", "version"), EXAMPLES)
-def test_spelling_gives_the_text(rule, bad, good, where, version):
-    """What is suggested resolves to exactly the text that was written, in that release, as a string."""
-    for finding in found_in(bad, where, version):
-        if finding.spelling is None:
-            continue
-        given = {**ENVIRON, "wordx": "set", "x": "set"}
+# The rows without a spelling: the text is only a reference, or the finding is not about the type.
+WITHOUT_SPELLING = {"$V", "$L", "${NOWHERE}", "https://${backend}", "a${context.secrets.A}", "$NOWHERE"}
+WITHOUT_SPELLING |= {'{"a": true}', "", "abc\n"}
+TEXTS = [(bad, where, version) for _, bad, _, where, version in EXAMPLES]
+
+
+@pytest.mark.parametrize(("text", "where", "version"), [row for row in TEXTS if row[0] not in WITHOUT_SPELLING])
+def test_spelling_gives_the_text(text, where, version):
+    """A suggested spelling gives exactly the text, in that release, as a string."""
+    spellings = [finding.spelling for finding in found_in(text, where, version)]
+    assert spellings
+    assert None not in spellings
+    environ = {**ENVIRON, "wordx": "set", "x": "set"}
+    for spelling in spellings:
         if where == "env":
-            resolution = resolve([], {**given, "PREFECT__CONTEXT__SECRETS__A": finding.spelling}, version)
+            resolution = resolve([], {**environ, "PREFECT__CONTEXT__SECRETS__A": spelling}, version)
         else:
-            resolution = resolve([Layer("user", {"context": {"secrets": {"A": finding.spelling}}})], given, version)
+            resolution = resolve([Layer("user", {"context": {"secrets": {"A": spelling}}})], environ, version)
         name = "a" if dialect_for(version).env_names == "lower" and where == "env" else "A"
         value = resolution.get(name).value
-        assert (type(value), value) == (str, bad)
+        assert (type(value), value) == (str, text)
+
+
+@pytest.mark.parametrize(("text", "where", "version"), [row for row in TEXTS if row[0] in WITHOUT_SPELLING])
+def test_a_text_without_a_spelling(text, where, version):
+    """A finding about a reference, or about a text that the flow gets unchanged, suggests no spelling."""
+    assert [finding.spelling for finding in found_in(text, where, version)] == [None]
 
 
 HARD = [
@@ -114,7 +127,7 @@ HARD = [
 @pytest.mark.parametrize("where", ["env", "toml"])
 @pytest.mark.parametrize("text", [*HARD, '{"k": "a\\nb"}', '{"k": "$HOME", "é": true}', '["${x}", 1]'])
 def test_who_follows_a_suggestion_has_peace(text, where):
-    """What is suggested gives what was meant in its release, and no further finding, except that a raw text is no dict."""
+    """A suggested spelling has no finding itself, except the note about JSON that stays a string."""
     for row in DIALECTS:
         for finding in found_in(text, where, row.id):
             if finding.spelling is not None:
@@ -123,21 +136,21 @@ def test_who_follows_a_suggestion_has_peace(text, where):
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "rules"),
     [
         *(("$TOKEN", []), ("${TOKEN}", []), ("${context.secrets.B}", []), ("${a.${TOKEN}.b}", []), ("$HOME", [])),
         *(("https://${TOKEN}@host", ["FS037"]), ("pa${a.b}ss", ["FS031"]), ("pa$TOKEN", ["FS030"])),
     ],
 )
-def test_references_in_a_file_of_which_the_environment_is_not_known(text, found):
-    """A text that is nothing but a reference is meant so; one within a text may be, where it names a variable."""
+def test_references_in_a_file_of_which_the_environment_is_not_known(text, rules):
+    """A text that is only a reference is no finding; a reference within a text is, if it names a variable."""
     layer = Layer("user", {"context": {"secrets": {"A": text}}}, "f")
     resolution = resolve([layer], Environment({"HOME": "/home/x"}, complete=False), "1.4.1")
-    assert [finding.id for finding in findings(resolution)] == found
+    assert [finding.id for finding in findings(resolution)] == rules
 
 
 def test_a_dollar_is_written_as_an_escape():
-    """A JSON string alone does not help against ``$``: that its escape does is said, also where no such variable is set."""
+    """The spelling for ``$`` uses an escape within a JSON string, even if no such variable is set."""
     (finding,) = found_in("pa$wordx", "toml")
     assert finding.spelling == '"pa\\u0024wordx"'
     assert "a JSON string with \\u0024 for each $" in finding.advice
@@ -155,7 +168,7 @@ def test_a_dollar_is_written_as_an_escape():
     ],
 )
 def test_json_stays_a_table(text, version, spelling):
-    """Who writes JSON means a table, as a service account's key is, and gets a spelling that gives it."""
+    """The spelling for JSON gives a table, such as the key of a service account."""
     finding = found_in(text, "env", version)[0]
     assert finding.spelling == spelling
     resolution = resolve([], {**ENVIRON, "PREFECT__CONTEXT__SECRETS__A": spelling}, version)
@@ -164,12 +177,12 @@ def test_json_stays_a_table(text, version, spelling):
 
 @pytest.mark.parametrize("text", ["C:\\new\\\\test", "\\\\server\\share", "line\\nline", "\\x41", '["\\\\\\\\\\\\\'"]'])
 def test_single_backslashes_are_told(text):
-    """Not only those that are doubled are there: some may not be meant."""
+    """A text with both single and doubled backslashes is a finding."""
     assert [finding.id for finding in found_in(text, "env", "0.13.14")] == ["FS033"]
 
 
 def test_no_spelling():
-    """Where nothing helps, a finding says so: 0.5.0 decodes no JSON."""
+    """If no spelling works, the finding says so: 0.5.0 does not decode JSON."""
     (finding,) = found_in("123", "env", "0.5.0")
     assert finding.spelling is None
     assert "no other spelling" in finding.advice
@@ -178,7 +191,7 @@ def test_no_spelling():
 
 
 def test_versions():
-    """The releases in which it happens are told as ranges, by trying each."""
+    """`versions` contains the affected releases as ranges."""
     (finding,) = found_in("0000", "toml", "1.4.1")
     assert finding.versions == "0.11.2-1.4.1"
     (finding,) = found_in("café", "env", "0.6.7")
@@ -196,7 +209,7 @@ PLAIN = hypothesis.strategies.from_regex(r"[G-Zg-z][A-Za-z0-9_.\-]{7,40}", fullm
 @pytest.mark.slow
 @hypothesis.given(text=PLAIN)
 def test_silent_on_plain_tokens(text):
-    """No false alarm over plain tokens, in any dialect, in files and in variables."""
+    """Plain tokens have no finding, in any dialect, in files and in variables."""
     for row in DIALECTS:
         assert found_in(text, "toml", row.id) == []
         assert found_in(text, "env", row.id, {}) == []
@@ -205,9 +218,9 @@ def test_silent_on_plain_tokens(text):
 @pytest.mark.slow
 @hypothesis.given(text=env_texts(), where=hypothesis.strategies.sampled_from(["env", "toml"]))
 def test_silence_means_the_text_itself(text, where):
-    """Without a finding the flow gets the text itself, what JSON says it is, or what nothing plainer gives.
+    """Without a finding the flow gets the text, its JSON value, or a value that no simpler spelling gives.
 
-    A text that is nothing but a reference is meant to be replaced.
+    A text that is only a reference is replaced intentionally.
     """
     for version in ("0.5.5", "0.10.7", "0.13.14", "1.4.1"):
         resolution = resolved(text, where, version)
@@ -225,13 +238,13 @@ NAMES["0.5.5", "env"] = "a"
 
 
 def resolved(text, where, version):
-    given = {**ENVIRON, "PREFECT__CONTEXT__SECRETS__A": text} if where == "env" else ENVIRON
+    environ = {**ENVIRON, "PREFECT__CONTEXT__SECRETS__A": text} if where == "env" else ENVIRON
     layers = [Layer("user", {"context": {"secrets": {"A": text}}})] if where == "toml" else []
-    return resolve(layers, given, version)
+    return resolve(layers, environ, version)
 
 
 def needs_help(text, where, version):
-    """Whether a text as it stands would come out as something else."""
+    """Return whether the text itself would give another value."""
     again = resolved(text, where, version).get(NAMES[version, where])
     return again.value != text or found_in(text, where, version)
 
@@ -239,7 +252,7 @@ def needs_help(text, where, version):
 @pytest.mark.slow
 @hypothesis.given(text=env_texts(), where=hypothesis.strategies.sampled_from(["env", "toml"]))
 def test_messages_hide_values(text, where):
-    """No message or advice holds the value."""
+    """No message and no advice contains the value."""
     secret = "hunter2value"
     for version in ("0.6.6", "0.13.14", "1.4.1"):
         for finding in found_in(secret + text, where, version) + found_in(text + secret, where, version):

@@ -1,4 +1,4 @@
-"""Findings about names and shape: each rule has a configuration that triggers it and one that does not."""
+"""Rules about names and structure: each has a configuration that triggers it and one that does not."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ EXAMPLES = [
 ]
 
 
-def found_in(given, version):
-    toml, environ = given
+def found_in(configuration, version):
+    toml, environ = configuration
     resolution = resolve([read_layer(toml, place="f.toml")], environ, version)
     return [finding.id for finding in findings(resolution)]
 
 
 @pytest.mark.parametrize(("rule", "bad", "good", "version"), EXAMPLES)
 def test_examples(rule, bad, good, version):
-    """A rule speaks up for its own case and not for a harmless neighbour."""
+    """A rule applies to its own case and not to a similar harmless one."""
     assert rule in found_in(bad, version)
     assert rule not in found_in(good, version)
 
@@ -60,7 +60,7 @@ def test_nothing_to_say():
 
 
 def test_places():
-    """A finding about a file has line and column, one about a variable its name."""
+    """A finding about a file has line and column, and one about a variable has its name."""
     resolution = resolve([read_layer(T + "\nitems = 'x'", place="f.toml")], {S + "keys": "x"}, "1.4.1")
     assert [str(finding.origin) for finding in findings(resolution)] == ["f.toml:3:1", S + "keys"]
     assert findings(resolution)[0].versions == "0.6.0-1.4.1"
@@ -76,9 +76,9 @@ def test_places():
     ],
 )
 def test_nothing_works(toml, environ, place, versions):
-    """What breaks all secrets is an error at its own place, in its own releases; it is told once."""
-    found = findings(resolve([read_layer(toml, place="f.toml")], environ, "1.4.1"))
-    errors = [finding for finding in found if finding.severity == "error"]
+    """A configuration that breaks all secrets is one error, with its place and its releases."""
+    results = findings(resolve([read_layer(toml, place="f.toml")], environ, "1.4.1"))
+    errors = [finding for finding in results if finding.severity == "error"]
     assert [(str(finding.origin), finding.versions) for finding in errors] == [(place, versions)]
 
 
@@ -93,6 +93,6 @@ def test_nothing_works(toml, environ, place, versions):
     ],
 )
 def test_versions(toml, environ, version, versions):
-    """The releases that are told are those in which it happens."""
-    found = findings(resolve([read_layer(toml, place="f.toml")], environ, version))
-    assert versions in {finding.versions for finding in found}
+    """`versions` contains the affected releases."""
+    results = findings(resolve([read_layer(toml, place="f.toml")], environ, version))
+    assert versions in {finding.versions for finding in results}

@@ -1,4 +1,4 @@
-"""TOML texts into layers, and where Prefect's parser differs from the standard."""
+"""TOML texts become layers, and differences between Prefect's parser and the standard are found."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ y = 2
 
 
 def test_positions():
-    """Each key has the line and column of its own spelling, and dotted ones are known as such."""
+    """Each key has its line and column, and dotted keys are marked."""
     found = positions_of(TEXT)
     expected = {
         ("top",): (2, 1, False),
@@ -54,13 +54,13 @@ def test_positions():
 
 
 def test_last_lines():
-    """The last line of a value is known, inside of arrays of tables as well."""
+    """The last line of a value is known, also inside arrays of tables."""
     found = positions_of('A = """\nx\n"""  # c\nB = [\n 1]\nC = 1\n[[D]]\nE = 1\n[[D]]\nE = """\n"""\n')
     assert {key: at.last for key, at in found.items()} == {("A",): 3, ("B",): 5, ("C",): 6, ("D",): 7, ("D", "E"): 8}
 
 
 def test_positions_of_what_cannot_be_read():
-    """Without a tree there are no positions, and no error."""
+    """A text that tomlkit cannot read has no positions, and raises no error."""
     assert positions_of("[a\n") == {}
 
 
@@ -76,7 +76,7 @@ def test_positions_of_what_cannot_be_read():
     ],
 )
 def test_syntax_fault(text, line, column):
-    """A fault has its place, and tells nothing of the text."""
+    """A fault has its position, and its reason contains no part of the text."""
     fault = syntax_fault(text)
     assert (fault.line, fault.column) == (line, column)
     assert "secret" not in fault.reason
@@ -93,12 +93,12 @@ def test_syntax_fault(text, line, column):
     ],
 )
 def test_reasons(text, reason):
-    """What a parser expected is said, and what it found only where it cannot be a part of a value."""
+    """The reason contains what the parser expected, and what it found only if that cannot be part of a value."""
     assert syntax_fault(text).reason == reason
 
 
 def test_no_fault():
-    """Valid TOML has none; nesting beyond any use is one without a place."""
+    """Valid TOML has no fault; excessive nesting is a fault without a position."""
     assert syntax_fault(TEXT) is None
     assert syntax_fault("a = " + "[" * 20_000 + "]" * 20_000).reason == "nested too deeply"
     assert syntax_fault("a = '" + "[" * 20_000 + "'") is None
@@ -107,7 +107,7 @@ def test_no_fault():
 
 
 def test_layer_after_a_fault():
-    """A layer that cannot be read holds Prefect's failure and no data, and shows neither in its repr."""
+    """A layer that cannot be read has Prefect's failure and no data, and its repr shows neither."""
     layer = read_layer("[context.secrets]\nA = hunter2", place="f")
     assert (layer.failure.type, dict(layer.data)) == ("TomlDecodeError", {})
     assert "hunter2" not in repr(layer) + repr(layer.failure)
@@ -115,7 +115,7 @@ def test_layer_after_a_fault():
 
 
 def test_line_ends():
-    """Line ends are translated as Prefect's parser opens a file."""
+    """Line endings are normalized as Prefect's parser does."""
     assert decode(b"a\r\nb\rc\n") == "a\nb\nc\n"
 
 
@@ -132,18 +132,18 @@ def test_line_ends():
     ],
 )
 def test_differences(text, keys):
-    """Only keys that the two parsers read differently are told, inside lists too."""
+    """`differences` contains only keys that the two parsers read differently, also inside lists."""
     assert differences(text) == keys
 
 
 @pytest.mark.parametrize(("text", "line"), [("a = [1, 'x']", 1), ("\nb = [1, 'x']", 2), ('a = ["""x,\ny"""]', None)])
 def test_what_only_prefects_parser_refuses(text, line):
-    """Its fault has the line that this parser names, if it names one."""
+    """The fault has the line that Prefect's parser reports, if it reports one."""
     assert legacy_fault(text).line == line
 
 
 def test_no_fault_of_prefects_parser():
-    """What it reads is none, whatever the standard says."""
+    """A text that Prefect's parser reads has no fault, whatever the standard says."""
     assert legacy_fault("é = 1") is None
 
 
@@ -154,7 +154,7 @@ from pytest_flowsecrets.strategies import config_tomls  # noqa: E402
 @pytest.mark.slow
 @hypothesis.given(text=config_tomls())
 def test_both_parsers(text):
-    """Where no difference is told, tomli's reading is that of Prefect's parser."""
+    """If there is no difference, tomli and Prefect's parser give the same data."""
     hypothesis.assume("nan" not in text and not legacy_fault(text) and not syntax_fault(text))
     if not differences(text):
         assert read_layer(text).data == tomli.loads(text)

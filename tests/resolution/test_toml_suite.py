@@ -1,6 +1,6 @@
-"""The keys of TOML 1.0 as the standard's own test-suite has them: read, found, written, refused.
+"""The keys in the standard's own test suite for TOML 1.0: read, located, written and rejected.
 
-Prefect's parser is not the standard's. Where it reads a case differently, the tables here say how, and there is a
+Prefect's parser does not follow the standard. If it reads a case differently, the tables here say how, and there is a
 finding about it.
 """
 
@@ -65,13 +65,13 @@ def keys_in(table, parent=()):
 
 
 def test_the_suite_is_there():
-    """All of its key cases."""
+    """The suite contains all of its cases about keys."""
     assert (len(VALID), len(INVALID)) == (28, 61)
 
 
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
 def test_a_valid_case_is_read(path):
-    """As the standard says where Prefect's parser does; else there is a finding for each key, or for the line."""
+    """A valid case is read as in the standard, or has a finding for each key or for the line."""
     source = path.read_bytes()
     assert syntax_fault(source.decode()) is None
     layer, found = read_layer(source), file_findings(source, "f")
@@ -87,7 +87,7 @@ def test_a_valid_case_is_read(path):
 
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
 def test_a_valid_case_has_positions(path):
-    """Every key stands where its position says: at a quote, or at its own first letter."""
+    """The position of every key is at a quote, or at its first letter."""
     text = path.read_text("utf-8")
     lines, places = text.split("\n"), positions_of(text)
     for key in keys_in(expected(path)):
@@ -97,7 +97,7 @@ def test_a_valid_case_has_positions(path):
 
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
 def test_a_valid_case_is_written_and_read_back(path):
-    """A mapping with such keys is written as TOML; where Prefect would read another key, that is told."""
+    """A mapping with such keys is written as TOML, and a key that Prefect would read differently is an error."""
     mapping = expected(path)
     text = config_text.to_text(mapping)
     assert tomli.loads(text) == mapping
@@ -109,7 +109,7 @@ def test_a_valid_case_is_written_and_read_back(path):
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
 def test_an_invalid_case_is_refused(path):
-    """With its place, as an error; or with a warning where Prefect's parser takes it under the same name."""
+    """An invalid case is an error with its position, or a warning if Prefect's parser reads the same name."""
     source = path.read_bytes()
     assert syntax_fault(source.decode()).line is not None
     (found,) = file_findings(source, "f")

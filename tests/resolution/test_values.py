@@ -48,12 +48,12 @@ AROUND = LoadContext(dialect_for("1.4.1"), ENVIRON, "/pw", {"root": "/root"})
     ],
 )
 def test_expand(text, expanded):
-    """Variables and homes are expanded as os.path does on POSIX."""
+    """Variables and home directories are expanded as ``os.path`` does on POSIX."""
     assert expand(text, AROUND) == expanded
 
 
 def test_home_without_variable():
-    """Without HOME the password database decides, and a home of / alone stays /."""
+    """Without HOME the password database is used, and a home of / stays /."""
     assert expand("~/x", LoadContext(AROUND.dialect, {}, "/pw")) == "/pw/x"
     assert expand("~", LoadContext(AROUND.dialect, {"HOME": "/"})) == "/"
 
@@ -62,25 +62,25 @@ def test_home_without_variable():
     ("text", "result"), [("$V", ("1", False)), ("$W", (1, True)), ("$X", (1, True)), ("$L", (None, True))]
 )
 def test_interpolate(text, result):
-    """Two rounds or more type the result; what never settles becomes None."""
+    """Two rounds or more type the result, and a value that never settles becomes None."""
     assert interpolate(text, AROUND) == result
 
 
 @pytest.mark.slow
 def test_growth_is_cut_off():
-    """A text that multiplies itself is given up before it fills the memory."""
+    """Expansion of a text that multiplies itself stops before it fills the memory."""
     assert interpolate("$BIG", AROUND) == (None, True)
 
 
 def test_bytes_are_not_typed_again():
-    """Bytes out of a chain of variables have an upper(), and stay what they are."""
+    """Bytes from a chain of variables, which have an ``upper()``, do not change."""
     around = LoadContext(AROUND.dialect, {"B": "$C", "C": "$D", "D": "b'x'"})
     value, typed = interpolate("$B", around)
     assert (string_to_type(value, around), typed) == (b"x", True)
 
 
 def test_references_that_multiply():
-    """References that multiply a text are given up before they fill the memory."""
+    """Substitution of references that multiply a text stops before it fills the memory."""
     slots = flat(A="${c.B}" * 2, B="x" * 2**24)
     substitute(slots)
     assert len(slots["c", "A"].value) < 2**26
@@ -88,7 +88,7 @@ def test_references_that_multiply():
 
 @pytest.mark.parametrize("value", [1, None, True, [], {}])
 def test_typing_twice_crashes(value):
-    """Typing what is no text is Prefect's crash, as a value."""
+    """Typing a value that is not a string gives Prefect's crash, as a value."""
     with pytest.raises(PrefectLoadError) as caught:
         string_to_type(value, AROUND)
     assert caught.value.failure.message == f"'{type(value).__name__}' object has no attribute 'upper'"
@@ -110,13 +110,13 @@ def test_typing_twice_crashes(value):
     ],
 )
 def test_string_to_type(text, old, new):
-    """Round trips up to 0.10.7, literals from 0.11.0."""
+    """Strings are typed by round trips up to 0.10.7, and as literals from 0.11.0."""
     before = LoadContext(dialect_for("0.10.7"), {})
     assert (string_to_type(text, before), string_to_type(text, AROUND)) == (old, new)
 
 
 def test_decode_escapes():
-    """Escapes are decoded and UTF-8 is mangled; a broken escape is a failure that does not show the text."""
+    """Escapes are decoded and UTF-8 is garbled; the error about an invalid escape does not show the text."""
     assert decode_escapes(r"a\nb") == "a\nb"
     assert decode_escapes("é") == "Ã©"
     with pytest.raises(PrefectLoadError) as caught:
@@ -130,21 +130,21 @@ def flat(**values):
 
 
 def test_substitute():
-    """A whole reference keeps the type, a part becomes text, an unknown key vanishes."""
+    """A whole reference keeps the type, a partial one becomes a string, and an unknown key disappears."""
     slots = flat(A="${c.N}", B="x${c.N}", C="${no}", D="[${c.${c.E}}]", E="N", N=5)
     substitute(slots)
     assert [slot.value for slot in slots.values()] == [5, "x5", "", "[5]", "N", 5]
 
 
 def test_substitute_stops():
-    """A reference to itself goes on for ten rounds and no further."""
+    """A reference to itself is replaced for ten rounds and no more."""
     slots = flat(A="x${c.A}")
     substitute(slots)
     assert slots["c", "A"].value == "x" * 1024 + "${c.A}"
 
 
 def test_steps_hide_unknown_references():
-    """The name in ``${...}`` may be a part of a password: it is told only where it is a key."""
+    """Steps show the name in ``${...}`` only if it is a key, because it may be part of a password."""
     slots = flat(A="pa${wordx}", B="${c.A}")
     substitute(slots)
     assert "wordx" not in str([what for what, _, _ in slots["c", "A"].steps])

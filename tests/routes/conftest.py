@@ -1,4 +1,4 @@
-"""What the tests of routes share: which real agents can run here."""
+"""Shared facts of the tests of routes: the real agents that can run here."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.compat import VERSION
 
 
 def can_run(agent):
-    """Whether the installed Prefect has this agent, and its packages are there."""
+    """Return whether the installed Prefect has this agent, and its packages are installed."""
     needed = {"local": "prefect", "docker": "docker", "kubernetes": "kubernetes", "ecs": "boto3"}[agent]
     return VERSION is not None and rules.OLDEST[agent] <= VERSION and find_spec(needed) is not None
 
 
 def agents():
-    """All agents, as parameters; those that cannot run here are skipped."""
+    """Parametrize a test with all agents; those that cannot run here are skipped."""
     reason = "the real agent cannot run in this environment"
     return [
         pytest.param(agent, marks=pytest.mark.skipif(not can_run(agent), reason=f"{agent}: {reason}"))

@@ -1,4 +1,4 @@
-"""The model of the agents against the real ones, and what the real ones refuse."""
+"""The model of the agents agrees with the real agents, and errors of the real agents are one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from pytest_flowsecrets import ClusterSecrets, RouteUnavailable, UsageError, flow_environment, isolated_prefect
 from pytest_flowsecrets.agents import agent_errors, model, real_agents, rules
-from pytest_flowsecrets.agents.model import Written
+from pytest_flowsecrets.agents.model import AgentInputs
 from pytest_flowsecrets.agents.rules import Facts
 from tests.compat import VERSION, needs_prefect
 from tests.routes import conftest as here
@@ -53,7 +53,7 @@ def template_of(agent):
 
 
 def facts(env):
-    """What the agent knows, from the outside."""
+    """Return the facts that the agent knows, from outside of the agent."""
     import prefect
 
     version = metadata.version("prefect")
@@ -70,8 +70,8 @@ def facts(env):
 
 
 def assert_equal(env, agent, written, cluster=None):
-    """Texts, origins, what is lost; for Kubernetes also the order of what users write, for ``$(NAME)`` depends on it."""
-    expected = model.modelled(agent, metadata.version("prefect"), written, cluster)
+    """Compare values, origins and lost variables; for Kubernetes also the order, on which ``$(NAME)`` depends."""
+    expected = model.model_environment(agent, metadata.version("prefect"), written, cluster)
     assert env.real
     assert not expected.real
     assert dict(env) == dict(expected)
@@ -95,7 +95,7 @@ def told(lost):
 @pytest.mark.parametrize("run_env", [None, RUN_ENV], ids=["no-run-config", "run-config"])
 @pytest.mark.parametrize("agent", here.agents())
 def test_the_model_is_the_real_agent(agent, run_env, with_template, cluster):
-    """Each agent, with and without a run config and a template, under the installed Prefect."""
+    """The model agrees with each real agent, with and without a run config and a template."""
     if run_env and VERSION < rules.RUN_CONFIGS:
         pytest.skip("this Prefect has no run configs")
     given = template_of(agent) if with_template else {}
@@ -106,13 +106,13 @@ def test_the_model_is_the_real_agent(agent, run_env, with_template, cluster):
             run_config = run_env
         env = flow_environment(agent, run_config=run_config, agent_env=AGENT_ENV, cluster_secrets=cluster, **given)
         template = next(iter(given.values()), {})
-        written = Written(dict(os.environ), AGENT_ENV, run_env or {}, template, facts=facts(env))
+        written = AgentInputs(dict(os.environ), AGENT_ENV, run_env or {}, template, facts=facts(env))
         assert_equal(env, agent, written, cluster)
 
 
 @pytest.mark.parametrize("agent", here.agents())
 def test_who_wins(agent, cluster):
-    """Template < agent --env < run_config.env < what is forced; a LocalAgent hands its whole environment on."""
+    """The order is template, agent --env, run_config.env, forced; a LocalAgent passes on its whole environment."""
     if VERSION < rules.UNIVERSAL:
         pytest.skip("this Prefect has no UniversalRun")
     with isolated_prefect() as secrets:
@@ -145,7 +145,7 @@ def test_who_wins(agent, cluster):
 @here.needs_local
 @pytest.mark.parametrize("agent", here.agents())
 def test_with_anything_that_anyone_could_write(agent, cluster):
-    """As the table above, with generated variables, among them those that agents force, and dollars."""
+    """The model agrees with the real agents on generated variables, including forced names and dollars."""
     hypothesis = pytest.importorskip("hypothesis")
     from hypothesis import strategies as st
 
@@ -173,7 +173,7 @@ def test_with_anything_that_anyone_could_write(agent, cluster):
             agent, run_config=run_env or None, agent_env=agent_env, cluster_secrets=cluster, **given
         )
         template = next(iter(given.values()), {})
-        written = Written(dict(os.environ), agent_env, run_env, template, facts=facts(made))
+        written = AgentInputs(dict(os.environ), agent_env, run_env, template, facts=facts(made))
         assert_equal(made, agent, written, cluster)
 
     with isolated_prefect():
@@ -182,7 +182,7 @@ def test_with_anything_that_anyone_could_write(agent, cluster):
 
 @here.needs_ecs
 def test_overrides_of_ecs():
-    """``run_task_kwargs`` beat the task definition, and lose against the agent."""
+    """``run_task_kwargs`` overrides the task definition, and the agent overrides both."""
     from prefect.run_configs import ECSRun
 
     override = [{"name": "ONLY_HERE", "value": "2"}, {"name": "BOTH", "value": "of the overrides"}]
@@ -196,7 +196,7 @@ def test_overrides_of_ecs():
 
 @here.needs_ecs
 def test_ecs_refuses_a_name_in_both():
-    """Of ``environment`` and of ``secrets``; the line holds the name alone."""
+    """ECS rejects a name in ``environment`` and ``secrets``; the error contains only the name."""
     container = {
         "name": "flow",
         "environment": [{"name": "A", "value": "hush"}],
@@ -211,7 +211,7 @@ def test_ecs_refuses_a_name_in_both():
 
 @here.needs_ecs
 def test_ecs_takes_text_only():
-    """boto3 would show the whole request."""
+    """ECS rejects a value that is not a string, and the error does not contain the request."""
     from prefect.run_configs import ECSRun
 
     with pytest.raises(UsageError, match=r"^the ecs agent cannot deploy the flow run: env A: the value is a int, and"):
@@ -220,7 +220,7 @@ def test_ecs_takes_text_only():
 
 @here.needs_ecs
 def test_a_task_definition_that_only_aws_has():
-    """The agent registers none, and what it holds is not guessed."""
+    """A task definition with an ARN is not registered, and a note says that its content is unknown."""
     from prefect.run_configs import ECSRun
 
     run_config = ECSRun(task_definition_arn="arn:aws:ecs:eu-west-1:000000000000:task-definition/mine:1", env={"A": "x"})
@@ -233,12 +233,12 @@ def test_a_task_definition_that_only_aws_has():
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        ({"containerOverrides": ["hush"]}, "overrides.containerOverrides[0] is a str where a mapping should be"),
-        (["hush"], "overrides is a list where a mapping should be"),
+        ({"containerOverrides": ["hush"]}, "overrides.containerOverrides[0] is a str, but must be a mapping"),
+        (["hush"], "overrides is a list, but must be a mapping"),
     ],
 )
 def test_overrides_of_another_shape(overrides, told):
-    """One line, no value."""
+    """Overrides with a wrong structure are one line without a value."""
     from prefect.run_configs import ECSRun
 
     with pytest.raises(UsageError) as caught:
@@ -248,18 +248,18 @@ def test_overrides_of_another_shape(overrides, told):
 
 @here.needs_local
 def test_a_process_takes_text_only():
-    """A LocalAgent of production fails with a TypeError where a run config of its own has a number."""
+    """A LocalAgent fails if its own run config contains a number."""
     if VERSION < rules.RUN_CONFIGS:
         pytest.skip("this Prefect has no run configs")
     from prefect.run_configs import LocalRun
 
-    with pytest.raises(UsageError, match=r"^the local agent cannot start the flow run: 'A' is a int: write text$"):
+    with pytest.raises(UsageError, match=r"^the local agent cannot start the flow run: 'A' is a int: write a string$"):
         flow_environment("local", run_config=LocalRun(env={"A": 424242}))
 
 
 @here.needs_kubernetes
 def test_kubernetes_refuses_numbers_in_a_run_config_of_its_own():
-    """A template of the run config itself goes to the agent as it is."""
+    """Kubernetes rejects numbers in the template of a KubernetesRun."""
     from prefect.run_configs import KubernetesRun
 
     job = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": [{"name": "A", "value": 424242}]}]}}}}
@@ -271,7 +271,7 @@ def test_kubernetes_refuses_numbers_in_a_run_config_of_its_own():
 @here.needs_docker
 @pytest.mark.parametrize("value", [5, True, 1.5, None, {"a": 1}, ["x"]])
 def test_docker_makes_text_of_what_is_not(value):
-    """The origin is the run config; None removes the variable from those of the image."""
+    """Docker converts values to strings with the origin run config, and None removes the variable of the image."""
     from prefect.run_configs import DockerRun
 
     env = flow_environment("docker", run_config=DockerRun(env={SECRET: value}))
@@ -288,7 +288,7 @@ def test_docker_makes_text_of_what_is_not(value):
 @here.needs_kubernetes
 @pytest.mark.parametrize("value", [5, True, {"a": 1}])
 def test_kubernetes_names_what_is_not_text(value):
-    """Whatever the installed client of Kubernetes says; None is an empty text."""
+    """The error names variables that are not strings; None is an empty string."""
     from prefect.run_configs import KubernetesRun
 
     with pytest.raises(UsageError, match=f"^the kubernetes agent cannot deploy the flow run: .*env {SECRET}"):
@@ -299,7 +299,7 @@ def test_kubernetes_names_what_is_not_text(value):
 
 @pytest.mark.parametrize("agent", here.agents())
 def test_the_environment_of_the_agent_configures_it(agent):
-    """``PREFECT__`` variables of ``host_env``, by the real agent and by the model; no variable of the test's own."""
+    """``PREFECT__`` variables of ``host_env`` configure the real agent and the model; those of the test do not."""
     version = "1.4.1" if VERSION != (1, 4, 1) else "0.15.13"
     host = {"PREFECT__BACKEND": "server", "PREFECT__CLOUD__API_KEY": "x", SECRET: "y"}
     with isolated_prefect() as secrets:
@@ -320,13 +320,13 @@ def test_the_environment_of_the_agent_configures_it(agent):
     ("version", "refused"), [("0.10.7", True), ("0.13.14", True), ("0.14.9", True), ("0.14.10", False)]
 )
 def test_the_option_env_of_old_releases(version, refused):
-    """Up to 0.14.9 the command splits the text at each ``=``, so no flow run ever starts."""
+    """Up to 0.14.9 a ``=`` in a value of ``--env`` is an error, because the command splits at each ``=``."""
     env = {"A": "x=y", "B": "z"}
     if not refused:
         assert flow_environment("local", agent_env=env, prefect_version=version)["A"] == "x=y"
         return
     with pytest.raises(
-        UsageError, match=f"^--env A: `prefect agent … start` of Prefect {version} ends with a ValueError"
+        UsageError, match=f"^--env A: `prefect agent … start` of Prefect {version} fails with a ValueError"
     ):
         flow_environment("local", agent_env=env, prefect_version=version)
     assert flow_environment("local", agent_env={"B": "z"}, prefect_version=version)["B"] == "z"
@@ -335,7 +335,7 @@ def test_the_option_env_of_old_releases(version, refused):
 @here.needs_local
 @pytest.mark.parametrize("text", ["x", "x=y", "x=y=z"])
 def test_the_real_command_with_an_equals_sign(text):
-    """The installed command itself, which reads the option for ``start`` and ``install`` in the same way."""
+    """The installed command reads ``--env`` of ``start`` and ``install`` in the same way."""
     from click.testing import CliRunner
     from prefect.cli import cli
 
@@ -348,7 +348,7 @@ def test_the_real_command_with_an_equals_sign(text):
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_the_model_hides_what_an_isolation_hides(inside, monkeypatch):
-    """Outside of a test the developer's own variables and files do not count."""
+    """Outside of a test the model ignores the developer's own variables and files."""
     version = "1.4.1" if VERSION != (1, 4, 1) else "0.15.13"
     with isolated_prefect() if inside else nullcontext():
         monkeypatch.setenv("PREFECT__BACKEND", "server")
@@ -358,14 +358,16 @@ def test_the_model_hides_what_an_isolation_hides(inside, monkeypatch):
 
 @here.needs_kubernetes
 def test_kubernetes_refuses_names():
-    """What only the agent's own job can show is refused by the endpoint, as by the API server."""
-    with pytest.raises(UsageError, match=r"^the kubernetes agent cannot deploy the flow run: env: 'é' can be no name"):
+    """The stub server rejects the names in a job that the API server rejects."""
+    with pytest.raises(
+        UsageError, match=r"^the kubernetes agent cannot deploy the flow run: env: 'é' is not a valid variable name"
+    ):
         flow_environment("kubernetes", agent_env={"é": "hush"})
 
 
 @here.needs_kubernetes
 def test_templates_of_run_configs(tmp_path, cluster):
-    """By mapping or by path; one that is given besides fills in where the run config has none."""
+    """A template can be a mapping or a path, and the argument is used if the run config has none."""
     from prefect.run_configs import KubernetesRun
 
     path = tmp_path / "job.yaml"
@@ -382,7 +384,7 @@ def test_templates_of_run_configs(tmp_path, cluster):
 
 @here.needs_kubernetes
 def test_a_job_template_beside_a_universal_run():
-    """It counts, as if it were the agent's own template."""
+    """A job template beside a UniversalRun is used like the agent's own template."""
     from prefect.run_configs import UniversalRun
 
     job = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": [{"name": "A", "value": "x"}]}]}}}}
@@ -392,7 +394,7 @@ def test_a_job_template_beside_a_universal_run():
 
 @here.needs_local
 def test_a_working_folder_comes_first_in_the_path(tmp_path, monkeypatch):
-    """Of a LocalRun; then the agent's own PYTHONPATH."""
+    """The ``working_dir`` of a LocalRun comes before the agent's own PYTHONPATH."""
     if VERSION < rules.RUN_CONFIGS:
         pytest.skip("this Prefect has no run configs")
     from prefect.run_configs import LocalRun
@@ -406,7 +408,7 @@ def test_a_working_folder_comes_first_in_the_path(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("agent", here.agents())
 def test_nothing_is_left_behind(agent):
-    """Variables, log handlers, what clients keep; and no thread."""
+    """Variables, log handlers, state of clients and threads are the same afterwards."""
     import threading
 
     flow_environment(agent)  # what is imported once is imported now
@@ -423,7 +425,7 @@ def test_nothing_is_left_behind(agent):
 
 @pytest.mark.parametrize("agent", here.agents())
 def test_no_other_address_is_asked(agent, monkeypatch):
-    """Not even by way of a proxy."""
+    """The agents send no request to another address, not even through a proxy."""
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://192.0.2.1:1")
     real = socket.socket.connect
@@ -440,43 +442,43 @@ def test_no_other_address_is_asked(agent, monkeypatch):
     [("local", "DockerRun"), ("docker", "KubernetesRun"), ("kubernetes", "ECSRun"), ("ecs", "LocalRun")],
 )
 def test_a_run_config_of_another_agent(agent, kind):
-    """One line says which this agent takes."""
+    """The error about a run config of another agent names the accepted ones."""
     if VERSION < rules.RUN_CONFIGS:
         pytest.skip("this Prefect has no run configs")
     if not here.can_run(agent):
         pytest.skip(f"the real {agent} agent cannot run here")
     run_config = getattr(import_module("prefect.run_configs"), kind)()
     with pytest.raises(
-        UsageError, match=rf"^a {kind} is for another agent: the {agent} agent takes .*Run or UniversalRun$"
+        UsageError, match=rf"^a {kind} is for another agent: the {agent} agent needs .*Run or UniversalRun$"
     ):
         flow_environment(agent, run_config=run_config)
     with pytest.raises(
-        UsageError, match=r"^a run config is a mapping of variables or one of prefect.run_configs, not a list$"
+        UsageError, match=r"^a run config must be a mapping of variables or one of prefect.run_configs, not a list$"
     ):
         flow_environment(agent, run_config=[])
 
 
 @needs_prefect
 def test_what_an_old_prefect_lacks():
-    """Agents before 0.10, run configs before 0.13.12, UniversalRun before 0.14: said in one line."""
+    """One line says that agents need 0.10, run configs 0.13.12 and UniversalRun 0.14."""
     version = metadata.version("prefect")
     if rules.OLDEST["local"] > VERSION:
         with pytest.raises(
-            RouteUnavailable, match=rf"^the local agent is driven from Prefect 0.10.0 on, and {version} is"
+            RouteUnavailable, match=rf"^the local agent needs Prefect 0.10.0 or later, but {version} is"
         ):
             flow_environment("local")
     elif VERSION < rules.RUN_CONFIGS:
-        with pytest.raises(RouteUnavailable, match=r"has no run configs: they came with 0.13.12$"):
+        with pytest.raises(RouteUnavailable, match=r"has no run configs: they were added in 0.13.12$"):
             flow_environment("local", run_config={"A": "x"})
     elif VERSION < rules.UNIVERSAL:
-        with pytest.raises(RouteUnavailable, match=r"has no UniversalRun: it came with 0.14.0$"):
+        with pytest.raises(RouteUnavailable, match=r"has no UniversalRun: it was added in 0.14.0$"):
             real_agents.run_config_of("local", {"A": "x"}, {}, version=version)
         assert flow_environment("local", run_config={"A": "x"})["A"] == "x"
 
 
 @pytest.mark.parametrize(("agent", "package"), [("kubernetes", "kubernetes"), ("ecs", "boto3"), ("docker", "docker")])
 def test_a_missing_package(monkeypatch, agent, package):
-    """The line says what to install."""
+    """The error about a missing package says what to install."""
     monkeypatch.setattr(real_agents, "find_spec", lambda name: None)
     with pytest.raises(
         RouteUnavailable, match=rf"^the {agent} agent needs {package}, .*pytest-flowsecrets\[agents\]'$"
@@ -485,7 +487,7 @@ def test_a_missing_package(monkeypatch, agent, package):
 
 
 def test_an_old_boto3_would_ask_amazon(monkeypatch):
-    """So it is not used."""
+    """The ECS agent needs a boto3 that supports AWS_ENDPOINT_URL."""
     monkeypatch.setattr(real_agents, "find_spec", lambda name: name)
     monkeypatch.setattr(metadata, "version", lambda name: "1.27.9")
     with pytest.raises(RouteUnavailable, match=r"^the ecs agent needs boto3>=1.28, which is not installed here"):
@@ -495,36 +497,39 @@ def test_an_old_boto3_would_ask_amazon(monkeypatch):
 
 
 def test_other_errors_of_an_agent_are_told_by_their_type():
-    """Their texts may hold values; what is ours passes as it is."""
-    with pytest.raises(UsageError) as caught, agent_errors.told_as_one_line("local"):
+    """Other errors are described by type, without a value; our own errors are not changed."""
+    with pytest.raises(UsageError) as caught, agent_errors.one_line_errors("local"):
         int("hunter2")
     assert str(caught.value) == "the local agent cannot deploy the flow run: ValueError"
-    with pytest.raises(RouteUnavailable), agent_errors.told_as_one_line("local"):
+    with pytest.raises(RouteUnavailable), agent_errors.one_line_errors("local"):
         raise RouteUnavailable("it is")
 
 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"agent": ["424242"]}, "agent is one of local, docker, kubernetes, ecs, not a list"),
-        ({"agent": "nomad"}, "'nomad' is no agent: choose one of local, docker, kubernetes, ecs"),
-        ({"prefect_version": 424242}, "prefect_version is text such as '1.4.1', not a int"),
+        ({"agent": ["424242"]}, "agent must be one of local, docker, kubernetes, ecs, not a list"),
+        ({"agent": "nomad"}, "'nomad' is not an agent: choose one of local, docker, kubernetes, ecs"),
+        ({"prefect_version": 424242}, "prefect_version must be a string such as '1.4.1', not a int"),
         ({"prefect_version": "2.0"}, "'2.0' is not a Prefect version from 0.5.0 to 1.4.1, "),
-        ({"cluster_secrets": {"a": {"b": "424242"}}}, "cluster_secrets is a ClusterSecrets, not a dict"),
+        ({"cluster_secrets": {"a": {"b": "424242"}}}, "cluster_secrets must be a ClusterSecrets, not a dict"),
         (
             {"agent": "kubernetes", "job_template": "s3://a/b.yaml"},
-            "s3://a/b.yaml: only files of this machine are read",
+            "s3://a/b.yaml: only files on this machine can be read",
         ),
         (
             {"agent": "kubernetes", "job_template": 424242},
-            "a job template is a mapping or the path of a YAML file, not a int",
+            "a job template must be a mapping or the path of a YAML file, not a int",
         ),
-        ({"agent": "ecs", "task_definition": {1: "424242"}}, "the task definition has a key that is a int and no text"),
-        ({"host_env": [424242]}, "host_env is a mapping of names to texts, not list"),
+        (
+            {"agent": "ecs", "task_definition": {1: "424242"}},
+            "the task definition has a key that is a int, not a string",
+        ),
+        ({"host_env": [424242]}, "host_env must be a mapping of names to strings, not list"),
     ],
 )
 def test_arguments_of_another_kind(given, told):
-    """One line each, and no value, with Prefect and without."""
+    """A wrong argument is one line without a value, with Prefect and without."""
     with pytest.raises(UsageError) as caught:
         flow_environment(**given)
     assert str(caught.value).startswith(told)
@@ -533,7 +538,7 @@ def test_arguments_of_another_kind(given, told):
 
 @here.needs_kubernetes
 def test_run_configs_that_no_agent_can_take(tmp_path):
-    """A path that is not here, or somewhere else, and what cannot be sent: before anything is asked for it."""
+    """A missing or remote path, and a value that cannot be sent, are errors before any request."""
     from prefect.run_configs import DockerRun, ECSRun, KubernetesRun, LocalRun
 
     job = tmp_path / "job.yaml"
@@ -543,7 +548,11 @@ def test_run_configs_that_no_agent_can_take(tmp_path):
         ("kubernetes", KubernetesRun(job_template_path="s3://a/b.yaml"), "s3://a/b.yaml: only files of this machine"),
         ("kubernetes", KubernetesRun(job_template_path="agent:///no.yaml"), "/no.yaml: no such file or directory"),
         ("ecs", ECSRun(task_definition_path="gs://a/b.yaml"), "gs://a/b.yaml: only files of this machine are read"),
-        ("docker", DockerRun(ports=["hunter2"]), "this DockerRun cannot be sent: ValueError: look at the types in it"),
+        (
+            "docker",
+            DockerRun(ports=["hunter2"]),
+            "this DockerRun cannot be sent: ValueError: check the types of its values",
+        ),
     ):
         if here.can_run(agent):
             with pytest.raises(UsageError) as caught:

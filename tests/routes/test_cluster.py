@@ -1,4 +1,4 @@
-"""Secrets and ConfigMaps of a cluster, set or read from manifests."""
+"""``ClusterSecrets`` holds Secrets and ConfigMaps, set by a test or read from manifests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "github"}}
 
 
 def test_a_mapping_of_objects():
-    """Set, read, removed by name; a repr tells names and keys, no texts."""
+    """Objects are set, read and removed by name, and the repr shows names and keys but no values."""
     secrets = ClusterSecrets()
     secrets["github"] = {"token": "x", "binary": b"y"}
     assert dict(secrets["github"]) == {"token": "x", "binary": "y"}
@@ -23,7 +23,7 @@ def test_a_mapping_of_objects():
 
 
 def test_config_maps_stand_beside():
-    """Two objects of one name and different kinds are two."""
+    """A Secret and a ConfigMap can have the same name."""
     secrets = ClusterSecrets()
     secrets["one"] = {"a": "1"}
     secrets.config_maps["one"] = {"b": "2"}
@@ -33,21 +33,21 @@ def test_config_maps_stand_beside():
 
 
 def test_data_is_base64_and_string_data_wins():
-    """As the API server has it; line breaks in base64 do not count."""
+    """``data`` is Base64, with line breaks ignored, and ``stringData`` overrides it."""
     secrets = ClusterSecrets()
     secrets.apply({**SECRET, "data": {"token": "eA==", "long": "eHh4\neHh4\n"}, "stringData": {"token": "y"}})
     assert dict(secrets["github"]) == {"token": "y", "long": "xxxxxx"}
 
 
 def test_a_config_map_is_text_and_its_binary_data_base64():
-    """The other way round than a Secret."""
+    """``data`` of a ConfigMap is plain text, and ``binaryData`` is Base64."""
     secrets = ClusterSecrets()
     secrets.apply({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "x"}, "binaryData": {"b": "eA=="}})
     assert dict(secrets.config_maps["c"]) == {"a": "x", "b": "x"}
 
 
 def test_the_objects_of_yaml_files(tmp_path):
-    """Several documents, a List, and other kinds between them."""
+    """`load` reads several documents and Lists, and ignores other kinds."""
     pytest.importorskip("yaml")
     path = tmp_path / "secrets.yaml"
     path.write_text(
@@ -61,7 +61,7 @@ def test_the_objects_of_yaml_files(tmp_path):
 
 
 def test_another_namespace_is_another_place():
-    """A pod sees the Secrets of its own namespace only."""
+    """A pod gets only Secrets of its own namespace."""
     secrets = ClusterSecrets()
     secrets.apply({**SECRET, "metadata": {"name": "github", "namespace": "prod"}, "stringData": {"token": "x"}})
     assert list(secrets) == []
@@ -74,23 +74,23 @@ def test_another_namespace_is_another_place():
 @pytest.mark.parametrize(
     ("manifest", "told"),
     [
-        ([], "a manifest is a mapping with apiVersion and kind, not list"),
-        ({"kind": "Secret"}, "None can be no name of a Secret"),
-        ({"kind": "Secret", "metadata": {"name": "My_Secret"}}, "'My_Secret' can be no name of a Secret"),
+        ([], "a manifest must be a mapping with apiVersion and kind, not list"),
+        ({"kind": "Secret"}, "None is not a valid Secret name"),
+        ({"kind": "Secret", "metadata": {"name": "My_Secret"}}, "'My_Secret' is not a valid Secret name"),
         (
             {**SECRET, "data": {"token": "hush!"}},
-            "Secret github: token of data is no base64; give plain text in stringData",
+            "Secret github: token in data is not Base64; use stringData for plain text",
         ),
-        ({**SECRET, "data": {"token": 5}}, "Secret github: token of data is no base64; give plain text in stringData"),
-        ({**SECRET, "stringData": {"token": 5}}, "Secret github: token is text, not int: put it in quotes"),
-        ({**SECRET, "data": ["hush"]}, "the Secret: data is a list where a mapping should be"),
-        ({**SECRET, "stringData": "hush"}, "the Secret: stringData is a str where a mapping should be"),
-        ({"kind": "ConfigMap", "metadata": "hush"}, "the ConfigMap: metadata is a str where a mapping should be"),
-        ({**SECRET, "stringData": {"my key": "x"}}, "Secret github: 'my key' can be no key"),
+        ({**SECRET, "data": {"token": 5}}, "Secret github: token in data is not Base64; use stringData for plain text"),
+        ({**SECRET, "stringData": {"token": 5}}, "Secret github: token must be a string, not int: put it in quotes"),
+        ({**SECRET, "data": ["hush"]}, "the Secret: data is a list, but must be a mapping"),
+        ({**SECRET, "stringData": "hush"}, "the Secret: stringData is a str, but must be a mapping"),
+        ({"kind": "ConfigMap", "metadata": "hush"}, "the ConfigMap: metadata is a str, but must be a mapping"),
+        ({**SECRET, "stringData": {"my key": "x"}}, "Secret github: 'my key' is not a valid key"),
     ],
 )
 def test_what_kubernetes_would_refuse(manifest, told):
-    """With kind, name and key; no value."""
+    """The error about an invalid object contains kind, name and key, but no value."""
     with pytest.raises(UsageError) as caught:
         ClusterSecrets().apply(manifest)
     assert str(caught.value).startswith(told)
@@ -98,17 +98,20 @@ def test_what_kubernetes_would_refuse(manifest, told):
 
 
 def test_an_object_is_a_mapping():
-    """Not a text."""
-    with pytest.raises(UsageError, match=r"^Secret github: give a mapping of keys to texts, not str$"):
+    """Data that is a string is an error."""
+    with pytest.raises(UsageError, match=r"^Secret github: the data must be a mapping of keys to strings, not str$"):
         ClusterSecrets()["github"] = "x"
 
 
 def test_what_is_no_path_no_list_and_no_name():
-    """One line each; a number is not the file of that descriptor."""
+    """An invalid path, list or name is one line; a number is not used as a file descriptor."""
     for call, told in (
-        (lambda: ClusterSecrets().load(424242), "the path of a YAML file is text, not a int"),
-        (lambda: ClusterSecrets().apply({"kind": "List", "items": 424242}), "the List: items is a int where a list "),
-        (lambda: ClusterSecrets().update({("424242",): {}}), "the name of a Secret is text, not a tuple"),
+        (lambda: ClusterSecrets().load(424242), "the path of a YAML file must be a string, not a int"),
+        (
+            lambda: ClusterSecrets().apply({"kind": "List", "items": 424242}),
+            "the List: items is a int, but must be a list",
+        ),
+        (lambda: ClusterSecrets().update({("424242",): {}}), "the name of a Secret must be a string, not a tuple"),
     ):
         with pytest.raises(UsageError) as caught:
             call()
@@ -117,7 +120,7 @@ def test_what_is_no_path_no_list_and_no_name():
 
 
 def test_an_object_that_is_not_there():
-    """As of any mapping, by the name that was asked for."""
+    """A missing object is a KeyError with the name."""
     cluster = ClusterSecrets()
     with pytest.raises(KeyError, match=r"^'github'$"):
         cluster["github"]

@@ -1,4 +1,4 @@
-"""The environment of a container, as the kubelet makes it."""
+"""The environment of a container is the one that the kubelet creates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cluster():
 
 
 def test_a_reference_gives_what_the_secret_holds(cluster):
-    """And so does one to a ConfigMap; neither is expanded."""
+    """A reference to a Secret or a ConfigMap gives its value, which is not expanded."""
     cluster["raw"] = {"text": "$(HOME) $$"}
     env = pod(
         [
@@ -49,7 +49,7 @@ def test_a_reference_gives_what_the_secret_holds(cluster):
     ],
 )
 def test_a_missing_object_or_key_is_the_failure_of_the_pod(cluster, source, told):
-    """With name and key, and what to write to have it."""
+    """The error about a missing object or key contains its name and how to create it."""
     with pytest.raises(CreateContainerConfigError) as caught:
         pod([{"name": "TOKEN", "valueFrom": source}], secrets=cluster)
     kind = "cluster_secrets.config_maps" if "configMapKeyRef" in source else "cluster_secrets"
@@ -59,13 +59,13 @@ def test_a_missing_object_or_key_is_the_failure_of_the_pod(cluster, source, told
 
 
 def test_a_missing_object_of_env_from_is_the_failure_of_the_pod(cluster):
-    """Here no key is wanted."""
+    """The error about a missing object of ``envFrom`` names no key."""
     with pytest.raises(CreateContainerConfigError, match=r"set cluster_secrets\['gone'\] = {...}"):
         pod(env_from=[{"secretRef": {"name": "gone"}}], secrets=cluster)
 
 
 def test_optional_references_may_be_missing(cluster):
-    """The variable is not set then, and a note says so; a former one of the same name stays."""
+    """A missing optional reference sets nothing and is a note; an earlier variable of the name stays."""
     env = pod(
         [
             {"name": "token", "valueFrom": reference("gone", "token", optional=True)},
@@ -75,21 +75,21 @@ def test_optional_references_may_be_missing(cluster):
         cluster,
     )
     assert env == {"token": "of the Secret", "dotted.key": "2"}
-    assert "OTHER: secretKeyRef github/gone is not there, which is allowed: optional" in env.notes
+    assert "OTHER: secretKeyRef github/gone does not exist, but it is optional" in env.notes
 
 
 def test_env_from_takes_all_keys_with_a_prefix(cluster):
-    """A key that can be no variable's name is left out, and a note says so."""
+    """``envFrom`` sets all keys with a prefix; a note names keys that are not valid variable names."""
     cluster["github"] = {"token": "x", "1st": "y"}
     env = pod(
         env_from=[{"secretRef": {"name": "github"}}, {"prefix": "P_", "secretRef": {"name": "github"}}], secrets=cluster
     )
     assert env == {"token": "x", "P_token": "x", "P_1st": "y"}
-    assert env.notes == ("envFrom secretRef github: '1st' can be no variable, the kubelet leaves it out",)
+    assert env.notes == ("envFrom secretRef github: the kubelet skips '1st', which is not a valid variable name",)
 
 
 def test_env_beats_env_from_and_the_last_of_several_wins(cluster):
-    """Of several envFrom the later one, of several entries of env the later one; what is beaten is told."""
+    """``env`` overrides ``envFrom``, later items override earlier ones, and overridden ones are listed."""
     cluster["other"] = {"token": "of the other"}
     both = [{"secretRef": {"name": "github"}}, {"secretRef": {"name": "other"}}]
     assert pod(env_from=both, secrets=cluster)["token"] == "of the other"
@@ -115,7 +115,7 @@ def test_env_beats_env_from_and_the_last_of_several_wins(cluster):
     ],
 )
 def test_references_in_values_are_expanded(text, becomes):
-    """As the kubelet does it: by what stands before; a password with two dollars loses one."""
+    """``$(NAME)`` is replaced by the value so far, and two dollars become one."""
     env = pod(
         [
             {"name": "A", "value": "a"},
@@ -128,7 +128,7 @@ def test_references_in_values_are_expanded(text, becomes):
 
 
 def test_without_a_cluster_references_stay_unresolved():
-    """They are listed, and reading one says why."""
+    """Without a cluster, references are listed as unresolved, and reading one is an error with the reason."""
     env = pod(
         [
             {"name": "TOKEN", "valueFrom": reference("github", "token")},
@@ -138,32 +138,35 @@ def test_without_a_cluster_references_stay_unresolved():
         [{"secretRef": {"name": "github"}}],
     )
     assert (env.unresolved, dict(env)) == (("TOKEN", "NODE"), {"EMPTY": ""})
-    assert env.notes == ("envFrom secretRef github: what it holds is known only in the cluster",)
+    assert env.notes == ("envFrom secretRef github: its content is known only in the cluster",)
     with pytest.raises(KeyError, match=r"secretKeyRef github/token is known only where the flow runs"):
         env["TOKEN"]
 
 
 def test_what_only_a_node_knows_stays_unresolved_in_a_cluster(cluster):
-    """``fieldRef``, ``resourceFieldRef``."""
+    """``fieldRef`` and ``resourceFieldRef`` stay unresolved."""
     env = pod([{"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}], secrets=cluster)
     assert env.unresolved == ("NODE",)
     assert env.variables["NODE"].detail == "fieldRef spec.nodeName"
 
 
 def test_a_variable_cannot_hold_nul(cluster):
-    """A Secret can: then the container cannot start."""
+    """A value with NUL in a Secret is an error, because the container cannot start."""
     cluster["binary"] = {"key": b"\0"}
-    with pytest.raises(UsageError, match=r"^BINARY holds NUL, which no variable can$"):
+    with pytest.raises(UsageError, match=r"^BINARY contains NUL, which a variable cannot$"):
         pod([{"name": "BINARY", "valueFrom": reference("binary", "key")}], secrets=cluster)
 
 
 @pytest.mark.parametrize(
     ("variable", "told"),
     [
-        ({"name": "A", "value": True}, "env A: the value is a bool, and Kubernetes takes text only: put it in quotes"),
-        ({"name": "A", "value": 5}, "env A: the value is a int, and Kubernetes takes text only: put it in quotes"),
-        ({"value": "x"}, "env: None can be no name of a variable"),
-        ({"name": "a=b", "value": "x"}, "env: 'a=•••' can be no name of a variable"),
+        (
+            {"name": "A", "value": True},
+            "env A: the value is a bool, but Kubernetes accepts only strings: put it in quotes",
+        ),
+        ({"name": "A", "value": 5}, "env A: the value is a int, but Kubernetes accepts only strings: put it in quotes"),
+        ({"value": "x"}, "env: None is not a valid variable name"),
+        ({"name": "a=b", "value": "x"}, "env: 'a=•••' is not a valid variable name"),
         (
             {"name": "A", "value": "x", "valueFrom": reference("a", "b")},
             "env A: value and valueFrom exclude each other",
@@ -171,41 +174,44 @@ def test_a_variable_cannot_hold_nul(cluster):
     ],
 )
 def test_what_the_api_server_refuses(variable, told):
-    """Before any pod is made."""
-    with pytest.raises(UsageError, match=r"^Kubernetes refuses the job: ") as caught:
-        kubernetes.require_accepted({"name": "flow", "env": [{"name": "FINE", "value": "x"}, variable]})
+    """An invalid variable is an error, as in the API server."""
+    with pytest.raises(UsageError, match=r"^Kubernetes rejects the job: ") as caught:
+        kubernetes.validate_container({"name": "flow", "env": [{"name": "FINE", "value": "x"}, variable]})
     assert str(caught.value).endswith(told)
 
 
 @pytest.mark.parametrize(
     ("job", "told"),
     [
-        ([], "the job template is a list where a mapping should be"),
-        ({"spec": None}, "the job template is a NoneType where a mapping should be"),
-        ({"spec": {"template": {"spec": {"containers": {}}}}}, "the containers of the job template are no list"),
-        ({"spec": {"template": {"spec": {"containers": ["flow"]}}}}, "a container of the job template is no mapping"),
-        ({"spec": {"template": {"spec": "x"}}}, "the containers of the job template are no list"),
+        ([], "the job template has a list where a mapping is expected"),
+        ({"spec": None}, "the job template has a NoneType where a mapping is expected"),
+        ({"spec": {"template": {"spec": {"containers": {}}}}}, "the containers of the job template are not a list"),
+        (
+            {"spec": {"template": {"spec": {"containers": ["flow"]}}}},
+            "a container of the job template is not a mapping",
+        ),
+        ({"spec": {"template": {"spec": "x"}}}, "the containers of the job template are not a list"),
     ],
 )
 def test_what_is_no_job_template(job, told):
-    """One line says what a job template is."""
+    """The error about an invalid job template says what a job template is."""
     with pytest.raises(UsageError, match=r"a job template is a Job with spec.template.spec.containers$") as caught:
         kubernetes.container_of(job)
     assert str(caught.value).startswith(told)
 
 
 def test_a_container_has_a_name():
-    """A template without any container gets one of Prefect, without a name, and Kubernetes refuses it."""
+    """A template without containers is an error, because Kubernetes rejects Prefect's container without a name."""
     with pytest.raises(UsageError, match=r"its first container is missing or has no name: write containers: "):
-        kubernetes.require_accepted(kubernetes.container_of({}))
+        kubernetes.validate_container(kubernetes.container_of({}))
 
 
 def test_a_template_may_leave_out_everything():
-    """Prefect fills in the rest."""
+    """An empty template is valid, because Prefect fills in the rest."""
     assert kubernetes.container_of({}) == {}
     assert kubernetes.container_of({"spec": {"template": {"spec": {"containers": []}}}}) == {}
 
 
 def test_an_unknown_kind_of_reference_has_no_words():
-    """Nothing is guessed."""
+    """An unknown kind of reference is described as ``valueFrom``."""
     assert kubernetes.entry_of({"name": "A", "valueFrom": {"newRef": "x"}}).detail == "valueFrom"

@@ -1,4 +1,4 @@
-"""YAML files that are to be templates or manifests."""
+"""`load_one` and `load_all` read templates and manifests from YAML files."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ yaml = pytest.importorskip("yaml")
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a: {{ name }}: b", ":1:14: no YAML; a template with {{ }} has to be rendered first"),
-        ("a: 'x", ":1:6: no YAML; a template with {{ }} has to be rendered first"),
-        ("- a\n", ": a job template is one mapping, and this is list"),
-        ("text", ": a job template is one mapping, and this is str"),
-        ("a: 1\n---\nb: 2\n", ": a job template is one mapping, and this is 2 documents"),
-        ("", ": a job template is one mapping, and this is 0 documents"),
+        ("a: {{ name }}: b", ":1:14: not valid YAML; render a template with {{ }} first"),
+        ("a: 'x", ":1:6: not valid YAML; render a template with {{ }} first"),
+        ("- a\n", ": a job template must be one mapping, but this is list"),
+        ("text", ": a job template must be one mapping, but this is str"),
+        ("a: 1\n---\nb: 2\n", ": a job template must be one mapping, but this is 2 documents"),
+        ("", ": a job template must be one mapping, but this is 0 documents"),
         ("[" * 2000, ": nested too deeply"),
-        ("a: \x00", ": no YAML; a template with {{ }} has to be rendered first"),
+        ("a: \x00", ": not valid YAML; render a template with {{ }} first"),
     ],
     ids=["braces", "open", "list", "text", "two", "none", "deep", "binary"],
 )
 def test_what_is_no_template(tmp_path, text, told):
-    """One line with file, line and column where they are known, and no text of the file."""
+    """An invalid template is one line with the position, without text of the file."""
     path = tmp_path / "job.yaml"
     path.write_text(text)
     with pytest.raises(UsageError) as caught:
@@ -37,7 +37,7 @@ def test_what_is_no_template(tmp_path, text, told):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    """Missing, or not UTF-8."""
+    """A file that is missing or not UTF-8 is one line."""
     with pytest.raises(UsageError, match=r"no such file or directory$"):
         manifests.load_one(str(tmp_path / "gone.yaml"), "job template")
     (tmp_path / "latin.yaml").write_bytes(b"a: \xff")
@@ -46,14 +46,14 @@ def test_files_that_cannot_be_read(tmp_path):
 
 
 def test_what_is_neither_mapping_nor_path():
-    """A list, say."""
-    with pytest.raises(UsageError, match=r"^a job template is a mapping or the path of a YAML file, not a list$"):
+    """A source that is neither a mapping nor a path is an error."""
+    with pytest.raises(UsageError, match=r"^a job template must be a mapping or the path of a YAML file, not a list$"):
         manifests.load_one([], "job template")
     assert manifests.load_one({"a": 1}, "job template") == {"a": 1}
 
 
 def test_without_pyyaml(monkeypatch):
-    """The line says what to install."""
+    """Without PyYAML the error says what to install."""
     real = builtins.__import__
 
     def missing(name, *args, **kwargs):

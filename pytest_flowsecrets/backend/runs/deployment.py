@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 from pytest_flowsecrets.agents import agent_errors, harness, real_agents
 from pytest_flowsecrets.agents.cluster import ClusterSecrets
 from pytest_flowsecrets.agents.flow_environment import texts_of
-from pytest_flowsecrets.agents.model import Written
+from pytest_flowsecrets.agents.model import AgentInputs
 from pytest_flowsecrets.backend.runs.warm_agents import import_paths
 from pytest_flowsecrets.errors import AgentFailed, RouteUnavailable, UsageError
 from pytest_flowsecrets.versions import release_of
@@ -64,7 +64,7 @@ def deploy(deployment: Deployment, run: Any, warm: Agents, processes: Processes)
         CreateContainerConfigError: the pod needs a Secret or key that the cluster does not have.
     """
     run_env = (run.run_config.env if run.run_config is not None else None) or {}
-    written = Written(dict(os.environ), deployment.agent_env, run_env, deployment.template)
+    written = AgentInputs(dict(os.environ), deployment.agent_env, run_env, deployment.template)
     with harness.quiet(), warm.lock:
         agent = warm.get(deployment, processes)
         try:
@@ -73,7 +73,7 @@ def deploy(deployment: Deployment, run: Any, warm: Agents, processes: Processes)
             warm.drop(agent)
             raise
         if deployment.agent == "local":
-            sent: harness.Sent = harness.as_entries(processes.environ(run.id) or {}), {}
+            sent: harness.Output = harness.as_entries(processes.environ(run.id) or {}), {}
         else:
             sent = agent.driver.entries(run.id)
     written = replace(written, facts=real_agents.facts(agent.real, run, sent[0]))
@@ -126,7 +126,7 @@ def deploy_by(agent: AgentProcess, api: Api, run: Any, timeout: float) -> FlowEn
         )
     sent = agent.deploy(run.id, timeout)
     run_env = (run.run_config.env if run.run_config is not None else None) or {}
-    written = Written(agent.host, agent.env, run_env, facts=real_agents.facts_of(sent, agent.labels))
+    written = AgentInputs(agent.host, agent.env, run_env, facts=real_agents.facts_of(sent, agent.labels))
     return real_agents.with_origins("local", api.isolation.version, written, (harness.as_entries(sent), {}), None)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Tuple, Union
 from pytest_flowsecrets.agents import agent_errors, kubernetes, manifests, real_agents, validation
 from pytest_flowsecrets.agents.cluster import ClusterSecrets
 from pytest_flowsecrets.agents.flow_environment import texts_of
-from pytest_flowsecrets.agents.model import Written
+from pytest_flowsecrets.agents.model import AgentInputs
 from pytest_flowsecrets.backend.runs import deployment as deploying
 from pytest_flowsecrets.backend.runs.agent_process import AgentProcess
 from pytest_flowsecrets.backend.runs.flow_run import FlowRun, Stopwatch, read_flow_run
@@ -140,7 +140,7 @@ def _run_config(request: RunRequest, flow: Any, version: str) -> Any:
     effective = run_config if run_config is not None else flow.run_config
     if effective is not None:
         real_agents.require_run_config(request.kind, effective)
-        reason = agent_errors.not_text(Written(run_env=effective.env or {}))
+        reason = agent_errors.type_problem(AgentInputs(run_env=effective.env or {}))
         if reason:
             raise UsageError(f"the {request.kind} agent cannot deploy the flow run: {reason}")
     return run_config
@@ -149,7 +149,7 @@ def _run_config(request: RunRequest, flow: Any, version: str) -> Any:
 def _run_config_with_template(request: RunRequest, version: str) -> Any:
     if request.kind != "kubernetes":
         raise UsageError(f"job_template requires the kubernetes agent, not the {request.kind} agent")
-    template = kubernetes.accepted(manifests.load_one(request.job_template, "job template"))
+    template = kubernetes.validate_template(manifests.load_one(request.job_template, "job template"))
     run_config = request.run_config
     if not isinstance(run_config, (Mapping, type(None))):
         return real_agents.with_template("kubernetes", run_config, template, version=version)

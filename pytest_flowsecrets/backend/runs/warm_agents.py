@@ -18,7 +18,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.agents import agent_errors, harness
-from pytest_flowsecrets.agents.model import Written
+from pytest_flowsecrets.agents.model import AgentInputs
 from pytest_flowsecrets.errors import AgentFailed, UsageError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Agent(NamedTuple):
         finally:
             del self.real.deploy_flow
         if run_id in errors:
-            reason = agent_errors.told(errors[run_id])
+            reason = agent_errors.describe_error(errors[run_id])
             raise UsageError(f"the {self.kind} agent cannot deploy the flow run: {reason}") from None
         if run_id not in deployed:
             raise AgentFailed(self.kind, "the API did not assign the flow run to it")
@@ -138,7 +138,7 @@ class Agents:
         self._stack.close()
 
     def _start(self, deployment: Deployment, processes: Processes) -> Agent:
-        written, labels = Written(dict(os.environ), deployment.agent_env), list(deployment.labels)
+        written, labels = AgentInputs(dict(os.environ), deployment.agent_env), list(deployment.labels)
         patches: Callable[[], ContextManager[Any]] = nullcontext
         try:
             if deployment.agent == "local":

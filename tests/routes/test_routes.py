@@ -1,4 +1,4 @@
-"""One test down every road: in fresh pytest processes, under the installed Prefect."""
+"""Each route delivers secrets, in new pytest processes and with the installed Prefect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pytest_flowsecrets import ClusterSecrets, UsageError, routes
 from tests.compat import VERSION, needs_prefect
 from tests.routes import conftest as here
 
-EVERY = [f"{road}:{variant}" if variant else road for road, variants in routes.ROUTES.items() for variant in variants]
+EVERY = [
+    f"{route}:{variant}" if variant else route for route, variants in routes.ROUTES.items() for variant in variants
+]
 ALL = """
 import os
 
@@ -36,9 +38,9 @@ def test_every(secret_route, request):
     state = flow.run()
     assert state.is_successful()
     assert state.result[result].result == "a$b"
-    road = secret_route.partition(":")[0]
-    assert (S + "token" in os.environ) == (road not in ("context", "config_file", "cloud"))
-    assert ("token" in prefect.context.get("secrets", {{}})) == (road != "cloud")
+    route = secret_route.partition(":")[0]
+    assert (S + "token" in os.environ) == (route not in ("context", "config_file", "cloud"))
+    assert ("token" in prefect.context.get("secrets", {{}})) == (route != "cloud")
 
 
 def test_nothing_is_left():
@@ -48,13 +50,13 @@ def test_nothing_is_left():
 
 
 def can_take(route):
-    """Whether this road can be taken here, by what this Prefect and its packages have."""
-    road, _, variant = route.partition(":")
-    if road == "job_template":
+    """Return whether the installed Prefect and its packages support a route."""
+    route, _, variant = route.partition(":")
+    if route == "job_template":
         return here.can_run("kubernetes")
-    if road not in ("agent", "run_config"):
+    if route not in ("agent", "run_config"):
         return True
-    if road == "run_config":
+    if route == "run_config":
         oldest = (0, 14, 0) if variant == "universal" else (0, 13, 12)
         return here.can_run({"universal": "local"}.get(variant, variant)) and oldest <= VERSION
     return here.can_run({"host": "local"}.get(variant, variant))
@@ -62,7 +64,7 @@ def can_take(route):
 
 @needs_prefect
 def test_every_road_and_variant(run_tests):
-    """Each gives the flow the same secrets, on its own way only; those that cannot be taken here skip with the reason."""
+    """Each route delivers the same secrets in its own way; unavailable routes skip with a reason."""
     result = run_tests(ALL.format(routes=EVERY), "-rs", "-v")
     taken = [route for route in EVERY if can_take(route)]
     result.assert_outcomes(passed=len(taken) + 1, skipped=len(EVERY) - len(taken))
@@ -70,12 +72,12 @@ def test_every_road_and_variant(run_tests):
         result.stdout.fnmatch_lines([f"*::test_every[[]{route}[]] PASSED*"])
     reasons = result.stdout.str()
     if not here.can_run("ecs"):
-        assert "the ecs agent needs boto3" in reasons or "the ecs agent is driven from Prefect 0.15.0 on" in reasons
+        assert "the ecs agent needs boto3" in reasons or "the ecs agent needs Prefect 0.15.0 or later" in reasons
 
 
 @needs_prefect
 def test_all_stands_for_each_road_once(run_tests):
-    """And combines with parametrize and with marks of parameters."""
+    """``all`` means each route once, and combines with parametrize and marks of parameters."""
     result = run_tests(
         """
 import pytest
@@ -94,13 +96,13 @@ def test_it(expected):
         "-q",
     )
     names = [line.partition("::")[2] for line in result.stdout.lines if "::" in line]
-    assert names == [f"test_it[{road}-{expected}]" for road in routes.ROUTES for expected in ("one", "two")]
+    assert names == [f"test_it[{route}-{expected}]" for route in routes.ROUTES for expected in ("one", "two")]
 
 
 @needs_prefect
 @pytest.mark.skipif(VERSION is not None and VERSION >= (0, 6, 7), reason="names are kept from 0.6.7 on")
 def test_old_releases_change_names_on_the_way(run_tests):
-    """A variable's name is lower-cased up to 0.6.6; a file keeps it: nothing is papered over, a warning says so."""
+    """Up to 0.6.6 names in variables are lower-cased, with a warning; a file keeps them."""
     result = run_tests(
         """
 import pytest
@@ -176,7 +178,7 @@ def test_a_skip_in_setup_leaves_the_fixtures_of_the_next_test_alone(mine, n, tmp
 
 @needs_prefect
 def test_what_each_road_does(run_tests):
-    """Typing by road, what agents set besides, the fixture of the road's cloud, fixtures after a skip."""
+    """Routes type values, set the variables of agents and provide the Cloud API, and fixtures work after a skip."""
     values = 4 if VERSION >= (0, 11, 2) else 0
     agent = 1 if here.can_run("local") else 0
     job = 2 if here.can_run("kubernetes") else 0
@@ -186,7 +188,7 @@ def test_what_each_road_does(run_tests):
 
 @here.needs_kubernetes
 def test_the_job_template_uses_the_secrets_of_the_test(run_tests):
-    """``cluster_secrets`` is the same cluster; a password with two dollars loses one in a plain value."""
+    """``cluster_secrets`` is the cluster of the job template, and two dollars in a plain value become one."""
     result = run_tests(
         """
 import pytest
@@ -227,14 +229,14 @@ def test_of_its_own(cluster_secrets, flow_environment):
     ],
 )
 def test_wrong_names(names, told):
-    """The line has all that there are."""
+    """The error about an unknown route lists all routes."""
     with pytest.raises(UsageError) as caught:
         routes.validate_routes(names)
     assert str(caught.value).startswith(told)
 
 
 def test_wrong_marks(run_tests):
-    """Are refused at collection; the fixture is for tests with a mark; a TestCase would run without any road."""
+    """Wrong markers are collection errors, as are the fixture without a marker and the marker on a TestCase."""
     result = run_tests("import pytest\n\n@pytest.mark.secret_routes(route=1)\ndef test_it():\n    pass\n")
     assert result.ret == 4
     assert "test_wrong_marks.py::test_it: 'route=' is not a route; choose from all, " in result.stderr.str()
@@ -255,7 +257,7 @@ def test_wrong_marks(run_tests):
 @pytest.mark.secrets(connection="Driver=x;host=db")
 @pytest.mark.secret_routes("agent", "agent:host")
 def test_the_option_of_old_agents_takes_no_equals_sign(secret_route):
-    """The command would end with a ValueError, so the route is skipped; the host's environment carries the value."""
+    """The route skips if ``--env`` does not accept a ``=``, and the host's environment delivers the value."""
     from prefect.client import Secret
 
     assert not ((0, 9) <= VERSION <= (0, 14, 9) and secret_route == "agent")
@@ -263,7 +265,7 @@ def test_the_option_of_old_agents_takes_no_equals_sign(secret_route):
 
 
 def test_without_prefect_most_roads_skip(run_tests):
-    """Variables and files can be written for the model; the rest needs the real one."""
+    """Without Prefect, only routes by variables and files are available."""
     if VERSION is not None:
         pytest.skip("there is a Prefect here")
     result = run_tests(
@@ -283,7 +285,7 @@ def test_it(local_secrets):
 
 
 def test_the_roads_of_a_mark():
-    """Each once; ``all`` beside others adds what is missing."""
+    """Each route is used once; ``all`` adds the missing ones."""
     assert routes.validate_routes(["env", "env"]) == ["env"]
     assert routes.validate_routes(["env", "all"])[0] == "env"
     assert sorted(routes.validate_routes(["env", "all"])) == sorted(routes.ROUTES)
@@ -292,5 +294,5 @@ def test_the_roads_of_a_mark():
 
 
 def test_a_cluster_is_empty_at_first():
-    """And of one test."""
+    """Each test has its own, empty cluster."""
     assert len(ClusterSecrets()) == 0
