@@ -214,7 +214,7 @@ def test_ecs_takes_text_only():
     """ECS rejects a value that is not a string, and the error does not contain the request."""
     from prefect.run_configs import ECSRun
 
-    with pytest.raises(UsageError, match=r"^the ecs agent cannot deploy the flow run: env A: the value is a int, and"):
+    with pytest.raises(UsageError, match=r"^the ecs agent cannot deploy the flow run: env A: the value is a int, but"):
         flow_environment("ecs", run_config=ECSRun(env={"A": 424242}))
 
 
@@ -226,7 +226,7 @@ def test_a_task_definition_that_only_aws_has():
     run_config = ECSRun(task_definition_arn="arn:aws:ecs:eu-west-1:000000000000:task-definition/mine:1", env={"A": "x"})
     env = flow_environment("ecs", run_config=run_config, task_definition={"containerDefinitions": []})
     assert (env["A"], env.origin("A")) == ("x", "run_config")
-    assert env.notes == ("what the task definition of this ARN holds is known only in AWS",)
+    assert env.notes == ("the content of the task definition with this ARN is known only in AWS",)
 
 
 @here.needs_ecs
@@ -545,9 +545,9 @@ def test_run_configs_that_no_agent_can_take(tmp_path):
     job.write_text("spec: {template: {spec: {containers: [{name: flow, env: [{name: A, value: x}]}]}}}")
     for agent, run_config, told in (
         ("local", LocalRun(working_dir="nowhere"), "the working_dir of the run config does not exist: "),
-        ("kubernetes", KubernetesRun(job_template_path="s3://a/b.yaml"), "s3://a/b.yaml: only files of this machine"),
+        ("kubernetes", KubernetesRun(job_template_path="s3://a/b.yaml"), "s3://a/b.yaml: only files on this machine"),
         ("kubernetes", KubernetesRun(job_template_path="agent:///no.yaml"), "/no.yaml: no such file or directory"),
-        ("ecs", ECSRun(task_definition_path="gs://a/b.yaml"), "gs://a/b.yaml: only files of this machine are read"),
+        ("ecs", ECSRun(task_definition_path="gs://a/b.yaml"), "gs://a/b.yaml: only files on this machine are read"),
         (
             "docker",
             DockerRun(ports=["hunter2"]),
