@@ -261,7 +261,7 @@ def test_what_is_asked_wrongly():
                 for wrong in (0, float("nan"), 10**400)
             ],
             ({"cluster_secrets": {"a": "424242"}}, "cluster_secrets must be a ClusterSecrets, not a dict"),
-            ({"agent": ["424242"]}, "agent is one of local, docker, kubernetes, ecs, not a list"),
+            ({"agent": ["424242"]}, "agent must be one of local, docker, kubernetes, ecs, not a list"),
             ({"run_config": LocalRun(working_dir="nowhere")}, "the working_dir of the run config does not exist: "),
         ):
             with pytest.raises(UsageError) as caught:

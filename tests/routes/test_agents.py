@@ -547,7 +547,7 @@ def test_run_configs_that_no_agent_can_take(tmp_path):
         ("local", LocalRun(working_dir="nowhere"), "the working_dir of the run config does not exist: "),
         ("kubernetes", KubernetesRun(job_template_path="s3://a/b.yaml"), "s3://a/b.yaml: only files on this machine"),
         ("kubernetes", KubernetesRun(job_template_path="agent:///no.yaml"), "/no.yaml: no such file or directory"),
-        ("ecs", ECSRun(task_definition_path="gs://a/b.yaml"), "gs://a/b.yaml: only files on this machine are read"),
+        ("ecs", ECSRun(task_definition_path="gs://a/b.yaml"), "gs://a/b.yaml: only files on this machine can be read"),
         (
             "docker",
             DockerRun(ports=["hunter2"]),
