@@ -98,14 +98,17 @@ def _misreadings(text: str, fault: Optional[SyntaxFault]) -> Iterator[str]:
     different = [] if fault else differences(text)
     doubts = list(read_layer(text).doubts.values()) if fault or different else []
     for doubt in doubts:
-        missing = f"there is no key {doubt.name!r}" if doubt.name else "the intended key does not exist"
-        place = f"{doubt.line}:{doubt.column}"
-        yield f":{place}: Prefect's parser reads a part of the value as a part of the name, so {missing}: use quotes"
+        yield f":{doubt.line}:{doubt.column}: {_doubt_message(doubt.name)}"
     for key, _ in different:
         yield f": Prefect's parser reads the key {'.'.join(key)} differently from TOML 1.0; its result counts"
     if fault and all(doubt.line != fault.line for doubt in doubts):
         place, key_on = f"{fault.line}:{fault.column}", _key_on(text, fault.line)
         yield f":{place}: {key_on} is not valid TOML 1.0 ({fault.reason}), but Prefect's parser accepts it"
+
+
+def _doubt_message(name: str) -> str:
+    missing = f"there is no key {name!r}" if name else "the intended key does not exist"
+    return f"Prefect's parser reads a part of the value as a part of the name, so {missing}: use quotes"
 
 
 def _key_on(text: str, line: Optional[int]) -> str:

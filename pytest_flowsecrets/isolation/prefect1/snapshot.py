@@ -16,6 +16,10 @@ _PATHS = ("USER_CONFIG", "BACKEND_CONFIG")
 _BOUND = ("config", "context", "Config", "Context", *_PATHS)
 
 
+def _bindings_of(module: Any) -> List[Tuple[Any, str, Any]]:
+    return [(module, name, vars(module)[name]) for name in _BOUND if name in vars(module)]
+
+
 class PrefectSnapshot:
     """The bindings, the tables and the context of every thread at the time of the snapshot."""
 
@@ -23,9 +27,7 @@ class PrefectSnapshot:
         self._legacy = legacy
         live = legacy.live()
         self._modules = live.modules
-        self._bindings = [
-            (module, name, vars(module)[name]) for module in live.modules for name in _BOUND if name in vars(module)
-        ]
+        self._bindings = [binding for module in live.modules for binding in _bindings_of(module)]
         self._root = live.roots[0]
         self._own_states: List[State] = []
         self._states: Dict[int, Tuple[State, State]] = {}

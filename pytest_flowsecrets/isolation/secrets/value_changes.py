@@ -25,6 +25,11 @@ class Input(NamedTuple):
     in_file: bool = False
     lenient: bool = False
 
+    def is_intended(self, result: Any) -> bool:
+        """Return whether a flow gets the value itself, or the data that its JSON text stands for."""
+        is_decoded = self.lenient and encoding.is_document(self.value) and not isinstance(result, str)
+        return is_decoded or encoding.is_unchanged(self.value, result)
+
 
 class ValueChanges:
     """The values that the test has set in one isolation, compared with the values that the real Prefect returns."""
@@ -65,8 +70,7 @@ class ValueChanges:
             result = self._isolation.read_ignoring_flags(name)
         except Exception:  # noqa: BLE001 - not readable here (in a `with Flow` block, or from Cloud only)
             return None
-        is_decoded = original.lenient and encoding.is_document(original.value) and not isinstance(result, str)
-        if is_decoded or encoding.is_unchanged(original.value, result):
+        if original.is_intended(result):
             return self._text_in_context(original, view[name])
         return self._change(name, original, result)
 
