@@ -1,8 +1,8 @@
-"""Write findings.md: what ``flowsecrets`` says about an example of each finding, in every release of Prefect.
+"""Write findings.md, the page with an example of each finding of ``flowsecrets`` in all releases of Prefect.
 
     python docs/findings.py
 
-``tests/test_documents.py`` looks whether the page is up to date and misses no finding.
+``tests/test_documents.py`` checks that the page is up to date and contains every finding.
 """
 
 from __future__ import annotations
@@ -24,15 +24,14 @@ PAGE = Path(__file__).with_suffix(".md")
 HEAD = """\
 # Findings
 
-What `flowsecrets check` and `flowsecrets explain` find, with an example of each. An error is a flow that fails or gets
-something else than what was written; a warning is one that may; a note can be left alone. Where a finding names a
-spelling, that spelling was resolved first and gives the text as it stands.
+This page lists the findings of `flowsecrets check` and `flowsecrets explain`, with an example of each. An error means
+that a flow fails or gets another value than the written one. A warning means that it may. You can ignore a note. Every
+suggested spelling is verified: it gives the value as written.
 
-A finding is silenced by `# flowsecrets: ignore[FS021]` in one of the lines of what it is about, or in a comment
-line above.
+To silence a finding, add the comment `# flowsecrets: ignore[FS021]` to one of its lines, or to a comment line above.
 
-This page is written by `python docs/findings.py`, which runs the rules of all releases from 0.5.0 to 1.4.1 over the
-examples. Versions are those in which the example is found.
+`python docs/findings.py` generates this page. It applies the rules of all releases from 0.5.0 to 1.4.1 to the examples.
+The versions are those in which the example has the finding.
 """
 MACHINE = Machine("/home/flow", {}, (3, 8))
 VARIABLE = "PREFECT__CONTEXT__SECRETS__"
@@ -40,23 +39,23 @@ TABLE = "[context.secrets]\n"
 
 
 def toml(text: str) -> Dict[str, str]:
-    """Give a file with a table of secrets."""
+    """Return a file with a table of secrets."""
     return {"config.toml": f"{TABLE}{text}\n"}
 
 
 def env(*lines: str) -> Dict[str, str]:
-    """Give a file of variables; a line without a name is a secret."""
+    """Return a file with variables."""
     return {".env": "".join(f"{line}\n" for line in lines)}
 
 
 def both(text: str) -> Tuple[Dict[str, str], ...]:
-    """Give the same text in a variable and in TOML."""
+    """Return the same text in a variable and in TOML."""
     quoted = f'"{text}"' if "'" in text else f"'{text}'"
     return env(f"{VARIABLE}NAME={quoted if text.startswith(chr(34)) else text}"), toml(f"NAME = {quoted}")
 
 
 def compose(value: str) -> Dict[str, str]:
-    """Give a Compose file."""
+    """Return a Compose file."""
     service = "services:\n  agent:\n    image: prefecthq/prefect\n    environment:\n"
     return {"compose.yaml": f"{service}      {VARIABLE}NAME: {value}\n"}
 
@@ -124,18 +123,18 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
 
 
 def page() -> str:
-    """Write the page."""
-    found = {rule: [(files, _find(rule, files)) for files in examples] for rule, examples in EXAMPLES.items()}
-    return "\n".join([HEAD, *_overview(found), *(_section(rule, examples) for rule, examples in found.items())])
+    """Return the text of the page."""
+    results = {rule: [(files, _find(rule, files)) for files in examples] for rule, examples in EXAMPLES.items()}
+    return "\n".join([HEAD, *_overview(results), *(_section(rule, examples) for rule, examples in results.items())])
 
 
 def _find(rule: str, files: Dict[str, str]) -> Finding:
-    """Give a finding as the newest release has it that has it at all."""
+    """Return a finding in the newest release that has it."""
     for _, version in reversed(SPANS):
         for finding in _all(files, version):
             if finding.id == rule:
                 return finding
-    raise LookupError(f"{rule} is not found in its example")
+    raise LookupError(f"{rule} has an example without the finding")
 
 
 def _all(files: Dict[str, str], version: str) -> Iterator[Finding]:
@@ -151,30 +150,30 @@ def _all(files: Dict[str, str], version: str) -> Iterator[Finding]:
         yield from findings(resolve([read_layer(files["config.toml"])], environ, dialect, machine=MACHINE))
 
 
-Found = List[Tuple[Dict[str, str], Finding]]
+Examples = List[Tuple[Dict[str, str], Finding]]
 
 
-def _overview(found: Dict[str, Found]) -> Iterator[str]:
+def _overview(results: Dict[str, Examples]) -> Iterator[str]:
     yield "| finding | severity | what happens |\n|---|---|---|"
-    for rule, examples in found.items():
+    for rule, examples in results.items():
         first = examples[0][1]
         yield f"| [{rule}](#{rule.lower()}) | {first.severity} | {_markdown(first.message)} |"
     yield ""
 
 
-def _section(rule: str, examples: Found) -> str:
+def _section(rule: str, examples: Examples) -> str:
     parts = [f"## {rule}\n"]
     for files, finding in examples:
         for name, text in files.items():
             parts.append(f"```text\n# {name}\n{text.lstrip(chr(0xFEFF))}```\n")
         versions = f" (Prefect {finding.versions})" if finding.versions else ""
         parts.append(f"- {finding.severity.capitalize()}{versions}: {_markdown(finding.message)}.")
-        parts.append(f"- Right: {_markdown(finding.advice)}.\n")
+        parts.append(f"- Fix: {_markdown(finding.advice)}.\n")
     return "\n".join(parts)
 
 
 def _markdown(text: str) -> str:
-    """Escape what Markdown would take for its own."""
+    """Escape the special characters of Markdown."""
     for character in "\\*_[]<>$|`":
         text = text.replace(character, f"\\{character}")
     return text

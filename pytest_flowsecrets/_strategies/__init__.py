@@ -1,1 +1,1 @@
-"""The parts of :mod:`pytest_flowsecrets.strategies`."""
+"""The implementation of :mod:`pytest_flowsecrets.strategies`."""

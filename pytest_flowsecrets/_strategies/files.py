@@ -1,4 +1,4 @@
-"""TOML keys and files, environments, and all layers together."""
+"""Strategies for TOML keys and files, environments, and all layers together."""
 
 # ruff: noqa: SIM905  (words in a text are easier to read than a list of literals)
 from __future__ import annotations
@@ -42,7 +42,13 @@ _UNQUOTED = st.sampled_from(
 
 
 class Written(NamedTuple):
-    """What is written in all places: the user's file, the backend's file, the environment."""
+    """The contents of all layers.
+
+    Attributes:
+        config_toml: the text of the user's file, or None.
+        backend_toml: the text of the backend's file, or None.
+        environ: the environment.
+    """
 
     config_toml: Optional[str]
     backend_toml: Optional[str]
@@ -52,14 +58,14 @@ class Written(NamedTuple):
 def toml_keys(
     *, kinds: Sequence[str] = ("bare", "quoted", "dotted", "empty", "unicode", "whitespace", "method")
 ) -> st.SearchStrategy[str]:
-    """Keys as they are spelled in TOML.
+    """Generate keys as they are written in TOML.
 
     Args:
         kinds: ``bare``, ``quoted`` (in either quotes, with escapes), ``dotted``, ``empty``, ``unicode``,
             ``whitespace``, ``method`` (attributes of Prefect's ``Config``).
 
     Raises:
-        UsageError: no kind, or an unknown one.
+        UsageError: there is no kind, or an unknown one.
     """
     check_choice("kinds", kinds, _KEYS)
     return st.one_of([_KEYS[kind] for kind in kinds])
@@ -68,15 +74,15 @@ def toml_keys(
 def config_tomls(
     *, keys: Optional[st.SearchStrategy[str]] = None, table: str = "context.secrets", max_secrets: int = 4
 ) -> st.SearchStrategy[str]:
-    """Configuration files with a table of secrets; most of them are valid TOML, some name a key twice.
+    """Generate configuration files with a table of secrets. Most of them are valid TOML; some contain a key twice.
 
     Args:
-        keys: strategy for the spelling of keys.
-        table: name of the table, as it stands in the brackets.
-        max_secrets: how many lines it has at most.
+        keys: a strategy for keys as they are written in TOML.
+        table: the name of the table, as it is written in the brackets.
+        max_secrets: the maximum number of lines.
 
     Raises:
-        UsageError: a bad argument.
+        UsageError: an argument is not valid.
     """
     check_size("max_secrets", max_secrets)
     check_strategy("keys", keys)
@@ -92,15 +98,15 @@ def environments(
     texts: Optional[st.SearchStrategy[str]] = None,
     max_secrets: int = 4,
 ) -> st.SearchStrategy[Dict[str, str]]:
-    """Environments with secrets in them, among other variables that texts may refer to.
+    """Generate environments with secrets, and with other variables to which texts may refer.
 
     Args:
-        names: strategy for the secrets' names.
-        texts: strategy for their values.
-        max_secrets: how many there are at most.
+        names: a strategy for the names of the secrets.
+        texts: a strategy for their values.
+        max_secrets: the maximum number of secrets.
 
     Raises:
-        UsageError: a bad argument.
+        UsageError: an argument is not valid.
     """
     check_size("max_secrets", max_secrets)
     check_strategy("names", names)
@@ -115,13 +121,13 @@ def environments(
 
 
 def layers(*, max_secrets: int = 3) -> st.SearchStrategy[Written]:
-    """All places at once, with names that meet each other.
+    """Generate all layers together, with the same names in several layers.
 
     Args:
-        max_secrets: how many secrets each place has at most.
+        max_secrets: the maximum number of secrets in each layer.
 
     Raises:
-        UsageError: a bad argument.
+        UsageError: an argument is not valid.
     """
     check_size("max_secrets", max_secrets)
     few = st.sampled_from(["A", "B", "a", "A.k", "a.k"])
@@ -133,7 +139,7 @@ def layers(*, max_secrets: int = 3) -> st.SearchStrategy[Written]:
 
 
 def toml_string(text: str) -> str:
-    """Spell a text as a basic TOML string on one line.
+    """Return a text as a basic TOML string on one line.
 
     Args:
         text: any text without lone surrogates.
@@ -150,7 +156,7 @@ def _check_table(table: Any) -> None:
     except tomli.TOMLDecodeError:
         named = False
     if not named:
-        raise UsageError(f"table must be what may stand in the brackets of a TOML table, not {table!r}")
+        raise UsageError(f"table must be a valid name of a TOML table, as in its brackets, not {table!r}")
 
 
 def _spelled(character: str) -> str:

@@ -1,4 +1,4 @@
-"""Names, values, and texts as they stand in variables."""
+"""Strategies for names, values, and texts of variables."""
 
 # ruff: noqa: SIM905, RUF001  (words in a text are easier to read; odd characters are the point)
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NAMES: Dict[str, st.SearchStrategy[str]] = {
     "dunder": st.sampled_from(["A__B", "__A", "A__", "_A", "__", "A____B", "CONTEXT__SECRETS", "x_CONTEXT__SECRETS"]),
     "method": st.sampled_from(_METHODS),
 }
-# What a text can be made of so that Prefect does something to it.
+# Parts of texts that Prefect changes.
 _FRAGMENTS = (
     "0 1 7 00 12 1e5 E 0x1F 0b1 0o7 1_000 . + - j true True TRUE false None null NULL nan NaN inf Infinity -inf ' \" "
     "''' \"\"\" \\ \\\\ \\n \\t \\x41 \\u00e9 \\N \\' { } [ ] ( ) , : = # $ $$ $HOME ${HOME} $V ${V} $W $5 ${} ${x} "
@@ -37,16 +37,16 @@ _LITERALS = st.recursive(
     ),
     max_leaves=5,
 )
-# The plainest comes first and takes no choice: failures shrink to it.
+# The simplest text is first and needs no choice, so failures shrink to it.
 _TOKENS = st.just("a") | st.from_regex(r"[A-Za-z0-9_\-./+=]{1,40}", fullmatch=True)
 
 
 def secret_names(*, kinds: Sequence[str] = ("plain", "mixed", "odd", "dunder", "method")) -> st.SearchStrategy[str]:
-    """Names of secrets, from the usual to those that break something.
+    """Generate names of secrets, from common ones to those that break Prefect.
 
     Args:
         kinds: some of ``plain`` (``MY_TOKEN``), ``mixed`` (any case, digits), ``odd`` (spaces, dots, quotes,
-            beyond ASCII, empty), ``dunder`` (holding ``__``), ``method`` (attributes of Prefect's ``Config``).
+            non-ASCII, empty), ``dunder`` (with ``__``), ``method`` (attributes of Prefect's ``Config``).
 
     Raises:
         UsageError: no kind, or an unknown one.
@@ -56,19 +56,19 @@ def secret_names(*, kinds: Sequence[str] = ("plain", "mixed", "odd", "dunder", "
 
 
 def secret_values() -> st.SearchStrategy[Any]:
-    """Values that a flow may want: tokens, numbers, and what JSON can say."""
+    """Generate values of secrets: tokens, numbers and JSON data."""
     return _TOKENS | _LITERALS | env_texts()
 
 
 def env_texts(*, max_fragments: int = 8, surrogates: bool = False) -> st.SearchStrategy[str]:
-    """Texts as people put them into variables, which Prefect expands, decodes and types.
+    """Generate texts of variables, which Prefect expands, decodes and types.
 
     Args:
-        max_fragments: how many parts a composed text has at most.
-        surrogates: also give bytes that are no UTF-8, as Python shows them (``surrogateescape``).
+        max_fragments: the maximum number of parts of a composed text.
+        surrogates: include bytes that are not UTF-8, as surrogates (``surrogateescape``).
 
     Raises:
-        UsageError: fewer than one fragment.
+        UsageError: the maximum is less than one.
     """
     check_size("max_fragments", max_fragments, least=1)
     parts = [*_FRAGMENTS, " ", "\n", "\t", "\r\n", *(["\udce9"] if surrogates else [])]
@@ -78,49 +78,49 @@ def env_texts(*, max_fragments: int = 8, surrogates: bool = False) -> st.SearchS
 
 
 def referred_texts() -> st.SearchStrategy[str]:
-    """Texts for variables that others refer to: two references each, and ten rounds of expansion fill the memory."""
+    """Generate texts of referenced variables, with at most one ``$``: ten rounds with two fill the memory."""
     return env_texts().filter(lambda text: text.count("$") <= 1)
 
 
-def check_choice(argument: str, given: Sequence[str], known: Collection[str]) -> None:
-    """Refuse an empty or unknown choice.
+def check_choice(argument: str, kinds: Sequence[str], known: Collection[str]) -> None:
+    """Check that a choice is neither empty nor unknown.
 
     Args:
-        argument: name of the argument.
-        given: what was chosen.
-        known: what can be chosen.
+        argument: the name of the argument.
+        kinds: the chosen kinds.
+        known: the available kinds.
 
     Raises:
-        UsageError: nothing, or something unknown, was chosen.
+        UsageError: there is no kind, or an unknown one.
     """
-    if not isinstance(given, (list, tuple, set, frozenset)) or not given or any(kind not in [*known] for kind in given):
+    if not isinstance(kinds, (list, tuple, set, frozenset)) or not kinds or any(kind not in [*known] for kind in kinds):
         raise UsageError(f"{argument} must be a sequence of some of: {', '.join(known)}")
 
 
-def check_strategy(argument: str, given: Any) -> None:
-    """Refuse what is no strategy.
+def check_strategy(argument: str, strategy: Any) -> None:
+    """Check that an argument is a strategy or None.
 
     Args:
-        argument: name of the argument.
-        given: a strategy, or None.
+        argument: the name of the argument.
+        strategy: the value of the argument.
 
     Raises:
         UsageError: it is neither.
     """
-    if given is not None and not isinstance(given, st.SearchStrategy):
-        raise UsageError(f"{argument} must be a Hypothesis strategy of texts, not {given!r}")
+    if strategy is not None and not isinstance(strategy, st.SearchStrategy):
+        raise UsageError(f"{argument} must be a Hypothesis strategy of texts, not {strategy!r}")
 
 
-def check_size(argument: str, given: int, *, least: int = 0) -> None:
-    """Refuse a size that makes no sense.
+def check_size(argument: str, size: int, *, least: int = 0) -> None:
+    """Check that an argument is a valid size.
 
     Args:
-        argument: name of the argument.
-        given: the size.
-        least: the smallest one that makes sense.
+        argument: the name of the argument.
+        size: the value of the argument.
+        least: the smallest valid size.
 
     Raises:
-        UsageError: no int, or too small.
+        UsageError: it is not an int, or too small.
     """
-    if not isinstance(given, int) or isinstance(given, bool) or given < least:
-        raise UsageError(f"{argument} must be an int of at least {least}, not {given!r}")
+    if not isinstance(size, int) or isinstance(size, bool) or size < least:
+        raise UsageError(f"{argument} must be an int of at least {least}, not {size!r}")
