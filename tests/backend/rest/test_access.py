@@ -25,7 +25,7 @@ CLEAR = "/block_types/slug/secret/block_documents/name/token?include_secrets=tru
 
 
 def test_reads_are_open_by_default(ask):
-    """As on the real server; each is recorded."""
+    """By default anyone may read a secret in clear, and each read is recorded."""
     _saved(ask)
     assert ask.get(CLEAR)["data"] == {"value": "hidden"}
     assert [(each.name, each.flow_run_id, each.flow_name) for each in ask.view.reads] == [("token", None, None)]
@@ -34,7 +34,7 @@ def test_reads_are_open_by_default(ask):
 
 
 def test_a_write_only_view_answers_running_flows(ask):
-    """403 with the next step for others; the header of Prefect's client names the flow."""
+    """A write-only view answers requests of a Running flow, named by the client's header, and others with 403."""
     _saved(ask)
     ask.view.write_only()
     refused = ask("GET", CLEAR)
@@ -54,7 +54,7 @@ def test_a_write_only_view_answers_running_flows(ask):
 
 
 def test_prefect_2_names_no_flow(legacy_ask):
-    """There, any running run of the view may ask."""
+    """On Prefect 2, whose client names no flow, any Running run of the view opens a write-only view."""
     _saved(legacy_ask)
     legacy_ask.view.write_only()
     assert legacy_ask("GET", CLEAR).status == 403
@@ -63,7 +63,7 @@ def test_prefect_2_names_no_flow(legacy_ask):
 
 
 def test_an_interceptor_sees_all_requests_of_its_view(ask):
-    """It may answer itself, or pass on."""
+    """An interceptor gets every request of its view, and can answer it or pass it on."""
     from pytest_flowsecrets.backend.messages import Response
 
     paths = []
@@ -78,7 +78,7 @@ def test_an_interceptor_sees_all_requests_of_its_view(ask):
 
 
 def test_stored_secrets_are_reported(ask):
-    """Each value once it is stored or changed, under the name of its document."""
+    """``on_secret`` gets each secret that a client stores or changes, under the name of its document."""
     seen = []
     ask.view.on_secret = lambda name, value: seen.append((name, value))
     row = _saved(ask)
@@ -88,7 +88,7 @@ def test_stored_secrets_are_reported(ask):
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_forked_child_does_not_hold_the_port(rest_api):
-    """Its copy of the socket is closed; the parent goes on."""
+    """A forked child closes its copy of the listening socket, and the parent keeps answering."""
     import multiprocessing
 
     port = int(rest_api.root.rpartition(":")[2].partition("/")[0])
@@ -122,7 +122,7 @@ def _socket_port(fd):
 
 
 def test_executing_opens_a_write_only_view(ask):
-    """Inside the statement, and no longer."""
+    """Inside ``executing()`` secrets can be read in clear; after it they cannot."""
     _saved(ask)
     ask.view.write_only()
     with ask.view.executing():
@@ -136,7 +136,7 @@ def test_executing_opens_a_write_only_view(ask):
     ("value", "other"), [("hidden", "Hidden"), (1, True), (1, 1.0), ({"a": 1, "b": 2}, {"a": 1}), (None, "null")]
 )
 def test_holds_compares(ask, value, other):
-    """Without a getter; types and contents have to be the same, the order of keys not."""
+    """``holds()`` compares types and contents of JSON values, and ignores the order of keys."""
     _saved(ask, value=value)
     assert ask.view.holds("token", value)
     assert not ask.view.holds("token", other)
@@ -146,14 +146,14 @@ def test_holds_compares(ask, value, other):
 
 
 def test_rows_show_no_secret(ask):
-    """Neither those of documents nor the repr of a view."""
+    """Neither the rows of block documents nor the repr of a view contain a secret."""
     _saved(ask)
     assert "hidden" not in repr(ask.view.rows("block_documents"))
     assert "hidden" not in repr(ask.view)
 
 
 def test_a_self_hosted_server_may_want_an_auth_string(rest_api):
-    """Basic authentication, over HTTP."""
+    """A view with an auth string answers 401 to requests without Basic authentication."""
     view = rest_api.new_view(auth_string="admin:pass")
     refused = http("GET", f"{view.url}/health")
     assert (refused.status, refused.body) == (401, {"exception_message": "Unauthorized"})
@@ -161,7 +161,7 @@ def test_a_self_hosted_server_may_want_an_auth_string(rest_api):
 
 
 def test_a_workspace_of_cloud_wants_its_key(rest_api):
-    """Each has an account and a workspace in its path."""
+    """A Cloud workspace has an account and a workspace in its URL, and answers 401 without its API key."""
     view = rest_api.new_workspace("pnu_key")
     assert view.url.startswith(f"{rest_api.root}/accounts/")
     assert Client(rest_api, view)("GET", "/health").status == 401
@@ -170,7 +170,7 @@ def test_a_workspace_of_cloud_wants_its_key(rest_api):
 
 
 def test_cloud_names_the_workspaces_of_a_key(rest_api):
-    """For ``prefect cloud login``, outside workspaces; other keys and self-hosted servers have none."""
+    """``/me`` lists the workspaces that a key opens; unknown keys get 401."""
     views = [rest_api.new_workspace("pnu_shared") for _ in range(2)]
     bearer = {"Authorization": "Bearer pnu_shared"}
     listed = http("GET", f"{rest_api.root}/me/workspaces", **bearer).body
@@ -185,7 +185,7 @@ def test_cloud_names_the_workspaces_of_a_key(rest_api):
 
 
 def test_a_fault_of_the_api_shows_no_value(ask, caplog):
-    """500 with the type of the error; the log names the place."""
+    """An error of the API itself becomes a 500 that shows its type but no value; the log names the place."""
     answer = ask("POST", "/logs/", ["hidden"])
     assert (answer.status, answer.body) == (500, {"exception_message": "internal error of this API: ValueError"})
     assert "hidden" not in caplog.text
@@ -193,7 +193,7 @@ def test_a_fault_of_the_api_shows_no_value(ask, caplog):
 
 
 def test_views_do_not_see_each_other(rest_api):
-    """Nor are they reachable once they are removed."""
+    """A row of one view is not visible in another, and a removed view answers 404."""
     first, second = (Client(rest_api, rest_api.new_view()) for _ in range(2))
     first.post("/variables/", name="v", value=1)
     assert second("GET", "/variables/name/v").status == 404
@@ -203,7 +203,7 @@ def test_views_do_not_see_each_other(rest_api):
 
 
 def test_a_view_may_be_mounted_at_the_root():
-    """For ``PREFECT_API_URL=…/api``, as a server without tenants has it."""
+    """A view can be mounted at ``/api`` itself, like a server without tenants."""
     with RestApi() as api:
         view = api.new_view(path="")
         assert view.url == api.root
@@ -211,7 +211,7 @@ def test_a_view_may_be_mounted_at_the_root():
 
 
 def test_an_api_has_no_address_before_it_listens():
-    """And none after it was closed; starting twice is once."""
+    """The API has an address only between ``start()`` and ``close()``, which may both be called twice."""
     api = RestApi("3.0.11")
     with pytest.raises(UsageError, match=r"start\(\)"):
         api.new_view()
@@ -226,7 +226,7 @@ def test_an_api_has_no_address_before_it_listens():
 
 @pytest.mark.parametrize("version", ["1.4.1", "2.10.0", "4.0"])
 def test_other_versions_have_no_fake(version):
-    """The error names the supported ones."""
+    """The error for an unsupported version names the supported ones."""
     with pytest.raises(UsageError, match=r"2\.20 or 3"):
         RestApi(version)
 
@@ -244,5 +244,5 @@ def test_other_versions_have_no_fake(version):
     ],
 )
 def test_requests_that_fit_no_route(ask, method, path, body, status):
-    """404, 405 or 422; a slash at the end may be there or not."""
+    """Requests that no route takes get 404, 405 or 422; a trailing slash makes no difference."""
     assert ask(method, path, body).status == status
