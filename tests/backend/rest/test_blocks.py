@@ -30,7 +30,7 @@ def save(ask, ids):
 
 
 def test_a_created_document_is_masked(save):
-    """The answer to a POST never shows the value."""
+    """The response to the creation of a document hides the value."""
     answer = save("one")
     assert answer.status == 201
     assert answer.body["data"] == {"value": MASK}
@@ -38,7 +38,7 @@ def test_a_created_document_is_masked(save):
 
 
 def test_a_document_is_clear_only_on_request(ask, save):
-    """``include_secrets`` decides, in the query of a GET and in the body of a filter."""
+    """``include_secrets``, in a query or in the body of a filter, decides whether a value is shown."""
     row = save("one").body
     assert ask.get(f"/block_documents/{row['id']}")["data"] == {"value": MASK}
     assert ask.get(f"/block_documents/{row['id']}?include_secrets=true")["data"] == {"value": "hidden"}
@@ -51,20 +51,20 @@ def test_a_document_is_clear_only_on_request(ask, save):
 
 
 def test_names_are_unique_per_type(save):
-    """The second document of a name is refused with 409."""
+    """A second document with the same type and name gets 409."""
     save("one")
     assert save("one").status == 409
 
 
 def test_anonymous_documents_are_not_listed(ask, save):
-    """They have a name of their own and appear in no list."""
+    """Anonymous documents appear in no list and no count."""
     assert save(None, is_anonymous=True).status == 201
     assert ask.post("/block_documents/filter") == []
     assert ask.post("/block_documents/count") == 0
 
 
 def test_updates_merge_and_keep_masked_values(ask, save):
-    """A mask that a client sends back leaves the value as it was."""
+    """An update merges data, and a mask that a client sends back keeps the value."""
     row = save("one").body
     path = f"/block_documents/{row['id']}"
     assert ask("PATCH", path, {"data": {"value": MASK, "more": 1}}).status == 204
@@ -74,7 +74,7 @@ def test_updates_merge_and_keep_masked_values(ask, save):
 
 
 def test_a_document_moves_to_another_schema(ask, save, ids):
-    """``block_schema_id`` changes with an update."""
+    """An update can move a document to another schema."""
     row = save("one").body
     fields = {**SECRET_FIELDS, "description": "newer"}
     schema = ask.post("/block_schemas/", block_type_id=ids["block_type_id"], fields=fields)
@@ -83,14 +83,14 @@ def test_a_document_moves_to_another_schema(ask, save, ids):
 
 
 def test_deleted_documents_are_gone(ask, save):
-    """A second DELETE gets 404."""
+    """The second DELETE of a document gets 404."""
     row = save("one").body
     assert ask("DELETE", f"/block_documents/{row['id']}").status == 204
     assert ask("DELETE", f"/block_documents/{row['id']}").status == 404
 
 
 def test_nested_documents_come_resolved(ask, save, ids):
-    """The data of a nested document stand in the place of its reference, and the reference is listed."""
+    """A document shows the data of nested documents in place of their references, and lists the references."""
     inner = save("inner").body
     outer = ask(
         "POST",
@@ -104,7 +104,7 @@ def test_nested_documents_come_resolved(ask, save, ids):
 
 
 def test_protected_types_stay(ask, ids):
-    """Types that Prefect ships cannot be deleted; others go with their schemas and documents."""
+    """Types that Prefect ships cannot be deleted; others are deleted with their schemas and documents."""
     assert ask("DELETE", f"/block_types/{ids['block_type_id']}").status == 403
     own = ask.post("/block_types/", name="Own", slug="own")
     schema = ask.post("/block_schemas/", block_type_id=own["id"], fields={"title": "Own"})
@@ -116,7 +116,7 @@ def test_protected_types_stay(ask, ids):
 
 
 def test_types_can_be_read_changed_and_listed(ask, ids):
-    """By id, by slug, and by filters of types and schemas."""
+    """Types can be read by id and slug, changed, and listed by filters of types and schemas."""
     path = f"/block_types/{ids['block_type_id']}"
     assert ask("PATCH", path, {"description": "text"}).status == 204
     assert ask.get(path)["description"] == "text"
@@ -127,7 +127,7 @@ def test_types_can_be_read_changed_and_listed(ask, ids):
 
 
 def test_schemas_are_found_by_checksum(ask, ids):
-    """The newest one, of a version where one is asked for; a schema is stored once."""
+    """A schema is stored once, and its checksum finds it, in one version where the query names it."""
     again = ask.post("/block_schemas/", block_type_id=ids["block_type_id"], fields=SECRET_FIELDS)
     assert again["id"] == ids["block_schema_id"]
     path = f"/block_schemas/checksum/{checksum(SECRET_FIELDS)}"
@@ -138,7 +138,7 @@ def test_schemas_are_found_by_checksum(ask, ids):
 
 
 def test_later_views_know_the_types_of_earlier_ones(rest_api):
-    """A type is registered once per session, and deleting it in one view leaves it in the others."""
+    """Later views know the types of earlier ones, and deleting a type in one view keeps it in the others."""
     first = rest_api.new_view()
     ask = Client(rest_api, first)
     own = ask.post("/block_types/", name="Shared", slug="shared-type")
@@ -164,23 +164,23 @@ def test_later_views_know_the_types_of_earlier_ones(rest_api):
     ],
 )
 def test_masks_hide_leaves(data, secret_fields, shown):
-    """As the real server does, down to the mapping whose entries the schema does not name."""
+    """Masks replace leaves as the real server does, which shows entries of mappings that no schema names."""
     assert mask(data, secret_fields) == shown
 
 
 def test_secret_values_are_found_below_their_fields():
-    """Also the entries of mappings that the real server shows; null is no secret."""
+    """Secret values include the entries of mappings that the real server shows, and no nulls."""
     data = {"a": {"b": 1, "c": {"d": 2}}, "e": None, "f": 3, "g": {"h": 4}}
     assert list(secret_values(data, ["a.*", "e", "g.h"])) == [("a", {"b": 1, "c": {"d": 2}}), ("g.h", 4)]
 
 
 def test_masks_that_come_back_are_replaced():
-    """At any depth, where there was a value."""
+    """A mask that comes back is replaced by the old value at any depth."""
     assert keep_masked({"a": {"b": MASK}, "c": "*", "d": "x"}, {"a": {"b": 1}}) == {"a": {"b": 1}, "c": "*", "d": "x"}
 
 
 def test_checksums_ignore_secret_fields_and_nested_blocks():
-    """Definitions of other classes count, also those that are reached through another one."""
+    """Checksums depend on definitions of plain classes, and neither on secret fields nor on nested blocks."""
     plain = {"type": "object", "properties": {"a": {"$ref": "#/definitions/A"}}}
     block = {"B": {"block_type_slug": "b", "properties": {}}}
     nested = {"A": {"properties": {"c": [{"$ref": "#/definitions/C"}]}}, "C": {"type": "string"}}

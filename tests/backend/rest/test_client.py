@@ -72,7 +72,7 @@ def run(tmp_path):
 
 
 def test_write_only_serves_flows_and_refuses_the_rest(api, run):
-    """The client names the flow of a request, which has to be Running; outside runs it gets 403."""
+    """In write-only mode the real client reads secrets inside a flow, and gets 403 outside."""
     view = api.new_view()
     run(view, SAVE)
     view.write_only()
@@ -87,7 +87,7 @@ def test_write_only_serves_flows_and_refuses_the_rest(api, run):
 
 
 def test_a_flow_leaves_its_rows(api, run):
-    """The flow run, the task run and the variable are in the tables of the view."""
+    """A flow of the real client leaves a flow run, a task run and a variable in the tables of the view."""
     view = api.new_view()
     run(view, SAVE)
     run(view, LOAD)
@@ -98,7 +98,7 @@ def test_a_flow_leaves_its_rows(api, run):
 
 
 def test_cloud_is_served_at_its_own_address(api, run):
-    """The unpatched client says that it talks to Cloud, and sends its key."""
+    """At the address of a workspace the unpatched client uses Cloud mode, and its flows work."""
     view = api.new_workspace("pnu_key")
     variables = {"PREFECT_CLOUD_API_URL": api.root, "PREFECT_API_KEY": "pnu_key"}
     code = """
@@ -119,7 +119,7 @@ asyncio.run(main())
 
 @pytest.mark.skipif(INSTALLED.startswith(("2.", "3.0.")), reason="Prefect has an auth string from 3.1 on")
 def test_a_server_with_an_auth_string(api, run):
-    """Requests and WebSockets carry it; without it the client gets 401."""
+    """Requests and WebSockets of the real client carry the auth string; without it the client gets 401."""
     view = api.new_view(auth_string="admin:pass")
     run(view, SAVE, PREFECT_API_AUTH_STRING="admin:pass")
     assert run(view, LOAD, PREFECT_API_AUTH_STRING="admin:pass") == ["12"]

@@ -22,7 +22,7 @@ def deploy(ask, flow_id):
 
 
 def test_a_deployment_is_replaced_by_its_name(ask, deploy):
-    """201, then 200 with the same id; fields without a value are not shown."""
+    """Creating a deployment again returns 200 with the same id, and resets fields that are not sent."""
     first = deploy(tags=["a"], schedules=[SCHEDULE], description=None)
     assert "description" not in first
     assert [each["active"] for each in first["schedules"]] == [True]
@@ -34,7 +34,7 @@ def test_a_deployment_is_replaced_by_its_name(ask, deploy):
 
 
 def test_prefect_2_calls_job_variables_otherwise(legacy_ask):
-    """``infra_overrides`` come back under one name only."""
+    """``infra_overrides`` of Prefect 2 are stored as ``job_variables`` and returned under that name only."""
     flow = legacy_ask.post("/flows/", name="f")
     row = legacy_ask.post("/deployments/", name="d", flow_id=flow["id"], infra_overrides={"a": 1})
     assert row["job_variables"] == {"a": 1}
@@ -46,7 +46,7 @@ def test_prefect_2_calls_job_variables_otherwise(legacy_ask):
 
 
 def test_a_deployment_is_changed_paused_and_deleted(ask, deploy):
-    """Its scheduled runs go with it, the others stay."""
+    """Deleting a deployment deletes its scheduled runs and keeps the others."""
     row = deploy()
     path = f"/deployments/{row['id']}"
     assert ask("PATCH", path, {"description": "x", "schedules": [SCHEDULE]}).status == 204
@@ -63,7 +63,7 @@ def test_a_deployment_is_changed_paused_and_deleted(ask, deploy):
 
 
 def test_deployments_are_listed(ask, deploy):
-    """By name, with filters."""
+    """Deployments are listed by name and can be filtered."""
     deploy("b", tags=["x"])
     deploy("a")
     assert [row["name"] for row in ask.post("/deployments/filter")] == ["a", "b"]
@@ -71,7 +71,7 @@ def test_deployments_are_listed(ask, deploy):
 
 
 def test_a_run_takes_the_defaults_of_its_deployment(ask, deploy):
-    """Parameters and tags are merged; the state is Scheduled for now."""
+    """A run of a deployment merges its parameters and tags into the defaults, and is Scheduled for now."""
     row = deploy(parameters={"a": 1, "b": 2}, tags=["d"], labels={"l": 1}, version="7")
     run = ask.post(f"/deployments/{row['id']}/create_flow_run", parameters={"b": 3}, tags=["r"], name="n")
     assert (run["parameters"], run["tags"], run["name"]) == ({"a": 1, "b": 3}, ["d", "r"], "n")
@@ -87,7 +87,7 @@ def test_a_run_takes_the_defaults_of_its_deployment(ask, deploy):
 
 
 def test_the_same_key_gives_the_same_run(ask, deploy):
-    """200 the second time."""
+    """A second run with the same idempotency key is the first run, with status 200."""
     path = f"/deployments/{deploy()['id']}/create_flow_run"
     first, second = (ask("POST", path, {"idempotency_key": "k"}) for _ in range(2))
     assert (first.status, second.status, first.body["id"]) == (201, 200, second.body["id"])
@@ -106,7 +106,7 @@ def test_the_same_key_gives_the_same_run(ask, deploy):
     ],
 )
 def test_parameters_are_checked_against_the_schema(ask, deploy, parameters, valid):
-    """Types and required names, unless the request or the deployment says otherwise."""
+    """Parameters are checked against types and required names, unless the request turns that off."""
     parameters = {name: "any" if value is object else value for name, value in parameters.items()}
     schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
     path = f"/deployments/{deploy(parameter_openapi_schema=schema)['id']}/create_flow_run"
@@ -115,7 +115,7 @@ def test_parameters_are_checked_against_the_schema(ask, deploy, parameters, vali
 
 
 def test_schedules_are_rows_of_their_deployment(ask, deploy):
-    """They can be added, changed and removed."""
+    """Schedules can be added, changed and removed, only below their own deployment."""
     row, other = deploy(), deploy("other")
     path = f"/deployments/{row['id']}/schedules"
     created = ask("POST", path, [SCHEDULE])
@@ -129,7 +129,7 @@ def test_schedules_are_rows_of_their_deployment(ask, deploy):
 
 
 def test_a_limited_deployment_runs_one_at_a_time(ask, deploy):
-    """The second run waits for a slot, which the end of the first gives back; or it is cancelled."""
+    """A run above the limit of its deployment waits for a slot or is cancelled; the end of a run frees its slot."""
     row = deploy(concurrency_limit=1)
     assert row["global_concurrency_limit"]["limit"] == 1
     path = f"/deployments/{row['id']}"
@@ -157,7 +157,7 @@ def _pool(ask, name="p", **fields):
 
 
 def test_a_pool_has_a_default_queue(ask):
-    """With priority 1; a pool of the same name is refused."""
+    """A new pool has a queue with priority 1; invalid, reserved and duplicate names are refused."""
     pool = _pool(ask, description="d")
     assert [queue["name"] for queue in ask.post("/work_pools/p/queues/filter")] == ["default"]
     assert ask.get("/work_pools/p")["default_queue_id"] == pool["default_queue_id"]
@@ -167,7 +167,7 @@ def test_a_pool_has_a_default_queue(ask):
 
 
 def test_a_pool_is_changed_and_deleted(ask):
-    """A paused pool says so; its queues go with it."""
+    """A paused pool has the status PAUSED, and a deleted pool takes its queues along."""
     pool = _pool(ask)
     assert ask("PATCH", "/work_pools/p", {"is_paused": True, "concurrency_limit": 2}).status == 204
     assert ask.get("/work_pools/p")["status"] == "PAUSED"
@@ -178,7 +178,7 @@ def test_a_pool_is_changed_and_deleted(ask):
 
 
 def test_queues_have_priorities(ask):
-    """A queue that takes a priority moves the others down."""
+    """A queue that takes a priority moves the following ones down."""
     _pool(ask)
     fast = ask.post("/work_pools/p/queues", name="fast", priority=1)
     assert [(row["name"], row["priority"]) for row in ask.post("/work_pools/p/queues/filter")] == [
@@ -200,7 +200,7 @@ def test_queues_have_priorities(ask):
 
 
 def test_a_queue_without_a_pool_belongs_to_the_agents(ask):
-    """Of Prefect 2."""
+    """A queue without a pool belongs to the default pool of Prefect 2's agents."""
     queue = ask.post("/work_queues/", name="free")
     assert queue["work_pool_name"] == "default-agent-pool"
     assert ask.get("/work_queues/name/free")["id"] == queue["id"]
@@ -208,7 +208,7 @@ def test_a_queue_without_a_pool_belongs_to_the_agents(ask):
 
 
 def test_due_runs_come_by_priority_and_within_limits(ask, deploy):
-    """Paused pools and queues give none."""
+    """Due runs come by priority and time, within the limits of pool and queue; paused ones return none."""
     _pool(ask)
     fast = ask.post("/work_pools/p/queues", name="fast", priority=1)
     slow_one = deploy("slow", work_pool_name="p")
@@ -236,13 +236,13 @@ def test_due_runs_come_by_priority_and_within_limits(ask, deploy):
 
 
 def test_a_deployment_names_a_pool_that_exists(ask, flow_id):
-    """404 with the name of the pool; a queue that does not exist is created."""
+    """A deployment that names an unknown pool gets 404 with the name of the pool."""
     answer = ask("POST", "/deployments/", {"name": "d", "flow_id": flow_id, "work_pool_name": "none"})
     assert (answer.status, answer.body["detail"]) == (404, 'Work pool "none" not found.')
 
 
 def test_workers_live_by_heartbeats(ask):
-    """The pool is ready while one of them is online."""
+    """A worker is online while its heartbeats are recent, and its pool is ready while a worker is online."""
     _pool(ask)
     assert ask.get("/work_pools/p")["status"] == "NOT_READY"
     for _ in range(2):

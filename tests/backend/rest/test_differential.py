@@ -44,12 +44,12 @@ def outcomes():
 @pytest.mark.skipif(not EXPECTED, reason=f"the real server of Prefect {INSTALLED} was not recorded")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_fake_behaves_like_the_real_server(outcomes, name):
-    """The value or the error text, normalised."""
+    """The normalised value or error text of an operation is the same at the fake and at the real server."""
     assert outcomes[name] == EXPECTED[name]
 
 
 def test_every_outcome_is_recorded_for_a_version():
-    """The file holds each operation once for each version that has it, and enough of them."""
+    """The recordings hold each operation once per version, and at least 150 operations."""
     merged = json.loads(RECORDINGS.read_text("utf-8"))
     for known in merged.values():
         versions = [each for outcome in known for each in outcome["versions"]]

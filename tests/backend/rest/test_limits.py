@@ -25,7 +25,7 @@ def timed(clock):
 
 
 def test_a_tag_limit_is_created_changed_and_deleted(ask):
-    """Creating it again changes it."""
+    """Creating the limit of a tag again changes it."""
     first = ask("POST", "/concurrency_limits/", {"tag": "t", "concurrency_limit": 1})
     second = ask("POST", "/concurrency_limits/", {"tag": "t", "concurrency_limit": 2})
     assert (first.status, second.status, first.body["id"]) == (201, 200, second.body["id"])
@@ -38,7 +38,7 @@ def test_a_tag_limit_is_created_changed_and_deleted(ask):
 
 
 def test_a_task_run_holds_the_slot_of_its_tags(ask):
-    """423 with the seconds to wait where none is free; tags without a limit do not count."""
+    """A full tag answers 423 with ``Retry-After``; tags without a limit are ignored."""
     ask.post("/concurrency_limits/", tag="t", concurrency_limit=1)
     taken = ask.post("/concurrency_limits/increment", names=["t", "none"], task_run_id=MISSING)
     assert [row["name"] for row in taken] == ["t"]
@@ -51,7 +51,7 @@ def test_a_task_run_holds_the_slot_of_its_tags(ask):
 
 
 def test_a_tag_with_a_limit_of_zero_says_so(legacy_ask):
-    """There is no use in waiting: the answer has no ``Retry-After``."""
+    """A tag with a limit of zero answers 423 without ``Retry-After``."""
     assert legacy_ask("POST", "/concurrency_limits/", {"tag": "z", "concurrency_limit": 0}).status == 200
     refused = legacy_ask("POST", "/concurrency_limits/increment", {"names": ["z"], "task_run_id": MISSING})
     assert (refused.status, "deadlock" in refused.body["detail"]) == (423, True)
@@ -59,7 +59,7 @@ def test_a_tag_with_a_limit_of_zero_says_so(legacy_ask):
 
 
 def test_a_global_limit_is_created_changed_and_deleted(ask):
-    """By name or id."""
+    """A global limit can be read and changed by name or id."""
     row = ask.post("/v2/concurrency_limits/", name="g", limit=2)
     assert ask("POST", "/v2/concurrency_limits/", {"name": "g", "limit": 2}).status == 409
     assert ask("POST", "/v2/concurrency_limits/", {"name": "h", "limit": -1}).status == 422
@@ -71,7 +71,7 @@ def test_a_global_limit_is_created_changed_and_deleted(ask):
 
 
 def test_slots_are_taken_of_all_limits_or_of_none(ask):
-    """422 for more than the limit has, 423 where they are taken."""
+    """Slots are taken from all limits or from none: 422 above the limit, 423 where too few are free."""
     ask.post("/v2/concurrency_limits/", name="a", limit=2)
     ask.post("/v2/concurrency_limits/", name="b", limit=1)
     path = "/v2/concurrency_limits/"
@@ -84,7 +84,7 @@ def test_slots_are_taken_of_all_limits_or_of_none(ask):
 
 
 def test_inactive_limits_do_not_count(ask):
-    """They are named in the answer."""
+    """Inactive limits are named in the response and never full."""
     ask.post("/v2/concurrency_limits/", name="off", limit=1, active=False)
     for _ in range(2):
         assert ask.post("/v2/concurrency_limits/increment", names=["off"], slots=1)[0]["name"] == "off"
@@ -92,13 +92,13 @@ def test_inactive_limits_do_not_count(ask):
 
 
 def test_missing_limits_are_created_on_request(ask):
-    """Inactive, so that they limit nothing."""
+    """``create_if_missing`` creates an inactive limit."""
     ask.post("/v2/concurrency_limits/increment", names=["new"], slots=1, create_if_missing=True)
     assert ask.get("/v2/concurrency_limits/new")["active"] is False
 
 
 def test_slots_decay(timed, clock):
-    """So a limit becomes a rate; without decay it is refused as one."""
+    """Slots of a limit with decay free themselves; a limit without decay is refused as a rate limit."""
     timed.post("/v2/concurrency_limits/", name="rate", limit=2, slot_decay_per_second=1.0)
     timed.post("/v2/concurrency_limits/", name="stiff", limit=2)
     body = {"names": ["rate"], "slots": 2, "mode": "rate_limit"}
@@ -112,7 +112,7 @@ def test_slots_decay(timed, clock):
 
 
 def test_leases_end(timed, clock):
-    """By themselves after their time, or when they are given back; renewing prolongs them."""
+    """A lease ends after its time or on request, and can be renewed until then."""
     timed.post("/v2/concurrency_limits/", name="g", limit=1)
     timed.post("/concurrency_limits/", tag="t", concurrency_limit=1)
     path = "/v2/concurrency_limits/"
@@ -135,7 +135,7 @@ def test_leases_end(timed, clock):
 
 
 def test_slots_of_a_tag_need_no_holder(ask):
-    """They are counted all the same."""
+    """Slots of a tag can be taken and returned without the id of a holder."""
     ask.post("/concurrency_limits/", tag="t", concurrency_limit=2)
     ask.post("/v2/concurrency_limits/increment", names=["tag:t"], slots=2)
     assert len(ask.get("/concurrency_limits/tag/t")["active_slots"]) == 2

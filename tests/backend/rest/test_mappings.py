@@ -21,7 +21,7 @@ def blank():
 
 
 def test_a_secret_is_set_compared_and_deleted(blank):
-    """Clients read it; the mapping has no getter and shows names only."""
+    """Secrets set by the mapping are read by clients; the mapping has no getter and its repr shows names only."""
     blank.secret_type()
     seen = []
     blank.view.on_secret = lambda *secret: seen.append(secret)
@@ -42,7 +42,7 @@ def test_a_secret_is_set_compared_and_deleted(blank):
 
 
 def test_a_secret_needs_the_type(blank):
-    """The error says who brings it."""
+    """Setting a secret before the type is registered raises an error that names the call to make."""
     secrets = SecretBlocks(blank.view)
     assert list(secrets) == []
     assert "token" not in secrets
@@ -52,14 +52,14 @@ def test_a_secret_needs_the_type(blank):
 
 @pytest.mark.parametrize("name", ["UPPER", "under_score", "", "a/b", "é"])
 def test_names_of_blocks_are_checked(blank, name):
-    """As the real client does."""
+    """Names that no block can have are refused."""
     with pytest.raises(UsageError, match="lower-case"):
         SecretBlocks(blank.view)[name] = "hidden"
 
 
 @pytest.mark.parametrize("value", [float("nan"), object(), {"a": {1}}])
 def test_values_are_json(blank, value):
-    """The error does not show them."""
+    """Values that JSON cannot carry are refused, and the error does not keep them."""
     blank.secret_type()
     with pytest.raises(UsageError, match="JSON") as caught:
         SecretBlocks(blank.view)["token"] = value
@@ -69,7 +69,7 @@ def test_values_are_json(blank, value):
 
 
 def test_variables_are_a_mapping(blank):
-    """Both ways."""
+    """Variables that the mapping sets are visible to clients, and the other way round."""
     variables = Variables(blank.view)
     variables["b"] = 1
     variables.update(a={"x": None}, b=2)

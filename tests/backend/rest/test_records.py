@@ -10,7 +10,7 @@ MISSING = "00000000-0000-0000-0000-000000000009"
 
 
 def test_artifacts_share_keys(ask):
-    """All are listed, the newest of each key too."""
+    """All artifacts of a key are listed, and the newest one is available by itself."""
     run = ask.flow_run()
     first = ask.post("/artifacts/", key="k", data=1, type="markdown")
     second = ask.post("/artifacts/", key="k", data=2, flow_run_id=run["id"])
@@ -29,7 +29,7 @@ def test_artifacts_share_keys(ask):
 
 
 def test_logs_come_by_time(ask):
-    """With filters of level, run and time."""
+    """Logs are sorted by time and can be filtered by level."""
     logs = [
         {"name": "l", "level": level, "message": f"m{level}", "timestamp": f"2026-01-01T00:00:0{second}Z"}
         for level, second in ((30, 2), (10, 1))
@@ -47,7 +47,7 @@ def _event(name="e", **fields):
 
 
 def test_events_are_stored_and_found(ask):
-    """The newest first."""
+    """Events are listed newest first, in pages."""
     later = _event("b", id="1", occurred="2026-01-02T00:00:00Z")
     assert ask("POST", "/events", [_event("a"), later]).status == 204
     assert [row["event"] for row in ask.post("/events/filter")["events"]] == ["b", "a"]
@@ -81,7 +81,7 @@ def test_events_are_stored_and_found(ask):
     ],
 )
 def test_filters_of_events(condition, fits):
-    """Names, times, resources and ids."""
+    """Filters of events select by name, time, resource and id."""
     event = _event(related=[{"prefect.resource.id": "f.1", "prefect.resource.role": "flow"}])
     assert event_matches(event, condition) is fits
 
@@ -101,7 +101,7 @@ def _task_event(name, occurred, event_id, run_id=MISSING, flow_run_id="1"):
 
 
 def test_task_runs_are_built_from_events(ask):
-    """In the order of their times, whatever the order of their arrival; an event that comes twice counts once."""
+    """A task run follows its events in the order of their times, and ignores an event that comes twice."""
     events = [
         _task_event("Running", "2026-01-01T00:00:01Z", "2"),
         _task_event("Completed", "2026-01-01T00:00:02Z", "3"),
@@ -117,7 +117,7 @@ def test_task_runs_are_built_from_events(ask):
 
 
 def test_flow_runs_publish_events(ask, legacy_ask):
-    """One for each state, as servers of Prefect 3 do; with the rows that belong to the run."""
+    """Each state of a flow run publishes an event on Prefect 3, with the rows that belong to the run."""
     ask.post("/work_pools/", name="p", type="process")
     flow = ask.post("/flows/", name="f")
     deployment = ask.post("/deployments/", name="d", flow_id=flow["id"], work_pool_name="p", tags=["t"])
@@ -133,7 +133,7 @@ def test_flow_runs_publish_events(ask, legacy_ask):
 
 
 def test_automations_are_rows(ask):
-    """Created, changed, listed by owner, deleted."""
+    """Automations can be created, changed, listed by owner and deleted."""
     fields = {"name": "a", "trigger": {"type": "event"}, "actions": []}
     row = ask.post("/automations/", **fields)
     ask.post("/automations/", **{**fields, "name": "owned"}, owner_resource="prefect.deployment.1")
@@ -150,7 +150,7 @@ def test_automations_are_rows(ask):
 
 
 def test_the_server_tells_of_itself(ask):
-    """Health, version, settings and the default storage of results."""
+    """The server answers with its health, version, settings and default storage of results."""
     assert ask.get("/health") is True
     assert ask.get("/hello") == "👋"
     assert ask.get("/admin/version") == ask.view.version

@@ -8,7 +8,7 @@ MISSING = "00000000-0000-0000-0000-000000000009"
 
 
 def test_a_flow_is_created_once(ask):
-    """201 the first time, 200 with the same row after that."""
+    """Creating a flow returns 201 the first time and 200 with the same row after that."""
     first, second = (ask("POST", "/flows/", {"name": "f", "tags": ["t"]}) for _ in range(2))
     assert (first.status, second.status) == (201, 200)
     assert first.body["id"] == second.body["id"]
@@ -20,17 +20,17 @@ def test_a_flow_is_created_once(ask):
 
 @pytest.mark.parametrize("name", ["a/b", 1, "<"])
 def test_names_of_flows_are_checked(ask, name):
-    """422 for characters that a URL would read otherwise, and for what is no text."""
+    """Names of flows with reserved characters, or that are not text, get 422."""
     assert ask("POST", "/flows/", {"name": name}).status == 422
 
 
 def test_prefect_2_reads_a_number_as_a_name(legacy_ask):
-    """Its models convert what they are sent."""
+    """Prefect 2 stores a number as the text of a name."""
     assert legacy_ask.post("/flows/", name=1)["name"] == "1"
 
 
 def test_deleting_a_flow_deletes_what_belongs_to_it(ask):
-    """Runs, their task runs and logs, and deployments."""
+    """Deleting a flow deletes its runs with their task runs and logs, and its deployments."""
     run = ask.flow_run("RUNNING")
     task_run = ask.post("/task_runs/", flow_run_id=run["id"], task_key="t", dynamic_key="0")
     ask(
@@ -46,7 +46,7 @@ def test_deleting_a_flow_deletes_what_belongs_to_it(ask):
 
 
 def test_a_flow_run_has_defaults(ask):
-    """A name of two words, labels, and no empty fields."""
+    """A new flow run has a name of two words, labels, and no empty fields except the pool's id."""
     run = ask.flow_run()
     assert run["name"].count("-") == 1
     assert run["labels"] == {"prefect.flow.id": run["flow_id"]}
@@ -55,7 +55,7 @@ def test_a_flow_run_has_defaults(ask):
 
 
 def test_an_idempotency_key_gives_the_same_run(ask):
-    """For the same flow."""
+    """A second run with the same flow and idempotency key is the first one."""
     flow = ask.post("/flows/", name="f")
     first, second = (ask("POST", "/flow_runs/", {"flow_id": flow["id"], "idempotency_key": "k"}) for _ in range(2))
     assert (first.status, second.status) == (201, 200)
@@ -63,7 +63,7 @@ def test_an_idempotency_key_gives_the_same_run(ask):
 
 
 def test_a_flow_run_is_changed(ask):
-    """Fields, policy and labels."""
+    """Name, policy and labels of a flow run can be changed."""
     run = ask.flow_run()
     path = f"/flow_runs/{run['id']}"
     ask("PATCH", path, {"name": "n", "empirical_policy": {"max_retries": 2, "retry_delay_seconds": 3.0}})
@@ -75,7 +75,7 @@ def test_a_flow_run_is_changed(ask):
 
 
 def test_times_and_counts_follow_the_states(ask):
-    """Start and end, how often and how long a run ran."""
+    """The states of a run set its start, end, count and duration."""
     run = ask.flow_run()
     ask.set_state(run, "RUNNING", timestamp="2026-01-01T00:00:00Z")
     running = ask.get(f"/flow_runs/{run['id']}")
@@ -90,7 +90,7 @@ def test_times_and_counts_follow_the_states(ask):
 
 
 def test_runs_are_found_by_related_rows(ask):
-    """Filters of flows, task runs, deployments and parents join."""
+    """Filters of flows, task runs and parents select the related rows."""
     parent = ask.flow_run("RUNNING")
     task_run = ask.post("/task_runs/", flow_run_id=parent["id"], task_key="t", dynamic_key="0", tags=["x"])
     child = ask.flow_run("RUNNING", parent_task_run_id=task_run["id"])
@@ -113,7 +113,7 @@ def test_runs_are_found_by_related_rows(ask):
 
 
 def test_operators_combine(ask):
-    """``or_`` between the parts of a filter, and nested conditions."""
+    """The parts of a filter combine by ``or_`` and by nested conditions."""
     first, second = ask.flow_run(name="one", tags=["a"]), ask.flow_run(name="two", tags=["b"])
 
     def names(**condition):
@@ -133,7 +133,7 @@ def test_operators_combine(ask):
 
 
 def test_task_runs_are_created_once(legacy_ask):
-    """By flow run, task and dynamic key; they can be renamed and deleted."""
+    """Creating a task run again with the same keys returns it; it can be renamed and deleted."""
     run = legacy_ask.flow_run("RUNNING")
     fields = {"flow_run_id": run["id"], "task_key": "m.t", "dynamic_key": "0", "state": {"type": "PENDING"}}
     first, second = (legacy_ask("POST", "/task_runs/", fields) for _ in range(2))
@@ -150,7 +150,7 @@ def test_task_runs_are_created_once(legacy_ask):
 
 
 def test_inputs_are_texts_under_keys(ask):
-    """Stored once, listed by prefix, returned as they came."""
+    """An input is stored once per key, listed by prefix and returned as it was sent."""
     run = ask.flow_run()
     path = f"/flow_runs/{run['id']}/input"
     ask.post(path, key="k-1", value='{"a": 1}')
@@ -165,7 +165,7 @@ def test_inputs_are_texts_under_keys(ask):
 
 
 def test_deleted_runs_are_gone(ask):
-    """With their inputs."""
+    """A deleted flow run takes its inputs along."""
     run = ask.flow_run()
     ask.post(f"/flow_runs/{run['id']}/input", key="k", value="1")
     assert ask("DELETE", f"/flow_runs/{run['id']}").status == 204

@@ -34,7 +34,7 @@ def _run(ask, first):
     ],
 )
 def test_transitions_of_flow_runs(ask, first, proposed, status, state):
-    """The verdict, and the state that the run has afterwards."""
+    """A proposed state gets the verdict of the real server and leads to the same state."""
     run = _run(ask, first)
     answer = ask.set_state(run, proposed)
     assert (answer["status"], answer["state"]["type"]) == (status, state)
@@ -42,14 +42,14 @@ def test_transitions_of_flow_runs(ask, first, proposed, status, state):
 
 
 def test_a_named_step_is_no_second_pending(ask):
-    """Workers go from Pending to Submitting; the same step twice is aborted."""
+    """Submitting after Pending is accepted, and the same step twice is aborted."""
     run = ask.flow_run()
     assert ask.set_state(run, "PENDING", name="Submitting")["status"] == "ACCEPT"
     assert ask.set_state(run, "PENDING", name="Submitting")["status"] == "ABORT"
 
 
 def test_a_repeated_transition_is_aborted(ask):
-    """The same id of a transition, Running twice."""
+    """A second Running with the same transition id is aborted."""
     run = ask.flow_run()
     details = {"transition_id": "00000000-0000-0000-0000-000000000001"}
     assert ask.set_state(run, "RUNNING", state_details=details)["status"] == "ACCEPT"
@@ -57,7 +57,7 @@ def test_a_repeated_transition_is_aborted(ask):
 
 
 def test_a_run_waits_for_its_time(ask):
-    """Running before ``scheduled_time`` gets WAIT with the seconds."""
+    """Running before the scheduled time gets WAIT with the remaining seconds."""
     flow = ask.post("/flows/", name="f")
     state = {"type": "SCHEDULED", "state_details": {"scheduled_time": LATER}}
     run = ask.post("/flow_runs/", flow_id=flow["id"], state=state)
@@ -68,7 +68,7 @@ def test_a_run_waits_for_its_time(ask):
 
 
 def test_a_failed_flow_is_retried(ask):
-    """As often as its policy says."""
+    """A flow run that fails is retried as often as its policy says."""
     run = ask.flow_run(empirical_policy={"retries": 1, "retry_delay": 0})
     ask.set_state(run, "RUNNING")
     answer = ask.set_state(run, "FAILED", message="first")
@@ -83,7 +83,7 @@ def test_a_failed_flow_is_retried(ask):
 
 
 def test_a_pause_fires_once(ask):
-    """The key of a pause is remembered."""
+    """A pause with a known key is rejected, because it was used before."""
     run = ask.flow_run("RUNNING")
     details = {"pause_key": "1", "pause_timeout": LATER}
     assert ask.set_state(run, "PAUSED", state_details=details)["status"] == "ACCEPT"
@@ -93,7 +93,7 @@ def test_a_pause_fires_once(ask):
 
 
 def test_a_pause_that_timed_out_cannot_resume(ask):
-    """The run has failed instead."""
+    """Resuming after the time-out of a pause fails the run."""
     run = ask.flow_run("RUNNING")
     ask.set_state(run, "PAUSED", state_details={"pause_timeout": "2020-01-01T00:00:00Z"})
     answer = ask.post(f"/flow_runs/{run['id']}/resume")
@@ -101,14 +101,14 @@ def test_a_pause_that_timed_out_cannot_resume(ask):
 
 
 def test_times_may_be_seconds(ask):
-    """Clients on Python 3.13 write the time-out of a pause so; the API answers with ISO 8601."""
+    """State details may contain times in seconds, and come back as ISO 8601."""
     run = ask.flow_run("RUNNING")
     answer = ask.set_state(run, "PAUSED", state_details={"pause_timeout": 1893456000.5})
     assert answer["state"]["state_details"]["pause_timeout"] == "2030-01-01T00:00:00.500000Z"
 
 
 def test_suspending_needs_a_deployment(ask):
-    """And is not for subflows; a suspended run goes back to Scheduled."""
+    """Suspending needs a deployment and no parent; cancelling a suspended run cancels it at once."""
     run = ask.flow_run("RUNNING")
     assert ask.set_state(run, "PAUSED", state_details={"pause_reschedule": True})["status"] == "ABORT"
     child = ask.flow_run("RUNNING", parent_task_run_id="00000000-0000-0000-0000-000000000002")
@@ -121,7 +121,7 @@ def test_suspending_needs_a_deployment(ask):
 
 
 def test_a_suspended_run_is_rescheduled(ask):
-    """Resuming it gives a Scheduled state, and stores the input that it asked for."""
+    """Resuming a suspended run schedules it, after its input was validated and stored."""
     run = ask.flow_run("RUNNING")
     keyset = {"schema": "s", "response": "r"}
     ask.post(f"/flow_runs/{run['id']}/input", key="s", value='{"required": ["n"]}')
@@ -134,13 +134,13 @@ def test_a_suspended_run_is_rescheduled(ask):
 
 
 def test_only_paused_runs_resume(ask):
-    """Others get ABORT, without a state."""
+    """Resuming a run that is not paused gets ABORT without a state."""
     answer = ask.post(f"/flow_runs/{ask.flow_run('RUNNING')['id']}/resume")
     assert (answer["status"], answer["state"]) == ("ABORT", None)
 
 
 def test_older_servers_keep_cancelled_and_paused_runs(legacy_ask):
-    """Before 3.6 a Cancelled run stays so, a paused one is not cancelled, and Submitting is a second Pending."""
+    """Before 3.6 a Cancelled run stays Cancelled, a paused run is not cancelled, and Submitting counts as Pending."""
     cancelled = _run(legacy_ask, "CANCELLED")
     assert legacy_ask.set_state(cancelled, "COMPLETED")["status"] == "REJECT"
     assert legacy_ask.set_state(_run(legacy_ask, "PAUSED"), "CANCELLING")["status"] == "REJECT"
@@ -161,7 +161,7 @@ def _task_state(ask, run, kind, **fields):
 
 
 def test_a_failed_task_is_retried(legacy_ask):
-    """With one delay for all tries or one for each; not when the error says that it cannot be retried."""
+    """A task run is retried with one delay or a list of them, unless the error cannot be retried."""
     run = _task_run(legacy_ask, empirical_policy={"retries": 1, "retry_delay": [0, 5], "retry_jitter_factor": 1})
     _task_state(legacy_ask, run, "RUNNING")
     assert _task_state(legacy_ask, run, "FAILED")["state"]["name"] == "AwaitingRetry"
@@ -172,7 +172,7 @@ def test_a_failed_task_is_retried(legacy_ask):
 
 
 def test_a_task_that_starts_once_more_says_so(legacy_ask):
-    """By the name of its state."""
+    """The name of a task run's state says that it runs again."""
     run = _task_run(legacy_ask)
     _task_state(legacy_ask, run, "RUNNING")
     assert _task_state(legacy_ask, run, "RUNNING")["state"]["name"] == "Rerunning"
@@ -183,7 +183,7 @@ def test_a_task_that_starts_once_more_says_so(legacy_ask):
 
 
 def test_a_cached_state_answers(legacy_ask):
-    """Until it expires; a task that refreshes its cache runs."""
+    """A cached state answers until it expires; a task that refreshes its cache runs."""
     first = _task_run(legacy_ask)
     key = {"cache_key": "k"}
     _task_state(legacy_ask, first, "RUNNING", state_details=key)
@@ -200,7 +200,7 @@ def test_a_cached_state_answers(legacy_ask):
 
 
 def test_a_task_needs_a_running_flow(legacy_ask):
-    """An ended flow aborts it, a paused one rejects it."""
+    """A task run is aborted after the end of its flow run, and rejected while that is paused."""
     ended, paused = legacy_ask.flow_run("RUNNING"), legacy_ask.flow_run("RUNNING")
     first, second = _task_run(legacy_ask, run=ended), _task_run(legacy_ask, run=paused)
     legacy_ask.set_state(ended, "COMPLETED")
@@ -211,7 +211,7 @@ def test_a_task_needs_a_running_flow(legacy_ask):
 
 
 def test_a_full_tag_makes_a_task_wait(legacy_ask):
-    """A limit of zero aborts it; the end of the holder gives the slot back."""
+    """A task run waits for a slot of its tag, and is aborted where the limit is zero."""
     legacy_ask.post("/concurrency_limits/", tag="one", concurrency_limit=1)
     legacy_ask.post("/concurrency_limits/", tag="zero", concurrency_limit=0)
     run = legacy_ask.flow_run("RUNNING")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def test_a_variable_is_created_read_changed_and_deleted(ask):
-    """By its name."""
+    """A variable can be created, read, changed and deleted by name."""
     row = ask.post("/variables/", name="v", value={"a": 1}, tags=["t"])
     assert ask.get("/variables/name/v")["value"] == {"a": 1}
     assert ask("PATCH", "/variables/name/v", {"value": 2}).status == 204
@@ -14,7 +14,7 @@ def test_a_variable_is_created_read_changed_and_deleted(ask):
 
 
 def test_by_id_too(ask):
-    """Changing and deleting."""
+    """A variable can be changed and deleted by id."""
     row = ask.post("/variables/", name="v", value=1)
     assert ask("PATCH", f"/variables/{row['id']}", {"tags": ["x"]}).status == 204
     assert ask.get("/variables/name/v")["tags"] == ["x"]
@@ -23,7 +23,7 @@ def test_by_id_too(ask):
 
 
 def test_names_are_unique_and_checked(ask):
-    """409 for the second one, 422 for a name that the real server refuses, or without a value."""
+    """A second variable of a name gets 409; an invalid name or a missing value gets 422."""
     ask.post("/variables/", name="v", value=1)
     assert ask("POST", "/variables/", {"name": "v", "value": 2}).status == 409
     assert ask("POST", "/variables/", {"name": "UPPER", "value": 2}).status == 422
@@ -31,14 +31,14 @@ def test_names_are_unique_and_checked(ask):
 
 
 def test_older_servers_speak_of_a_conflict(legacy_ask):
-    """Before 3.4, without the name."""
+    """Before 3.4 the error of a second variable does not name it."""
     legacy_ask.post("/variables/", name="v", value="1")
     answer = legacy_ask("POST", "/variables/", {"name": "v", "value": "2"})
     assert (answer.status, "unique" in answer.body["detail"]) == (409, True)
 
 
 def test_lists_are_sorted_filtered_and_paged(ask):
-    """By name; ``like_`` ignores case."""
+    """Variables are sorted by name, filtered without regard to case, and paged."""
     for name in ("b", "a", "cc"):
         ask.post("/variables/", name=name, value=1, tags=[name])
     names = [row["name"] for row in ask.post("/variables/filter")]

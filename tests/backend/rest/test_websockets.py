@@ -83,7 +83,7 @@ def connect(view):
 
 
 def test_events_come_in(ask, connect):
-    """After the client has authenticated; what is no event is ignored."""
+    """Events arrive after authentication, and other messages are ignored."""
     with connect("/events/in") as client:
         assert client.message() == {"type": "auth_success"}
         client.send("no JSON")
@@ -95,7 +95,7 @@ def test_events_come_in(ask, connect):
 
 
 def test_a_long_message_is_put_together(ask, connect):
-    """It may come in several frames."""
+    """A message in several frames is joined."""
     from wsproto.events import TextMessage
 
     text = json.dumps({**EVENT, "payload": {"long": "x" * 200_000}})
@@ -109,7 +109,7 @@ def test_a_long_message_is_put_together(ask, connect):
 
 
 def test_events_go_out(ask, connect):
-    """Those that fit the filter, from the subscription on."""
+    """A subscriber gets the events that fit its filter, from the subscription on."""
     with connect("/events/out") as client:
         client.message()
         client.send({"type": "filter", "filter": {"event": {"name": ["wanted"]}}})
@@ -120,7 +120,7 @@ def test_events_go_out(ask, connect):
 
 
 def test_logs_go_out(ask, connect):
-    """Those that fit the filter."""
+    """A subscriber gets the logs that fit its filter."""
     with connect("/logs/out") as client:
         client.message()
         client.send({"type": "filter", "filter": {"level": {"ge_": 30}}})
@@ -131,7 +131,7 @@ def test_logs_go_out(ask, connect):
 
 
 def test_a_subscription_begins_with_a_filter(connect):
-    """Anything else is a violation of the protocol."""
+    """A subscription that begins with another message is closed with 1008."""
     with connect("/events/out") as client:
         client.message()
         client.send({"type": "other"})
@@ -139,7 +139,7 @@ def test_a_subscription_begins_with_a_filter(connect):
 
 
 def test_subscriptions_end_with_their_view(rest_api):
-    """The server closes them."""
+    """Removing a view closes its subscriptions."""
     view = rest_api.new_view()
     with WebSocketClient(view.url + "/events/out") as client:
         client.message()
@@ -150,7 +150,7 @@ def test_subscriptions_end_with_their_view(rest_api):
 
 
 def test_a_client_may_go_at_any_time(view, connect):
-    """Before it has authenticated, before its filter, and while it listens."""
+    """The server survives clients that disconnect at any step."""
     connect("/events/in", token=False).socket.close()
     with connect("/events/out") as client:
         client.message()
@@ -162,7 +162,7 @@ def test_a_client_may_go_at_any_time(view, connect):
 
 
 def test_workers_are_greeted(ask, connect):
-    """They get their row and a snapshot of their pool, which is created where it is missing."""
+    """A worker gets its row and a snapshot of its pool, which is created if it is missing."""
     hello = {
         "consumer_id": "00000000-0000-0000-0000-000000000001",
         "worker_name": "w",
@@ -194,7 +194,7 @@ def test_workers_are_greeted(ask, connect):
 
 @pytest.mark.parametrize(("token", "accepted"), [("admin:pass", True), ("other", False), (None, False)])
 def test_sockets_authenticate_by_their_first_message(rest_api, token, accepted):
-    """With the auth string of a self-hosted server."""
+    """A WebSocket is accepted with the auth string and closed without it."""
     view = rest_api.new_view(auth_string="admin:pass")
     with WebSocketClient(view.url + "/events/in", token=token) as client:
         answer = client.next()
@@ -202,14 +202,14 @@ def test_sockets_authenticate_by_their_first_message(rest_api, token, accepted):
 
 
 def test_sockets_of_cloud_authenticate_by_key(rest_api):
-    """The API key of the workspace."""
+    """A WebSocket of a workspace is accepted with its API key."""
     view = rest_api.new_workspace("pnu_key")
     with WebSocketClient(view.url + "/events/in", token="pnu_key") as client:
         assert client.message() == {"type": "auth_success"}
 
 
 def test_there_is_no_socket_elsewhere(rest_api, view, connect):
-    """404, also below a view that has gone; a subprotocol is not required."""
+    """Unknown paths get 404, and the subprotocol is optional."""
     with connect("/events/none") as client:
         assert client.answer.status_code == 404
     with WebSocketClient(rest_api.root + "/gone/events/in") as client:
@@ -219,12 +219,12 @@ def test_there_is_no_socket_elsewhere(rest_api, view, connect):
 
 
 def test_other_upgrades_are_ignored(view):
-    """The request is answered as usual."""
+    """A request to upgrade to another protocol is answered over HTTP/1.1."""
     assert http("GET", f"{view.url}/health", Upgrade="h2c").body is True
 
 
 def test_requests_of_many_threads_are_answered(rest_api, view):
-    """No row is lost."""
+    """Requests of many threads at once lose no row."""
     from concurrent.futures import ThreadPoolExecutor
 
     def create(number):
