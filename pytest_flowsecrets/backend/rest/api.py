@@ -151,15 +151,15 @@ class RestApi:
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
-    def find_socket(self, path: str) -> Socket:
-        """Return the WebSocket that a path leads to.
+    def find_socket(self, path: str, authorization: str = "") -> Socket:
+        """Return the WebSocket that a path leads to, for a request with an ``Authorization`` header.
 
         Raises:
             ApiError: 404, there is none.
         """
         from pytest_flowsecrets.backend.rest.websockets import find_socket
 
-        return find_socket(*self.find_view(path))
+        return find_socket(*self.find_view(path), authorization)
 
     def answer(self, request: Request) -> Response:
         """Return the response to a request; errors of the API are responses, too."""

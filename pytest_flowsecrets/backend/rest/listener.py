@@ -30,7 +30,7 @@ class Api(Protocol):
     def answer(self, request: Request) -> Response:
         """Return the response to a request."""
 
-    def find_socket(self, path: str) -> Socket:
+    def find_socket(self, path: str, authorization: str) -> Socket:
         """Return the WebSocket that a path leads to."""
 
 
@@ -94,7 +94,7 @@ class RestConnection(Connection):
         api: Api = self.server.api  # type: ignore[attr-defined]  # the server of these connections is a Listener
         channel = WebSocket(self._socket, head, self._incoming.protocol.trailing_data[0])
         try:
-            handler = api.find_socket(request.path)
+            handler = api.find_socket(request.path, request.headers.get("authorization", ""))
         except ApiError as error:
             channel.refuse(error.status)
             return True
@@ -155,6 +155,10 @@ class WebSocket:
             if not self._open:
                 return None
             self._read()
+
+    def unread(self, text: str) -> None:
+        """Let the next ``receive`` return a message again."""
+        self._waiting.appendleft(text)
 
     def is_open(self) -> bool:
         """Return whether the client is still there, after reading what it has sent; messages are dropped."""

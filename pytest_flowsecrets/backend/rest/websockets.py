@@ -1,6 +1,7 @@
 """The WebSockets of the API: events and logs in both directions, and the channel of workers.
 
-A client connects with the subprotocol ``prefect`` and sends ``{"type": "auth", "token": …}`` first.
+A client sends ``{"type": "auth", "token": …}`` first and waits for ``auth_success``. Clients of 3.0 have no such handshake
+for events: they begin with an event, and name their key in the ``Authorization`` header where they talk to Cloud.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ class Channel(Protocol):
     def send(self, text: str) -> None:
         """Send a message."""
 
+    def unread(self, text: str) -> None:
+        """Let the next ``receive`` return a message again."""
+
     def close(self, code: int, reason: str) -> None:
         """Close with a code and a reason."""
 
@@ -48,31 +52,44 @@ class Channel(Protocol):
 
 
 class Socket(NamedTuple):
-    """A WebSocket that a client asks for: the view, the parameters of the path, and the handler."""
+    """A WebSocket that a client asks for.
+
+    Attributes:
+        view: the tenant that the URL names.
+        authorization: header of the request; empty without one.
+        parameters: of the path.
+        handler: of the messages.
+    """
 
     view: View
+    authorization: str
     parameters: Dict[str, str]
     handler: Callable[[View, Dict[str, str], Channel], None]
 
     def serve(self, channel: Channel) -> None:
-        """Let the client authenticate, then handle its messages until one side closes."""
-        message = _message(channel)
-        if message is None:
+        """Check who the client is, then handle its messages until one side closes."""
+        text = channel.receive()
+        if text is None:
             return
+        message = _parsed(text)
+        introduced = message.get("type") == "auth"
+        if not introduced:
+            channel.unread(text)
+        credentials = _authorization(self.view, message) if introduced else self.authorization
         try:
-            check_authorization(self.view, _authorization(self.view, message))
+            check_authorization(self.view, credentials)
         except ApiError:
-            channel.close(
-                POLICY_VIOLATION, "Auth required but no token provided" if not message.get("token") else "Invalid token"
-            )
+            reason = "Invalid token" if credentials.partition(" ")[2] else "Auth required but no token provided"
+            channel.close(POLICY_VIOLATION, reason)
             return
-        channel.send(json.dumps({"type": "auth_success"}))
+        if introduced:
+            channel.send(json.dumps({"type": "auth_success"}))
         self.handler(self.view, self.parameters, channel)
 
 
 def _authorization(view: View, message: Row) -> str:
     """Return the header that carries the same credentials as the first message of a WebSocket."""
-    token = str(message.get("token") or "") if message.get("type") == "auth" else ""
+    token = str(message.get("token") or "")
     if view.authorization.startswith("Basic "):
         return "Basic " + base64.b64encode(token.encode()).decode()
     return f"Bearer {token}"
@@ -80,12 +97,15 @@ def _authorization(view: View, message: Row) -> str:
 
 def _message(channel: Channel) -> Optional[Row]:
     text = channel.receive()
-    if text is None:
-        return None
+    return None if text is None else _parsed(text)
+
+
+def _parsed(text: str) -> Row:
+    """Return the JSON object in a message; an empty one where it holds something else."""
     try:
         message = json.loads(text)
     except ValueError:
-        message = None
+        return {}
     return message if isinstance(message, dict) else {}
 
 
@@ -196,11 +216,11 @@ _router = Router(
 )
 
 
-def find_socket(view: View, path: str) -> Socket:
+def find_socket(view: View, path: str, authorization: str) -> Socket:
     """Return the WebSocket at a path below a view.
 
     Raises:
         ApiError: 404.
     """
     match = _router.find("GET", path)
-    return Socket(view, match.parameters, match.route.handler)  # type: ignore[arg-type]
+    return Socket(view, authorization, match.parameters, match.route.handler)  # type: ignore[arg-type]

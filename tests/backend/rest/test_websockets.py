@@ -23,7 +23,7 @@ EVENT = {
 class WebSocketClient:
     """One WebSocket; it blocks until what it expects has arrived."""
 
-    def __init__(self, url, token=None, subprotocols=("prefect",)):
+    def __init__(self, url, token=None, subprotocols=("prefect",), headers=()):
         from wsproto import ConnectionType, WSConnection
         from wsproto.events import Request
 
@@ -31,7 +31,9 @@ class WebSocketClient:
         self.socket = socket.create_connection((parts.hostname, parts.port), timeout=60)
         self.protocol = WSConnection(ConnectionType.CLIENT)
         self.waiting = []
-        request = Request(host=parts.netloc, target=parts.path, subprotocols=list(subprotocols))
+        request = Request(
+            host=parts.netloc, target=parts.path, subprotocols=list(subprotocols), extra_headers=list(headers)
+        )
         self.socket.sendall(self.protocol.send(request))
         self.answer = self.next()
         if token is not False and type(self.answer).__name__ == "AcceptConnection":
@@ -206,6 +208,28 @@ def test_sockets_of_cloud_authenticate_by_key(rest_api):
     view = rest_api.new_workspace("pnu_key")
     with WebSocketClient(view.url + "/events/in", token="pnu_key") as client:
         assert client.message() == {"type": "auth_success"}
+
+
+def test_a_client_without_handshake_begins_with_an_event(ask, connect):
+    """Clients of 3.0 send no auth message, and their first event is stored."""
+    with connect("/events/in", token=False) as client:
+        client.send(EVENT)
+        client.ping()
+        assert [each["event"] for each in ask.post("/events/filter")["events"]] == ["e"]
+
+
+@pytest.mark.parametrize(("header", "stored"), [("bearer pnu_key", 1), ("Bearer other", 0), (None, 0)])
+def test_a_client_of_cloud_without_handshake_sends_its_key(rest_api, header, stored):
+    """Clients of 3.0 name their key in the header of the WebSocket's request."""
+    view = rest_api.new_workspace("pnu_key")
+    headers = [(b"authorization", header.encode())] if header else []
+    with WebSocketClient(view.url + "/events/in", token=False, headers=headers) as client:
+        client.send(EVENT)
+        if stored:
+            client.ping()
+        else:
+            assert client.next().code == 1008
+    assert len(view.events.items) == stored
 
 
 def test_there_is_no_socket_elsewhere(rest_api, view, connect):
