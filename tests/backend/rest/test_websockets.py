@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pytest_flowsecrets.backend.rest import RestApi
+
 from .conftest import Client, http
 
 EVENT = {
@@ -230,6 +232,19 @@ def test_a_client_of_cloud_without_handshake_sends_its_key(rest_api, header, sto
         else:
             assert client.next().code == 1008
     assert len(view.events.items) == stored
+
+
+def test_older_servers_take_events_from_anyone():
+    """Before 3.6 a self-hosted server with an auth string does not check who sends events."""
+    with RestApi("3.4.25") as api:
+        view = api.new_view(auth_string="admin:pass")
+        with WebSocketClient(view.url + "/events/in", token=False) as client:
+            client.send(EVENT)
+            client.ping()
+        assert len(view.events.items) == 1
+        with WebSocketClient(view.url + "/events/out", token=False) as client:
+            client.send({"type": "filter"})
+            assert client.next().code == 1008
 
 
 def test_there_is_no_socket_elsewhere(rest_api, view, connect):
