@@ -1,4 +1,4 @@
-"""A real agent and real flow-run processes, unpatched, against a fake Cloud: from the queue to the last log."""
+"""A real agent and real flow-run processes, not patched, with a fake Cloud."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATIENCE = 60  # seconds
 
 
 def environ(cloud):
-    """Of a process that a user starts; the knobs only shorten its waits."""
+    """Return the environment of a user's process, with shorter waits."""
     return {
         **os.environ,
         **cloud.environ,
@@ -40,7 +40,7 @@ def command(*arguments):
 
 @contextmanager
 def agent(cloud, log):
-    """``prefect agent local start`` with the key that agents have."""
+    """Start ``prefect agent local start`` with an agent's key."""
     start = command("agent", "local", "start", "--key", cloud.tenant.runner_key, "--no-hostname-label", "--name", "n")
     with log.open("w") as out, subprocess.Popen(start, env=environ(cloud), stdout=out, stderr=out) as process:
         try:
@@ -50,7 +50,7 @@ def agent(cloud, log):
 
 
 def until(cloud, run, *states, table="flow_run"):
-    """Wait for a run to come into one of the states."""
+    """Wait until a run is in one of the states."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         state = cloud.world.store.get(table, run)["state"]
@@ -65,7 +65,7 @@ def run_states(cloud, run):
 
 
 def test_an_agent_runs_what_is_registered(prefect_cloud, tmp_path):
-    """Secret, parameters, mapping, retries, names, logs; then a run that is cancelled in the middle."""
+    """Secret, parameters, mapping, retries, names and logs work, and a run can be cancelled."""
     from tests.agent_flows import long, short
 
     prefect_cloud.secrets.set("MY_SECRET", "kei4Aiwo")
@@ -105,18 +105,22 @@ def test_an_agent_runs_what_is_registered(prefect_cloud, tmp_path):
 
 
 def test_prefect_run_execute(prefect_cloud):
-    """``prefect run --execute``: made and run by one command, without an agent."""
+    """``prefect run --execute`` creates and runs a flow run without an agent."""
     from tests.agent_flows import short
 
     client = prefect_cloud.client
     client.create_project("p")
     client.register(short, "p", no_url=True)
-    given = {"PREFECT__CONTEXT__SECRETS__MY_SECRET": "kei4Aiwo"}
+    inputs = {"PREFECT__CONTEXT__SECRETS__MY_SECRET": "kei4Aiwo"}
     arguments = ["--name", "short", "--project", "p", "--execute", "--param", "x=9"]
-    done = subprocess.run(
-        command("run", *arguments), env={**environ(prefect_cloud), **given}, capture_output=True, text=True, check=False
+    result = subprocess.run(
+        command("run", *arguments),
+        env={**environ(prefect_cloud), **inputs},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     (run,) = prefect_cloud.world.store.all("flow_run")
     assert (run["state"], run["parameters"]) == ("Success", {"x": 9})
-    assert "Flow run succeeded" in done.stdout
+    assert "Flow run succeeded" in result.stdout

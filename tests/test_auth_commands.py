@@ -1,4 +1,4 @@
-"""``prefect auth …``: the real command line, in a child process, with the environment of the isolation."""
+"""The ``prefect auth`` commands of the real command line, in a child process with the isolated environment."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ print(json.dumps([[run.exit_code, run.output.strip() + repr(run.exception) * boo
 
 
 def prefect(*commands):
-    """Exit status and output of each command."""
+    """Return exit status and output of each command."""
     command = [sys.executable, "-W", "ignore", "-c", CODE, json.dumps([line.split() for line in commands])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 @pytest.mark.slow
 @keys
 def test_login_with_a_key(prefect_cloud):
-    """Login, whose key it is, the tenants, switching, logout; a wrong key and a tenant of others are refused."""
+    """Login, user, tenants, switching and logout work; wrong keys and foreign tenants are rejected."""
     blue, red = prefect_cloud.add_tenant("Blue team", shared=True), prefect_cloud.add_tenant("Red team")
     with prefect_cloud.logged_out():
         wrong, right, tenants, switch, switched, by_id, nobodys, logout, after = prefect(
@@ -79,7 +79,7 @@ def test_login_with_a_key(prefect_cloud):
 @pytest.mark.slow
 @keys
 def test_after_login_clients_have_the_key(prefect_cloud):
-    """From ``auth.toml``, and no longer when it was logged out."""
+    """Clients read the key from ``auth.toml`` until logout."""
     with prefect_cloud.logged_out():
         before, _, inside, _, after = prefect(
             SET, f"auth login --key {prefect_cloud.tenant.user_key}", SET, "auth logout", SET
@@ -94,7 +94,7 @@ def test_after_login_clients_have_the_key(prefect_cloud):
 @pytest.mark.slow
 @keys
 def test_keys(prefect_cloud):
-    """Made, listed and revoked; a new one is good, a revoked one is not."""
+    """Keys are created, listed and revoked; a new key is valid, a revoked one is not."""
     status, created = prefect("auth status", "auth create-key --quiet --name laptop --expire 2099-01-01")
     assert "You are authenticating with an API key" in status[1]
     client = prefect_cloud.client_for(created[1], prefect_cloud.tenant.id)
@@ -113,7 +113,7 @@ def test_keys(prefect_cloud):
 @pytest.mark.slow
 @keys
 def test_a_configured_key(prefect_cloud):
-    """Forbids to log in by command, as in production; ``logged_out`` is for that."""
+    """With a configured key, login fails as in production; ``logged_out`` removes the key."""
     ((status, output),) = prefect(f"auth login --key {prefect_cloud.tenant.user_key}")
     assert status == 1
     assert "Your API key is set in the Prefect config instead of with the CLI" in output
@@ -121,7 +121,7 @@ def test_a_configured_key(prefect_cloud):
 
 @tokens
 def test_login_with_a_token(prefect_cloud):
-    """The same with the API tokens of older versions."""
+    """Login works with the API tokens of older versions."""
     prefect_cloud.add_tenant("Blue team", shared=True)
     with prefect_cloud.logged_out():
         wrong, right, tenants, switch, switched, listed, logout = prefect(
@@ -145,7 +145,7 @@ def test_login_with_a_token(prefect_cloud):
 
 @tokens
 def test_tokens(prefect_cloud):
-    """Made, listed and revoked; a new one is good, a revoked one is not."""
+    """Tokens are created, listed and revoked; a new token is valid, a revoked one is not."""
     role = "--role" if VERSION < (0, 10) else "--scope"
     login = f"auth login --token {prefect_cloud.tenant.user_key}"
     with prefect_cloud.logged_out():
@@ -164,7 +164,7 @@ def test_tokens(prefect_cloud):
 
 @tokens
 def test_a_token_of_no_known_scope(prefect_cloud):
-    """Is refused."""
+    """A token with an unknown scope is rejected."""
     field = "create_api_token" if VERSION >= (0, 10) else "createAPIToken"
     with pytest.raises(Exception, match="the scope of a token must be USER or RUNNER"):
         prefect_cloud.client.graphql(f'mutation {{ {field}(input: {{name: "x", scope: "ADMIN"}}) {{ token }} }}')
@@ -172,7 +172,7 @@ def test_a_token_of_no_known_scope(prefect_cloud):
 
 @tokens
 def test_access_tokens_are_renewed(prefect_cloud):
-    """A client that was switched to a tenant gets a new token when the old one is about to end."""
+    """A client that has switched to a tenant renews its token before it expires."""
     import pendulum
 
     blue = prefect_cloud.add_tenant("Blue team", shared=True)

@@ -1,4 +1,4 @@
-"""``assert_never_received``: a secret's value in what the API was sent, wherever it stands and in whatever form."""
+"""``assert_never_received``: the search for the value of a secret in all requests, in all encodings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cloud():
 
 
 def places(cloud, name="X"):
-    """Where the value was found."""
+    """Return the places where the value occurs."""
     with pytest.raises(SecretReceived) as caught:
         cloud.assert_never_received(name)
     assert CANARY not in repr(caught.value) + str(caught.value)
@@ -65,7 +65,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form(cloud, form):
-    """In a text that is sent as a variable; the place is as exact as it can be."""
+    """A value in any encoding is found in a variable, with an exact path."""
     as_user(cloud, PROJECT, name=FORMS[form])
     inside = {"json": ".a", "zlib": ".deep[0]", "gzip": ".deep[0]"}.get(form, "")
     assert places(cloud) == [f"project: variables.name{inside}"]
@@ -73,13 +73,13 @@ def test_every_form(cloud, form):
 
 @pytest.mark.parametrize("text", ["c4n4ry", CANARY[:-1], CANARY[::-1], ""])
 def test_what_is_not_the_value(cloud, text):
-    """A part of it is none of its forms."""
+    """A part of the value is not a match."""
     as_user(cloud, PROJECT, name=text)
     cloud.assert_never_received("X")
 
 
 def test_secret_mutations_may_have_it(cloud):
-    """Of this secret and of others, by variables and literals; their names may not."""
+    """The values of secret mutations are no match; the names of secrets are."""
     as_user(cloud, SET, input={"name": "X", "value": CANARY})
     as_user(cloud, f'mutation {{ setSecret(input: {{name: "Y", value: {json.dumps(CANARY)}}}) {{ success }} }}')
     cloud.assert_never_received("X", "Y")
@@ -104,14 +104,14 @@ def test_values_that_are_no_text(cloud, value):
 
 
 def test_texts_in_tables(cloud):
-    """A password from a table is found alone."""
+    """A text from a mapping is found by itself."""
     cloud.secrets.set("V", {"user": "me", "all": [{"password": "hunter2-9f3b7a61"}]})
     as_user(cloud, PROJECT, name="hunter2-9f3b7a61")
     assert places(cloud, "V") == ["project: variables.name"]
 
 
 def test_values_of_all_times(cloud, flow_clock):
-    """What the secret was before a rotation, and what it will be."""
+    """Values before and after a rotation are found."""
     cloud.secrets.rotate("X", "the next value", at=flow_clock.now + timedelta(hours=1))
     as_user(cloud, PROJECT, name="the next value")
     as_user(cloud, PROJECT, name=CANARY)
@@ -119,7 +119,7 @@ def test_values_of_all_times(cloud, flow_clock):
 
 
 def test_secrets_of_all_tenants(cloud):
-    """Have to stay out, whoever sends them."""
+    """Secrets of all tenants are found, whoever sends them."""
     other = cloud.add_tenant("other")
     other.secrets.set("Y", "theirs-9f3b7a61")
     as_user(cloud, PROJECT, name="theirs-9f3b7a61")
@@ -127,14 +127,14 @@ def test_secrets_of_all_tenants(cloud):
 
 
 def test_a_value_like_the_name_of_a_field(cloud):
-    """That `set_secret` ends as the value does says nothing."""
+    """A value that is a part of a field name such as ``set_secret`` is no match."""
     cloud.secrets.set("PLAIN", "my_secret")
     as_user(cloud, SET, input={"name": "PLAIN", "value": "my_secret"})
     cloud.assert_never_received("PLAIN")
 
 
 def test_a_long_value():
-    """Is looked for as it is and as JSON, whole: its other forms would be many times as long."""
+    """A long value is only searched for unencoded and as JSON."""
     long = 'ab"' * 10_000
     finds = finder(forms_of(long))
     assert finds(long)
@@ -143,14 +143,14 @@ def test_a_long_value():
 
 
 def test_beside_a_secret_mutation(cloud):
-    """Only the mutation's own value is taken out, not what else came with it."""
+    """Other texts of a request with a secret mutation are searched."""
     body = {"query": SET, "variables": {"input": {"name": "X", "value": CANARY}}, "extensions": {"traced": CANARY}}
     assert ask(cloud.url, body, authorization=f"Bearer {cloud.tenant.user_key}").status == 200
     assert places(cloud) == ["set_secret: extensions.traced"]
 
 
 def test_in_an_address(cloud):
-    """Behind the question mark, where POST needs nothing."""
+    """The query of a URL is searched, also with POST."""
     cloud.secrets.set("PLAIN", "c4n4ry-9f3b7a61")
     ask(cloud.url, {"query": "{ hello }"}, more="?token=c4n4ry-9f3b7a61")
     assert places(cloud, "PLAIN") == ["hello: path"]
@@ -163,7 +163,7 @@ def test_no_name(cloud):
 
 
 def test_in_a_run(cloud):
-    """Logs, states, parameters, context, run configs, artifacts, the KV store: by the API's own operations."""
+    """Values in logs, states, parameters, context, run configs, artifacts and key-values are found."""
     ids = {}
     steps = [
         ("create_project", "id", {"name": "p"}, "name"),
@@ -183,29 +183,29 @@ def test_in_a_run(cloud):
         ("create_flow_run", "id", {"flow_id": "create_flow", "run_config": {"env": {"A": CANARY}}}, "run_config.env.A"),
         ("set_key_value", "id", {"key": "k", "value": [CANARY]}, "value[0]"),
     ]
-    found = []
-    for mutation, answer, given, where in steps:
-        given = {name: ids.get(value, value) if isinstance(value, str) else value for name, value in given.items()}
+    result = []
+    for mutation, answer, inputs, where in steps:
+        inputs = {name: ids.get(value, value) if isinstance(value, str) else value for name, value in inputs.items()}
         document = f"mutation($input: {mutation}_input!) {{ {mutation}(input: $input) {{ {answer} }} }}"
-        ids[mutation] = as_user(cloud, document, input=given)[mutation]["id"]
-        if CANARY in json.dumps(given, ensure_ascii=False).replace('\\"', '"').replace("\\\\", "\\"):
-            found.append(f"{mutation}: variables.input.{where}")
+        ids[mutation] = as_user(cloud, document, input=inputs)[mutation]["id"]
+        if CANARY in json.dumps(inputs, ensure_ascii=False).replace('\\"', '"').replace("\\\\", "\\"):
+            result.append(f"{mutation}: variables.input.{where}")
     run = ids["create_flow_run"]
     log = "mutation($input: write_run_logs_input!) { write_run_logs(input: $input) { success } }"
     as_agent(cloud, log, input={"logs": [{"flow_run_id": run, "message": f"got {CANARY}", "level": "INFO"}]})
     state = "mutation($input: set_flow_run_states_input!) { set_flow_run_states(input: $input) { states { id } } }"
     as_agent(cloud, state, input={"states": [{"flow_run_id": run, "state": {"type": "Failed", "message": CANARY}}]})
-    found += [
+    result += [
         "write_run_logs: variables.input.logs[0].message",
         "set_flow_run_states: variables.input.states[0].state.message",
     ]
-    assert places(cloud) == found
-    assert len(found) == 6
+    assert places(cloud) == result
+    assert len(result) == 6
 
 
 @new
 def test_by_the_real_client(prefect_cloud):
-    """A flow that was registered with the secret in its storage, its run config or a parameter, and artifacts."""
+    """Values in a registered flow's storage, run config or parameters, and in artifacts, are found."""
     import prefect
     from prefect.exceptions import ClientError
     from prefect.run_configs import LocalRun

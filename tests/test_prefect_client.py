@@ -43,14 +43,14 @@ ELSEWHERE = frozenset(
 
 @pytest.fixture(params=["cloud", "server"])
 def api(request):
-    """A fake Cloud and a fake Server; the latter has clients from 0.10 on."""
+    """A fake Cloud and a fake Server; clients support the latter from 0.10 on."""
     if request.param == "server" and VERSION < (0, 10):
         pytest.skip("Prefect Server came with 0.10.0")
     return request.getfixturevalue(f"prefect_{request.param}")
 
 
 class Used:
-    """A client that notes which of its methods are called."""
+    """A client that records which of its methods are called."""
 
     def __init__(self, client):
         self.client, self.names = client, set()
@@ -70,7 +70,7 @@ def has_projects_of_its_own(client):
 @pytest.mark.slow
 @registers
 def test_every_method(api):
-    """From the project to the last log, in the order of a flow's life."""
+    """Each method works, from the project to the last log."""
     from prefect.engine.state import Running, Success
 
     client = Used(api.client)
@@ -105,9 +105,9 @@ def test_every_method(api):
         assert has_projects_of_its_own(client) == []
 
     methods = {name for name, value in vars(type(client.client)).items() if name[0] != "_" and callable(value)}
-    left = methods - client.names - ELSEWHERE
-    left -= {"create_tenant", "tenant_id", "get_task_tag_limit", "update_task_tag_limit", "delete_task_tag_limit"}
-    assert left == set()
+    remaining = methods - client.names - ELSEWHERE
+    remaining -= {"create_tenant", "tenant_id", "get_task_tag_limit", "update_task_tag_limit", "delete_task_tag_limit"}
+    assert remaining == set()
 
 
 def flow_and_run(client, flow_id):
@@ -138,8 +138,8 @@ def tasks(client, run_id, task_run):
     cached = Cached(cached_result_expiration=NOW + timedelta(days=1))
     client.set_task_run_state(task_run_id=task_run.id, version=2, state=cached)
     key = {"cache_key": None} if VERSION >= (0, 6) else {}
-    (found,) = client.get_latest_cached_states(task_id=task_run.task_id, created_after=NOW, **key)
-    assert type(found).__name__ == "Cached"
+    (result,) = client.get_latest_cached_states(task_id=task_run.task_id, created_after=NOW, **key)
+    assert type(result).__name__ == "Cached"
     if client.has("update_task_run_heartbeat"):
         client.update_task_run_heartbeat(task_run.id)
 
@@ -161,7 +161,7 @@ def logs(client, run_id):
 
 
 def newer(client, run_id, task_run_id):
-    """What later versions can do."""
+    """Call the methods of later versions."""
     if client.has("get_flow_run_state"):
         assert client.get_flow_run_state(run_id).is_successful()
     if client.has("get_task_run_state"):
@@ -175,8 +175,8 @@ def newer(client, run_id, task_run_id):
     if client.has("create_task_run_artifact"):
         artifact = client.create_task_run_artifact(task_run_id, "link", {"link": "x"})
         client.update_task_run_artifact(artifact, {"link": "y"})
-        found = client.graphql("{ task_run_artifact { kind data } }")["data"]["task_run_artifact"]
-        assert [dict(row) for row in found] == [{"kind": "link", "data": {"link": "y"}}]
+        result = client.graphql("{ task_run_artifact { kind data } }")["data"]["task_run_artifact"]
+        assert [dict(row) for row in result] == [{"kind": "link", "data": {"link": "y"}}]
         client.delete_task_run_artifact(artifact)
         assert client.graphql("{ task_run_artifact { id } }")["data"]["task_run_artifact"] == []
     if client.has("get_default_tenant_slug"):
@@ -187,12 +187,12 @@ def newer(client, run_id, task_run_id):
 def agents_and_limits(client, api):
     if client.has("register_agent"):
         known = signature(client.client.register_agent).parameters
-        given = {"agent_type": "LocalAgent", "name": "n", "labels": ["a"], "agent_config_id": None}
-        assert client.register_agent(**{name: value for name, value in given.items() if name in known})
+        inputs = {"agent_type": "LocalAgent", "name": "n", "labels": ["a"], "agent_config_id": None}
+        assert client.register_agent(**{name: value for name, value in inputs.items() if name in known})
     cloud = api.world.backend == "cloud"
     if client.has("get_agent_config"):
-        made = "mutation { create_agent_config(input: {settings: {a: 1}}) { id } }"
-        config = client.graphql(made)["data"]["create_agent_config"]["id"] if cloud else None
+        instance = "mutation { create_agent_config(input: {settings: {a: 1}}) { id } }"
+        config = client.graphql(instance)["data"]["create_agent_config"]["id"] if cloud else None
         if cloud:
             assert client.get_agent_config(config) == {"a": 1}
         else:
@@ -208,7 +208,7 @@ def agents_and_limits(client, api):
 
 @registers
 def test_registering_again_is_a_new_version(prefect_cloud):
-    """Uncompressed this time; the old one is archived."""
+    """Registering a flow again, uncompressed, creates a version and archives the old one."""
     client = prefect_cloud.client
     client.create_project("p")
     first = register(client, two_tasks())
@@ -225,7 +225,7 @@ def test_registering_again_is_a_new_version(prefect_cloud):
 
 @registers
 def test_a_project_that_is_not_there(prefect_cloud):
-    """Gets the client's own advice."""
+    """A missing project raises the client's own error with its advice."""
     with pytest.raises(ValueError, match="not found"):
         register(prefect_cloud.client, two_tasks(), project="nowhere")
 
@@ -233,7 +233,7 @@ def test_a_project_that_is_not_there(prefect_cloud):
 @registers
 @pytest.mark.parametrize("key", ["user_key", "runner_key"])
 def test_the_address_of_a_registered_flow(prefect_cloud, key, capsys):
-    """The client looks for the tenant of its user, whom a key of scope RUNNER has, too: a service account."""
+    """The client finds the tenant of its user; a RUNNER key has one too, a service account."""
     tenant = prefect_cloud.tenant
     client = prefect_cloud.client_for(getattr(tenant, key), tenant.id)
     client.create_project("p")
@@ -242,7 +242,7 @@ def test_the_address_of_a_registered_flow(prefect_cloud, key, capsys):
 
 
 def test_a_flow_that_is_not_there(prefect_cloud):
-    """Gives the client's own error, with ours in it."""
+    """A missing flow raises the client's own error with the API's message."""
     exceptions = import_module("prefect.exceptions" if VERSION >= (0, 15) else "prefect.utilities.exceptions")
     with pytest.raises(exceptions.ClientError, match="Flow not found"):
         prefect_cloud.client.create_flow_run("835db11c-d8c1-47b1-b443-00bd056712fd")
@@ -251,7 +251,7 @@ def test_a_flow_that_is_not_there(prefect_cloud):
 @pytest.mark.slow
 @has_views
 def test_views(api):
-    """FlowView, FlowRunView, TaskRunView, TenantView, and what they look up when asked."""
+    """FlowView, FlowRunView, TaskRunView and TenantView work, including their lazy lookups."""
     from prefect.backend import FlowRunView, FlowView, TaskRunView
     from prefect.engine.state import Running, Success
 
@@ -296,7 +296,7 @@ def test_views(api):
 
 @has_views
 def test_watching_a_run(prefect_cloud, monkeypatch):
-    """``watch_flow_run`` shows states and logs until the end."""
+    """``watch_flow_run`` shows states and logs until the run ends."""
     from prefect.backend import flow_run
     from prefect.engine.state import Running, Success
 
@@ -310,14 +310,14 @@ def test_watching_a_run(prefect_cloud, monkeypatch):
         ]
     )
     monkeypatch.setattr(flow_run.time, "sleep", lambda _: next(steps, lambda: None)())
-    seen = [log.message for log in flow_run.watch_flow_run(run_id)]
-    assert any("on the way" in message for message in seen)
-    assert any("there" in message for message in seen)
+    observations = [log.message for log in flow_run.watch_flow_run(run_id)]
+    assert any("on the way" in message for message in observations)
+    assert any("there" in message for message in observations)
 
 
 @pytest.mark.skipif((VERSION or ()) < (0, 15), reason="the key-value store came with Prefect 0.15")
 def test_the_key_value_store(prefect_cloud):
-    """Set, overwritten, listed, read, deleted."""
+    """Entries are set, overwritten, listed, read and deleted."""
     from prefect.backend import delete_key, get_key_value, list_keys, set_key_value
 
     for value in ({"a": [1, None]}, "text", 5):
@@ -331,7 +331,7 @@ def test_the_key_value_store(prefect_cloud):
 
 @pytest.mark.skipif((VERSION or ()) < (0, 15), reason="artifacts came with Prefect 0.15")
 def test_artifacts(prefect_cloud):
-    """``prefect.backend.artifacts``, in a task run."""
+    """``prefect.backend.artifacts`` works in a task run."""
     import prefect
     from prefect.backend import artifacts
 

@@ -34,26 +34,26 @@ def secret(name):
 
 
 def error(name):
-    """What ``Secret(name).get()`` raises."""
+    """Return the exception that ``Secret(name).get()`` raises."""
     with pytest.raises(Exception) as caught:
         secret(name)
     return caught.value
 
 
 def python(code, environ=None):
-    """What a child process prints as JSON."""
+    """Return what a child process prints as JSON."""
     code = f"import json, prefect; from prefect.client import Secret; {code}"
     command = [sys.executable, "-W", "ignore", "-c", code]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
 
 
-def is_missing(found):
-    """Whether Prefect says that Cloud has no such secret, in the words of its version."""
+def is_missing(results):
+    """Return whether an error of Prefect says that Cloud does not have the secret, in any version."""
     if VERSION >= (0, 11, 3):
-        return type(found) is KeyError and "The secret other was not found" in str(found)
-    return type(found).__name__ == "ClientError" and "No value found for the requested key" in str(found)
+        return type(results) is KeyError and "The secret other was not found" in str(results)
+    return type(results).__name__ == "ClientError" and "No value found for the requested key" in str(results)
 
 
 # -- the client and Secret ---------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def is_missing(found):
 
 @pytest.mark.parametrize("value", ["x", 42, 4.2, True, None, ["a", {"b": None}], {"a": 1}], ids=repr)
 def test_the_client_sets_and_a_flow_run_reads(prefect_cloud, value):
-    """``client.set_secret`` and ``Secret.get`` of every version, any JSON value."""
+    """``client.set_secret`` and ``Secret.get`` of each version support any JSON value."""
     prefect_cloud.client.set_secret(name="my secret", value=value)
     assert prefect_cloud.secrets.holds("my secret", value)
     with prefect_cloud.executing():
@@ -71,7 +71,7 @@ def test_the_client_sets_and_a_flow_run_reads(prefect_cloud, value):
 
 
 def test_the_client_overwrites(prefect_cloud):
-    """By setting again, also in the middle of a run."""
+    """Setting a secret again replaces its value, also during a run."""
     with prefect_cloud.executing():
         for value in ("old", "new"):
             prefect_cloud.client.set_secret(name="X", value=value)
@@ -80,14 +80,14 @@ def test_the_client_overwrites(prefect_cloud):
 
 
 def test_a_missing_secret(prefect_cloud):
-    """Gives Prefect's own error: KeyError from 0.11.3 on."""
+    """A missing secret raises Prefect's own error, KeyError from 0.11.3 on."""
     with prefect_cloud.executing():
         assert is_missing(error("other"))
 
 
 @pytest.mark.skipif((VERSION or ()) < (0, 9), reason="Secret.exists came with Prefect 0.9.0")
 def test_exists(prefect_cloud):
-    """``Secret.exists`` asks for the names, in a run and with a user's key as well."""
+    """``Secret.exists`` queries the names, in a run and with a USER key."""
     from prefect.client import Secret
 
     prefect_cloud.secrets.set("X", "x")
@@ -96,19 +96,19 @@ def test_exists(prefect_cloud):
 
 
 def test_outside_of_a_run(prefect_cloud, local_secrets):
-    """Local secrets count, and a key of scope USER is told so where it asks."""
+    """Outside of a run, local secrets are used, and a USER key cannot read Cloud's."""
     prefect_cloud.secrets.set("other", "x")
     assert "was not found" in str(error("other"))
     local_secrets.use_local_secrets = False
-    found = error("other")
+    results = error("other")
     kinds = ("AuthorizationError",) if VERSION >= AUTHORIZATION else ("ClientError",)
-    assert type(found).__name__ in kinds, repr(found)
-    assert "reading a secret requires a key of scope RUNNER" in str(found)
+    assert type(results).__name__ in kinds, repr(results)
+    assert "reading a secret requires a key of scope RUNNER" in str(results)
     assert prefect_cloud.secrets.reads == ()
 
 
 def test_the_marker_and_local_secrets_beside_it(prefect_cloud, local_secrets):
-    """In a run a local secret wins from 0.7.0 on, and before that Cloud is always asked."""
+    """In a run, a local secret overrides Cloud's from 0.7.0 on; before, Cloud is used."""
     prefect_cloud.secrets.set("both", "of Cloud")
     local_secrets["both"] = "local"
     assert secret("both") == "local"
@@ -119,13 +119,13 @@ def test_the_marker_and_local_secrets_beside_it(prefect_cloud, local_secrets):
 
 @pytest.mark.secrets(MARKED="x")
 def test_marked(prefect_cloud):
-    """The secrets of a marker are local ones, not Cloud's."""
+    """The secrets of a marker are local secrets, not Cloud's."""
     assert secret("MARKED") == "x"
     assert "MARKED" not in prefect_cloud.secrets
 
 
 def test_the_default_address_stays_unreachable(prefect_cloud):
-    """For whoever asks it by name."""
+    """Requests to the default address of Cloud are blocked."""
     import requests
 
     with pytest.raises(CloudUnreachable):
@@ -133,7 +133,7 @@ def test_the_default_address_stays_unreachable(prefect_cloud):
 
 
 def test_wrong_revoked_and_missing_keys(prefect_cloud):
-    """Get what the installed client makes its AuthorizationError of."""
+    """An invalid key raises the AuthorizationError of the installed client."""
     tenant = prefect_cloud.tenant
     revoked = tenant.create_key()
     working = prefect_cloud.client_for(revoked, tenant.id)
@@ -153,7 +153,7 @@ def test_wrong_revoked_and_missing_keys(prefect_cloud):
 
 
 def test_two_teams(prefect_cloud):
-    """Each with client, secrets and runs of its own."""
+    """Each tenant has its own client, secrets and runs."""
     other = prefect_cloud.add_tenant("Other team")
     assert (other.name, other.slug) == ("Other team", "other-team")
     for tenant, value in ((prefect_cloud.tenant, "ours"), (other, "theirs")):
@@ -173,7 +173,7 @@ def test_two_teams(prefect_cloud):
 
 @pytest.mark.skipif((VERSION or ()) < (1,), reason="rate limits came with Prefect 1.x")
 def test_rate_limits_cost_no_time(prefect_cloud):
-    """The knobs that shorten the client's three minutes of sleep are set."""
+    """The settings that shorten the client's waits after 429 are active."""
     import prefect
 
     prefect_cloud.faults.status(429, times=2)
@@ -186,7 +186,7 @@ def test_rate_limits_cost_no_time(prefect_cloud):
 
 
 def test_executing_sets_what_an_agent_sets(prefect_cloud, local_secrets):
-    """Context, flag and key; afterwards all is as it was."""
+    """``executing`` sets context, setting and key of an agent, and restores them."""
     import prefect
 
     def state():
@@ -206,21 +206,21 @@ def test_executing_sets_what_an_agent_sets(prefect_cloud, local_secrets):
 
 
 def test_an_exception_in_a_run(prefect_cloud):
-    """Leaves the run as Failed, and goes on."""
+    """An exception sets the run to Failed and propagates."""
     with pytest.raises(ZeroDivisionError), prefect_cloud.executing() as run_id:
         1 / 0
     assert prefect_cloud.world.store.get("flow_run", run_id)["state"] == "Failed"
 
 
 def test_a_run_that_the_test_has_deleted(prefect_cloud):
-    """Is over; leaving it does not fail."""
+    """The block of a deleted run ends without an error."""
     with prefect_cloud.executing() as run_id:
         prefect_cloud.world.store.remove("flow_run", run_id)
     assert prefect_cloud.world.store.get("flow_run", run_id) is None
 
 
 def test_a_run_that_has_ended_inside(prefect_cloud):
-    """Keeps its state."""
+    """A run that has ended inside the block keeps its state."""
     with prefect_cloud.executing() as run_id:
         query = "mutation($input: set_flow_run_states_input!) { set_flow_run_states(input: $input) { states { id } } }"
         as_agent(prefect_cloud, query, input={"states": [{"flow_run_id": run_id, "state": {"type": "Cancelled"}}]})
@@ -230,7 +230,7 @@ def test_a_run_that_has_ended_inside(prefect_cloud):
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 def test_runs_are_left_in_any_order(prefect_cloud, order):
-    """The innermost that remains counts."""
+    """If runs are left in another order, the innermost active one is used."""
     import prefect
 
     tenants = [prefect_cloud.tenant, prefect_cloud.add_tenant("a"), prefect_cloud.add_tenant("b")]
@@ -251,7 +251,7 @@ def test_runs_are_left_in_any_order(prefect_cloud, order):
 
 @pytest.mark.slow
 def test_threads_and_children_are_inside(prefect_cloud):
-    """New threads, threads that are older than the test, and child processes."""
+    """New threads, older threads and child processes are inside the run."""
     prefect_cloud.secrets.set("X", "x")
     with prefect_cloud.executing() as run_id:
         with ThreadPoolExecutor(1) as pool:
@@ -264,7 +264,7 @@ def test_threads_and_children_are_inside(prefect_cloud):
 
 
 def test_a_flow_inside(prefect_cloud):
-    """A real flow, with its tasks, in this process: each task reads from Cloud."""
+    """Each task of a real flow in this process reads from Cloud."""
     import prefect
 
     got = []
@@ -283,7 +283,7 @@ def test_a_flow_inside(prefect_cloud):
 
 
 def test_a_flow_with_retries_and_a_rotation(prefect_cloud, flow_clock):
-    """The old value, then the new one in the retry after its time, then none: the secret has expired."""
+    """Retries read the value before and after a rotation, and none after the expiry."""
     import prefect
 
     got = []
@@ -307,7 +307,7 @@ def test_a_flow_with_retries_and_a_rotation(prefect_cloud, flow_clock):
 
 @pytest.mark.slow
 def test_children_outside_of_a_run(prefect_cloud):
-    """Talk to the same Cloud with the user's key."""
+    """Child processes outside of a run use the same Cloud with the USER key."""
     code = "c = prefect.Client(); c.set_secret(name='X', value=[1]); print(json.dumps(1))"
     assert python(code) == 1
     assert prefect_cloud.secrets.holds("X", [1])
@@ -319,7 +319,7 @@ def test_children_outside_of_a_run(prefect_cloud):
 
 
 def test_without_a_fixture(prefect_cloud):
-    """``FakeCloud`` joins the isolation that counts, and can be entered inside another one, for a while."""
+    """``FakeCloud`` joins the active isolation, and can be nested in another one."""
     with FakeCloud({"X": "inner"}) as cloud:
         assert cloud.isolation is stack.current()
         with cloud.executing():
@@ -334,7 +334,7 @@ def test_without_a_fixture(prefect_cloud):
 
 
 def test_left_before_the_one_inside(prefect_cloud):
-    """Two clouds, left in the order in which they were entered."""
+    """Two clouds can be left in the order of entering."""
     import prefect
 
     first, second = FakeCloud(), FakeCloud()
@@ -348,7 +348,7 @@ def test_left_before_the_one_inside(prefect_cloud):
 
 
 def test_an_isolation_of_its_own():
-    """Outside of every isolation it makes one."""
+    """Outside of an isolation, ``FakeCloud`` enters its own."""
     assert stack.current() is None
     with FakeCloud() as cloud:
         assert stack.current() is cloud.isolation
@@ -363,7 +363,7 @@ def test_an_isolation_of_its_own():
 
 
 def test_entered_twice(prefect_cloud):
-    """Is refused; one after the other works, with what it held."""
+    """An entered cloud cannot be entered again; after it is left, it can, with its contents."""
     with pytest.raises(UsageError, match="this FakeCloud is already entered: create another one"), prefect_cloud:
         pass
     cloud = FakeCloud({"X": 1})
@@ -373,7 +373,7 @@ def test_entered_twice(prefect_cloud):
 
 
 def test_an_isolation_inside_hides_it(prefect_cloud):
-    """``isolated_prefect`` begins without the cloud of the outer one; a run of that cloud can be entered in it."""
+    """``isolated_prefect`` hides the outer cloud; a run of that cloud can be entered inside."""
     with isolated_prefect(), pytest.raises(CloudUnreachable):
         prefect_cloud.client_for("x", None)
         import prefect
@@ -395,7 +395,7 @@ def test_an_isolation_inside_hides_it(prefect_cloud):
 
 @pytest.mark.parametrize("name", ["", "?!", 3, None, "Flowsecrets", "other_team"])
 def test_names_that_no_team_can_have(prefect_cloud, name):
-    """No slug, or that of another team."""
+    """Names without a slug or with the slug of another tenant are rejected."""
     prefect_cloud.add_tenant("Other team")
     with pytest.raises(UsageError, match=r"with at least one letter or digit|tenant .* already exists"):
         prefect_cloud.add_tenant(name)
@@ -409,7 +409,7 @@ def cloud_of_the_class():
 
 
 class TestCloudOfAClass:
-    """A ``FakeCloud`` can be entered for several tests, whatever isolation each of them has."""
+    """A ``FakeCloud`` can be entered for several tests that have their own isolations."""
 
     def test_plain(self, cloud_of_the_class):
         """Its client is Prefect's own."""
@@ -418,7 +418,7 @@ class TestCloudOfAClass:
 
     @pytest.mark.secrets(LOCAL="l")
     def test_marked(self, cloud_of_the_class):
-        """With local secrets of its own, which wait outside."""
+        """The secrets of a marker are local secrets, not Cloud's."""
         cloud_of_the_class.client.set_secret(name="Y", value="y")
         with cloud_of_the_class.executing():
             assert [secret(name) for name in ("X", "Y")] == ["x", "y"]
@@ -435,7 +435,7 @@ class TestCloudOfAClass:
 
 @pytest.mark.parametrize("wrong", [{"X": {"c4n4ry"}}, {"": "c4n4ry"}, [("X", "c4n4ry")], "c4n4ry"])
 def test_wrong_secrets(wrong):
-    """Are refused in one line; the traceback starts at the line of the test, so it shows none of them."""
+    """Invalid secrets are rejected in one line, with a traceback that shows no value."""
     with pytest.raises(UsageError) as caught:
         FakeCloud(wrong)
     assert "c4n4ry" not in str(caught.value)
@@ -444,7 +444,7 @@ def test_wrong_secrets(wrong):
 
 
 def test_requests_of_a_test_that_is_over():
-    """Find nothing: 404, which no client tries again."""
+    """Requests after the end of their test get 404, after which clients do not retry."""
     with FakeCloud() as cloud:
         url, key = cloud.url, cloud.tenant.user_key
     with isolated_prefect(), FakeCloud(), pytest.raises(Exception, match="404"):
@@ -456,7 +456,7 @@ def test_requests_of_a_test_that_is_over():
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "https_proxy", "ALL_PROXY"])
 @pytest.mark.parametrize("before", [None, "intranet.example"])
 def test_a_proxy_does_not_stand_between(monkeypatch, name, before):
-    """The proxy that the developer's environment names is for other hosts."""
+    """A proxy of the environment is not used for the fake API."""
     monkeypatch.setenv(name, "http://127.0.0.1:9")
     for spelling in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(spelling, raising=False)
@@ -470,7 +470,7 @@ def test_a_proxy_does_not_stand_between(monkeypatch, name, before):
 
 
 def test_nor_does_one_that_is_named_later(prefect_cloud, monkeypatch):
-    """By the test itself."""
+    """A proxy that the test sets later is not used for the fake API either."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     prefect_cloud.client.set_secret(name="X", value=1)
     assert prefect_cloud.secrets.names() == ["X"]
@@ -480,7 +480,7 @@ def test_nor_does_one_that_is_named_later(prefect_cloud, monkeypatch):
 
 
 def test_never_received(prefect_cloud, local_secrets):
-    """Setting a secret is no leak; a run that reads it is none."""
+    """Setting a secret and reading it in a run are not leaks."""
     prefect_cloud.client.set_secret(name="X", value="c4n4ry-9f3b7a61")
     local_secrets["LOCAL"] = "l0c4l-9f3b7a61"
     with prefect_cloud.executing():
@@ -492,7 +492,7 @@ def test_never_received(prefect_cloud, local_secrets):
 
 @pytest.mark.parametrize("name", ["X", "LOCAL"])
 def test_received(prefect_cloud, local_secrets, name):
-    """The error tells the operation and the place, and shows no value; it finds Cloud's secrets and local ones."""
+    """The error names operation and place without a value, for Cloud's and local secrets."""
     prefect_cloud.client.set_secret(name="X", value="c4n4ry-9f3b7a61")
     local_secrets["LOCAL"] = "c4n4ry-9f3b7a61"
     prefect_cloud.client.graphql('query { project(where: {name: {_eq: "a c4n4ry-9f3b7a61"}}) { id } }')

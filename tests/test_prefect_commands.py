@@ -1,4 +1,4 @@
-"""The installed Prefect's command line against the fake APIs: projects, flows, runs, the key-value store, heartbeats."""
+"""The command line of the installed Prefect with the fake APIs: projects, flows, runs, key-value store, heartbeats."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ def api(request):
 
 
 def prefect(*arguments, fails=False):
-    """The output of a command, which succeeds unless it is said."""
+    """Run a command that must succeed by default, and return its output."""
     from click.testing import CliRunner
     from prefect.cli import cli
 
-    done = CliRunner().invoke(cli, [str(part) for part in arguments])
+    process = CliRunner().invoke(cli, [str(part) for part in arguments])
     if not fails:
-        assert done.exit_code == 0, (done.output, done.exception)
-        assert done.exception is None
-    return done.output
+        assert process.exit_code == 0, (process.output, process.exception)
+        assert process.exception is None
+    return process.output
 
 
 def rows(*arguments):
-    """The words of each line of a table, the heading first."""
+    """Return the words of each line of a table, starting with the heading."""
     return [line.split() for line in prefect(*arguments).splitlines() if line.strip()]
 
 
 @pytest.fixture
 def flow_run(api):
-    """A flow ``f`` of project ``p`` with a run ``r`` that has begun and logged."""
+    """A flow ``f`` of the project ``p`` with a run ``r`` that has started and logged."""
     client = api.client
     client.create_project("p", **({"project_description": "of tests"} if VERSION >= (0, 10) else {}))
     run = client.create_flow_run(register(client, two_tasks()))
@@ -61,7 +61,7 @@ def flow_run(api):
 
 
 def test_projects(api):
-    """Made, not made twice, listed, deleted."""
+    """Projects are created once, listed and deleted."""
     assert prefect("create", "project", "my project") == "my project created\n"
     if VERSION >= (0, 15):
         assert "already exists" in prefect("create", "project", "my project", "--skip-if-exists")
@@ -72,7 +72,7 @@ def test_projects(api):
 
 
 def test_getting_and_describing(api, flow_run):
-    """What there is, filtered and not; ``_eq: null`` filters nothing."""
+    """``prefect get`` and ``describe`` work, filtered or not; ``_eq: null`` is ignored."""
     for more in (
         [],
         ["--name", "f"],
@@ -98,7 +98,7 @@ def test_getting_and_describing(api, flow_run):
 
 @new
 def test_registering_a_file(api, tmp_path, monkeypatch):
-    """With all its flows; again, nothing has changed; by force it is a new version."""
+    """A file is registered with all flows; again only after changes or with ``--force``."""
     source = tmp_path / "my_flows.py"
     source.write_text(
         "from prefect import Flow, Parameter\n"
@@ -118,30 +118,30 @@ def test_registering_a_file(api, tmp_path, monkeypatch):
         rows = api.client.graphql("{ flow(where: {archived: {_eq: false}}) { name version tasks { slug } } }")["data"][
             "flow"
         ]
-        found = {row["name"]: (row["version"], [task["slug"] for task in row["tasks"]]) for row in rows}
-        assert found == {"one": (2, ["x"]), "two": (2, ["x"])}
+        result = {row["name"]: (row["version"], [task["slug"] for task in row["tasks"]]) for row in rows}
+        assert result == {"one": (2, ["x"]), "two": (2, ["x"])}
 
 
 @new
 def test_running(api):
-    """By name and by id; the run waits for an agent."""
+    """A flow can be run by name or id; the run waits for an agent."""
     client = api.client
     client.create_project("p")
     flow_id = register(client, two_tasks())
     if VERSION < (0, 15):
-        made = [
+        instance = [
             prefect("run", "flow", "--name", "f", "--project", "p", "--no-url"),
             prefect("run", "flow", "--id", flow_id, "--no-url"),
         ]
     else:
         by_name = prefect("run", "--name", "f", "--project", "p", "--param", "x=7", "--label", "l", "--run-name", "n")
         assert "Creating run for flow 'f'" in by_name
-        made = [by_name, prefect("run", "--id", flow_id, "--param", "x=8")]
+        instance = [by_name, prefect("run", "--id", flow_id, "--param", "x=8")]
     rows = client.graphql("{ flow_run(order_by: {created: asc}) { id name state parameters labels } }")["data"][
         "flow_run"
     ]
     assert [row["state"] for row in rows] == ["Scheduled", "Scheduled"]
-    assert all(made)
+    assert all(instance)
     if VERSION >= (0, 15):
         assert rows[0]["name"] == "n"
         assert [dict(row["parameters"]) for row in rows] == [{"x": 7}, {"x": 8}]
@@ -150,7 +150,7 @@ def test_running(api):
 
 @pytest.mark.skipif((VERSION or ()) < (0, 15), reason="the key-value store came with Prefect 0.15")
 def test_the_key_value_store(prefect_cloud):
-    """Set, listed, read, deleted."""
+    """Entries are set, listed, read and deleted."""
     assert "set successfully" in prefect("kv", "set", "k", "the value")
     assert prefect("kv", "list").split() == ["k"]
     assert "the value" in prefect("kv", "get", "k")
@@ -160,7 +160,7 @@ def test_the_key_value_store(prefect_cloud):
 
 @new
 def test_heartbeats(api, flow_run, monkeypatch):
-    """As the process beside a flow run sends them."""
+    """The heartbeat process of a flow run sends heartbeats."""
     import prefect as package
 
     monkeypatch.setitem(package.config.cloud, "heartbeat_interval", 0.01)
@@ -171,14 +171,14 @@ def test_heartbeats(api, flow_run, monkeypatch):
 
 @pytest.mark.skipif((VERSION or ()) < (0, 10), reason="Prefect Server came with 0.10.0")
 def test_the_backend(prefect_cloud, prefect_home):
-    """Is chosen for the processes that begin later."""
+    """``prefect backend`` affects processes that start later."""
     assert "server" in prefect("backend", "server")
     assert "cloud" in prefect("backend", "cloud")
 
 
 @pytest.mark.skipif((VERSION or ()) < (0, 15), reason="tenants are made by clients of 0.15 here")
 def test_a_tenant_of_server(prefect_server):
-    """``prefect server create-tenant``."""
+    """``prefect server create-tenant`` creates a tenant."""
     assert prefect("server", "create-tenant", "--name", "second", "--slug", "two")
     rows = prefect_server.client.graphql("{ tenant { slug } }")["data"]["tenant"]
     assert rows[-1]["slug"] == "two"

@@ -1,4 +1,4 @@
-"""``prefect_server``: the real Prefect against a fake Prefect Server, where all secrets are local ones."""
+"""``prefect_server``: the real Prefect with a fake Prefect Server, where all secrets are local."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ asks_nobody = pytest.mark.skipif((VERSION or ()) < (0, 14, 5), reason="up to 0.1
 
 
 def error(name):
-    """What ``Secret(name).get()`` raises."""
+    """Return the exception that ``Secret(name).get()`` raises."""
     from prefect.client import Secret
 
     with pytest.raises(Exception) as caught:
@@ -28,7 +28,7 @@ def error(name):
 
 @since_server
 def test_the_client(prefect_server):
-    """Is ready without a key, and finds the tenant ``default``."""
+    """The client works without a key, and finds the tenant ``default``."""
     import prefect
 
     assert prefect.config.backend == "server"
@@ -43,21 +43,21 @@ def test_the_client(prefect_server):
 @since_server
 @pytest.mark.secrets(MARKED="x")
 def test_local_secrets_count(prefect_server, local_secrets):
-    """Those of the marker and of ``local_secrets``, here and in child processes; nobody is asked."""
+    """Local secrets of the marker and the fixture work here and in child processes, without requests."""
     from prefect.client import Secret
 
     local_secrets["OTHER"] = {"a": 1}
     prefect_server.requests.clear()
     assert [Secret(name).get() for name in ("MARKED", "OTHER")] == ["x", {"a": 1}]
     code = "import json, prefect; from prefect.client import Secret; print(json.dumps([prefect.config.backend, Secret('OTHER').get()]))"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == ["server", {"a": 1}]
+    process = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(process.stdout) == ["server", {"a": 1}]
     assert len(prefect_server.requests) == 0
 
 
 @asks_nobody
 def test_a_missing_secret(prefect_server, local_secrets):
-    """Gives Prefect's own ValueError, whatever ``use_local_secrets`` says; Server has no secret API to ask."""
+    """A missing secret raises Prefect's ValueError, with any ``use_local_secrets``."""
     for flag in (True, False):
         local_secrets.use_local_secrets = flag
         assert repr(error("X")) == repr(ValueError('Local Secret "X" was not found.'))
@@ -67,18 +67,18 @@ def test_a_missing_secret(prefect_server, local_secrets):
 @since_server
 @pytest.mark.skipif((VERSION or ()) >= (0, 14, 5), reason="from 0.14.5 on nobody is asked")
 def test_a_missing_secret_where_the_api_is_asked(prefect_server, local_secrets):
-    """Up to 0.14.4, without local secrets: the API knows no such query, and the client says so."""
+    """Up to 0.14.4 without local secrets, the client queries the API, which reports an error."""
     assert repr(error("X")) == repr(ValueError('Local Secret "X" was not found.'))
     local_secrets.use_local_secrets = False
-    found = error("X")
-    assert type(found).__name__ in ("ClientError", "HTTPError")
-    assert "400" in str(found)
+    result = error("X")
+    assert type(result).__name__ in ("ClientError", "HTTPError")
+    assert "400" in str(result)
     assert [request.status for request in prefect_server.requests][-1] == 400
 
 
 @since_server
 def test_setting_a_secret(prefect_server):
-    """Is refused: there is no such mutation."""
+    """``set_secret`` fails, because Server does not have the mutation."""
     with pytest.raises(Exception, match="400 Client Error") as caught:
         prefect_server.client.set_secret(name="X", value="c4n4ry-9f3b7a61")
     assert type(caught.value).__name__ in ("ClientError", "HTTPError")
@@ -88,7 +88,7 @@ def test_setting_a_secret(prefect_server):
 
 @since_server
 def test_tenants(prefect_server):
-    """Can be made."""
+    """The client can create tenants."""
     if hasattr(prefect_server.client, "create_tenant"):
         tenant_id = prefect_server.client.create_tenant("Team two")
         tenants = prefect_server.client.graphql("query { tenant { id slug } }")["data"]["tenant"]
@@ -97,7 +97,7 @@ def test_tenants(prefect_server):
 
 @since_server
 def test_a_cloud_beside_it(prefect_server):
-    """The one that was entered last counts, and then the other again."""
+    """Of a cloud and a server, the last one entered is used, and then the other one again."""
     import prefect
 
     with FakeCloud() as cloud:
@@ -110,7 +110,7 @@ def test_a_cloud_beside_it(prefect_server):
 
 @since_server
 def test_without_a_fixture():
-    """It enters an isolation of its own, and afterwards nothing is left of it."""
+    """``FakeServer`` enters its own isolation, and leaves nothing behind."""
     import prefect
 
     before = prefect.config.backend
@@ -125,7 +125,7 @@ def test_without_a_fixture():
 
 @pytest.mark.skipif((VERSION or (1,)) >= (0, 10), reason="Prefect Server came with 0.10.0")
 def test_prefect_without_server():
-    """Is told so, and nothing is left entered."""
+    """A Prefect without Server raises a UsageError, and nothing stays entered."""
     with pytest.raises(
         UsageError, match=r"does not support Prefect Server, which requires 0\.10\.0: use prefect_cloud"
     ):
@@ -135,7 +135,7 @@ def test_prefect_without_server():
 
 @since_server
 def test_the_default_address_of_cloud(prefect_server):
-    """Stays unreachable."""
+    """Requests to the default address of Cloud are blocked."""
     import requests
 
     with pytest.raises(CloudUnreachable):

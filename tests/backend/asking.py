@@ -1,4 +1,4 @@
-"""A fake API without HTTP: operations in, answers out, as one of its tenants."""
+"""Execute operations of a fake API without HTTP, as one of its tenants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_flowsecrets.backend.service import World
 
 
 class Team:
-    """A tenant of a world with a project, and what it can ask for."""
+    """A tenant of a world, with a project."""
 
     def __init__(self, backend="cloud", world=None, **world_arguments):
         self.world = world or World(backend, **world_arguments)
@@ -26,27 +26,27 @@ class Team:
         return self.world.execute(Operation(document, variables or {}, **arguments), caller or self.caller)
 
     def ask(self, document, variables=None, **arguments):
-        """The data of an operation that must succeed."""
+        """Execute an operation that must succeed, and return its data."""
         answer = self.execute(document, variables, **arguments)
         assert not answer.errors, answer.errors
         return answer.data
 
     def refused(self, document, variables=None, **arguments):
-        """The only error of an operation that must fail."""
+        """Execute an operation that must fail, and return its only error."""
         answer = self.execute(document, variables, **arguments)
         (error,) = answer.errors
         return error
 
-    def do(self, mutation, answer="id", **given):
-        """A mutation with its input as a variable, as clients send it."""
-        return self.ask(_mutation(mutation, answer), {"input": given})[mutation]
+    def do(self, mutation, answer="id", **inputs):
+        """Execute a mutation with its input as a variable, as clients do."""
+        return self.ask(_mutation(mutation, answer), {"input": inputs})[mutation]
 
-    def cannot(self, mutation, answer="id", **given):
-        """The error of one that must fail."""
-        return self.refused(_mutation(mutation, answer), {"input": given})
+    def cannot(self, mutation, answer="id", **inputs):
+        """Execute a mutation that must fail, and return its error."""
+        return self.refused(_mutation(mutation, answer), {"input": inputs})
 
     def one(self, field):
-        """The only row of a query."""
+        """Return the only row of a query."""
         (rows,) = self.ask("{ %s }" % field).values()
         (row,) = rows
         return row
@@ -55,14 +55,14 @@ class Team:
         return self.do("create_project", name=name, tenant_id=self.id)["id"]
 
     def flow(self, project=None, *, name="f", tasks=("a", "b"), **more):
-        """Register a flow; its edges join each task with the next one."""
-        given = {key: more.pop(key) for key in ("idempotency_key", "version_group_id") if key in more}
+        """Register a flow whose edges connect each task with the next one, and return it."""
+        inputs = {key: more.pop(key) for key in ("idempotency_key", "version_group_id") if key in more}
         return self.do(
-            "create_flow", project_id=project or self.project(), serialized_flow=flow(name, tasks, **more), **given
+            "create_flow", project_id=project or self.project(), serialized_flow=flow(name, tasks, **more), **inputs
         )["id"]
 
-    def run(self, flow_id=None, **given):
-        return self.do("create_flow_run", flow_id=flow_id or self.flow(), **given)["id"]
+    def run(self, flow_id=None, **inputs):
+        return self.do("create_flow_run", flow_id=flow_id or self.flow(), **inputs)["id"]
 
     def state(self, run_id, kind, version=None, *, table="flow_run", **more):
         state = {"type": kind, "message": f"is {kind}", **more}
@@ -75,7 +75,7 @@ def _mutation(name, answer):
 
 
 def flow(name="f", tasks=("a", "b"), **more):
-    """A serialized flow, with what the API looks at."""
+    """Return a serialized flow."""
     return {
         "name": name,
         "type": "prefect.core.flow.Flow",

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for GraphQL documents of every kind that a client could send, valid ones and broken ones."""
+"""Hypothesis strategies for GraphQL documents that a client could send, valid and broken."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WRAPPERS = st.sampled_from(["%s", "%s", "... { %s }", "... on Mutation { %s }",
 
 @st.composite
 def documents(draw, backend):
-    """A document with arguments, selections, variables and fragments that are there, left out or wrong."""
+    """Documents with arguments, selections, variables and fragments that exist, are missing or wrong."""
     kind = draw(st.sampled_from(["query", "mutation", "subscription"]))
     root = schema(backend).type_map["Mutation" if kind == "mutation" else "Query"]
     body = " ".join(draw(st.lists(_fields(root), min_size=1, max_size=2)))
@@ -61,7 +61,7 @@ def _fields(draw, root):
 
 @st.composite
 def broken_texts(draw, texts):
-    """One of these texts, a part of it left out or said twice."""
+    """One of these texts, with a part removed or repeated."""
     text = draw(texts)
     start = draw(st.integers(0, len(text)))
     end = draw(st.integers(start, len(text)))
@@ -70,7 +70,7 @@ def broken_texts(draw, texts):
 
 @st.composite
 def mutations(draw, backend, ids):
-    """(document, variables) of a mutation whose input has the right types, ids that are there, and any content."""
+    """Pairs (document, variables) of mutations with inputs of the right types, existing ids and any content."""
     fields = schema(backend).type_map["Mutation"].fields
     name = draw(st.sampled_from(sorted(name for name, field in fields.items() if "input" in field.args)))
     type_ = fields[name].args["input"].type
@@ -112,7 +112,7 @@ _LEAVES = {
 
 
 def _mappings(required, /, **optional):
-    """Mappings with some of these keys, whose values are those of the strategies or any."""
+    """Mappings with some of these keys, and values of the strategies or any other."""
     return st.fixed_dictionaries(required, optional={name: values | JSON_VALUES for name, values in optional.items()})
 
 

@@ -1,4 +1,4 @@
-"""Questions to a fake API over HTTP, with a key, as no client of Prefect would ask them."""
+"""Send GraphQL requests with a key to a fake API over HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Refused(Exception):  # noqa: N818
 
 
 def graphql(api, query, key=None, tenant=None, *, as_text=True, **variables):
-    """The data of an answer; variables go as JSON in a text, as Prefect sends them, or as an object."""
+    """Return the data of an answer. Variables are sent as a JSON text, as Prefect does, or as an object."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     if tenant:
         headers["X-Prefect-Tenant-Id"] = tenant

@@ -1,4 +1,4 @@
-"""Raw HTTP against a server of ours: bytes out, bytes in, and what became of the connection."""
+"""Send raw HTTP to the server, and check what happens to the connection."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Reply(NamedTuple):
 
     @property
     def message(self) -> str:
-        """The first error's."""
+        """The message of the first error."""
         return self.json["errors"][0]["message"]
 
 
 class Line:
-    """One connection, kept open."""
+    """One connection that stays open."""
 
     def __init__(self, url: str) -> None:
         place = urlsplit(url)
@@ -54,10 +54,10 @@ class Line:
     ) -> bytes:
         """A body that is not bytes is sent as JSON; ``more`` is added to the path; a header that is None is not sent."""
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
-        sent = {"Host": self.host, "Content-Type": "application/json", "Content-Length": str(len(body))}
-        sent.update({name.replace("_", "-").title(): value for name, value in headers.items()})
+        payload = {"Host": self.host, "Content-Type": "application/json", "Content-Length": str(len(body))}
+        payload.update({name.replace("_", "-").title(): value for name, value in headers.items()})
         lines = [f"{method} {(path or self.path or '/') + more} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in sent.items() if value is not None]
+        lines += [f"{name}: {value}" for name, value in payload.items() if value is not None]
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
     def reply(self, method: str = "POST") -> Reply:
@@ -72,7 +72,7 @@ class Line:
         return Reply(int(status.split()[1]), headers, body)
 
     def closed(self) -> bool:
-        """Whether the server has hung up."""
+        """Return whether the server has closed the connection."""
         return self.file.read(1) == b""
 
 

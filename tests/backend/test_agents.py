@@ -1,4 +1,4 @@
-"""The agents of one API: started once for what they are told, and serving further flow runs."""
+"""The agents of one API: they start once for each set of options, and serve further flow runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = has_runs
 
 @pytest.fixture
 def flow():
-    """Reads the secret TOKEN."""
+    """Read the secret TOKEN."""
     import prefect
     from prefect.client import Secret
 
@@ -38,29 +38,29 @@ def flow():
 
 
 def registrations(api):
-    """How often an agent has started."""
+    """Return how often agents have registered."""
     return sum("register_agent" in request.fields for request in api.requests)
 
 
 @needs_kubernetes  # once for each Prefect is enough
 def test_a_warm_agent_serves_further_runs(flow):
-    """It registers once; each run tells which agent it was. Another ``--env`` or label is another agent."""
+    """An agent registers once and serves several runs; another ``--env`` or label needs another agent."""
     with FakeServer() as server:
-        given = {f"{S}TOKEN": "x"}
-        first, again = (server.run(flow, run_config=given) for _ in range(2))
+        inputs = {f"{S}TOKEN": "x"}
+        first, again = (server.run(flow, run_config=inputs) for _ in range(2))
         assert (registrations(server), first.agent_id) == (1, again.agent_id)
         assert first.agent_id == server.world.store.all("agent")[0]["id"]
-        other = server.run(flow, agent_env=given)
+        other = server.run(flow, agent_env=inputs)
         assert registrations(server) == 2
-        server.run(flow, agent_env=given)
+        server.run(flow, agent_env=inputs)
         assert registrations(server) == 2
-        assert server.run(flow, in_process=True, run_config=given).agent_id is None
+        assert server.run(flow, in_process=True, run_config=inputs).agent_id is None
     assert all(run.state.is_successful() for run in (first, again, other))
 
 
 @needs_kubernetes
 def test_a_warm_agent_of_kubernetes(flow):
-    """Each run has its own job, also where the agent finds another run in the queue."""
+    """Each run has its own job, even if the agent finds another run in the queue."""
     with FakeServer() as server:
         runs = [server.run(flow, agent="kubernetes", run_config={f"{S}TOKEN": "x", "N": str(n)}) for n in range(2)]
         flow_id = server.world.store.get("flow_run", runs[-1].id)["flow_id"]
@@ -75,7 +75,7 @@ def test_a_warm_agent_of_kubernetes(flow):
 
 @needs_kubernetes
 def test_an_agent_whose_configuration_changes(flow, local_secrets):
-    """Is started anew, as an operator would; a secret of its environment comes with the process that it starts."""
+    """After a change of the configuration, a new agent starts, and its processes get its secrets."""
     with FakeServer() as server:
         local_secrets.setenv("TOKEN", "x")
         runs = [server.run(flow)]
@@ -91,7 +91,7 @@ def test_an_agent_whose_configuration_changes(flow, local_secrets):
 
 @needs_kubernetes
 def test_an_agent_that_was_given_nothing(flow):
-    """Is not kept: the next run has a fresh one."""
+    """An agent that did not get the run is dropped, and the next run has a new one."""
     with FakeCloud({"TOKEN": "x"}) as cloud:
         cloud.faults.graphql_error("No.", on="get_runs_in_queue")
         with pytest.raises(AgentFailed, match="the API did not assign the flow run to it"):
@@ -102,7 +102,7 @@ def test_an_agent_that_was_given_nothing(flow):
 
 @needs_kubernetes
 def test_an_api_of_the_session_has_an_agent_of_the_session(run_tests):
-    """A fixture of that scope is all that it takes."""
+    """The agent of a session-scoped API lives for the session."""
     result = run_tests(
         """
 import prefect
@@ -132,7 +132,7 @@ def test_it(server, number):
 
 @needs_kubernetes
 def test_an_agent_that_is_a_process(flow, local_secrets):
-    """The real command registers, polls and starts the flow runs; it is one agent, woken for each of them."""
+    """The real command registers, polls and starts flow runs; one agent is woken for each."""
     from prefect.run_configs import LocalRun, UniversalRun
 
     local_secrets.setenv("OTHER", "of the host")
@@ -163,19 +163,19 @@ def test_an_agent_that_is_a_process(flow, local_secrets):
 
 @needs_kubernetes
 def test_the_address_of_an_agent():
-    """It listens there, if it is told to; one that is taken, or none, is refused in one line."""
-    with FakeServer() as server, socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        told = rf"^the agent cannot listen on port {port}: it is in use; use another address, or none$"
-        with pytest.raises(UsageError, match=told):
+    """The agent listens at its address; an address that is in use or not valid is rejected in one line."""
+    with FakeServer() as server, socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        message = rf"^the agent cannot listen on port {port}: it is in use; use another address, or none$"
+        with pytest.raises(UsageError, match=message):
             server.agent(address=f"http://127.0.0.1:{port}")
         variable = {"PREFECT__CLOUD__AGENT__AGENT_ADDRESS": f"http://127.0.0.1:{port}"}
-        with server.isolation.overlay(variable), pytest.raises(UsageError, match=told):
+        with server.isolation.overlay(variable), pytest.raises(UsageError, match=message):
             server.agent()
         for wrong in ("http://127.0.0.1", "8080", "http://127.0.0.1:http", 8080):
             with pytest.raises(UsageError, match=r"^the address of an agent is a URL with a port, such as http://127"):
                 server.agent(address=wrong)
-        taken.close()
+        accepted.close()
         with server.agent(address=f"http://127.0.0.1:{port}"):
             for _ in range(100):
                 try:
@@ -190,7 +190,7 @@ def test_the_address_of_an_agent():
 
 @pytest.mark.slow
 def test_an_agent_that_dies_at_its_start(flow):
-    """One line with its exit status and its last words; all of them are kept, without values."""
+    """The error of an agent that exits has its status and last line; ``printed`` has all, masked."""
     with FakeCloud() as cloud:
         cloud.tenant.revoke(cloud.tenant.runner_key)
         with pytest.raises(AgentFailed) as caught:
@@ -207,7 +207,7 @@ def test_an_agent_that_dies_at_its_start(flow):
 
 @needs_kubernetes
 def test_what_an_agent_that_is_a_process_refuses(flow):
-    """And what it is asked when it has gone, or is another API's."""
+    """An agent process rejects wrong labels, runs after its end, and runs of another API."""
     from prefect.run_configs import LocalRun
 
     with FakeServer() as server, FakeServer() as other:
@@ -217,9 +217,9 @@ def test_what_an_agent_that_is_a_process_refuses(flow):
         for run_config in (LocalRun(labels=["there"]), LocalRun()):
             with pytest.raises(UsageError, match=r"^an agent with the labels \['here'\] does not get a flow run with "):
                 other.run(flow, agent=agent, run_config=run_config)
-        for given in ({"agent_env": {}}, {"in_process": True}):
+        for inputs in ({"agent_env": {}}, {"in_process": True}):
             with pytest.raises(UsageError, match=r"^an agent process has its own agent_env and starts processes"):
-                other.run(flow, agent=agent, **given)
+                other.run(flow, agent=agent, **inputs)
         flow.run_config = LocalRun(labels=["here"])
         other.faults.graphql_error("No.", on="get_runs_in_queue", times=9)
         with pytest.raises(
@@ -230,15 +230,15 @@ def test_what_an_agent_that_is_a_process_refuses(flow):
         with pytest.raises(AgentFailed, match="its process has ended with exit status -9"):
             other.run(flow, agent=agent)
         agent.close()
-        for given in ({"env": {"A": 424242}}, {"labels": "here"}, {"labels": [1]}, {"labels": None}):
+        for inputs in ({"env": {"A": 424242}}, {"labels": "here"}, {"labels": [1]}, {"labels": None}):
             with pytest.raises(UsageError, match=r"^(env: 'A' is a int|labels must be a list of texts)"):
-                other.agent(**given)
+                other.agent(**inputs)
 
 
 @needs_proc
 @needs_kubernetes
 def test_an_agent_that_does_not_end(flow, monkeypatch):
-    """A stopped agent is killed, with the flow runs that it has found by itself."""
+    """An agent that is stopped is killed together with its flow runs."""
     monkeypatch.setattr(agent_process, "END_SECONDS", 0.2)
     with FakeServer() as server:
         run = server.run(flow, in_process=True, context={"secrets": {"TOKEN": "x"}})

@@ -1,4 +1,4 @@
-"""Documents and inputs that no client of Prefect sends: each gets an answer, and none of them is a fault of the API."""
+"""Documents and inputs that no Prefect client sends: each gets an answer, and none causes an internal error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.backend.documents import FLOWS, JSON_VALUES, broken_texts, documents,
 
 
 def ask(team, body, **headers):
-    """The status and the messages of what ``World.answer`` makes of a body, which is sent as JSON if it is no bytes."""
+    """Return status and messages of the answer to a body, which is sent as JSON unless it is bytes."""
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
     key = team.world.keyring.issue((team.id,), "USER", user_id=team.user).key
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json", **headers}
@@ -30,7 +30,7 @@ def ask(team, body, **headers):
 
 
 def require_no_fault(team, status, messages):
-    """No bug of ours: neither by its message nor by a status that makes clients try again; the request is recorded."""
+    """Check that no message and no status indicates an internal error, and that the request is recorded."""
     assert status in (200, 400, 413), messages
     assert not [message for message in messages if message.startswith(("Internal error", "internal error of this API"))]
     assert team.world.journal.forgotten == 0
@@ -42,7 +42,7 @@ def team(request):
 
 
 def ids_of(team):
-    """An id of a row for each name that an input has for one, such as ``flowrun``."""
+    """Return the id of a row for each name of an id in inputs, such as ``flowrun``."""
     run = team.run()
     flow = team.one(f'flow_run(where: {{id: {{_eq: "{run}"}}}}) {{ flow {{ id project_id flow_group_id }} }}')["flow"]
     task_run = team.ask("{ task_run { id task_id } }")["task_run"][0]
@@ -71,7 +71,7 @@ REQUIRED = {
 
 @pytest.mark.parametrize("document", REQUIRED)
 def test_what_is_required_and_left_out(cloud, document):
-    """400 with GraphQL's own message, whichever graphql-core is installed."""
+    """A missing required argument gets 400 with GraphQL's message, with any graphql-core."""
     status, messages = ask(cloud, {"query": document})
     require_no_fault(cloud, status, messages)
     assert status == 400
@@ -81,7 +81,7 @@ def test_what_is_required_and_left_out(cloud, document):
 @pytest.mark.slow
 @given(data=st.data())
 def test_documents(team, data):
-    """Whatever stands in a document, whole or broken, and whatever its variables are."""
+    """Any document, valid or broken, with any variables gets an answer without an internal error."""
     backend = team.world.backend
     query = data.draw(st.one_of(documents(backend), broken_texts(documents(backend)), st.text(max_size=20)))
     variables = data.draw(st.one_of(st.none(), st.dictionaries(st.sampled_from("vw"), JSON_VALUES)))
@@ -99,7 +99,7 @@ EVERYTHING = """{
 @pytest.mark.parametrize("backend", ["cloud", "server"])
 @given(data=st.data())
 def test_inputs(backend, data):
-    """Mutations whose input has the types of the schema and any content, and then queries of what they left."""
+    """Mutations with inputs of the right types and any content, and later queries, cause no internal error."""
     team = Team(backend, World(backend))
     ids = ids_of(team)
     for _ in range(data.draw(st.integers(1, 3))):
@@ -119,7 +119,7 @@ CREATE_RUN = (
 @pytest.mark.slow
 @given(flow=FLOWS, parameters=JSON_VALUES)
 def test_registered_flows(flow, parameters):
-    """What a flow holds besides its name can be anything; what is taken at registration can be run and shown."""
+    """A flow with any content besides its name can be registered, run and shown, or is rejected."""
     team = Team("cloud", World("cloud"))
     registration = {"project": team.project(), "flow": flow}
     require_no_fault(team, *ask(team, {"query": CREATE_FLOW, "variables": registration}))
@@ -131,7 +131,7 @@ def test_registered_flows(flow, parameters):
 
 @pytest.mark.parametrize("parameters", [{"name": "x"}, "x", 5, True, 0, {}])
 def test_parameters_that_are_no_list(cloud, parameters):
-    """A flow with such parameters is refused when it is registered, not when it is run."""
+    """A flow whose parameters are not a list is rejected at registration."""
     project = cloud.project(str(parameters))
     registration = {"project": project, "flow": {"name": "f", "parameters": parameters}}
     status, (message,) = ask(cloud, {"query": CREATE_FLOW, "variables": registration})
@@ -143,22 +143,19 @@ def test_parameters_that_are_no_list(cloud, parameters):
 @pytest.mark.slow
 @given(body=st.one_of(st.binary(max_size=20), JSON_VALUES.map(lambda value: json.dumps(value).encode())))
 def test_bodies(cloud, body):
-    """Whatever is sent as JSON."""
+    """Any JSON body gets an answer without an internal error."""
     require_no_fault(cloud, *ask(cloud, body))
 
 
 @pytest.mark.slow
 @given(body=st.dictionaries(st.sampled_from(["query", "variables", "operationName", "extensions"]), JSON_VALUES))
 def test_bodies_of_any_types(cloud, body):
-    """The right names, each with any value."""
+    """A body with the right keys and any values gets an answer without an internal error."""
     require_no_fault(cloud, *ask(cloud, body))
 
 
 def test_a_fault_of_the_api(cloud, monkeypatch, caplog):
-    """A bug is a 400, which clients do not repeat, and a line in the log; neither shows its text.
-
-    What such a request sent is not kept, so the journal counts it as forgotten.
-    """
+    """An internal error gets 400 and a line in the log without its text, and counts as forgotten in the log."""
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR, "pytest_flowsecrets"):
         patch.setattr(cloud.world.journal, "record", lambda *_, **__: {}["ghp_secret"])
         status, messages = ask(cloud, {"query": "{ hello }"})

@@ -1,4 +1,4 @@
-"""Operations and answers: shapes, limits, and errors that tell no value."""
+"""Execution of operations: answers, limits, and errors that do not contain values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def team():
 
 
 def test_a_query_is_answered_with_data_kind_and_fields(team):
-    """What the journal wants to know is told, too."""
+    """An answer contains the data, and kind and root fields for the request log."""
     answer = team.execute("query Q { hello greeting: hello project { name } }")
     assert answer == Answer(
         {"hello": "👋", "greeting": "👋", "project": []}, [], 200, "query", ("hello", "hello", "project")
@@ -28,14 +28,14 @@ def test_a_query_is_answered_with_data_kind_and_fields(team):
 
 
 def test_a_document_that_is_not_valid_gets_400(team):
-    """As from the real API: no resolver runs, and there is no data."""
+    """An invalid document gets status 400 without data, as from the real API."""
     answer = team.execute("mutation { create_project(input: {name: 1}) { id } }")
     assert (answer.status, answer.data) == (400, None)
     assert team.ask("{ project { id } }") == {"project": []}
 
 
 def test_a_resolver_that_fails_gets_200(team):
-    """And the client looks at path and code."""
+    """The error of a resolver has status 200, path and code."""
     answer = team.execute('mutation { set: delete_project(input: {project_id: "%s"}) { success } }' % team.id)
     assert (answer.status, answer.data) == (200, {"set": None})
     assert answer.errors == [
@@ -49,7 +49,7 @@ def test_a_resolver_that_fails_gets_200(team):
 
 
 def test_a_key_that_is_not_good_gets_nothing(team):
-    """Whatever it asks for, as long as it is valid: what is not is a mistake all the same."""
+    """An invalid key gets UNAUTHENTICATED for valid operations, and 400 for invalid ones."""
     nobody = Caller(refusal=Unauthenticated())
     answer = team.execute("{ hello }", caller=nobody)
     assert (answer.status, answer.data, answer.kind, answer.fields) == (200, None, "query", ("hello",))
@@ -77,7 +77,7 @@ def test_a_key_that_is_not_good_gets_nothing(team):
     ],
 )
 def test_what_cannot_be_executed(team, document, name, message):
-    """Each has its own error, at status 400."""
+    """Each kind of invalid operation gets its own message and status 400."""
     answer = team.execute(document, name=name)
     assert answer.status == 400
     assert answer.data is None
@@ -85,14 +85,14 @@ def test_what_cannot_be_executed(team, document, name, message):
 
 
 def test_there_are_no_subscriptions(team):
-    """Not even for those whose schema-less tools try."""
+    """Subscriptions are rejected."""
     answer = team.execute("subscription { hello }")
     assert (answer.status, answer.data) == (400, None)
     assert "subscription" in answer.errors[0]["message"]
 
 
 def test_the_operation_of_that_name_is_the_one(team):
-    """Of several in one document."""
+    """The operation name selects one of several operations of a document."""
     document = 'query A { hello } mutation B { create_project(input: {name: "p"}) { id } }'
     assert team.execute(document, name="A").kind == "query"
     assert team.ask("{ project { id } }") == {"project": []}
@@ -101,7 +101,7 @@ def test_the_operation_of_that_name_is_the_one(team):
 
 
 def test_only_queries_come_by_get(team):
-    """A mutation is refused before it runs."""
+    """A mutation sent with GET is rejected before it is executed."""
     assert team.execute("{ hello }", get=True).status == 200
     answer = team.execute('mutation { create_project(input: {name: "p"}) { id } }', get=True)
     assert (answer.status, answer.data, answer.kind) == (405, None, "mutation")
@@ -134,7 +134,7 @@ def nested(depth):
     ids=["depth", "parser", "fragments", "aliases", "fields", "tokens", "where", "list"],
 )
 def test_an_operation_that_is_too_large(team, document, message):
-    """Is refused with the number and the limit, before it costs anything."""
+    """An operation above a limit is rejected with the number and the limit."""
     answer = team.execute(document)
     assert (answer.status, answer.data) == (400, None)
     assert answer.errors[0]["message"].startswith(message)
@@ -142,27 +142,27 @@ def test_an_operation_that_is_too_large(team, document, message):
 
 
 def test_fragments_count_where_they_are_used(team):
-    """So that ten of them, each used twice by the next, do not make a thousand fields."""
+    """Fields of fragments count at each use, so nested fragments cannot multiply unnoticed."""
     doubled = [f"fragment F{i} on Query {{ ...F{i + 1} ...F{i + 1} }}" for i in range(10)]
     document = "{ ...F0 } " + " ".join(doubled) + " fragment F10 on Query { hello }"
     assert "The number of fields, fragments included," in team.refused(document)["message"]
 
 
 def test_a_fragment_that_spreads_itself(team):
-    """Is measured without end in sight, and refused by GraphQL's own rule."""
+    """The size check ends for a cyclic fragment, which GraphQL's own rule rejects."""
     error = team.execute("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A hello }").errors[0]
     assert error["message"] == "Cannot spread fragment 'A' within itself via 'B'."
 
 
 def test_inline_and_unknown_fragments(team):
-    """The one is walked into, the other is GraphQL's to refuse."""
+    """The size check includes inline fragments, and leaves unknown fragments to validation."""
     assert team.ask("{ ... on Query { greeting: hello } }") == {"greeting": "👋"}
     assert team.refused("{ ...Nothing }")["message"] == "Unknown fragment 'Nothing'."
 
 
 @pytest.mark.slow
 def test_introspection_is_within_the_limits(team):
-    """The query that tools send."""
+    """The introspection query of common tools is within the limits."""
     from graphql import build_client_schema, get_introspection_query
 
     data = team.ask(get_introspection_query(descriptions=True, input_value_deprecation=True))
@@ -176,7 +176,7 @@ BIG = "9" * 5_000
 
 @pytest.mark.parametrize("text", ["{ project(limit: 99999999999) { id } }", "{ project(limit: %s) { id } }" % BIG])
 def test_numbers_that_are_too_large(team, text):
-    """For GraphQL's Int, as literals and as variables."""
+    """Integers beyond GraphQL's Int are rejected, as literals and as variables."""
     answer = team.execute(text)
     assert (answer.status, answer.data) == (400, None)
     assert answer.errors[0]["message"] == "Expected value of type 'Int'."
@@ -185,21 +185,21 @@ def test_numbers_that_are_too_large(team, text):
 
 
 def test_large_numbers_in_json(team):
-    """Are kept as they are; those that no Python number can be are refused, and nothing is stored."""
+    """JSON values keep large numbers; infinite numbers are rejected, and nothing is stored."""
     key = 'mutation { set_key_value(input: {key: "k", value: %s}) { id } }'
     team.ask(key % 10**30)
     for text in (BIG, "1e999", f"{{a: [1, {{b: {BIG}}}]}}"):
         answer = team.execute(key % text)
         assert (answer.status, answer.data) == (400, None)
         assert BIG not in str(answer.errors)
-    sent = 'mutation($v: JSON) { set_key_value(input: {key: "k", value: $v}) { id } }'
+    request = 'mutation($v: JSON) { set_key_value(input: {key: "k", value: $v}) { id } }'
     for value in (float("nan"), [float("inf")], {"a": -float("inf")}):
-        assert "Expected type 'JSON'" in team.refused(sent, {"v": value})["message"]
+        assert "Expected type 'JSON'" in team.refused(request, {"v": value})["message"]
     assert team.one("key_value { value }") == {"value": 10**30}
 
 
 def test_deep_json(team):
-    """Of thousands of levels is kept, or refused as a whole."""
+    """A JSON value with thousands of levels is stored or rejected as a whole."""
     deep = []
     for _ in range(5_000):
         deep = [deep]
@@ -208,7 +208,7 @@ def test_deep_json(team):
 
 
 def test_a_condition_that_is_too_deep(team):
-    """Is told so, by the resolver too."""
+    """A condition that is nested too deeply gets an error, from validation or the resolver."""
     team.run()
     deep = []
     for _ in range(5_000):
@@ -226,7 +226,7 @@ def test_a_condition_that_is_too_deep(team):
     ],
 )
 def test_nul_in_names(team, mutation):
-    """Is what PostgreSQL would not store."""
+    """Texts with NUL characters are rejected, because PostgreSQL does not store them."""
     team.project("p")
     mutation = mutation.replace("%s", team.one("project { id }")["id"])
     error = team.refused("mutation { %s }" % mutation)
@@ -263,9 +263,9 @@ def test_nul_in_names(team, mutation):
     ],
 )
 def test_a_variable_of_the_wrong_type(team, variables, message):
-    """Is told of by its place and the type that was expected."""
-    given = {} if variables is None else {"input": variables}
-    answer = team.execute("mutation($input: set_secret_input!) { set_secret(input: $input) { success } }", given)
+    """The error of a wrong variable contains its place and the expected type, not the value."""
+    inputs = {} if variables is None else {"input": variables}
+    answer = team.execute("mutation($input: set_secret_input!) { set_secret(input: $input) { success } }", inputs)
     assert answer.status == 400
     assert answer.errors[0]["message"].startswith(message)
     assert SECRET not in str(answer.errors)
@@ -274,7 +274,7 @@ def test_a_variable_of_the_wrong_type(team, variables, message):
 
 
 def test_a_wrong_value_deep_inside(team):
-    """The way to it goes through lists and inputs, and through the one thing that stands for a list."""
+    """The place of a wrong value includes lists, inputs, and single values in place of lists."""
     document = "mutation($input: write_run_logs_input!) { write_run_logs(input: $input) { success } }"
     logs = [{"level": "INFO"}, {"level": SECRET, "flow_run_id": SECRET, "timestamp": SECRET}]
     messages = [error["message"] for error in team.execute(document, {"input": {"logs": logs}}).errors]
@@ -307,7 +307,7 @@ def test_a_wrong_value_deep_inside(team):
     ],
 )
 def test_a_literal_of_the_wrong_type(team, document):
-    """The same for values that stand in the document."""
+    """The error of a wrong literal contains its place and the expected type, not the value."""
     answer = team.execute(document, {"n": None})
     assert answer.errors
     shown = str(answer.errors)
@@ -334,7 +334,7 @@ def test_a_literal_of_the_wrong_type(team, document):
     ],
 )
 def test_the_type_or_the_field_is_named(team, document, message):
-    """Whichever graphql-core has found it."""
+    """The error names the type or the field that graphql-core reports."""
     (error,) = team.execute(document % "sekret").errors
     assert error["message"] == message
 
@@ -349,7 +349,7 @@ def test_the_type_or_the_field_is_named(team, document, message):
     ],
 )
 def test_names_within_a_value(team, value, message):
-    """Are part of the secret, and not told; those beside it are."""
+    """Errors do not contain names inside the value of a secret; other names are shown."""
     (error,) = team.execute('mutation { set_secret(input: {name: "n", value: %s}) { success } }' % value).errors
     assert error["message"] == message
     assert error["locations"]
@@ -363,7 +363,7 @@ def test_names_within_a_value(team, value, message):
 
 @pytest.mark.parametrize("name", [SECRET, "a'b", "x" * 1_000, ""])
 def test_a_key_that_is_no_name_of_graphql(team, name):
-    """Is no field that somebody has misspelt, so it is not told."""
+    """Errors do not contain a key that is not a valid GraphQL name."""
     document = "mutation($input: set_secret_input!) { set_secret(input: $input) { success } }"
     error = team.refused(document, {"input": {"name": "n", "value": 1, name: 1}})
     assert error["message"].endswith("at 'input'; Field '…' is not defined by type 'set_secret_input'.")
@@ -377,7 +377,7 @@ def test_unknown_messages_of_graphql_core_are_replaced():
 
 
 def test_a_bug_is_told_by_type_and_place(team, monkeypatch):
-    """Its text may be made of values; and the client gets an answer all the same."""
+    """An unexpected exception is reported by type and place, without its text."""
     from pytest_flowsecrets.backend.graphql import execution
 
     def broken(*_):
@@ -397,7 +397,7 @@ def test_a_bug_is_told_by_type_and_place(team, monkeypatch):
 
 
 def test_a_row_of_the_wrong_type_is_not_quoted(team):
-    """graphql-core would quote it where it cannot be written."""
+    """An error in the serialization of a row does not quote the value."""
     team.store.add("project", tenant_id=team.id, name={"a": SECRET})
     error = team.refused("{ project { name } }")
     assert error["message"] == "String cannot represent"
@@ -405,7 +405,7 @@ def test_a_row_of_the_wrong_type_is_not_quoted(team):
 
 
 def test_neither_operation_nor_answer_shows_values():
-    """In a traceback's local variables, for instance."""
+    """The reprs of operations and answers contain no values."""
     assert repr(Operation(f'{{ a(b: "{SECRET}") }}', {"c": SECRET}, "N")) == "<Operation N>"
     assert repr(Operation("{ hello }")) == "<Operation without a name>"
     assert (
@@ -418,7 +418,7 @@ def test_neither_operation_nor_answer_shows_values():
 
 
 def test_a_mutation_that_fails_changes_nothing(team):
-    """The second of two states is none, so the first one is not set."""
+    """If the second of two states is invalid, the first one is not set either."""
     run = team.run()
     states = [{"flow_run_id": run, "state": {"type": "Running"}}, {"flow_run_id": run, "state": {"type": "Nonsense"}}]
     assert "a state must be a mapping" in team.cannot("set_flow_run_states", "states { id }", states=states)["message"]
@@ -430,7 +430,7 @@ def test_a_mutation_that_fails_changes_nothing(team):
 
 
 def test_several_mutations_run_one_after_the_other(team):
-    """Each by itself: what the first one did stays when the second one fails."""
+    """Each mutation of a document is a transaction: if the second fails, the first persists."""
     answer = team.execute(
         'mutation { one: create_project(input: {name: "p"}) { id } two: create_project(input: {name: "p"}) { id } }'
     )
@@ -441,7 +441,7 @@ def test_several_mutations_run_one_after_the_other(team):
 
 @pytest.mark.slow
 def test_many_callers_at_once(team):
-    """No write is lost, and each list is of one moment."""
+    """Concurrent writes are not lost, and each list is a consistent snapshot."""
     project, problems = team.project(), []
 
     def work(number):

@@ -23,7 +23,7 @@ KINDS = ["local", "threads", "processes", "dask"]
 
 @pytest.fixture(scope="session")
 def dask(tmp_path_factory):
-    """A real cluster: a scheduler and two workers, processes with an environment of their own; its address."""
+    """The address of a real cluster: a scheduler and two worker processes with their own environment."""
     if not can_run("kubernetes"):
         pytest.skip("real flow runs with Dask: once for each Prefect is enough")
     folder = tmp_path_factory.mktemp("dask")
@@ -74,7 +74,7 @@ def executor(request):
 
 @pytest.fixture
 def flow(executor):
-    """Checks, in a task of its executor, what secrets it gets: texts, or types of errors."""
+    """Return a flow whose task checks which secrets its executor provides: texts, or types of errors."""
     import prefect
 
     @prefect.task
@@ -88,8 +88,8 @@ def flow(executor):
             except (ValueError, KeyError, ClientError) as error:
                 return type(error).__name__
 
-        found = {name: read(name) for name in expected}
-        assert found == expected, found
+        result = {name: read(name) for name in expected}
+        assert result == expected, result
 
     with prefect.Flow("compare", executor=executor) as flow:
         compare(prefect.Parameter("expected"))
@@ -97,39 +97,39 @@ def flow(executor):
 
 
 def checked(api, flow, expected, **more):
-    """In this process, which is faster, unless its executor would fork it."""
+    """Run the flow in this process, which is faster, unless its executor would fork it."""
     here = getattr(flow.executor, "scheduler", None) != "processes"
     run = api.run(flow, parameters={"expected": expected}, in_process=here, **more)
     assert run.state.is_successful(), run.task_states["compare-1"].message
 
 
 def missing(executor):
-    """What a missing secret is, on a Server."""
+    """Return the result of a missing secret on Server."""
     return "ClientError" if type(executor).__name__ == "DaskExecutor" else "ValueError"
 
 
 def test_the_environment_of_the_flow_run(prefect_server, flow, executor):
-    """Reaches every executor, and replaces what a worker's own environment says."""
+    """The run's environment reaches each executor, and overrides a worker's own environment."""
     expected = {"TOKEN": "of the run", "OF_WORKER": missing(executor)}
     checked(prefect_server, flow, expected, run_config={f"{S}TOKEN": "of the run"})
 
 
 def test_the_context_of_the_flow_run(prefect_server, flow, executor):
-    """``context={"secrets": …}`` replaces the whole table, in every executor."""
+    """``context={"secrets": …}`` replaces all secrets in each executor."""
     context = {"secrets": {"TOKEN": "of the context"}}
-    gone = missing(executor)
-    expected = {"TOKEN": "of the context", "OTHER": gone, "OF_WORKER": gone}
+    deleted = missing(executor)
+    expected = {"TOKEN": "of the context", "OTHER": deleted, "OF_WORKER": deleted}
     checked(prefect_server, flow, expected, context=context, run_config={f"{S}OTHER": "x"})
 
 
 def test_secrets_of_cloud(prefect_cloud, flow):
-    """Are asked for where the task runs; address and key come along."""
+    """Tasks query Cloud where they run; address and key are passed to them."""
     prefect_cloud.secrets.set("TOKEN", "of Cloud")
     checked(prefect_cloud, flow, {"TOKEN": "of Cloud"})
 
 
 def test_a_flow_run_without_any_secret(prefect_server, flow, executor):
-    """Has an empty table all the same, so that a worker's own environment does not count."""
+    """A run without secrets passes an empty table, so a worker's own environment is ignored."""
     checked(prefect_server, flow, {"OF_WORKER": missing(executor)})
 
 
@@ -151,11 +151,13 @@ assert state.result[result].result == "of the worker", state.result[result]
 
 
 def test_flow_run_without_any_secret_nor_api(dask, tmp_path):
-    """``flow.run()`` where no secrets are configured sends no table: then a Dask worker has its own."""
+    """``flow.run()`` without secrets passes no table, so a Dask worker uses its own."""
     env = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT__")}
     command = [sys.executable, "-Wignore", "-c", SCRIPT, dask]
-    done = subprocess.run(command, env={**env, "HOME": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert done.returncode == 0, done.stdout
+    completed = subprocess.run(
+        command, env={**env, "HOME": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert completed.returncode == 0, completed.stdout
 
 
 CONTEXT = """
@@ -188,18 +190,18 @@ if __name__ == "__main__":
 
 
 def test_flow_run_with_a_context(dask, tmp_path):
-    """``flow.run(context={"secrets": …})``, without any API: in every executor it replaces what else is configured."""
+    """``flow.run(context={"secrets": …})`` overrides all other secrets in each executor, without an API."""
     script = tmp_path / "script.py"
     script.write_text(CONTEXT)
     env = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT__")}
     env.update({"HOME": str(tmp_path), f"{S}OTHER": "of the environment"})
     command = [sys.executable, "-Wignore", str(script), dask]
-    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert done.returncode == 0, done.stdout
+    completed = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert completed.returncode == 0, completed.stdout
 
 
 def test_prefect_run_execute(prefect_cloud, local_secrets, tmp_path):
-    """``prefect run --execute`` has the secrets of its own environment, and never asks Cloud, unlike an agent's run."""
+    """``prefect run --execute`` uses the secrets of its environment, and never queries Cloud."""
     from prefect import Flow, task
     from prefect.client import Secret
     from prefect.run_configs import UniversalRun

@@ -1,4 +1,4 @@
-"""Faults on demand, and what the real clients do with each."""
+"""Injected faults, and the reactions of the real clients."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def faults(world):
 
 
 def test_graphql_error(url, faults):
-    """HTTP 200, one error with message and code, and no data."""
+    """``graphql_error`` answers with HTTP 200, one error with message and code, and no data."""
     faults.graphql_error("Quota exceeded", code="API_ERROR")
     reply = ask(url, HELLO)
     assert reply.status == 200
@@ -72,14 +72,14 @@ def test_graphql_error(url, faults):
     ],
 )
 def test_the_path_of_a_graphql_error(url, faults, query, on, path):
-    """The alias or the name of the root field that the fault is about, as real errors have it."""
+    """The path of the error is the alias or the name of the root field of the fault, as in real errors."""
     faults.graphql_error("No", **({"on": on} if on else {}))
     assert ask(url, {"query": query}).json["errors"][0]["path"] == path
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 418, 429, 500, 502, 503, 504, 599])
 def test_status(url, faults, status):
-    """Any error of HTTP, in the shape of GraphQL."""
+    """``status`` answers with any HTTP error and a GraphQL error in the body."""
     faults.status(status)
     reply = ask(url, HELLO)
     assert reply.status == status
@@ -88,13 +88,13 @@ def test_status(url, faults, status):
 
 
 def test_retry_after(url, faults):
-    """In whole seconds, as HTTP has it."""
+    """``retry_after`` is rounded up to whole seconds, as HTTP requires."""
     faults.status(429, retry_after=1.2)
     assert ask(url, HELLO).headers["retry-after"] == "2"
 
 
 def test_bodies(url, faults):
-    """HTTP 200 with what is no JSON, and with nothing."""
+    """``invalid_json`` and ``empty_body`` answer with HTTP 200 and truncated JSON or nothing."""
     faults.invalid_json()
     faults.empty_body()
     with Line(url) as line:
@@ -106,7 +106,7 @@ def test_bodies(url, faults):
 
 @pytest.mark.slow
 def test_delay(url, faults):
-    """The answer is right; other connections do not wait."""
+    """``delay`` returns the correct answer later, and does not delay other connections."""
     delay = faults.delay(2)
     with Line(url) as slow:
         start = time.monotonic()
@@ -125,7 +125,7 @@ CREATE = {"query": 'mutation { create_tenant(input: {name: "n", slug: "s"}) { id
 @pytest.mark.parametrize("carried_out", [True, False])
 @pytest.mark.parametrize("where", ["before", "within"])
 def test_cut(url, world, faults, where, carried_out):
-    """Nothing comes, or the head with half of the body; the operation has been carried out or not, as was wished."""
+    """``cut`` sends nothing, or the head and half of the body; ``carried_out`` decides about the operation."""
     faults.cut(where, carried_out=carried_out)
     with Line(url) as line:
         line.send(line.request(CREATE))
@@ -137,7 +137,7 @@ def test_cut(url, world, faults, where, carried_out):
 
 
 def test_what_is_refused_is_not_carried_out(url, world, faults):
-    """With any fault but delay and cut."""
+    """Faults other than ``delay`` and ``cut`` do not execute the operation."""
     for add in (lambda: faults.status(500), lambda: faults.graphql_error("m"), faults.invalid_json, faults.empty_body):
         add()
         ask(url, CREATE)
@@ -155,7 +155,7 @@ def statuses(url, *bodies):
 
 
 def test_times(url, faults):
-    """One by default, so many, or for ever."""
+    """A fault answers one operation by default, ``times`` operations, or all."""
     faults.status(500)
     faults.status(503, times=2)
     assert statuses(url, *[HELLO] * 4) == [500, 503, 503, 200]
@@ -165,7 +165,7 @@ def test_times(url, faults):
 
 
 def test_on(url, faults):
-    """A root field, whatever its alias, its spelling and its company, in fragments too."""
+    """``on`` matches a root field in any spelling, with any alias, beside other fields, and in fragments."""
     faults.status(500, on="createTenant", times=None)
     faults.status(503, on="tenant")
     fragment = "query { ...F } fragment F on Query { ... on Query { x: tenant { id } } ...F }"
@@ -176,34 +176,34 @@ def test_on(url, faults):
 
 
 def test_kind(url, faults):
-    """Only queries, or only mutations."""
+    """``kind`` restricts a fault to queries or mutations."""
     faults.status(500, kind="mutation")
     faults.status(503, kind="query")
     assert statuses(url, HELLO, CREATE) == [503, 500]
 
 
 def test_when(url, faults):
-    """Whatever a function says of the operation, which it sees as it was sent."""
-    asked = []
-    faults.status(500, when=lambda operation: asked.append(operation) or operation.variables["a"] == 1)
+    """``when`` selects operations by a function, which gets them as the client sent them."""
+    queries = []
+    faults.status(500, when=lambda operation: queries.append(operation) or operation.variables["a"] == 1)
     query = "query($a: Int) { hello }"
     assert statuses(url, *[{"query": query, "variables": {"a": number}} for number in (0, 1, 1)]) == [400, 500, 400]
-    assert [(one.kind, one.fields, one.query, one.scope, one.tenant_id) for one in asked] == [
+    assert [(one.kind, one.fields, one.query, one.scope, one.tenant_id) for one in queries] == [
         ("query", ("hello",), query, None, None)
     ] * 2
 
 
 def test_when_does_not_see_what_a_secret_is_set_to(url, faults):
-    """Secrets are write-only here too."""
-    asked = []
-    faults.status(500, when=asked.append)
+    """The argument of ``when`` does not contain the value that a secret is set to."""
+    queries = []
+    faults.status(500, when=queries.append)
     statuses(url, {"query": SET, "variables": {"input": {"name": "n", "value": "ghp_secret"}}})
-    assert asked[0].variables == {"input": {"name": "n", "value": None}}
-    assert "ghp" not in repr(asked[0])
+    assert queries[0].variables == {"input": {"name": "n", "value": None}}
+    assert "ghp" not in repr(queries[0])
 
 
 def test_when_that_fails(url, faults):
-    """The operation gets an error that says so; nothing of the exception's text, and the fault stays."""
+    """If ``when`` raises, the operation gets an error without the exception's text, and the fault stays."""
     fault = faults.status(500, when=lambda _: {}["ghp_secret"])
     reply = ask(url, HELLO)
     assert (reply.status, reply.message) == (200, "the function `when` of a fault (HTTP 500) raised KeyError")
@@ -211,7 +211,7 @@ def test_when_that_fails(url, faults):
 
 
 def test_after(url, faults):
-    """Any fault can come late."""
+    """``after`` delays any fault."""
     faults.status(500, after=0.1)
     start = time.monotonic()
     assert statuses(url, HELLO) == [500]
@@ -219,7 +219,7 @@ def test_after(url, faults):
 
 
 def test_documents_that_are_none(url, faults):
-    """They have no kind and no fields; a fault for anything answers them all the same."""
+    """A fault without conditions also answers invalid documents, which have no kind and no fields."""
     faults.status(500, kind="query", times=None)
     assert statuses(url, {"query": "{"}, {"query": "{ a }", "operationName": "B"}) == [400, 400]
     faults.status(503)
@@ -227,28 +227,28 @@ def test_documents_that_are_none(url, faults):
 
 
 def test_requests_that_are_no_operations(url, faults):
-    """Faults are for operations."""
+    """Faults do not answer requests that are not GraphQL over HTTP."""
     faults.status(500)
     assert statuses(url, b"{", HELLO) == [400, 500]
 
 
 def test_many_at_a_time(url, faults):
-    """A fault answers as often as it was told to, whoever asks."""
+    """A fault answers exactly ``times`` operations of concurrent clients."""
     faults.status(500, times=20)
-    found = []
-    threads = [threading.Thread(target=lambda: found.extend(statuses(url, *[HELLO] * 10))) for _ in range(4)]
+    result = []
+    threads = [threading.Thread(target=lambda: result.extend(statuses(url, *[HELLO] * 10))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(found) == [200] * 20 + [500] * 20
+    assert sorted(result) == [200] * 20 + [500] * 20
 
 
 # -- what is told of them ----------------------------------------------------------------------------------------------
 
 
 def test_hits_left_and_unused(url, faults):
-    """Each fault knows what it has answered; those that still wait can be listed."""
+    """``hits``, ``left`` and ``unused`` reflect the answered operations."""
     first, second, third = (
         faults.status(500, on="hello", times=2),
         faults.delay(0, kind="mutation"),
@@ -257,7 +257,7 @@ def test_hits_left_and_unused(url, faults):
     assert (len(faults), list(faults), faults.unused) == (3, [first, second, third], [first, second, third])
     assert statuses(url, HELLO) == [500]
     assert (first.left, third.left) == (1, math.inf)
-    assert [asked.fields for asked in first.hits] == [("hello",)]
+    assert [queries.fields for queries in first.hits] == [("hello",)]
     assert repr(faults) == (
         "<faults: <HTTP 500 on hello, 1 used, 1 left>, <delay of 0 s on mutation, 0 used, 1 left>, "
         "<connection cut before the answer on any operation, 0 used, unlimited>>"
@@ -273,14 +273,14 @@ def test_hits_left_and_unused(url, faults):
 
 
 def test_faults_for_ever_are_unused_until_they_answer(url, faults):
-    """Nobody can say how often they should have."""
+    """An unlimited fault is unused until its first answer."""
     faults.status(500, times=None)
     statuses(url, HELLO)
     assert faults.unused == []
 
 
 def test_in_the_journal(url, world):
-    """Which fault answered."""
+    """The request log names the fault that answered."""
     world.faults.status(500, on="hello")
     statuses(url, HELLO, HELLO)
     assert [(request.fault, request.status, request.kind, request.fields) for request in world.journal.requests] == [
@@ -322,40 +322,40 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("told", WRONG)
-def test_wrong_arguments(told):
-    """UsageError when the fault is made, in one line that says what was wrong; nothing is added."""
+@pytest.mark.parametrize("messages", WRONG)
+def test_wrong_arguments(messages):
+    """A method with an invalid argument raises a UsageError in one line, and adds no fault."""
     faults = Faults("cloud")
-    with pytest.raises(UsageError, match=re.escape(told)) as refusal:
-        WRONG[told](faults)
+    with pytest.raises(UsageError, match=re.escape(messages)) as refusal:
+        WRONG[messages](faults)
     assert "\n" not in str(refusal.value)
     assert len(faults) == 0
 
 
 def test_hits_show_no_secret():
-    """Neither where a secret is set, nor where the document that would have set it cannot be read."""
+    """``hits`` do not contain values of secret mutations, also not in invalid documents."""
     world = World("cloud")
     url = server.mount(world)
     world.faults.status(500, times=None)
-    given = {"input": {"name": "n", "value": "hunter2"}}
+    inputs = {"input": {"name": "n", "value": "hunter2"}}
     for query in (
         SET,
         SET + "}",
         'mutation { set_secret(input: {value: "hunter2"',
         "mutation { setSecret(input: {value: hunter2}) {x} }",
     ):
-        assert ask(url, {"query": query, "variables": given}).status == 500
+        assert ask(url, {"query": query, "variables": inputs}).status == 500
     (fault,) = world.faults
     hits = fault.hits
     server.unmount(world)
     assert len(hits) == 4
-    assert "hunter2" not in repr([vars(asked) for asked in (*hits[:3],)]) + hits[3].query
+    assert "hunter2" not in repr([vars(queries) for queries in (*hits[:3],)]) + hits[3].query
     assert hits[0].variables == {"input": {"name": "n", "value": None}}
     assert hits[1].query == f"<document of length {len(SET) + 1}>"
 
 
 def test_every_root_field_can_fail():
-    """Those of both spellings, those of introspection, and only those of the backend."""
+    """``on`` accepts all root fields of the backend, in both spellings and of introspection."""
     cloud, server_ = Faults("cloud"), Faults("server")
     for name in ("set_secret", "setSecret", "createAPIToken", "flow_run_by_pk", "__schema", "__typename"):
         cloud.status(500, on=name)
@@ -379,11 +379,11 @@ COLUMN = {(0, 15, 13): 2, (1, 4, 1): 4}.get(VERSION)
 _OLD_URLLIB3 = VERSION is not None and metadata.version("urllib3").startswith("1.")
 SHORT_BODY_UNNOTICED = {"ChunkedEncodingError": "ClientError"} if _OLD_URLLIB3 else {}
 
-told = pytest.mark.skipif(COLUMN is None, reason="the table tells of 0.15.13 and 1.4.1")
+messages = pytest.mark.skipif(COLUMN is None, reason="the table tells of 0.15.13 and 1.4.1")
 
 
 def outcome(cloud):
-    """(name of what set_secret raises, how many requests that takes)"""
+    """Return the name of the exception that ``set_secret`` raises, and the number of requests."""
     before = len(cloud.requests)
     try:
         cloud.client.set_secret(name="TOKEN", value="x")
@@ -402,10 +402,10 @@ def cloud():
     logging.disable(logging.NOTSET)
 
 
-@told
+@messages
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]}({row[1]})")
 def test_the_table_of_the_clients(cloud, row):
-    """The real client does with each fault what the documentation says, and waits for none of them."""
+    """The real client reacts to each fault as documented, and does not wait."""
     add = eval(f"lambda **more: faults.{row[0]}({row[1]}{', ' if row[1] else ''}**more)", {"faults": cloud.faults})
     start = time.monotonic()
     name = SHORT_BODY_UNNOTICED.get(row[COLUMN], row[COLUMN])
@@ -414,17 +414,17 @@ def test_the_table_of_the_clients(cloud, row):
     assert time.monotonic() - start < 5
 
 
-@told
+@messages
 def test_the_table_is_whole():
-    """Every kind of fault is in it."""
+    """The table of the documentation contains every kind of fault."""
     kinds = {name for name, one in vars(Faults).items() if getattr(one, "__annotations__", {}).get("return") == "Fault"}
     assert {row[0] for row in ROWS} == kinds - {"_add"}
     assert len(ROWS) == 18
 
 
-@told
+@messages
 def test_frozen_time_is_moved_by_the_tries(cloud):
-    """63 s of retries, 16 s of API_ERROR, three minutes and more after each 429."""
+    """Retries move a frozen clock: 63 s, 16 s after API_ERROR, and three minutes after each 429."""
     waits = {}
     for name, add in {
         "503": lambda: cloud.faults.status(503, times=None),
@@ -437,9 +437,9 @@ def test_frozen_time_is_moved_by_the_tries(cloud):
     assert waits == {"503": 0 if VERSION < (1, 0) else pytest.approx(63, abs=2), "API_ERROR": 16}
 
 
-@told
+@messages
 def test_frozen_time_is_moved_whoever_came_first():
-    """Also where the API was entered while time stood still already."""
+    """Retries also move the clock if time was frozen before the API was entered."""
     with frozen_clock() as clock, FakeCloud() as inner:
         start = clock.now
         inner.faults.graphql_error("m", code="API_ERROR", times=None)
@@ -449,7 +449,7 @@ def test_frozen_time_is_moved_whoever_came_first():
 
 @needs_prefect
 def test_faults_that_pass(cloud):
-    """After the last one, the client's next request is answered."""
+    """After the last fault, the client's next request succeeds."""
     cloud.faults.status(403)
     assert outcome(cloud) == ("HTTPError", 1)
     assert outcome(cloud) == ("nothing", 1)

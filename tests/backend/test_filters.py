@@ -1,4 +1,4 @@
-"""where, order_by, distinct_on, limit, offset, aggregates: as Hasura means them, held against SQLite."""
+"""where, order_by, distinct_on, limit, offset and aggregates with the semantics of Hasura, compared with SQLite."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PARENTS = st.tuples(WORDS, WORDS)
 
 
 def comparisons(values, *, texts=False):
-    """An object of operators; null operands filter nothing."""
+    """Objects of operators; null operands are ignored."""
     one = st.one_of(st.none(), values)
     operators = dict.fromkeys(("_eq", "_neq", "_gt", "_gte", "_lt", "_lte"), one)
     operators.update({name: st.one_of(st.none(), st.lists(values, max_size=2)) for name in ("_in", "_nin")})
@@ -67,7 +67,7 @@ _SIGNS = {"_eq": "=", "_neq": "<>", "_gt": ">", "_gte": ">=", "_lt": "<", "_lte"
 
 
 def sql(where, table="flow"):
-    """The condition in SQL, with its parameters."""
+    """Return the condition in SQL, with its parameters."""
     parts = [part(table, name, value) for name, value in where.items()]
     return " AND ".join(text for text, _ in parts) or "1", [value for _, values in parts for value in values]
 
@@ -130,7 +130,7 @@ def filled(parents, rows):
 
 
 def has_dangling_escape(where):
-    """A LIKE pattern that ends in an escape is an error in SQL."""
+    """Return whether a LIKE pattern ends with an escape, which is an error in SQL."""
     text = json.dumps(where)
     return '\\\\"' in text
 
@@ -138,14 +138,14 @@ def has_dangling_escape(where):
 @pytest.mark.slow
 @given(PARENTS, ROWS, WHERE)
 def test_where_selects_what_sql_selects(parents, rows, where):
-    """With all that is said of null."""
+    """``where`` selects the same rows as SQL, also with nulls."""
     if has_dangling_escape(where):
         return
     team, database = filled(parents, rows)
     document = "query($where: flow_bool_exp) { flow(where: $where, order_by: {created: asc}) { description } }"
-    found = [int(row["description"]) for row in team.ask(document, {"where": where})["flow"]]
+    result = [int(row["description"]) for row in team.ask(document, {"where": where})["flow"]]
     text, values = sql(where)
-    assert sorted(found) == [
+    assert sorted(result) == [
         row[0] for row in database.execute(f"SELECT id FROM flow WHERE {text} ORDER BY id", values)
     ]
 
@@ -153,37 +153,37 @@ def test_where_selects_what_sql_selects(parents, rows, where):
 @pytest.mark.slow
 @given(ROWS, ORDER, st.integers(0, 3), st.one_of(st.none(), st.integers(0, 3)))
 def test_order_limit_and_offset_are_those_of_sql(rows, order, offset, limit):
-    """Nulls where Hasura puts them: last if ascending, first if descending, unless it is said."""
+    """Order, limit and offset match SQL, with Hasura's default positions of nulls."""
     team, database = filled(("a", "b"), rows)
     document = """query($order: [flow_order_by!], $offset: Int, $limit: Int) {
         flow(order_by: $order, offset: $offset, limit: $limit) { description } }"""
-    found = team.ask(document, {"order": order, "offset": offset, "limit": limit})["flow"]
+    result = team.ask(document, {"order": order, "offset": offset, "limit": limit})["flow"]
     by = ", ".join([*ordering(order), "id"])
     expected = database.execute(
         f"SELECT id FROM flow ORDER BY {by} LIMIT ? OFFSET ?", (-1 if limit is None else limit, offset)
     )
-    assert [int(row["description"]) for row in found] == [row[0] for row in expected]
+    assert [int(row["description"]) for row in result] == [row[0] for row in expected]
 
 
 @pytest.mark.slow
 @given(ROWS, WHERE)
 def test_aggregates_are_those_of_sql(rows, where):
-    """Of the rows that are selected."""
+    """Aggregates of the selected rows match SQL."""
     if has_dangling_escape(where):
         return
     team, database = filled(("a", None), rows)
     document = """query($where: flow_bool_exp) { flow_aggregate(where: $where) { nodes { id } aggregate {
         count all: count(columns: [name, version]) names: count(columns: name)
         different: count(columns: name, distinct: true) max { version name } min { version name } } } }"""
-    found = team.ask(document, {"where": where})["flow_aggregate"]
+    result = team.ask(document, {"where": where})["flow_aggregate"]
     text, values = sql(where)
     expected = database.execute(
         f"""SELECT COUNT(*), COUNT(CASE WHEN name IS NOT NULL OR version IS NOT NULL THEN 1 END), COUNT(name),
             COUNT(DISTINCT name), MAX(version), MAX(name), MIN(version), MIN(name) FROM flow WHERE {text}""",
         values,
     ).fetchone()
-    aggregate = found["aggregate"]
-    assert len(found["nodes"]) == aggregate["count"]
+    aggregate = result["aggregate"]
+    assert len(result["nodes"]) == aggregate["count"]
     extremes = [aggregate[way][name] for way in ("max", "min") for name in ("version", "name")]
     assert (*[aggregate[name] for name in ("count", "all", "names", "different")], *extremes) == expected
 
@@ -207,7 +207,7 @@ def names(team, arguments, variables=None, *, declared=""):
 
 
 def test_the_order_of_keys_is_kept(team):
-    """``{name: asc, version: desc}`` is by name first, though the type lists the columns otherwise, and vice versa."""
+    """``order_by: {name: asc, version: desc}`` sorts by name first, independent of the type's order of fields."""
     flows(team, *({"name": name, "version": version} for name, version in [("a", 1), ("b", 2), ("a", 3), ("b", 0)]))
     by_name = {"order_by": {"name": "asc", "version": "desc"}}
     by_version = {"version": "desc", "name": "asc"}
@@ -229,7 +229,7 @@ def test_the_order_of_keys_is_kept(team):
 
 
 def test_one_thing_stands_for_a_list_of_one(team):
-    """``_and: {…}``, ``distinct_on: name``, as clients write it."""
+    """A single value is accepted in place of a list of one."""
     flows(team, {"name": "a", "version": 1}, {"name": "a", "version": 2}, {"name": "b", "version": 1})
     assert names(team, 'where: {_and: {name: {_eq: "a"}}}') == ["a", "a"]
     assert names(team, 'where: {_or: {name: {_in: "b"}}}') == ["b"]
@@ -240,7 +240,7 @@ def test_one_thing_stands_for_a_list_of_one(team):
 
 
 def test_distinct_on_begins_the_order(team):
-    """As PostgreSQL insists."""
+    """``order_by`` must start with the columns of ``distinct_on``, as in PostgreSQL."""
     error = team.refused("{ flow(distinct_on: name, order_by: {version: asc}) { name } }")
     assert error["message"] == '"distinct_on" columns must match initial "order_by" columns'
     assert error["extensions"] == {"code": "validation-failed"}
@@ -248,13 +248,13 @@ def test_distinct_on_begins_the_order(team):
 
 @pytest.mark.parametrize("argument", ["limit", "offset"])
 def test_negative_numbers(team, argument):
-    """Are refused; zero is not."""
+    """A negative limit or offset is rejected; zero is accepted."""
     assert team.refused("{ flow(%s: -1) { name } }" % argument)["message"] == f"{argument} must not be negative"
     assert names(team, f"{argument}: 0") == []
 
 
 def test_rows_are_found_by_id_and_by_link(team):
-    """What an index finds is what looking at every row finds."""
+    """A lookup by index returns the same rows as a scan of the table."""
     one, two = team.project("one"), team.project("two")
     flows(team, *({"name": name, "project_id": project} for name, project in [("a", one), ("b", two), ("c", one)]))
     every = {row["name"]: row["id"] for row in team.ask("{ flow { name id } }")["flow"]}
@@ -270,7 +270,7 @@ def test_rows_are_found_by_id_and_by_link(team):
 
 
 def test_relations_to_many(team):
-    """Selected by any of them, counted, ordered by what they have."""
+    """Rows can be filtered, counted and sorted by their related rows."""
     one, two = team.project("one"), team.project("two")
     team.project("none")
     flows(
@@ -295,7 +295,7 @@ def test_relations_to_many(team):
 
 
 def test_order_by_a_relation_to_one(team):
-    """A row without one counts as null."""
+    """In the sort order, a row without a related row counts as null."""
     one, two = team.project("one"), team.project("two")
     flows(team, {"name": "a"}, {"name": "b", "project_id": two}, {"name": "c", "project_id": one})
     assert names(team, "order_by: {project: {name: asc}}") == ["c", "b", "a"]
@@ -304,7 +304,7 @@ def test_order_by_a_relation_to_one(team):
 
 
 def test_times_without_an_offset_are_utc(team):
-    """As pendulum's and the cache's clients send them."""
+    """Times without an offset, as clients send them, are in UTC."""
     noon = datetime(2022, 1, 31, 12, tzinfo=timezone.utc)
     for hours in (-1, 0, 1):
         team.store.add("task_run", tenant_id=team.id, state_timestamp=noon + timedelta(hours=hours), name=str(hours))
@@ -314,7 +314,7 @@ def test_times_without_an_offset_are_utc(team):
 
 
 @pytest.mark.parametrize(
-    ("comparison", "found"),
+    ("comparison", "result"),
     [
         ("{_contains: {a: 1}}", ["object"]),
         ('{_contains: ["x"]}', ["list"]),
@@ -333,15 +333,15 @@ def test_times_without_an_offset_are_utc(team):
         ("{_is_null: true}", ["null"]),
     ],
 )
-def test_json(team, comparison, found):
-    """PostgreSQL's operators and its order: null < text < number < boolean < list < object."""
+def test_json(team, comparison, result):
+    """The jsonb operators and the order of types match PostgreSQL."""
     values = {"object": {"a": 1, "b": [{"c": 2}, 3]}, "list": ["x", 1], "text": "x", "null": None}
     flows(team, *({"name": name, "settings": value} for name, value in values.items()))
-    assert names(team, "where: {settings: %s}" % comparison) == found
+    assert names(team, "where: {settings: %s}" % comparison) == result
 
 
 def test_json_in_order(team):
-    """Any two values can be compared."""
+    """Any two JSON values can be compared."""
     values = [{}, [], True, 1.5, 1, "x", {"b": None}, {"a": "z", "b": None}, [1], False, [None]]
     flows(team, *({"name": json.dumps(value), "settings": value} for value in values))
     expected = ['"x"', "1", "1.5", "false", "true", "[]", "[null]", "[1]", "{}", '{"b": null}', '{"a": "z", "b": null}']
@@ -349,18 +349,20 @@ def test_json_in_order(team):
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "result"),
     [("$.a.b", 1), ("a.b", 1), ("$", {"a": {"b": 1}, "c d": [[5]]}), ('$["c d"][0][0]', 5), ("$['c d'][0]", [5])]
     + [(path, None) for path in ("$.x", "$.a.b.c", "$['c d'][7]", "$['c d'].x", "$.a[0]")],
 )
-def test_a_path_into_json(team, path, found):
-    """Gives what lies there."""
+def test_a_path_into_json(team, path, result):
+    """The argument ``path`` selects a part of a JSON value."""
     flows(team, {"settings": {"a": {"b": 1}, "c d": [[5]]}})
-    assert team.ask("query($p: String) { flow { settings(path: $p) } }", {"p": path}) == {"flow": [{"settings": found}]}
+    assert team.ask("query($p: String) { flow { settings(path: $p) } }", {"p": path}) == {
+        "flow": [{"settings": result}]
+    }
 
 
 @pytest.mark.parametrize(
-    ("comparison", "found"),
+    ("comparison", "result"),
     [
         ('{_ilike: "A%C"}', ["abc", "ABC", "a.c"]),
         ('{_nilike: "a%c"}', ["x%y", "x\ny"]),
@@ -373,15 +375,15 @@ def test_a_path_into_json(team, path, found):
         ('{_like: "\\\\"}', []),
     ],
 )
-def test_patterns(team, comparison, found):
-    """LIKE, with and without regard to case."""
+def test_patterns(team, comparison, result):
+    """LIKE and ILIKE match their patterns."""
     words = ["abc", "ABC", "a.c", "x%y", "x\ny"]
     flows(team, *({"name": name} for name in words))
-    assert names(team, "where: {name: %s}" % comparison) == found
+    assert names(team, "where: {name: %s}" % comparison) == result
 
 
 def test_like_takes_linear_time(team):
-    """However many wildcards it has."""
+    """A LIKE pattern with many wildcards takes linear time."""
     flows(team, {"name": "a" * 5_000})
     assert names(team, 'where: {name: {_like: "%s"}}' % ("a%" * 500 + "b")) == []
 
@@ -390,7 +392,7 @@ def test_like_takes_linear_time(team):
 @settings(max_examples=50)
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=8), st.data())
 def test_a_tenant_sees_its_own_rows_only(owners, data):
-    """Whatever it asks for: lists, ids, links, relations, aggregates."""
+    """No list, id, link, relation or aggregate shows rows of another tenant."""
     first = Team()
     teams = [first, *(Team(world=first.world) for _ in range(2))]
     rows = [
@@ -414,7 +416,7 @@ def test_a_tenant_sees_its_own_rows_only(owners, data):
             ]
         },
     ]
-    assert [{row["id"] for row in found["project"]} for found in lists] == [own] * 4
+    assert [{row["id"] for row in result["project"]} for result in lists] == [own] * 4
     for row in every:
-        found = team.ask("query($id: uuid!) { project_by_pk(id: $id) { id } }", {"id": row})["project_by_pk"]
-        assert (found is not None) == (row in own)
+        result = team.ask("query($id: uuid!) { project_by_pk(id: $id) { id } }", {"id": row})["project_by_pk"]
+        assert (result is not None) == (row in own)

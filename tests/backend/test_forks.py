@@ -1,4 +1,4 @@
-"""Children forked at a bad moment: while a thread of the parent's server imports, or holds a lock."""
+"""Forks while a thread of the parent's server imports modules or holds a lock."""
 
 from __future__ import annotations
 
@@ -50,16 +50,18 @@ with FakeCloud() as cloud:
     ],
 )
 def test_a_fork_during_the_first_request(module):
-    """The child's own API answers, and so does the parent's."""
+    """The APIs of both parent and child answer after a fork during the first request."""
     command = [sys.executable, "-W", "ignore", "-c", FORKS, module]
     root = Path(__file__).parent.parent.parent
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stdout) == (0, "{'secret_names': ['A']}\n{'secret_names': []}\n"), done.stderr
+    process = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert (process.returncode, process.stdout) == (0, "{'secret_names': ['A']}\n{'secret_names': []}\n"), (
+        process.stderr
+    )
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_fork_while_documents_are_looked_up():
-    """A lock that a thread of the parent held does not stop the child."""
+    """A child can use the cache although a thread of its parent held the lock."""
     pytest.importorskip("graphql")
     from pytest_flowsecrets.backend.graphql import execution
 

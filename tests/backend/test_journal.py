@@ -1,4 +1,4 @@
-"""Requests recorded: what is shown, what is kept, what can be searched."""
+"""The request log: what records show, what is stored, and what a search finds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def has(text):
 
 
 def test_a_record():
-    """Kind, fields, key, tenant, duration, status, errors and masked variables; the repr is one short line."""
+    """A record has all details and masked variables, and its repr is one short line."""
     journal = RequestLog()
     caller = Caller("tenant", "USER", "key")
     send(
@@ -57,7 +57,7 @@ def test_a_record():
 
 
 def test_a_request_that_is_no_operation():
-    """Is recorded all the same."""
+    """A request without a valid operation is recorded."""
     journal = RequestLog()
     send(journal, "", raw=b"{")
     assert repr(journal.requests[-1]) == "<no operation: 200 in 1.0 ms>"
@@ -65,7 +65,7 @@ def test_a_request_that_is_no_operation():
 
 
 def test_a_sequence():
-    """Length, index, slice, iteration, and the requests to one root field in either spelling."""
+    """``requests`` supports length, index, slice and iteration; ``to`` finds a field in either spelling."""
     journal = RequestLog()
     for field in ("set_secret", "setSecret", "hello"):
         send(journal, "{ a }", fields=(field,))
@@ -83,7 +83,7 @@ def test_a_sequence():
 
 
 def test_no_value_is_kept_readable():
-    """Not in the journal's repr, attributes, pickle or copy, nor in those of the records; a literal neither."""
+    """No repr, attribute, pickle or copy of the log or its records contains a value."""
     journal = RequestLog()
     send(journal, SET, {"input": {"name": "n", "value": V}})
     send(journal, f'mutation {{ setSecret(input: {{name: "n", value: "{V}"}}) {{ success }} }}')
@@ -108,7 +108,7 @@ def test_values_that_set_secrets_are_not_stored():
 
 
 def test_search():
-    """Finds the request and the way to the text; what secret mutations set is not there."""
+    """A search returns request and path of a match, and does not find values that set secrets."""
     journal = RequestLog()
     send(journal, SET, {"input": {"name": "n", "value": V}}, fields=("set_secret",))
     send(
@@ -127,14 +127,14 @@ def test_search():
 
 
 def test_search_tells_no_value():
-    """Not where a name is what was found."""
+    """The path of a match in a name does not contain the name."""
     journal = RequestLog()
     send(journal, "", raw=json.dumps({"a": {V: {"b": V}}}).encode())
     assert [place.where for place in journal.search(has(V))] == ["a name in a", "a name in the request"]
 
 
 def test_search_looks_at_get():
-    """The parameters of a URL are what a GET sends."""
+    """A search includes the URL parameters of a GET."""
     journal = RequestLog()
     journal.record(Request("GET", "/p", {}, b"", f"query={V}"), at=AT, seconds=0, status=400)
     operation = Operation(f"{{ a(b: {V}) }}", get=True)
@@ -146,7 +146,7 @@ def test_search_looks_at_get():
 
 
 def test_old_requests_are_forgotten():
-    """By their number, and by the size of what they sent; how many is told."""
+    """The log discards old requests by number and size, and counts them."""
     journal = RequestLog(max_requests=3)
     for number in range(5):
         send(journal, f"{{ a{number} }}", fields=(f"a{number}",))
@@ -164,7 +164,7 @@ def test_old_requests_are_forgotten():
 
 
 def test_many_threads():
-    """Nothing is lost."""
+    """No record of concurrent threads is lost."""
     journal = RequestLog()
     threads = [threading.Thread(target=lambda: [send(journal, "{ a }") for _ in range(100)]) for _ in range(8)]
     for thread in threads:
@@ -179,7 +179,7 @@ def test_many_threads():
 
 @needs_prefect
 def test_the_real_client():
-    """What it sends is recorded with its key and tenant, its secret is masked."""
+    """The request of a real client is recorded with key and tenant, and its secret is masked."""
     with FakeCloud() as cloud:
         cloud.client.set_secret(name="my secret", value=V)
         record = cloud.requests.to("set_secret")[-1]
@@ -201,7 +201,7 @@ def test_the_real_client():
 
 
 def test_nothing_is_asserted_of_what_is_forgotten():
-    """That a value was never received cannot be said of requests that are no longer kept."""
+    """``assert_never_received`` raises if requests have been discarded."""
     with FakeCloud({"TOKEN": V}) as cloud:
         cloud.world.journal = RequestLog(max_requests=2)
         for _ in range(3):
@@ -214,7 +214,7 @@ def test_nothing_is_asserted_of_what_is_forgotten():
 
 @pytest.mark.slow
 def test_ten_megabytes():
-    """A value of 10 MB is set, masked and not kept; one that is larger than the server takes is refused."""
+    """A value of 10 MB is set and not stored in the log; a value above the server's limit is rejected."""
     with FakeCloud() as cloud:
         headers = {"authorization": f"Bearer {cloud.tenant.user_key}"}
         body = {"query": SET, "variables": {"input": {"name": "LARGE", "value": "x" * 10_000_000}}}

@@ -1,4 +1,4 @@
-"""Keys: which are good for what, and what the others get."""
+"""API keys: what each key permits, and the errors of the others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def headers(key, **others):
 
 
 def test_a_good_key(ring):
-    """Says whose it is, with which scope, and for which tenants."""
+    """A valid key identifies the caller, its scope and its tenants."""
     issued = ring.issue(("team", "other"), USER, user_id="me")
     caller = ring.caller(headers(issued.key, agent="agent-id"))
     assert caller == Caller("team", USER, issued.id, "me", "agent-id", ("team", "other"))
@@ -38,7 +38,7 @@ def test_a_good_key(ring):
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "message"),
     [
         (None, "Unauthenticated"),
         ("", "Malformed Authorization header"),
@@ -49,16 +49,16 @@ def test_a_good_key(ring):
         ("Bearer \ud800", "Unauthenticated"),
     ],
 )
-def test_what_is_no_key(ring, header, told):
-    """Gets what the clients make their AuthorizationError of."""
+def test_what_is_no_key(ring, header, message):
+    """A missing, malformed or unknown key raises Unauthenticated."""
     ring.issue(("team",), USER, user_id="me")
-    with pytest.raises(Unauthenticated, match=f"^{told}$") as caught:
+    with pytest.raises(Unauthenticated, match=f"^{message}$") as caught:
         ring.caller({} if header is None else {"authorization": header})
     assert caught.value.extensions == {"code": "UNAUTHENTICATED"}
 
 
 def test_a_revoked_key(ring):
-    """Is good for nothing any more, at once."""
+    """A revoked key is not valid any more."""
     issued = ring.issue(("team",), USER, user_id="me")
     assert ring.revoke(issued.id) is True
     assert ring.revoke(issued.id) is False
@@ -70,7 +70,7 @@ def test_a_revoked_key(ring):
 
 
 def test_an_expired_key(ring, now):
-    """Is good until that moment."""
+    """A key is valid until its expiry."""
     issued = ring.issue(("team",), RUNNER, user_id="agent", expires_at=START + timedelta(hours=1))
     caller = ring.caller(headers(issued.key))
     ring.require_runner(caller, "team")
@@ -83,7 +83,7 @@ def test_an_expired_key(ring, now):
 
 @pytest.mark.parametrize("ends", ["revoked", "expired"])
 def test_what_was_made_of_a_key(ring, now, ends):
-    """Short-lived tokens of clients up to 0.15.13, and those made of them again, end with the key at the latest."""
+    """Tokens derived from a key (clients up to 0.15.13) end with that key at the latest."""
     issued = ring.issue(("team",), RUNNER, user_id="me", expires_at=START + timedelta(hours=1))
     first = ring.issue(("team",), RUNNER, user_id="me", parent_id=issued.id, expires_at=START + timedelta(minutes=1))
     second = ring.issue(("team",), RUNNER, user_id="me", parent_id=first.id)
@@ -103,14 +103,14 @@ def test_what_was_made_of_a_key(ring, now, ends):
 
 
 def test_another_tenant(ring):
-    """Is not answered, as if the key were wrong."""
+    """A key without access to the tenant raises Unauthenticated, like a wrong key."""
     mine, _ = ring.issue(("team",), USER, user_id="me"), ring.issue(("other",), USER, user_id="you")
     with pytest.raises(Unauthenticated):
         ring.caller(headers(mine.key, tenant="other"))
 
 
 def test_a_tenant_more(ring):
-    """The USER keys of a user become good for it, no others."""
+    """``admit`` extends the USER keys of one user to a tenant, and no other keys."""
     mine = ring.issue(("team",), USER, user_id="me")
     agents = ring.issue(("team",), RUNNER, user_id="me")
     ring.admit("me", "other")
@@ -119,7 +119,7 @@ def test_a_tenant_more(ring):
 
 
 def test_scopes(ring):
-    """A RUNNER key is no user's, and a USER key none of an agent; neither is a key of another tenant, or none."""
+    """``require_user`` and ``require_runner`` accept only keys with the right scope and tenant."""
     user = ring.caller(headers(ring.issue(("team",), USER, user_id="me").key))
     agent = ring.caller(headers(ring.issue(("team",), RUNNER, user_id="agent").key))
     ring.require_runner(agent, "team")
@@ -131,14 +131,14 @@ def test_scopes(ring):
 
 
 def test_server_asks_for_no_key():
-    """Whoever comes is answered, and is nobody; a key that is sent does not matter."""
+    """Server accepts all requests, with or without a key, and identifies no caller."""
     ring = Keyring(lambda: START, open_to_all=True)
     assert ring.caller({}) == Caller()
     assert ring.caller(headers("any", agent="agent-id")) == Caller(agent_id="agent-id")
 
 
 def test_rows_tell_no_key(ring):
-    """What can be queried of the keys of a tenant; access tokens are not among them."""
+    """``rows`` returns the data of keys without their texts, and omits derived tokens."""
     issued = ring.issue(("team",), USER, user_id="me", name="laptop")
     ring.issue(("team",), USER, user_id="me", parent_id="x")
     ring.issue(("other",), USER, user_id="you")
@@ -148,7 +148,7 @@ def test_rows_tell_no_key(ring):
 
 
 def test_a_run_of_many_apis_has_few_keys(monkeypatch):
-    """Closed APIs pass their keys on, those that are open at the same time have different ones."""
+    """APIs reuse the keys of closed APIs; APIs that are open at the same time have different keys."""
     monkeypatch.setattr(key_texts, "_unused", deque())  # without those of the tests before
     texts = set()
     for _ in range(50):
@@ -163,7 +163,7 @@ def test_a_run_of_many_apis_has_few_keys(monkeypatch):
 
 
 def test_the_next_api_refuses_the_keys_of_a_closed_one():
-    """A text rests before it is a key again."""
+    """An API rejects the keys of the API before, because they are not reused immediately."""
     closed = Keyring(lambda: START)
     with closed.texts.in_use():
         keys = [closed.issue(("team",), USER, user_id="me").key for _ in range(4)]
@@ -176,7 +176,7 @@ def test_the_next_api_refuses_the_keys_of_a_closed_one():
 
 
 def test_an_api_that_is_entered_again_has_its_keys_to_itself():
-    """Its texts are taken from those that others may use."""
+    """Other APIs do not use the keys of an API that is entered again."""
     ring, texts = Keyring(lambda: START), []
     with ring.texts.in_use():
         key = ring.issue(("team",), USER, user_id="me").key
@@ -190,7 +190,7 @@ def test_an_api_that_is_entered_again_has_its_keys_to_itself():
 
 
 def test_an_api_does_not_take_back_a_key_that_another_uses():
-    """What a later API has taken stays with it, also after the first one was entered again."""
+    """An API that is entered again does not reclaim a key that another API uses now."""
     first, others, texts = Keyring(lambda: START), [], []
     with first.texts.in_use():
         key = first.issue(("team",), USER, user_id="me").key
@@ -205,7 +205,7 @@ def test_an_api_does_not_take_back_a_key_that_another_uses():
 
 
 def test_revoked_texts_are_not_reused_by_their_keyring(ring):
-    """A key that was revoked stays refused."""
+    """A keyring does not reuse the text of a revoked key."""
     issued = ring.issue(("team",), USER, user_id="me")
     assert ring.revoke(issued.id)
     assert issued.key not in [ring.issue(("team",), USER, user_id="me").key for _ in range(40)]

@@ -1,4 +1,4 @@
-"""What a document asks for, masks, and requests without the values that secrets are set to."""
+"""Root fields of documents, masks, and the removal of values that set secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ V = "ghp_secret"
 
 
 @pytest.mark.parametrize(
-    ("query", "name", "found"),
+    ("query", "name", "result"),
     [
         ("{ hello }", None, ("query", ("hello",))),
         ("mutation { x: set_secret(input: {}) { success } hello }", None, ("mutation", ("set_secret", "hello"))),
@@ -30,9 +30,9 @@ V = "ghp_secret"
         ("{a" * 5_000, None, ("", ())),
     ],
 )
-def test_outline(query, name, found):
-    """The kind and the root fields of the operation that is meant; nothing where there is none."""
-    assert tuple(outline(query, name)) == found
+def test_outline(query, name, result):
+    """``outline`` returns kind and root fields of the selected operation, or nothing if it does not exist."""
+    assert tuple(outline(query, name)) == result
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_outline(query, name, found):
     ],
 )
 def test_masked_document(query, masked):
-    """Texts by their length, numbers as 0, comments not at all; also where the document breaks off."""
+    """Texts are masked by length, numbers as 0, and comments entirely, also in truncated documents."""
     assert masked_document(query) == masked
 
 
 def test_masked_variables():
-    """By type and length; names of variables and of an input's fields are kept, what is below is data."""
+    """Variables are masked by type and length; names of variables and of input fields are kept."""
     variables = {
         "text": V,
         "none": None,
@@ -83,7 +83,7 @@ def test_masked_variables():
 
 
 BY_INPUT = "mutation($input: set_secret_input!) { set_secret(input: $input) { success } }"
-# (document, variables) and what is left of them
+# (document, variables) and the result
 OWN = [
     ((BY_INPUT, {"input": {"name": "n", "value": V}}), (BY_INPUT, {"input": {"name": "n", "value": None}})),
     (
@@ -133,21 +133,21 @@ def without_own_values(query, variables):
     return own.remove_from(query, variables) if own else (query, variables)
 
 
-@pytest.mark.parametrize(("sent", "left"), OWN)
-def test_without_own_values(sent, left):
-    """What a secret is set to is null, in literals, variables, defaults and parts of them."""
-    assert without_own_values(*sent) == left
-    assert sent[1] == {} or V in str(sent[1])  # what was sent is not changed
+@pytest.mark.parametrize(("operation", "remaining"), OWN)
+def test_without_own_values(operation, remaining):
+    """Values of secret mutations become null in literals, variables, defaults and parts of them."""
+    assert without_own_values(*operation) == remaining
+    assert operation[1] == {} or V in str(operation[1])  # the arguments are not modified
 
 
 @pytest.mark.parametrize(("query", "variables"), KEPT)
 def test_what_stays(query, variables):
-    """Nothing else is taken out: that would hide a leak."""
+    """Other values are not removed, because that would hide a leak."""
     assert without_own_values(query, variables) == (query, variables)
 
 
 @pytest.mark.parametrize(
-    ("sent", "masked"),
+    ("operation", "masked"),
     [
         (
             ('mutation { set_secret(input: {name: "n", value: ghp_secret}) { success } }', {}),
@@ -178,7 +178,7 @@ def test_what_stays(query, variables):
         ),
     ],
 )
-def test_what_is_shown(sent, masked):
-    """Names, but for those within a secret's value: a value may be written as a name, and have names in it."""
-    query, variables = sent
+def test_what_is_shown(operation, masked):
+    """Names are shown, except names inside the value of a secret."""
+    query, variables = operation
     assert shown(query, variables, own_values(query)) == masked

@@ -1,4 +1,4 @@
-"""This machine in ``no_proxy``: while it is needed, and not a moment longer."""
+"""``no_proxy`` names this machine while an API is entered, and not longer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OURS = "127.0.0.1,localhost"
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """Names no proxy, and is as before afterwards, whatever a test does."""
+    """An environment without proxies, which is restored after the test."""
     for name in [*os.environ, "no_proxy", "NO_PROXY"]:
         if name.lower().endswith("_proxy"):
             monkeypatch.setenv(name, "")
@@ -30,7 +30,7 @@ def said():
     [(None, OURS), ("", OURS), ("intranet", f"intranet,{OURS}"), (f"{OURS},x", f"{OURS},x")],
 )
 def test_this_machine_is_named(monkeypatch, before, inside):
-    """Beside what was there, which comes back."""
+    """This machine is added to the existing value, which is restored."""
     if before is not None:
         monkeypatch.setenv("no_proxy", before)
     with without_proxy():
@@ -41,7 +41,7 @@ def test_this_machine_is_named(monkeypatch, before, inside):
 @pytest.mark.parametrize("order", ["the first first", "the last first"])
 @pytest.mark.parametrize("between", [None, "mine"])
 def test_any_order(monkeypatch, order, between):
-    """The machine is named as long as one is entered; at the end all is as before."""
+    """The machine is named while any context is entered, whatever the order of leaving."""
     first, last = without_proxy(), without_proxy()
     first.__enter__()
     if between:
@@ -57,7 +57,7 @@ def test_any_order(monkeypatch, order, between):
 
 @pytest.mark.parametrize("before", [None, "mine"])
 def test_somebody_who_was_forgotten(monkeypatch, before):
-    """Whoever has never left leaves when the garbage is collected, and takes nothing from those who came later."""
+    """An abandoned context is left by the garbage collector, and does not affect later ones."""
     forgotten, mine = without_proxy(), without_proxy()
     forgotten.__enter__()
     for name in ("no_proxy", "NO_PROXY"):
@@ -72,7 +72,7 @@ def test_somebody_who_was_forgotten(monkeypatch, before):
 
 
 def test_what_is_said_inside_stays(monkeypatch):
-    """It is the test's own."""
+    """A value that the test sets inside stays."""
     with without_proxy():
         monkeypatch.setenv("no_proxy", "mine")
     assert said() == ("mine", None)
@@ -80,7 +80,7 @@ def test_what_is_said_inside_stays(monkeypatch):
 
 @pytest.mark.parametrize(("proxy", "inside"), [(None, None), ("HTTP_PROXY", OURS)])
 def test_on_macos(monkeypatch, proxy, inside):
-    """Only beside a proxy of the environment: alone it would hide the proxies of the system."""
+    """On macOS, ``no_proxy`` is only set beside a proxy variable, because alone it would hide the system's proxies."""
     monkeypatch.setattr(client.sys, "platform", "darwin")
     if proxy:
         monkeypatch.setenv(proxy, "http://127.0.0.1:9")

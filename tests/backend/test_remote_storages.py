@@ -1,4 +1,4 @@
-"""``run(flow)`` with a storage on the network: refused in one line, and the ways to run without the network."""
+"""``run(flow)`` with a storage on the network: the error, and the ways to run offline."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def flow():
     return flow
 
 
-def made(make):
+def instance(make):
     try:
         return make()
     except ImportError as error:
@@ -140,28 +140,28 @@ def made(make):
 
 @pytest.mark.parametrize("make_and_place", REMOTE.values(), ids=REMOTE)
 def test_a_storage_on_the_network_is_refused(flow, monkeypatch, make_and_place):
-    """One line: where it would go, and the ways out; nothing is registered, no address asked, no value shown."""
+    """One line names the host and the alternatives; nothing is registered or requested."""
     make, place = make_and_place
-    flow.storage = made(make)
+    flow.storage = instance(make)
     monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING", raising=False)
     with FakeCloud({"TOKEN": "x"}) as cloud:
         with pytest.raises(UsageError) as caught:
             cloud.run(flow)
         assert not cloud.requests
-        told = str(caught.value)
-        assert told.startswith(
+        messages = str(caught.value)
+        assert messages.startswith(
             f"run() would access {place}, because the storage of this flow is a {type(flow.storage).__name__}: "
         )
-        assert "storage='local'" in told
-        assert "hunter2" not in told
+        assert "storage='local'" in messages
+        assert "hunter2" not in messages
         assert storage_of(cloud, flow, flow.storage) is flow.storage  # said so
 
 
 @pytest.mark.parametrize("make_and_variables", HERE.values(), ids=HERE)
 def test_a_double_on_this_machine_is_not(flow, monkeypatch, make_and_variables):
-    """By the storage's own options, or by the variables that its client reads."""
+    """A storage that its options or variables point to this machine is accepted."""
     make, variables = make_and_variables
-    flow.storage = made(make)
+    flow.storage = instance(make)
     for name, text in variables.items():
         monkeypatch.setenv(name, text)
     with FakeCloud() as cloud:
@@ -169,7 +169,7 @@ def test_a_double_on_this_machine_is_not(flow, monkeypatch, make_and_variables):
 
 
 def test_storages_without_an_address(flow, tmp_path):
-    """Of Prefect, and of a user's own."""
+    """Storages without an address, of Prefect or a user, are accepted."""
     from prefect.storage import Local, Module, Storage
 
     with FakeCloud() as cloud:
@@ -186,11 +186,11 @@ def test_storages_without_an_address(flow, tmp_path):
 
 @pytest.mark.slow
 def test_it_runs_without_the_network(flow, monkeypatch):
-    """With the secrets and labels of its own storage, in a process or here; the flow itself stays as it is."""
-    asked = []
+    """``storage="local"`` keeps the secrets and labels of the flow's storage, and does not change the flow."""
+    queries = []
     real = socket.socket.connect
-    monkeypatch.setattr(socket.socket, "connect", lambda this, to: (asked.append(to[0]), real(this, to))[1])
-    flow.storage = storage = made(lambda: github(secrets=["TOKEN"], labels=["mine"]))
+    monkeypatch.setattr(socket.socket, "connect", lambda this, to: (queries.append(to[0]), real(this, to))[1])
+    flow.storage = storage = instance(lambda: github(secrets=["TOKEN"], labels=["mine"]))
     with FakeCloud({"TOKEN": "hunter2"}) as cloud:
         run = cloud.run(flow, storage="local")
         assert run.state.is_successful(), run.state.message
@@ -198,11 +198,11 @@ def test_it_runs_without_the_network(flow, monkeypatch):
         assert run.environment["PREFECT__CLOUD__AGENT__LABELS"] == "['mine']"
         assert cloud.run(flow, in_process=True).state.is_successful()
     assert flow.storage is storage
-    assert set(asked) <= {"127.0.0.1"}
+    assert set(queries) <= {"127.0.0.1"}
 
 
 @pytest.mark.slow
 def test_without_a_storage(flow):
-    """Nothing changes: it goes into the home of the test."""
+    """A flow without a storage is stored in the home of the test."""
     with FakeServer() as server:
         assert server.run(flow, run_config={f"{S}TOKEN": "x"}).state.is_successful()

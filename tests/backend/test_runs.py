@@ -1,4 +1,4 @@
-"""Real flow runs: real client, real agent, a real process; and in this process, by the real CloudFlowRunner."""
+"""Real flow runs, with the real client, agent and process, and in this process with the real CloudFlowRunner."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ has_runs = pytest.mark.skipif(VERSION is None or VERSION < (0, 15), reason="real
 
 @pytest.fixture
 def flow():
-    """Reads the secret that its parameter names, logs, and gives the length."""
+    """Return a flow that reads the secret named by its parameter, logs, and returns its length."""
     import prefect
     from prefect.client import Secret
 
@@ -50,7 +50,7 @@ def flow():
 
 @pytest.fixture
 def hanging():
-    """Starts a child and sleeps."""
+    """Start a child process and sleep."""
     import prefect
 
     @prefect.task
@@ -65,7 +65,7 @@ def hanging():
 @pytest.mark.slow
 @has_runs
 def test_a_flow_of_a_module_that_a_process_could_not_import(tmp_path, monkeypatch):
-    """As those of tests are with pytest's ``--import-mode=importlib``: the module goes along."""
+    """Modules that a process cannot import (import mode importlib) are pickled by value."""
     source = tmp_path / "away_from_here.py"
     source.write_text(
         "import prefect\n\n\ndef one():\n    return 1\n\n\n@prefect.task\ndef use():\n    return one()\n\n\n"
@@ -82,7 +82,7 @@ def test_a_flow_of_a_module_that_a_process_could_not_import(tmp_path, monkeypatc
 @pytest.mark.slow
 @has_runs
 def test_a_real_run_on_cloud(flow):
-    """Its state, the states of its tasks, all of its logs, its exit status, its environment and its timings."""
+    """A run on Cloud has states, logs, exit status, environment and timings."""
     with FakeCloud({"TOKEN": "hunter2"}) as cloud:
         run = cloud.run(flow, parameters={"name": "TOKEN"}, agent_env={"MINE": "of the agent"})
         received = [request for request in cloud.requests if "secret_value" in request.fields]
@@ -95,10 +95,10 @@ def test_a_real_run_on_cloud(flow):
         "double-1": "Mapped",
         "double-1[0]": "Success",
     }
-    told = [line.message for line in run.logs]
-    assert told[0].startswith("Submitted for execution: PID: ")
-    assert "reading" in told
-    assert told[-1] == "Flow run SUCCESS: all reference tasks succeeded"
+    messages = [line.message for line in run.logs]
+    assert messages[0].startswith("Submitted for execution: PID: ")
+    assert "reading" in messages
+    assert messages[-1] == "Flow run SUCCESS: all reference tasks succeeded"
     assert run.exit_status == 0
     assert run.environment.origin("MINE") == "agent"
     assert run.environment["PREFECT__CLOUD__USE_LOCAL_SECRETS"] == "false"
@@ -113,23 +113,23 @@ def test_a_real_run_on_cloud(flow):
 @pytest.mark.slow
 @has_runs
 def test_a_real_run_on_server(flow):
-    """Secrets come by the run config; those that come by nothing are not asked of anybody."""
+    """Secrets of the run config reach a run on Server; for others, no API is queried."""
     with FakeServer() as server:
-        given = server.run(flow, run_config={f"{S}TOKEN": "x"})
+        inputs = server.run(flow, run_config={f"{S}TOKEN": "x"})
         missing = server.run(flow)
         assert {request.fields for request in server.requests if "secret_value" in request.fields} == set()
-    assert given.state.is_successful()
+    assert inputs.state.is_successful()
     assert missing.state.is_failed()
     assert 'Local Secret "TOKEN" was not found' in missing.task_states["read-1"].message
-    assert (given.exit_status, missing.exit_status) == (0, 0)
+    assert (inputs.exit_status, missing.exit_status) == (0, 0)
 
 
 @pytest.mark.slow
 @has_runs
 def test_in_this_process(flow):
-    """The real CloudFlowRunner, without a pickle, so that what the test has patched counts; the logs are complete."""
-    seen = []
-    flow.get_tasks(name="double")[0].run = lambda number: seen.append(number)
+    """A run in this process uses no pickle, sees patches of the test, and has complete logs."""
+    observations = []
+    flow.get_tasks(name="double")[0].run = lambda number: observations.append(number)
     with FakeCloud({"TOKEN": "hunter2"}) as cloud:
         for _ in range(2):
             run = cloud.run(flow, in_process=True, run_config={"MINE": "x"})
@@ -137,7 +137,7 @@ def test_in_this_process(flow):
             assert [line.message for line in run.logs][-1] == "Flow run SUCCESS: all reference tasks succeeded"
         other = cloud.run(flow, in_process=True, context={"secrets": {"TOKEN": "of the run"}})
         assert "MINE" not in os.environ
-    assert seen == [7, 7, 10]
+    assert observations == [7, 7, 10]
     assert other.state.is_successful()
     assert (run.exit_status, run.environment["MINE"]) == (None, "x")
     assert set(run.timings) == {"register", "process", "total"}
@@ -148,7 +148,7 @@ def test_in_this_process(flow):
 @pytest.mark.parametrize("of_the_flow", [True, False])
 @pytest.mark.parametrize("kind", ["KubernetesRun", "DockerRun"])
 def test_in_this_process_there_is_no_container(flow, kind, of_the_flow):
-    """One line says what to do, before anything is registered."""
+    """A run in this process rejects a container's run config in one line, before registration."""
     import prefect
 
     run_config = getattr(prefect.run_configs, kind)()
@@ -167,7 +167,7 @@ def test_in_this_process_there_is_no_container(flow, kind, of_the_flow):
 @needs_proc
 @needs_kubernetes
 def test_a_flow_run_that_hangs_is_ended(hanging):
-    """After the timeout, with its children; what is known by then is told, without values."""
+    """A run that exceeds its timeout is killed with its children; the error has its state without values."""
     with FakeServer() as server, pytest.raises(FlowRunTimeout) as caught:
         server.run(hanging, timeout=12)
     assert str(caught.value).startswith(
@@ -181,7 +181,7 @@ def test_a_flow_run_that_hangs_is_ended(hanging):
 @pytest.mark.slow
 @has_runs
 def test_a_flow_that_cannot_be_loaded():
-    """Fails, as in production, and the process with it."""
+    """A flow that cannot be loaded fails together with its process, as in production."""
     from prefect import Flow
     from prefect.storage import Module
 
@@ -196,7 +196,7 @@ def test_a_flow_that_cannot_be_loaded():
 @has_runs
 @needs_kubernetes
 def test_a_flow_of_a_module_that_only_this_process_has(tmp_path):
-    """As test modules are in importlib mode: it goes into the pickle."""
+    """A module that only this process can import is pickled by value."""
     from importlib.util import module_from_spec, spec_from_file_location
 
     path = tmp_path / "somewhere.py"
@@ -217,7 +217,7 @@ def test_a_flow_of_a_module_that_only_this_process_has(tmp_path):
 
 @has_runs
 def test_an_agent_that_cannot_start(flow):
-    """Its key is good for nothing: one line, no waiting."""
+    """An agent whose key is not valid raises AgentFailed in one line, without waiting."""
     with FakeCloud() as cloud:
         cloud.tenant.revoke(cloud.tenant.runner_key)
         with pytest.raises(AgentFailed, match=r"^the local agent cannot start: \w+; check the API's faults and "):
@@ -226,7 +226,7 @@ def test_an_agent_that_cannot_start(flow):
 
 @needs_prefect
 def test_what_is_asked_wrongly():
-    """One line each."""
+    """Each invalid argument is rejected in one line."""
     with FakeCloud() as cloud:
         with pytest.raises(UsageError, match=r"^run\(\) takes a Prefect flow, not a str$"):
             cloud.run("flow", in_process=True)
@@ -246,7 +246,7 @@ def test_what_is_asked_wrongly():
             cloud.run(flow, run_config=DockerRun())
         with pytest.raises(UsageError, match=r"^job_template requires the kubernetes agent, not the local agent$"):
             cloud.run(flow, job_template={})
-        for given, told in (
+        for inputs, messages in (
             ({"agent_env": {"A": 424242}}, "agent_env: 'A' is a int, but a variable must be a string"),
             ({"run_config": {"A": 424242}}, "run_config: 'A' is a int, but a variable must be a string"),
             ({"parameters": ["424242"]}, "parameters must be a mapping of names to values, not a list"),
@@ -265,14 +265,14 @@ def test_what_is_asked_wrongly():
             ({"run_config": LocalRun(working_dir="nowhere")}, "the working_dir of the run config does not exist: "),
         ):
             with pytest.raises(UsageError) as caught:
-                cloud.run(flow, **given)
-            assert str(caught.value).startswith(told)
+                cloud.run(flow, **inputs)
+            assert str(caught.value).startswith(messages)
             assert "424242" not in str(caught.value)
 
 
 @has_runs
 def test_an_agent_that_cannot_deploy(flow):
-    """The test is told why, without a value, and no process was started."""
+    """If the agent cannot deploy, the error has the reason without a value, and no process starts."""
     from prefect.run_configs import LocalRun
 
     with FakeCloud() as cloud:
@@ -290,7 +290,7 @@ def test_an_agent_that_cannot_deploy(flow):
 @pytest.mark.slow
 @has_runs
 def test_labels_of_the_configuration(flow, monkeypatch):
-    """They are not this agent's: it takes the runs that it is there for, also within a route that an agent made."""
+    """The agent ignores the labels of the configuration, and takes its own runs."""
     monkeypatch.setenv("PREFECT__CLOUD__AGENT__LABELS", "['elsewhere']")
     with FakeServer() as server:
         run = server.run(flow, run_config={f"{S}TOKEN": "x"})
@@ -301,27 +301,27 @@ def test_labels_of_the_configuration(flow, monkeypatch):
 @has_runs
 @needs_kubernetes
 def test_a_job_template_beside_a_run_config(flow):
-    """The run config keeps what else it says, it stays as it was, and it is one of this agent."""
+    """A job template is added to a copy of the run config, which keeps its other settings."""
     from prefect.run_configs import KubernetesRun, LocalRun
 
     template = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": []}]}}}}
     more = {"agent": "kubernetes", "job_template": template}
-    given = KubernetesRun(image="mine:1", env={f"{S}TOKEN": "x"})
+    inputs = KubernetesRun(image="mine:1", env={f"{S}TOKEN": "x"})
     with FakeServer() as server:
         with pytest.raises(UsageError, match=r"^a LocalRun is for another agent: the kubernetes agent needs "):
             server.run(flow, run_config=LocalRun(), **more)
         with pytest.raises(UsageError, match=r"^the job template: spec\.template\.spec\.containers\[0\]\.env is a "):
             wrong = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": {}}]}}}}
             server.run(flow, agent="kubernetes", job_template=wrong)
-        run = server.run(flow, run_config=given, **more)
+        run = server.run(flow, run_config=inputs, **more)
     assert run.environment["PREFECT__CONTEXT__IMAGE"] == "mine:1"
-    assert given.job_template is None
+    assert inputs.job_template is None
 
 
 @has_runs
 @needs_kubernetes
 def test_a_real_run_on_kubernetes(flow, cluster_secrets, tmp_path):
-    """The command of the job has exactly the environment of the pod: nothing of the agent's or the test's own."""
+    """The command of the job gets exactly the pod's environment, nothing of the agent or the test."""
     os.environ[f"{S}TOKEN"] = "of the test's process"
     try:
         job = tmp_path / "job.yaml"
@@ -347,7 +347,7 @@ def test_a_real_run_on_kubernetes(flow, cluster_secrets, tmp_path):
 @pytest.mark.slow
 @needs_proc
 def test_after_ctrl_c_nothing_is_left():
-    """Neither the process nor its children."""
+    """After Ctrl-C, neither the process nor its children are left."""
     processes = Processes()
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
     process = processes.start([sys.executable, "-c", code], env=dict(os.environ), run_id="run")
@@ -366,7 +366,7 @@ def test_after_ctrl_c_nothing_is_left():
 
 
 def test_what_is_left_is_ended_at_the_end():
-    """Of an API that is left while something runs; and a run without a process has nothing to wait for."""
+    """Leaving the API ends running processes; waiting for a run without a process returns."""
     processes = Processes()
     process = processes.start([sys.executable, "-c", "import time; time.sleep(60)"], env=dict(os.environ), run_id="run")
     assert processes.wait("another", 1) is None
@@ -378,7 +378,7 @@ def test_what_is_left_is_ended_at_the_end():
 @has_runs
 @needs_kubernetes  # once for each Prefect is enough, and so in the tests marked like this below and above
 def test_workers_of_xdist_share_nothing(run_tests):
-    """Each has its own API and tenant."""
+    """Each xdist worker has its own API and tenant."""
     pytest.importorskip("xdist")
     result = run_tests(
         """

@@ -1,4 +1,4 @@
-"""Ids, times and lengths of time, as texts."""
+"""Ids, times and durations as texts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(
 
 @given(st.datetimes(timezones=OFFSETS))
 def test_what_datetime_writes_is_read(moment):
-    """Whatever its offset, to the microsecond."""
+    """``read_time`` reads what ``datetime.isoformat`` writes, with any offset."""
     try:
         expected = moment.astimezone(UTC)
     except OverflowError:
@@ -42,7 +42,7 @@ def test_what_datetime_writes_is_read(moment):
     ],
 )
 def test_times(text, moment):
-    """As databases and clients write them; without an offset in UTC."""
+    """``read_time`` reads the formats of databases and clients; without an offset, the time is in UTC."""
     assert read_time(text) == moment
     assert read_time(text).tzinfo is UTC
 
@@ -52,7 +52,7 @@ def test_times(text, moment):
     ["", "today", "2022-02-30", "2022-01-31T25:00", "0001-01-01T00:00+10:00", "2022-01-31T12:00+99:99", 5, None, []],
 )
 def test_what_is_no_time(value):
-    """Is refused without being quoted."""
+    """``read_time`` rejects invalid times without quoting them."""
     with pytest.raises(ValueError) as caught:
         read_time(value)
     assert str(caught.value).startswith(("expected a time", "the time does not exist"))
@@ -67,20 +67,20 @@ def test_what_is_no_time(value):
     ],
 )
 def test_ids(text):
-    """In any of their spellings."""
+    """``read_uuid`` reads all spellings of an id."""
     assert read_uuid(text) == "835db11c-d8c1-47b1-b443-00bd056712fd"
 
 
 @pytest.mark.parametrize("value", ["", "835db11c", 5, None, [], {}])
 def test_what_is_no_id(value):
-    """Is refused without being quoted."""
+    """``read_uuid`` rejects invalid ids without quoting them."""
     with pytest.raises(ValueError, match="expected 32 hexadecimal digits"):
         read_uuid(value)
 
 
 @given(st.timedeltas())
 def test_lengths_of_time_come_back(length):
-    """From the text that they are written as."""
+    """``read_interval`` reads what ``write_interval`` writes."""
     assert math.isclose(read_interval(write_interval(length)).total_seconds(), length.total_seconds(), abs_tol=1e-3)
 
 
@@ -94,13 +94,13 @@ def test_lengths_of_time_come_back(length):
     ],
 )
 def test_lengths_of_time(value, length, text):
-    """As PostgreSQL writes them; numbers are seconds."""
+    """``read_interval`` reads PostgreSQL's format, and numbers as seconds."""
     assert read_interval(value) == length
     assert write_interval(length) == text
 
 
 @pytest.mark.parametrize("value", ["", "1 day", None, [], "00:99"])
 def test_what_is_no_length_of_time(value):
-    """Is refused without being quoted."""
+    """``read_interval`` rejects invalid durations without quoting them."""
     with pytest.raises(ValueError, match="expected a duration"):
         read_interval(value)

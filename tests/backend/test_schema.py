@@ -1,4 +1,4 @@
-"""The schema: what can be asked for, shown as a snapshot so that a review sees each change of it."""
+"""The schema, compared with a snapshot so that a review shows each change."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def printed(backend):
 
 @pytest.mark.parametrize("backend", ["cloud", "server"])
 def test_the_printed_schema_is_the_snapshot(backend):
-    """After a change that is meant: ``python -m tests.backend.test_schema`` writes it anew."""
+    """The schema matches the snapshot, which ``python -m tests.backend.test_schema`` updates."""
     assert printed(backend) == (SNAPSHOTS / f"{backend}.graphql").read_text("utf-8")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["cloud", "server"])
 def test_the_schema_is_valid(backend):
-    """It is built as if it were, because validating it takes as long as building it."""
+    """The schema is valid, although it is built without validation."""
     from graphql import build_schema, validate_schema
 
     from pytest_flowsecrets.backend.graphql.schema import text_of
@@ -44,24 +44,24 @@ def test_the_schema_is_valid(backend):
 
 @pytest.mark.parametrize("backend", ["cloud", "server"])
 def test_every_field_has_a_resolver(backend):
-    """In both spellings; and no resolver is without a field."""
+    """Each root field in both spellings has a resolver, and each resolver has a field."""
     from pytest_flowsecrets.backend import resolvers
     from pytest_flowsecrets.backend.graphql.schema import schema, text_of
 
     built, names = schema(backend), text_of(backend)[1]
-    found = [
+    result = [
         (root.fields, functions) for root, functions in zip((built.query_type, built.mutation_type), resolvers.load())
     ]
-    for fields, _ in found:
+    for fields, _ in result:
         assert [name for name, field in fields.items() if field.resolve is None] == []
     if backend == "cloud":
-        for fields, functions in found:
+        for fields, functions in result:
             server = {"create_tenant"}
             assert set(functions) - server <= {names.get(name, name) for name in fields}
 
 
 def test_no_type_has_a_field_for_the_value_of_a_secret():
-    """Of what can be asked of the table, of its aggregates, and of what can be compared, ordered or grouped by."""
+    """No type of the table ``secret`` has a field for the value."""
     from pytest_flowsecrets.backend.graphql.schema import schema
 
     types = {name: type_ for name, type_ in schema("cloud").type_map.items() if name.startswith(("secret", "Secret"))}
@@ -88,7 +88,7 @@ def test_no_type_has_a_field_for_the_value_of_a_secret():
     ],
 )
 def test_asking_for_the_value_of_a_secret_is_no_valid_operation(document):
-    """Write-only is a rule of the schema."""
+    """A query for the value of a secret is not valid."""
     team = Team()
     team.world.vault.put(team.id, "x", "kei4Aiwo-the-value")
     answer = team.execute(document)
@@ -97,14 +97,14 @@ def test_asking_for_the_value_of_a_secret_is_no_valid_operation(document):
 
 
 def test_the_message_is_graphqls_own():
-    """As a user of the real API knows it."""
+    """The message of an unknown field is that of graphql-core, as from the real API."""
     message = Team().refused("{ secret { value } }")["message"]
     assert message.startswith("Cannot query field 'value' on type 'secret'.")
 
 
 @pytest.mark.slow
 def test_introspection_shows_no_value():
-    """Neither a default nor a description has one."""
+    """No default and no description in the schema contains a value."""
     from graphql import get_introspection_query
 
     team = Team()
@@ -113,7 +113,7 @@ def test_introspection_shows_no_value():
 
 
 def test_server_has_no_secrets():
-    """Nor anything else that only Cloud has; and only Server can make a tenant."""
+    """Server lacks everything that only Cloud has, and only Server has ``create_tenant``."""
     from pytest_flowsecrets.backend.graphql.schema import schema
 
     cloud, server = schema("cloud"), schema("server")
@@ -129,7 +129,7 @@ def test_server_has_no_secrets():
 
 
 def test_types_of_tables_come_from_the_table():
-    """One column more is one field more, in all that is made of it."""
+    """A new column of a table appears in all types that are generated from it."""
     table = tables.Table("thing", {"id": "uuid", "size": "Int", "data": "jsonb"}, {"owner": ("user", "owner_id")})
     text = sdl.query_types({"thing": table})
     assert "  size: Int\n" in text
@@ -149,7 +149,7 @@ _TYPES = [r"\$\w+: ?(\w+)!?[,)]"]
 
 @needs_prefect
 def test_all_that_the_installed_client_asks_for_is_there():
-    """Each field and each input that Prefect's sources name, whichever version it is."""
+    """The schema has each field and input that the sources of the installed Prefect use."""
     import prefect
 
     from pytest_flowsecrets.backend.graphql.schema import schema

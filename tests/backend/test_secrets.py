@@ -1,4 +1,4 @@
-"""Secrets over HTTP, with and without Prefect installed: set, listed, deleted, kept per tenant, and never given away."""
+"""Secrets over HTTP, with and without Prefect: set, list, delete and read them, separately for each tenant."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _cloud():
 
 @pytest.fixture
 def cloud(_cloud):
-    """One cloud for all tests here, without secrets, requests and faults of the test before."""
+    """One cloud for all tests of this module, without the secrets, requests and faults of the previous test."""
     for name in _cloud.secrets.names():
         _cloud.secrets.delete(name)
     _cloud.requests.clear()
@@ -45,7 +45,7 @@ VALUES = ["x", "", "42", 42, 0, -1.5, 1e300, True, False, None, [], {}, [1, [Non
 @pytest.mark.parametrize("as_text", [True, False], ids=["text", "object"])
 @pytest.mark.parametrize("mutation", [SET, OLD_SET], ids=["set_secret", "setSecret"])
 def test_any_json_value_by_variables(cloud, mutation, as_text):
-    """In both spellings; ``variables`` as a text, as Prefect's clients send it, or as an object."""
+    """``set_secret`` in both spellings takes any JSON value in variables, sent as a text or as an object."""
     for value in VALUES:
         as_user(cloud, mutation, as_text=as_text, input={"name": "my secret", "value": value})
         assert cloud.secrets.holds("my secret", value), value
@@ -66,7 +66,7 @@ def test_any_json_value_by_variables(cloud, mutation, as_text):
 )
 @pytest.mark.parametrize("field", ["set_secret", "setSecret"])
 def test_any_json_value_by_literals(cloud, field, literal, value):
-    """As people write them in the interactive API, and with variables inside."""
+    """``set_secret`` takes any JSON value as a literal, also with variables inside."""
     answer = as_user(cloud, f'mutation {{ {field}(input: {{name: "X", value: {literal}}}) {{ success }} }}')
     assert answer == {field: {"success": True}}
     assert cloud.secrets.holds("X", value)
@@ -75,7 +75,7 @@ def test_any_json_value_by_literals(cloud, field, literal, value):
 
 
 def test_setting_again_overwrites(cloud):
-    """By re-issuing the mutation."""
+    """A second ``set_secret`` replaces the value."""
     for value in (1, 2):
         as_user(cloud, SET, input={"name": "X", "value": value})
     assert cloud.secrets.holds("X", 2)
@@ -83,26 +83,30 @@ def test_setting_again_overwrites(cloud):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("inputs", "expected_message"),
     [
         ({"name": "X"}, "set_secret requires a value, which may be null"),
         ({"name": "", "value": CANARY}, "the name of a secret must not be empty or contain a NUL character"),
         ({"name": "a\0b", "value": CANARY}, "the name of a secret must not be empty or contain a NUL character"),
     ],
 )
-def test_bad_input(cloud, given, told):
-    """Is refused in words without the value, and nothing is stored."""
+def test_bad_input(cloud, inputs, expected_message):
+    """Invalid names and missing values are rejected with a message without the value; nothing is stored."""
     with pytest.raises(Refused) as caught:
-        as_user(cloud, SET, input=given)
-    assert (caught.value.status, caught.value.messages, caught.value.codes) == (200, [told], ["BAD_USER_INPUT"])
+        as_user(cloud, SET, input=inputs)
+    assert (caught.value.status, caught.value.messages, caught.value.codes) == (
+        200,
+        [expected_message],
+        ["BAD_USER_INPUT"],
+    )
     assert len(cloud.secrets) == 0
 
 
-@pytest.mark.parametrize("given", [{"value": CANARY}, {"name": 1, "value": CANARY}, {"name": "X", "Value": CANARY}])
-def test_input_that_is_not_of_the_schema(cloud, given):
-    """Is refused before anything is done, and its message does not repeat the value."""
+@pytest.mark.parametrize("inputs", [{"value": CANARY}, {"name": 1, "value": CANARY}, {"name": "X", "Value": CANARY}])
+def test_input_that_is_not_of_the_schema(cloud, inputs):
+    """Input that does not match the schema is rejected with a message without the value."""
     with pytest.raises(Refused) as caught:
-        as_user(cloud, SET, input=given)
+        as_user(cloud, SET, input=inputs)
     assert caught.value.status == 400
     assert CANARY not in str(caught.value)
     assert len(cloud.secrets) == 0
@@ -110,7 +114,7 @@ def test_input_that_is_not_of_the_schema(cloud, given):
 
 @pytest.mark.slow
 def test_a_large_value(cloud):
-    """10 MB go in, and come out where they may."""
+    """A value of 10 MB can be set and read."""
     value = "x" * 10_000_000
     as_user(cloud, SET, input={"name": "X", "value": value})
     with cloud.executing():
@@ -119,7 +123,7 @@ def test_a_large_value(cloud):
 
 @pytest.mark.parametrize("field", ["delete_secret", "deleteSecret"])
 def test_delete(cloud, field):
-    """The mutation says whether there was one."""
+    """``delete_secret`` returns whether the secret existed."""
     cloud.secrets.set("X", "x")
     query = f'mutation {{ {field}(input: {{name: "X"}}) {{ success error }} }}'
     assert as_user(cloud, query) == {field: {"success": True, "error": None}}
@@ -128,7 +132,7 @@ def test_delete(cloud, field):
 
 
 def test_names_are_listed(cloud):
-    """By ``secret_names`` in both spellings, and as rows: where, order_by, limit, offset, aggregate, by id."""
+    """Clients can list names with ``secret_names`` in both spellings, and query rows of the table."""
     for name in ("b", "a", "C", "my secret"):
         cloud.secrets.set(name, CANARY)
     assert as_user(cloud, "{ secret_names secretNames }") == {
@@ -152,7 +156,7 @@ def test_names_are_listed(cloud):
 
 
 def test_an_agent_sets_no_secret(cloud):
-    """Its key reads; setting and deleting are for users."""
+    """A RUNNER key can neither set nor delete secrets."""
     cloud.secrets.set("X", "x")
     for query in (
         'mutation { set_secret(input: {name: "X", value: 1}) { success } }',
@@ -168,7 +172,7 @@ def test_an_agent_sets_no_secret(cloud):
 
 
 def test_teams_do_not_meet(cloud):
-    """Another team sees neither names nor values, by no query, and its keys are no use here."""
+    """No query shows names or values of another tenant, and its keys are not accepted."""
     other = cloud.add_tenant("Other team")
     cloud.secrets.set("X", CANARY)
     other.secrets.set("Y", "y")
@@ -203,7 +207,7 @@ def test_teams_do_not_meet(cloud):
 
 @pytest.mark.parametrize("field", ["secret_value", "secretValue"])
 def test_an_agent_reads_while_a_run_is_running(cloud, field):
-    """And gets the value as it was set, in both spellings."""
+    """``secret_value`` in both spellings returns the value to a RUNNER key while a run is active."""
     query = f"query($name: String!) {{ {field}(name: $name) }}"
     with cloud.executing():
         for value in VALUES:
@@ -212,7 +216,7 @@ def test_an_agent_reads_while_a_run_is_running(cloud, field):
 
 
 def test_who_may_not_read(cloud):
-    """A user at any time, an agent without a run that is Running, nobody at all: one clear error, in Prefect's shape."""
+    """A USER key, a missing key, and a RUNNER key without an active run get UNAUTHENTICATED."""
     cloud.secrets.set("X", CANARY)
     cases = [
         (
@@ -234,12 +238,12 @@ def test_who_may_not_read(cloud):
         (True, "wrong", "Unauthenticated"),
     ]
     before = cloud.secrets.reads
-    for running, key, told in cases:
+    for running, key, expected_message in cases:
         for name in ("X", "Y"):  # whether it is there is not told
             context = cloud.executing() if running else cloud.isolation.overlay({})
             with context, pytest.raises(Refused) as caught:
                 graphql(cloud, VALUE, key, name=name)
-            assert (caught.value.status, caught.value.messages) == (200, [told])
+            assert (caught.value.status, caught.value.messages) == (200, [expected_message])
             assert caught.value.codes == ["UNAUTHENTICATED"]
     assert cloud.secrets.reads == before
 
@@ -249,7 +253,7 @@ STATES = ["Scheduled", "Submitted", "Running", "Cancelling", "Failed", "Success"
 
 @pytest.mark.parametrize("state", STATES)
 def test_states_of_a_run_that_reads(cloud, state):
-    """Running, and Submitted: its process reads ``storage.secrets`` before it has loaded the flow."""
+    """A run can read secrets in the states Submitted and Running only."""
     cloud.secrets.set("X", "x")
     with cloud.executing() as run_id:
         cloud.world.store.change("flow_run", run_id, state=state)
@@ -261,7 +265,7 @@ def test_states_of_a_run_that_reads(cloud, state):
 
 
 def test_reads_are_told(cloud):
-    """Who, what, when."""
+    """``reads`` lists the secret, the time and the runs of each read."""
     cloud.secrets.set("X", "x")
     before = len(cloud.secrets.reads)
     with cloud.executing() as run_id:
@@ -277,29 +281,29 @@ def test_reads_are_told(cloud):
 
 
 def test_runs_go_on_after_a_flow_was_deleted(cloud):
-    """``executing`` makes its project and flow anew; without its tenant it cannot."""
+    """``executing`` recreates a deleted project and flow, and raises if the tenant is deleted."""
     cloud.secrets.set("X", "x")
-    gone = cloud.add_tenant("gone")
+    deleted = cloud.add_tenant("gone")
     for _ in range(2):
         with cloud.executing():
             assert as_agent(cloud, VALUE, name="X") == {"secret_value": "x"}
         for project in cloud.world.store.linked("project", "tenant_id", cloud.tenant.id):
             cloud.world.store.remove("project", project["id"])
-    cloud.world.store.remove("tenant", gone.id)
+    cloud.world.store.remove("tenant", deleted.id)
     with pytest.raises(
         UsageError, match="rejected create_project, so there is no run: Tenant not found"
-    ), gone.executing():
+    ), deleted.executing():
         pass
 
 
 def test_keys_of_no_scope_and_of_others(cloud):
-    """Cannot be made."""
+    """``create_key`` rejects unknown scopes, and ``create_api_key`` rejects other users."""
     with pytest.raises(UsageError, match="scope='ADMIN': the scope of a key must be 'USER' or 'RUNNER'"):
         cloud.tenant.create_key("ADMIN")
     create = "mutation($input: create_api_key_input!) { create_api_key(input: $input) { key } }"
-    given = {"name": "x", "user_id": cloud.add_tenant("other").user_id}
+    inputs = {"name": "x", "user_id": cloud.add_tenant("other").user_id}
     with pytest.raises(Refused, match="this is not your user id"):
-        as_user(cloud, create, input=given)
+        as_user(cloud, create, input=inputs)
     key = cloud.tenant.create_key("RUNNER", expires_at="2020-01-01")
     with pytest.raises(Refused, match="UNAUTHENTICATED"):
         graphql(cloud, "{ hello }", key)
@@ -319,8 +323,8 @@ def introspected(api, key=None):
 
 @pytest.mark.slow
 def test_the_type_secret_has_no_value(cloud):
-    """By introspection, type by type: rows, filters, orders, aggregates."""
-    types = {found["name"]: found for found in introspected(cloud, cloud.tenant.user_key)}
+    """In introspection, no type of the table ``secret`` has a field for the value."""
+    types = {result["name"]: result for result in introspected(cloud, cloud.tenant.user_key)}
     columns = {"id", "name", "tenant_id", "created", "updated"}
     assert {field["name"] for field in types["secret"]["fields"]} == columns
     about = [name for name in types if name.startswith("secret") and name != "secret"]
@@ -343,7 +347,7 @@ def test_the_type_secret_has_no_value(cloud):
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "expected_message"),
     [
         ("{ secret { value } }", "Cannot query field 'value' on type 'secret'."),
         (
@@ -362,31 +366,31 @@ def test_the_type_secret_has_no_value(cloud):
         ("{ tenant { secrets { value } } }", "Cannot query field 'secrets' on type 'tenant'"),
     ],
 )
-def test_no_query_gives_a_value(cloud, query, told):
-    """Each is a validation error: status 400, nothing carried out, for every key, also in a run."""
+def test_no_query_gives_a_value(cloud, query, expected_message):
+    """Each query for the value is a validation error with status 400 for every key, also during a run."""
     cloud.secrets.set("X", CANARY)
     with cloud.executing():
         for key in (cloud.tenant.user_key, cloud.tenant.runner_key):
             with pytest.raises(Refused) as caught:
                 graphql(cloud, query, key)
             assert caught.value.status == 400
-            assert any(message.startswith(told) for message in caught.value.messages), caught.value.messages
+            assert any(message.startswith(expected_message) for message in caught.value.messages), caught.value.messages
     assert cloud.secrets.holds("X", CANARY)
 
 
 def everything_about(cloud):
-    """What Python shows of a cloud: repr and ``vars()`` of it and all that hangs on it, three levels deep."""
+    """Return repr and ``vars()`` of a cloud and of its attributes, three levels deep."""
     shown, level = [], [cloud]
     for _ in range(3):
         shown += [repr(thing) for thing in level]
-        held = [vars(thing) if hasattr(thing, "__dict__") else {} for thing in level]
-        shown += map(repr, held)
-        level = [value for items in held for value in items.values()]
+        contents = [vars(thing) if hasattr(thing, "__dict__") else {} for thing in level]
+        shown += map(repr, contents)
+        level = [value for items in contents for value in items.values()]
     return "\n".join(shown)
 
 
 def test_no_repr_pickle_copy_or_log_gives_a_value(cloud, caplog):
-    """Of anything that ``prefect_cloud`` gives, after setting, reading, refusing."""
+    """No repr, attribute, log, pickle or copy of ``prefect_cloud`` contains a value."""
     with caplog.at_level(logging.DEBUG):
         as_user(cloud, SET, input={"name": "X", "value": CANARY})
         cloud.secrets.set("Y", {"a": CANARY})
@@ -406,7 +410,7 @@ def test_no_repr_pickle_copy_or_log_gives_a_value(cloud, caplog):
 
 
 def test_the_view_has_no_getter(cloud):
-    """Subscription tells what to do instead; iteration, ``dict`` and ``list`` give names."""
+    """``secrets[name]`` raises an error that names the alternatives; iteration returns names only."""
     cloud.secrets["X"] = CANARY
     with pytest.raises(WriteOnlySecret) as caught:
         cloud.secrets["X"]
@@ -424,7 +428,7 @@ def test_the_view_has_no_getter(cloud):
 
 
 def test_errors_of_the_view(cloud):
-    """Say what is wrong, without the value and without the frames that hold it."""
+    """Errors name the problem; neither the message nor the frames of the package contain the value."""
     cases = [
         (lambda: cloud.secrets.set("X", {CANARY}), "secret 'X': a value must be JSON data .*, not set"),
         (lambda: cloud.secrets.set("", CANARY), "the name of a secret is empty"),
@@ -433,8 +437,8 @@ def test_errors_of_the_view(cloud):
         (lambda: cloud.secrets.holds("X", {CANARY}), "a value must be JSON data .*, not set"),
         (lambda: cloud.secrets.set("X", CANARY, expires_at=5), "a time must be a datetime, a date or a text, not int"),
     ]
-    for call, told in cases:
-        with pytest.raises(UsageError, match=told) as caught:
+    for call, expected_message in cases:
+        with pytest.raises(UsageError, match=expected_message) as caught:
             call()
         shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
         own = [frame for frame in shown.stack if "pytest_flowsecrets" in frame.filename]
@@ -449,7 +453,7 @@ def test_errors_of_the_view(cloud):
 
 
 def test_a_request_of_which_nothing_is_understood(cloud):
-    """Neither its answer nor its record repeats it."""
+    """Neither the answer to nor the record of an invalid request contains its text."""
     for body in (f'{{"query": "{CANARY}', f'{{"query": "{{ {CANARY.replace("-", "_")} }}"}}', f'["{CANARY}"]'):
         reply = ask(cloud.url, body.encode(), Authorization=f"Bearer {cloud.tenant.user_key}")
         assert reply.status == 400
@@ -470,11 +474,11 @@ def test_values_are_compared_by_digest(cloud, monkeypatch):
 
 
 def test_server_has_no_secrets():
-    """No mutation, no query and no type of its schema is about them."""
+    """The schema of Server has no mutation, query or type for secrets."""
     try:
         with FakeServer() as server:
             assert not [
-                found["name"] for found in introspected(server) if re.search("secret", found["name"], re.IGNORECASE)
+                result["name"] for result in introspected(server) if re.search("secret", result["name"], re.IGNORECASE)
             ]
             for query in (
                 "{ secret_names }",

@@ -1,4 +1,4 @@
-"""Requests taken apart."""
+"""The texts of requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.compat import needs_prefect
 V = "ghp_secret"
 
 
-def found(body, headers=None, path="/p"):
+def result(body, headers=None, path="/p"):
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
     return [where for where, text in texts_in(path, headers or {}, body) if V in text]
 
@@ -48,35 +48,35 @@ def packed(value, pack=gzip.compress):
     ],
 )
 def test_places(body, places):
-    """Names and texts of the body, JSON and compressed flows inside them, and what is no JSON as it is."""
-    assert found(body) == places
+    """``texts_in`` yields all texts of a body, of nested JSON and of compressed flows, and invalid JSON unchanged."""
+    assert result(body) == places
 
 
 def test_deep():
-    """What is nested too deeply to go on is looked at as text."""
+    """A value that is nested too deeply is yielded as JSON text."""
     value = V
     for _ in range(80):
         value = [value]
-    assert len(found({"a": value})) == 1
+    assert len(result({"a": value})) == 1
 
 
 @pytest.mark.parametrize("value", [42, -1.5, True])
 def test_other_values(value):
-    """Numbers and booleans are looked at as JSON; null is nothing."""
+    """Numbers and booleans are yielded as JSON; null is omitted."""
     texts = dict(texts_in("/p", {}, json.dumps({"a": value, "b": None}).encode()))
     assert texts["a"] == json.dumps(value)
     assert "b" not in texts
 
 
 def test_path_and_headers():
-    """They can leak, too; but the key in Authorization is no secret of a flow."""
+    """Path and headers are included, except the key in ``Authorization``."""
     headers = {"authorization": f"Bearer {V}", "x-note": V}
-    assert found(b"", headers, f"/{V}") == ["path", "header x-note"]
+    assert result(b"", headers, f"/{V}") == ["path", "header x-note"]
 
 
 @needs_prefect
 def test_flows_as_prefect_compresses_them():
-    """By its own function, from 0.5 to 1.4."""
+    """Flows compressed by Prefect's own function are decompressed."""
     from prefect.utilities.graphql import compress
 
-    assert found({"serialized_flow": compress({"tasks": [{"name": V}]})})[-1] == "serialized_flow.tasks[0].name"
+    assert result({"serialized_flow": compress({"tasks": [{"name": V}]})})[-1] == "serialized_flow.tasks[0].name"

@@ -1,4 +1,4 @@
-"""Sockets: what happens to bad HTTP, bad clients and bad luck, each time with a look at whether the server still lives."""
+"""The HTTP server: malformed requests, misbehaving clients, and a check after each test that the server still works."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OK = {"query": "{ hello }"}
 
 
 class Echo:
-    """A world that says what it was asked."""
+    """A world that answers with the request."""
 
     def __init__(self):
         self.asked = []
@@ -38,8 +38,13 @@ class Echo:
         self.asked.append(request)
         if request.body == b"raise":
             raise ValueError("ghp_secret")
-        told = {"method": request.method, "path": request.path, "query": request.query, "length": len(request.body)}
-        return Response(200, (("Content-Type", "application/json"),), json.dumps(told).encode())
+        expected_message = {
+            "method": request.method,
+            "path": request.path,
+            "query": request.query,
+            "length": len(request.body),
+        }
+        return Response(200, (("Content-Type", "application/json"),), json.dumps(expected_message).encode())
 
 
 @pytest.fixture
@@ -51,7 +56,7 @@ def world():
 
 @pytest.fixture
 def url(world):
-    """The URL of a world, whose server still has to live when the test is over."""
+    """The URL of a world; after the test, the server must still work."""
     url = server.mount(world)
     yield url
     assert ask(url, OK).status == 200
@@ -61,7 +66,7 @@ def url(world):
 
 
 def test_requests_on_one_connection(url, world):
-    """They are kept alive, and pipelined ones answered in their order."""
+    """Connections are kept alive, and pipelined requests are answered in order."""
     with Line(url) as line:
         assert line.ask(OK).json["length"] == len(json.dumps(OK))
         line.send(line.request(b"1") + line.request(b"22") + line.request(b"333"))
@@ -70,7 +75,7 @@ def test_requests_on_one_connection(url, world):
 
 
 def test_one_segment(url):
-    """Head and body of a response come together, though Nagle's algorithm is off."""
+    """Head and body of a response arrive together, although Nagle's algorithm is off."""
     with Line(url) as line:
         line.send(line.request(OK))
         assert line.socket.recv(65536).endswith(b"}")
@@ -78,7 +83,7 @@ def test_one_segment(url):
 
 @pytest.mark.parametrize("wish", ["close", "TE, Close", "keep-alive, CLOSE", "close ,te"])
 def test_close(url, wish):
-    """``Connection`` is a list of options in any case; ``close`` closes wherever it stands in it."""
+    """``Connection: close`` closes the connection, in any case and at any position of the list."""
     with Line(url) as line:
         assert line.ask(OK, connection=wish).headers["connection"] == "close"
         assert line.closed()
@@ -86,7 +91,7 @@ def test_close(url, wish):
 
 @pytest.mark.parametrize("wish", [None, "keep-alive", "TE"])
 def test_http_1_0(url, wish):
-    """HTTP/1.0 has one request for each connection."""
+    """With HTTP/1.0, each connection serves one request."""
     with Line(url) as line:
         line.send(line.request(OK, connection=wish).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
         reply = line.reply()
@@ -96,7 +101,7 @@ def test_http_1_0(url, wish):
 
 @pytest.mark.parametrize("wish", ["TE", "keep-alive", "closed"])
 def test_connections_that_stay_open(url, wish):
-    """Other options of ``Connection`` do not close."""
+    """Other options of ``Connection`` do not close the connection."""
     with Line(url) as line:
         for _ in range(2):
             reply = line.ask(OK, connection=wish)
@@ -104,14 +109,14 @@ def test_connections_that_stay_open(url, wish):
 
 
 def test_upgrade(url):
-    """Another protocol is not taken; the request is answered in this one."""
+    """The server ignores a request to upgrade the protocol, and answers in HTTP/1.1."""
     with Line(url) as line:
         assert line.ask(OK, connection="Upgrade", upgrade="h2c").status == 200
         assert line.closed()
 
 
 def test_head(url, world):
-    """A response to HEAD has the headers of one to GET and no body; the connection stays open for the next request."""
+    """The response to HEAD has the headers of GET and no body, and the connection stays open."""
     with Line(url) as line:
         reply = line.ask(b"", method="HEAD", more="?a")
         assert (reply.status, reply.body) == (200, b"")
@@ -129,14 +134,14 @@ def test_head(url, world):
 
 
 def test_paths(url):
-    """A world answers at its URL, with ``/graphql`` and with a slash at the end; the query is apart."""
+    """A world answers at its URL, with ``/graphql`` or a slash appended, and gets the query separately."""
     with Line(url) as line:
         for more in ("", "/", "/graphql", "/graphql/"):
             assert line.ask(OK, more=f"{more}?a=%20b").json["query"] == "a=%20b"
 
 
 def test_headers_that_come_twice(url, world):
-    """They are one list, as HTTP has it."""
+    """The values of a repeated header are joined to one list."""
     with Line(url) as line:
         line.send(line.request(OK).replace(b"Content-Type", b"Accept: a\r\naccept: b\r\nContent-Type", 1))
         line.reply()
@@ -144,7 +149,7 @@ def test_headers_that_come_twice(url, world):
 
 
 def test_chunks(url, world):
-    """Chunked bodies are put together; extensions and trailers are skipped."""
+    """Chunked bodies are decoded; chunk extensions and trailers are ignored."""
     chunked = {"content_length": None, "transfer_encoding": "chunked"}
     with Line(url) as line:
         line.send(line.request(b"3;x=y\r\nabc\r\n2 \r\nde\r\n0\r\nTrailer: x\r\n\r\n", **chunked))
@@ -154,7 +159,7 @@ def test_chunks(url, world):
 
 
 def test_expect(url):
-    """``100 Continue`` comes only once the head is good; curl waits for it."""
+    """``100 Continue`` is sent only after a valid head."""
     body = json.dumps(OK).encode()
     with Line(url) as line:
         head = line.request(expect="100-continue", content_length=str(len(body)))
@@ -168,18 +173,18 @@ def test_expect(url):
 
 
 def test_large_bodies(url):
-    """10 MB go through."""
+    """A body of 10 MB is accepted."""
     assert ask(url, b"x" * 10_000_000).json["length"] == 10_000_000
 
 
 def test_date(url):
-    """The header tells the time of the one clock."""
+    """The header ``Date`` shows the time of the frozen clock."""
     with frozen_clock("2026-01-31T08:00:00"):
         assert ask(url, OK).headers["date"] == "Sat, 31 Jan 2026 08:00:00 GMT"
 
 
 def test_frozen_time_stops_nobody(url):
-    """While time stands still, a request that comes in parts is answered as ever."""
+    """A request that arrives in parts is answered while time is frozen."""
     with frozen_clock(), Line(url) as line:
         request = line.request(OK)
         line.send(request[:20])
@@ -193,7 +198,7 @@ def test_frozen_time_stops_nobody(url):
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:"])
 def test_hosts(url, host):
-    """These names mean this machine, whatever port a tunnel has."""
+    """The server accepts the names of this machine with any port."""
     assert ask(url, OK, host=host).status == 200
 
 
@@ -201,7 +206,7 @@ def test_hosts(url, host):
     "host", ["evil.example", "127.0.0.1.evil.example", "evil.example:80", "[::1]", "", "localhost@x"]
 )
 def test_other_hosts(url, world, host):
-    """A page that has its own name point here (DNS rebinding) gets 421 and nothing of the world."""
+    """A foreign host name (DNS rebinding) gets 421, and the world gets no request."""
     reply = ask(url, OK, host=host)
     assert (reply.status, world.asked) == (421, [])
     assert reply.message == "this server accepts requests to 127.0.0.1 and localhost only"
@@ -209,7 +214,7 @@ def test_other_hosts(url, world, host):
 
 @pytest.mark.parametrize("place", ["http://127.0.0.1:1", "HTTP://localhost", "https://localhost:8080"])
 def test_a_target_with_scheme_and_host(url, world, place):
-    """As clients of a proxy send it, and as every server of HTTP/1.1 has to take it."""
+    """The server accepts an absolute target, as HTTP/1.1 requires."""
     path = urlsplit(url).path
     assert ask(url, OK, path=place + path, more="?x=1").status == 200
     assert [(request.path, request.query) for request in world.asked] == [(path, "x=1")]
@@ -217,14 +222,14 @@ def test_a_target_with_scheme_and_host(url, world, place):
 
 @pytest.mark.parametrize("place", ["http://evil.example", "http://evil@127.0.0.1", "http://[::1]", "http://"])
 def test_a_target_with_another_host(url, world, place):
-    """Is refused as such a Host header is, whatever that says."""
+    """An absolute target with a foreign host is rejected, whatever the Host header contains."""
     assert ask(url, OK, path=place + urlsplit(url).path).status == 421
     assert world.asked == []
 
 
 @pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: localhost\r\n"])
 def test_no_host_and_two(url, hosts):
-    """Neither is HTTP/1.1."""
+    """A request without a Host header or with two is rejected."""
     with Line(url) as line:
         line.send(b"POST / HTTP/1.1\r\n" + hosts + b"Content-Length: 0\r\n\r\n")
         assert line.reply().message == "the request must have exactly one Host header"
@@ -233,14 +238,14 @@ def test_no_host_and_two(url, hosts):
 
 @pytest.mark.parametrize("path", ["/", "/nobody", "/graphql", "//", "http://localhost/"])
 def test_404(url, path):
-    """No world there."""
+    """A path without a world gets 404."""
     reply = ask(url, OK, path=path)
     assert reply.status == 404
     assert "prefect_cloud.url" in reply.message
 
 
 def test_a_world_that_has_gone(world):
-    """Its URL gives 404, and the next world has another."""
+    """The URL of an unmounted world gets 404, and the next world has another URL."""
     url = server.mount(world)
     server.unmount(world)
     server.unmount(world)
@@ -308,10 +313,10 @@ for name, chunks, status in [
 
 @pytest.mark.parametrize("case", MALFORMED)
 def test_malformed(url, world, case):
-    """A GraphQL error in JSON with the right status, then the connection is closed; no world was asked."""
-    sent, status = MALFORMED[case]
+    """A malformed request gets a GraphQL error with the right status and closes the connection."""
+    data, status = MALFORMED[case]
     with Line(url) as line:
-        line.send(sent.replace(b"%s", line.path.encode(), 1))
+        line.send(data.replace(b"%s", line.path.encode(), 1))
         reply = line.reply()
         assert (reply.status, reply.headers["content-type"]) == (status, "application/json; charset=utf-8")
         assert len(reply.message) < 120
@@ -320,7 +325,7 @@ def test_malformed(url, world, case):
 
 
 def test_an_empty_line_before_a_request(url, world):
-    """Is ignored, also where the request before it is sent in the same piece."""
+    """Empty lines before a request are ignored, also directly after another request."""
     with Line(url) as line:
         line.send(b"\r\n")
         line.send(b"\r\n" + line.request(OK) + b"\r\n" + line.request(OK))
@@ -332,7 +337,7 @@ def test_an_empty_line_before_a_request(url, world):
     "kind", ["multipart/form-data; boundary=x", "multipart/form-data", "multipart/mixed; boundary="]
 )
 def test_multipart(url, world, kind):
-    """Is a type like any other, which the world refuses; a malformed header is one here, too."""
+    """The world rejects multipart bodies; a malformed header is rejected by the server."""
     assert ask(url, OK, content_type=kind).status == 200
     with Line(url) as line:
         line.send(line.request(OK, content_type=kind).replace(b"Host:", b"X-Odd : y\r\nHost:"))
@@ -342,7 +347,7 @@ def test_multipart(url, world, kind):
 
 @pytest.mark.slow
 def test_many_small_chunks(url, world):
-    """Make one body."""
+    """Many small chunks form one body."""
     with Line(url) as line:
         line.send(CHUNKED.replace(b"%s", line.path.encode()) + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n")
         assert line.reply().status == 200
@@ -351,36 +356,36 @@ def test_many_small_chunks(url, world):
 
 @pytest.mark.parametrize("body", [b"abc", CHUNKED])
 def test_truncated_bodies(url, world, body):
-    """A client that stops sending is told so, if it still listens; nothing was done."""
-    for sent in (
+    """A truncated body gets 400 if the client still listens, and does not reach the world."""
+    for data in (
         b"POST %s HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\nabc",
         CHUNKED + b"3\r\nab",
         CHUNKED + b"0\r\n",
     ):
         with Line(url) as line:
-            line.send(sent.replace(b"%s", line.path.encode(), 1))
+            line.send(data.replace(b"%s", line.path.encode(), 1))
             line.socket.shutdown(socket.SHUT_WR)
             assert line.reply().status == 400
     assert world.asked == []
 
 
-@pytest.mark.parametrize("sent", [b"", b"PO", b"\r\n", b"POST / HTTP/1.1\r\nHo", b"POST / HTTP/1.1\r\n"])
-def test_clients_that_go_away(url, sent):
-    """At any point."""
+@pytest.mark.parametrize("data", [b"", b"PO", b"\r\n", b"POST / HTTP/1.1\r\nHo", b"POST / HTTP/1.1\r\n"])
+def test_clients_that_go_away(url, data):
+    """A client can disconnect at any point."""
     with Line(url) as line:
-        line.send(sent)
+        line.send(data)
         line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # closing will be a reset
 
 
 def test_a_large_body_that_is_refused(url):
-    """The client may send all of it before it reads why it is refused."""
+    """A client can send all of a too large body before it reads the rejection."""
     with Line(url) as line:
         line.send(line.request(b"x" * (MAX_BODY + 1)))
         assert line.reply().message == "the body is larger than 16 MiB"
 
 
 def test_a_fault_of_the_world(url, caplog):
-    """500 with the type of the error, and a line in the log; neither has its text, which may hold a value."""
+    """An exception of the world becomes 500; response and log contain its type, not its text."""
     with caplog.at_level(logging.ERROR, "pytest_flowsecrets"), Line(url) as line:
         reply = line.ask(b"raise")
         assert (reply.status, reply.message) == (500, "internal error of this API: ValueError")
@@ -394,7 +399,7 @@ def test_a_fault_of_the_world(url, caplog):
 
 @pytest.mark.slow
 def test_slow_clients(url, monkeypatch):
-    """A request that drips in is given up after its time, a silent connection is closed, and others do not wait."""
+    """Slow requests and idle connections time out without delaying other clients."""
     monkeypatch.setattr(request_reader, "REQUEST_SECONDS", 2)
     monkeypatch.setattr(request_reader, "IDLE_SECONDS", 2)
     with Line(url) as slow, Line(url) as silent:
@@ -411,7 +416,7 @@ def test_slow_clients(url, monkeypatch):
 
 @pytest.mark.slow
 def test_clients_that_do_not_read(url, world, monkeypatch):
-    """They are given up too."""
+    """A client that does not read the response times out."""
     monkeypatch.setattr(request_reader, "REQUEST_SECONDS", 0.3)
     monkeypatch.setattr(world, "answer", lambda _: Response(200, (), b"x" * 50_000_000))
     with Line(url) as line:
@@ -422,7 +427,7 @@ def test_clients_that_do_not_read(url, world, monkeypatch):
 
 
 def test_a_thread_for_each_connection(url):
-    """Connections that wait do not keep others from being served; once they are closed, nothing is left of them."""
+    """Waiting connections do not block others, and leave no thread after they are closed."""
     before = threading.active_count()
     lines = [Line(url) for _ in range(50)]
     assert [line.ask(OK).status for line in lines] == [200] * 50
@@ -438,9 +443,9 @@ def test_a_thread_for_each_connection(url):
 
 
 def test_cut_connections(url, world, monkeypatch):
-    """Of a response only a part can be sent, or nothing; then the connection is closed."""
-    for sent, length in ((0.0, 0), (0.5, 5)):
-        monkeypatch.setattr(world, "answer", lambda _, sent=sent: Response(200, (), b"x" * 10, sent))
+    """A response with ``sent`` below 1 is sent partly or not at all; then the connection is closed."""
+    for data, length in ((0.0, 0), (0.5, 5)):
+        monkeypatch.setattr(world, "answer", lambda _, data=data: Response(200, (), b"x" * 10, data))
         with Line(url) as line:
             line.send(line.request(OK))
             received = line.file.read()
@@ -453,19 +458,19 @@ def test_cut_connections(url, world, monkeypatch):
 
 
 def test_one_server_for_the_process(world):
-    """On 127.0.0.1 and a free port; it starts once, also if many ask at the same time."""
-    found = []
-    threads = [threading.Thread(target=lambda: found.append(server.address())) for _ in range(8)]
+    """There is one server on 127.0.0.1 and a free port, even if threads start it concurrently."""
+    result = []
+    threads = [threading.Thread(target=lambda: result.append(server.address())) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(found) == {server.address()}
-    assert found[0][0] == "127.0.0.1"
+    assert set(result) == {server.address()}
+    assert result[0][0] == "127.0.0.1"
 
 
 def test_servers_of_their_own():
-    """Another address, names and a path of one's choice are for `flowsecrets serve`; a port in use is an OSError."""
+    """A server can have its own address, host names and paths; a port in use raises OSError."""
     mine = Server(allows="api.example".__eq__, host_names="api.example")
     mine.start()
     try:
@@ -480,18 +485,18 @@ def test_servers_of_their_own():
         mine.server_close()
 
 
-def in_a_child(world, url, told):
+def in_a_child(world, url, expected_message):
     server.unmount(world)  # has no business with its parent's
     mine = server.mount(Echo())
-    told.send([ask(url, OK).status, ask(mine, OK).status, mine.split("/")[2] != url.split("/")[2]])
+    expected_message.send([ask(url, OK).status, ask(mine, OK).status, mine.split("/")[2] != url.split("/")[2]])
     for _ in range(2):
         server.drop_inherited()  # as a child of this child does, and one of that, which has no server
-    told.send([ask(server.mount(Echo()), OK).status, refuses(mine)])
+    expected_message.send([ask(server.mount(Echo()), OK).status, refuses(mine)])
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_forked_children(world):
-    """A child reaches its parent's worlds by their URLs, and has a server of its own for its own."""
+    """A forked child reaches its parent's worlds by URL, and starts its own server for its own worlds."""
     url = server.mount(world)
     fork = multiprocessing.get_context("fork")
     here, there = fork.Pipe()
@@ -530,7 +535,7 @@ def refuses(url):
 
 @pytest.mark.slow
 def test_it_ends_with_the_process():
-    """Also with connections open and a client in the middle of its request; nothing is said about it."""
+    """The server does not keep the process alive, and prints nothing at its end."""
     process, url = run("sys.stdin.readline")
     with Line(url) as line:
         line.send(b"POST")
@@ -542,7 +547,7 @@ def test_it_ends_with_the_process():
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_process_leaves_nothing(number):
-    """Its port is free at once, though it had a forked child that lives on."""
+    """The port of a killed process is free, although a forked child still runs."""
     process, url = run(
         "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "child = os.fork(); child and print(child, flush=True); time.sleep(60)"  # the parent says it: it is past forking
@@ -561,20 +566,20 @@ def test_a_killed_process_leaves_nothing(number):
 
 @pytest.mark.slow
 def test_nothing_is_kept_of_connections(url):
-    """A thousand connections leave no object behind."""
+    """A thousand closed connections leave no objects behind."""
     ask(url, OK)
     gc.collect()
     count = sum(isinstance(one, connection.Connection) for one in gc.get_objects())
     for _ in range(100):
         ask(url, OK)
     for _ in range(100):  # until the last ones have ended
-        left = sum(isinstance(one, connection.Connection) for one in gc.get_objects())
-        if left <= count + 2:
+        remaining = sum(isinstance(one, connection.Connection) for one in gc.get_objects())
+        if remaining <= count + 2:
             break
         time.sleep(0.05)
-    assert left <= count + 2
+    assert remaining <= count + 2
 
 
 def test_faults_have_the_shape_of_graphql():
-    """One error with a message."""
+    """The body of a fault is a GraphQL error with a message."""
     assert json.loads(write_fault(None, HttpFault(400, "m")).body) == {"errors": [{"message": "m"}]}

@@ -19,12 +19,12 @@ from pytest_flowsecrets.backend.graphql.camel_case import both_spellings, camel
     ],
 )
 def test_names(name, old):
-    """As those clients write them."""
+    """``camel`` returns the names that those clients use."""
     assert camel(name) == old
 
 
 def test_what_is_written_once_is_there_twice():
-    """Fields, arguments and inputs; types of answers, enums and scalars stay what they are."""
+    """Fields, arguments and inputs get camelCase names; types of answers, enums and scalars do not."""
     text, names = both_spellings(
         """\
 extend type Mutation {

@@ -40,12 +40,12 @@ teams = st.sampled_from([0, 1])
 
 
 def shown(value):
-    """A value so that 1, 1.0 and True are three."""
+    """Return a form of a value in which 1, 1.0 and True differ."""
     return json.dumps(value, sort_keys=True)
 
 
 class Secrets(RuleBasedStateMachine):
-    """What a cloud is asked, and what it should know."""
+    """A state machine that compares a cloud with a plain dictionary."""
 
     def __init__(self):
         super().__init__()
@@ -62,7 +62,7 @@ class Secrets(RuleBasedStateMachine):
         self.steps.close()
 
     def ask(self, key, query, *, may_show=False, **variables):
-        """The answer as JSON; unless it may, it shows no value."""
+        """Return the answer as JSON, and check that it contains no value unless it may."""
         body = {"query": query, "variables": json.dumps(variables)}
         reply = ask(self.cloud.url, body, Authorization=f"Bearer {key}")
         assert may_show or CANARY not in reply.body.decode()
@@ -92,14 +92,14 @@ class Secrets(RuleBasedStateMachine):
         tenant = self.tenants[team]
         query = "{ secret_names secret { name } secret_aggregate { aggregate { count } } }"
         answer = self.ask(tenant.runner_key if agent else tenant.user_key, query)["data"]
-        wanted = sorted(self.model[team])
-        assert sorted(answer["secret_names"]) == sorted(row["name"] for row in answer["secret"]) == wanted
-        assert answer["secret_aggregate"]["aggregate"]["count"] == len(wanted)
+        expected = sorted(self.model[team])
+        assert sorted(answer["secret_names"]) == sorted(row["name"] for row in answer["secret"]) == expected
+        assert answer["secret_aggregate"]["aggregate"]["count"] == len(expected)
 
     @rule(team=teams, name=names, value=values)
     def agents_set_nothing(self, team, name, value):
-        for query, given in ((SET, {"name": name, "value": value}), (DELETE, {"name": name})):
-            answer = self.ask(self.tenants[team].runner_key, query, input=given)
+        for query, inputs in ((SET, {"name": name, "value": value}), (DELETE, {"name": name})):
+            answer = self.ask(self.tenants[team].runner_key, query, input=inputs)
             assert answer["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
     @rule(team=teams)
@@ -133,7 +133,7 @@ class Secrets(RuleBasedStateMachine):
 
     @rule(team=teams, name=names, values=st.lists(values, min_size=2, max_size=4))
     def set_by_several_clients(self, team, name, values):
-        """Each its own secret, and all of them the same one, which then is one of theirs."""
+        """Several clients set their own secrets and a common one, which then has one of their values."""
         key = self.tenants[team].user_key
 
         def work(number):
@@ -144,9 +144,9 @@ class Secrets(RuleBasedStateMachine):
             list(pool.map(work, range(len(values))))
         for number, value in enumerate(values):
             self.model[team][f"{name} {number}"] = value
-        held = [value for value in values if self.tenants[team].secrets.holds(name, value)]
-        assert held
-        self.model[team][name] = held[0]
+        contents = [value for value in values if self.tenants[team].secrets.holds(name, value)]
+        assert contents
+        self.model[team][name] = contents[0]
 
     @rule(
         team=teams,

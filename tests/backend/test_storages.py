@@ -1,4 +1,4 @@
-"""Which token a storage takes, and what ``storage.secrets`` does: real flow runs that load their flow from it."""
+"""The tokens of storages and ``storage.secrets``, with real flow runs that load their flow from the storage."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ with Flow("stored") as flow:
 
 
 class GitHub(Infrastructure):
-    """The part of GitHub's API that gives a file, and which token asked for it."""
+    """The part of GitHub's API that returns a file; it records the token."""
 
     def answer(self, method, path, headers, body):
         self.requests.append((path, headers.get("authorization", "").rpartition(" ")[2]))
@@ -68,7 +68,7 @@ def github():
 
 
 def stored(storage, *, reads=False):
-    """A flow that is registered with this storage, as it stands there."""
+    """Register a flow with this storage."""
     namespace = {}
     exec(compile(SOURCE.format(reads=reads), "flow.py", "exec"), namespace)
     flow = namespace["flow"]
@@ -88,7 +88,7 @@ def stored(storage, *, reads=False):
     ids=["default-secret", "access_token_secret", "getenv", "secret-before-getenv"],
 )
 def test_the_token_that_github_gets(github, env, secret, token):
-    """Of the secret that the storage names, else of the default secret, else of the bare variable."""
+    """The token is the storage's secret, or else the default secret, or else the variable."""
     from prefect.storage import GitHub as Storage
 
     storage = Storage(repo="me/flows", path="flow.py", access_token_secret=secret, base_url=github.url)
@@ -99,7 +99,7 @@ def test_the_token_that_github_gets(github, env, secret, token):
 
 
 def test_a_local_file_and_a_module(tmp_path, monkeypatch):
-    """``Local`` with a script, and ``Module``: where the flow run finds it by ``--import-path``."""
+    """``Local`` with a script and ``Module`` find the flow with ``--import-path``."""
     from prefect.storage import Local, Module
 
     (tmp_path / "stored_flow.py").write_text(SOURCE.format(reads=True))
@@ -114,7 +114,7 @@ def test_a_local_file_and_a_module(tmp_path, monkeypatch):
 
 
 class Hook(Infrastructure):
-    """What a Webhook storage asks, and with which header."""
+    """A server for Webhook storages that records the header of each request."""
 
     def __init__(self, content):
         super().__init__()
@@ -134,7 +134,7 @@ class Hook(Infrastructure):
     ids=["secret", "variable-first"],
 )
 def test_a_name_in_a_webhook(env, token):
-    """``${NAME}`` is the variable of that name, else the secret."""
+    """``${NAME}`` is the variable with that name, or else the secret."""
     from prefect.storage import Webhook
 
     storage = Webhook(
@@ -155,7 +155,7 @@ def test_a_name_in_a_webhook(env, token):
 
 
 def test_storage_secrets_are_decoded_twice(prefect_cloud, tmp_path):
-    """A finding: what is a text in Cloud becomes a number on its way through ``storage.secrets``."""
+    """``storage.secrets`` decodes values twice, so a text in Cloud can become a number."""
     from prefect.storage import Local
 
     (tmp_path / "stored_flow.py").write_text(SOURCE.format(reads=True))
@@ -171,7 +171,7 @@ def test_storage_secrets_are_decoded_twice(prefect_cloud, tmp_path):
 
 
 def test_a_missing_storage_secret_fails_the_run_before_the_flow_is_loaded(prefect_cloud, tmp_path):
-    """No task has begun; the state says which secret."""
+    """A missing storage secret fails the run before any task; the state names it."""
     from prefect.storage import Local
 
     (tmp_path / "stored_flow.py").write_text(SOURCE.format(reads=True))

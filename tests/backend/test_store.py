@@ -1,4 +1,4 @@
-"""Rows: all of a transaction or nothing, and indexes that never lie."""
+"""The store: transactions and indexes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def new_store():
 
 
 def snapshot(store):
-    """Everything that is in it; the order of rows that were brought back does not count."""
+    """Return all rows and indexes of a store, independent of the order of restored rows."""
     return (
         store._rows,
         {
@@ -67,23 +67,23 @@ def step(store, projects, kind, number):
 @pytest.mark.slow
 @given(STEPS, STEPS)
 def test_a_transaction_that_fails_leaves_no_trace(before, inside):
-    """Whatever was added, changed and removed in it, with what belongs to it; also inside another one."""
+    """A failed transaction, also a nested one, undoes all additions, changes and removals."""
     store = new_store()
     projects = [store.add("project", tenant_id="t")["id"] for _ in range(2)]
     for kind, number in before:
         step(store, projects, kind, number)
-    kept = copy(store)
+    stored = copy(store)
     with pytest.raises(Stop), store.transaction(), store.transaction():
         for kind, number in inside:
             step(store, projects, kind, number)
         raise Stop
-    assert snapshot(store) == kept
+    assert snapshot(store) == stored
 
 
 @pytest.mark.slow
 @given(STEPS)
 def test_the_index_finds_what_looking_finds(steps):
-    """After any change."""
+    """After any change, the index returns the same rows as a scan."""
     store = new_store()
     projects = [store.add("project", tenant_id="t")["id"] for _ in range(2)]
     with store.transaction():
@@ -97,7 +97,7 @@ def test_the_index_finds_what_looking_finds(steps):
 
 
 def test_a_change_keeps_the_place_and_the_old_row():
-    """A list that an answer is being made of shows one moment."""
+    """A change keeps the position of a row, and does not modify the old row."""
     store = new_store()
     first, second = (store.add("project", tenant_id="t", name=name) for name in "ab")
     listed = store.linked("project", "tenant_id", "t")
@@ -108,7 +108,7 @@ def test_a_change_keeps_the_place_and_the_old_row():
 
 
 def test_what_belongs_to_a_row_goes_with_it():
-    """But for the runs of an agent."""
+    """Deleting a row deletes its children, except the runs of an agent."""
     store = new_store()
     agent = store.add("agent", tenant_id="t")["id"]
     project = store.add("project", tenant_id="t")["id"]
@@ -125,11 +125,11 @@ def test_what_belongs_to_a_row_goes_with_it():
 
 
 def test_nothing_is_of_id_none():
-    """Which a link that is null asks for."""
+    """No row has the id None, which a null link refers to."""
     assert new_store().get("project", None) is None
 
 
 @pytest.mark.parametrize(("name", "slug"), [("My Team", "my-team"), ("  a--b_c!", "a-b-c"), ("Ünï", "ünï"), ("", "")])
 def test_slugs(name, slug):
-    """Names as they stand in addresses."""
+    """``slugify`` returns the form of a name for URLs."""
     assert slugify(name) == slug

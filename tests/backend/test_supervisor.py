@@ -1,4 +1,4 @@
-"""Nothing of a flow run is left: neither its process group nor the descendants that left it."""
+"""A flow run leaves no processes: neither in its process group nor descendants that left it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ time.sleep(int(sys.argv[2]))
 
 
 def pids_in(path):
-    """Wait for the numbers of processes that a child writes to a file."""
+    """Wait for the process ids that a child writes to a file."""
     for _ in range(1500):
         if path.exists():
             return [int(number) for number in path.read_text().split()]
@@ -47,7 +47,7 @@ def pid_in(path):
 
 @contextmanager
 def process_with(pid):
-    """Start a process that has a certain number; the kernel counts on from ``ns_last_pid``."""
+    """Start a process with a certain id; the kernel counts on from ``ns_last_pid``."""
     for _ in range(50):
         try:
             Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
@@ -83,7 +83,7 @@ def test_a_child_in_a_session_of_its_own_with_an_empty_environment(tmp_path, sec
 
 @pytest.mark.parametrize("status", [0, 3, -signal.SIGTERM, -signal.SIGKILL])
 def test_a_supervised_process_exits_as_its_command_does(status):
-    """The exit status and the signal of the command are those of the supervisor."""
+    """The supervisor exits with the status or signal of the command."""
     code = f"import os, sys; os.kill(os.getpid(), {-status}) if {status} < 0 else sys.exit({status})"
     process = SupervisedProcess([sys.executable, "-c", code], env=dict(os.environ))
     assert process.wait(60) == status
@@ -118,7 +118,7 @@ def test_a_supervisor_that_does_not_answer_is_killed_with_its_group(monkeypatch)
 
 
 def test_a_start_that_fails_leaves_no_descriptor_open():
-    """The error of Popen is raised, and the line is closed."""
+    """If the start fails, the error of Popen is raised and the pipe is closed."""
     before = os.listdir("/dev/fd")
     with pytest.raises(FileNotFoundError):
         SupervisedProcess(["true"], env={}, cwd="/nowhere")
@@ -141,8 +141,8 @@ print(subprocess.Popen([sys.executable, "-c", {SLEEP!r}], stdout=subprocess.DEVN
 def test_orphans_of_the_process_group_end_where_none_are_adopted():
     """Where the system lets no process adopt orphans, those of the process group are killed."""
     command = [sys.executable, "-c", UNADOPTED, sys.executable, "-c", LEAVES_AN_ORPHAN]
-    done = subprocess.run(command, stdout=subprocess.PIPE, start_new_session=True, check=True)
-    assert_gone(int(done.stdout))
+    result = subprocess.run(command, stdout=subprocess.PIPE, start_new_session=True, check=True)
+    assert_gone(int(result.stdout))
 
 
 @pytest.mark.parametrize("end", [os.close, lambda line: os.write(line, b"x")], ids=["closed", "written"])
@@ -181,7 +181,7 @@ def test_a_killed_test_run_leaves_no_process(tmp_path, by, number):
 @needs_kubernetes
 @has_runs
 def test_closing_an_agent_spares_whoever_has_an_old_number():
-    """The number of a flow run that has ended belongs to another process; closing the agent does not kill it."""
+    """Closing an agent does not kill an unrelated process that has reused the id of a run."""
     import prefect
 
     @prefect.task
@@ -205,7 +205,7 @@ def test_closing_an_agent_spares_whoever_has_an_old_number():
 @has_runs
 @pytest.mark.parametrize("by", ["agent", "process"])
 def test_a_task_that_starts_one(tmp_path, by):
-    """Of a real flow run that is stopped, by an agent of this process or of its own."""
+    """A process that a task starts ends with the run, with an agent in this process or its own."""
     import prefect
 
     place = str(tmp_path / "pid")
@@ -257,7 +257,7 @@ with FakeServer() as server:
 @has_runs
 @pytest.mark.parametrize("by", ["agent", "process"])
 def test_ctrl_c(tmp_path, by):
-    """Ends the flow run, its agent and all that they have started."""
+    """Ctrl-C ends the flow run, its agent and everything that they have started."""
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", INTERRUPTED, str(tmp_path / "pid"), by],
         stdout=subprocess.PIPE,
@@ -268,8 +268,8 @@ def test_ctrl_c(tmp_path, by):
     agent = int(process.stdout.readline())
     run, child = pids_in(tmp_path / "pid")
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, messages = process.communicate(timeout=60)
     assert process.returncode != 0
-    assert "KeyboardInterrupt" in told
+    assert "KeyboardInterrupt" in messages
     for pid in (run, child, agent):
         assert_gone(pid)

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, as the specification's public server audit checks it and as Prefect's clients need it."""
+"""GraphQL over HTTP, as the public server audit of the specification checks it and as Prefect's clients need it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ for number, wrong in enumerate(("string", 0, False, ["array"])):
 
 
 def test_every_audit_is_here():
-    """The audit of graphql-http 1.23 has 61 of them."""
+    """The tests include all 61 audits of graphql-http 1.23."""
     assert len(AUDITS) == 61
 
 
@@ -110,15 +110,15 @@ def holds(wish, reply):
 
 @pytest.mark.parametrize("audit", AUDITS)
 def test_audit(url, audit):
-    """Each MUST, SHOULD and MAY of the audit holds, under the id that it has there."""
-    asked, wanted = AUDITS[audit]
-    asked = {"body": {"query": HELLO}, **asked}
-    get = asked.pop("get", None)
+    """Each MUST, SHOULD and MAY of the audit holds, with its id from the audit."""
+    requests, expected = AUDITS[audit]
+    requests = {"body": {"query": HELLO}, **requests}
+    get = requests.pop("get", None)
     if get is not None:
         parameters = "&".join(f"{name}={quote(value)}" for name, value in get.items())
-        asked.update(method="GET", more=f"?{parameters}", body=b"", content_type=None)
-    reply = ask(url, **asked)
-    for wish in wanted:
+        requests.update(method="GET", more=f"?{parameters}", body=b"", content_type=None)
+    reply = ask(url, **requests)
+    for wish in expected:
         assert holds(wish, reply), (wish, reply)
     reply.body.decode("utf-8")
 
@@ -128,7 +128,7 @@ def test_audit(url, audit):
 
 @pytest.mark.parametrize("query", ["{", UNKNOWN])
 def test_documents_that_are_not_valid_get_400_where_no_type_is_named(url, query):
-    """Prefect's clients accept anything and make their ClientError of the status 400."""
+    """Prefect's clients, which accept any type, get status 400 for an invalid document."""
     for accept in ("*/*", None, "application/*"):
         reply = ask(url, {"query": query}, accept=accept)
         assert reply.status == 400
@@ -138,15 +138,15 @@ def test_documents_that_are_not_valid_get_400_where_no_type_is_named(url, query)
 
 @pytest.mark.parametrize("variables", ['{"name": "x"}', {"name": "x"}])
 def test_variables_as_text_and_as_object(variables):
-    """Every client from 0.3.3 to 1.4.1 sends JSON in a text."""
+    """``variables`` can be an object or, as all Prefect clients send it, a JSON text."""
     assert posted({"query": HELLO, "variables": variables}).variables == {"name": "x"}
 
 
 @pytest.mark.parametrize("variables", ["null", None, ""])
 def test_no_variables(variables):
-    """``json.dumps(None)`` is what clients send without any."""
+    """``variables`` can be ``null`` as a JSON text, which Prefect's clients send."""
     if variables == "":
-        assert asked("query=x&variables=").variables == {}
+        assert requests("query=x&variables=").variables == {}
     else:
         assert posted({"query": HELLO, "variables": variables}).variables == {}
 
@@ -159,12 +159,12 @@ def posted(body, **headers):
     return read_operation(Request("POST", "/", {"content-type": JSON, **headers}, body))
 
 
-def asked(query, **headers):
+def requests(query, **headers):
     return read_operation(Request("GET", "/", headers, b"", query))
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected_message"),
     [
         (b"\xff\xfe", "not UTF-8"),
         (b"{", "line 1 column 2"),
@@ -180,15 +180,15 @@ def asked(query, **headers):
         (b"", "not valid JSON"),
     ],
 )
-def test_bodies_that_are_refused(body, told):
-    """400 and one line that says why, with nothing of the body in it."""
-    with pytest.raises(HttpFault, match=told) as refusal:
+def test_bodies_that_are_refused(body, expected_message):
+    """An invalid body gets 400 and a one-line reason that does not quote the body."""
+    with pytest.raises(HttpFault, match=expected_message) as refusal:
         posted(body)
     assert refusal.value.status == 400
 
 
 def test_a_refusal_shows_nothing_of_the_body():
-    """Not even the character where it broke."""
+    """The reason does not contain the character at which parsing failed."""
     with pytest.raises(HttpFault) as refusal:
         posted(b'{"query": "{ a }", "variables": ghp_secret}')
     assert "ghp" not in str(refusal.value)
@@ -196,7 +196,7 @@ def test_a_refusal_shows_nothing_of_the_body():
 
 @pytest.mark.slow
 def test_large_documents():
-    """A document is at most 1 MiB long, because reading one takes its time; variables may be as large as the body."""
+    """A document is limited to 1 MiB; variables can be as large as the body."""
     longest = HELLO + " " * (MAX_DOCUMENT - len(HELLO))
     assert posted({"query": longest, "variables": {"x": "y" * 15_000_000}}).query == longest
     for large in (
@@ -210,7 +210,7 @@ def test_large_documents():
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/json; charset=latin-1", "", "application/graphql"])
 def test_415(kind):
-    """Bodies are JSON in UTF-8; the header says so."""
+    """A body that is not JSON in UTF-8 gets 415, with a header that names the accepted type."""
     with pytest.raises(HttpFault) as refusal:
         posted({"query": HELLO}, **{"content-type": kind})
     assert (refusal.value.status, refusal.value.headers) == (415, (("Accept-Post", JSON),))
@@ -218,32 +218,32 @@ def test_415(kind):
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
 def test_405(url, method):
-    """Other methods: the header says which there are."""
+    """Other methods get 405, with a header that names the accepted ones."""
     reply = ask(url, method=method)
     assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD, POST")
     assert reply.json["errors"]
 
 
 def test_head(url):
-    """HEAD is GET without the body of the response (RFC 9110, section 9.3.2)."""
-    found, refused = (ask(url, method="HEAD", more=more) for more in (f"?query={quote(HELLO)}", ""))
-    assert (found.status, found.body) == (200, b"")
+    """HEAD behaves like GET without a response body (RFC 9110, section 9.3.2)."""
+    result, refused = (ask(url, method="HEAD", more=more) for more in (f"?query={quote(HELLO)}", ""))
+    assert (result.status, result.body) == (200, b"")
     assert (
-        found.headers["content-length"]
+        result.headers["content-length"]
         == ask(url, method="GET", more=f"?query={quote(HELLO)}").headers["content-length"]
     )
     assert (refused.status, refused.body) == (400, b"")
 
 
 def test_mutations_by_get(url):
-    """405, and the header says how instead."""
+    """A mutation sent with GET gets 405, with a header that names POST."""
     reply = ask(url, method="GET", more="?query=mutation%20%7B__typename%7D")
     assert (reply.status, reply.headers["allow"]) == (405, "POST")
     assert "data" not in reply.json
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "expected_message"),
     [
         ("", "query is missing"),
         ("query=a&query=b", "occurs twice"),
@@ -253,17 +253,17 @@ def test_mutations_by_get(url):
         ("query=a&extensions={", "the text of extensions is not valid JSON"),
     ],
 )
-def test_urls_that_are_refused(query, told):
-    """As bodies are."""
-    with pytest.raises(HttpFault, match=told) as refusal:
-        asked(query)
+def test_urls_that_are_refused(query, expected_message):
+    """Invalid URL parameters get 400 and a one-line reason."""
+    with pytest.raises(HttpFault, match=expected_message) as refusal:
+        requests(query)
     assert refusal.value.status == 400
 
 
 def test_extensions_in_a_url():
-    """They are read and ignored."""
-    assert asked("query=a&extensions={}").query == "a"
-    assert asked('query=a&extensions={"a":1}').get
+    """``extensions`` in a URL are parsed and ignored."""
+    assert requests("query=a&extensions={}").query == "a"
+    assert requests('query=a&extensions={"a":1}').get
 
 
 # -- media types -------------------------------------------------------------------------------------------------------
@@ -294,12 +294,12 @@ def test_extensions_in_a_url():
     ],
 )
 def test_negotiation(accept, media):
-    """The closest range decides, then its quality; what the client names counts as wished for."""
+    """The most specific media range decides, then its quality."""
     assert negotiate(accept) == media
 
 
 def test_406(url):
-    """What cannot be satisfied is told in JSON all the same."""
+    """A request that accepts no supported type gets 406 with a JSON body."""
     reply = ask(url, {"query": HELLO}, accept="text/html")
     assert (reply.status, reply.headers["content-type"]) == (406, f"{JSON}; charset=utf-8")
     assert "text/html" not in reply.message
@@ -309,7 +309,7 @@ def test_406(url):
 
 
 def test_errors_and_data():
-    """A resolver's error is at 200, with data; 400 has none; other texts than ASCII survive."""
+    """Errors of resolvers have status 200 and data; status 400 has no data; non-ASCII text is preserved."""
     request = Request("POST", "/", {}, b"")
     partly = write_answer(request, Answer({"a": None, "b": "\ud83d é"}, [{"message": "m"}], 200))
     assert (partly.status, json.loads(partly.body)) == (
@@ -321,12 +321,12 @@ def test_errors_and_data():
 
 
 def test_faults_before_there_is_a_request():
-    """A head that cannot be read gets the same shape."""
+    """An unreadable request head gets an error in the same format."""
     assert write_fault(None, HttpFault(400, "m")).headers == (("Content-Type", f"{JSON}; charset=utf-8"),)
 
 
 def test_nothing_is_shown():
-    """A request's or response's repr, which pytest and debuggers print, has neither headers nor bodies."""
+    """The reprs of requests and responses contain neither headers nor bodies."""
     request = Request("POST", "/p", {"authorization": "Bearer KEY"}, b"VALUE", "query=VALUE")
     assert repr(request) == "Request(method='POST', path='/p')"
     assert "VALUE" not in repr(Response(200, (), b"VALUE"))

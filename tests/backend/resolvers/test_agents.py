@@ -1,4 +1,4 @@
-"""Agents, and what only Cloud has: key-value store, limits of task tags, settings of agents."""
+"""Agents, and other features of Cloud alone: key-value store, limits of task tags, settings of agents."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def team():
 
 
 def test_an_agent_that_starts_again_is_the_same(team):
-    """Of the same type, name and labels, in whatever order."""
-    given = {"type": "LocalAgent", "name": "n", "tenant_id": team.id}
-    first = team.do("register_agent", labels=["a", "b"], **given)["id"]
+    """An agent with the same type, name and labels keeps its id, in any order of the labels."""
+    inputs = {"type": "LocalAgent", "name": "n", "tenant_id": team.id}
+    first = team.do("register_agent", labels=["a", "b"], **inputs)["id"]
     config = team.do("create_agent_config", settings={"x": 1}, name="c")["id"]
-    assert team.do("register_agent", labels=["b", "a"], agent_config_id=config, **given)["id"] == first
-    assert team.do("register_agent", labels=["a"], **given)["id"] != first
+    assert team.do("register_agent", labels=["b", "a"], agent_config_id=config, **inputs)["id"] == first
+    assert team.do("register_agent", labels=["a"], **inputs)["id"] != first
     assert team.ask("{ agent { name labels agent_config { settings } last_queried } }")["agent"] == [
         {"name": "n", "labels": ["a", "b"], "agent_config": {"settings": {"x": 1}}, "last_queried": None},
         {"name": "n", "labels": ["a"], "agent_config": None, "last_queried": None},
@@ -28,7 +28,7 @@ def test_an_agent_that_starts_again_is_the_same(team):
 
 
 def test_an_agent_is_deleted_its_runs_stay(team):
-    """Without it."""
+    """Deleting an agent keeps its flow runs, which then have no agent."""
     agent = team.do("register_agent", tenant_id=team.id)["id"]
     team.store.change("flow_run", team.run(), agent_id=agent)
     team.do("delete_agent", "success", agent_id=agent)
@@ -39,7 +39,7 @@ def test_an_agent_is_deleted_its_runs_stay(team):
 
 
 def test_key_values(team):
-    """Set, overwritten, removed; of one tenant."""
+    """Entries of the key-value store are set, overwritten and deleted, separately for each tenant."""
     other = Team(world=team.world)
     team.do("delete_key_value", "success", key_value_id=team.do("set_key_value", key="gone")["id"])
     first = team.do("set_key_value", key="k", value=1)["id"]
@@ -56,7 +56,7 @@ def test_key_values(team):
 
 
 def test_limits_of_task_tags(team):
-    """Kept, changed, removed, not negative."""
+    """Limits of task tags are stored, changed and deleted; negative limits are rejected."""
     first = team.do("update_task_tag_limit", tag="t", limit=3)["id"]
     assert team.do("update_task_tag_limit", tag="t", limit=0)["id"] == first
     assert team.one("task_tag_limit { tag limit }") == {"tag": "t", "limit": 0}

@@ -1,4 +1,4 @@
-"""Flow runs: how they are made, what their states do, which of them an agent gets."""
+"""Flow runs: creation, states, and the queue of agents."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def team(clock):
 
 
 def test_a_run_is_scheduled_with_a_task_run_for_each_task(team):
-    """At once, unless a time is given, with two words as its name."""
+    """A new run is Scheduled for now by default, with a name of two words and Pending task runs."""
     run = team.run(team.flow(), parameters={"x": 1}, context={"a": [1]})
-    found = team.one(
+    result = team.one(
         """flow_run { id name version state state_message scheduled_start_time auto_scheduled parameters context labels
         run_config serialized_state created_by_user_id flow { name } start_time end_time duration heartbeat
         states { state version timestamp start_time } current_state { state }
         task_runs { map_index version state task { slug } states { state } } }"""
     )
-    first, second = found.pop("name").split("-")
+    first, second = result.pop("name").split("-")
     assert first and second
-    assert found == {
+    assert result == {
         "id": run,
         "version": 1,
         "state": "Scheduled",
@@ -92,19 +92,19 @@ def test_a_run_is_scheduled_with_a_task_run_for_each_task(team):
 
 
 def test_a_run_as_clients_up_to_0_9_make_it(team):
-    """``createFlowRun { flow_run { id } }``, ``scheduledStartTime`` without an offset."""
+    """``createFlowRun`` of old clients accepts ``scheduledStartTime`` without an offset."""
     document = (
         "mutation($input: createFlowRunInput!) { createFlowRun(input: $input) { id flow_run { id } flowRun { id } } }"
     )
-    given = {"flowId": team.flow(), "scheduledStartTime": "2022-02-01T00:00:00", "idempotencyKey": "k"}
-    made = team.ask(document, {"input": given})["createFlowRun"]
+    inputs = {"flowId": team.flow(), "scheduledStartTime": "2022-02-01T00:00:00", "idempotencyKey": "k"}
+    instance = team.ask(document, {"input": inputs})["createFlowRun"]
     run = team.one("flow_run { id scheduled_start_time idempotency_key }")
     assert run["scheduled_start_time"] == "2022-02-01T00:00:00+00:00"
-    assert made == {"id": run["id"], "flow_run": {"id": run["id"]}, "flowRun": {"id": run["id"]}}
+    assert instance == {"id": run["id"], "flow_run": {"id": run["id"]}, "flowRun": {"id": run["id"]}}
 
 
 def test_the_same_key_makes_the_same_run(team):
-    """Of one flow."""
+    """An idempotency key identifies a run of its flow."""
     one, two = team.flow(), team.flow(team.project("q"))
     first = team.run(one, idempotency_key="k")
     assert team.run(one, idempotency_key="k", parameters={"x": 2}) == first
@@ -112,20 +112,20 @@ def test_the_same_key_makes_the_same_run(team):
 
 
 def test_the_newest_version_of_a_group_runs(team):
-    """Where the group is named instead of a flow; what is archived does not run."""
+    """``version_group_id`` runs the newest version of the group; archived flows do not run."""
     project = team.project()
     old, new = team.flow(project, version_group_id="g"), team.flow(project, version_group_id="g")
     team.do("create_flow_run", version_group_id="g", flow_run_name="named")
     assert team.one("flow_run { name flow_id }") == {"name": "named", "flow_id": new}
     assert team.cannot("create_flow_run", flow_id=old)["message"] == "An archived flow cannot run"
     team.do("archive_flow", "success", flow_id=new)
-    for given in ({"version_group_id": "g"}, {"version_group_id": "none"}, {}):
-        message = team.cannot("create_flow_run", **given)["message"]
+    for inputs in ({"version_group_id": "g"}, {"version_group_id": "none"}, {}):
+        message = team.cannot("create_flow_run", **inputs)["message"]
         assert message == "flow_id or the version_group_id of a flow is required"
 
 
 def test_parameters_without_a_default_are_required(team):
-    """And named, not shown."""
+    """A missing required parameter is an error that names the parameter."""
     described = [
         {"name": "b", "required": True},
         {"name": "a", "required": True},
@@ -157,13 +157,13 @@ def test_parameters_without_a_default_are_required(team):
     ],
 )
 def test_labels(team, flow, run, labels):
-    """Of the run, else of its run config, else of the flow's, else of the environment that flows had before."""
+    """Labels come from the input, or else from the run config, the flow's run config, or its environment."""
     team.run(team.flow(**flow), **run)
     assert team.one("flow_run { labels }") == {"labels": labels}
 
 
 def test_labels_of_the_group(team):
-    """Come before those of the run config, as the UI sets them."""
+    """Labels of the flow group override those of the run config."""
     flow = team.flow(run_config={"labels": ["a"]})
     team.store.change("flow_group", team.one("flow_group { id }")["id"], labels=["g"])
     run = team.run(flow)
@@ -173,7 +173,7 @@ def test_labels_of_the_group(team):
 
 
 def test_small_changes(team, clock):
-    """Names, heartbeats, and away."""
+    """A run can be renamed and deleted, and records heartbeats."""
     run = team.run()
     clock.move(seconds=30)
     team.do("set_flow_run_name", "success", flow_run_id=run, name="n")
@@ -198,7 +198,7 @@ def test_small_changes(team, clock):
 
 
 def test_states_tell_when_a_run_began_and_ended(team, clock):
-    """And how long it took; a run that begins again has no end."""
+    """States set start, end and duration; a run that starts again has no end."""
     run = team.run()
     for kind, seconds in [("Submitted", 1), ("Running", 2), ("Success", 90)]:
         clock.move(seconds=seconds)
@@ -222,7 +222,7 @@ def test_states_tell_when_a_run_began_and_ended(team, clock):
 
 
 def test_a_clock_that_was_moved_back(team, clock):
-    """Makes no negative duration."""
+    """After the clock is moved back, a duration is not negative."""
     run = team.run()
     team.state(run, "Running")
     clock.move(hours=-1)
@@ -231,7 +231,7 @@ def test_a_clock_that_was_moved_back(team, clock):
 
 
 def test_a_run_that_has_moved_on_is_locked(team):
-    """For the client that knows an older version of it, once its flow is locked; for one that does not say, it is not."""
+    """With version locking, an outdated version is rejected; a request without a version is not."""
     run = team.run()
     team.do("enable_flow_version_lock", "success", flow_id=team.one("flow { id }")["id"])
     team.state(run, "Submitted", version=1)
@@ -248,7 +248,7 @@ def test_a_run_that_has_moved_on_is_locked(team):
 
 
 def test_version_locking_is_opt_in(team):
-    """Off, as Prefect's documentation has it, until it is turned on for all versions of a flow; and off again."""
+    """Version locking is off by default, and can be turned on and off for all versions of a flow."""
     run, flow = team.run(), team.one("flow { id }")["id"]
     team.state(run, "Running", version=77)
     task_run = team.ask("{ task_run(limit: 1) { id } }")["task_run"][0]["id"]
@@ -279,7 +279,7 @@ def test_version_locking_is_opt_in(team):
     ],
 )
 def test_what_is_no_state(team, state):
-    """Is refused."""
+    """A state that is not one of Prefect's is rejected."""
     document = """mutation($id: UUID!, $state: JSON = 5) {
         set_flow_run_states(input: {states: [{flow_run_id: $id, state: $state}]}) { states { id } } }"""
     error = team.refused(document, {"id": team.run(), "state": state} if state is not None else {"id": team.run()})
@@ -288,7 +288,7 @@ def test_what_is_no_state(team, state):
 
 
 def test_states_as_clients_up_to_0_5_send_them(team):
-    """One by one, the state as a variable of its own."""
+    """``setFlowRunState`` of old clients sets one state, which is a separate variable."""
     document = """mutation($state: JSON!) {
         setFlowRunState(input: {flowRunId: "%s", version: 1, state: $state}) { id } }"""
     run = team.run()
@@ -304,7 +304,7 @@ def test_states_as_clients_up_to_0_5_send_them(team):
     + [(kind, kind) for kind in ("Success", "Failed", "Cancelled", "TimedOut")],
 )
 def test_cancelling(team, before, after):
-    """A run that no process runs is Cancelled at once, one that does is asked to, a finished one stays."""
+    """Cancelling sets Cancelled without a process, Cancelling with one, and keeps a final state."""
     run = team.run()
     team.state(run, before)
     assert team.do("cancel_flow_run", "state", flow_run_id=run) == {"state": after}
@@ -315,12 +315,12 @@ def test_cancelling(team, before, after):
 
 
 def queue(team, before=None, labels=None, **more):
-    given = {"tenant_id": team.id, "labels": labels, "before": before and before.isoformat(), **more}
-    return team.do("get_runs_in_queue", "flow_run_ids", **given)["flow_run_ids"]
+    inputs = {"tenant_id": team.id, "labels": labels, "before": before and before.isoformat(), **more}
+    return team.do("get_runs_in_queue", "flow_run_ids", **inputs)["flow_run_ids"]
 
 
 def test_the_queue_has_what_is_due(team, clock):
-    """The earliest first, until somebody submits it."""
+    """The queue contains due runs, in order of their time, until they are submitted."""
     flow = team.flow()
     later, first = team.run(flow, scheduled_start_time=(NOON + timedelta(seconds=8)).isoformat()), team.run(flow)
     assert queue(team) == [first]
@@ -336,7 +336,7 @@ def test_the_queue_has_what_is_due(team, clock):
 
 
 def test_a_retry_that_is_due_brings_its_run_back(team, clock):
-    """A flow run that waits longer than ten minutes for a task ends its process and stays Running."""
+    """A Running run is in the queue again when the retry of a task is due."""
     run = team.run()
     team.state(run, "Running")
     task_run = team.ask("{ task_run(limit: 1) { id } }")["task_run"][0]["id"]
@@ -349,7 +349,7 @@ def test_a_retry_that_is_due_brings_its_run_back(team, clock):
 
 
 @pytest.mark.parametrize(
-    ("run", "agent", "taken"),
+    ("run", "agent", "accepted"),
     [
         ([], [], True),
         ([], ["a"], False),
@@ -358,28 +358,28 @@ def test_a_retry_that_is_due_brings_its_run_back(team, clock):
         (["a", "b"], ["a"], False),
     ],
 )
-def test_an_agent_takes_what_its_labels_allow(team, run, agent, taken):
-    """It has all of the run's; no labels count as a label."""
+def test_an_agent_takes_what_its_labels_allow(team, run, agent, accepted):
+    """An agent gets runs whose labels it all has; runs without labels are for agents without."""
     team.run(labels=run)
-    assert bool(queue(team, labels=agent)) == taken
-    assert bool(queue(team, labels=agent)) == taken  # asking takes nothing out
+    assert bool(queue(team, labels=agent)) == accepted
+    assert bool(queue(team, labels=agent)) == accepted  # asking takes nothing out
 
 
 def test_the_queue_is_the_tenants(team):
-    """And as agents up to 0.9 ask for it."""
+    """The queue contains runs of the caller's tenant only, also for agents up to 0.9."""
     other = Team(world=team.world)
     run = team.run()
     assert queue(other) == []
     assert "Tenant not found" in other.cannot("get_runs_in_queue", "flow_run_ids", tenant_id=team.id)["message"]
     document = "mutation($input: getRunsInQueueInput!) { getRunsInQueue(input: $input) { flow_run_ids flowRunIds } }"
-    found = team.ask(document, {"input": {"tenantId": team.id, "before": "2022-01-31T12:00:00+00:00"}})[
+    result = team.ask(document, {"input": {"tenantId": team.id, "before": "2022-01-31T12:00:00+00:00"}})[
         "getRunsInQueue"
     ]
-    assert found == {"flow_run_ids": [run], "flowRunIds": [run]}
+    assert result == {"flow_run_ids": [run], "flowRunIds": [run]}
 
 
 def test_an_agent_is_known_by_its_header(team, clock):
-    """When it asked last, and which runs it took; one that is not registered leaves no trace."""
+    """The header of an agent records its last query and its runs; an unknown agent is ignored."""
     agent = team.do("register_agent", name="n", type="LocalAgent", labels=[], tenant_id=team.id)["id"]
     run = team.run()
     clock.move(minutes=1)

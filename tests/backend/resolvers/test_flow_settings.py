@@ -1,4 +1,4 @@
-"""The settings of flows: what is on by default, and turning them on and off."""
+"""The settings of flows: their defaults, and turning them on and off."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MUTATIONS = {
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_setting_is_turned_off_and_on(name):
-    """For the group of the flow: its older and its later versions too; the other settings stay."""
+    """A setting applies to all versions of the flow; the other settings do not change."""
     team = Team()
     project = team.project()
     first, other = team.flow(project), team.flow(project, name="other")
@@ -34,7 +34,7 @@ def test_a_setting_is_turned_off_and_on(name):
 
 
 def test_a_flow_of_another_team():
-    """Is not there."""
+    """The settings of another tenant's flow cannot be changed."""
     team = Team()
     theirs = Team(world=team.world).flow()
     error = team.cannot("disable_flow_heartbeat", "success", flow_id=theirs)

@@ -1,4 +1,4 @@
-"""Registration: versions, tasks, edges, schedules; what is no flow."""
+"""Registration of flows: versions, tasks, edges, schedules, and invalid flows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def packed(value):
 
 
 def test_a_flow_is_stored_with_tasks_and_edges(team):
-    """As they come, with the version of Prefect that wrote them."""
+    """A flow is stored with its tasks, its edges and the version of Prefect."""
     tasks = [
         {"name": "a", "slug": "a-1", "type": "t", "tags": ["x"], "max_retries": 2, "retry_delay": 90, "auto_generated": True,
          "trigger": {"fn": "prefect.triggers.all_successful", "kwargs": {}}, "cache_key": "k"},
@@ -35,13 +35,13 @@ def test_a_flow_is_stored_with_tasks_and_edges(team):
     team.do("register_tasks", "success", flow_id=flow_id, serialized_tasks=tasks)
     team.do("register_edges", "success", flow_id=flow_id, serialized_edges=edges)
     team.do("register_tasks", "success", flow_id=flow_id, serialized_tasks=tasks)
-    found = team.one(
+    result = team.one(
         """flow { id name version archived core_version parameters settings storage environment run_config project { name }
         flow_group { flows { id } labels } edges { key mapped upstream_task { slug } downstream_task { slug } }
         tasks { name slug type tags mapped max_retries retry_delay trigger auto_generated cache_key
         upstream_edges { key } downstream_edges { key } } }"""
     )
-    assert found == {
+    assert result == {
         "id": flow_id,
         "name": "f",
         "version": 1,
@@ -89,7 +89,7 @@ def test_a_flow_is_stored_with_tasks_and_edges(team):
 
 
 def test_a_compressed_flow_is_the_same_flow(team):
-    """How ``Client.register`` sends it unless it is told otherwise; in the old spelling, too."""
+    """A compressed flow, in both spellings, results in the same rows."""
     team.flow(name="plain")
     project = team.one("project { id }")["id"]
     team.do("create_flow_from_compressed_string", project_id=project, serialized_flow=packed(flow("packed")))
@@ -103,7 +103,7 @@ def test_a_compressed_flow_is_the_same_flow(team):
 
 
 def test_a_new_version_archives_the_older_ones(team):
-    """Of the same name in the same project, or of the same group."""
+    """A new version archives older ones with the same name and project, or the same group."""
     project, other = team.project("p"), team.project("q")
     first, second = team.flow(project), team.flow(project)
     team.flow(other)
@@ -112,8 +112,8 @@ def test_a_new_version_archives_the_older_ones(team):
     assert [row["id"] for row in rows[:2]] == [first, second]
     assert rows[0]["flow_group_id"] == rows[1]["flow_group_id"] != rows[2]["flow_group_id"]
     team.flow(project, name="renamed", version_group_id=rows[1]["version_group_id"])
-    found = team.ask('{ flow(where: {name: {_eq: "renamed"}}) { version flow_group_id } }')["flow"]
-    assert found == [{"version": 3, "flow_group_id": rows[1]["flow_group_id"]}]
+    result = team.ask('{ flow(where: {name: {_eq: "renamed"}}) { version flow_group_id } }')["flow"]
+    assert result == [{"version": 3, "flow_group_id": rows[1]["flow_group_id"]}]
     team.flow(project, name="own", version_group_id="my group")
     assert team.one('flow(where: {name: {_eq: "own"}}) { version version_group_id flow_group { name } }') == {
         "version": 1,
@@ -123,7 +123,7 @@ def test_a_new_version_archives_the_older_ones(team):
 
 
 def test_the_same_key_registers_nothing_new(team):
-    """Unless the version with that key is archived."""
+    """The same idempotency key returns the existing version, unless it is archived."""
     project = team.project()
     first = team.flow(project, idempotency_key="k")
     assert team.flow(project, idempotency_key="k") == first
@@ -156,7 +156,7 @@ def test_the_same_key_registers_nothing_new(team):
     ],
 )
 def test_what_is_no_flow(team, serialized, message):
-    """Is refused, and nothing of it is stored."""
+    """An invalid flow is rejected, and nothing is stored."""
     error = team.cannot("create_flow", project_id=team.project(), serialized_flow=serialized)
     assert error["message"] == message
     assert error["extensions"] == {"code": "BAD_USER_INPUT"}
@@ -178,14 +178,14 @@ def test_what_is_no_flow(team, serialized, message):
     ids=["empty", "umlauts", "no base64", "no gzip", "cut", "no JSON", "no UTF-8", "deep"],
 )
 def test_what_is_no_compressed_flow(team, text):
-    """Is refused without being quoted."""
+    """An invalid compressed flow is rejected without quoting it."""
     error = team.cannot("create_flow_from_compressed_string", project_id=team.project(), serialized_flow=text)
     assert error["message"] == "a compressed flow must be JSON, compressed with gzip and encoded in base64"
 
 
 @pytest.mark.slow
 def test_a_compressed_flow_that_is_too_large(team):
-    """64 MiB of spaces are a few kilobytes, zipped."""
+    """A compressed flow that exceeds 64 MiB after decompression is rejected."""
     error = team.cannot(
         "create_flow_from_compressed_string", project_id=team.project(), serialized_flow=packed(b" " * 70_000_000)
     )
@@ -193,7 +193,7 @@ def test_a_compressed_flow_that_is_too_large(team):
 
 
 def test_unknown_types_of_what_is_text_are_kept_as_json(team):
-    """A client that sends a number as a name does not break every list of tasks."""
+    """A number in place of a text is stored as JSON, so lists of tasks still work."""
     team.flow(tasks=())
     team.do(
         "register_tasks",
@@ -206,7 +206,7 @@ def test_unknown_types_of_what_is_text_are_kept_as_json(team):
 
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 6, 1), reason="schedules have clocks from 0.6.1 on")
 def test_a_schedule_is_turned_on_and_off(team):
-    """By each of the mutations; a flow without a schedule is asked, too."""
+    """Each of the mutations activates or deactivates a schedule, also for a flow without one."""
     on = {"schedule": {"type": "Schedule", "clocks": []}}
     project = team.project()
     scheduled, plain = team.flow(project, **on), team.flow(project, name="plain")
@@ -227,7 +227,7 @@ def test_a_schedule_is_turned_on_and_off(team):
 
 
 def test_a_flow_is_deleted_with_its_runs(team):
-    """And with its group, if it was the last version."""
+    """Deleting a flow deletes its runs, and its group with the last version."""
     project = team.project()
     first, second = team.flow(project), team.flow(project)
     team.run(second)
@@ -244,7 +244,7 @@ def test_a_flow_is_deleted_with_its_runs(team):
 
 
 def test_server_takes_flows_without_a_project():
-    """As its clients up to 0.12 send them; Cloud does not."""
+    """Server accepts flows without a project, as clients up to 0.12 send them; Cloud does not."""
     server = Team("server")
     first = server.do("create_flow", serialized_flow=flow())["id"]
     second = server.do("create_flow", serialized_flow=flow(), project_id=None)["id"]
@@ -256,7 +256,7 @@ def test_server_takes_flows_without_a_project():
 
 
 def test_another_teams_project_is_not_there(team):
-    """For who registers into it."""
+    """A flow cannot be registered in a project of another tenant."""
     other = Team(world=team.world)
     error = other.cannot("create_flow", project_id=team.project(), serialized_flow=flow())
     assert error["message"] == "Project not found"

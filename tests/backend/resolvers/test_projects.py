@@ -15,7 +15,7 @@ def team():
 
 
 def test_a_project_has_a_name_of_its_own(team):
-    """In its tenant; the client knows the error's text by heart."""
+    """The name of a project is unique in its tenant; the client recognizes the error's text."""
     first = team.do("create_project", name="p", description="d", tenant_id=team.id)["id"]
     assert team.cannot("create_project", name="p", tenant_id=team.id)["message"] == "Uniqueness violation."
     assert Team(world=team.world).project("p") != first
@@ -28,14 +28,14 @@ def test_a_project_has_a_name_of_its_own(team):
 
 
 def test_clients_up_to_0_9_name_no_tenant(team):
-    """The project belongs to the caller's."""
+    """Without a tenant, a project belongs to the caller's tenant."""
     document = "mutation($input: createProjectInput!) { createProject(input: $input) { id } }"
     project = team.ask(document, {"input": {"name": "p"}})["createProject"]["id"]
     assert team.one("project { id tenant_id }") == {"id": project, "tenant_id": team.id}
 
 
 def test_a_project_is_renamed_and_described(team):
-    """To a name that is free; its own is."""
+    """A project can be renamed to an unused name or its own, and described."""
     one, two = team.project("one"), team.project("two")
     assert team.do("set_project_name", project_id=one, name="one") == {"id": one}
     assert team.cannot("set_project_name", project_id=one, name="two")["message"] == "Uniqueness violation."
@@ -46,7 +46,7 @@ def test_a_project_is_renamed_and_described(team):
 
 
 def test_a_project_is_deleted_with_all_that_is_in_it(team):
-    """Once."""
+    """Deleting a project deletes its contents; deleting it again is an error."""
     project = team.project()
     team.run(team.flow(project))
     assert team.do("delete_project", "success error", project_id=project) == {"success": True, "error": None}
@@ -55,14 +55,14 @@ def test_a_project_is_deleted_with_all_that_is_in_it(team):
 
 
 def test_another_teams_tenant_and_projects_are_not_there(team):
-    """For nobody else."""
+    """Other tenants and their projects cannot be seen or changed."""
     other = Team(world=team.world)
     assert other.cannot("create_project", name="p", tenant_id=team.id)["message"] == "Tenant not found"
     assert other.cannot("delete_project", "success", project_id=team.project())["message"] == "Project not found"
 
 
 def test_a_caller_sees_all_of_its_tenants_its_own_first(team):
-    """``prefect auth list-tenants`` shows them; everything else is of one tenant at a time."""
+    """A caller sees all tenants of its key, the current one first, but only rows of one."""
     from dataclasses import replace
 
     other = Team(world=team.world)
@@ -76,7 +76,7 @@ def test_a_caller_sees_all_of_its_tenants_its_own_first(team):
 
 @pytest.mark.slow
 def test_a_caller_sees_itself(team):
-    """``user { default_membership { tenant { slug } } }``, as clients up to 0.10 ask."""
+    """The query ``user`` of clients up to 0.10 returns the caller and its tenant."""
     other = Team(world=team.world)
     membership = team.store.add("membership", tenant_id=team.id, user_id=team.user)
     team.store.add("membership", tenant_id=team.id, user_id=other.user)
@@ -96,7 +96,7 @@ def test_a_caller_sees_itself(team):
 
 
 def test_server_has_no_keys_and_shows_all_tenants():
-    """``tenant { id }`` is how its clients find theirs: the first one."""
+    """Server shows all tenants; clients use the first one."""
     server = Team("server")
     second = server.do("create_tenant", name="Second Team")["id"]
     assert server.ask("{ tenant { id slug } }")["tenant"][1] == {"id": second, "slug": "second-team"}
@@ -105,7 +105,7 @@ def test_server_has_no_keys_and_shows_all_tenants():
 
 
 def test_the_slug_of_a_tenant_is_its_own():
-    """On Server, where tenants are made by clients."""
+    """On Server, clients create tenants, and slugs are unique."""
     server = Team("server")
     server.do("create_tenant", name="a", slug="s")
     assert server.cannot("create_tenant", name="b", slug="s")["message"] == "Uniqueness violation."
@@ -113,14 +113,14 @@ def test_the_slug_of_a_tenant_is_its_own():
 
 
 def test_a_server_without_a_tenant():
-    """As it is before ``prefect server create-tenant``."""
+    """A Server without a tenant answers as before ``prefect server create-tenant``."""
     server = Team("server")
     server.store.remove("tenant", server.id)
     assert server.cannot("create_project", name="p")["message"] == "No tenant found"
 
 
 def test_without_a_tenant_cloud_shows_nothing():
-    """A caller that belongs to none is refused."""
+    """Cloud rejects a caller without a tenant."""
     from pytest_flowsecrets.backend.records.keys import Caller
 
     team = Team()
@@ -130,6 +130,6 @@ def test_without_a_tenant_cloud_shows_nothing():
 
 @pytest.mark.parametrize("backend", ["cloud", "server"])
 def test_which_backend_it_is(backend):
-    """For people who look."""
+    """The query ``api`` returns the backend."""
     api = Team(backend).ask("{ api { backend mode version } }")["api"]
     assert api == {"backend": backend.upper(), "mode": "normal", "version": "pytest-flowsecrets"}

@@ -1,4 +1,4 @@
-"""Task runs and what belongs to them: logs, artifacts."""
+"""Task runs, their logs and their artifacts."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def ids(team, table):
 
 
 def info(team, run, task, index=None, answer="id version serialized_state"):
-    given = {"flow_run_id": run, "task_id": task}
-    return team.do("get_or_create_task_run_info", answer, **given, **({} if index is None else {"map_index": index}))
+    inputs = {"flow_run_id": run, "task_id": task}
+    return team.do("get_or_create_task_run_info", answer, **inputs, **({} if index is None else {"map_index": index}))
 
 
 def test_a_task_has_one_run_and_one_for_each_mapped_child(team, run):
-    """The same each time that it is asked for."""
+    """A task and each mapped child has one run, which repeated requests return."""
     task, _ = ids(team, "task")
     first = info(team, run, task)
     assert first["version"] == 1
@@ -48,7 +48,7 @@ def test_a_task_has_one_run_and_one_for_each_mapped_child(team, run):
 
 
 def test_a_task_of_another_flow(team, run):
-    """Has no run here; nor has one of another team."""
+    """A task of another flow or tenant has no run in a flow run."""
     team.flow(team.project("q"), name="g", tasks=["z"])
     error = team.cannot("get_or_create_task_run_info", flow_run_id=run, task_id=ids(team, "task")[-1])
     assert error["message"] == "the task belongs to another flow"
@@ -58,7 +58,7 @@ def test_a_task_of_another_flow(team, run):
 
 
 def test_states_of_task_runs(team, run):
-    """Set as clients of each age set them, read as the task runner reads them."""
+    """Task runs accept states from clients of all versions, and return them to task runners."""
     task_run = ids(team, "task_run")[0]
     team.state(task_run, "Running", version=1, table="task_run")
     one = 'mutation($state: JSON!) { setTaskRunState(input: {taskRunId: "%s", version: 2, state: $state}) { id } }'
@@ -83,7 +83,7 @@ def test_states_of_task_runs(team, run):
 
 @pytest.mark.parametrize("state", ["Scheduled", "Cancelling", "Cancelled", "Success"])
 def test_a_task_runs_only_in_a_flow_that_runs(team, run, state):
-    """As the real API has it."""
+    """A task run cannot be set to Running if its flow run is not Running."""
     team.state(run, state)
     entry = {"task_run_id": ids(team, "task_run")[0], "state": {"type": "Running"}}
     error = team.cannot("set_task_run_states", "states { id }", states=[entry])
@@ -92,7 +92,7 @@ def test_a_task_runs_only_in_a_flow_that_runs(team, run, state):
 
 
 def test_names_and_heartbeats(team, run):
-    """Of task runs."""
+    """A task run can be renamed, and records heartbeats."""
     task_run = ids(team, "task_run")[0]
     team.do("set_task_run_name", "success", task_run_id=task_run, name="n")
     team.do("update_task_run_heartbeat", "success", task_run_id=task_run)
@@ -109,7 +109,7 @@ def test_names_and_heartbeats(team, run):
 
 
 def test_logs_are_of_flow_runs_and_task_runs(team, run):
-    """In batches; a log of a task run alone is one of its flow run, too."""
+    """Logs arrive in batches; a log of a task run also belongs to its flow run."""
     task_run = ids(team, "task_run")[0]
     logs = [
         {"flow_run_id": run, "level": "INFO", "name": "n", "message": "second", "timestamp": "2022-01-31T12:00:01"},
@@ -125,7 +125,7 @@ def test_logs_are_of_flow_runs_and_task_runs(team, run):
 
 
 def test_one_log_as_clients_up_to_0_6_write_it(team, run):
-    """``writeRunLog``; its time is now if it says none."""
+    """``writeRunLog`` of old clients adds one log, with the current time by default."""
     document = "mutation($input: writeRunLogInput!) { writeRunLog(input: $input) { success } }"
     assert team.ask(document, {"input": {"flowRunId": run, "level": "ERROR", "message": "m"}})["writeRunLog"]["success"]
     log = team.one("log { level message timestamp }")
@@ -133,10 +133,10 @@ def test_one_log_as_clients_up_to_0_6_write_it(team, run):
 
 
 def test_logs_of_nobodys_run_are_dropped(team, run):
-    """Without an error: the real API takes logs in later. Another team's run is nobody's."""
+    """Logs of unknown runs and of other tenants' runs are dropped without an error."""
     other = Team(world=team.world)
-    for given in ({"flow_run_id": run}, {"flow_run_id": other.id}, {}):
-        assert other.do("write_run_logs", "success", logs=[{"message": "m", **given}]) == {"success": True}
+    for inputs in ({"flow_run_id": run}, {"flow_run_id": other.id}, {}):
+        assert other.do("write_run_logs", "success", logs=[{"message": "m", **inputs}]) == {"success": True}
     assert team.ask("{ log { id } }") == other.ask("{ log { id } }") == {"log": []}
 
 
@@ -144,13 +144,13 @@ def test_logs_of_nobodys_run_are_dropped(team, run):
 
 
 def test_artifacts(team, run):
-    """Made, changed, removed."""
+    """Artifacts are created, updated and deleted."""
     task_run = ids(team, "task_run")[0]
-    given = {"task_run_id": task_run, "kind": "link", "data": {"link": "x"}, "tenant_id": team.id}
-    artifact = team.do("create_task_run_artifact", **given)["id"]
+    inputs = {"task_run_id": task_run, "kind": "link", "data": {"link": "x"}, "tenant_id": team.id}
+    artifact = team.do("create_task_run_artifact", **inputs)["id"]
     team.do("update_task_run_artifact", "success", task_run_artifact_id=artifact, data={"link": "y"})
-    found = team.one("task_run_artifact { id kind data task_run { artifacts { id } } }")
-    assert found == {
+    result = team.one("task_run_artifact { id kind data task_run { artifacts { id } } }")
+    assert result == {
         "id": artifact,
         "kind": "link",
         "data": {"link": "y"},
