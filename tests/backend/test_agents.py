@@ -175,7 +175,7 @@ def test_the_address_of_an_agent():
         for wrong in ("http://127.0.0.1", "8080", "http://127.0.0.1:http", 8080):
             with pytest.raises(UsageError, match=r"^the address of an agent is a URL with a port, such as http://127"):
                 server.agent(address=wrong)
-        accepted.close()
+        listener.close()
         with server.agent(address=f"http://127.0.0.1:{port}"):
             for _ in range(100):
                 try:
