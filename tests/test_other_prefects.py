@@ -49,7 +49,7 @@ def test_bare(): pass
     )
     result.assert_outcomes(passed=2, errors=2)
     result.stdout.fnmatch_lines(
-        [f"*::test_marked: Prefect {version} is installed; *only Prefect 0.5.5 to 1.4.1: pip install *"]
+        [f"*::test_marked: Prefect {version} is installed, *only Prefect 0.5.5 to 1.4.1: pip install *"]
     )
     assert "Traceback" not in result.stdout.str()
     assert "hunter2" not in result.stdout.str()

@@ -148,5 +148,5 @@ def test_a_replaced_object_fails_the_test(pytester, name):
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        [f"*prefect.{name} is MagicMock, not Prefect's own: *undo the patch of prefect.{name}*"]
+        [f"*prefect.{name} is MagicMock, not Prefect's own, *: undo the patch of prefect.{name}*"]
     )
