@@ -31,7 +31,7 @@ def test_names_are_unique_and_checked(ask):
 
 
 def test_older_servers_speak_of_a_conflict(legacy_ask):
-    """Before 3.4 the error of a second variable does not name it."""
+    """Before 3.1 the error of a second variable does not name it."""
     legacy_ask.post("/variables/", name="v", value="1")
     answer = legacy_ask("POST", "/variables/", {"name": "v", "value": "2"})
     assert (answer.status, "unique" in answer.body["detail"]) == (409, True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
     from pytest_flowsecrets.backend.rest.errors import Row
 
-NAMED_CONFLICT_SINCE = (3, 4, 0)
+NAMED_CONFLICT_SINCE = (3, 1, 0)
 _NAME = re.compile(r"[a-z0-9_-]*")
 
 
