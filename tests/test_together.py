@@ -203,7 +203,9 @@ def test_wrong_marks_under_xdist(run_tests):
         "import pytest\n@pytest.mark.secrets(5)\ndef test_wrong(): pass\n", "-n", "2", plugins=["xdist.plugin"]
     )
     result.assert_outcomes(errors=1)
-    assert "::test_wrong: the argument of the secrets mark must be a mapping" in result.stdout.str() + result.stderr.str()
+    assert (
+        "::test_wrong: the argument of the secrets mark must be a mapping" in result.stdout.str() + result.stderr.str()
+    )
 
 
 def test_errors_of_ours_travel_from_xdist_workers(run_tests):
