@@ -75,9 +75,9 @@ def _stop(*_: object) -> None:
 def _listening(host: str, port: int) -> Server:
     from pytest_flowsecrets.backend.http.server import Server
 
-    allows, told = allowed_hosts(host)
+    allows, host_names = allowed_hosts(host)
     try:
-        return Server(host, port, allows=allows, host_names=told)
+        return Server(host, port, allows=allows, host_names=host_names)
     except OSError as error:
         reasons = {
             errno.EADDRINUSE: "the port is in use: choose another --port, or 0 for any free port",

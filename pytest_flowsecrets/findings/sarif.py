@@ -1,4 +1,4 @@
-"""SARIF 2.1.0, the format in which code scanners report: one log for findings and for leaks."""
+"""SARIF 2.1.0, the report format of code scanners: the same log for findings and for leaks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def log(tool: str, rules: List[Dict[str, Any]], results: List[Dict[str, Any]], *
     Args:
         tool: the name of the tool.
         rules: descriptions of the rules, each with an ``id``.
-        results: what was found, see ``result``.
-        **properties: further data of the run.
+        results: the results, see ``result``.
+        **properties: more data of the run.
     """
     run: Dict[str, Any] = {"tool": {"driver": {"name": tool, "rules": rules}}, "results": results}
     if properties:
@@ -22,27 +22,27 @@ def log(tool: str, rules: List[Dict[str, Any]], results: List[Dict[str, Any]], *
 
 
 def result(rule: str, level: str, message: str, location: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
-    """Return one result.
+    """Return a result.
 
     Args:
-        rule: the id of its rule.
+        rule: the id of the rule.
         level: ``error``, ``warning`` or ``note``.
-        message: what was found, without a value.
-        location: where, see ``location``; None if nowhere.
+        message: a description of the problem, without a value.
+        location: the place, see ``location``, or None.
     """
-    found: Dict[str, Any] = {"ruleId": rule, "level": level, "message": {"text": message}}
+    data: Dict[str, Any] = {"ruleId": rule, "level": level, "message": {"text": message}}
     if location is not None:
-        found["locations"] = [location]
-    return found
+        data["locations"] = [location]
+    return data
 
 
 def location(path: str, line: Optional[int] = None, column: Optional[int] = None) -> Dict[str, Any]:
     """Return a place in a file.
 
     Args:
-        path: of the file; its bytes are kept where they are not UTF-8.
-        line: counted from 1; None for the whole file.
-        column: counted from 1.
+        path: the path of the file. Bytes that are not UTF-8 are kept.
+        line: the 1-based line, or None for the whole file.
+        column: the 1-based column.
     """
     from urllib.parse import quote
 

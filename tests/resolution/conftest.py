@@ -117,10 +117,10 @@ class Real:
         return config
 
     def together(self):
-        given = {kind: path if self.texts[path] is not None else None for kind, path in self.paths.items()}
-        arguments = {"path": self.default, "user_config_path": given["user"]}
+        files = {kind: path if self.texts[path] is not None else None for kind, path in self.paths.items()}
+        arguments = {"path": self.default, "user_config_path": files["user"]}
         if "backend_config_path" in self.parameters:
-            arguments["backend_config_path"] = given["backend"]
+            arguments["backend_config_path"] = files["backend"]
         return self.configuration.load_configuration(env_var_prefix="PREFECT", **arguments)
 
 

@@ -123,23 +123,23 @@ def test_no_table(value, wording):
 
 def test_flag_that_cannot_be_read():
     """A ``cloud`` that is not a table is an error only if the flag is read."""
-    given = [Layer("user", {"context": {"config": {"cloud": "x"}, "secrets": {"a": "1x"}}})]
-    resolution = resolve(given, {}, "1.4.1")
+    layers = [Layer("user", {"context": {"config": {"cloud": "x"}, "secrets": {"a": "1x"}}})]
+    resolution = resolve(layers, {}, "1.4.1")
     assert resolution.get("a").value == "1x"
     assert resolution.get("b").error.message == "'str' object has no attribute 'use_local_secrets'"
 
 
 def test_flag_out_of_the_defaults():
     """Without a flag in the context the flag of the configuration is used; without both there is none."""
-    given = [Layer("user", {"context": {"config": {"cloud": {"x": 1}}}})]
-    assert resolve(given, {}, "1.4.1").get("A").kind == "error"
-    assert resolve([Layer("defaults", {}), *given], {}, "0.6.5").get("A").kind == "cloud"
+    layers = [Layer("user", {"context": {"config": {"cloud": {"x": 1}}}})]
+    assert resolve(layers, {}, "1.4.1").get("A").kind == "error"
+    assert resolve([Layer("defaults", {}), *layers], {}, "0.6.5").get("A").kind == "cloud"
 
 
 def test_hidden_get():
     """Up to 0.5.3 a secret named get hides the method that Prefect calls."""
-    given = [Layer("user", {"context": {"secrets": {"get": "x"}}})]
-    assert resolve(given, {}, "0.5.3").get("A").error.message == "'str' object is not callable"
+    layers = [Layer("user", {"context": {"secrets": {"get": "x"}}})]
+    assert resolve(layers, {}, "0.5.3").get("A").error.message == "'str' object is not callable"
 
 
 def test_drop_stops_at_the_winner():
@@ -162,8 +162,8 @@ def test_drop_stops_at_the_winner():
 )
 def test_hidden_while_merging(tables, environ, expected):
     """Up to 0.5.3 keys hide the methods of the DotDicts that are merged."""
-    found = failure(tables, environ, "0.5.0")
-    assert (found and found[1]) == expected
+    error = failure(tables, environ, "0.5.0")
+    assert (error and error[1]) == expected
 
 
 def test_failing_file_comes_second():

@@ -95,8 +95,8 @@ def model_of(resolution, expected):
     actual = {"get": {name: answer(resolution.get(name)) for name in expected.get("get", ())}}
     for key in expected:
         if key.startswith("config."):
-            found = config_at(resolution, key[len("config.") :])
-            actual[key] = "absent" if key == "config.context.secrets" and "error" in found else found
+            value = config_at(resolution, key[len("config.") :])
+            actual[key] = "absent" if key == "config.context.secrets" and "error" in value else value
     return actual
 
 

@@ -70,18 +70,18 @@ def test_spans_are_the_edges_of_both_tables():
         ("0.5.0", None, "------"),
         ("0.5.1", None, "-d----"),
         ("0.5.3", None, "-dg---"),
-        ("0.5.5", "Secret {} was not found.", "sdg---"),
-        ("0.6.3", 'Local Secret "{}" was not found.', "sdg---"),
-        ("0.6.7", 'Local Secret "{}" was not found.', "sdg-f-"),
-        ("0.14.4", 'Local Secret "{}" was not found.', "sdgcf-"),
-        ("1.4.1", 'Local Secret "{}" was not found.', "sdgcfl"),
+        ("0.5.5", "Secret {} was not flags.", "sdg---"),
+        ("0.6.3", 'Local Secret "{}" was not flags.', "sdg---"),
+        ("0.6.7", 'Local Secret "{}" was not flags.', "sdg-f-"),
+        ("0.14.4", 'Local Secret "{}" was not flags.', "sdgcf-"),
+        ("1.4.1", 'Local Secret "{}" was not flags.', "sdgcfl"),
     ],
 )
 def test_lookup(version, missing, switches):
     """`lookup` has the rules of the release: subscript, decoding, guard, context first, flag, local server."""
     row = dialect_for(version).lookup
-    found = (row.subscript, row.decodes, row.guarded, row.context_first, row.context_flag, row.server_is_local)
-    assert (row.missing, found) == (missing, tuple(letter != "-" for letter in switches))
+    flags = (row.subscript, row.decodes, row.guarded, row.context_first, row.context_flag, row.server_is_local)
+    assert (row.missing, flags) == (missing, tuple(letter != "-" for letter in switches))
 
 
 @pytest.mark.parametrize(

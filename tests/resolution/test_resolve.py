@@ -27,11 +27,11 @@ def variable(name):
 def test_strongest_layer_wins(row):
     """The order is defaults, user, backend (if it exists), variable, context, whatever the order of the arguments."""
     dialect = dialect_for(row.id)
-    given = [layer("backend", a="backend"), layer("user", a="user")]
-    files = resolve(given, {}, dialect)
+    layers = [layer("backend", a="backend"), layer("user", a="user")]
+    files = resolve(layers, {}, dialect)
     assert files.get("a").value == ("backend" if row.backend_file else "user")
-    assert resolve(given, {variable("a"): "env"}, dialect).get("a").value == "env"
-    assert resolve(given, {variable("a"): "env"}, dialect, context={"a": "context"}).get("a").value == "context"
+    assert resolve(layers, {variable("a"): "env"}, dialect).get("a").value == "env"
+    assert resolve(layers, {variable("a"): "env"}, dialect, context={"a": "context"}).get("a").value == "context"
 
 
 def test_context_replaces_the_table():
@@ -44,8 +44,8 @@ def test_context_replaces_the_table():
 
 def test_losers_are_kept():
     """A slot knows the values that it overrides, the latest first."""
-    given = [layer("backend", A="b"), layer("user", A="u")]
-    (slot,) = resolve(given, {variable("A"): "e"}, "1.4.1").slots("A")
+    layers = [layer("backend", A="b"), layer("user", A="u")]
+    (slot,) = resolve(layers, {variable("A"): "e"}, "1.4.1").slots("A")
     assert [slot.kind, *(loser.kind for loser in slot.overridden)] == ["env", "backend", "user"]
 
 
@@ -106,9 +106,9 @@ def test_server_is_never_asked():
 
 def test_flag_in_the_context():
     """From 0.6.4 `get` uses the flag of ``[context.config]``."""
-    given = [Layer("user", {"context": {"config": {"cloud": {"use_local_secrets": False}}}})]
-    assert resolve(given, {}, "0.6.3").get("A").kind == "error"
-    assert resolve(given, {}, "0.6.4").get("A").kind == "cloud"
+    layers = [Layer("user", {"context": {"config": {"cloud": {"use_local_secrets": False}}}})]
+    assert resolve(layers, {}, "0.6.3").get("A").kind == "error"
+    assert resolve(layers, {}, "0.6.4").get("A").kind == "cloud"
 
 
 def test_while_building_a_flow():
@@ -121,8 +121,8 @@ def test_while_building_a_flow():
 
 def test_json_errors():
     """``json.loads`` can raise errors that Prefect does not catch."""
-    given = [layer("user", a="[" + "9" * 5000 + "]", b="[" * 100_000)]
-    resolution = resolve(given, {}, "0.10.7")
+    layers = [layer("user", a="[" + "9" * 5000 + "]", b="[" * 100_000)]
+    resolution = resolve(layers, {}, "0.10.7")
     assert resolution.get("a").error.type == "ValueError"
     assert resolution.get("b").error.type == "RecursionError"
 
@@ -159,8 +159,8 @@ def test_failing_layer():
 def test_machine():
     """Home directories, Python and python-box of `Machine` change the result."""
     machine = Machine("/pw", {"bob": "/bobs"}, (3, 7), "5.1.0")
-    given = [layer("user", A="~", B="~bob/x", C="set()")]
-    resolution = resolve(given, {}, "1.4.1", machine=machine)
+    layers = [layer("user", A="~", B="~bob/x", C="set()")]
+    resolution = resolve(layers, {}, "1.4.1", machine=machine)
     assert [resolution.get(name).value for name in "ABC"] == ["/pw", "/bobs/x", "set()"]
     assert resolve([layer("user", to_toon="x")], {}, "1.4.1", machine=machine).failure is None
     assert resolve([layer("user", to_toon="x")], {}, "1.4.1", machine=Machine(python=(3, 9))).failure is not None

@@ -34,7 +34,7 @@ y = 2
 
 def test_positions():
     """Each key has its line and column, and dotted keys are marked."""
-    found = positions_of(TEXT)
+    positions = positions_of(TEXT)
     expected = {
         ("top",): (2, 1, False),
         ("context", "secrets"): (3, 2, False),
@@ -50,13 +50,19 @@ def test_positions():
         ("arr", "y"): (19, 1, False),
         ("a.b", "c", "z"): (21, 1, False),
     }
-    assert {key: tuple(found[key])[:3] for key in expected} == expected
+    assert {key: tuple(positions[key])[:3] for key in expected} == expected
 
 
 def test_last_lines():
     """The last line of a value is known, also inside arrays of tables."""
-    found = positions_of('A = """\nx\n"""  # c\nB = [\n 1]\nC = 1\n[[D]]\nE = 1\n[[D]]\nE = """\n"""\n')
-    assert {key: at.last for key, at in found.items()} == {("A",): 3, ("B",): 5, ("C",): 6, ("D",): 7, ("D", "E"): 8}
+    positions = positions_of('A = """\nx\n"""  # c\nB = [\n 1]\nC = 1\n[[D]]\nE = 1\n[[D]]\nE = """\n"""\n')
+    assert {key: at.last for key, at in positions.items()} == {
+        ("A",): 3,
+        ("B",): 5,
+        ("C",): 6,
+        ("D",): 7,
+        ("D", "E"): 8,
+    }
 
 
 def test_positions_of_what_cannot_be_read():

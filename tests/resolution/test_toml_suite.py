@@ -74,15 +74,17 @@ def test_a_valid_case_is_read(path):
     """A valid case is read as in the standard, or has a finding for each key or for the line."""
     source = path.read_bytes()
     assert syntax_fault(source.decode()) is None
-    layer, found = read_layer(source), file_findings(source, "f")
+    layer, findings = read_layer(source), file_findings(source, "f")
     if path.stem in REFUSED:
         assert layer.failure.type == "TomlDecodeError"
-        assert [(one.id, one.severity, one.origin.line) for one in found] == [("FS002", "error", REFUSED[path.stem])]
+        assert [(finding.id, finding.severity, finding.origin.line) for finding in findings] == [
+            ("FS002", "error", REFUSED[path.stem])
+        ]
         return
     unlike = UNLIKE.get(path.stem, [])
     assert (layer.data == expected(path)) == (not unlike)
-    assert [one.origin.key for one in found if one.origin.line is not None] == unlike
-    assert {one.id for one in found} <= {"FS002"}
+    assert [finding.origin.key for finding in findings if finding.origin.line is not None] == unlike
+    assert {finding.id for finding in findings} <= {"FS002"}
 
 
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
@@ -101,9 +103,9 @@ def test_a_valid_case_is_written_and_read_back(path):
     mapping = expected(path)
     text = config_text.to_text(mapping)
     assert tomli.loads(text) == mapping
-    found = file_findings(text.encode(), "f")
-    assert {one.id for one in found} == ({"FS002"} if path.stem in ALSO_WRITTEN else set())
-    if not found:
+    findings = file_findings(text.encode(), "f")
+    assert {finding.id for finding in findings} == ({"FS002"} if path.stem in ALSO_WRITTEN else set())
+    if not findings:
         assert config_text.read(text) == mapping
 
 
@@ -112,9 +114,9 @@ def test_an_invalid_case_is_refused(path):
     """An invalid case is an error with its position, or a warning if Prefect's parser reads the same name."""
     source = path.read_bytes()
     assert syntax_fault(source.decode()).line is not None
-    (found,) = file_findings(source, "f")
+    (finding,) = file_findings(source, "f")
     taken = path.stem in TAKEN
-    assert found.severity == ("warning" if taken and not read_layer(source).doubts else "error")
-    assert found.id in ({"FS002"} if taken else {"FS001", "FS004"})
+    assert finding.severity == ("warning" if taken and not read_layer(source).doubts else "error")
+    assert finding.id in ({"FS002"} if taken else {"FS001", "FS004"})
     assert (read_layer(source).failure is None) == taken
-    assert found.origin.line is not None
+    assert finding.origin.line is not None

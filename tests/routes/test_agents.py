@@ -69,15 +69,15 @@ def facts(env):
     )
 
 
-def assert_equal(env, agent, written, cluster=None):
+def assert_equal(env, agent, inputs, cluster=None):
     """Compare values, origins and lost variables; for Kubernetes also the order, on which ``$(NAME)`` depends."""
-    expected = model.model_environment(agent, metadata.version("prefect"), written, cluster)
+    expected = model.model_environment(agent, metadata.version("prefect"), inputs, cluster)
     assert env.real
     assert not expected.real
     assert dict(env) == dict(expected)
     origins = {name: str(entry) for name, entry in env.variables.items()}
     assert origins == {name: str(entry) for name, entry in expected.variables.items()}
-    assert sorted(map(told, env.lost)) == sorted(map(told, expected.lost))
+    assert sorted(map(lost_names, env.lost)) == sorted(map(lost_names, expected.lost))
     assert env.notes == expected.notes
     if agent == "kubernetes":
         assert of_users(env) == of_users(expected)
@@ -87,7 +87,7 @@ def of_users(env):
     return [name for name, entry in env.variables.items() if entry.origin in ("agent", "run_config", "template")]
 
 
-def told(lost):
+def lost_names(lost):
     return lost.entry.name, str(lost.entry), str(lost.winner)
 
 
@@ -98,16 +98,16 @@ def test_the_model_is_the_real_agent(agent, run_env, with_template, cluster):
     """The model agrees with each real agent, with and without a run config and a template."""
     if run_env and VERSION < rules.RUN_CONFIGS:
         pytest.skip("this Prefect has no run configs")
-    given = template_of(agent) if with_template else {}
+    arguments = template_of(agent) if with_template else {}
     with isolated_prefect():
         if run_env and VERSION < rules.UNIVERSAL:
             run_config = import_module("prefect.run_configs").LocalRun(env=run_env)
         else:
             run_config = run_env
-        env = flow_environment(agent, run_config=run_config, agent_env=AGENT_ENV, cluster_secrets=cluster, **given)
-        template = next(iter(given.values()), {})
-        written = AgentInputs(dict(os.environ), AGENT_ENV, run_env or {}, template, facts=facts(env))
-        assert_equal(env, agent, written, cluster)
+        env = flow_environment(agent, run_config=run_config, agent_env=AGENT_ENV, cluster_secrets=cluster, **arguments)
+        template = next(iter(arguments.values()), {})
+        inputs = AgentInputs(dict(os.environ), AGENT_ENV, run_env or {}, template, facts=facts(env))
+        assert_equal(env, agent, inputs, cluster)
 
 
 @pytest.mark.parametrize("agent", here.agents())
@@ -159,22 +159,26 @@ def test_with_anything_that_anyone_could_write(agent, cluster):
     entries = st.lists(st.builds(lambda name, value: {"name": name, **value}, names, values), max_size=4)
 
     @hypothesis.settings(max_examples=25)
-    @hypothesis.given(agent_env=maps, run_env=maps, env=entries)
+    @hypothesis.arguments(agent_env=maps, run_env=maps, env=entries)
     def check(agent_env, run_env, env):
-        given = {}
+        arguments = {}
         if agent == "kubernetes":
-            given = {"job_template": {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": env}]}}}}}
+            arguments = {
+                "job_template": {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": env}]}}}}
+            }
         elif agent == "ecs":
             plain = {each["name"]: each for each in env if "value" in each}
-            given = {"task_definition": {"containerDefinitions": [{"name": "flow", "environment": [*plain.values()]}]}}
+            arguments = {
+                "task_definition": {"containerDefinitions": [{"name": "flow", "environment": [*plain.values()]}]}
+            }
         if VERSION < rules.UNIVERSAL:
             run_env = {}
-        made = flow_environment(
-            agent, run_config=run_env or None, agent_env=agent_env, cluster_secrets=cluster, **given
+        env = flow_environment(
+            agent, run_config=run_env or None, agent_env=agent_env, cluster_secrets=cluster, **arguments
         )
-        template = next(iter(given.values()), {})
-        written = AgentInputs(dict(os.environ), agent_env, run_env, template, facts=facts(made))
-        assert_equal(made, agent, written, cluster)
+        template = next(iter(arguments.values()), {})
+        inputs = AgentInputs(dict(os.environ), agent_env, run_env, template, facts=facts(env))
+        assert_equal(env, agent, inputs, cluster)
 
     with isolated_prefect():
         check()
@@ -231,19 +235,19 @@ def test_a_task_definition_that_only_aws_has():
 
 @here.needs_ecs
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         ({"containerOverrides": ["hush"]}, "overrides.containerOverrides[0] is a str, but must be a mapping"),
         (["hush"], "overrides is a list, but must be a mapping"),
     ],
 )
-def test_overrides_of_another_shape(overrides, told):
+def test_overrides_of_another_shape(overrides, message):
     """Overrides with a wrong structure are one line without a value."""
     from prefect.run_configs import ECSRun
 
     with pytest.raises(UsageError) as caught:
         flow_environment("ecs", run_config=ECSRun(run_task_kwargs={"overrides": overrides}))
-    assert str(caught.value) == f"run_task_kwargs: {told}"
+    assert str(caught.value) == f"run_task_kwargs: {message}"
 
 
 @here.needs_local
@@ -429,11 +433,11 @@ def test_no_other_address_is_asked(agent, monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://192.0.2.1:1")
     real = socket.socket.connect
-    asked = []
-    monkeypatch.setattr(socket.socket, "connect", lambda this, to: (asked.append(to[0]), real(this, to))[1])
+    addresses = []
+    monkeypatch.setattr(socket.socket, "connect", lambda this, to: (addresses.append(to[0]), real(this, to))[1])
     flow_environment(agent)
-    assert set(asked) <= {"127.0.0.1"}
-    assert bool(asked) == (agent != "local")
+    assert set(addresses) <= {"127.0.0.1"}
+    assert bool(addresses) == (agent != "local")
 
 
 @here.needs_local
@@ -506,7 +510,7 @@ def test_other_errors_of_an_agent_are_told_by_their_type():
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("arguments", "message"),
     [
         ({"agent": ["424242"]}, "agent must be one of local, docker, kubernetes, ecs, not a list"),
         ({"agent": "nomad"}, "'nomad' is not an agent: choose one of local, docker, kubernetes, ecs"),
@@ -528,11 +532,11 @@ def test_other_errors_of_an_agent_are_told_by_their_type():
         ({"host_env": [424242]}, "host_env must be a mapping of names to strings, not list"),
     ],
 )
-def test_arguments_of_another_kind(given, told):
+def test_arguments_of_another_kind(arguments, message):
     """A wrong argument is one line without a value, with Prefect and without."""
     with pytest.raises(UsageError) as caught:
-        flow_environment(**given)
-    assert str(caught.value).startswith(told)
+        flow_environment(**arguments)
+    assert str(caught.value).startswith(message)
     assert "424242" not in str(caught.value)
 
 
@@ -543,7 +547,7 @@ def test_run_configs_that_no_agent_can_take(tmp_path):
 
     job = tmp_path / "job.yaml"
     job.write_text("spec: {template: {spec: {containers: [{name: flow, env: [{name: A, value: x}]}]}}}")
-    for agent, run_config, told in (
+    for agent, run_config, message in (
         ("local", LocalRun(working_dir="nowhere"), "the working_dir of the run config does not exist: "),
         ("kubernetes", KubernetesRun(job_template_path="s3://a/b.yaml"), "s3://a/b.yaml: only files on this machine"),
         ("kubernetes", KubernetesRun(job_template_path="agent:///no.yaml"), "/no.yaml: no such file or directory"),
@@ -557,7 +561,7 @@ def test_run_configs_that_no_agent_can_take(tmp_path):
         if here.can_run(agent):
             with pytest.raises(UsageError) as caught:
                 flow_environment(agent, run_config=run_config)
-            assert str(caught.value).startswith(told)
+            assert str(caught.value).startswith(message)
             assert "hunter2" not in str(caught.value)
     env = flow_environment("kubernetes", run_config=KubernetesRun(job_template_path=f"agent://{job}"))
     assert (env["A"], env.origin("A")) == ("x", "template")

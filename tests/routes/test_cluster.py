@@ -72,7 +72,7 @@ def test_another_namespace_is_another_place():
 
 
 @pytest.mark.parametrize(
-    ("manifest", "told"),
+    ("manifest", "message"),
     [
         ([], "a manifest must be a mapping with apiVersion and kind, not list"),
         ({"kind": "Secret"}, "None is not a valid Secret name"),
@@ -89,11 +89,11 @@ def test_another_namespace_is_another_place():
         ({**SECRET, "stringData": {"my key": "x"}}, "Secret github: 'my key' is not a valid key"),
     ],
 )
-def test_what_kubernetes_would_refuse(manifest, told):
+def test_what_kubernetes_would_refuse(manifest, message):
     """The error about an invalid object contains kind, name and key, but no value."""
     with pytest.raises(UsageError) as caught:
         ClusterSecrets().apply(manifest)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     assert "hush" not in str(caught.value)
 
 
@@ -105,7 +105,7 @@ def test_an_object_is_a_mapping():
 
 def test_what_is_no_path_no_list_and_no_name():
     """An invalid path, list or name is one line; a number is not used as a file descriptor."""
-    for call, told in (
+    for call, message in (
         (lambda: ClusterSecrets().load(424242), "the path of a YAML file must be a string, not a int"),
         (
             lambda: ClusterSecrets().apply({"kind": "List", "items": 424242}),
@@ -115,7 +115,7 @@ def test_what_is_no_path_no_list_and_no_name():
     ):
         with pytest.raises(UsageError) as caught:
             call()
-        assert str(caught.value).startswith(told)
+        assert str(caught.value).startswith(message)
         assert "424242" not in str(caught.value)
 
 

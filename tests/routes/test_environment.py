@@ -39,9 +39,9 @@ def test_a_mapping():
 
 def test_no_value_is_shown():
     """Reprs and explanations hide values unless the mask shows them."""
-    told = [repr(ENV), repr(ENV.variables["A"]), repr(ENV.lost), ENV.explain(), repr(AgentInputs({"A": "hush"}))]
-    assert "hush" not in "".join(told)
-    assert "lost'" not in "".join(told)
+    texts = [repr(ENV), repr(ENV.variables["A"]), repr(ENV.lost), ENV.explain(), repr(AgentInputs({"A": "hush"}))]
+    assert "hush" not in "".join(texts)
+    assert "lost'" not in "".join(texts)
     assert "'hush'" in ENV.explain(Mask(show_values=True))
 
 
@@ -61,8 +61,8 @@ def test_origins_are_in_order():
     places = {"host": "host", "agent": "agent_env", "run_config": "run_env"}
     for weak, strong in zip(ORIGINS, ORIGINS[1:]):
         if weak in places and strong in places:
-            written = AgentInputs(**{places[weak]: {"A": "1"}, places[strong]: {"A": "2"}})
-            assert model.model_environment("local", "1.4.1", written)["A"] == "2"
+            inputs = AgentInputs(**{places[weak]: {"A": "1"}, places[strong]: {"A": "2"}})
+            assert model.model_environment("local", "1.4.1", inputs)["A"] == "2"
 
 
 def test_logs_switched_off():
@@ -83,37 +83,37 @@ def test_logs_switched_off():
 )
 def test_the_address_of_docker(version, api):
     """The API address of a container replaces ``localhost``; from 0.15.10 a run config can override it."""
-    written = AgentInputs(run_env={"PREFECT__CLOUD__API": "of the run"}, facts=Facts(api="http://localhost:4200"))
-    assert model.model_environment("docker", version, written)["PREFECT__CLOUD__API"] == api
+    inputs = AgentInputs(run_env={"PREFECT__CLOUD__API": "of the run"}, facts=Facts(api="http://localhost:4200"))
+    assert model.model_environment("docker", version, inputs)["PREFECT__CLOUD__API"] == api
 
 
 def test_a_key_and_its_tenant():
     """An agent without a key removes the key of the user, or, for a container, sets it to an empty string."""
     name = "PREFECT__CLOUD__API_KEY"
-    given = {name: "of the user"}
-    assert name not in model.model_environment("local", "1.4.1", AgentInputs(agent_env=given))
-    assert model.model_environment("docker", "1.4.1", AgentInputs(agent_env=given))[name] == ""
+    agent_env = {name: "of the user"}
+    assert name not in model.model_environment("local", "1.4.1", AgentInputs(agent_env=agent_env))
+    assert model.model_environment("docker", "1.4.1", AgentInputs(agent_env=agent_env))[name] == ""
     facts = Facts(api_key="k", tenant_id="t")
-    env = model.model_environment("local", "1.4.1", AgentInputs(agent_env=given, facts=facts))
+    env = model.model_environment("local", "1.4.1", AgentInputs(agent_env=agent_env, facts=facts))
     assert (env[name], env["PREFECT__CLOUD__TENANT_ID"]) == ("k", "t")
     assert "'k'" not in repr(facts)
 
 
 @pytest.mark.parametrize(
-    ("agent", "version", "told"),
+    ("agent", "version", "message"),
     [
         ("nomad", "1.4.1", "'nomad' is not an agent: choose one of local, docker, kubernetes, ecs"),
         ("docker", "0.14.22", "the docker agent of Prefect 0.14.22 is not known here: use 0.15.0 or later"),
     ],
 )
-def test_agents_that_the_model_does_not_know(agent, version, told):
+def test_agents_that_the_model_does_not_know(agent, version, message):
     """An unknown agent or release is one line."""
-    with pytest.raises(UsageError, match=f"^{told}$"):
+    with pytest.raises(UsageError, match=f"^{message}$"):
         rules.require_known(agent, version)
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("arguments", "message"),
     [
         ({"agent": "nomad"}, "'nomad' is not an agent: choose one of "),
         ({"agent_env": {"A": 424242}}, "agent_env: 'A' is a int, but a variable must be a string: put it in quotes"),
@@ -130,10 +130,10 @@ def test_agents_that_the_model_does_not_know(agent, version, told):
         ({"agent": "ecs", "task_definition": {"containerDefinitions": None}}, "the task definition: containerDef"),
     ],
 )
-def test_wrong_arguments(given, told):
+def test_wrong_arguments(arguments, message):
     """A wrong argument of the model is one line without a value."""
     version = "1.4.0" if VERSION != (1, 4, 0) else "1.4.1"
     with pytest.raises(UsageError) as caught:
-        flow_environment(**given, prefect_version=version)
-    assert str(caught.value).startswith(told)
+        flow_environment(**arguments, prefect_version=version)
+    assert str(caught.value).startswith(message)
     assert "424242" not in str(caught.value)

@@ -41,19 +41,19 @@ def test_a_reference_gives_what_the_secret_holds(cluster):
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message"),
     [
         (reference("gone", "token"), 'secret "gone" not found; '),
         (reference("github", "gone"), "couldn't find key gone in Secret default/github; "),
         ({"configMapKeyRef": {"name": "gone", "key": "k"}}, 'configmap "gone" not found; '),
     ],
 )
-def test_a_missing_object_or_key_is_the_failure_of_the_pod(cluster, source, told):
+def test_a_missing_object_or_key_is_the_failure_of_the_pod(cluster, source, message):
     """The error about a missing object or key contains its name and how to create it."""
     with pytest.raises(CreateContainerConfigError) as caught:
         pod([{"name": "TOKEN", "valueFrom": source}], secrets=cluster)
     kind = "cluster_secrets.config_maps" if "configMapKeyRef" in source else "cluster_secrets"
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     assert f"set {kind}['" in str(caught.value)
     assert "of the Secret" not in str(caught.value)
 
@@ -158,7 +158,7 @@ def test_a_variable_cannot_hold_nul(cluster):
 
 
 @pytest.mark.parametrize(
-    ("variable", "told"),
+    ("variable", "message"),
     [
         (
             {"name": "A", "value": True},
@@ -173,15 +173,15 @@ def test_a_variable_cannot_hold_nul(cluster):
         ),
     ],
 )
-def test_what_the_api_server_refuses(variable, told):
+def test_what_the_api_server_refuses(variable, message):
     """An invalid variable is an error, as in the API server."""
     with pytest.raises(UsageError, match=r"^Kubernetes rejects the job: ") as caught:
         kubernetes.validate_container({"name": "flow", "env": [{"name": "FINE", "value": "x"}, variable]})
-    assert str(caught.value).endswith(told)
+    assert str(caught.value).endswith(message)
 
 
 @pytest.mark.parametrize(
-    ("job", "told"),
+    ("job", "message"),
     [
         ([], "the job template has a list where a mapping is expected"),
         ({"spec": None}, "the job template has a NoneType where a mapping is expected"),
@@ -193,11 +193,11 @@ def test_what_the_api_server_refuses(variable, told):
         ({"spec": {"template": {"spec": "x"}}}, "the containers of the job template are not a list"),
     ],
 )
-def test_what_is_no_job_template(job, told):
+def test_what_is_no_job_template(job, message):
     """The error about an invalid job template says what a job template is."""
     with pytest.raises(UsageError, match=r"a job template is a Job with spec.template.spec.containers$") as caught:
         kubernetes.container_of(job)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
 
 
 def test_a_container_has_a_name():

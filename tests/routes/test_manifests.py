@@ -14,7 +14,7 @@ yaml = pytest.importorskip("yaml")
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a: {{ name }}: b", ":1:14: not valid YAML; render a template with {{ }} first"),
         ("a: 'x", ":1:6: not valid YAML; render a template with {{ }} first"),
@@ -27,13 +27,13 @@ yaml = pytest.importorskip("yaml")
     ],
     ids=["braces", "open", "list", "text", "two", "none", "deep", "binary"],
 )
-def test_what_is_no_template(tmp_path, text, told):
+def test_what_is_no_template(tmp_path, text, message):
     """An invalid template is one line with the position, without text of the file."""
     path = tmp_path / "job.yaml"
     path.write_text(text)
     with pytest.raises(UsageError) as caught:
         manifests.load_one(path, "job template")
-    assert str(caught.value) == f"{path}{told}"
+    assert str(caught.value) == f"{path}{message}"
 
 
 def test_files_that_cannot_be_read(tmp_path):

@@ -215,7 +215,7 @@ def test_of_its_own(cluster_secrets, flow_environment):
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         (
             ["kubernetes"],
@@ -228,11 +228,11 @@ def test_of_its_own(cluster_secrets, flow_environment):
         ([5], "5 is not a route; choose from all, "),
     ],
 )
-def test_wrong_names(names, told):
+def test_wrong_names(names, message):
     """The error about an unknown route lists all routes."""
     with pytest.raises(UsageError) as caught:
         routes.validate_routes(names)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
 
 
 def test_wrong_marks(run_tests):

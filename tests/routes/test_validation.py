@@ -21,7 +21,7 @@ def referring(reference):
 
 
 @pytest.mark.parametrize(
-    ("template", "told"),
+    ("template", "message"),
     [
         (job(env={"A": "hush"}), f"{AT}.env is a dict, but must be a list"),
         (job(env=None), f"{AT}.env is a NoneType, but must be a list"),  # ends Prefect's agent with a TypeError
@@ -45,11 +45,11 @@ def referring(reference):
         ),
     ],
 )
-def test_a_job_template_of_another_shape(template, told):
+def test_a_job_template_of_another_shape(template, message):
     """A job template with a wrong structure is one line with path and types, without a value."""
     with pytest.raises(UsageError) as caught:
         kubernetes.validate_template(template)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     assert "hush" not in str(caught.value)
 
 
