@@ -313,11 +313,18 @@ def _differences(standard: Any, legacy: Any, key: Key) -> Iterator[Difference]:
 
 def _same(one: Any, other: Any) -> bool:
     """Return whether two values are equal and of the same type, inside lists too; nan equals nan."""
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(map(_same, one.values(), (other[name] for name in one)))
+    for kind, is_same in ((list, _same_lists), (dict, _same_tables)):
+        if isinstance(one, kind) and isinstance(other, kind):
+            return is_same(one, other)
     return type(one) is type(other) and (bool(one == other) or (_is_nan(one) and _is_nan(other)))
+
+
+def _same_lists(one: Any, other: Any) -> bool:
+    return len(one) == len(other) and all(map(_same, one, other))
+
+
+def _same_tables(one: Any, other: Any) -> bool:
+    return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
 
 
 def _is_nan(value: Any) -> bool:
