@@ -158,8 +158,8 @@ def test_it(local_secrets):
 
 @pytest.mark.filterwarnings("error")
 def test_plain_values(local_secrets):
-    local_secrets.update(A="x", B=1, C=[1, {"a": None}], D={"k": True})
-    assert dict(local_secrets) == {"A": "x", "B": 1, "C": [1, {"a": None}], "D": {"k": True}}
+    local_secrets.update(A="x", B=1, C=[1, {"a": 2.5}], D={"k": "v"})
+    assert dict(local_secrets) == {"A": "x", "B": 1, "C": [1, {"a": 2.5}], "D": {"k": "v"}}
 """,
         "-p",
         "no:randomly",
