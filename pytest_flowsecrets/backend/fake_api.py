@@ -107,7 +107,7 @@ class FakeApi(ABC):
 
     @property
     def innermost(self) -> Isolation:
-        """The active isolation. It can be an inner one: of a test, for example, if the API is entered for its class.
+        """The active isolation. It belongs to a test, for example, if the API is entered for the class of the test.
 
         Raises:
             UsageError: the API is not entered.

@@ -61,7 +61,7 @@ class Fault:
 
     @property
     def left(self) -> float:
-        """The number of operations that it still answers: ``math.inf`` if unlimited, 0 if used up or removed."""
+        """The number of operations that it still answers. ``math.inf`` if unlimited, 0 if used up or removed."""
         return self._match.times - len(self.hits) if self in self._faults else 0
 
     def remove(self) -> None:

@@ -70,11 +70,11 @@ def test_spans_are_the_edges_of_both_tables():
         ("0.5.0", None, "------"),
         ("0.5.1", None, "-d----"),
         ("0.5.3", None, "-dg---"),
-        ("0.5.5", "Secret {} was not flags.", "sdg---"),
-        ("0.6.3", 'Local Secret "{}" was not flags.', "sdg---"),
-        ("0.6.7", 'Local Secret "{}" was not flags.', "sdg-f-"),
-        ("0.14.4", 'Local Secret "{}" was not flags.', "sdgcf-"),
-        ("1.4.1", 'Local Secret "{}" was not flags.', "sdgcfl"),
+        ("0.5.5", "Secret {} was not found.", "sdg---"),
+        ("0.6.3", 'Local Secret "{}" was not found.', "sdg---"),
+        ("0.6.7", 'Local Secret "{}" was not found.', "sdg-f-"),
+        ("0.14.4", 'Local Secret "{}" was not found.', "sdgcf-"),
+        ("1.4.1", 'Local Secret "{}" was not found.', "sdgcfl"),
     ],
 )
 def test_lookup(version, missing, switches):
