@@ -244,8 +244,9 @@ def test_many_clean_texts():
     assert len(texts) == 0
 
 
-def test_without_registered_secrets():
+def test_without_registered_secrets(monkeypatch):
     """Without registered secrets, objects, warnings, requests and folders are not accessed."""
+    monkeypatch.setattr("pytest_flowsecrets.leaks.mask.masker.registry", SecretRegistry())
     run = LeakSession("mask")
     assert run.mask_object(object(), "failure") is run.mask_warning(object(), "") is run.scan_requests(print) is None
     assert run.mask_report(object()) is run.scan_home(Path("nowhere")) is None

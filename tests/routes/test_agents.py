@@ -159,7 +159,7 @@ def test_with_anything_that_anyone_could_write(agent, cluster):
     entries = st.lists(st.builds(lambda name, value: {"name": name, **value}, names, values), max_size=4)
 
     @hypothesis.settings(max_examples=25)
-    @hypothesis.arguments(agent_env=maps, run_env=maps, env=entries)
+    @hypothesis.given(agent_env=maps, run_env=maps, env=entries)
     def check(agent_env, run_env, env):
         arguments = {}
         if agent == "kubernetes":
