@@ -1,4 +1,4 @@
-"""Say what came of each cell and of all together; fail if a cell failed or fewer than six Pythons ran."""
+"""Print the results of each cell and of all together; fail if a test failed or fewer than six Pythons ran."""
 
 import sys
 from pathlib import Path
@@ -14,11 +14,12 @@ def main(folder: Path) -> int:
     print()
     for file in sorted(folder.glob("*.xml")):
         cell = _counts(file)
-        pythons.add(file.name.split("-")[0])
-        print(f"{file.name[: -len('.xml')]:<32}{_told(cell)}")
+        if file.name.startswith("py"):
+            pythons.add(file.name.split("-")[0])
+        print(f"{file.name[: -len('.xml')]:<32}{_summary(cell)}")
         totals = {word: count + cell[word] for word, count in totals.items()}
     print(f"\n{len(pythons)} Pythons: {' '.join(sorted(pythons))}")
-    print(_told(totals))
+    print(_summary(totals))
     if len(pythons) < PYTHONS:
         print(f"Too few Pythons ran: {len(pythons)} of at least {PYTHONS}.")
     return int(totals["failed"] > 0 or len(pythons) < PYTHONS)
@@ -32,7 +33,7 @@ def _counts(file: Path) -> "dict[str, int]":
     return {"passed": tests - skipped - failed, "failed": failed, "skipped": skipped}
 
 
-def _told(counts: "dict[str, int]") -> str:
+def _summary(counts: "dict[str, int]") -> str:
     return ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
