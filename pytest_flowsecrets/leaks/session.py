@@ -170,6 +170,8 @@ class LeakSession(Masker):
 
         nodeid = report.nodeid if isinstance(report.nodeid, str) else ""
         test = self.ids.collected_id(nodeid)
+        if getattr(report, "when", "") == "collect" and "::" not in nodeid and self.redactor is not None:
+            self.ids.keep_path(nodeid, self.redactor.find(nodeid))
         shown = self.clean(test, "id", test)
         if shown == WITHHELD:
             shown = without_parameters(test, WITHHELD)

@@ -102,6 +102,16 @@ class TestIds:
             elif matches or find(item.name):
                 self._rename(item, redact)
 
+    def keep_path(self, path: str, matches: Sequence[Any]) -> None:
+        """Keep the path of a collected file or folder that contains digits of secrets only by chance.
+
+        Its report comes before the tests that are collected from it, and possibly after the secret is registered.
+        """
+        if matches and _letters(path) >= _CONTEXT and all(_is_chance(path[each.start : each.end]) for each in matches):
+            self._kept.update(_variants(path))
+            self._keywords.add(path)
+            self._patterns = ()
+
     def _rename(self, item: Any, redact: Callable[[str], str]) -> None:
         old = self._identities.get(id(item), Identity(item.name, item.nodeid, "", ""))
         nodeid = redact(item.nodeid)
