@@ -142,9 +142,7 @@ def test_an_agent_that_is_a_process(flow, local_secrets):
             flow.run_config = UniversalRun(labels=["here"])
             run = server.run(flow, agent=agent)
             missing = server.run(flow, agent=agent, context={"secrets": {"ANOTHER": "x"}})
-            with pytest.raises(
-                UsageError, match=r"^the local agent cannot deploy the flow run: TypeError; its \.printed "
-            ):
+            with pytest.raises(UsageError, match=r"^the local agent cannot deploy the flow run: "):
                 server.run(flow, agent=agent, run_config=LocalRun(env={"A": 424242}, labels=["here"]))
             assert registrations(server) == 1
             (row,) = server.world.store.all("agent")
@@ -173,7 +171,9 @@ def test_the_address_of_an_agent():
         with server.isolation.overlay(variable), pytest.raises(UsageError, match=message):
             server.agent()
         for wrong in ("http://127.0.0.1", "8080", "http://127.0.0.1:http", 8080):
-            with pytest.raises(UsageError, match=r"^the address of an agent is a URL with a port, such as http://127"):
+            with pytest.raises(
+                UsageError, match=r"^the address of an agent must be a URL with a port, such as http://127"
+            ):
                 server.agent(address=wrong)
         listener.close()
         with server.agent(address=f"http://127.0.0.1:{port}"):

@@ -169,9 +169,9 @@ def test_in_this_process_there_is_no_container(flow, kind, of_the_flow):
 def test_a_flow_run_that_hangs_is_ended(hanging):
     """A run that exceeds its timeout is killed with its children; the error has its state without values."""
     with FakeServer() as server, pytest.raises(FlowRunTimeout) as caught:
-        server.run(hanging, timeout=12)
+        server.run(hanging, timeout=20)
     assert str(caught.value).startswith(
-        "the flow run was stopped after 12 s; its state is Running, its tasks: hang-1 Running; "
+        "the flow run was stopped after 20 s; its state is Running, its tasks: hang-1 Running; "
     )
     assert caught.value.run.task_states["hang-1"].is_running()
     assert any("Starting" in line.message or "Submitted" in line.message for line in caught.value.run.logs)
