@@ -142,7 +142,9 @@ def test_an_agent_that_is_a_process(flow, local_secrets):
             flow.run_config = UniversalRun(labels=["here"])
             run = server.run(flow, agent=agent)
             missing = server.run(flow, agent=agent, context={"secrets": {"ANOTHER": "x"}})
-            with pytest.raises(UsageError, match=r"^the local agent cannot deploy the flow run: "):
+            with pytest.raises(
+                UsageError, match=r"^the local agent cannot deploy the flow run: env A: the value is a int"
+            ):
                 server.run(flow, agent=agent, run_config=LocalRun(env={"A": 424242}, labels=["here"]))
             assert registrations(server) == 1
             (row,) = server.world.store.all("agent")

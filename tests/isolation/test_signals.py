@@ -133,7 +133,7 @@ OUTSIDE = {vars(kind)[name].__code__ for kind in CLASSES for name in NAMES if na
 
 
 @alone
-@pytest.mark.parametrize(("codes", "step"), [(None, 4999), (OUTSIDE, 61)], ids=["everywhere", "where signals count"])
+@pytest.mark.parametrize(("codes", "step"), [(None, 1499), (OUTSIDE, 19)], ids=["everywhere", "where signals count"])
 def test_at_any_moment_of_entering_and_leaving(codes, step):
     """A signal before any instruction raises its exception, and everything is restored."""
     interrupted(-1)  # imports Prefect, and the modules that only the first isolation loads
