@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, List, Optional
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
 from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id
+from pytest_flowsecrets.backend.rest.resources.state_proposals import answer_proposal
 from pytest_flowsecrets.backend.rest.rules import orchestration, relations
 from pytest_flowsecrets.backend.rest.rules.run_names import run_name
 from pytest_flowsecrets.backend.rest.rules.states import present_times
@@ -145,12 +146,8 @@ def count(call: Call) -> int:
 
 
 def set_state(call: Call) -> Reply:
-    """Propose a state; the rules decide what becomes of it."""
-    run = call.view.flow_runs.require(call.id)
-    state = call.fields["state"]
-    before = run.get("state")
-    verdict = orchestration.propose(call.view, "flow_run", run, state, force=bool(call.fields.get("force")))
-    return Reply(200 if run.get("state") is before else 201, orchestration.result(run, verdict))
+    """Propose a state."""
+    return answer_proposal(call, "flow_run", call.view.flow_runs.require(call.id))
 
 
 def resume(call: Call) -> Reply:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, List, Optional
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
 from pytest_flowsecrets.backend.rest.errors import NotFoundError, canonical_id
+from pytest_flowsecrets.backend.rest.resources.state_proposals import answer_proposal
 from pytest_flowsecrets.backend.rest.rules import orchestration, relations
 from pytest_flowsecrets.backend.rest.rules.states import present_times, run_fields
 from pytest_flowsecrets.backend.rest.store.filters import sort_rows
@@ -94,12 +95,8 @@ def count(call: Call) -> int:
 
 
 def set_state(call: Call) -> Reply:
-    """Propose a state; the rules decide what becomes of it."""
-    run = call.view.task_runs.require(call.id)
-    before = run.get("state")
-    force = bool(call.fields.get("force"))
-    verdict = orchestration.propose(call.view, "task_run", run, call.fields["state"], force=force)
-    return Reply(200 if run.get("state") is before else 201, orchestration.result(run, verdict))
+    """Propose a state."""
+    return answer_proposal(call, "task_run", call.view.task_runs.require(call.id))
 
 
 def read_state(call: Call) -> Row:
