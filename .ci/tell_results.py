@@ -1,25 +1,32 @@
-"""Print the results of each cell and of all together; fail if a test failed or fewer than six Pythons ran."""
+"""Print the results of each cell and of all together, and each failed test with the end of its error.
+
+Fails if a test failed or fewer than six Pythons ran.
+"""
 
 import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 PYTHONS = 6
+LINES_OF_AN_ERROR = 25
 
 
 def main(folder: Path) -> int:
     """Read the JUnit files in ``folder``, which are named after their cells."""
     totals = {"passed": 0, "failed": 0, "skipped": 0}
     pythons = set()
+    failures = []
     print()
     for file in sorted(folder.glob("*.xml")):
         cell = _counts(file)
+        failures += _failures(file)
         if file.name.startswith("py"):
             pythons.add(file.name.split("-")[0])
         print(f"{file.name[: -len('.xml')]:<32}{_summary(cell)}")
         totals = {word: count + cell[word] for word, count in totals.items()}
     print(f"\n{len(pythons)} Pythons: {' '.join(sorted(pythons))}")
     print(_summary(totals))
+    print("\n".join(failures))
     if len(pythons) < PYTHONS:
         print(f"Too few Pythons ran: {len(pythons)} of at least {PYTHONS}.")
     return int(totals["failed"] > 0 or len(pythons) < PYTHONS)
@@ -31,6 +38,17 @@ def _counts(file: Path) -> "dict[str, int]":
     tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
     failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
     return {"passed": tests - skipped - failed, "failed": failed, "skipped": skipped}
+
+
+def _failures(file: Path) -> "list[str]":
+    """Return a text for each failed test: its cell, its name, and the last lines of its error."""
+    texts = []
+    for case in ET.parse(file).getroot().iter("testcase"):  # noqa: S314 - written by our own run
+        for result in (*case.iter("failure"), *case.iter("error")):
+            error = (result.text or result.get("message", "")).splitlines()[-LINES_OF_AN_ERROR:]
+            test = f"{file.name[: -len('.xml')]} {case.get('classname')}::{case.get('name')}"
+            texts.append("\n    ".join([f"\n{result.tag.upper()} {test}", *error]))
+    return texts
 
 
 def _summary(counts: "dict[str, int]") -> str:
