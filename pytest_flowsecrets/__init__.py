@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.context_manager import isolated_prefect as isolated_prefect
     from pytest_flowsecrets.isolation.home.private_home import PrefectHome as PrefectHome
     from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets as LocalSecrets
+    from pytest_flowsecrets.leaks.findings import Leak as Leak
     from pytest_flowsecrets.leaks.secret_leaks import SecretLeaks as SecretLeaks
 
 # The modules that define the public names. For type checkers, the imports above define the same names.
@@ -72,6 +73,7 @@ _EXPORTS = {
     "isolation.context_manager": "isolated_prefect",
     "isolation.home.private_home": "PrefectHome",
     "isolation.secrets.local_secrets": "LocalSecrets",
+    "leaks.findings": "Leak",
     "leaks.secret_leaks": "SecretLeaks",
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names.split()}

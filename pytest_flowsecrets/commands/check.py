@@ -17,7 +17,7 @@ from pytest_flowsecrets.commands.inputs import dialects_of, machine_of, read_tex
 from pytest_flowsecrets.findings import reporters
 from pytest_flowsecrets.findings.config_rules import file_findings
 from pytest_flowsecrets.findings.engine import findings
-from pytest_flowsecrets.findings.model import Finding, version_ranges
+from pytest_flowsecrets.findings.readings import version_ranges
 from pytest_flowsecrets.findings.value_rules import TABLES
 from pytest_flowsecrets.resolution.dialects import SPANS
 from pytest_flowsecrets.resolution.layers import Environment, Layer, Origin
@@ -25,6 +25,7 @@ from pytest_flowsecrets.resolution.resolve import Machine, resolve
 from pytest_flowsecrets.resolution.toml_reader import read_layer
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.findings.model import Finding
     from pytest_flowsecrets.resolution.dialects import Dialect
 
 _IGNORE = re.compile(r"#\s*flowsecrets:\s*ignore(?:\[([A-Z0-9, ]*)\])?")

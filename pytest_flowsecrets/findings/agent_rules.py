@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, Optional, Tuple
 
-from pytest_flowsecrets.findings.model import Finding, evaluate_text, load_context
+from pytest_flowsecrets.findings.readings import evaluate_text, load_context
+from pytest_flowsecrets.findings.rules import finding_of
 from pytest_flowsecrets.findings.value_rules import value_findings
 from pytest_flowsecrets.names import PREFIX
 from pytest_flowsecrets.resolution.env_names import SECRETS, key_of
 from pytest_flowsecrets.resolution.layers import Slot, type_name
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.findings.model import Finding
     from pytest_flowsecrets.resolution.resolve import Resolution
 
 _TABLE = ("cloud", "agent", "env_vars")
@@ -26,7 +28,7 @@ def agent_variables(resolution: Resolution, slots: List[Slot]) -> Iterator[Findi
         message = _problem(slot, path, _final_value(resolution, slot))
         if message:
             name = slot.origin.place if slot.kind == "env" else ".".join(map(str, slot.key))
-            yield Finding("FS061", "error", name, slot.origin, message, _VERSIONS, advice)
+            yield finding_of("FS061", name, slot.origin, message, advice, versions=_VERSIONS)
 
 
 def secrets_of_flow_runs(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:

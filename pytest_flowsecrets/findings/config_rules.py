@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, List, Optional
 
-from pytest_flowsecrets.findings.model import Finding, version_ranges, written_slots
+from pytest_flowsecrets.findings.readings import version_ranges, written_slots
+from pytest_flowsecrets.findings.rules import finding_of
 from pytest_flowsecrets.resolution.env_names import SECRETS
 from pytest_flowsecrets.resolution.layers import Layer, Origin, type_name
 from pytest_flowsecrets.resolution.resolve import Resolution, resolve
@@ -20,9 +21,9 @@ from pytest_flowsecrets.resolution.toml_reader import (
 )
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.findings.model import Finding
     from pytest_flowsecrets.resolution.dialects import Dialect
 
-_ALL = "0.5.0-1.4.1"
 _BOM = "\ufeff"
 _TWICE = ("twice", "overwrite", "declare", "duplicate", "redefine", "immutable")  # tomli's words for a duplicate
 _ADVICE = "use a table: [context.secrets] in config.toml, or one variable for each secret"
@@ -38,7 +39,7 @@ def whole_findings(resolution: Resolution) -> Iterator[Finding]:
     if message is None:
         return
     versions = version_ranges(lambda row: _problem(_resolve_for(resolution, row)) == message)
-    yield Finding("FS015", "error", "", _origin(resolution), message, versions, _ADVICE)
+    yield finding_of("FS015", "", _origin(resolution), message, _ADVICE, versions=versions)
 
 
 def _problem(resolution: Resolution) -> Optional[str]:
@@ -79,18 +80,12 @@ def file_findings(source: bytes, place: str) -> List[Finding]:
         text = decode(source)
     except UnicodeDecodeError as error:
         line, column = position(source, error.start)
-        return [
-            _finding(
-                "FS001", Origin("user", place, line, column), "not UTF-8: import prefect fails", "save it as UTF-8"
-            )
-        ]
+        origin = Origin("user", place, line, column)
+        return [finding_of("FS001", "", origin, "not UTF-8: import prefect fails", "save it as UTF-8")]
     if text.startswith(_BOM):
         effect = "import prefect fails" if legacy_fault(text) else "it becomes part of the first key"
-        return [
-            _finding(
-                "FS003", Origin("user", place, 1, 1), f"a byte order mark: {effect}", "save it as UTF-8 without a BOM"
-            )
-        ]
+        origin = Origin("user", place, 1, 1)
+        return [finding_of("FS003", "", origin, f"a byte order mark: {effect}", "save it as UTF-8 without a BOM")]
     fault, legacy = syntax_fault(text), legacy_fault(text)
     if fault is not None:
         return [_fault(place, text, fault)] if legacy is not None else _lenient(text, place, fault)
@@ -136,7 +131,7 @@ def misread_names(layer: Layer) -> Iterator[Finding]:
         message = f"Prefect's TOML parser (toml 0.10.2) reads a different name here than TOML 1.0 does: {missing}"
         name = ".".join((*key[2:-1], doubt.name or key[-1]) if key[:2] == SECRETS else key)
         advice = f"put the value in quotes: {doubt.name or 'NAME'} = '...'"
-        yield Finding("FS002", "error", name, layer.origin(key), message, _ALL, advice)
+        yield finding_of("FS002", name, layer.origin(key), message, advice)
 
 
 def _read_unlike(
@@ -145,16 +140,12 @@ def _read_unlike(
     message: str,
     advice: str = "use bare keys, single-line strings, and arrays with values of one type",
 ) -> Finding:
-    return Finding("FS002", severity, ".".join(origin.key), origin, message, _ALL, advice)
+    return finding_of("FS002", ".".join(origin.key), origin, message, advice, severity=severity)
 
 
 def _fault(place: str, text: str, fault: SyntaxFault) -> Finding:
     origin = Origin("user", place, fault.line, fault.column)
     message = f"{fault.reason}: import prefect fails"
     if any(word in fault.reason.lower() for word in _TWICE):
-        return _finding("FS004", origin, f"a duplicate key or table: {message}", "keep one of them")
-    return _finding("FS001", origin, f"not valid TOML: {message}", remedy(text, fault))
-
-
-def _finding(rule: str, origin: Origin, message: str, advice: str) -> Finding:
-    return Finding(rule, "error", "", origin, message, _ALL, advice)
+        return finding_of("FS004", "", origin, f"a duplicate key or table: {message}", "keep one of them")
+    return finding_of("FS001", "", origin, f"not valid TOML: {message}", remedy(text, fault))

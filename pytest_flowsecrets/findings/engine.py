@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, List
 
 from pytest_flowsecrets.findings.config_rules import whole_findings
-from pytest_flowsecrets.findings.model import Finding, readings
 from pytest_flowsecrets.findings.name_rules import shape_findings
+from pytest_flowsecrets.findings.readings import readings
 from pytest_flowsecrets.findings.value_rules import value_findings
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.findings.model import Finding
     from pytest_flowsecrets.resolution.resolve import Resolution
 
 

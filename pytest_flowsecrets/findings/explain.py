@@ -76,7 +76,7 @@ class Explanation:
             "origins": [_place(origin) for origin in self.origins],
             "losers": [_place(origin) for origin in self.losers],
             "steps": [_step(step, mask) for step in self.steps],
-            "findings": [_finding(finding) for finding in self.findings],
+            "findings": [finding.as_dict(_place(finding.origin)) for finding in self.findings],
         }
 
     def text(self, mask: Mask) -> str:
@@ -211,17 +211,6 @@ def _place(origin: Origin) -> Dict[str, Any]:
     if origin.line is not None:
         place.update(line=origin.line, column=origin.column)
     return place
-
-
-def _finding(finding: Finding) -> Dict[str, Any]:
-    return {
-        "id": finding.id,
-        "severity": finding.severity,
-        **_place(finding.origin),
-        "message": finding.message,
-        "versions": finding.versions,
-        "advice": finding.advice,
-    }
 
 
 def _result(outcome: Outcome, mask: Mask) -> Dict[str, Any]:

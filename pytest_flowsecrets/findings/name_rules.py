@@ -3,11 +3,12 @@
 # ruff: noqa: ARG001  (all rules take the same arguments)
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Set, Tuple
 
 from pytest_flowsecrets.findings.agent_rules import agent_variables, secrets_of_flow_runs
 from pytest_flowsecrets.findings.config_rules import misread_names
-from pytest_flowsecrets.findings.model import Finding, version_ranges, written_slots
+from pytest_flowsecrets.findings.readings import version_ranges, written_slots
+from pytest_flowsecrets.findings.rules import ALL_VERSIONS, finding_of
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 from pytest_flowsecrets.resolution.dialects import default_box
 from pytest_flowsecrets.resolution.env_names import SECRETS, is_secret, key_of, variable_for
@@ -16,8 +17,10 @@ from pytest_flowsecrets.resolution.layers import variable as origin_of
 from pytest_flowsecrets.resolution.reserved_keys import forbidden_names
 from pytest_flowsecrets.resolution.resolve import Resolution
 
-ShapeRule = Callable[[Resolution, List[Slot]], Iterator[Finding]]
-_ALL = "0.5.0-1.4.1"
+if TYPE_CHECKING:
+    from pytest_flowsecrets.findings.model import Finding
+
+ShapeRule = Callable[[Resolution, List[Slot]], "Iterator[Finding]"]
 _FLAGS = (("cloud", "use_local_secrets"), ("context", "config", "cloud", "use_local_secrets"))
 _NAME_AT = len(SECRETS)  # index of the secret's name in a key
 _TABLE_EFFECTS = {
@@ -68,7 +71,6 @@ def nested_name(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
             yield _finding(
                 "FS006",
                 slot,
-                severity="warning",
                 message=f"__ in the name: sets {path} in a table, not a secret of that name",
                 advice="a name with __ can be set only in config.toml",
             )
@@ -93,7 +95,7 @@ def misspelled_prefix(resolution: Resolution, slots: List[Slot]) -> Iterator[Fin
         if not variable.startswith(PREFIX) and variable.upper().startswith(("PREFECT_CONTEXT", "PREFECT__CONTEXT")):
             origin = origin_of(resolution.environ, variable)
             advice = f"write {SECRETS_PREFIX}NAME exactly"
-            yield Finding("FS007", "error", variable, origin, "Prefect does not read this variable", _ALL, advice)
+            yield finding_of("FS007", variable, origin, "Prefect does not read this variable", advice)
 
 
 def lower_cased_name(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
@@ -132,7 +134,7 @@ def dotted_key(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
         if slot.kind != "env" and slot.key[:2] == SECRETS and _is_dotted(slot):
             name, dotted = slot.key[2], ".".join(slot.key[2:])
             message = f"a dotted key defines a table: the secret is {name!r}, not {dotted!r}"
-            yield _finding("FS010", slot, severity="warning", message=message, advice="quote the key")
+            yield _finding("FS010", slot, message=message, advice="quote the key")
 
 
 def misspelled_table(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
@@ -165,7 +167,6 @@ def duplicate_variable(resolution: Resolution, slots: List[Slot]) -> Iterator[Fi
             yield _finding(
                 "FS012",
                 slot,
-                severity="warning",
                 message="another variable sets the same secret: the later one in the environment wins",
                 versions=_versions_that_merge(same),
                 advice="keep one of them",
@@ -208,7 +209,7 @@ def _invalid_flag(resolution: Resolution, flag: Slot, slots: List[Slot]) -> Iter
     message = f"use_local_secrets is {type_name(flag.value)}, not a boolean, and counts as {effect}"
     versions = version_ranges(lambda row: row.lookup.context_first == first)
     for slot in slots:
-        yield Finding("FS016", "error", "", slot.origin, message, versions, "write true or false")
+        yield finding_of("FS016", "", slot.origin, message, "write true or false", versions=versions)
 
 
 SHAPE_RULES: Tuple[ShapeRule, ...] = (
@@ -230,11 +231,9 @@ SHAPE_RULES: Tuple[ShapeRule, ...] = (
 )
 
 
-def _finding(  # noqa: PLR0913 (the columns of a finding)
-    rule: str, slot: Slot, *, message: str, advice: str, versions: str = _ALL, severity: str = "error"
-) -> Finding:
+def _finding(rule: str, slot: Slot, *, message: str, advice: str, versions: str = ALL_VERSIONS) -> Finding:
     name = ".".join(str(part) for part in slot.key[_NAME_AT:])
-    return Finding(rule, severity, name, slot.origin, message, versions, advice)
+    return finding_of(rule, name, slot.origin, message, advice, versions=versions)
 
 
 def _versions_that_reserve(name: Any, python: Tuple[int, int]) -> str:

@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional
 
-from pytest_flowsecrets.findings.model import Reading, evaluate_text
+from pytest_flowsecrets.findings.readings import Reading, evaluate_text
 from pytest_flowsecrets.resolution.loader.interpolate import DECODED
 
 _DOLLAR, _SLASH = "\\u0024", "\\"

@@ -11,7 +11,7 @@ from pytest_flowsecrets.resolution.layers import type_name
 from pytest_flowsecrets.resolution.loader.interpolate import DECODED, FILLED, TAKEN
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.findings.model import Reading
+    from pytest_flowsecrets.findings.readings import Reading
 
 
 def type_change(reading: Reading) -> str:

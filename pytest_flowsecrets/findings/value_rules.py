@@ -10,8 +10,10 @@ import re
 from functools import partial
 from typing import Dict, List, NamedTuple, Optional, Tuple, cast
 
-from pytest_flowsecrets.findings.model import Finding, Reading, Rule, versions_of
+from pytest_flowsecrets.findings.model import Finding
 from pytest_flowsecrets.findings.quoting import escapes_needed, find_spelling
+from pytest_flowsecrets.findings.readings import Check, Reading, versions_of
+from pytest_flowsecrets.findings.rules import RULES
 from pytest_flowsecrets.findings.type_rules import (
     boolean,
     hexadecimal,
@@ -43,15 +45,13 @@ class ValueRule(NamedTuple):
     Attributes:
         id: the id, such as ``FS020``.
         group: the name of a group of rules that exclude each other.
-        severity: ``error``, ``warning`` or ``note``.
         applies: a function that returns the message, or None if the rule does not apply.
         advice: the advice if there is no spelling to suggest.
     """
 
     id: str
     group: str
-    severity: str
-    applies: Rule
+    applies: Check
     advice: str
 
 
@@ -75,7 +75,7 @@ def _finding(rule: ValueRule, reading: Reading, message: str) -> Finding:
     advice, spelling, line = _advice(rule, reading)
     versions = versions_of(reading, lambda other: rule.applies(other) is not None)
     origin = reading.slot.origin
-    return Finding(rule.id, rule.severity, reading.name, origin, message, versions, advice, spelling, line)
+    return Finding(rule.id, RULES[rule.id].severity, reading.name, origin, message, versions, advice, spelling, line)
 
 
 def _advice(rule: ValueRule, reading: Reading) -> Tuple[str, Optional[str], Optional[str]]:
@@ -84,7 +84,7 @@ def _advice(rule: ValueRule, reading: Reading) -> Tuple[str, Optional[str], Opti
         return (_TOML_TABLE.format(reading.name) if reading.from_file else rule.advice), None, None
     if _is_only_reference(reading):
         return "set the variable, or correct the value of the variable or key that it names", None, None
-    if rule.severity == "note" or (reading.value == reading.text and rule.group != "variable"):
+    if RULES[rule.id].severity == "note" or (reading.value == reading.text and rule.group != "variable"):
         return rule.advice, None, None
     spelling, notation = find_spelling(reading), _notation(reading)
     if spelling is None:
@@ -261,29 +261,29 @@ _RENAME = "choose another value"
 _NO_NEWLINE = "remove the newline, for example with printf or `tr -d '\\n'`"
 # fmt: off
 VALUE_RULES = (
-    ValueRule("FS040", "failure", "error", crash_typed_twice, "write the value itself"),
-    ValueRule("FS041", "failure", "error", endless, "write the value itself"),
-    ValueRule("FS042", "failure", "error", broken_escape, _ESCAPE),
-    ValueRule("FS043", "failure", "error", get_fails, _RENAME),
-    ValueRule("FS030", "variable", "warning", variable_expanded, _NO_ESCAPE),
-    ValueRule("FS037", "reference", "note", resolved_reference, _NO_ESCAPE),
-    ValueRule("FS031", "reference", "error", reference, _NO_ESCAPE),
-    ValueRule("FS032", "home", "error", home, _NO_ESCAPE),
-    ValueRule("FS033", "escape", "error", backslash, _ESCAPE),
-    ValueRule("FS034", "ascii", "error", mojibake, "put the secret into config.toml"),
-    ValueRule("FS021", "type", "error", zeros, _QUOTE),
-    ValueRule("FS022", "type", "error", phone, _QUOTE),
-    ValueRule("FS023", "type", "error", hexadecimal, _QUOTE),
-    ValueRule("FS024", "type", "warning", boolean, _QUOTE),
-    ValueRule("FS025", "type", "error", nothing, _RENAME),
-    ValueRule("FS026", "type", "warning", not_finite, _QUOTE),
-    ValueRule("FS020", "type", "warning", number, _QUOTE),
-    ValueRule("FS027", "type", "error", quotes, _QUOTE),
-    ValueRule("FS028", "type", "error", python_only, _QUOTE),
-    ValueRule("FS029", "type", "note", json_text, "to get a dict there too, write True, False and None"),
-    ValueRule("FS035", "type", "warning", structure, "write JSON"),
-    ValueRule("FS038", "empty", "warning", empty, "give it a value, or remove it"),
-    ValueRule("FS062", "table", "error", credentials, _PYTHON_TABLE),
-    ValueRule("FS036", "newline", "warning", trailing_newline, _NO_NEWLINE),
+    ValueRule("FS040", "failure", crash_typed_twice, "write the value itself"),
+    ValueRule("FS041", "failure", endless, "write the value itself"),
+    ValueRule("FS042", "failure", broken_escape, _ESCAPE),
+    ValueRule("FS043", "failure", get_fails, _RENAME),
+    ValueRule("FS030", "variable", variable_expanded, _NO_ESCAPE),
+    ValueRule("FS037", "reference", resolved_reference, _NO_ESCAPE),
+    ValueRule("FS031", "reference", reference, _NO_ESCAPE),
+    ValueRule("FS032", "home", home, _NO_ESCAPE),
+    ValueRule("FS033", "escape", backslash, _ESCAPE),
+    ValueRule("FS034", "ascii", mojibake, "put the secret into config.toml"),
+    ValueRule("FS021", "type", zeros, _QUOTE),
+    ValueRule("FS022", "type", phone, _QUOTE),
+    ValueRule("FS023", "type", hexadecimal, _QUOTE),
+    ValueRule("FS024", "type", boolean, _QUOTE),
+    ValueRule("FS025", "type", nothing, _RENAME),
+    ValueRule("FS026", "type", not_finite, _QUOTE),
+    ValueRule("FS020", "type", number, _QUOTE),
+    ValueRule("FS027", "type", quotes, _QUOTE),
+    ValueRule("FS028", "type", python_only, _QUOTE),
+    ValueRule("FS029", "type", json_text, "to get a dict there too, write True, False and None"),
+    ValueRule("FS035", "type", structure, "write JSON"),
+    ValueRule("FS038", "empty", empty, "give it a value, or remove it"),
+    ValueRule("FS062", "table", credentials, _PYTHON_TABLE),
+    ValueRule("FS036", "newline", trailing_newline, _NO_NEWLINE),
 )
 # fmt: on

@@ -1,11 +1,14 @@
-"""Findings of leaked secrets: as objects, text, JSON and SARIF. They never contain a value."""
+"""Leaks: the findings of leaked secrets, and the reports about them. They never contain a value."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
-from pytest_flowsecrets.findings import sarif
+from pytest_flowsecrets.findings.model import Finding as _Finding
+from pytest_flowsecrets.findings.rules import LEAK, RULES
+from pytest_flowsecrets.resolution.layers import Origin
 
 _ADVICE = {
     "captured": "do not print or log it; log the secret's name",
@@ -24,7 +27,8 @@ _ADVICE = {
 }
 
 
-class Finding(NamedTuple):
+@dataclass(frozen=True, init=False)
+class Leak(_Finding):
     """A leak of a secret.
 
     Attributes:
@@ -34,67 +38,86 @@ class Finding(NamedTuple):
         test: the node id of the test, or an empty string outside of tests.
         excerpt: the text around the value, masked.
         names: all names of the value.
+        advice: how to fix the leak.
     """
 
-    name: str
-    form: str
-    place: str
-    test: str
-    excerpt: str
+    form: str = ""
+    place: str = ""
+    excerpt: str = ""
     names: Sequence[str] = ()
 
-    @property
-    def advice(self) -> str:
-        """How to fix the leak."""
-        return _ADVICE.get(self.place.split(" ", 1)[0], _ADVICE["reason"])
+    def __init__(  # noqa: PLR0913, PLR0917 (the columns of a leak)
+        self, name: str, form: str, place: str, test: str, excerpt: str, names: Sequence[str] = ()
+    ) -> None:
+        path, advice = test.partition("::")[0], _ADVICE.get(place.split(" ", 1)[0], _ADVICE["reason"])
+        origin, message = Origin("test", path), f"{form}, in {place}"
+        super().__init__(LEAK, RULES[LEAK].severity, name, origin, message, advice=advice, test=test)
+        vars(self).update(form=form, place=place, excerpt=excerpt, names=names)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.form}) in {self.place}: {self.excerpt}"
 
+    @property
+    def identity(self) -> Tuple[str, ...]:
+        """The data that two reports of the same leak have in common."""
+        return self.name, self.form, self.place, self.test
 
-def report_section(findings: Sequence[Finding]) -> str:
+    @property
+    def description(self) -> str:
+        """The secret, the form, the place and the advice, as SARIF shows them."""
+        return f"Secret {self.name} ({self.form}) in {self.place}. Fix: {self.advice}."
+
+    def as_dict(self, place: Any = None) -> Dict[str, Any]:  # noqa: ARG002 (a leak has no other way to write its place)
+        """Return the leak as plain data, for JSON."""
+        fields = "name", "form", "place", "test", "excerpt", "advice"
+        return {field: getattr(self, field) for field in fields}
+
+    def with_test(self, test: str) -> Leak:
+        """Return the leak with another id of its test."""
+        return Leak(self.name, self.form, self.place, test, self.excerpt, self.names)
+
+    def as_row(self) -> List[Any]:
+        """Return the arguments of this object, which an xdist worker can send."""
+        return [*self.identity, self.excerpt, self.names]
+
+
+def report_section(leaks: Sequence[Leak]) -> str:
     """Return the section that the report of a leaking test shows."""
-    lines = [f"{len(findings)} secret leak{'s' if len(findings) > 1 else ''}:"]
-    for finding in findings:
-        lines += [f"secret {finding.name}, {finding.form}, in {finding.place}:", f"    {finding.excerpt}"]
-        lines.append(f"    fix: {finding.advice}")
+    lines = [f"{len(leaks)} secret leak{'s' if len(leaks) > 1 else ''}:"]
+    for leak in leaks:
+        lines += [f"secret {leak.name}, {leak.message}:", f"    {leak.excerpt}", f"    fix: {leak.advice}"]
     return "\n".join(lines)
 
 
-def summary(findings: Iterable[Finding]) -> List[str]:
+def summary(leaks: Iterable[Leak]) -> List[str]:
     """Return a line with a count for each secret and place."""
-    counts = Counter((finding.name, finding.place) for finding in findings)
+    counts = Counter((leak.name, leak.place) for leak in leaks)
     return [f"{name} in {place}: {count}" for (name, place), count in sorted(counts.items())]
 
 
-def as_json(findings: Sequence[Finding]) -> List[Dict[str, str]]:
-    """Return the findings as plain data."""
-    fields = "name", "form", "place", "test", "excerpt", "advice"
-    return [{field: getattr(finding, field) for field in fields} for finding in findings]
+def as_sarif(leaks: Sequence[Leak]) -> Dict[str, Any]:
+    """Return the leaks as a SARIF 2.1.0 log, which has the plain data in its properties."""
+    from pytest_flowsecrets.findings import reporters
+
+    return reporters.as_sarif(leaks, "pytest-flowsecrets", [LEAK], {"findings": reporters.as_json(leaks)})
 
 
-def as_sarif(findings: Sequence[Finding]) -> Dict[str, Any]:
-    """Return the findings as a SARIF 2.1.0 log, which has the plain data in its properties."""
-    rule = {"id": "secret-leak", "shortDescription": {"text": "A secret leaked"}}
-    results = [_result(finding) for finding in findings]
-    return sarif.log("pytest-flowsecrets", [rule], results, findings=as_json(findings))
-
-
-def _result(finding: Finding) -> Dict[str, Any]:
-    message = f"Secret {finding.name} ({finding.form}) in {finding.place}. Fix: {finding.advice}."
-    path, _, name = finding.test.partition("::")
-    location = sarif.location(path) if path else None
-    if location is not None and name:
-        location["logicalLocations"] = [{"fullyQualifiedName": finding.test}]
-    return sarif.result("secret-leak", "error", message, location)
-
-
-def write_report(path: str, findings: Sequence[Finding]) -> None:
-    """Write the findings as SARIF to ``path`` and as JSON next to it, or the other way round for a ``.json`` path."""
-    import json
+def write_report(path: str, leaks: Sequence[Leak]) -> None:
+    """Write the leaks as SARIF to ``path`` and as JSON next to it, or the other way round for a ``.json`` path."""
     from pathlib import Path
+
+    from pytest_flowsecrets.findings.reporters import as_json, json_text
 
     main = Path(path).with_suffix(".sarif") if path.endswith(".json") else Path(path)
     main.parent.mkdir(parents=True, exist_ok=True)
-    for target, content in ((main, as_sarif(findings)), (main.with_suffix(".json"), as_json(findings))):
-        target.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    for target, content in ((main, as_sarif(leaks)), (main.with_suffix(".json"), as_json(leaks))):
+        target.write_text(f"{json_text(content)}\n", "utf-8")
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Finding":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import warnings
+
+    warnings.warn("Finding is deprecated: use Leak", DeprecationWarning, stacklevel=2)
+    return Leak

@@ -13,7 +13,7 @@ from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.scan.artifacts import scan_files
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.leaks.findings import Finding
+    from pytest_flowsecrets.leaks.findings import Leak
     from pytest_flowsecrets.leaks.session import LeakSession
 
 
@@ -48,7 +48,7 @@ class SecretLeaks:
         """Search a file, or all files below a folder, when ``found`` is read and when the test ends."""
         self._watched.append(Path(os.fspath(path)))
 
-    def search(self, thing: Any, place: str = "searched") -> List[Finding]:
+    def search(self, thing: Any, place: str = "searched") -> List[Leak]:
         """Search an object: text, bytes, data, a state, a flow, a run config or an environment.
 
         Returns:
@@ -62,7 +62,7 @@ class SecretLeaks:
         return self._run.findings[before:]
 
     @property
-    def found(self) -> List[Finding]:
+    def found(self) -> List[Leak]:
         """The leaks so far, in reports, captured output, logs and watched files, and those from ``search``."""
         self.scan_watched()
         self._run.forward_written()

@@ -17,7 +17,7 @@ from pytest_flowsecrets.leaks.scan.prefect_values import PrefectSecrets, learn_c
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_flowsecrets.leaks.findings import Finding
+    from pytest_flowsecrets.leaks.findings import Leak
     from pytest_flowsecrets.leaks.mask.appended_files import AppendedFiles
     from pytest_flowsecrets.leaks.mask.descriptors import Descriptors
     from pytest_flowsecrets.leaks.mask.report_files import WrittenFiles
@@ -316,11 +316,11 @@ class LeakSession(Masker):
     # -- findings -----------------------------------------------------------------------------------------------------
 
     @property
-    def findings(self) -> List[Finding]:
+    def findings(self) -> List[Leak]:
         """All findings so far."""
         return self.record.findings
 
-    def findings_of(self, test: str) -> List[Finding]:
+    def findings_of(self, test: str) -> List[Leak]:
         """Return the findings of a test, given any of its ids."""
         return self.record.findings_of(self.ids.collected_id(test))
 
@@ -332,7 +332,7 @@ class LeakSession(Masker):
 
     def export(self) -> Dict[str, Any]:
         """Return findings and faults as plain data that an xdist worker can send."""
-        return {"findings": [list(finding) for finding in self.record.findings], "faults": self.faults.pairs()}
+        return {"findings": [leak.as_row() for leak in self.record.findings], "faults": self.faults.pairs()}
 
     def merge(self, exported: Mapping[str, Any]) -> None:
         """Add the findings and faults of an xdist worker."""
@@ -351,8 +351,8 @@ class LeakSession(Masker):
         with self.faults:
             from pytest_flowsecrets.leaks.findings import write_report
 
-            findings = [finding._replace(test=self.shown_id(finding.test)) for finding in self.record.findings]
+            leaks = [leak.with_test(self.shown_id(leak.test)) for leak in self.record.findings]
             try:
-                write_report(path, findings)
+                write_report(path, leaks)
             except OSError as error:
                 self.faults.note(f"--flowsecrets-report: cannot write the report: {error.strerror}")

@@ -417,6 +417,8 @@ def test_sarif(run, write):
     log = json.loads(run("check", *V, "--format", "sarif", write("my config.toml", PIN), "a.toml").out)
     results = log["runs"][0]["results"]
     assert [result["ruleId"] for result in results] == ["FS021", "FS002"]
+    rules = log["runs"][0]["tool"]["driver"]["rules"]
+    assert rules[1] == {"id": "FS021", "shortDescription": {"text": "A secret of zeros is read as 0"}}
     assert "(Prefect 0.11.2-1.4.1); to get the value as written" in results[0]["message"]["text"]
     assert results[0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 2, "startColumn": 1}
     assert results[0]["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "my%20config.toml"}

@@ -151,7 +151,7 @@ def test_it(record_testsuite_property): record_testsuite_property("a", "{TOKEN}"
     run_tests(source, "--junit-xml=junit.xml", "--flowsecrets-report=leaks.sarif")
     written = json.loads((pytester.path / "leaks.json").read_text())
     assert {finding["place"] for finding in written} == {"captured stdout", "file junit.xml"}
-    odd = findings.Finding("A", "raw", "failure", "my tests/test_[a].py::test_it", "", ("A",))
+    odd = findings.Leak("A", "raw", "failure", "my tests/test_[a].py::test_it", "", ("A",))
     (result,) = findings.as_sarif([odd])["runs"][0]["results"]
     uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert uri == "my%20tests/test_%5Ba%5D.py"

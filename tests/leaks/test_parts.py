@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_flowsecrets.findings import reporters
 from pytest_flowsecrets.leaks import findings
 from pytest_flowsecrets.leaks.mask import masked_stream, pytest_items, reports
 from pytest_flowsecrets.leaks.mask.masker import WITHHELD, CleanTexts
@@ -370,14 +371,27 @@ def test_marks_of_a_broken_module():
         registry.forget()
 
 
+def test_leaks_are_findings():
+    """A leak is a finding that every reporter writes. The former name of its class is deprecated."""
+    leak = findings.Leak("A", "raw", "captured stdout", "tests/test_it.py::test_it", "[secret A]", ("A", "B"))
+    assert findings.Leak(*leak.as_row()) == leak
+    text = reporters.text(leak)
+    assert text.startswith("tests/test_it.py: secret-leak Secret A (raw) in captured stdout. Fix: ")
+    assert reporters.github(leak).startswith("::error file=tests/test_it.py,title=secret-leak::Secret A (raw)")
+    with pytest.warns(DeprecationWarning, match="Finding is deprecated: use Leak"):
+        assert findings.Finding is findings.Leak
+    with pytest.raises(AttributeError, match="no attribute 'Other'"):
+        findings.Other
+
+
 def test_findings_without_a_test():
     """In SARIF, a finding without a test has no location."""
-    bare = findings.Finding("A", "raw", "live output", "", "")
-    module = bare._replace(test="test_it.py")
+    bare = findings.Leak("A", "raw", "live output", "", "")
+    module = bare.with_test("test_it.py")
     results = findings.as_sarif([bare, module])["runs"][0]["results"]
     assert "locations" not in results[0]
     assert "logicalLocations" not in results[1]["locations"][0]
-    assert bare._replace(place="elsewhere").advice
+    assert findings.Leak("A", "raw", "elsewhere", "", "").advice
 
 
 def test_a_flow_that_cannot_be_pickled():

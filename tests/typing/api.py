@@ -10,6 +10,7 @@ from pytest_flowsecrets import (
     FakeServer,
     FlowClock,
     FlowEnvironment,
+    Leak,
     LocalSecrets,
     PrefectHome,
     SecretLeaks,
@@ -41,7 +42,9 @@ def run(
     flow_clock.tick()
     environment = flow_environment("kubernetes")
     secret_leaks.search(dict(environment))
+    leaks: List[Leak] = secret_leaks.found
     secret_leaks.assert_none()
+    assert not leaks
     return dict(environment)
 
 

@@ -34,13 +34,11 @@ class Problem(NamedTuple):
         rule: the id of the rule, such as ``FS050``.
         message: what happens.
         advice: what to write.
-        severity: ``error`` or ``warning``.
     """
 
     rule: str
     message: str
     advice: str
-    severity: str = "error"
 
 
 class Item(NamedTuple):

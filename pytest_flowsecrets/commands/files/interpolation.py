@@ -57,7 +57,7 @@ def compose(text: str, known: Mapping[str, Optional[str]]) -> Interpolated:  # n
             "the variable is not set"
         )
         advice = "write $$ for each $ of the secret, or ${name} for a variable"
-        return Interpolated(value, Problem("FS054", message, advice, "warning"))
+        return Interpolated(value, Problem("FS054", message, advice))
     if reader.whole and not value and reader.with_default:
         return Interpolated(None, _empty_default(reader.with_default))
     return Interpolated(None if value == UNKNOWN and reader.whole else value)
@@ -65,7 +65,7 @@ def compose(text: str, known: Mapping[str, Optional[str]]) -> Interpolated:  # n
 
 def _empty_default(names: List[str]) -> Problem:
     message = f"if {' and '.join(names)} is not set, the secret is empty: a flow gets '' and no error"
-    return Problem("FS038", message, f"write ${{{names[0]}:?}} or a default", "warning")
+    return Problem("FS038", message, f"write ${{{names[0]}:?}} or a default")
 
 
 class _ComposeReader:
@@ -149,6 +149,6 @@ def kubernetes(text: str, known: Mapping[str, Optional[str]]) -> Interpolated:
     value = _KUBERNETES.sub(expand, text)
     if has_dollars:
         message = "Kubernetes replaces $$ with $ before Prefect sees it"
-        return Interpolated(value, Problem("FS054", message, "write $$$$ for $$", "warning"))
+        return Interpolated(value, Problem("FS054", message, "write $$$$ for $$"))
     is_reference = _KUBERNETES.fullmatch(text)
     return Interpolated(None if is_reference and value == UNKNOWN else value)

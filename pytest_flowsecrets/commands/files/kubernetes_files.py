@@ -28,6 +28,7 @@ from pytest_flowsecrets.commands.files.unreadable import Unreadable
 from pytest_flowsecrets.commands.files.yaml_nodes import child, entries, lines_of, place_of
 from pytest_flowsecrets.commands.files.yaml_types import TAG, compose_type, kubernetes_type, yaml_item, yaml_line
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.findings.rules import RULES
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ def _problems(item: Item, result: Interpolated) -> Iterator[Item]:
     if result.problem is None:
         return
     prefix = SECRETS_PREFIX if result.problem.rule == "FS038" else PREFIX
-    if result.problem.severity == "error" or item.name.startswith(prefix):
+    if RULES[result.problem.rule].severity == "error" or item.name.startswith(prefix):
         yield item._replace(value=None, problem=result.problem)
 
 
@@ -249,7 +250,7 @@ def _with_duplicates(items: Iterable[Item]) -> Iterator[Item]:
         is_invalid_reference = item.problem is not None and item.value is None
         if item.name in names and item.name.startswith(PREFIX) and not is_invalid_reference:
             message = "the same list already sets this name above: the later value wins"
-            yield item._replace(value=None, problem=Problem("FS056", message, "keep one of them", "warning"))
+            yield item._replace(value=None, problem=Problem("FS056", message, "keep one of them"))
         names.add(item.name)
 
 

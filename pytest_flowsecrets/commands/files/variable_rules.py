@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Callable, Container, Iterator, NamedTuple, Opt
 from pytest_flowsecrets.agents.model import AGENT_OWN
 from pytest_flowsecrets.agents.rules import refused_options
 from pytest_flowsecrets.commands.files.owners import AGENT, CONTAINER_AGENTS, OPTION
-from pytest_flowsecrets.findings.model import Finding
+from pytest_flowsecrets.findings.rules import ALL_VERSIONS, finding_of
 from pytest_flowsecrets.isolation.prefect1.paths import MISSING, MISSING_ADVICE, missing_file
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.commands.files.env_files import Item
+    from pytest_flowsecrets.findings.model import Finding
     from pytest_flowsecrets.resolution.dialects import Dialect
     from pytest_flowsecrets.resolution.layers import Origin
 
@@ -32,7 +33,6 @@ _READERS = {
     "KUBERNETES_API_KEY": "",
 }
 _FLAG = f"{PREFIX}CLOUD__USE_LOCAL_SECRETS"
-_ALL = "0.5.0-1.4.1"
 
 
 class _Subject(NamedTuple):
@@ -41,8 +41,8 @@ class _Subject(NamedTuple):
     dialects: Sequence[Dialect]
     options: Container[str]
 
-    def finding(self, rule: str, message: str, advice: str, versions: str = _ALL, severity: str = "warning") -> Finding:
-        return Finding(rule, severity, self.item.name, self.origin, message, versions, advice)
+    def finding(self, rule: str, message: str, advice: str, versions: str = ALL_VERSIONS) -> Finding:
+        return finding_of(rule, self.item.name, self.origin, message, advice, versions=versions)
 
 
 def item_findings(
@@ -63,8 +63,8 @@ def item_findings(
 def _notation(subject: _Subject) -> Optional[Finding]:
     if subject.item.problem is None:
         return None
-    rule, message, advice, severity = subject.item.problem
-    return subject.finding(rule, message, advice, "", severity)
+    rule, message, advice = subject.item.problem
+    return subject.finding(rule, message, advice, versions="")
 
 
 def _bare_name(subject: _Subject) -> Optional[Finding]:
@@ -110,7 +110,7 @@ def _equals_in_option(subject: _Subject) -> Optional[Finding]:
         return None
     message = "the value of --env contains =: the command fails with a ValueError, and no agent starts"
     advice = "use run_config.env, or the environment of a LocalAgent"
-    return subject.finding("FS063", message, advice, "0.9.0-0.14.9", "error")
+    return subject.finding("FS063", message, advice, "0.9.0-0.14.9")
 
 
 _RULES: Tuple[Callable[[_Subject], Optional[Finding]], ...] = (

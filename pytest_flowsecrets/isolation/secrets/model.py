@@ -19,7 +19,7 @@ from pytest_flowsecrets.isolation.secrets.encoding import to_builtin
 from pytest_flowsecrets.names import SECRETS_PREFIX
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.findings.model import Reading
+    from pytest_flowsecrets.findings.readings import Reading
     from pytest_flowsecrets.isolation.prefect1.adapter import LegacyPrefect
     from pytest_flowsecrets.isolation.secrets.holder import Holder
     from pytest_flowsecrets.resolution.layers import Failure, Layer
@@ -58,7 +58,7 @@ def _layer(text: bytes, kind: str, place: str) -> Layer:
 
 def evaluate(name: str, text: str, version: str, *, in_file: bool) -> Reading:
     """Evaluate a text as the only secret, in a variable or in a config file."""
-    from pytest_flowsecrets.findings.model import evaluate_text
+    from pytest_flowsecrets.findings.readings import evaluate_text
     from pytest_flowsecrets.resolution.dialects import dialect_for
     from pytest_flowsecrets.resolution.env_names import SECRETS
     from pytest_flowsecrets.resolution.layers import Origin, Slot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Sequence, Set, Tuple
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.leaks.findings import Finding
+    from pytest_flowsecrets.leaks.findings import Leak
     from pytest_flowsecrets.leaks.mask.redactor import Masked
 
 Allowed = Tuple[str, Tuple[str, ...]]  # the name of a secret or *, and parts of allowed places; empty means everywhere
@@ -21,9 +21,9 @@ class Record:
     """
 
     def __init__(self) -> None:
-        self.findings: List[Finding] = []
+        self.findings: List[Leak] = []
         self.allowed: Dict[str, List[Allowed]] = {}
-        self._of_test: Dict[str, List[Finding]] = {}
+        self._of_test: Dict[str, List[Leak]] = {}
         self._unique: Set[Tuple[str, ...]] = set()
         self._failed: Set[Tuple[str, ...]] = set()
         self._reported = 0
@@ -41,15 +41,15 @@ class Record:
             test: the id of the test from collection, or an empty string.
             shown: the same id, masked.
         """
-        from pytest_flowsecrets.leaks.findings import Finding
+        from pytest_flowsecrets.leaks.findings import Leak
 
         for each in masked:
             if self._is_allowed(each.names, place, test):
                 continue
             context = text[max(0, each.start - _CONTEXT) : each.start + 2 * _CONTEXT]
-            finding = Finding(each.names[0], each.form, place, shown, " ".join(context.split()), each.names)
-            if finding[:4] not in self._unique:
-                self._unique.add(finding[:4])
+            finding = Leak(each.names[0], each.form, place, shown, " ".join(context.split()), each.names)
+            if finding.identity not in self._unique:
+                self._unique.add(finding.identity)
                 self.findings.append(finding)
                 self._of_test.setdefault(test, []).append(finding)
 
@@ -61,14 +61,14 @@ class Record:
 
     def merge(self, findings: Iterable[Sequence[Any]]) -> None:
         """Add the findings of an xdist worker."""
-        from pytest_flowsecrets.leaks.findings import Finding
+        from pytest_flowsecrets.leaks.findings import Leak
 
-        for finding in map(Finding._make, findings):
-            if finding[:4] not in self._unique:  # several workers see the same file
-                self._unique.add(finding[:4])
+        for finding in (Leak(*row) for row in findings):
+            if finding.identity not in self._unique:  # several workers see the same file
+                self._unique.add(finding.identity)
                 self.findings.append(finding)
 
-    def findings_of(self, test: str) -> List[Finding]:
+    def findings_of(self, test: str) -> List[Leak]:
         """Return the findings of a test, given its id from collection."""
         return list(self._of_test.get(test, ()))
 
@@ -79,8 +79,8 @@ class Record:
         """
         if getattr(report, "when", None) == "setup" and report.outcome == "passed":
             return
-        new = [finding for finding in self.findings_of(test) if finding[:4] not in self._failed]
-        self._failed.update(finding[:4] for finding in new)
+        new = [finding for finding in self.findings_of(test) if finding.identity not in self._failed]
+        self._failed.update(finding.identity for finding in new)
         if new:
             from pytest_flowsecrets.leaks.findings import report_section
 
