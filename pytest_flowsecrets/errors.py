@@ -9,6 +9,15 @@ from __future__ import annotations
 from typing import Any, Optional, Sequence
 
 
+def with_article(noun: str) -> str:
+    """Return a noun, such as the name of a type, with "a" or "an" in front of it.
+
+    Args:
+        noun: the noun. One that starts with u is read as "you", as in ``UniversalRun``.
+    """
+    return f"{'an' if noun[:1].lower() in set('aeio') else 'a'} {noun}"
+
+
 class FlowSecretsError(Exception):
     """The base class of every error that this package raises on purpose."""
 

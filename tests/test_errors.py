@@ -46,3 +46,9 @@ def test_a_place_without_line_and_column():
     assert str(ALL[5]).startswith("config.toml: Invalid value; ")
     assert str(ALL[4]).startswith("config.toml:3:7: Invalid value; ")
     assert str(ALL[4]).endswith("\n    3 | A = •••")
+
+
+@pytest.mark.parametrize("noun", ["an int", "a str", "an ECSRun", "a UniversalRun", "an object", "a NoneType"])
+def test_articles(noun):
+    """The names of types get the article that their first sound needs."""
+    assert errors.with_article(noun.partition(" ")[2]) == noun

@@ -9,7 +9,7 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional
 from urllib.parse import urlsplit
 
-from pytest_flowsecrets.errors import FlowSecretsError, UsageError
+from pytest_flowsecrets.errors import FlowSecretsError, UsageError, with_article
 from pytest_flowsecrets.isolation.prefect1.marshmallow import conflict_of
 from pytest_flowsecrets.resolution.masked_names import masked_name
 
@@ -52,7 +52,7 @@ def type_problem(inputs: AgentInputs) -> str:
         inputs: the variables by place.
     """
     problems = [
-        f"env {masked_name(name)}: the value is a {kind_of(value)}"
+        f"env {masked_name(name)}: the value is {with_article(kind_of(value))}"
         for name, value in {**inputs.agent_env, **inputs.run_env}.items()
         if not isinstance(value, (str, type(None)))
     ]

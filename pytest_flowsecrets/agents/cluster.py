@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, MutableMapping, Optional, Tuple, Union
 
 from pytest_flowsecrets.agents import manifests, validation
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.leaks.registry import registry
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
 
 def _require_name(kind: str, name: Any) -> None:
     if not isinstance(name, (str, type(None))):
-        raise UsageError(f"the name of a {kind} must be a string, not a {type(name).__name__}")
+        raise UsageError(f"the name of {with_article(kind)} must be a string, not {with_article(type(name).__name__)}")
     if name is None or not OBJECT_NAME.fullmatch(name):
         raise UsageError(f"{name!r} is not a valid {kind} name: use lower-case letters, digits, - and .")
 

@@ -20,6 +20,7 @@ from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
+from pytest_flowsecrets.errors import with_article
 from pytest_flowsecrets.names import PREFIX
 from pytest_flowsecrets.resolution.masked_names import masked_name
 
@@ -172,7 +173,7 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
 
 def _lines(env: FlowEnvironment, mask: Mask, names: List[str]) -> Iterator[str]:
     creator = "the real agent" if env.real else "the model"
-    yield f"flow run of a {env.agent} agent (Prefect {env.version}, by {creator})"
+    yield f"flow run of {with_article(env.agent)} agent (Prefect {env.version}, by {creator})"
     entries = [env.variables[name] for name in env.variables if name in names] if names else _about_prefect(env)
     yield from (f"  {masked_name(entry.name)}: {_value_text(entry, mask)}, {entry}" for entry in entries)
     if not names:

@@ -19,7 +19,7 @@ from pytest_flowsecrets.agents import (
 )
 from pytest_flowsecrets.agents.cluster import ClusterSecrets
 from pytest_flowsecrets.agents.model import AgentInputs
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
@@ -87,9 +87,13 @@ def flow_environment(  # noqa: PLR0913 - one for each place
 def _require_arguments(agent: str, prefect_version: Any, cluster_secrets: Any) -> None:
     rules.require_agent(agent)
     if prefect_version is not None and not isinstance(prefect_version, str):
-        raise UsageError(f"prefect_version must be a string such as '1.4.1', not a {type(prefect_version).__name__}")
+        raise UsageError(
+            f"prefect_version must be a string such as '1.4.1', not {with_article(type(prefect_version).__name__)}"
+        )
     if not isinstance(cluster_secrets, (ClusterSecrets, type(None))):
-        raise UsageError(f"cluster_secrets must be a ClusterSecrets, not a {type(cluster_secrets).__name__}")
+        raise UsageError(
+            f"cluster_secrets must be a ClusterSecrets, not {with_article(type(cluster_secrets).__name__)}"
+        )
 
 
 def _require_version(version: str, inputs: AgentInputs) -> str:
@@ -143,7 +147,7 @@ def _validate_template(agent: str, template: Dict[str, Any]) -> Dict[str, Any]:
     validation.require_json(template, "the task definition")
     for key in template:
         if not isinstance(key, str):
-            raise UsageError(f"the task definition has a key that is a {type(key).__name__}, not a string")
+            raise UsageError(f"the task definition has a key that is {with_article(type(key).__name__)}, not a string")
     return template
 
 
@@ -187,9 +191,8 @@ def texts_of(what: str, texts: Optional[Mapping[str, str]]) -> Mapping[str, str]
 
 def _require_variable(what: str, name: Any, text: Any) -> None:
     if not isinstance(name, str) or not isinstance(text, str):
-        raise UsageError(
-            f"{what}: {name!r} is a {type(text).__name__}, but a variable must be a string: put it in quotes"
-        )
+        kind = with_article(type(text).__name__)
+        raise UsageError(f"{what}: {name!r} is {kind}, but a variable must be a string: put it in quotes")
     if not name or "=" in name or "\0" in name + text:
         raise UsageError(
             f"{what}: {name!r} cannot be set: a name is not empty, contains no '=', and nothing contains NUL"

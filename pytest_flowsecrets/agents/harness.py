@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, 
 
 from pytest_flowsecrets.agents import agent_errors, kubernetes, model, stub_servers
 from pytest_flowsecrets.agents.environment import ABSENT, Entry, merge_entries
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.names import FLOW_RUN_ID
 from pytest_flowsecrets.resolution.masked_names import masked_name
 
@@ -69,7 +69,7 @@ def _popen_problem(name: str, text: Any) -> str:
     """Return why the real ``Popen`` raises TypeError or ValueError for a variable, or an empty string."""
     if "=" in name:
         return "is not a valid variable name: write NAME = 'value', with the value in quotes"
-    return "" if isinstance(text, str) else f"is a {agent_errors.kind_of(text)}: write a string"
+    return "" if isinstance(text, str) else f"is {with_article(agent_errors.kind_of(text))}: write a string"
 
 
 def _no_tenant(*_: Any, **__: Any) -> Any:

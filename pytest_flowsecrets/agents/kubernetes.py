@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, 
 
 from pytest_flowsecrets.agents import validation
 from pytest_flowsecrets.agents.environment import Entry, FlowEnvironment, Lost
-from pytest_flowsecrets.errors import CreateContainerConfigError, UsageError
+from pytest_flowsecrets.errors import CreateContainerConfigError, UsageError, with_article
 from pytest_flowsecrets.resolution.masked_names import masked_name
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def container_of(job: Any) -> Dict[str, Any]:
     node: Any = job
     for key in ("spec", "template", "spec"):
         if not isinstance(node, Mapping):
-            raise UsageError(f"the job template has a {type(node).__name__} where a mapping is expected: {_EXPECTED}")
+            raise UsageError(
+                f"the job template has {with_article(type(node).__name__)} where a mapping is expected: {_EXPECTED}"
+            )
         node = node.get(key, {})
     containers = node.get("containers", []) if isinstance(node, Mapping) else None
     if not isinstance(containers, list):
@@ -203,7 +205,7 @@ def _variable_problem(variable: Mapping[str, Any]) -> str:
         return f"env: {label!r} is not a valid variable name"
     if not isinstance(variable.get("value"), (str, type(None))):
         kind = type(variable["value"]).__name__
-        return f"env {name}: the value is a {kind}, but Kubernetes accepts only strings: put it in quotes"
+        return f"env {name}: the value is {with_article(kind)}, but Kubernetes accepts only strings: put it in quotes"
     if variable.get("value") and variable.get("valueFrom") is not None:
         return f"env {name}: value and valueFrom exclude each other"
     return ""

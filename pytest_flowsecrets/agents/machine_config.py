@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.agents.agent_errors import kind_of
 from pytest_flowsecrets.agents.rules import Facts
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.names import PREFIX
 from pytest_flowsecrets.resolution.display import Mask
 from pytest_flowsecrets.resolution.masked_names import masked_name
@@ -51,7 +51,9 @@ def with_configuration(agent: str, inputs: AgentInputs, resolution: Resolution) 
         return replace(inputs, facts=facts)
     if not isinstance(variables, Mapping):
         kind = type(variables).__name__
-        raise UsageError(f"the {agent} agent cannot start a flow run: cloud.agent.env_vars is a {kind}, not a table")
+        raise UsageError(
+            f"the {agent} agent cannot start a flow run: cloud.agent.env_vars is {with_article(kind)}, not a table"
+        )
     if agent != "docker":  # Docker converts values to strings
         _require_strings(agent, variables)
     return replace(inputs, facts=facts, agent_env=dict(variables), configured=True)
@@ -60,7 +62,7 @@ def with_configuration(agent: str, inputs: AgentInputs, resolution: Resolution) 
 def _require_strings(agent: str, variables: Mapping[str, Any]) -> None:
     for name, value in variables.items():
         if not isinstance(value, (str, type(None))):
-            problem = f"{masked_name(name)!r} is a {kind_of(value)}: write a string"
+            problem = f"{masked_name(name)!r} is {with_article(kind_of(value))}: write a string"
             raise UsageError(f"the {agent} agent cannot start the flow run: {problem}")
 
 

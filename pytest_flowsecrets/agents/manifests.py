@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Mapping, Union
 
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import UsageError, with_article
 
 Path = Union[str, "os.PathLike[str]"]
 
@@ -18,7 +18,7 @@ def load_all(path: Path) -> List[Any]:
     """
     yaml = _yaml()
     if not isinstance(path, (str, os.PathLike)):  # open() reads a number as a file descriptor
-        raise UsageError(f"the path of a YAML file must be a string, not a {type(path).__name__}")
+        raise UsageError(f"the path of a YAML file must be a string, not {with_article(type(path).__name__)}")
     name = os.fspath(path)
     if "://" in name:
         raise UsageError(f"{name}: only files on this machine can be read: download it and pass its path")
@@ -53,7 +53,9 @@ def load_one(source: Union[Path, Mapping[str, Any]], what: str) -> Dict[str, Any
     if isinstance(source, Mapping):
         return dict(source)
     if not isinstance(source, (str, os.PathLike)):
-        raise UsageError(f"a {what} must be a mapping or the path of a YAML file, not a {type(source).__name__}")
+        raise UsageError(
+            f"a {what} must be a mapping or the path of a YAML file, not {with_article(type(source).__name__)}"
+        )
     documents = load_all(source)
     if len(documents) != 1 or not isinstance(documents[0], Mapping):
         content = type(documents[0]).__name__ if len(documents) == 1 else f"{len(documents)} documents"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.agents import agent_errors, harness, kubernetes, model, rules
 from pytest_flowsecrets.agents.environment import Entry, FlowEnvironment
-from pytest_flowsecrets.errors import RouteUnavailable, UsageError
+from pytest_flowsecrets.errors import RouteUnavailable, UsageError, with_article
 from pytest_flowsecrets.names import API_KEY, AUTH_TOKEN, BACKEND, CLOUD_API, FLOW_ID, FLOW_RUN_ID, TENANT_ID
 from pytest_flowsecrets.versions import Release, release_of
 
@@ -202,10 +202,12 @@ def require_run_config(agent: str, run_config: Any) -> None:
 
     kind = type(run_config).__name__
     if not isinstance(run_config, RunConfig):
-        raise UsageError(f"a run config must be a mapping of variables or one of prefect.run_configs, not a {kind}")
+        raise UsageError(
+            f"a run config must be a mapping of variables or one of prefect.run_configs, not {with_article(kind)}"
+        )
     if kind not in ("UniversalRun", _RUN_CONFIGS[agent]):
         raise UsageError(
-            f"a {kind} is for another agent: the {agent} agent needs {_RUN_CONFIGS[agent]} or UniversalRun"
+            f"{with_article(kind)} is for another agent: the {agent} agent needs {_RUN_CONFIGS[agent]} or UniversalRun"
         )
     agent_errors.require_sendable(run_config)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.names import (
     API_KEY,
     AUTH_TOKEN,
@@ -155,7 +155,7 @@ def require_agent(agent: str) -> None:
         UsageError: the agent does not exist.
     """
     if not isinstance(agent, str):
-        raise UsageError(f"agent must be one of {', '.join(AGENTS)}, not a {type(agent).__name__}")
+        raise UsageError(f"agent must be one of {', '.join(AGENTS)}, not {with_article(type(agent).__name__)}")
     if agent not in AGENTS:
         raise UsageError(f"{agent!r} is not an agent: choose one of {', '.join(AGENTS)}")
 

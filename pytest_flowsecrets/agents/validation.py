@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Dict
 
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import UsageError, with_article
 
 _REFERENCE = {"name": str, "optional?": bool}
 _KEY = {"name!": str, "key!": str, "optional?": bool}
@@ -75,4 +75,4 @@ def require_json(node: Any, what: str) -> None:
 
 def _require_type(node: Any, expected: Any, what: str) -> None:
     if not isinstance(node, expected):
-        raise UsageError(f"{what} is a {type(node).__name__}, but must be {_WORDS[expected]}")
+        raise UsageError(f"{what} is {with_article(type(node).__name__)}, but must be {_WORDS[expected]}")

@@ -143,7 +143,7 @@ def test_an_agent_that_is_a_process(flow, local_secrets):
             run = server.run(flow, agent=agent)
             missing = server.run(flow, agent=agent, context={"secrets": {"ANOTHER": "x"}})
             with pytest.raises(
-                UsageError, match=r"^the local agent cannot deploy the flow run: env A: the value is a int"
+                UsageError, match=r"^the local agent cannot deploy the flow run: env A: the value is an int"
             ):
                 server.run(flow, agent=agent, run_config=LocalRun(env={"A": 424242}, labels=["here"]))
             assert registrations(server) == 1
@@ -233,7 +233,7 @@ def test_what_an_agent_that_is_a_process_refuses(flow):
             other.run(flow, agent=agent)
         agent.close()
         for inputs in ({"env": {"A": 424242}}, {"labels": "here"}, {"labels": [1]}, {"labels": None}):
-            with pytest.raises(UsageError, match=r"^(env: 'A' is a int|labels must be a list of texts)"):
+            with pytest.raises(UsageError, match=r"^(env: 'A' is an int|labels must be a list of texts)"):
                 other.agent(**inputs)
 
 

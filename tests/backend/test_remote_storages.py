@@ -8,6 +8,7 @@ import pytest
 
 from pytest_flowsecrets import FakeCloud, FakeServer, UsageError
 from pytest_flowsecrets.backend.runs.storages import storage_of
+from pytest_flowsecrets.errors import with_article
 from tests.compat import VERSION
 
 pytestmark = pytest.mark.skipif(VERSION is None or VERSION < (0, 15), reason="real flow runs are for Prefect 0.15.0 on")
@@ -150,7 +151,7 @@ def test_a_storage_on_the_network_is_refused(flow, monkeypatch, make_and_place):
         assert not cloud.requests
         messages = str(caught.value)
         assert messages.startswith(
-            f"run() would access {place}, because the storage of this flow is a {type(flow.storage).__name__}: "
+            f"run() would access {place}, because the storage of this flow is {with_article(type(flow.storage).__name__)}: "
         )
         assert "storage='local'" in messages
         assert "hunter2" not in messages
@@ -180,7 +181,7 @@ def test_storages_without_an_address(flow, tmp_path):
         ):
             flow.storage = storage
             assert storage_of(cloud, flow, None) is storage
-        with pytest.raises(UsageError, match=r"^storage must be 'local' or a Prefect storage, not a int$"):
+        with pytest.raises(UsageError, match=r"^storage must be 'local' or a Prefect storage, not an int$"):
             cloud.run(flow, storage=5)
 
 

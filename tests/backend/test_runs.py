@@ -247,8 +247,8 @@ def test_what_is_asked_wrongly():
         with pytest.raises(UsageError, match=r"^job_template requires the kubernetes agent, not the local agent$"):
             cloud.run(flow, job_template={})
         for inputs, messages in (
-            ({"agent_env": {"A": 424242}}, "agent_env: 'A' is a int, but a variable must be a string"),
-            ({"run_config": {"A": 424242}}, "run_config: 'A' is a int, but a variable must be a string"),
+            ({"agent_env": {"A": 424242}}, "agent_env: 'A' is an int, but a variable must be a string"),
+            ({"run_config": {"A": 424242}}, "run_config: 'A' is an int, but a variable must be a string"),
             ({"parameters": ["424242"]}, "parameters must be a mapping of names to values, not a list"),
             ({"context": {"a": object()}}, "context: a value is not JSON"),
             (
@@ -277,7 +277,7 @@ def test_an_agent_that_cannot_deploy(flow):
 
     with FakeCloud() as cloud:
         with pytest.raises(
-            UsageError, match=r"^the local agent cannot deploy the flow run: env A: the value is a int, but"
+            UsageError, match=r"^the local agent cannot deploy the flow run: env A: the value is an int, but"
         ):
             cloud.run(flow, run_config=LocalRun(env={"A": 424242}))
         cloud.faults.graphql_error("No.", on="get_runs_in_queue")

@@ -246,7 +246,7 @@ def test_a_configured_agent_is_the_same_in_the_model(run, write, monkeypatch, ag
         (
             "local",
             "[cloud.agent.env_vars]\nA = '5'\n",
-            "the local agent cannot start the flow run: 'A' is a int: write",
+            "the local agent cannot start the flow run: 'A' is an int: write",
         ),
         (
             "ecs",

@@ -218,7 +218,7 @@ def test_ecs_takes_text_only():
     """ECS rejects a value that is not a string, and the error does not contain the request."""
     from prefect.run_configs import ECSRun
 
-    with pytest.raises(UsageError, match=r"^the ecs agent cannot deploy the flow run: env A: the value is a int, but"):
+    with pytest.raises(UsageError, match=r"^the ecs agent cannot deploy the flow run: env A: the value is an int, but"):
         flow_environment("ecs", run_config=ECSRun(env={"A": 424242}))
 
 
@@ -257,7 +257,7 @@ def test_a_process_takes_text_only():
         pytest.skip("this Prefect has no run configs")
     from prefect.run_configs import LocalRun
 
-    with pytest.raises(UsageError, match=r"^the local agent cannot start the flow run: 'A' is a int: write a string$"):
+    with pytest.raises(UsageError, match=r"^the local agent cannot start the flow run: 'A' is an int: write a string$"):
         flow_environment("local", run_config=LocalRun(env={"A": 424242}))
 
 
@@ -267,7 +267,7 @@ def test_kubernetes_refuses_numbers_in_a_run_config_of_its_own():
     from prefect.run_configs import KubernetesRun
 
     job = {"spec": {"template": {"spec": {"containers": [{"name": "flow", "env": [{"name": "A", "value": 424242}]}]}}}}
-    with pytest.raises(UsageError, match=r"env A: the value is a int") as caught:
+    with pytest.raises(UsageError, match=r"env A: the value is an int") as caught:
         flow_environment("kubernetes", run_config=KubernetesRun(job_template=job))
     assert "424242" not in str(caught.value)
 
@@ -453,7 +453,7 @@ def test_a_run_config_of_another_agent(agent, kind):
         pytest.skip(f"the real {agent} agent cannot run here")
     run_config = getattr(import_module("prefect.run_configs"), kind)()
     with pytest.raises(
-        UsageError, match=rf"^a {kind} is for another agent: the {agent} agent needs .*Run or UniversalRun$"
+        UsageError, match=rf"^an? {kind} is for another agent: the {agent} agent needs .*Run or UniversalRun$"
     ):
         flow_environment(agent, run_config=run_config)
     with pytest.raises(
@@ -514,7 +514,7 @@ def test_other_errors_of_an_agent_are_told_by_their_type():
     [
         ({"agent": ["424242"]}, "agent must be one of local, docker, kubernetes, ecs, not a list"),
         ({"agent": "nomad"}, "'nomad' is not an agent: choose one of local, docker, kubernetes, ecs"),
-        ({"prefect_version": 424242}, "prefect_version must be a string such as '1.4.1', not a int"),
+        ({"prefect_version": 424242}, "prefect_version must be a string such as '1.4.1', not an int"),
         ({"prefect_version": "2.0"}, "'2.0' is not a Prefect version from 0.5.0 to 1.4.1, "),
         ({"cluster_secrets": {"a": {"b": "424242"}}}, "cluster_secrets must be a ClusterSecrets, not a dict"),
         (
@@ -523,11 +523,11 @@ def test_other_errors_of_an_agent_are_told_by_their_type():
         ),
         (
             {"agent": "kubernetes", "job_template": 424242},
-            "a job template must be a mapping or the path of a YAML file, not a int",
+            "a job template must be a mapping or the path of a YAML file, not an int",
         ),
         (
             {"agent": "ecs", "task_definition": {1: "424242"}},
-            "the task definition has a key that is a int, not a string",
+            "the task definition has a key that is an int, not a string",
         ),
         ({"host_env": [424242]}, "host_env must be a mapping of names to strings, not list"),
     ],

@@ -106,10 +106,10 @@ def test_an_object_is_a_mapping():
 def test_what_is_no_path_no_list_and_no_name():
     """An invalid path, list or name is one line; a number is not used as a file descriptor."""
     for call, message in (
-        (lambda: ClusterSecrets().load(424242), "the path of a YAML file must be a string, not a int"),
+        (lambda: ClusterSecrets().load(424242), "the path of a YAML file must be a string, not an int"),
         (
             lambda: ClusterSecrets().apply({"kind": "List", "items": 424242}),
-            "the List: items is a int, but must be a list",
+            "the List: items is an int, but must be a list",
         ),
         (lambda: ClusterSecrets().update({("424242",): {}}), "the name of a Secret must be a string, not a tuple"),
     ):

@@ -116,7 +116,7 @@ def test_agents_that_the_model_does_not_know(agent, version, message):
     ("arguments", "message"),
     [
         ({"agent": "nomad"}, "'nomad' is not an agent: choose one of "),
-        ({"agent_env": {"A": 424242}}, "agent_env: 'A' is a int, but a variable must be a string: put it in quotes"),
+        ({"agent_env": {"A": 424242}}, "agent_env: 'A' is an int, but a variable must be a string: put it in quotes"),
         ({"agent_env": ["A"]}, "agent_env must be a mapping of names to strings, not list"),
         ({"run_config": {"A": None}}, "run_config: 'A' is a NoneType, but a variable must be a string"),
         ({"agent_env": {"A=B": "424242"}}, "agent_env: 'A=B' cannot be set: "),

@@ -164,7 +164,10 @@ def test_a_variable_cannot_hold_nul(cluster):
             {"name": "A", "value": True},
             "env A: the value is a bool, but Kubernetes accepts only strings: put it in quotes",
         ),
-        ({"name": "A", "value": 5}, "env A: the value is a int, but Kubernetes accepts only strings: put it in quotes"),
+        (
+            {"name": "A", "value": 5},
+            "env A: the value is an int, but Kubernetes accepts only strings: put it in quotes",
+        ),
         ({"value": "x"}, "env: None is not a valid variable name"),
         ({"name": "a=b", "value": "x"}, "env: 'a=•••' is not a valid variable name"),
         (

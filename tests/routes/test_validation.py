@@ -34,7 +34,7 @@ def referring(reference):
             f"{AT}.env[0].valueFrom.secretKeyRef.optional is a str, but must be true or false",
         ),
         (job(envFrom=["hush"]), f"{AT}.envFrom[0] is a str, but must be a mapping"),
-        (job(envFrom=[{"prefix": 5}]), f"{AT}.envFrom[0].prefix is a int, but must be a string"),
+        (job(envFrom=[{"prefix": 5}]), f"{AT}.envFrom[0].prefix is an int, but must be a string"),
         (
             {"metadata": {"labels": ["hush"]}, **job()},
             "the job template: metadata.labels is a list, but must be a mapping",

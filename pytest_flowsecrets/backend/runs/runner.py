@@ -25,7 +25,7 @@ from pytest_flowsecrets.backend.runs.agent_process import AgentProcess
 from pytest_flowsecrets.backend.runs.flow_run import FlowRun, Stopwatch, read_flow_run
 from pytest_flowsecrets.backend.runs.storages import OFFLINE, storage_of
 from pytest_flowsecrets.backend.runs.warm_agents import Deployment
-from pytest_flowsecrets.errors import FlowRunTimeout, UsageError
+from pytest_flowsecrets.errors import FlowRunTimeout, UsageError, with_article
 from pytest_flowsecrets.names import FLOW_ID, FLOW_RUN_ID, PREFIX
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def execute_run(api: Api, flow: Any, request: RunRequest) -> FlowRun:
     from prefect import Flow
 
     if not isinstance(flow, Flow):
-        raise UsageError(f"run() takes a Prefect flow, not a {type(flow).__name__}")
+        raise UsageError(f"run() takes a Prefect flow, not {with_article(type(flow).__name__)}")
     _validate(request)
     stopwatch = Stopwatch()
     run_config = _run_config(request, flow, version)
@@ -108,21 +108,23 @@ def _validate(request: RunRequest) -> None:
     texts_of("agent_env", request.agent_env)
     _validate_timeout(request.timeout)
     if not isinstance(request.cluster_secrets, (ClusterSecrets, type(None))):
-        raise UsageError(f"cluster_secrets must be a ClusterSecrets, not a {type(request.cluster_secrets).__name__}")
+        raise UsageError(
+            f"cluster_secrets must be a ClusterSecrets, not {with_article(type(request.cluster_secrets).__name__)}"
+        )
     _validate_mapping("parameters", request.parameters)
     _validate_mapping("context", request.context)
 
 
 def _validate_timeout(timeout: Any) -> None:
     if not isinstance(timeout, (int, float)):
-        raise UsageError(f"timeout must be a number of seconds, not a {type(timeout).__name__}")
+        raise UsageError(f"timeout must be a number of seconds, not {with_article(type(timeout).__name__)}")
     if not 0 < timeout <= TIMEOUT_MAX:
         raise UsageError(f"timeout must be a number of seconds from 0 to {TIMEOUT_MAX:.0f}")
 
 
 def _validate_mapping(what: str, values: Any) -> None:
     if not isinstance(values, (Mapping, type(None))):
-        raise UsageError(f"{what} must be a mapping of names to values, not a {type(values).__name__}")
+        raise UsageError(f"{what} must be a mapping of names to values, not {with_article(type(values).__name__)}")
     validation.require_json(dict(values or {}), what)
 
 
@@ -170,7 +172,9 @@ def _validate_in_process(request: RunRequest, flow: Any) -> None:
 
 
 def _agent_for(kind: str) -> str:
-    return ' and pass agent="kubernetes"' if kind == "KubernetesRun" else f" and use flow_environment for a {kind}"
+    if kind == "KubernetesRun":
+        return ' and pass agent="kubernetes"'
+    return f" and use flow_environment for {with_article(kind)}"
 
 
 def _create(api: Api, flow: Any, request: RunRequest, run_config: Any) -> Any:

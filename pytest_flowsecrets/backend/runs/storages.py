@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import UsageError, with_article
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.runs.api import Api
@@ -38,14 +38,16 @@ def storage_of(api: Api, flow: Any, storage: Any) -> Any:
     if isinstance(storage, Storage):
         return storage
     if storage not in (None, OFFLINE):
-        raise UsageError(f"storage must be {OFFLINE!r} or a Prefect storage, not a {type(storage).__name__}")
+        raise UsageError(
+            f"storage must be {OFFLINE!r} or a Prefect storage, not {with_article(type(storage).__name__)}"
+        )
     own = flow.storage
     if storage is None and own is not None:
         host = _remote_host(own)
         if host is None:
             return own
         raise UsageError(
-            f"run() would access {host}, because the storage of this flow is a {type(own).__name__}: pass "
+            f"run() would access {host}, because the storage of this flow is {with_article(type(own).__name__)}: pass "
             f"storage={OFFLINE!r} to store the flow in the home of the test, point the storage to a test double on "
             "127.0.0.1, or pass storage=flow.storage to use the network"
         )
