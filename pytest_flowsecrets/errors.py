@@ -219,6 +219,26 @@ class AgentFailed(FlowSecretsError):  # noqa: N818
         return f"{message}; its last line of output (all of it: .printed): {last}" if last else message
 
 
+class PrefectServerFailed(FlowSecretsError):  # noqa: N818
+    """The real server of the installed Prefect cannot start, has ended, or does not answer.
+
+    Args:
+        version: of Prefect.
+        reason: one line.
+        advice: the next step.
+        log: the end of the server's log, with the values of secrets masked.
+    """
+
+    def __init__(self, version: str, reason: str, advice: str, log: str = "") -> None:
+        super().__init__(version, reason, advice, log)
+        self.version, self.reason, self.advice, self.log = version, reason, advice, log
+
+    def __str__(self) -> str:
+        last = self.log.strip().rpartition("\n")[2]
+        log = f"; the last line of its log (all of it: .log): {last}" if last else ""
+        return f"the server of Prefect {self.version}: {self.reason}; {self.advice}{log}"
+
+
 class FlowRunTimeout(FlowSecretsError):  # noqa: N818
     """A flow run took too long, and its process was ended.
 

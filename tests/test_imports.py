@@ -47,6 +47,7 @@ ONLY_IN = {
         "backend/client",
         "backend/resolvers/scheduling",
         "backend/runs/storages",
+        "backend/prefect_server/main",
         "clock",
     },
     "graphql": {"backend"},

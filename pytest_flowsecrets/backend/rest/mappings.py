@@ -37,9 +37,8 @@ class SecretBlocks:
         Raises:
             UsageError: the name cannot be that of a block, the value is not JSON data, or the type is not known yet.
         """
-        if not _BLOCK_NAME.fullmatch(name):
-            raise UsageError(f"{name!r} cannot name a block: use lower-case letters, digits and dashes")
-        _check_json(f"secret {name!r}", value)
+        check_block_name(name)
+        check_json(f"secret {name!r}", value)
         with self._view.lock:
             block_type, schema = self._type()
             row = self._row(name)
@@ -116,9 +115,8 @@ class Variables(MutableMapping[str, Any]):
         Raises:
             UsageError: the name cannot be that of a variable, or the value is not JSON data.
         """
-        if not _VARIABLE_NAME.fullmatch(name):
-            raise UsageError(f"{name!r} cannot name a variable: use lower-case letters, digits, dashes and underscores")
-        _check_json(f"variable {name!r}", value)
+        check_variable_name(name)
+        check_json(f"variable {name!r}", value)
         with self._view.lock:
             row = self._view.variables.first(name=name)
             if row is None:
@@ -140,7 +138,36 @@ class Variables(MutableMapping[str, Any]):
         return len(self._view.variables)
 
 
-def _check_json(subject: str, value: Any) -> None:
+def check_block_name(name: str) -> None:
+    """Check the name of a block document.
+
+    Raises:
+        UsageError: Prefect refuses it.
+    """
+    if not _BLOCK_NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot name a block: use lower-case letters, digits and dashes")
+
+
+def check_variable_name(name: str) -> None:
+    """Check the name of a variable.
+
+    Raises:
+        UsageError: Prefect refuses it.
+    """
+    if not _VARIABLE_NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot name a variable: use lower-case letters, digits, dashes and underscores")
+
+
+def check_json(subject: str, value: Any) -> None:
+    """Check that a value is JSON data.
+
+    Args:
+        subject: what the message calls the value.
+        value: any value.
+
+    Raises:
+        UsageError: it is not; the error does not hold it.
+    """
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
