@@ -7,7 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, MutableMapping, Optional, Tuple, Union
 
-from pytest_flowsecrets.agents import manifests, validation
+from pytest_flowsecrets.agents import manifests
 from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.leaks.registry import registry
 
@@ -89,11 +89,11 @@ class ClusterSecrets(MutableMapping[str, Mapping[str, Value]]):
             raise UsageError(f"a manifest must be a mapping with apiVersion and kind, not {type(manifest).__name__}")
         kind = manifest.get("kind")
         if kind == "List":
-            validation.require(manifest, validation.LIST, "the List")
+            manifests.require(manifest, manifests.LIST, "the List")
             for each in manifest.get("items") or ():
                 self.apply(each)
         if kind in KINDS:
-            validation.require(manifest, validation.MANIFEST, f"the {kind}")
+            manifests.require(manifest, manifests.MANIFEST, f"the {kind}")
             metadata = manifest.get("metadata") or {}
             data = {**_decode_data(manifest, kind), **(manifest.get("stringData") or {})}
             self._put(kind, metadata.get("namespace") or self.namespace, metadata.get("name"), data)

@@ -15,7 +15,6 @@ from pytest_flowsecrets.agents import (
     manifests,
     model,
     rules,
-    validation,
 )
 from pytest_flowsecrets.agents.cluster import ClusterSecrets
 from pytest_flowsecrets.agents.model import AgentInputs
@@ -143,8 +142,8 @@ def _template(agent: str, job: Optional[Template], task: Optional[Template]) -> 
 def _validate_template(agent: str, template: Dict[str, Any]) -> Dict[str, Any]:
     if agent == "kubernetes":
         return kubernetes.validate_template(template)
-    validation.require(template, validation.TASK, "the task definition")
-    validation.require_json(template, "the task definition")
+    manifests.require(template, manifests.TASK, "the task definition")
+    manifests.require_json(template, "the task definition")
     for key in template:
         if not isinstance(key, str):
             raise UsageError(f"the task definition has a key that is {with_article(type(key).__name__)}, not a string")
@@ -153,7 +152,7 @@ def _validate_template(agent: str, template: Dict[str, Any]) -> Dict[str, Any]:
 
 def _run_task_overrides(run_config: Any) -> Mapping[str, Any]:
     overrides = getattr(run_config, "run_task_kwargs", None) or {}
-    validation.require(overrides, validation.RUN_TASK, "run_task_kwargs")
+    manifests.require(overrides, manifests.RUN_TASK, "run_task_kwargs")
     return dict(overrides)
 
 

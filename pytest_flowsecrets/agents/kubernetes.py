@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
-from pytest_flowsecrets.agents import validation
+from pytest_flowsecrets.agents import manifests
 from pytest_flowsecrets.agents.environment import Entry, FlowEnvironment, Lost
 from pytest_flowsecrets.errors import CreateContainerConfigError, UsageError, with_article
 from pytest_flowsecrets.resolution.masked_names import masked_name
@@ -222,8 +222,8 @@ def validate_template(template: Dict[str, Any]) -> Dict[str, Any]:
         UsageError: they do not. The message contains names only.
     """
     container = container_of(template)
-    validation.require(template, validation.JOB, "the job template")
-    validation.require_json(template, "the job template")
+    manifests.require(template, manifests.JOB, "the job template")
+    manifests.require_json(template, "the job template")
     validate_container(container)
     return template
 

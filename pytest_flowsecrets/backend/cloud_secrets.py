@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterator, List, NoReturn, Optional, Tuple
 
-from pytest_flowsecrets.backend.client_errors import BadInput
+from pytest_flowsecrets.backend.messages import BadInput
 from pytest_flowsecrets.clock import as_moment
 from pytest_flowsecrets.errors import UsageError, WriteOnlySecret
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments

@@ -1,9 +1,9 @@
-"""The messages of a fake API: a request contains an operation; its answer becomes a response."""
+"""The messages of a fake API: a request contains an operation; its answer, or an error, becomes a response."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 Headers = Tuple[Tuple[str, str], ...]
 
@@ -90,3 +90,29 @@ class Answer:
     def __repr__(self) -> str:
         """Omit the data: the answer to ``secret_value`` is a value."""
         return f"<Answer {self.status} {self.kind} {', '.join(self.fields)}>"
+
+
+class ApiError(Exception):
+    """A field cannot be resolved. The client receives the message, so it must not contain a value.
+
+    Clients act on ``code``: for ``UNAUTHENTICATED`` they raise ``AuthorizationError``, for ``VERSION_LOCKING_ERROR``
+    ``VersionLockMismatchSignal``, and after ``API_ERROR`` they retry.
+    """
+
+    def __init__(self, message: str, code: str = "INTERNAL_SERVER_ERROR") -> None:
+        super().__init__(message)
+        self.extensions: Dict[str, str] = {"code": code}  # graphql-core reads this attribute
+
+
+class Unauthenticated(ApiError):  # noqa: N818
+    """The key is missing, not valid, or does not permit the operation."""
+
+    def __init__(self, message: str = "Unauthenticated") -> None:
+        super().__init__(message, "UNAUTHENTICATED")
+
+
+class BadInput(ApiError):  # noqa: N818
+    """An argument that the schema accepts is not valid."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "BAD_USER_INPUT")

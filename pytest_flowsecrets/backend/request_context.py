@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Protocol
 
-from pytest_flowsecrets.backend.client_errors import ApiError, Unauthenticated
+from pytest_flowsecrets.backend.messages import ApiError, Unauthenticated
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,11 +6,18 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Callable, NoReturn, Optional, Sequence
 
-from pytest_flowsecrets.backend.client_errors import ApiError, Unauthenticated
 from pytest_flowsecrets.backend.faults import Faults
 from pytest_flowsecrets.backend.http.graphql_http import internal_fault, read_operation, write_answer, write_fault
 from pytest_flowsecrets.backend.import_lock import importing
-from pytest_flowsecrets.backend.messages import Answer, HttpFault, Operation, Request, Response
+from pytest_flowsecrets.backend.messages import (
+    Answer,
+    ApiError,
+    HttpFault,
+    Operation,
+    Request,
+    Response,
+    Unauthenticated,
+)
 from pytest_flowsecrets.backend.records.keys import Caller, Keyring
 from pytest_flowsecrets.backend.records.secret_store import Vault
 from pytest_flowsecrets.backend.records.store import Store

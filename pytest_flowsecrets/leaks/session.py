@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, 
 from pytest_flowsecrets.leaks.mask.masker import WITHHELD, Masker
 from pytest_flowsecrets.leaks.mask.pytest_items import allowed_by, learn_marks, names_of, without_parameters
 from pytest_flowsecrets.leaks.registry import Search, registry
-from pytest_flowsecrets.leaks.scan.environment import EnvironmentSecrets
-from pytest_flowsecrets.leaks.scan.prefect_values import PrefectSecrets, learn_config_file
+from pytest_flowsecrets.leaks.scan.secret_sources import EnvironmentSecrets, PrefectSecrets, learn_config_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_flowsecrets.leaks.findings import Leak
-    from pytest_flowsecrets.leaks.mask.appended_files import AppendedFiles
     from pytest_flowsecrets.leaks.mask.descriptors import Descriptors
-    from pytest_flowsecrets.leaks.mask.report_files import WrittenFiles
+    from pytest_flowsecrets.leaks.mask.written_files import AppendedFiles, WrittenFiles
 
 # Attributes of a report that contain only names, times and captured output.
 _SIMPLE_ATTRIBUTES = frozenset(
@@ -79,7 +77,7 @@ class LeakSession(Masker):
             self._undo += [self._variables.watch(self.faults), self._prefect.end]
             self._prefect.begin()
         with self.faults:
-            from pytest_flowsecrets.leaks.mask.appended_files import AppendedFiles
+            from pytest_flowsecrets.leaks.mask.written_files import AppendedFiles
 
             self._appended = AppendedFiles()
             self._undo.append(self._appended.watch_handlers())
@@ -269,7 +267,7 @@ class LeakSession(Masker):
     def watch_files(self, config: Any) -> None:
         """Mask the log file as it is written, and note the start of the run for the other files."""
         if self.watching:
-            from pytest_flowsecrets.leaks.mask.report_files import WrittenFiles
+            from pytest_flowsecrets.leaks.mask.written_files import WrittenFiles
 
             with self.faults:
                 self._files = WrittenFiles(config, self)

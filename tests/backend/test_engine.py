@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from pytest_flowsecrets.backend.client_errors import Unauthenticated
-from pytest_flowsecrets.backend.messages import Answer, Operation
+from pytest_flowsecrets.backend.messages import Answer, Operation, Unauthenticated
 from pytest_flowsecrets.backend.records.keys import Caller
 from tests.backend.asking import Team
 

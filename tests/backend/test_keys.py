@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from pytest_flowsecrets.backend.client_errors import Unauthenticated
+from pytest_flowsecrets.backend.messages import Unauthenticated
 from pytest_flowsecrets.backend.records import keys as key_texts
 from pytest_flowsecrets.backend.records.keys import RUNNER, USER, Caller, Keyring
 

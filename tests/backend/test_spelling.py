@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flowsecrets.backend.graphql.camel_case import both_spellings, camel
+from pytest_flowsecrets.backend.graphql.schema import both_spellings, camel
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from pytest_flowsecrets.backend.client_errors import ApiError, BadInput, Unauthenticated
+from pytest_flowsecrets.backend.messages import ApiError, BadInput, Unauthenticated
 from pytest_flowsecrets.backend.records.keys import Caller
 from pytest_flowsecrets.backend.records.secret_store import SecretValue, Vault
 from pytest_flowsecrets.errors import UsageError

@@ -67,7 +67,7 @@ FUNCTIONS = [
     "mask.redactor:Redactor.update",
     "registry:texts_of",
     "registry:SecretRegistry.values",
-    "scan.environment:EnvironmentSecrets.learn",
+    "scan.secret_sources:EnvironmentSecrets.learn",
     "session:learn_marks",
     "session:allowed_by",
     "mask.node_ids:TestIds.mask",
@@ -81,14 +81,14 @@ FUNCTIONS = [
     "mask.descriptors:Descriptors._start",
     "mask.descriptors:_File.read",
     "scan.artifacts:scan_files",
-    "mask.report_files:WrittenFiles.__init__",
-    "mask.report_files:WrittenFiles.mask",
+    "mask.written_files:WrittenFiles.__init__",
+    "mask.written_files:WrittenFiles.mask",
     "findings:write_report",
     "session:LeakSession._is_clean_report",
     "session:LeakSession._is_clean",
 ]
 # Without these, the plugin does not know what is secret or which files to mask.
-LEARNING = {"session:learn_marks", "mask.report_files:WrittenFiles.__init__", "mask.report_files:WrittenFiles.mask"}
+LEARNING = {"session:learn_marks", "mask.written_files:WrittenFiles.__init__", "mask.written_files:WrittenFiles.mask"}
 
 
 def test_no_fault_reaches_pytest(pytester, monkeypatch):

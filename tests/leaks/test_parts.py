@@ -19,7 +19,7 @@ from pytest_flowsecrets.leaks.mask.masker import WITHHELD, CleanTexts
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
 from pytest_flowsecrets.leaks.registry import SecretRegistry, texts_of
 from pytest_flowsecrets.leaks.scan import extract
-from pytest_flowsecrets.leaks.scan.environment import EnvironmentSecrets
+from pytest_flowsecrets.leaks.scan.secret_sources import EnvironmentSecrets
 from pytest_flowsecrets.leaks.session import LeakSession
 
 TOKEN = "ghp_abcDEF0123456789xyzQRS"
@@ -90,7 +90,7 @@ def variables(monkeypatch):
         monkeypatch.delenv(name)
     mine = SecretRegistry()
     mine.listen()
-    monkeypatch.setattr("pytest_flowsecrets.leaks.scan.environment.registry", mine)
+    monkeypatch.setattr("pytest_flowsecrets.leaks.scan.secret_sources.registry", mine)
     return EnvironmentSecrets(["*_TOKEN"]), mine
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_flowsecrets.leaks.mask.masking_errors import Faults
 from pytest_flowsecrets.leaks.registry import SecretRegistry
-from pytest_flowsecrets.leaks.scan import environment, prefect_values
+from pytest_flowsecrets.leaks.scan import secret_sources
 from tests.compat import needs_prefect
 
 NAME = "PREFECT__CONTEXT__SECRETS__TOKEN"
@@ -21,8 +21,7 @@ NAME = "PREFECT__CONTEXT__SECRETS__TOKEN"
 def registry(monkeypatch):
     mine = SecretRegistry()
     mine.listen()
-    for module in (environment, prefect_values):
-        monkeypatch.setattr(module, "registry", mine)
+    monkeypatch.setattr(secret_sources, "registry", mine)
     return mine
 
 
@@ -145,7 +144,7 @@ def test_config_file_through_variables(registry, tmp_path, monkeypatch):
         "SELF": "k9TzWq4mLrV7-b$SELF",
     }.items():
         monkeypatch.setenv(name, text)
-    prefect_values.learn_config_file()
+    secret_sources.learn_config_file()
     assert registry.values()["k9TzWq4mLrV7-a"] == ("A",)
 
 
@@ -158,7 +157,7 @@ def test_config_files_without_secrets(registry, tmp_path, monkeypatch, content):
     if content is not None:
         path.write_bytes(content)
     monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(path))
-    prefect_values.learn_config_file()
+    secret_sources.learn_config_file()
     assert len(registry) == 0
 
 
@@ -166,7 +165,7 @@ def test_putenv_is_restored(registry):
     """``watch`` restores ``putenv``, unless somebody else has replaced it since."""
     owner = os.environ if hasattr(os.environ, "putenv") else os
     before = owner.putenv
-    end = environment.EnvironmentSecrets(["OWN_*"]).watch(Faults())
+    end = secret_sources.EnvironmentSecrets(["OWN_*"]).watch(Faults())
     with mock.patch.dict(
         os.environ,
         {"OWN_KEY": "k9TzWq4mLrV7", "ANOTHER": "k9TzWq4mLrV8", "PREFECT__CONTEXT__SECRETS": '{"A": "k9TzWq4mLrV9"}'},
@@ -191,7 +190,7 @@ def test_prefect_is_restored(registry, monkeypatch):
     own = Context.__call__
     monkeypatch.setitem(sys.modules, "prefect.utilities.context", types.SimpleNamespace(Context=Context))
     monkeypatch.setitem(sys.modules, "prefect", types.SimpleNamespace(config={"cloud": 5}, context=None))
-    watch = prefect_values.PrefectSecrets(Faults())
+    watch = secret_sources.PrefectSecrets(Faults())
     watch.begin()
     assert watch.find_spec("prefect.client") is watch.find_spec("other") is None
     secrets = {"secrets": {"A": "k9TzWq4mLrV7"}}

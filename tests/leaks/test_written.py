@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
-from pytest_flowsecrets.leaks.mask.report_files import masked_content
+from pytest_flowsecrets.leaks.mask.written_files import masked_content
 
 PLAIN = "k9TzWq4mLr"
 ACROSS = 'kept" time='  # by chance, the end of one attribute and the beginning of the next

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from pytest_flowsecrets import UsageError
-from pytest_flowsecrets.agents import kubernetes, validation
+from pytest_flowsecrets.agents import kubernetes, manifests
 
 AT = "the job template: spec.template.spec.containers[0]"
 
@@ -63,4 +63,4 @@ def test_a_task_definition_of_another_shape():
     """A task definition with a wrong structure is one line with the path."""
     wrong = {"containerDefinitions": [{"name": "flow", "environment": [{"name": "A"}]}]}
     with pytest.raises(UsageError, match=r"^the task: containerDefinitions\[0\]\.environment\[0\] lacks value$"):
-        validation.require(wrong, validation.TASK, "the task")
+        manifests.require(wrong, manifests.TASK, "the task")

@@ -18,11 +18,10 @@ from graphql import (
     execute_sync,
 )
 
-from pytest_flowsecrets.backend.client_errors import ApiError
 from pytest_flowsecrets.backend.graphql.document_masking import OwnValues, own_values
 from pytest_flowsecrets.backend.graphql.schema import schema
 from pytest_flowsecrets.backend.graphql.validation import InvalidOperation, check_variables, read
-from pytest_flowsecrets.backend.messages import Answer, Operation
+from pytest_flowsecrets.backend.messages import Answer, ApiError, Operation
 from pytest_flowsecrets.backend.request_context import RequestContext, Service
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
-from pytest_flowsecrets.backend.client_errors import ApiError, Unauthenticated
+from pytest_flowsecrets.backend.messages import ApiError, Unauthenticated
 
 if TYPE_CHECKING:
     from datetime import datetime

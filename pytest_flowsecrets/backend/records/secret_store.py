@@ -17,7 +17,7 @@ import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
-from pytest_flowsecrets.backend.client_errors import ApiError, BadInput
+from pytest_flowsecrets.backend.messages import ApiError, BadInput
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.search.finder import finder, forms_of

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Set
 
-from pytest_flowsecrets.backend.client_errors import ApiError, BadInput
+from pytest_flowsecrets.backend.messages import ApiError, BadInput
 from pytest_flowsecrets.backend.records.scalars import read_time
 
 if TYPE_CHECKING:

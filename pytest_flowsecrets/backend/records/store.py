@@ -11,7 +11,7 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional
 
-from pytest_flowsecrets.backend.client_errors import BadInput
+from pytest_flowsecrets.backend.messages import BadInput
 from pytest_flowsecrets.backend.records.tables import TABLES
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, Mapping
 
-from pytest_flowsecrets.backend.client_errors import ApiError, BadInput
+from pytest_flowsecrets.backend.messages import ApiError, BadInput
 from pytest_flowsecrets.backend.records import states
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
 from pytest_flowsecrets.backend.resolvers.scheduling import add_flow_run, add_scheduled_runs

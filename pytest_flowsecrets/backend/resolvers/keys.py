@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping
 
-from pytest_flowsecrets.backend.client_errors import ApiError, BadInput, Unauthenticated
+from pytest_flowsecrets.backend.messages import ApiError, BadInput, Unauthenticated
 from pytest_flowsecrets.backend.records.keys import RUNNER, USER
 from pytest_flowsecrets.backend.resolvers import mutation, query
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Mapping
 
-from pytest_flowsecrets.backend.client_errors import ApiError
+from pytest_flowsecrets.backend.messages import ApiError
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import zlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
-from pytest_flowsecrets.backend.client_errors import BadInput
+from pytest_flowsecrets.backend.messages import BadInput
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.records.store import Row, Store

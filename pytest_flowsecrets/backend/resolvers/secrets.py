@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping
 
-from pytest_flowsecrets.backend.client_errors import BadInput
+from pytest_flowsecrets.backend.messages import BadInput
 from pytest_flowsecrets.backend.resolvers import mutation, query
 
 if TYPE_CHECKING:

@@ -1,14 +1,18 @@
-"""The result of a real flow run, read from the API after its process has ended."""
+"""The result of a real flow run, and the interface of the API from which it is read after its process has ended."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Protocol, Tuple
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.environment import FlowEnvironment
-    from pytest_flowsecrets.backend.runs.api import Api
+    from pytest_flowsecrets.backend.request_context import Service
+    from pytest_flowsecrets.backend.runs.process_tree import Processes
+    from pytest_flowsecrets.backend.runs.warm_agents import Agents
+    from pytest_flowsecrets.isolation.env_overlays import Variables
+    from pytest_flowsecrets.isolation.stack import Isolation
 
 
 class Log(NamedTuple):
@@ -91,3 +95,25 @@ def read_flow_run(
 def _slug(store: Any, row: Mapping[str, Any]) -> str:
     slug = store.get("task", row["task_id"])["slug"]
     return slug if row["map_index"] in (None, -1) else f"{slug}[{row['map_index']}]"
+
+
+class Api(Protocol):
+    """A fake API that real clients, agents and flow runs use; ``FakeApi`` implements it."""
+
+    agents: Agents
+    processes: Processes
+
+    @property
+    def world(self) -> Service:
+        """The rows, keys and secrets of the API."""
+
+    @property
+    def isolation(self) -> Isolation:
+        """The isolation in which the API is entered."""
+
+    @property
+    def client(self) -> Any:
+        """A new ``prefect.Client``."""
+
+    def agent_variables(self) -> Variables:
+        """Return the variables that configure an agent for the API."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Tuple, Union
 
-from pytest_flowsecrets.agents import agent_errors, kubernetes, manifests, real_agents, validation
+from pytest_flowsecrets.agents import agent_errors, kubernetes, manifests, real_agents
 from pytest_flowsecrets.agents.cluster import ClusterSecrets
 from pytest_flowsecrets.agents.flow_environment import texts_of
 from pytest_flowsecrets.agents.model import AgentInputs
@@ -30,7 +30,7 @@ from pytest_flowsecrets.names import FLOW_ID, FLOW_RUN_ID, PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.environment import FlowEnvironment
-    from pytest_flowsecrets.backend.runs.api import Api
+    from pytest_flowsecrets.backend.runs.flow_run import Api
     from pytest_flowsecrets.backend.runs.process_tree import Processes
 
 PROJECT = "pytest-flowsecrets"
@@ -125,7 +125,7 @@ def _validate_timeout(timeout: Any) -> None:
 def _validate_mapping(what: str, values: Any) -> None:
     if not isinstance(values, (Mapping, type(None))):
         raise UsageError(f"{what} must be a mapping of names to values, not {with_article(type(values).__name__)}")
-    validation.require_json(dict(values or {}), what)
+    manifests.require_json(dict(values or {}), what)
 
 
 # -- registration ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pytest_flowsecrets.errors import UsageError, with_article
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.runs.api import Api
+    from pytest_flowsecrets.backend.runs.flow_run import Api
 
 #: The value of ``storage=`` that stores the flow on this machine.
 OFFLINE = "local"

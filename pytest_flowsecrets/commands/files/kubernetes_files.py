@@ -25,8 +25,17 @@ from pytest_flowsecrets.commands.files.env_files import ASSIGNMENT, Item, Proble
 from pytest_flowsecrets.commands.files.interpolation import Interpolated
 from pytest_flowsecrets.commands.files.owners import AGENT, FLOW_RUN, Owner, concerns_prefect, owner_of
 from pytest_flowsecrets.commands.files.unreadable import Unreadable
-from pytest_flowsecrets.commands.files.yaml_nodes import child, entries, lines_of, place_of
-from pytest_flowsecrets.commands.files.yaml_types import TAG, compose_type, kubernetes_type, yaml_item, yaml_line
+from pytest_flowsecrets.commands.files.yaml_nodes import (
+    TAG,
+    child,
+    compose_type,
+    entries,
+    kubernetes_type,
+    lines_of,
+    place_of,
+    yaml_item,
+    yaml_line,
+)
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.findings.rules import RULES
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
