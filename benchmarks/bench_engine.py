@@ -18,9 +18,9 @@ import sys
 import time
 from pathlib import Path
 
+from pytest_flowsecrets.backend.graphql_service import GraphqlService
 from pytest_flowsecrets.backend.messages import Operation
 from pytest_flowsecrets.backend.records.keys import Caller
-from pytest_flowsecrets.backend.service import World
 
 SIZES = (100, 1_000, 10_000)
 STATE = {"type": "Scheduled", "message": "", "start_time": "2022-01-31T12:00:00+00:00"}
@@ -35,7 +35,7 @@ class Team:
     """A world with one tenant, and as many flow runs and secrets as are asked for."""
 
     def __init__(self, runs=0, secrets=0):
-        self.world = World()
+        self.world = GraphqlService()
         store = self.world.store
         self.id = store.add_tenant("team")["id"]
         self.caller = Caller(self.id, "USER", "k", "u", None, (self.id,))
@@ -169,9 +169,10 @@ def start_up():
         "an empty process": "pass",
         "import graphql": "import graphql",
         "the first answer": (
-            "from pytest_flowsecrets.backend.service import World; from pytest_flowsecrets.backend.messages import *;"
+            "from pytest_flowsecrets.backend.graphql_service import GraphqlService;"
+            "from pytest_flowsecrets.backend.messages import *;"
             "from pytest_flowsecrets.backend.records.keys import Caller;"
-            "World().execute(Operation('{ hello }'), Caller())"
+            "GraphqlService().execute(Operation('{ hello }'), Caller())"
         ),
     }
 

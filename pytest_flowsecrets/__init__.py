@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets as ClusterSecrets
-    from pytest_flowsecrets.agents.environment import FlowEnvironment as FlowEnvironment
     from pytest_flowsecrets.agents.flow_environment import flow_environment as flow_environment
+    from pytest_flowsecrets.agents.variable_origins import FlowEnvironment as FlowEnvironment
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets as CloudSecrets
     from pytest_flowsecrets.backend.fake_cloud import FakeCloud as FakeCloud
     from pytest_flowsecrets.backend.fake_cloud import FakeServer as FakeServer
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 # The modules that define the public names. For type checkers, the imports above define the same names.
 _EXPORTS = {
     "agents.cluster": "ClusterSecrets",
-    "agents.environment": "FlowEnvironment",
+    "agents.variable_origins": "FlowEnvironment",
     "agents.flow_environment": "flow_environment",
     "backend.cloud_secrets": "CloudSecrets",
     "backend.fake_cloud": "FakeCloud FakeServer",

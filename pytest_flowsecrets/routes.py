@@ -22,7 +22,7 @@ from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets
-    from pytest_flowsecrets.agents.environment import FlowEnvironment
+    from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
     from pytest_flowsecrets.isolation.stack import Isolation
 
 #: Every route with its variants. The first variant is the default.

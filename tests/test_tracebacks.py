@@ -24,7 +24,7 @@ def test_our_errors_end_at_the_line_of_the_test(run_tests, call, case):
     }[case]
     source = (
         "from pytest_flowsecrets import ClusterSecrets, flow_environment, isolated_prefect\n"
-        f"from pytest_flowsecrets.backend.service import World\ncloud = World('cloud')\n{body}"
+        f"from pytest_flowsecrets.backend.graphql_service import GraphqlService\ncloud = GraphqlService('cloud')\n{body}"
     )
     result = run_tests(source)
     result.assert_outcomes(failed=1)

@@ -22,7 +22,7 @@ from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.agents.environment import FlowEnvironment
+    from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
 
 Template = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.agents import agent_errors, kubernetes, model, stub_servers
-from pytest_flowsecrets.agents.environment import ABSENT, Entry, merge_entries
+from pytest_flowsecrets.agents.variable_origins import ABSENT, Entry, merge_entries
 from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.names import FLOW_RUN_ID
 from pytest_flowsecrets.resolution.masked_names import masked_name

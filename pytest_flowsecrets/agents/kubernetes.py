@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.agents import manifests
-from pytest_flowsecrets.agents.environment import Entry, FlowEnvironment, Lost
+from pytest_flowsecrets.agents.variable_origins import Entry, FlowEnvironment, Lost
 from pytest_flowsecrets.errors import CreateContainerConfigError, UsageError, with_article
 from pytest_flowsecrets.resolution.masked_names import masked_name
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.agents import kubernetes, rules
-from pytest_flowsecrets.agents.environment import ABSENT, CONFIGURED, Entry, FlowEnvironment, Lost, merge_entries
 from pytest_flowsecrets.agents.rules import Facts
+from pytest_flowsecrets.agents.variable_origins import ABSENT, CONFIGURED, Entry, FlowEnvironment, Lost, merge_entries
 from pytest_flowsecrets.names import SECRETS_PREFIX
 from pytest_flowsecrets.versions import release_of
 

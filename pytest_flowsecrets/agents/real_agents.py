@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.agents import agent_errors, harness, kubernetes, model, rules
-from pytest_flowsecrets.agents.environment import Entry, FlowEnvironment
+from pytest_flowsecrets.agents.variable_origins import Entry, FlowEnvironment
 from pytest_flowsecrets.errors import RouteUnavailable, UsageError, with_article
 from pytest_flowsecrets.names import API_KEY, AUTH_TOKEN, BACKEND, CLOUD_API, FLOW_ID, FLOW_RUN_ID, TENANT_ID
 from pytest_flowsecrets.versions import Release, release_of

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.backend.client import make_client, skip_retry_waits, without_proxy
+from pytest_flowsecrets.backend.graphql_service import GraphqlService
 from pytest_flowsecrets.backend.http.server import mount, unmount
 from pytest_flowsecrets.backend.runs.process_tree import Processes
 from pytest_flowsecrets.backend.runs.warm_agents import Agents
-from pytest_flowsecrets.backend.service import World
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation import stack
 from pytest_flowsecrets.isolation.prefect1.marshmallow import marshmallow_explained
@@ -42,7 +42,7 @@ class FakeApi(ABC):
     backend = ""
 
     def __init__(self) -> None:
-        self.world = World(self.backend)
+        self.world = GraphqlService(self.backend)
         self._url = ""
         self._isolation: Optional[Isolation] = None
         self._steps = ExitStack()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Service(Protocol):
-    """The parts of a fake API that resolvers and flow runs use; ``service.World`` implements it."""
+    """The parts of a fake API that resolvers and flow runs use; ``graphql_service.GraphqlService`` implements it."""
 
     backend: str
     now: Callable[[], datetime]

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Tuple
 
 from pytest_flowsecrets.commands.files.env_files import Item, env_items, shell_items
+from pytest_flowsecrets.commands.files.environment_owners import OPTION
 from pytest_flowsecrets.commands.files.interpolation import UNKNOWN
-from pytest_flowsecrets.commands.files.owners import OPTION
 from pytest_flowsecrets.commands.files.unreadable import Unreadable
 from pytest_flowsecrets.commands.files.variable_rules import item_findings
 from pytest_flowsecrets.commands.inputs import dialects_of, machine_of, read_text, read_toml

@@ -21,7 +21,7 @@ from pytest_flowsecrets.resolution.toml_reader import read_layer
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.agents.environment import Entry, FlowEnvironment
+    from pytest_flowsecrets.agents.variable_origins import Entry, FlowEnvironment
     from pytest_flowsecrets.resolution.layers import Layer
 
 

@@ -20,10 +20,10 @@ from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.names import API_KEY, AUTH_TOKEN, BACKEND, CLOUD_API, SECRETS_PREFIX, TENANT_ID
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.graphql_service import GraphqlService
     from pytest_flowsecrets.backend.http.server import Server
     from pytest_flowsecrets.backend.messages import HttpFault, Request, Response
     from pytest_flowsecrets.backend.request_log import RecordedRequest
-    from pytest_flowsecrets.backend.service import World
 
 NO_SCHEDULES = "Schedules do not create flow runs here, because that needs Prefect: install it in the same environment."
 _LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})  # a request may always name these
@@ -90,7 +90,7 @@ def _listening(host: str, port: int) -> Server:
         raise UsageError(f"cannot listen on {host} port {port}: {reason}") from None
 
 
-def mount(server: Server, world: World) -> str:
+def mount(server: Server, world: GraphqlService) -> str:
     """Serve the API and return its address; for a wildcard, the address on this machine."""
     url = server.mount(world, "")
     return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
@@ -254,7 +254,7 @@ class Health:
         return Response(200, (("Content-Type", "application/json"),), self._body)
 
 
-def log_requests(world: World, server: Server) -> None:
+def log_requests(world: GraphqlService, server: Server) -> None:
     """Write a line to stderr for each further request, without values."""
     world.journal.watchers.append(_log_request)
     server.on_refusal = _log_refusal

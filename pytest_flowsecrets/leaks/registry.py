@@ -107,7 +107,7 @@ class SecretRegistry:
             self.has_short = False
 
     def register(self, name: str, value: Any, *, explicit: bool = False) -> None:
-        """Register a secret. ``formats.parts.parts_of`` decides which texts are searched for because of it.
+        """Register a secret. ``secret_parts.parts_of`` decides which texts are searched for because of it.
 
         Args:
             name: the name that the mask shows.
@@ -174,7 +174,7 @@ def texts_of(value: Any, formats: Sequence[Format] = ()) -> Iterator[str]:
     elif isinstance(value, (bytes, bytearray)):
         yield bytes(value).decode("utf-8", "surrogateescape")
     elif isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        from pytest_flowsecrets.leaks.formats.parts import texts_in_data
+        from pytest_flowsecrets.leaks.formats.secret_parts import texts_in_data
 
         yield from texts_in_data(value, formats)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):

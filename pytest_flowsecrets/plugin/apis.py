@@ -10,7 +10,7 @@ from pytest_flowsecrets.plugin.isolation import cluster_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets
-    from pytest_flowsecrets.agents.environment import FlowEnvironment
+    from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
     from pytest_flowsecrets.backend.fake_cloud import FakeCloud, FakeServer
     from pytest_flowsecrets.clock import FlowClock
     from pytest_flowsecrets.isolation.stack import Isolation

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import uuid
 
+from pytest_flowsecrets.backend.graphql_service import GraphqlService
 from pytest_flowsecrets.backend.messages import Operation
 from pytest_flowsecrets.backend.records.keys import Caller
 from pytest_flowsecrets.backend.resolvers.registration import decompress  # noqa: F401 - tests of flows use it
-from pytest_flowsecrets.backend.service import World
 
 
 class Team:
     """A tenant of a world, with a project."""
 
     def __init__(self, backend="cloud", world=None, **world_arguments):
-        self.world = world or World(backend, **world_arguments)
+        self.world = world or GraphqlService(backend, **world_arguments)
         self.store = self.world.store
         self.id = self.store.add_tenant(f"team {uuid.uuid4()}")["id"]
         own = self.id if self.world.backend == "cloud" else None

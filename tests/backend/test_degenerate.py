@@ -14,8 +14,8 @@ pytest.importorskip("graphql")
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_flowsecrets.backend.graphql_service import GraphqlService
 from pytest_flowsecrets.backend.messages import Request
-from pytest_flowsecrets.backend.service import World
 from tests.backend.asking import Team
 from tests.backend.documents import FLOWS, JSON_VALUES, broken_texts, documents, mutations
 
@@ -38,7 +38,7 @@ def require_no_fault(team, status, messages):
 
 @pytest.fixture(scope="module", params=["cloud", "server"])
 def team(request):
-    return Team(request.param, World(request.param))
+    return Team(request.param, GraphqlService(request.param))
 
 
 def ids_of(team):
@@ -52,7 +52,7 @@ def ids_of(team):
 
 @pytest.fixture(scope="module")
 def cloud():
-    return Team("cloud", World("cloud"))
+    return Team("cloud", GraphqlService("cloud"))
 
 
 REQUIRED = {
@@ -100,7 +100,7 @@ EVERYTHING = """{
 @given(data=st.data())
 def test_inputs(backend, data):
     """Mutations with inputs of the right types and any content, and later queries, cause no internal error."""
-    team = Team(backend, World(backend))
+    team = Team(backend, GraphqlService(backend))
     ids = ids_of(team)
     for _ in range(data.draw(st.integers(1, 3))):
         document, variables = data.draw(mutations(backend, ids))
@@ -120,7 +120,7 @@ CREATE_RUN = (
 @given(flow=FLOWS, parameters=JSON_VALUES)
 def test_registered_flows(flow, parameters):
     """A flow with any content besides its name can be registered, run and shown, or is rejected."""
-    team = Team("cloud", World("cloud"))
+    team = Team("cloud", GraphqlService("cloud"))
     registration = {"project": team.project(), "flow": flow}
     require_no_fault(team, *ask(team, {"query": CREATE_FLOW, "variables": registration}))
     for row in team.ask("{ flow { id } }")["flow"]:

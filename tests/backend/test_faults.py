@@ -15,8 +15,8 @@ import pytest
 from pytest_flowsecrets import UsageError
 from pytest_flowsecrets.backend.fake_cloud import FakeCloud
 from pytest_flowsecrets.backend.faults import Faults
+from pytest_flowsecrets.backend.graphql_service import GraphqlService
 from pytest_flowsecrets.backend.http import server
-from pytest_flowsecrets.backend.service import World
 from pytest_flowsecrets.clock import frozen_clock
 from tests.backend.http import Line, ask
 from tests.compat import VERSION, needs_prefect
@@ -27,7 +27,7 @@ SET = "mutation($input: set_secret_input!) { set_secret(input: $input) { success
 
 @pytest.fixture
 def world():
-    world = World("server")
+    world = GraphqlService("server")
     yield world
     server.unmount(world)
 
@@ -334,7 +334,7 @@ def test_wrong_arguments(messages):
 
 def test_hits_show_no_secret():
     """``hits`` do not contain values of secret mutations, also not in invalid documents."""
-    world = World("cloud")
+    world = GraphqlService("cloud")
     url = server.mount(world)
     world.faults.status(500, times=None)
     inputs = {"input": {"name": "n", "value": "hunter2"}}

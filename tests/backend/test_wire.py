@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from pytest_flowsecrets.backend.graphql_service import GraphqlService
 from pytest_flowsecrets.backend.http import server
 from pytest_flowsecrets.backend.http.graphql_http import (
     GRAPHQL,
@@ -18,7 +19,6 @@ from pytest_flowsecrets.backend.http.graphql_http import (
     write_fault,
 )
 from pytest_flowsecrets.backend.messages import Answer, HttpFault, Operation, Request, Response
-from pytest_flowsecrets.backend.service import World
 from tests.backend.http import ask
 
 HELLO = "{ __typename }"
@@ -29,7 +29,7 @@ UNCOERCED = "query Id($id: String!) { __type(name: $id) { name } }"
 
 @pytest.fixture(scope="module")
 def url():
-    world = World("server")
+    world = GraphqlService("server")
     yield server.mount(world)
     server.unmount(world)
 

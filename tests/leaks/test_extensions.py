@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.leaks.formats.parts import parts_of
+from pytest_flowsecrets.leaks.formats.secret_parts import parts_of
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
 from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.search.extensions import register

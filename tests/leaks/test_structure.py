@@ -9,7 +9,7 @@ import random
 import pytest
 
 from pytest_flowsecrets.leaks.formats.encoded_secrets import decoded
-from pytest_flowsecrets.leaks.formats.parts import parts_of, texts_in_data
+from pytest_flowsecrets.leaks.formats.secret_parts import parts_of, texts_in_data
 from pytest_flowsecrets.leaks.formats.sensitive_fields import (
     PUBLIC,
     SENSITIVE,

@@ -6,9 +6,9 @@ import pytest
 
 from pytest_flowsecrets import FlowEnvironment, UsageError, flow_environment
 from pytest_flowsecrets.agents import model, rules
-from pytest_flowsecrets.agents.environment import ORIGINS, Entry, merge_entries
 from pytest_flowsecrets.agents.model import AgentInputs
 from pytest_flowsecrets.agents.rules import Facts
+from pytest_flowsecrets.agents.variable_origins import ORIGINS, Entry, merge_entries
 from pytest_flowsecrets.resolution.display import Mask
 from tests.compat import VERSION
 

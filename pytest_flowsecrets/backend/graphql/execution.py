@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def run(operation: Operation, world: Service, caller: Caller) -> Answer:
-    """Validate and execute an operation: see ``World.execute``."""
+    """Validate and execute an operation: see ``GraphqlService.execute``."""
     outline: Tuple[str, Tuple[str, ...]] = ("", ())
     try:
         document = documents.read(world.backend, operation.query)

@@ -23,7 +23,7 @@ from pytest_flowsecrets.errors import AgentFailed, RouteUnavailable, UsageError
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.agents.environment import FlowEnvironment
+    from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
     from pytest_flowsecrets.backend.runs.agent_process import AgentProcess
     from pytest_flowsecrets.backend.runs.flow_run import Api
     from pytest_flowsecrets.backend.runs.process_tree import Processes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Protocol, Tuple
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.agents.environment import FlowEnvironment
+    from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
     from pytest_flowsecrets.backend.request_context import Service
     from pytest_flowsecrets.backend.runs.process_tree import Processes
     from pytest_flowsecrets.backend.runs.warm_agents import Agents

@@ -29,7 +29,7 @@ from pytest_flowsecrets.errors import FlowRunTimeout, UsageError, with_article
 from pytest_flowsecrets.names import FLOW_ID, FLOW_RUN_ID, PREFIX
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.agents.environment import FlowEnvironment
+    from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
     from pytest_flowsecrets.backend.runs.flow_run import Api
     from pytest_flowsecrets.backend.runs.process_tree import Processes
 

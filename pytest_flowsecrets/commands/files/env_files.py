@@ -7,7 +7,14 @@ import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Iterator, List, Match, NamedTuple, Optional, Tuple
 
-from pytest_flowsecrets.commands.files.owners import AGENT, OPTION, Owner, agent_in, concerns_prefect, owner_of
+from pytest_flowsecrets.commands.files.environment_owners import (
+    AGENT,
+    OPTION,
+    Owner,
+    agent_in,
+    concerns_prefect,
+    owner_of,
+)
 from pytest_flowsecrets.resolution.line_syntax import env_line
 
 if TYPE_CHECKING:

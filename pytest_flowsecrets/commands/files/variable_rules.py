@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Callable, Container, Iterator, NamedTuple, Opt
 
 from pytest_flowsecrets.agents.model import AGENT_OWN
 from pytest_flowsecrets.agents.rules import refused_options
-from pytest_flowsecrets.commands.files.owners import AGENT, CONTAINER_AGENTS, OPTION
+from pytest_flowsecrets.commands.files.environment_owners import AGENT, CONTAINER_AGENTS, OPTION
 from pytest_flowsecrets.findings.rules import ALL_VERSIONS, finding_of
 from pytest_flowsecrets.isolation.prefect1.paths import MISSING, MISSING_ADVICE, missing_file
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX

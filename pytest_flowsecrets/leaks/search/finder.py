@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple, Union
 
-from pytest_flowsecrets.leaks.formats.parts import Part, parts_of
+from pytest_flowsecrets.leaks.formats.secret_parts import Part, parts_of
 from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.search.compressed import begins, payload
 from pytest_flowsecrets.leaks.search.encodings import to_bytes

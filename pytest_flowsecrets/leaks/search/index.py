@@ -23,7 +23,7 @@ from pytest_flowsecrets.leaks.search.skeletons import (
 from pytest_flowsecrets.leaks.search.spans import ELLIPSES, Span, fitting_part, is_leak, span_of, with_neighbours
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.leaks.formats.parts import Part
+    from pytest_flowsecrets.leaks.formats.secret_parts import Part
 
 _WINDOW, _SHORTEST = 7, 5  # letters of a skeleton
 _RUN = b"x" * 24  # base32 and base85 need a run of so many characters

@@ -1,4 +1,4 @@
-"""A ``World``: one fake API with its own rows, keys, secrets and clock. It answers requests and uses no sockets."""
+"""The GraphQL API of one fake: its own rows, keys, secrets and clock. It answers requests and uses no sockets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Mapping
 
 
-class World:
+class GraphqlService:
     """One fake API: Prefect Cloud or Prefect Server.
 
     Args:
@@ -47,7 +47,7 @@ class World:
         self.faults = Faults(backend)
 
     def __repr__(self) -> str:
-        return f"<World {self.backend}>"
+        return f"<GraphqlService {self.backend}>"
 
     def __reduce_ex__(self, _: object) -> NoReturn:
         raise TypeError("a fake API can neither be pickled nor copied: its secrets are write-only")
