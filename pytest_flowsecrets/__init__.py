@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.faults import Faults as Faults
     from pytest_flowsecrets.backend.request_log import RecordedRequest as RecordedRequest
     from pytest_flowsecrets.backend.request_log import Requests as Requests
+    from pytest_flowsecrets.backend.rest.fake_server import RestCloud as RestCloud
+    from pytest_flowsecrets.backend.rest.fake_server import RestServer as RestServer
     from pytest_flowsecrets.backend.runs.agent_process import AgentProcess as AgentProcess
     from pytest_flowsecrets.backend.runs.flow_run import FlowRun as FlowRun
     from pytest_flowsecrets.backend.runs.flow_run import Log as Log
@@ -59,6 +61,7 @@ _EXPORTS = {
     "backend.fault_matching": "FaultedOperation",
     "backend.faults": "Fault Faults",
     "backend.request_log": "RecordedRequest Requests",
+    "backend.rest.fake_server": "RestCloud RestServer",
     "backend.runs.agent_process": "AgentProcess",
     "backend.runs.flow_run": "FlowRun Log",
     "backend.tenant": "Tenant",

@@ -45,20 +45,26 @@ class PrefectNotInstalled(FlowSecretsError):  # noqa: N818
 
 
 class UnsupportedPrefect(FlowSecretsError):  # noqa: N818
-    """The installed Prefect handles secrets in another way: it is 2.x, 3.x or older than 0.5.5.
+    """The installed Prefect is not supported, or has moved something that this package uses.
 
     Args:
         version: the installed version.
+        moved: the name in Prefect that this release no longer has; empty if the version is not supported.
     """
 
-    def __init__(self, version: str) -> None:
-        super().__init__(version)
-        self.version = version
+    def __init__(self, version: str, moved: str = "") -> None:
+        super().__init__(version, moved)
+        self.version, self.moved = version, moved
 
     def __str__(self) -> str:
+        if self.moved:
+            return (
+                f"Prefect {self.version} no longer has {self.moved}, which pytest-flowsecrets uses: "
+                "pip install -U pytest-flowsecrets, or install an older Prefect 3"
+            )
         return (
-            f"Prefect {self.version} is installed, but pytest-flowsecrets supports only Prefect 0.5.5 to 1.4.1: "
-            "pip install 'prefect<=1.4.1', or remove the secrets marker and fixtures from this test"
+            f"Prefect {self.version} is installed, but pytest-flowsecrets supports only Prefect 0.5.5 to 1.4.1, 2.20 "
+            "and 3: pip install -U prefect, or remove the secrets marker and fixtures from this test"
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: The prefix of variables that set keys of Prefect's configuration: ``PREFECT__SECTION__KEY``.
 PREFIX = "PREFECT__"
+#: The prefix of variables that set the settings of Prefect 2.20 and 3.
+REST_PREFIX = "PREFECT_"
 #: The prefix of variables that set local secrets.
 SECRETS_PREFIX = f"{PREFIX}CONTEXT__SECRETS__"
 #: Whether ``Secret(name).get()`` reads local secrets if the backend is Cloud.

@@ -23,7 +23,7 @@ from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets
     from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
-    from pytest_flowsecrets.isolation.stack import Isolation
+    from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
 
 #: Every route with its variants. The first variant is the default.
 ROUTES: Dict[str, Tuple[str, ...]] = {
@@ -80,7 +80,7 @@ def _choices() -> str:
     return ", ".join(["all", *names])
 
 
-def deliver(route: str, secrets: Mapping[str, Any], isolation: Isolation, cluster: ClusterSecrets) -> None:
+def deliver(route: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, cluster: ClusterSecrets) -> None:
     """Deliver secrets to an isolation by one route.
 
     Args:
@@ -106,7 +106,7 @@ def deliver(route: str, secrets: Mapping[str, Any], isolation: Isolation, cluste
 # -- in this process ---------------------------------------------------------------------------------------------------
 
 
-def _context(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: ClusterSecrets) -> None:
+def _context(_: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, __: ClusterSecrets) -> None:
     """Call ``prefect.context.setdefault("secrets", {})``, then set ``prefect.context.secrets["KEY"] = "VALUE"``.
 
     In a process without secrets, ``config`` has no table of secrets. The isolation's empty table is removed first,
@@ -120,7 +120,7 @@ def _context(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: Clust
         prefect.context.secrets[name] = value
 
 
-def _config_file(variant: str, secrets: Mapping[str, Any], isolation: Isolation, _: ClusterSecrets) -> None:
+def _config_file(variant: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, _: ClusterSecrets) -> None:
     """Write ``[context.secrets]`` of ``~/.prefect/config.toml``: the texts, or ``$NAME`` of variables with them."""
     texts: Dict[str, Any] = _as_texts(secrets)
     if variant == "interpolated":
@@ -135,7 +135,7 @@ def _config_file(variant: str, secrets: Mapping[str, Any], isolation: Isolation,
         isolation.home.write_config({"context": {"secrets": texts}})
 
 
-def _env(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: ClusterSecrets) -> None:
+def _env(_: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, __: ClusterSecrets) -> None:
     """Set the variables as ``export PREFECT__CONTEXT__SECRETS__KEY=…`` does."""
     isolation.resources.enter_context(isolation.overlay(_variables(secrets)))
 
@@ -143,7 +143,7 @@ def _env(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: ClusterSe
 # -- by an agent -------------------------------------------------------------------------------------------------------
 
 
-def _agent(variant: str, secrets: Mapping[str, Any], isolation: Isolation, _: ClusterSecrets) -> None:
+def _agent(variant: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, _: ClusterSecrets) -> None:
     """Use ``prefect agent … start --env``, or the environment in which a LocalAgent starts (``host``)."""
     version = isolation.require_prefect("the route agent").version
     rejected = refused_options(version, _variables(secrets))
@@ -156,7 +156,7 @@ def _agent(variant: str, secrets: Mapping[str, Any], isolation: Isolation, _: Cl
         _apply(flow_environment(variant, agent_env=_variables(secrets)), isolation)
 
 
-def _run_config(variant: str, secrets: Mapping[str, Any], isolation: Isolation, _: ClusterSecrets) -> None:
+def _run_config(variant: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, _: ClusterSecrets) -> None:
     """Use ``UniversalRun(env=…)`` with a LocalAgent, or the run config of another agent with that agent."""
     version = isolation.require_prefect("the route run_config").version
     from pytest_flowsecrets.agents import real_agents
@@ -168,7 +168,9 @@ def _run_config(variant: str, secrets: Mapping[str, Any], isolation: Isolation, 
     _apply(flow_environment(agent, run_config=run_config), isolation)
 
 
-def _job_template(variant: str, secrets: Mapping[str, Any], isolation: Isolation, cluster: ClusterSecrets) -> None:
+def _job_template(
+    variant: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, cluster: ClusterSecrets
+) -> None:
     """Use a job template with plain values, ``secretKeyRef`` or ``envFrom``, and the Kubernetes agent."""
     isolation.require_prefect("the route job_template")
     container = {"name": "flow", **_container_env(variant, secrets, cluster)}
@@ -190,7 +192,7 @@ def _container_env(variant: str, secrets: Mapping[str, Any], cluster: ClusterSec
     return {"env": [{"name": name, "valueFrom": reference} for name, reference in references.items()]}
 
 
-def _cloud(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: ClusterSecrets) -> None:
+def _cloud(_: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, __: ClusterSecrets) -> None:
     """Call ``client.set_secret``, and put the test into a flow run that is Running, where ``secret_value`` works."""
     from pytest_flowsecrets.backend.fake_cloud import FakeCloud
 
@@ -202,7 +204,7 @@ def _cloud(_: str, secrets: Mapping[str, Any], isolation: Isolation, __: Cluster
     isolation.resources.enter_context(cloud.executing())
 
 
-def _apply(env: FlowEnvironment, isolation: Isolation) -> None:
+def _apply(env: FlowEnvironment, isolation: LegacyIsolation) -> None:
     """Give this process the environment of a flow run."""
     variables: Dict[str, Any] = {name: env[name] for name in env if name not in (*_RUN_ONLY, "PYTHONPATH")}
     removed = [name for name in os.environ if name.startswith(PREFIX) and name not in env]

@@ -16,6 +16,8 @@ Release = Tuple[int, int, int]
 
 #: The oldest and the newest Prefect that is supported.
 SUPPORTED: Tuple[Release, Release] = ((0, 5, 5), (1, 4, 1))
+#: The supported releases with a REST API: this minor version of Prefect 2, and this major version.
+REST_MINOR, REST_MAJOR = (2, 20), 3
 #: The version whose rules apply if Prefect is not installed.
 DEFAULT_VERSION = "1.4.1"
 
@@ -60,10 +62,35 @@ def installed_version() -> Optional[str]:
         )
     from importlib import metadata
 
+    for package in ("prefect", "prefect-client"):
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:  # noqa: PERF203 - two names
+            continue
+    return None
+
+
+@lru_cache(maxsize=1)
+def uses_rest_api() -> bool:
+    """Return whether the installed Prefect is 2.20 or 3, whose secrets are blocks behind a REST API.
+
+    Raises:
+        UsageError: the package is installed, but its files are not visible.
+    """
+    version = installed_version()
     try:
-        return metadata.version("prefect")
-    except metadata.PackageNotFoundError:
-        return None
+        return version is not None and is_rest_version(version)
+    except UnknownPrefectVersion:
+        return False
+
+
+def is_rest_version(version: str) -> bool:
+    """Return whether a version is 2.20 or 3.
+
+    Raises:
+        UnknownPrefectVersion: the text is not a version.
+    """
+    return release_of(version)[:2] == REST_MINOR or release_of(version)[0] == REST_MAJOR
 
 
 def require_supported(version: str) -> None:

@@ -13,7 +13,7 @@ import pendulum
 import pytest
 from pyfakefs.helpers import reset_ids, set_uid
 from pytest_flowsecrets import UsageError, isolated_prefect
-from pytest_flowsecrets.isolation.stack import Isolation  # imported before the file system is replaced
+from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation  # imported before the file system is replaced
 
 TENANT = {"query": {"tenant": {"id"}}}
 SET = {"mutation": {'set_secret(input: {name: "A", value: "x"})': {"success"}}}

@@ -10,7 +10,7 @@ import pytest
 import pytest_flowsecrets
 
 PLUGIN = Path(pytest_flowsecrets.__file__).parent / "plugin"
-GENERIC = {"Any", "Callable", "Iterator", "str"}
+GENERIC = {"Any", "Callable", "Iterator", "Union", "str"}
 
 
 def _text(decorator):

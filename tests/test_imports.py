@@ -39,6 +39,8 @@ ONLY_IN = {
     "pytest": {"plugin"},
     "prefect": {
         "isolation/prefect1/adapter",
+        "isolation/prefect3/adapter",
+        "isolation/prefect3/settings",
         "agents/real_agents",
         "agents/harness",
         "backend/runs/agent_main",
@@ -50,6 +52,8 @@ ONLY_IN = {
         "backend/prefect_server/main",
         "clock",
     },
+    "pydantic": {"isolation/prefect3/settings"},
+    "certifi": {"isolation/prefect3/certificate"},
     "graphql": {"backend"},
     "h11": {"backend"},
     "wsproto": {"backend/rest/listener"},
@@ -59,7 +63,10 @@ ONLY_IN = {
     "yaml": {"commands/files/kubernetes_files", "agents/manifests"},
 }
 # Imported inside functions only; not hypothesis, which its own room needs at the top, for decorators and annotations.
-LAZY = {"prefect", "graphql", "h11", "wsproto", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"}
+LAZY = {
+    *("prefect", "graphql", "h11", "wsproto", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"),
+    *("pydantic", "certifi"),
+}
 # Except where a class derives from it or all is about it; such a module is itself imported inside functions only.
 AT_TOP = {
     "backend/http/connection": {"h11", "http"},
@@ -314,7 +321,7 @@ def test_a_cycle_in_one_room_is_found(house):
 def test_a_bare_run_loads_nothing(run_tests):
     """With the plugin installed and no test that asks, none of the heavy packages is imported, nor our own rooms."""
     heavy = ["hypothesis", "http.server", *(LAZY - {"http"})]
-    own = [f"pytest_flowsecrets.isolation.{name}" for name in ("stack", "prefect1", "home", "secrets")]
+    own = [f"pytest_flowsecrets.isolation.{name}" for name in ("stack", "prefect1", "prefect3", "home", "secrets")]
     own += [
         f"pytest_flowsecrets.{room}" for room in ("routes", "agents", "resolution", "findings", "commands", "backend")
     ]

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_flowsecrets import IsolationEnded, isolated_prefect
 from pytest_flowsecrets.isolation import stack
+from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
 from tests.compat import VERSION, needs_prefect
 
 pytestmark = needs_prefect
@@ -197,9 +198,9 @@ def test_left_in_the_wrong_order(outside):
 
 def test_the_last_net(outside):
     """``unwind`` exits all remaining isolations."""
-    isolation = stack.Isolation()
+    isolation = LegacyIsolation()
     isolation.enter({"X": "x"})
-    stack.Isolation().enter({"X": "y"})
+    LegacyIsolation().enter({"X": "y"})
     stack.unwind()
     assert get("X") is None
 

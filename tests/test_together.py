@@ -417,8 +417,8 @@ def test_a_run_that_is_stopped_leaves_nothing(run_tests, tmp_path, monkeypatch):
 import pytest
 
 def test_it():
-    from pytest_flowsecrets.isolation.stack import Isolation
-    Isolation().enter({"X": "x"})
+    from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
+    LegacyIsolation().enter({"X": "x"})
     pytest.exit("enough")
 """
     )

@@ -104,15 +104,17 @@ def isolate(stack: ExitStack, host_env: Optional[Mapping[str, str]], host_files:
     Raises:
         SecretRejected: Prefect cannot load this configuration.
     """
-    from pytest_flowsecrets.isolation.stack import Isolation, current, depth
+    from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
+    from pytest_flowsecrets.isolation.stack import current, depth
 
     if not depth():
-        new = Isolation()
+        new = LegacyIsolation()
         stack.callback(new.exit)
         new.enter({})
         host_env = host_env or {}
-    isolation = current()
-    assert isolation is not None  # noqa: S101 - entered above
+    innermost = current()
+    assert innermost is not None  # noqa: S101 - entered above
+    isolation: LegacyIsolation = innermost.require_legacy("an agent")
     variables = _agent_variables(host_env, host_files)
     if variables:
         stack.enter_context(isolation.overlay(variables))

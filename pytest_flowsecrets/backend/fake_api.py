@@ -18,6 +18,7 @@ from pytest_flowsecrets.backend.runs.process_tree import Processes
 from pytest_flowsecrets.backend.runs.warm_agents import Agents
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation import stack
+from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
 from pytest_flowsecrets.isolation.prefect1.marshmallow import marshmallow_explained
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import registry
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.runs.flow_run import FlowRun
     from pytest_flowsecrets.isolation.env_overlays import Variables
     from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
-    from pytest_flowsecrets.isolation.stack import Isolation
 
 
 class FakeApi(ABC):
@@ -44,7 +44,7 @@ class FakeApi(ABC):
     def __init__(self) -> None:
         self.world = GraphqlService(self.backend)
         self._url = ""
-        self._isolation: Optional[Isolation] = None
+        self._isolation: Optional[LegacyIsolation] = None
         self._steps = ExitStack()
         self.processes, self.agents = Processes(), Agents()
 
@@ -55,9 +55,9 @@ class FakeApi(ABC):
         if self._isolation is not None:
             raise UsageError(f"this {type(self).__name__} is already entered: create another one")
         with ExitStack() as steps:
-            isolation = stack.current()
-            if isolation is None:
-                isolation = stack.Isolation()
+            outer = stack.current()
+            isolation = outer.require_legacy(type(self).__name__) if outer else LegacyIsolation()
+            if outer is None:
                 isolation.enter({})
                 steps.callback(isolation.exit)
             self._isolation = isolation
@@ -95,7 +95,7 @@ class FakeApi(ABC):
         return self._url
 
     @property
-    def isolation(self) -> Isolation:
+    def isolation(self) -> LegacyIsolation:
         """The isolation in which the API is entered.
 
         Raises:
@@ -106,14 +106,15 @@ class FakeApi(ABC):
         return self._isolation
 
     @property
-    def innermost(self) -> Isolation:
+    def innermost(self) -> LegacyIsolation:
         """The active isolation. It belongs to a test, for example, if the API is entered for the class of the test.
 
         Raises:
             UsageError: the API is not entered.
         """
         own = self.isolation
-        return stack.current() or own
+        innermost = stack.current()
+        return innermost.require_legacy(type(self).__name__) if innermost else own
 
     @property
     def local_secrets(self) -> LocalSecrets:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.request_context import Service
     from pytest_flowsecrets.clock import When
     from pytest_flowsecrets.isolation.env_overlays import Variables
-    from pytest_flowsecrets.isolation.stack import Isolation
+    from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
 
 
 class Cloud(Protocol):
@@ -35,7 +35,7 @@ class Cloud(Protocol):
         """The rows, keys and secrets of the API."""
 
     @property
-    def innermost(self) -> Isolation:
+    def innermost(self) -> LegacyIsolation:
         """The active isolation."""
 
     def client_for(self, key: Optional[str], tenant_id: Optional[str]) -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any, List, Mapping, Optional
 
+from pytest_flowsecrets.isolation.choice import new_isolation
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
-from pytest_flowsecrets.isolation.stack import Isolation
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.home.private_home import ConfigText
     from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
+    from pytest_flowsecrets.isolation.stack import Isolation
 
 
 class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
@@ -27,7 +28,7 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
 
     Raises:
         UsageError: a name or a value is not valid for a secret.
-        UnsupportedPrefect: the installed Prefect is not 0.5.5 to 1.4.1.
+        UnsupportedPrefect: the installed Prefect is not 0.5.5 to 1.4.1, 2.20 or 3.
         ConfigSyntaxError: ``config`` or ``backend`` is not valid TOML.
         SecretRejected: Prefect cannot load its configuration with these secrets.
     """
@@ -47,7 +48,7 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
 
     def __enter__(self) -> LocalSecrets:
         __tracebackhide__ = True
-        isolation = Isolation()
+        isolation = new_isolation()
         try:
             self._enter(isolation)
             self._isolations.append(isolation)

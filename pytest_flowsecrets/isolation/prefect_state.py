@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.errors import PrefectNotInstalled, SecretRejected
 from pytest_flowsecrets.isolation.prefect1.adapter import SECRETS, LegacyPrefect
 from pytest_flowsecrets.isolation.prefect1.config_tree import Tree, at
 from pytest_flowsecrets.isolation.secrets import model
+from pytest_flowsecrets.isolation.stack import Isolation
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.isolation.environment.prefect_variables import PrefectVariables
     from pytest_flowsecrets.resolution.resolve import Resolution
 
 
-class PrefectState(ABC):
+class PrefectState(Isolation):
     """The part of an isolation that reads.
 
     Attributes:
@@ -24,17 +23,7 @@ class PrefectState(ABC):
     """
 
     legacy: Optional[LegacyPrefect]
-    version: str
     _tree: Tree
-    _environment: PrefectVariables
-
-    @abstractmethod
-    def require_current(self) -> None:
-        """Check that this is the innermost isolation.
-
-        Raises:
-            IsolationEnded: this isolation has ended, or another one is inside it.
-        """
 
     def require_prefect(self, wanted_by: str) -> LegacyPrefect:
         """Return the real Prefect.
@@ -86,6 +75,14 @@ class PrefectState(ABC):
     def notes(self, name: str) -> List[str]:
         """Return a line for each hidden or kept variable of a secret."""
         return self._environment.notes(name, self.version)
+
+    def secret_name(self, name: str) -> str:
+        """Return the name of a secret, which Prefect does not change here."""
+        return name
+
+    def named(self, values: Mapping[str, Any]) -> Dict[str, Any]:
+        """Return the same secrets."""
+        return dict(values)
 
     def use_local_secrets(self) -> bool:
         """Return the flag as ``Secret.get`` reads it."""

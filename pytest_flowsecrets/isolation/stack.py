@@ -5,40 +5,29 @@ Isolations can be nested and exited in any order. To exit one that is not the in
 
 Every thread may read and change the secrets of the innermost isolation. Changes happen one after another. The module
 ``guards.lock`` decides which threads may enter an isolation.
+
+What an isolation does to Prefect depends on the line of Prefect. ``legacy_isolation`` is for Prefect 0.5.5 to 1.4.1,
+``rest_isolation`` for 2.20 and 3. ``choice`` chooses one.
 """
 
 from __future__ import annotations
 
-import os
+from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
 
 from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded
-from pytest_flowsecrets.isolation.env_overlays import EnvOverlays, Variables
 from pytest_flowsecrets.isolation.environment.prefect_variables import PrefectVariables, current_variables
 from pytest_flowsecrets.isolation.guards import lock
 from pytest_flowsecrets.isolation.guards.forkserver import ForkServers
 from pytest_flowsecrets.isolation.guards.signals import deferred_signals
-from pytest_flowsecrets.isolation.home.private_home import PrefectHome, file_savepoint, homes
-from pytest_flowsecrets.isolation.prefect1.adapter import (
-    LegacyPrefect,
-    check_delivery,
-    find_prefect,
-    load_errors_explained,
-)
-from pytest_flowsecrets.isolation.prefect1.config_tree import Tree
-from pytest_flowsecrets.isolation.prefect1.network import UNREACHABLE, CloudGuard
-from pytest_flowsecrets.isolation.prefect1.snapshot import PrefectSnapshot
-from pytest_flowsecrets.isolation.prefect_state import PrefectState
-from pytest_flowsecrets.isolation.secrets.injector import Injector
-from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
+from pytest_flowsecrets.isolation.home.private_home import PrefectHome, homes
 from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChanges
-from pytest_flowsecrets.leaks.registry import registry
-from pytest_flowsecrets.names import PREFIX
-from pytest_flowsecrets.versions import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
 
 
 _entered: List[Isolation] = []
@@ -65,7 +54,7 @@ def unwind(to: int = 0) -> None:
             _entered[-1].exit()
 
 
-class Isolation(PrefectState):
+class Isolation(ABC):
     """One isolation. Call ``enter`` and ``exit`` only once.
 
     Args:
@@ -73,28 +62,64 @@ class Isolation(PrefectState):
         of_test: whether the isolation belongs to a whole test. Other threads may then nest isolations inside it.
 
     Attributes:
-        api: the fake API of the route ``cloud``.
+        version: the version of Prefect.
+        api: the fake API that the test uses, if there is one.
+        home: the private home of Prefect.
         resources: resources that are closed just before the isolation ends.
+        secrets: the secrets of the isolation, as a mapping.
     """
 
-    _outside: PrefectSnapshot
     home: PrefectHome
     secrets: LocalSecrets
-    injector: Injector
+    _root: Path
 
-    def __init__(self, version: str = DEFAULT_VERSION, *, of_test: bool = False) -> None:
-        self.legacy: Optional[LegacyPrefect] = None
+    def __init__(self, version: str, *, of_test: bool = False) -> None:
         self.version = version
         self._environment = PrefectVariables()
         self._forkservers = ForkServers()
-        self._guard = CloudGuard()
-        self._tree = Tree()
-        self._overlays = EnvOverlays()
         self.api: Any = None
         self.resources = ExitStack()
         self.scheduled_changes = ScheduledChanges(lock.lock, self._set_if_current)
         self.owner = lock.Owner(of_test=of_test)
         self._undo = ExitStack()
+
+    # -- what depends on the line of Prefect --------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def variables(self) -> Mapping[str, str]:
+        """The variables that this isolation has set in ``os.environ``."""
+
+    @abstractmethod
+    def _import_prefect(self) -> None:
+        """Import Prefect with the developer's own configuration, which is restored when the isolation ends."""
+
+    @abstractmethod
+    def _enter_prefect(self, secrets: Mapping[str, Any]) -> None:
+        """Isolate Prefect and set ``secrets``. The developer's variables are hidden already."""
+
+    @abstractmethod
+    def _suspend_prefect(self, resuming: ExitStack) -> None:
+        """Restore Prefect's state from before this isolation, until ``resuming`` is closed."""
+
+    @abstractmethod
+    def require_prefect(self, wanted_by: str) -> Any:
+        """Return an object with the imported package ``prefect`` as ``.package``.
+
+        Args:
+            wanted_by: the feature that needs Prefect, for the error message.
+
+        Raises:
+            PrefectNotInstalled: Prefect is not installed.
+        """
+
+    @abstractmethod
+    def require_legacy(self, feature: str) -> Any:
+        """Return this isolation if it is a ``LegacyIsolation``: Prefect is 0.5.5 to 1.4.1, or not installed.
+
+        Raises:
+            UsageError: it is not. The error names the feature.
+        """
 
     # -- enter and exit -----------------------------------------------------------------------------------------------
 
@@ -112,17 +137,16 @@ class Isolation(PrefectState):
             with deferred_signals(), lock.lock:
                 if not self.owner.may_enter(_owners()):
                     return False
-                self._import_prefect_unisolated()
+                self._import_unisolated()
                 self._enter(secrets)
         except BaseException:  # also from a deferred signal
             self.exit()
             raise
         return True
 
-    def _import_prefect_unisolated(self) -> None:
-        """Import Prefect with the developer's own configuration, which is restored when the isolation ends."""
+    def _import_unisolated(self) -> None:
         try:
-            self.legacy = find_prefect()
+            self._import_prefect()
         except FlowSecretsError:
             raise
         except Exception:  # noqa: BLE001, S110 - the developer's config may be broken; the isolation ignores it
@@ -131,7 +155,7 @@ class Isolation(PrefectState):
     def _enter(self, secrets: Mapping[str, Any]) -> None:
         hidden: Dict[str, str] = {}
         for outer in _entered:
-            hidden.update(outer.injector.variables)
+            hidden.update(outer.variables)
         self._root = homes.acquire()
         self._undo.callback(homes.release, self._root)
         self._undo.callback(self._environment.exit)
@@ -140,25 +164,7 @@ class Isolation(PrefectState):
         _entered.append(self)
         self._environment.enter(str(self._root), hidden)
         self._forkservers.enter()
-        self.injector = Injector(self._root, self.version)
-        self._enter_prefect()
-        self._undo.callback(self.scheduled_changes.end)
-        self.injector = Injector(self._root, self.version)
-        self.home = PrefectHome(self._root, self.writing)
-        self.resources.enter_context(registry.folder(self.home.path))
-        self.secrets = LocalSecrets(self)
-        self.injector.set_secrets(secrets)
-        self.secrets.value_changes.record(secrets)
-        self.reload(*secrets)
-
-    def _enter_prefect(self) -> None:
-        self.legacy = find_prefect()
-        if self.legacy:
-            self.version = self.legacy.version
-            self._outside = PrefectSnapshot(self.legacy)
-            self._undo.callback(lambda: self._outside.restore())  # noqa: PLW0108 - `suspended` replaces the snapshot
-            self._undo.callback(self._guard.exit)
-            self._guard.enter()
+        self._enter_prefect(secrets)
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
@@ -177,22 +183,14 @@ class Isolation(PrefectState):
                 raise
 
     def _suspend(self, resuming: ExitStack) -> None:
-        variables, inside = current_variables(), PrefectSnapshot(self.legacy) if self.legacy else None
-        if inside:
-            self._guard.exit()
-            resuming.callback(self._guard.enter)
-            self._outside.restore()
-            resuming.callback(self._restore, inside)
+        variables = current_variables()
+        self._suspend_prefect(resuming)
         self._forkservers.exit()
         resuming.callback(self._forkservers.enter)
         self._environment.exit()
         resuming.callback(self._environment.resume, variables)
         _entered.remove(self)
         resuming.callback(_entered.append, self)
-
-    def _restore(self, inside: PrefectSnapshot) -> None:
-        self._outside = PrefectSnapshot(self.require_prefect("suspended"))
-        inside.restore()
 
     @staticmethod
     def _resume(resuming: ExitStack) -> None:
@@ -209,19 +207,27 @@ class Isolation(PrefectState):
 
     def _exit(self) -> None:
         with deferred_signals(), lock.lock:
-            if self not in _entered:
+            if not self.active:
                 return
-            unwind(_entered.index(self) + 1)
+            self.exit_inner()
             try:
                 self.resources.close()
             finally:
                 self._undo.close()  # runs every callback, even if one of them fails
                 lock.isolation_exited.notify_all()
 
+    @property
+    def active(self) -> bool:
+        """Whether this isolation has begun and has not ended."""
+        return self in _entered
+
+    def exit_inner(self) -> None:
+        """Exit all isolations inside this one."""
+        unwind(_entered.index(self) + 1)
+
     def sweep(self) -> None:
         """Call ``PrefectVariables.sweep``, after ``exit`` and after the teardown of everything that is older."""
-        if hasattr(self, "injector"):  # otherwise `enter` failed early
-            self._environment.sweep(self.injector.variables)
+        self._environment.sweep(self.variables)
 
     def require_current(self) -> None:
         """Check that this is the innermost isolation.
@@ -229,110 +235,13 @@ class Isolation(PrefectState):
         Raises:
             IsolationEnded: this isolation has ended, or another one is inside it.
         """
-        if self not in _entered:
+        if not self.active:
             raise IsolationEnded("this isolation has ended: use local_secrets and prefect_home only in their own test")
         if _entered[-1] is not self:
             raise IsolationEnded("another isolation is active inside this one: use its secrets, or exit it first")
-
-    # -- changes ------------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def changing(self, *names: str) -> Iterator[Injector]:
-        """Yield the injector for a change of ``names``, then apply the change to Prefect. If that fails, undo it."""
-        with deferred_signals(), lock.lock:
-            self.require_current()
-            undo = self.injector.savepoint()
-            try:
-                yield self.injector
-                self._refresh(names)
-            except BaseException:
-                if self in _entered:  # an isolation that has ended in the meantime restores nothing
-                    undo()
-                raise
-
-    @contextmanager
-    def overlay(self, variables: Variables) -> Iterator[None]:
-        """Set or (with None) remove variables inside the ``with`` block. Such blocks may overlap in any order.
-
-        At the end of the block, all inner isolations are exited. If this isolation has ended, nothing happens.
-        """
-        with self.changing() as injector:
-            overlay = self._overlays.push(injector, variables)
-        try:
-            yield
-        finally:
-            with deferred_signals(), lock.lock:
-                if self in _entered:
-                    unwind(_entered.index(self) + 1)
-                    self._overlays.pop(self.injector, overlay)
-                    self._refresh(())
-
-    @contextmanager
-    def writing(self, target: Path, content: Dict[str, Any], strict: bool) -> Iterator[None]:  # noqa: FBT001
-        """Apply a config file to Prefect after its write in the ``with`` block. If ``strict``, undo a failed write."""
-        with deferred_signals(), lock.lock:
-            self.require_current()
-            if not strict:
-                self.require_prefect("strict=False")
-            undo, restore_file = self.injector.savepoint(), file_savepoint(target)
-            try:
-                yield
-                self.injector.use_private_file(target.name)
-                self._refresh((), blamed=str(target), strict=strict)
-            except BaseException:
-                if strict and self in _entered:
-                    restore_file()
-                    undo()
-                raise
-            self.secrets.compare_file(content)
-
-    def _refresh(self, names: Sequence[str], *, blamed: str = "", strict: bool = True) -> None:
-        self._sync()
-        if self.legacy is None:
-            self._check_model(blamed or _describe(names))
-            return
-        tree = self._load(self.legacy, blamed or _describe(names), strict=strict)
-        check_delivery(tree, names, self.injector.defines)
-        self.legacy.apply_changes(self._tree, tree, *names)
-        self._tree = tree
-
-    def _sync(self) -> None:
-        self.injector.sync()
-        self._forkservers.renew()
-
-    def reload(self, *names: str) -> None:
-        """Load the whole configuration and apply it. ``names`` are the secrets to name if Prefect cannot load it."""
-        with deferred_signals(), lock.lock:
-            self.require_current()
-            self._sync()
-            if self.legacy is None:
-                self._check_model(_describe(names))
-                return
-            self._tree = self._load(self.legacy, _describe(names))
-            self.legacy.apply(self._tree)
-
-    def _load(self, legacy: LegacyPrefect, blamed: str, *, strict: bool = True) -> Tree:
-        with load_errors_explained(blamed, legacy.version, strict=strict):
-            self._set_address(legacy)
-            tree = legacy.loader.load()
-        registry.register_settings(tree)
-        return tree
-
-    def _set_address(self, legacy: LegacyPrefect) -> None:
-        """Replace the default address of Cloud by an unreachable one, unless the test or its files set the address."""
-        self._environment.keep_home()
-        variable = f"{PREFIX}CLOUD__{legacy.loader.cloud_key.upper()}"
-        if os.environ.get(variable, UNREACHABLE) == UNREACHABLE:
-            os.environ.pop(variable, None)
-            if not legacy.loader.is_set_in_files("cloud", legacy.loader.cloud_key):
-                self.injector.set_variable(variable, UNREACHABLE)
 
     def _set_if_current(self, name: str, value: Any) -> bool:
         if current() is not self:
             return False  # tried again when this is the innermost isolation
         self.secrets[name] = value
         return True
-
-
-def _describe(names: Sequence[str]) -> str:
-    return "secret " + ", ".join(map(repr, names)) if names else "the current settings"

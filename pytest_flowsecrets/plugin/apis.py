@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterator
+from typing import TYPE_CHECKING, Callable, Iterator, Union, cast
 
 import pytest
 
 from pytest_flowsecrets.plugin.isolation import cluster_of
+from pytest_flowsecrets.versions import uses_rest_api
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets
     from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
     from pytest_flowsecrets.backend.fake_cloud import FakeCloud, FakeServer
+    from pytest_flowsecrets.backend.rest.fake_server import RestCloud, RestServer
     from pytest_flowsecrets.clock import FlowClock
+    from pytest_flowsecrets.isolation.rest_isolation import RestIsolation
     from pytest_flowsecrets.isolation.stack import Isolation
 
 
@@ -29,11 +32,18 @@ def flow_clock() -> Iterator[FlowClock]:
 
 
 @pytest.fixture
-def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[FakeCloud]:
+def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[Union[FakeCloud, RestCloud]]:
     """Start a fake Prefect Cloud for this test and make Prefect use it: ``.secrets``, ``.client``, ``.executing()``, ….
 
-    ``.url``, ``.add_tenant()``, ``.requests``, ``.faults``, ``.assert_never_received()``.
+    ``.url``, ``.add_tenant()``, ``.requests``, ``.faults``, ``.assert_never_received()``. On Prefect 2.20 and 3 it is a
+    RestCloud.
     """
+    if uses_rest_api():
+        from pytest_flowsecrets.backend.rest.fake_server import enter_cloud
+
+        with enter_cloud(cast("RestIsolation", flowsecrets_isolation)) as workspace:
+            yield workspace
+        return
     from pytest_flowsecrets.backend.fake_cloud import FakeCloud
 
     if flowsecrets_isolation.api is not None:  # from the route `cloud`
@@ -44,11 +54,15 @@ def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[FakeCloud]:
 
 
 @pytest.fixture
-def prefect_server(flowsecrets_isolation: Isolation) -> Iterator[FakeServer]:  # noqa: ARG001 - FakeServer joins it
+def prefect_server(flowsecrets_isolation: Isolation) -> Iterator[Union[FakeServer, RestServer]]:
     """Start a fake Prefect Server for this test and make Prefect use it: ``.url``, ``.client``, ``.requests``, ….
 
-    Prefect Server has no secrets, so flows get those of ``local_secrets`` and the marker.
+    Prefect Server has no secrets, so flows get those of ``local_secrets`` and the marker. On Prefect 2.20 and 3 it is a
+    RestServer.
     """
+    if uses_rest_api():
+        yield flowsecrets_isolation.api
+        return
     from pytest_flowsecrets.backend.fake_cloud import FakeServer
 
     with FakeServer() as server:
@@ -66,10 +80,11 @@ def cluster_secrets(request: pytest.FixtureRequest) -> ClusterSecrets:
 
 @pytest.fixture
 def flow_environment(
-    flowsecrets_isolation: Isolation,  # noqa: ARG001 - sets up the isolation
+    flowsecrets_isolation: Isolation,
     cluster_secrets: ClusterSecrets,
 ) -> Callable[..., FlowEnvironment]:
     """Return ``pytest_flowsecrets.flow_environment`` with this test's ``cluster_secrets`` as the default."""
+    flowsecrets_isolation.require_legacy("the fixture flow_environment")
     from functools import partial
 
     from pytest_flowsecrets.agents.flow_environment import flow_environment as function

@@ -149,14 +149,14 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 
 def _enter(item: Any) -> Isolation:
-    from pytest_flowsecrets.isolation.stack import Isolation
+    from pytest_flowsecrets.isolation.choice import new_isolation
     from pytest_flowsecrets.versions import DEFAULT_VERSION
 
     if hasattr(item.config, "workerinput") and _parent_watch not in item.config.stash:
         from pytest_flowsecrets.isolation.home.run_folder import end_with_parent
 
         item.config.stash[_parent_watch] = end_with_parent()
-    isolation = Isolation(item.config.stash[SETTINGS]["prefect-version"].value or DEFAULT_VERSION, of_test=True)
+    isolation = new_isolation(item.config.stash[SETTINGS]["prefect-version"].value or DEFAULT_VERSION, of_test=True)
     item.stash[_isolation] = isolation
     try:
         _set_secrets(item, isolation)
@@ -182,7 +182,7 @@ def _set_secrets(item: Any, isolation: Isolation) -> None:
     if route:
         from pytest_flowsecrets.routes import deliver
 
-        deliver(route, secrets, isolation, cluster_of(item))
+        deliver(route, secrets, isolation.require_legacy("the secret_routes marker"), cluster_of(item))
     for warning in isolation.secrets.value_changes.warnings_for(secrets):
         _warn(item, warning)
 

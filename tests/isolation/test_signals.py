@@ -18,6 +18,7 @@ from pytest_flowsecrets.isolation import context_manager, stack
 from pytest_flowsecrets.isolation.environment.prefect_variables import current_variables
 from pytest_flowsecrets.isolation.guards import lock
 from pytest_flowsecrets.isolation.guards.signals import deferred_signals
+from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
 from pytest_flowsecrets.isolation.prefect1.loader import Loader
 from tests.compat import needs_prefect
 
@@ -128,7 +129,7 @@ def interrupted(moment, codes=None):
     return interrupter, raised
 
 
-CLASSES = (deferred_signals, context_manager.isolated_prefect, stack.Isolation, lock.Owner)
+CLASSES = (deferred_signals, context_manager.isolated_prefect, LegacyIsolation, stack.Isolation, lock.Owner)
 OUTSIDE = {vars(kind)[name].__code__ for kind in CLASSES for name in NAMES if name in vars(kind)}
 
 

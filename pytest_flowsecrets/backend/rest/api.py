@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.websockets import Socket
 
 NEWEST = "3.9.1"
-ENDED = "no API is here, or its test has ended: take the URL from the fixture of this test"
+NOT_FOUND = "no API is here: take the URL from the fixture of this test"
+ENDED = "the API of {} has ended: take the URL from the fixture of this test"
 
 
 class RestApi:
@@ -52,6 +53,7 @@ class RestApi:
         self.version, self._now = version, now
         self._types = SharedBlockTypes()
         self._views: Dict[str, View] = {}
+        self._ended: Dict[str, str] = {}  # the owner of each removed view by its path
         self._lock = threading.Lock()
         self._listener: Optional[Listener] = None
 
@@ -127,11 +129,13 @@ class RestApi:
         view = View(url, self.version, self._types, self._now, authorization=authorization, **ids)
         with self._lock:
             self._views[f"/api{path}"] = view
+            self._ended.pop(f"/api{path}", None)
         return view
 
     def remove_view(self, view: View) -> None:
-        """Answer requests to a view with 404 from now on."""
+        """Answer requests to a view with 410 from now on. For a 404, clients report a missing block, for example."""
         with self._lock:
+            self._ended.update((path, view.owner) for path, mounted in self._views.items() if mounted is view)
             self._views = {path: mounted for path, mounted in self._views.items() if mounted is not view}
         view.close()
 
@@ -139,15 +143,18 @@ class RestApi:
         """Return the view that a path leads to, and the rest of the path.
 
         Raises:
-            ApiError: 404, no view is there.
+            ApiError: 404, no view is there, or 410, it has been removed.
         """
         segments = path.split("/")
         with self._lock:
             for length in (6, 3, 2):  # /api/accounts/A/workspaces/W, /api/KEY, /api
-                view = self._views.get("/".join(segments[:length]))
+                root = "/".join(segments[:length])
+                view = self._views.get(root)
                 if view is not None and len(segments) > length:
                     return view, "/" + "/".join(segments[length:])
-        raise ApiError(404, ENDED)
+                if root in self._ended:
+                    raise ApiError(410, ENDED.format(self._ended[root]))
+        raise ApiError(404, NOT_FOUND)
 
     # -- requests ------------------------------------------------------------------------------------------------------
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Iterator, MutableMapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, List, MutableMapping, Optional, Tuple
 
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
+    from pytest_flowsecrets.backend.rest.store.read_log import Read
     from pytest_flowsecrets.backend.rest.view import View
 
 _BLOCK_NAME = re.compile(r"[a-z0-9-]+")
@@ -74,6 +75,16 @@ class SecretBlocks:
     def holds(self, name: str, value: Any) -> bool:
         """Return whether a block has exactly this value."""
         return self._view.holds(name, value)
+
+    @property
+    def reads(self) -> List[Read]:
+        """The reads of Secret blocks in clear, oldest first, each with the name, the time, the flow and its run."""
+        return [read for read in self._view.reads if read.block_type == "secret"]
+
+    def stored(self, name: str) -> Any:
+        """Return the stored value of a block, for the isolation that has set it."""
+        row = self._row(name)
+        return None if row is None else row["data"].get("value")
 
     def _row(self, name: str) -> Optional[Row]:
         kind = self._view.block_types.by_slug("secret")

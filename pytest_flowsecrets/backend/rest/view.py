@@ -67,6 +67,7 @@ class View:
 
     Attributes:
         release: the version as numbers.
+        owner: the test that uses the view, for the error after its end.
         lock: guards all tables; reentrant.
         intercept: called for each request with the function that answers it; it may log, delay, replace or refuse.
         on_secret: called with the name and value of each secret that a client stores, such as ``creds.token``.
@@ -107,6 +108,7 @@ class View:
         self.url, self.version, self.now, self.authorization = url, version, now, authorization
         self.account_id, self.workspace_id = account_id, workspace_id
         self.release = release_of(version)
+        self.owner = "an earlier test"
         self.lock = threading.RLock()
         for name, missing in _TABLES.items():
             setattr(self, name, Table(missing, now))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.runs.process_tree import Processes
     from pytest_flowsecrets.backend.runs.warm_agents import Agents
     from pytest_flowsecrets.isolation.env_overlays import Variables
-    from pytest_flowsecrets.isolation.stack import Isolation
+    from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
 
 
 class Log(NamedTuple):
@@ -108,7 +108,7 @@ class Api(Protocol):
         """The rows, keys and secrets of the API."""
 
     @property
-    def isolation(self) -> Isolation:
+    def isolation(self) -> LegacyIsolation:
         """The isolation in which the API is entered."""
 
     @property

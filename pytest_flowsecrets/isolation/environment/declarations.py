@@ -44,8 +44,10 @@ from typing import (
     Tuple,
 )
 
+from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.environment.write_origins import EVERYWHERE, IMPORT, SHELL, origin_of
-from pytest_flowsecrets.names import PREFIX
+from pytest_flowsecrets.names import PREFIX, REST_PREFIX
+from pytest_flowsecrets.versions import uses_rest_api
 
 # Variables that Prefect's storages read if the secret of this name is missing (0.12.1 to 1.4.1), and Bitbucket's user.
 TOKEN_VARIABLES = (
@@ -104,7 +106,7 @@ class Declarations:
         self._owner: Tuple[object, str] = (None, "")
 
     def hide(self, patterns: Iterable[str]) -> None:
-        """Hide variables that match one of ``patterns``, besides ``PREFECT__`` variables and ``TOKEN_VARIABLES``.
+        """Hide variables that match one of ``patterns``, besides Prefect's settings and ``TOKEN_VARIABLES``.
 
         Args:
             patterns: globs, as for ``fnmatch``. A pattern that begins with ``!`` excludes the names that it matches.
@@ -113,7 +115,7 @@ class Declarations:
 
     def tracks(self, name: str) -> bool:
         """Return whether a variable is hidden from isolated tests unless the run declares it."""
-        return name.startswith(PREFIX) or self._is_hidden_name(name)
+        return name.startswith(PREFIX) or _is_rest_setting(name) or self._is_hidden_name(name)
 
     def begin(self, owner: object, source: str) -> Callable[[], None]:
         """Make ``owner`` the owner of all writes from now on, and return a function that restores the previous one."""
@@ -241,6 +243,16 @@ class ProcessDeclarations(Declarations):
             for name, text in os.environ.items()
             if self.tracks(name) and self.ambient.get(name) != text
         }
+
+
+def _is_rest_setting(name: str) -> bool:
+    """Return whether a variable is a setting of the installed Prefect 2.20 or 3."""
+    if not name.startswith(REST_PREFIX):
+        return False
+    try:
+        return uses_rest_api()
+    except UsageError:  # the test has replaced the file system before anything has asked
+        return False
 
 
 def _pattern(patterns: Iterable[str]) -> Callable[[str], bool]:

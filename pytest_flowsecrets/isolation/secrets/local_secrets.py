@@ -10,10 +10,8 @@ from pytest_flowsecrets.errors import IsolationEnded, SecretChangedWarning, Usag
 from pytest_flowsecrets.isolation.environment.prefect_variables import current_variables
 from pytest_flowsecrets.isolation.guards import lock
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments, warn_user
-from pytest_flowsecrets.isolation.secrets import model
 from pytest_flowsecrets.isolation.secrets.encoding import as_text, validate_name
 from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChange
-from pytest_flowsecrets.isolation.secrets.value_changes import ValueChanges
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX, USE_LOCAL_SECRETS
 from pytest_flowsecrets.resolution.masked_names import masked_name
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.clock import When
     from pytest_flowsecrets.isolation.home.private_home import ConfigText
-    from pytest_flowsecrets.isolation.secrets.holder import Holder
+    from pytest_flowsecrets.isolation.secrets.holder import Changes, Holder
 
 FLAG = USE_LOCAL_SECRETS
 
@@ -43,15 +41,16 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     If you set an item, the secret is set as an operator sets it: with an environment variable, or with a config file if
     no variable can carry the name. If you read an item, you get the result of the real ``Secret(name).get()``. All
-    threads, and child processes that start afterwards, see each change immediately.
+    threads, and child processes that start afterwards, see each change immediately. On Prefect 2.20 and 3, the secret
+    is a Secret block of the fake API, and you get the result of ``Secret.load(name).get()``.
 
     A value is text, which is written unchanged, or JSON data, which is written as JSON. If Prefect changes a value, a
     SecretChangedWarning describes it, once for each name. If Prefect is not installed, a model of it is used.
     """
 
-    def __init__(self, isolation: Holder) -> None:
+    def __init__(self, isolation: Holder, value_changes: Changes) -> None:
         self._isolation = isolation
-        self.value_changes = ValueChanges(isolation)
+        self.value_changes = value_changes
 
     def __repr__(self) -> str:
         try:
@@ -63,9 +62,18 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         __tracebackhide__ = True
-        if name not in self._isolation.view():
+        return self._isolation.read(self._existing(name))
+
+    def _existing(self, name: str) -> str:
+        """Return the name that Prefect uses for an existing secret.
+
+        Raises:
+            KeyError: the secret does not exist.
+        """
+        own = self._isolation.secret_name(name)
+        if own not in self._isolation.view():
             raise KeyError(name)
-        return self._isolation.read(name)
+        return own
 
     @hide_arguments
     def __setitem__(self, name: str, value: Any) -> None:
@@ -74,9 +82,7 @@ class LocalSecrets(MutableMapping[str, Any]):
     @hide_arguments
     def __delitem__(self, name: str) -> None:
         __tracebackhide__ = True
-        if name not in self._isolation.view():
-            raise KeyError(name)
-        self._remove([name])
+        self._remove([self._existing(name)])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._isolation.view())
@@ -85,7 +91,7 @@ class LocalSecrets(MutableMapping[str, Any]):
         return len(self._isolation.view())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._isolation.view()
+        return isinstance(name, str) and self._isolation.secret_name(name) in self._isolation.view()
 
     @hide_arguments
     def update(self, *args: Any, **values: Any) -> None:
@@ -112,14 +118,14 @@ class LocalSecrets(MutableMapping[str, Any]):
             UsageError: the value is neither text nor JSON data, or ``at`` is not a valid time.
         """
         __tracebackhide__ = True
-        if name not in self._isolation.view():
-            raise KeyError(name)
+        name = self._existing(name)
         as_text(name, value)
         moment = clock.now() if at is None else clock.as_moment(at)
         self._isolation.scheduled_changes.add(ScheduledChange(moment, name, value))
 
     def _set(self, values: Mapping[str, Any]) -> None:
         with lock.lock:
+            values = self._isolation.named(values)
             with self._isolation.changing(*values) as injector:
                 injector.set_secrets(values)
             self.value_changes.record(values)
@@ -145,6 +151,7 @@ class LocalSecrets(MutableMapping[str, Any]):
                 text, or the environment becomes too large to start a process. Nothing has changed.
             SecretRejected: Prefect cannot load its configuration with this variable. Nothing has changed.
         """
+        self._isolation.require_legacy("local_secrets.setenv")
         with lock.lock:
             with self._isolation.changing() as injector:
                 injector.set_secret_variable(_variable(name)[len(SECRETS_PREFIX) :], text)
@@ -160,6 +167,7 @@ class LocalSecrets(MutableMapping[str, Any]):
             KeyError: the variable does not exist.
             UsageError: the name is the full name of a variable.
         """
+        self._isolation.require_legacy("local_secrets.unsetenv")
         if _variable(name) not in os.environ:
             raise KeyError(name)
         with self._isolation.changing() as injector:
@@ -177,6 +185,7 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     @use_local_secrets.setter
     def use_local_secrets(self, value: bool) -> None:
+        self._isolation.require_legacy("local_secrets.use_local_secrets")
         with self._isolation.changing() as injector:
             injector.set_variable(FLAG, "true" if value else "false")
 
@@ -201,7 +210,7 @@ class LocalSecrets(MutableMapping[str, Any]):
         ``prefect.context``. If Prefect has not read a change, the text says so and recommends ``reload()``. The last
         lines list the variables of the secret that were hidden from this test or kept, and the code that set them.
         """
-        return "\n".join([model.explain_secret(self._isolation, name), *self._isolation.notes(name)])
+        return self._isolation.explain(name)
 
     # -- warnings -----------------------------------------------------------------------------------------------------
 

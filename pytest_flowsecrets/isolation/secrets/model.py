@@ -21,7 +21,7 @@ from pytest_flowsecrets.names import SECRETS_PREFIX
 if TYPE_CHECKING:
     from pytest_flowsecrets.findings.readings import Reading
     from pytest_flowsecrets.isolation.prefect1.adapter import LegacyPrefect
-    from pytest_flowsecrets.isolation.secrets.holder import Holder
+    from pytest_flowsecrets.isolation.secrets.holder import LegacyHolder
     from pytest_flowsecrets.resolution.layers import Failure, Layer
     from pytest_flowsecrets.resolution.resolve import Resolution
 
@@ -99,7 +99,7 @@ def _exception(failure: Failure) -> Exception:
     return subclass("utf-8", data, 0, 0, failure.safe_message)  # type: ignore[no-any-return]
 
 
-def explain_secret(isolation: Holder, name: str) -> str:
+def explain_secret(isolation: LegacyHolder, name: str) -> str:
     """Explain what ``Secret(name).get()`` does now in this thread.
 
     If files or variables have changed since Prefect read them, the explanation describes the state of the running

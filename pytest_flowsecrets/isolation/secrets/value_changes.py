@@ -9,7 +9,7 @@ from pytest_flowsecrets.isolation.environment.prefect_variables import variable_
 from pytest_flowsecrets.isolation.secrets import encoding, model
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.isolation.secrets.holder import Holder
+    from pytest_flowsecrets.isolation.secrets.holder import LegacyHolder
 
 
 class Input(NamedTuple):
@@ -34,7 +34,7 @@ class Input(NamedTuple):
 class ValueChanges:
     """The values that the test has set in one isolation, compared with the values that the real Prefect returns."""
 
-    def __init__(self, isolation: Holder) -> None:
+    def __init__(self, isolation: LegacyHolder) -> None:
         self._isolation = isolation
         self._inputs: Dict[str, Input] = {}
         self._reported: Set[str] = set()

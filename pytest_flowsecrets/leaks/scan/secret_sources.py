@@ -88,6 +88,7 @@ class EnvironmentSecrets:
         return names
 
 
+_CONTEXT = "prefect.utilities.context"
 _WORDS = "secrets", *TOKENS
 _ROUNDS = 10
 _LONGEST = 2**14  # a variable that contains itself several times grows without limit
@@ -155,10 +156,10 @@ class PrefectSecrets:
 
     def watch(self) -> None:
         """Watch the current class of the context. A Prefect that is imported again has another class."""
-        owner = getattr(sys.modules.get("prefect.utilities.context"), "Context", None)
+        owner = getattr(sys.modules.get(_CONTEXT), "Context", None)
         method: Any = getattr(owner, "__call__", None)  # noqa: B004 - replaced below
-        if owner is None or hasattr(method, "flowsecrets_watch"):
-            return
+        if owner is None or owner.__module__ != _CONTEXT or hasattr(method, "flowsecrets_watch"):
+            return  # from Prefect 2 on, that module imports the class of the standard library
 
         @functools.wraps(method)
         def watched(context: Any, *args: Any, **kwargs: Any) -> Any:

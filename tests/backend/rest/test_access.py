@@ -193,13 +193,13 @@ def test_a_fault_of_the_api_shows_no_value(ask, caplog):
 
 
 def test_views_do_not_see_each_other(rest_api):
-    """A row of one view is not visible in another, and a removed view answers 404."""
+    """A row of one view is not visible in another, and a removed view answers 410."""
     first, second = (Client(rest_api, rest_api.new_view()) for _ in range(2))
     first.post("/variables/", name="v", value=1)
     assert second("GET", "/variables/name/v").status == 404
     rest_api.remove_view(first.view)
     gone = first("GET", "/variables/name/v")
-    assert (gone.status, "its test has ended" in gone.body["detail"]) == (404, True)
+    assert (gone.status, "the API of an earlier test has ended" in gone.body["detail"]) == (410, True)
 
 
 def test_a_view_may_be_mounted_at_the_root():

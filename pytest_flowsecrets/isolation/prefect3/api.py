@@ -1,0 +1,55 @@
+"""The API that an isolation of Prefect 2.20 or 3 gives to the client.
+
+The secrets of these versions are rows of an API, so each isolation needs one. ``backend.rest`` implements it. That is a
+layer above this one, so it is imported by its name.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Dict, Iterable, Mapping, Protocol
+
+_IMPLEMENTATION = "pytest_flowsecrets.backend.rest.fake_server"
+
+
+class Api(Protocol):
+    """An API with the rows of one test."""
+
+    @property
+    def url(self) -> str:
+        """The address, for ``PREFECT_API_URL``."""
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The variables that make the client use this API."""
+
+    @property
+    def has_secret_type(self) -> bool:
+        """Whether a client has registered the block type of Secret."""
+
+    def secret_values(self) -> Dict[str, Any]:
+        """Return the stored value of each Secret block by the name of the block."""
+
+    def set_secrets(self, values: Mapping[str, Any]) -> None:
+        """Create or replace Secret blocks."""
+
+    def remove_secrets(self, names: Iterable[str]) -> None:
+        """Remove Secret blocks. Names that do not exist are ignored."""
+
+    def take_over(self, other: Any) -> None:
+        """Copy the Secret blocks and the variables of another API."""
+
+    def close(self) -> None:
+        """Answer no more requests."""
+
+
+def open_api(version: str, *, cloud: bool = False, auth_string: str = "") -> Api:
+    """Start an API for one test.
+
+    Args:
+        version: the installed version of Prefect.
+        cloud: whether it is a workspace of Prefect Cloud; otherwise it is a self-hosted server.
+        auth_string: the value that a self-hosted server requires in ``PREFECT_API_AUTH_STRING``; empty for none.
+    """
+    api: Api = import_module(_IMPLEMENTATION).open_api(version, cloud=cloud, auth_string=auth_string)
+    return api

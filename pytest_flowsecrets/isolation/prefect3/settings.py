@@ -1,0 +1,222 @@
+"""The settings of Prefect 2.20 and 3 in this process: let Prefect read them, replace them, restore them.
+
+Prefect reads its settings once, at import, into ``prefect.context.GLOBAL_SETTINGS_CONTEXT``. All threads and contexts
+use that object unless a ``ContextVar`` holds another one (``temporary_settings``). This module replaces the global one,
+and the contents of the one in the ``ContextVar``, because copies of a context share that object.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Tuple
+
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.isolation.prefect3.threads import in_new_thread
+from pytest_flowsecrets.names import REST_PREFIX
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+URL, KEY = "PREFECT_API_URL", "PREFECT_API_KEY"
+# Files in the working directory that Prefect 3 reads, and the text that one with settings contains, in lower case.
+_FILES = {".env": "prefect_", "prefect.toml": "=", "pyproject.toml": "prefect"}
+_MAX_CACHED = 16
+
+_cache: Dict[Any, Any] = {}
+_cached_files: Dict[str, Any] = {}
+
+
+class SettingsState:
+    """The settings contexts that this thread uses at the time of the snapshot, and their contents."""
+
+    def __init__(self) -> None:
+        module = _context_module()
+        self._global = module.GLOBAL_SETTINGS_CONTEXT
+        held = module.SettingsContext.__var__.get(None)
+        objects = [self._global] if held is None or held is self._global else [self._global, held]
+        self._contents: List[Tuple[Any, Dict[str, Any]]] = [(each, dict(vars(each))) for each in objects]
+
+    def apply(self, context: Any) -> None:
+        """Make every thread use the settings of ``context``."""
+        for each, _ in self._contents:
+            vars(each).update(settings=context.settings, profile=context.profile)
+        _context_module().GLOBAL_SETTINGS_CONTEXT = context
+
+    def restore(self) -> None:
+        """Restore the same objects with the same contents."""
+        for each, items in self._contents:
+            vars(each).clear()
+            vars(each).update(items)
+        _context_module().GLOBAL_SETTINGS_CONTEXT = self._global
+
+
+def _context_module() -> Any:
+    import prefect.context
+
+    return prefect.context
+
+
+def read_settings(version: Tuple[int, int, int], folder: Path, url: str) -> Any:
+    """Return a settings context from ``os.environ`` and the profiles. Files of the working directory are ignored.
+
+    Prefect reads a given environment once, which takes up to 60 ms. For another URL or key, the result is copied.
+
+    Args:
+        version: the release of Prefect.
+        folder: the private folder whose ``prefect.toml`` counts instead of that in the working directory.
+        url: the address of the API of this isolation.
+
+    Raises:
+        UsageError: Prefect cannot read the settings.
+    """
+    address = {name: os.environ.get(name) for name in (URL, KEY)}
+    is_ours = address[URL] == url
+    key = (_environment(() if not is_ours else (URL, KEY)), address[KEY] is None, _stamps(folder))
+    context = _cache.get(key)
+    if context is None:
+        context = in_new_thread(lambda: _read(version, folder))
+        while len(_cache) >= _MAX_CACHED:
+            del _cache[next(iter(_cache))]
+        _cache[key] = context
+    return _with_address(context, address, version) if is_ours else context
+
+
+def _environment(excluded: Tuple[str, ...]) -> Any:
+    items = list(os.environ.items())
+    return tuple(sorted(item for item in items if item[0][:8].upper() == REST_PREFIX and item[0] not in excluded))
+
+
+def _stamps(folder: Path) -> Tuple[Any, ...]:
+    """Return what changes when a file changes from which Prefect reads settings."""
+    profiles = os.environ.get("PREFECT_PROFILES_PATH", "")
+    return tuple(_stamp(path) for path in (profiles, folder / "prefect.toml"))
+
+
+def _stamp(path: Any) -> Any:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _read(version: Tuple[int, int, int], folder: Path) -> Any:
+    with _explained(version), _working_directory(folder):
+        from prefect import settings
+        from prefect.context import SettingsContext, root_settings_context
+
+        own = settings.Settings() if version >= (3, 0, 0) else settings.get_settings_from_env()
+        # `load_profiles` takes the path of the file from the settings in effect, which are the developer's.
+        with SettingsContext(profile=settings.Profile(name="flowsecrets", settings={}), settings=own):
+            if version < (3, 0, 0):
+                return root_settings_context()
+            profiles = settings.load_profiles()
+        name = os.environ.get("PREFECT_PROFILE") or profiles.active_name
+        profile = profiles[name if name in profiles.names else "ephemeral"]
+        return SettingsContext(profile=profile, settings=_without_heartbeat(own))
+
+
+@contextmanager
+def _working_directory(folder: Path) -> Iterator[None]:
+    """Move to another working directory if Prefect would read settings from a file here, or is to read one there."""
+    if not (_have_settings() or os.path.exists(folder / "prefect.toml")):
+        yield
+        return
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@contextmanager
+def _explained(version: Tuple[int, int, int]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - pydantic, TOML parsers, OSError; the texts may hold values
+        fields = sorted({".".join(map(str, each["loc"])) for each in getattr(error, "errors", list)()})
+        reason = f"{type(error).__name__}{': ' + ', '.join(fields) if fields else ''}"
+    else:
+        return
+    raise UsageError(
+        f"Prefect {'.'.join(map(str, version))} cannot read its settings ({reason}): correct the PREFECT_ variables of "
+        "this test, or the files in prefect_home"
+    )
+
+
+def _without_heartbeat(settings: Any) -> Any:
+    """Switch the heartbeat of flow runs off unless the test has set it: its thread adds up to a second to each run."""
+    flows = getattr(settings, "flows", None)
+    if flows is None or not hasattr(flows, "heartbeat_frequency") or "heartbeat_frequency" in flows.model_fields_set:
+        return settings
+    return _copy(settings, flows=_copy(flows, heartbeat_frequency=None))
+
+
+def _with_address(context: Any, address: Dict[str, Any], version: Tuple[int, int, int]) -> Any:
+    import pydantic
+    from prefect import settings
+    from prefect.context import SettingsContext
+
+    own = context.settings
+    if version < (3, 0, 0):
+        updates = {settings.PREFECT_API_URL: address[URL], settings.PREFECT_API_KEY: address[KEY]}
+        changed = own.copy_with_update(updates={key: value for key, value in updates.items() if value is not None})
+    else:
+        key = None if address[KEY] is None else pydantic.SecretStr(address[KEY])
+        changed = own.model_copy(update={"api": own.api.model_copy(update={"url": address[URL], "key": key})})
+        if "ui_url" not in own.model_fields_set:  # Prefect has derived it from another address
+            changed = _copy(changed, ui_url=None)
+    return SettingsContext(profile=context.profile, settings=changed)
+
+
+def _copy(model: Any, **changes: Any) -> Any:
+    """Copy a pydantic model with changes that do not count as set, so that no child process gets them as variables."""
+    copied = model.model_copy(update=changes)
+    for name in set(changes) - model.model_fields_set:
+        copied.__pydantic_fields_set__.discard(name)
+    return copied
+
+
+def settings_of_files(version: Tuple[int, int, int], folder: Path) -> Dict[str, str]:
+    """Return variables that hide the settings in files of the working directory from child processes.
+
+    Variables take precedence over ``.env``, ``prefect.toml`` and ``pyproject.toml``. For each setting that a file sets,
+    the result holds the value that it has without the file.
+    """
+    if version < (3, 0, 0) or not _have_settings():
+        return {}
+    key = os.getcwd(), _environment(()), tuple(map(_stamp, _FILES))
+    if _cached_files.get("key") != key:
+        _cached_files.update(key=key, variables=in_new_thread(lambda: _settings_of_files(folder)))
+    return dict(_cached_files["variables"])
+
+
+def _have_settings() -> bool:
+    """Return whether a file in the working directory may hold settings of Prefect."""
+    for name, word in _FILES.items():
+        try:
+            with open(name, encoding="utf-8") as file:
+                if word in file.read().lower():
+                    return True
+        except (OSError, UnicodeError):  # noqa: PERF203 - three files
+            continue
+    return False
+
+
+def _settings_of_files(folder: Path) -> Dict[str, str]:
+    from prefect.settings import Settings
+
+    try:
+        here = Settings().to_environment_variables(exclude_unset=True)
+    except Exception:  # noqa: BLE001 - `import prefect` fails in children, too, whatever their environment
+        return {}
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        isolated = Settings()
+    finally:
+        os.chdir(before)
+    texts, own = isolated.to_environment_variables(), isolated.to_environment_variables(exclude_unset=True)
+    return {name: texts.get(name, "") for name, text in here.items() if own.get(name) != text}

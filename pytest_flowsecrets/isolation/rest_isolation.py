@@ -1,0 +1,240 @@
+"""An isolation of Prefect 2.20 or 3, whose secrets are blocks of a fake API."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping
+
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.isolation.guards import lock
+from pytest_flowsecrets.isolation.guards.signals import deferred_signals
+from pytest_flowsecrets.isolation.prefect3.adapter import RestPrefect, find_prefect
+from pytest_flowsecrets.isolation.prefect3.api import Api, open_api
+from pytest_flowsecrets.isolation.prefect3.block_names import block_name, block_values
+from pytest_flowsecrets.isolation.prefect3.certificate import certificate_file
+from pytest_flowsecrets.isolation.prefect3.home import RestHome
+from pytest_flowsecrets.isolation.prefect3.settings import URL, SettingsState, read_settings, settings_of_files
+from pytest_flowsecrets.isolation.prefect3.value_changes import BlockValueChanges
+from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
+from pytest_flowsecrets.isolation.stack import Isolation
+from pytest_flowsecrets.leaks.registry import register, registry
+from pytest_flowsecrets.resolution.masked_names import masked_name
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_AUTH_STRING = "PREFECT_SERVER_API_AUTH_STRING"
+_CERTIFICATES = "PREFECT_API_SSL_CERT_FILE"
+
+
+class RestIsolation(Isolation):
+    """One isolation. Call ``enter`` and ``exit`` only once.
+
+    Args:
+        of_test: whether the isolation belongs to a whole test. Other threads may then nest isolations inside it.
+
+    Attributes:
+        api: the API that Prefect uses.
+    """
+
+    prefect: RestPrefect
+    api: Api
+    _outside: SettingsState
+
+    def __init__(self, *, of_test: bool = False) -> None:
+        super().__init__("", of_test=of_test)
+        self._variables: Dict[str, str] = {}
+
+    # -- enter and suspend --------------------------------------------------------------------------------------------
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The variables that this isolation has set in ``os.environ``."""
+        return self._variables
+
+    def require_prefect(self, wanted_by: str) -> RestPrefect:  # noqa: ARG002 - always installed
+        """Return the real Prefect."""
+        return self.prefect
+
+    def require_legacy(self, feature: str) -> NoReturn:
+        """Raise an error, because this is another line of Prefect.
+
+        Raises:
+            UsageError: always. The error names the feature.
+        """
+        raise UsageError(f"{feature} is for Prefect 0.5.5 to 1.4.1, and Prefect {self.version} is installed")
+
+    def _import_prefect(self) -> None:
+        find_prefect()
+
+    def _enter_prefect(self, secrets: Mapping[str, Any]) -> None:
+        self.prefect = find_prefect()
+        self.version = self.prefect.version
+        self.prefect.drain()
+        self._outside = SettingsState()
+        self._undo.callback(lambda: self._outside.restore())  # noqa: PLW0108 - `suspended` replaces the snapshot
+        self._undo.callback(self.scheduled_changes.end)
+        self.home = RestHome(self._root, self.reload, has_settings_file=self.prefect.release >= (3, 0, 0))
+        self.resources.enter_context(registry.folder(self.home.path))
+        self.secrets = LocalSecrets(self, BlockValueChanges(self.prefect))
+        self.api = open_api(self.version, auth_string=os.environ.get(_AUTH_STRING, ""))
+        self._undo.callback(self.api.close)
+        self._undo.callback(self.prefect.drain)
+        self._set_variables(self._private_settings())
+        self._hide_files()
+        self._set_variables(self.api.settings)
+        self.reload()
+        values = self.named(secrets)
+        self._write(values)
+        self.secrets.value_changes.record(values)
+
+    def _private_settings(self) -> Dict[str, str]:
+        settings = {
+            "PREFECT_HOME": str(self.home.path),
+            "PREFECT_PROFILES_PATH": str(self.home.path / "profiles.toml"),
+        }
+        if _CERTIFICATES not in os.environ:
+            settings[_CERTIFICATES] = certificate_file(self._root.parent)
+        return settings
+
+    def _hide_files(self) -> None:
+        """Override the settings in files of the working directory, also for child processes."""
+        hidden = settings_of_files(self.prefect.release, self.home.path)
+        self._set_variables({name: text for name, text in hidden.items() if name not in os.environ})
+
+    def _set_variables(self, variables: Mapping[str, str]) -> None:
+        os.environ.update(variables)
+        self._variables.update(variables)
+
+    def _suspend_prefect(self, resuming: ExitStack) -> None:
+        self.prefect.drain()
+        inside = self.prefect.settings_context
+        self._outside.restore()
+        resuming.callback(self._restore, inside)
+
+    def _restore(self, inside: Any) -> None:
+        self.prefect.drain()
+        self._outside = SettingsState()
+        self._outside.apply(inside)
+
+    # -- the API ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def using(self, api: Api) -> Iterator[None]:
+        """Make Prefect use another API inside the ``with`` block. It takes over the secrets and the variables.
+
+        At the end of the block, all inner isolations are exited. If this isolation has ended, nothing happens.
+        """
+        with deferred_signals(), lock.lock:
+            self.require_current()
+            previous = self.api
+            api.take_over(previous)
+            self._use(api)
+        try:
+            yield
+        finally:
+            with deferred_signals(), lock.lock:
+                if self.active:
+                    self.exit_inner()
+                    self._use(previous)
+
+    def _use(self, api: Api) -> None:
+        self.prefect.drain()
+        for name in self.api.settings:
+            os.environ.pop(name, None)
+            self._variables.pop(name, None)
+        self.api = api
+        self._set_variables(api.settings)
+        self.reload()
+
+    # -- changes ------------------------------------------------------------------------------------------------------
+
+    def reload(self, *_: str) -> None:
+        """Let Prefect read its settings again from ``os.environ`` and the private home, and apply them."""
+        with deferred_signals(), lock.lock:
+            self.require_current()
+            self._keep_private()
+            context = read_settings(self.prefect.release, self.home.path, self.api.url)
+            self._register_keys(context)
+            self._outside.apply(context)
+            self._forkservers.renew()
+
+    def _keep_private(self) -> None:
+        """Keep ``~`` private, and let Prefect verify other servers with its usual certificates."""
+        self._environment.keep_home()
+        own = self._variables.get(_CERTIFICATES)
+        if own and os.environ.get(URL) != self.api.url and os.environ.get(_CERTIFICATES) == own:
+            del os.environ[_CERTIFICATES]
+
+    @staticmethod
+    def _register_keys(context: Any) -> None:
+        key = getattr(getattr(context.settings, "api", None), "key", None)
+        if key is not None:
+            register("PREFECT_API_KEY", key.get_secret_value())
+
+    @contextmanager
+    def changing(self, *_: str) -> Iterator[RestIsolation]:
+        """Yield this isolation for a change of secrets. Each change is complete when its call returns."""
+        with deferred_signals(), lock.lock:
+            self.require_current()
+            yield self
+
+    def set_secrets(self, values: Mapping[str, Any]) -> None:
+        """Create or replace Secret blocks, by the names of the blocks."""
+        self._write(values)
+
+    def remove_secrets(self, names: Iterable[str]) -> None:
+        """Remove Secret blocks."""
+        self.api.remove_secrets(names)
+
+    def _write(self, values: Mapping[str, Any]) -> None:
+        stored = {name: self.prefect.encode(name, value) for name, value in values.items()}
+        for name, value in values.items():
+            register(name, value)
+        if stored and not self.api.has_secret_type:
+            self.prefect.register_secret_type()
+        self.api.set_secrets(stored)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def secret_name(self, name: str) -> str:
+        """Return the name of the block of a secret."""
+        return block_name(name)
+
+    def named(self, values: Mapping[str, Any]) -> Dict[str, Any]:
+        """Return secrets by the names of their blocks."""
+        return block_values(values)
+
+    def view(self) -> Dict[str, Any]:
+        """Return the names of the Secret blocks with the stored values."""
+        self.require_current()
+        return self.api.secret_values()
+
+    def read(self, name: str) -> Any:
+        """Return the result of ``Secret.load(name).get()``, without a request that the API records."""
+        return self.prefect.decode(self.view()[name])
+
+    def use_local_secrets(self) -> bool:
+        """Raise an error: these versions have no local secrets."""
+        self.require_legacy("local_secrets.use_local_secrets")
+
+    def notes(self, name: str) -> List[str]:
+        """Return a line for each hidden or kept variable of a secret."""
+        return self._environment.notes(name, self.version)
+
+    def explain(self, name: str) -> str:
+        """Explain where a secret comes from and what changes its value. Values are masked."""
+        block, values = block_name(name), self.view()
+        lines = [f"{masked_name(name)}: the Secret block {masked_name(block)!r} of Prefect {self.version}"]
+        if block != name:
+            lines.append("  name    lower case, with a dash for each underscore: Prefect allows no other block names")
+        lines.append(f"  source  the fake API of this test, {URL}={self.api.url}")
+        if block not in values:
+            lines.append(f"  result  Secret.load({block!r}) raises ValueError: there is no such block")
+            return "\n".join(lines)
+        stored, result = self.prefect.describe_type(values[block])
+        lines.append(f"  stored  {stored}, •••")
+        decoded = " (Prefect decodes the JSON text)" if stored != result else ""
+        lines.append(f"  result  Secret.load({block!r}).get() returns {result}{decoded}")
+        return "\n".join(lines)
