@@ -281,6 +281,8 @@ def test_an_error_of_a_handler_is_no_refusal_of_prefect(kind):
 @pytest.mark.parametrize("method", ["exit", "resume"])
 def test_a_signal_while_an_isolation_is_suspended_or_resumed(method):
     """The isolation continues, and everything is restored at its end."""
+    with isolated_prefect():
+        pass  # imports Prefect, whose state counts
     before = state()
     with isolated_prefect({"a": "value"}) as secrets:
         isolation = stack.current()
