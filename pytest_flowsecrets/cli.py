@@ -166,6 +166,42 @@ def _serve(arguments: argparse.Namespace) -> int:
     return serve.run(arguments)
 
 
+# -- migrate -----------------------------------------------------------------------------------------------------------
+
+
+def _add_migrate(subcommands: Any) -> None:
+    parser = subcommands.add_parser(
+        "migrate", help="plan the migration of a legacy configuration and of flows to Prefect 3, and carry it out"
+    )
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="Python files and folders to change")
+    parser.add_argument("--config", metavar="FILE", help="a user's config.toml (default: this machine's)")
+    parser.add_argument("--backend", metavar="FILE", help="a backend.toml (default: this machine's)")
+    parser.add_argument("--env-file", metavar="FILE", action="append", help="read the environment from this file")
+    parser.add_argument(
+        "--prefect-version", metavar="X", help="legacy release (default: the installed one, else 1.4.1)"
+    )
+    parser.add_argument("--python-version", metavar="X.Y", help="Python of the legacy flow (default: this one)")
+    parser.add_argument("--target", type=int, choices=(2, 3), help="new Prefect (default: the installed one, else 3)")
+    parser.add_argument("--rename", metavar="OLD=new", action="append", default=[], help="choose the name of a block")
+    parser.add_argument(
+        "--cloud-secret", metavar="NAME", action="append", default=[], help="list this secret of Prefect Cloud"
+    )
+    parser.add_argument("--diff", action="store_true", help="show the changes in the Python files")
+    parser.add_argument("--write", action="store_true", help="change the Python files")
+    execution = parser.add_mutually_exclusive_group()
+    execution.add_argument("--dry-run", action="store_true", help="create nothing (default)")
+    execution.add_argument("--apply", action="store_true", help="create the blocks and variables with Prefect's client")
+    parser.add_argument("--replace", action="store_true", help="replace blocks and variables that have another value")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_migrate, all_versions=False)
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    from pytest_flowsecrets.commands import migrate
+
+    return migrate.run(arguments)
+
+
 def _add_versions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prefect-version", metavar="X", help="release (default: the installed one, else 1.4.1)")
     parser.add_argument("--python-version", metavar="X.Y", help="Python of the flow (default: this one)")
@@ -174,7 +210,7 @@ def _add_versions(parser: argparse.ArgumentParser) -> None:
     )
 
 
-COMMANDS: Tuple[Callable[[Any], None], ...] = (_add_demo, _add_explain, _add_check, _add_serve)
+COMMANDS: Tuple[Callable[[Any], None], ...] = (_add_demo, _add_explain, _add_check, _add_migrate, _add_serve)
 
 if __name__ == "__main__":  # pragma: no cover - run in a process of its own by the tests
     sys.exit(main())

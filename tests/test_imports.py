@@ -23,6 +23,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "demo_project" not in
 LAYERS = [
     {"plugin", "cli"},
     {"commands"},
+    {"migration"},
     {"routes", "strategies"},
     {"_strategies", "backend"},
     {"agents"},
@@ -51,6 +52,7 @@ ONLY_IN = {
         "backend/runs/storages",
         "backend/prefect_server/main",
         "clock",
+        "migration/apply",
     },
     "pydantic": {"isolation/prefect3/settings"},
     "certifi": {"isolation/prefect3/certificate"},
@@ -58,6 +60,7 @@ ONLY_IN = {
     "h11": {"backend"},
     "wsproto": {"backend/rest/listener"},
     "hypothesis": {"strategies", "_strategies"},
+    "libcst": {"migration/legacy_uses", "migration/rewrite", "commands/migrate"},
     "freezegun": {"clock"},
     "toml": {"resolution/toml_reader"},
     "yaml": {"commands/files/kubernetes_files", "agents/manifests"},
@@ -65,7 +68,7 @@ ONLY_IN = {
 # Imported inside functions only; not hypothesis, which its own room needs at the top, for decorators and annotations.
 LAZY = {
     *("prefect", "graphql", "h11", "wsproto", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"),
-    *("pydantic", "certifi"),
+    *("pydantic", "certifi", "libcst"),
 }
 # Except where a class derives from it or all is about it; such a module is itself imported inside functions only.
 AT_TOP = {
@@ -74,6 +77,8 @@ AT_TOP = {
     "backend/graphql/execution": {"graphql"},
     "backend/graphql/schema": {"graphql"},
     "backend/graphql/validation": {"graphql"},
+    "migration/legacy_uses": {"libcst"},
+    "migration/rewrite": {"libcst"},
 }
 LARGEST_FOLDER = 14  # modules
 
@@ -325,6 +330,7 @@ def test_a_bare_run_loads_nothing(run_tests):
     own += [
         f"pytest_flowsecrets.{room}" for room in ("routes", "agents", "resolution", "findings", "commands", "backend")
     ]
+    own.append("pytest_flowsecrets.migration")
     own += [f"pytest_flowsecrets.leaks.{name}" for name in ("search", "mask.redactor", "mask.reports", "secret_leaks")]
     if sys.version_info < (3, 11):
         heavy.remove("tomli")  # pytest itself reads pyproject.toml with it

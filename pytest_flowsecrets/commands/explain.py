@@ -31,7 +31,7 @@ def run(arguments: Any) -> int:
         0 without findings and errors, else 1.
     """
     environ = environment_of(arguments.env_file)
-    layers = _layers(arguments)
+    layers = layers_of(arguments)
     machine, mask = machine_of(arguments), Mask(arguments.show_values)
     resolutions = [resolve(layers, environ, dialect, machine=machine) for dialect in dialects_of(arguments)]
     missing = list(missing_files(environ)) if reads_this_machine(arguments) else []
@@ -47,7 +47,15 @@ def _has_problems(resolution: Resolution, explanations: Sequence[Explanation]) -
     return resolution.failure is not None or any(each.findings or each.outcome.error for each in explanations)
 
 
-def _layers(arguments: Any) -> List[Layer]:
+def layers_of(arguments: Any) -> List[Layer]:
+    """Read the configuration files: those of the options, else those of this machine.
+
+    Args:
+        arguments: parsed arguments.
+
+    Raises:
+        Unreadable: a file cannot be read.
+    """
     return [read_layer(read_toml(path), kind, path) for kind, path in files_of(arguments)]
 
 

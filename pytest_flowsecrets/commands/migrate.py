@@ -1,0 +1,178 @@
+"""``flowsecrets migrate``: the plan of a migration to Prefect 2.20 or 3, its diff, and its execution."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+
+from pytest_flowsecrets.commands.explain import layers_of
+from pytest_flowsecrets.commands.files.unreadable import Unreadable
+from pytest_flowsecrets.commands.inputs import dialects_of, environment_of, machine_of, read_bytes
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.migration.apply import GOOD, apply_plan, installed_target
+from pytest_flowsecrets.migration.model import BLOCK, Plan
+from pytest_flowsecrets.migration.plan import make_plan, new_names, texts_not_decoded
+from pytest_flowsecrets.migration.sources import diff, python_files, replace_file
+from pytest_flowsecrets.resolution.display import Mask, one_line
+from pytest_flowsecrets.resolution.resolve import resolve
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.migration.apply import Result
+    from pytest_flowsecrets.migration.rewrite import SourceModule
+    from pytest_flowsecrets.resolution.resolve import Resolution
+
+_NEWEST = 3
+_SHORTEST = 4  # characters of a text that a diff masks
+
+
+def run(arguments: Any) -> int:
+    """Plan a migration; rewrite code and create blocks if the options say so.
+
+    Args:
+        arguments: parsed arguments.
+
+    Returns:
+        0 if nothing is left to decide or to do by hand, else 1.
+
+    Raises:
+        UsageError: an option is not valid, or a package is missing.
+    """
+    (dialect,), target = dialects_of(arguments), _target(arguments)
+    resolution = resolve(
+        layers_of(arguments), environment_of(arguments.env_file), dialect, machine=machine_of(arguments)
+    )
+    modules, errors = _modules(arguments.sources)
+    used: Dict[str, List[str]] = {}
+    for module, _ in modules:
+        for name, place in module.secrets:
+            used.setdefault(name, []).append(place)
+    renames = _renames(arguments.rename)
+    plan = make_plan(resolution, target, renames=renames, cloud_names=arguments.cloud_secret, used=used)
+    plan.errors += errors
+    diffs = _rewrite(modules, plan, resolution, arguments)
+    results = list(apply_plan(plan, replace=arguments.replace)) if arguments.apply else []
+    _write(plan, diffs, results, arguments)
+    return int(_exit_status(plan, results, arguments))
+
+
+def _exit_status(plan: Plan, results: List[Result], arguments: Any) -> bool:
+    if not arguments.apply:
+        return plan.needs_attention
+    others = plan.errors or any(change.reason for change in plan.code) or any(item.changes for item in plan.items)
+    return bool(others) or any(result.status not in GOOD for result in results)
+
+
+def _target(arguments: Any) -> int:
+    installed = installed_target()
+    return arguments.target or installed or _NEWEST
+
+
+def _renames(options: List[str]) -> Dict[str, str]:
+    renames = {}
+    for option in options:
+        old, equals, new = option.rpartition("=")
+        if not (old and equals and new):
+            raise UsageError(f"--rename {option}: write OLD=new")
+        renames[old] = new
+    return renames
+
+
+# -- code --------------------------------------------------------------------------------------------------------------
+
+
+def _modules(paths: List[str]) -> Tuple[List[Tuple[SourceModule, bytes]], List[str]]:
+    """Return the modules that mention Prefect with their contents, and the errors of the others."""
+    if paths and find_spec("libcst") is None:
+        raise UsageError("reading Python files needs libcst: pip install 'pytest-flowsecrets[migrate]'")
+    modules, errors = [], []
+    for path in python_files(paths):
+        try:
+            source = read_bytes(path)
+            if b"prefect" in source:
+                modules.append((_parse(path, source), source))
+        except Unreadable as error:  # noqa: PERF203 (the other files are read)
+            errors.append(str(error))
+    return modules, errors
+
+
+def _parse(path: str, source: bytes) -> SourceModule:
+    from libcst import ParserSyntaxError
+
+    from pytest_flowsecrets.migration.rewrite import SourceModule
+
+    try:
+        return SourceModule(path, source)
+    except ParserSyntaxError as error:  # its text quotes the line
+        reason, line = "libcst cannot read this file: change it by hand", error.raw_line
+    except (UnicodeDecodeError, RecursionError) as error:
+        reason, line = f"{type(error).__name__}: change this file by hand", 1
+    raise Unreadable(path, reason, line)
+
+
+def _rewrite(
+    modules: List[Tuple[SourceModule, bytes]], plan: Plan, resolution: Resolution, arguments: Any
+) -> List[str]:
+    """Add the changes to the plan, write the files if asked, and return the lines of the diffs."""
+    names, decoded = new_names(plan), texts_not_decoded(resolution)
+    values = (item.stored.value for item in plan.items if item.stored is not None)
+    hidden = [value for value in values if isinstance(value, str) and len(value) >= _SHORTEST]
+    lines: List[str] = []
+    for module, source in modules:
+        new, changes = module.rewrite(names, decoded)
+        plan.code += changes
+        if new == source:
+            continue
+        if arguments.diff:
+            lines += diff(module.path, source, new, hidden)
+        if arguments.write:
+            replace_file(module.path, new)
+    return lines
+
+
+# -- output ------------------------------------------------------------------------------------------------------------
+
+
+def _write(plan: Plan, diffs: List[str], results: List[Result], arguments: Any) -> None:
+    mask = Mask()
+    if arguments.json:
+        applied = [result.as_dict() for result in results] if arguments.apply else None
+        print(json.dumps({**plan.as_dict(mask), "diff": diffs, "applied": applied}, indent=2))
+        return
+    for line in text_of(plan, mask):
+        print(one_line(line))
+    for line in diffs:
+        print(one_line(line))
+    for error in plan.errors:
+        print(one_line(f"flowsecrets: {error}"), file=sys.stderr)
+    for result in results:
+        name = f"{result.kind} {result.new}" if result.new else result.old
+        print(one_line(f"{result.status}: {name}" + (f": {result.detail}" if result.detail else "")))
+    if not arguments.apply:
+        ready = sum(item.ready for item in plan.items)
+        print(f"Nothing was created. To create {ready} of {len(plan.items)} items, add --apply.")
+
+
+def text_of(plan: Plan, mask: Mask) -> List[str]:
+    """Return the lines that describe a plan, without values.
+
+    Args:
+        plan: the plan.
+        mask: determines how values are shown.
+    """
+    lines = [f"Prefect {plan.source} -> {plan.target}"]
+    for item in plan.items:
+        value = mask.text(item.stored.value) if item.stored is not None else "not stored"
+        kind = "Secret block" if item.kind == BLOCK else "Variable"
+        lines.append(f"{item.old} -> {kind} {item.new or '?'}: {value}" + (f" ({item.origin})" if item.origin else ""))
+        lines += [f"  changes: {change}" for change in item.changes]
+        lines += [f"  problem: {item.problem}"] if item.problem else []
+    for secret in plan.missing:
+        where = f" (used at {', '.join(secret.used_at)})" if secret.used_at else ""
+        lines.append(f"{secret.old} -> Secret block {secret.new or '?'}: {secret.reason}{where}")
+        lines += [f"  problem: {secret.problem}"] if secret.problem else []
+    for change in plan.code:
+        what = f"by hand: {change.reason}" if change.reason else f"-> {change.new}"
+        lines.append(f"{change.file}:{change.line}:{change.column}: {change.old} {what}")
+    return lines

@@ -1,0 +1,260 @@
+"""Find the places where a module uses the secrets of the legacy line, with libcst.
+
+A use can be rewritten if its meaning does not depend on the rest of the program: the name is a constant, and the value
+is read at once. All other uses are changed by hand, and the reason says why.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Set
+
+import libcst as cst
+from libcst import metadata as md
+
+SECRET, TASK, ENVIRONMENT, CONTEXT = "Secret", "PrefectSecret", "EnvVarSecret", "prefect.context.secrets"
+LEGACY: Dict[str, str] = {
+    "prefect.client.Secret": SECRET,
+    "prefect.client.secrets.Secret": SECRET,
+    **{f"prefect.tasks.secrets.{place}{name}": TASK for place in ("", "base.") for name in ("Secret", "PrefectSecret")},
+    "prefect.tasks.secrets.EnvVarSecret": ENVIRONMENT,
+    "prefect.tasks.secrets.env_var.EnvVarSecret": ENVIRONMENT,
+    "prefect.context.secrets": CONTEXT,
+    "prefect.utilities.context.context.secrets": CONTEXT,
+}
+_READS = {SECRET: {"get"}, TASK: {"run", "get"}, ENVIRONMENT: {"run"}}
+_NAME_ARGUMENTS = {SECRET: {"name"}, TASK: {"name"}, ENVIRONMENT: {"name", "env_var", "env_var_name"}}
+DYNAMIC = "the name is not a constant"
+OTHER_USE = "it is not read here: load the block where the value is needed"
+AT_IMPORT = "it would be loaded during import: move it into a function"
+ARGUMENTS = "it has more arguments than a name"
+METHOD = "only reading with [name] has an equivalent: a missing block raises an error"
+WRITE = "blocks are not changed this way: use Secret(value=...).save(name, overwrite=True)"
+UNUSED = "it is imported, but not used in this file: import it from its new module"
+
+
+class Use:
+    """A use of a legacy secret.
+
+    Args:
+        node: the expression.
+        kind: one of the keys of ``_READS``, or ``CONTEXT``.
+
+    Attributes:
+        inner: the call of the class, which is ``node`` itself or the value on which ``node`` calls ``get``.
+        name: the name of the secret or variable, or None if it is not a constant.
+        argument: the node of the name, or None.
+        reason: why a person has to change it, or ``""``.
+        local: the imported name that the expression starts with, or None for a name with dots.
+    """
+
+    def __init__(self, node: cst.CSTNode, kind: str) -> None:
+        self.node, self.kind, self.inner = node, kind, node
+        self.name: Optional[str] = None
+        self.argument: Optional[cst.BaseExpression] = None
+        self.required = False  # for EnvVarSecret(raise_if_missing=True)
+        self.reason = ""
+        self.local: Optional[str] = None
+
+
+class Finder(cst.CSTVisitor):
+    """Collects the uses in a module.
+
+    Attributes:
+        uses: the uses, in the order of the module.
+        names: every identifier in the module that is not one of the legacy names.
+    """
+
+    METADATA_DEPENDENCIES = (
+        md.QualifiedNameProvider,
+        md.ParentNodeProvider,
+        md.ScopeProvider,
+        md.ExpressionContextProvider,
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uses: List[Use] = []
+        self.names: Set[str] = set()
+        self._seen: Set[int] = set()
+
+    def visit_Import(self, node: cst.Import) -> bool:
+        """Skip the names in an import."""
+        self.names.update(_bound(alias) for alias in node.names)
+        return False
+
+    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
+        """Skip the names in an import."""
+        if isinstance(node.names, cst.ImportStar):
+            return False
+        module = dotted(node.module)
+        self.names.update(_bound(alias) for alias in node.names if f"{module}.{dotted(alias.name)}" not in LEGACY)
+        return False
+
+    def visit_Call(self, node: cst.Call) -> None:
+        """Recognize ``Secret(name).get()`` and ``Secret(name)``."""
+        if id(node) in self._seen:
+            return
+        function = node.func
+        if isinstance(function, cst.Attribute) and isinstance(function.value, cst.Call):
+            kind = self._kind(function.value.func)
+            if kind in _READS and function.attr.value in _READS[kind]:
+                self._add_call(node, function.value, kind)
+                return
+        kind = self._kind(function)
+        if kind in _READS:
+            self._add_call(node, node, kind)
+
+    def visit_Subscript(self, node: cst.Subscript) -> None:
+        """Recognize ``prefect.context.secrets[name]``."""
+        if self._kind(node.value) != CONTEXT:
+            return
+        use = self._add(node, CONTEXT, node.value)
+        element = node.slice[0].slice if len(node.slice) == 1 else None
+        if self.get_metadata(md.ExpressionContextProvider, node, None) is not md.ExpressionContext.LOAD:
+            use.reason = WRITE
+        elif isinstance(element, cst.Index):
+            self._read_name(use, element.value)
+        else:
+            use.reason = DYNAMIC
+
+    def visit_Attribute(self, node: cst.Attribute) -> None:
+        """Recognize ``prefect.context.secrets.NAME``, and legacy names that are used in another way."""
+        self._seen.add(id(node.attr))
+        kind = self._kind(node.value)
+        if kind == CONTEXT and id(node.value) not in self._seen:
+            use = self._add(node, CONTEXT, node.value)
+            called = isinstance(self.get_metadata(md.ParentNodeProvider, node), cst.Call)
+            loaded = self.get_metadata(md.ExpressionContextProvider, node, None) is md.ExpressionContext.LOAD
+            use.name = node.attr.value
+            use.reason = WRITE if not loaded else METHOD if called else ""
+            use.name = use.name if not use.reason else None
+            return
+        self._add_other(node)
+
+    def visit_Name(self, node: cst.Name) -> None:
+        """Recognize legacy names that are used in another way."""
+        if not self._add_other(node) and id(node) not in self._seen:
+            self.names.add(node.value)
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def _kind(self, node: cst.CSTNode) -> str:
+        if not isinstance(node, (cst.Name, cst.Attribute)):
+            return ""
+        names = self.get_metadata(md.QualifiedNameProvider, node, set())
+        kinds = {LEGACY.get(each.name, "") for each in names if each.source is md.QualifiedNameSource.IMPORT}
+        return kinds.pop() if len(kinds) == 1 else ""
+
+    def _add(self, node: cst.CSTNode, kind: str, subject: cst.CSTNode) -> Use:
+        use = Use(node, kind)
+        use.local = subject.value if isinstance(subject, cst.Name) else None
+        self.uses.append(use)
+        self._seen.update((id(node), id(subject)))
+        return use
+
+    def _add_other(self, node: cst.CSTNode) -> bool:
+        kind = self._kind(node) if id(node) not in self._seen else ""
+        if kind:
+            self._add(node, kind, node).reason = METHOD if kind == CONTEXT else OTHER_USE
+        return bool(kind)
+
+    def _add_call(self, node: cst.Call, inner: cst.Call, kind: str) -> None:
+        use = self._add(node, kind, inner.func)
+        use.inner = inner
+        self._seen.add(id(inner))
+        self._read_arguments(use, inner)
+        if use.reason or (node is not inner and not node.args):
+            return
+        if node is not inner:
+            use.reason = ARGUMENTS
+        elif kind == SECRET:
+            use.reason = OTHER_USE
+        elif kind == TASK and self._is_at_import(node):
+            use.reason = AT_IMPORT
+
+    def _read_arguments(self, use: Use, call: cst.Call) -> None:
+        values: Dict[str, cst.BaseExpression] = {}
+        for argument in call.args:
+            keyword = argument.keyword.value if argument.keyword is not None else "name"
+            key = "name" if keyword in _NAME_ARGUMENTS[use.kind] else keyword
+            if argument.star or key in values or key not in {"name", "raise_if_missing"}:
+                use.reason = ARGUMENTS
+                return
+            values[key] = argument.value
+        flag = values.get("raise_if_missing")
+        is_literal = isinstance(flag, cst.Name) and flag.value in {"True", "False"}
+        if "name" not in values or (flag is not None and not (use.kind == ENVIRONMENT and is_literal)):
+            use.reason = ARGUMENTS
+            return
+        use.required = isinstance(flag, cst.Name) and flag.value == "True"
+        self._read_name(use, values["name"])
+
+    def _read_name(self, use: Use, argument: cst.BaseExpression) -> None:
+        use.argument, use.name = argument, self._constant(argument)
+        if use.name is None and use.kind != ENVIRONMENT:  # the name of a variable does not change
+            use.reason = DYNAMIC
+
+    def _constant(self, node: cst.BaseExpression) -> Optional[str]:
+        """Return the text of a literal, or of a name to which the module assigns a literal once."""
+        if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
+            return _text(node)
+        scope = self.get_metadata(md.ScopeProvider, node, None) if isinstance(node, cst.Name) else None
+        if scope is None or not isinstance(node, cst.Name):
+            return None
+        assignments = list(scope[node.value])
+        if len(assignments) != 1 or not isinstance(assignments[0], md.Assignment):
+            return None
+        if not isinstance(assignments[0].scope, md.GlobalScope):
+            return None
+        return self._assigned_text(assignments[0].node)
+
+    def _assigned_text(self, target: cst.CSTNode) -> Optional[str]:
+        statement: Any = self.get_metadata(md.ParentNodeProvider, target, None)
+        if isinstance(statement, cst.AssignTarget):
+            statement = self.get_metadata(md.ParentNodeProvider, statement)
+        line = self.get_metadata(md.ParentNodeProvider, statement, None) if statement is not None else None
+        block = self.get_metadata(md.ParentNodeProvider, line, None) if line is not None else None
+        if isinstance(statement, (cst.Assign, cst.AnnAssign)) and isinstance(block, cst.Module):
+            return _text(statement.value)
+        return None
+
+    def _is_at_import(self, node: cst.CSTNode) -> bool:
+        """Return whether an expression runs during import, outside of a function and of ``with Flow(...)``."""
+        parent: Any = node
+        while parent is not None and not isinstance(parent, cst.Module):
+            if isinstance(parent, (cst.FunctionDef, cst.Lambda, cst.With)):
+                return False
+            parent = self.get_metadata(md.ParentNodeProvider, parent, None)
+        return True
+
+
+def dotted(node: Optional[cst.CSTNode]) -> str:
+    """Return a name with dots as text, or ``""`` for a relative import.
+
+    Args:
+        node: a Name, an Attribute of names, or None.
+    """
+    if isinstance(node, cst.Name):
+        return node.value
+    return f"{dotted(node.value)}.{node.attr.value}" if isinstance(node, cst.Attribute) else ""
+
+
+def _bound(alias: cst.ImportAlias) -> str:
+    return bound_name(alias).partition(".")[0]
+
+
+def bound_name(alias: cst.ImportAlias) -> str:
+    """Return the local name that an import binds.
+
+    Args:
+        alias: a part of an import.
+    """
+    name = alias.asname.name if alias.asname is not None else alias.name
+    return dotted(name)
+
+
+def _text(node: Optional[cst.CSTNode]) -> Optional[str]:
+    if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
+        value = node.evaluated_value
+        return value if isinstance(value, str) else None
+    return None

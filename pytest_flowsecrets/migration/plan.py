@@ -1,0 +1,181 @@
+"""The plan of a migration, from the resolution of a legacy configuration.
+
+Secrets become Secret blocks. Keys that users add to the configuration (``[context]`` and tables that Prefect does not
+have) become variables, unless their names look like those of secrets: anyone can read a variable.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.migration.model import BLOCK, VARIABLE, Item, Missing, Plan
+from pytest_flowsecrets.migration.names import block_name, is_block_name, is_variable_name, variable_name
+from pytest_flowsecrets.migration.values import NotStorable, secret_to_store, variable_to_store
+from pytest_flowsecrets.resolution.display import Mask
+from pytest_flowsecrets.resolution.env_names import SECRETS
+from pytest_flowsecrets.resolution.masked_names import HIDDEN
+from pytest_flowsecrets.resolution.packaged_defaults import packaged_defaults
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.resolution.resolve import Resolution
+    from pytest_flowsecrets.resolution.secret_get import Outcome
+
+CLOUD = "a secret of Prefect Cloud cannot be read back: enter its value again"
+ABSENT = "this configuration does not define it: enter its value"
+_SENSITIVE = re.compile(r"token|secret|passw|pwd|key|credential|dsn|webhook|auth|private|cert|conn", re.IGNORECASE)
+# Keys that Prefect's agents set, and those that belong to Prefect itself.
+_OWN_CONTEXT = frozenset({"secrets", "config", "flow_id", "flow_run_id", "flow_run_name", "flow_run_version", "image"})
+_OWN_CONFIG = frozenset({"context", "user_config_path", "backend_config_path", "backend", "server", "agent"})
+
+
+def make_plan(
+    resolution: Resolution,
+    target: int,
+    *,
+    renames: Optional[Mapping[str, str]] = None,
+    cloud_names: Sequence[str] = (),
+    used: Optional[Mapping[str, List[str]]] = None,
+) -> Plan:
+    """Return the plan for a configuration.
+
+    Args:
+        resolution: the legacy configuration.
+        target: the major version of the new Prefect, 2 or 3.
+        renames: new names, by the name of the secret or the key of the configuration.
+        cloud_names: the names of secrets of Prefect Cloud.
+        used: the places in the code that use each secret, by name.
+
+    Raises:
+        UsageError: a new name is not valid, or belongs to nothing in the plan.
+    """
+    plan, names, places = Plan(resolution.dialect.version, target), dict(renames or {}), dict(used or {})
+    if resolution.failure is not None:
+        plan.errors.append(f"import prefect fails on this configuration: {Mask().failure(resolution.failure)}")
+    outcomes = {name: resolution.get(name) for name in [*resolution.names, *cloud_names, *places]}
+    for name, outcome in outcomes.items():
+        if outcome.kind == "cloud" or name in cloud_names or name not in resolution.names:
+            reason = CLOUD if outcome.kind == "cloud" or name in cloud_names else ABSENT
+            plan.missing.append(Missing(name, _block_name(name, names), reason, places.get(name, [])))
+        else:
+            plan.items.append(_secret(resolution, name, outcome, _block_name(name, names), target))
+    plan.items += _settings(resolution, names, target)
+    _require_known(names, plan)
+    _mark_collisions(plan)
+    return plan
+
+
+def new_names(plan: Plan) -> Dict[str, str]:
+    """Return the names of the blocks of a plan by the names of the secrets; ``""`` without one, or in a collision.
+
+    Args:
+        plan: the plan.
+    """
+    blocks = [each for each in plan.entries if each.kind == BLOCK]
+    return {each.old: "" if each.collides else each.new for each in blocks}
+
+
+def texts_not_decoded(resolution: Resolution) -> List[str]:
+    """Return the secrets whose ``Secret.get`` differs from ``prefect.context.secrets``, because it decodes JSON.
+
+    Args:
+        resolution: the legacy configuration.
+    """
+    outcomes = {name: resolution.get(name) for name in resolution.names}
+    return [name for name, each in outcomes.items() if each.kind == "value" and each.value is not each.stored]
+
+
+# -- secrets -----------------------------------------------------------------------------------------------------------
+
+
+def _secret(resolution: Resolution, name: str, outcome: Outcome, new: str, target: int) -> Item:
+    slots = resolution.slots(name)
+    item = Item(BLOCK, name, new, str(slots[-1].origin) if slots else "")
+    if outcome.error is not None:
+        item.problem = f"the legacy flow gets an error: {Mask().failure(outcome.error)}"
+    elif HIDDEN in name:
+        item.problem = "the name may contain a value: put the value in quotes in the configuration"
+    else:
+        _store(item, outcome.value, target)
+    if any(key[:3] == (*SECRETS, name) for key in resolution.hash_order_dependent):
+        item.changes.append("the legacy value depends on PYTHONHASHSEED: check it")
+    return item
+
+
+def _store(item: Item, value: Any, target: int) -> None:
+    encode = secret_to_store if item.kind == BLOCK else variable_to_store
+    try:
+        item.stored = encode(value, target)
+    except NotStorable as error:
+        item.problem = str(error)
+    else:
+        item.changes += item.stored.changes
+
+
+# -- other settings ----------------------------------------------------------------------------------------------------
+
+
+def _settings(resolution: Resolution, renames: Mapping[str, str], target: int) -> Iterator[Item]:
+    for key, value in _user_settings(resolution):
+        sensitive = _looks_sensitive(key[-1], value)
+        kind, derive = (BLOCK, block_name) if sensitive else (VARIABLE, variable_name)
+        old = ".".join(key)
+        origin = next((str(slot.origin) for flat, slot in resolution.flat.items() if flat[: len(key)] == key), "")
+        item = Item(kind, old, _renamed(old, renames, kind) or derive(key[-1]), origin)
+        _store(item, value, target)
+        yield item
+
+
+def _user_settings(resolution: Resolution) -> Iterator[Tuple[Tuple[str, ...], Any]]:
+    """Yield keys and values that Prefect itself does not define."""
+    for name, value in resolution.context.items():
+        if isinstance(name, str) and name not in _OWN_CONTEXT and HIDDEN not in name:
+            yield ("context", name), value
+    own = _OWN_CONFIG | set(packaged_defaults(resolution.dialect))
+    for name, value in resolution.config.items():
+        if isinstance(name, str) and name.lower() not in own and HIDDEN not in name:
+            yield (name,), value
+
+
+def _looks_sensitive(name: str, value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_looks_sensitive(str(key), item) for key, item in value.items()) or bool(_SENSITIVE.search(name))
+    has_credentials = isinstance(value, str) and re.search(r"://[^/\s]*@", value) is not None
+    return has_credentials or _SENSITIVE.search(name) is not None
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+def _block_name(name: str, renames: Mapping[str, str]) -> str:
+    return _renamed(name, renames, BLOCK) or block_name(name)
+
+
+def _renamed(name: str, renames: Mapping[str, str], kind: str) -> str:
+    new = renames.get(name, "")
+    valid = is_block_name(new) if kind == BLOCK else is_variable_name(new)
+    if new and not valid:
+        allowed = "lower-case letters, digits and dashes" if kind == BLOCK else "lower-case letters, digits and _"
+        raise UsageError(f"--rename {name}={new}: the name of a {kind} has {allowed} only")
+    return new
+
+
+def _require_known(renames: Mapping[str, str], plan: Plan) -> None:
+    known = {item.old for item in plan.items} | {secret.old for secret in plan.missing}
+    for name in renames:
+        if name not in known and not plan.errors:
+            raise UsageError(f"--rename {name}: the plan has no secret or setting of this name")
+
+
+def _mark_collisions(plan: Plan) -> None:
+    """Mark all items that would get the same name."""
+    groups: Dict[Tuple[str, str], List[Union[Item, Missing]]] = {}
+    for each in plan.entries:
+        groups.setdefault((each.kind, each.new), []).append(each)
+    for (_, new), group in groups.items():
+        for each in group if new and len(group) > 1 else []:
+            others = ", ".join(sorted(other.old for other in group if other is not each))
+            each.problem, each.collides = f"gets the same name as {others}: choose another one with --rename", True
+        for each in group if not new else []:
+            each.problem = each.problem or "no valid name follows from this name: choose one with --rename"
