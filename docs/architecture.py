@@ -20,7 +20,8 @@ ROOT = Path(__file__).parent.parent
 PICTURE = Path(__file__).with_suffix(".svg")
 PURPOSES = {
     "plugin": "pytest hooks and fixtures; command line",
-    "commands": "bodies of explain, check, serve and demo",
+    "commands": "bodies of explain, check, migrate, serve and demo",
+    "migration": "from a legacy configuration to Prefect 3",
     "routes": "production routes; Hypothesis strategies",
     "backend": "the fake API, and real flow runs against it",
     "agents": "environments of flow runs, by real agents",

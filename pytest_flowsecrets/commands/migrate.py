@@ -106,7 +106,7 @@ def _parse(path: str, source: bytes) -> SourceModule:
         return SourceModule(path, source)
     except ParserSyntaxError as error:  # its text quotes the line
         reason, line = "libcst cannot read this file: change it by hand", error.raw_line
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (SyntaxError, ValueError, LookupError, RecursionError) as error:  # its encoding, or nested too deeply
         reason, line = f"{type(error).__name__}: change this file by hand", 1
     raise Unreadable(path, reason, line)
 

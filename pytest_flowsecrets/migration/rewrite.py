@@ -252,7 +252,20 @@ def _without(original: _Line, updated: _Line, removed: Sequence[cst.ImportAlias]
         return None
     if node.lpar is None:
         names[-1] = names[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+    elif names[-1] is not node.names[-1]:
+        names[-1] = _indented_like(names[-1], node.names[-1])
     return updated.with_changes(body=[node.with_changes(names=names)])
+
+
+def _indented_like(alias: cst.ImportAlias, last: cst.ImportAlias) -> cst.ImportAlias:
+    """Return a name whose closing parenthesis is indented as behind the last one; comments stay."""
+    space, closing = (getattr(each.comma, "whitespace_after", None) for each in (alias, last))
+    if not isinstance(space, cst.ParenthesizedWhitespace):
+        return alias.with_changes(comma=last.comma)
+    if not isinstance(closing, cst.ParenthesizedWhitespace):
+        return alias
+    space = space.with_changes(indent=closing.indent, last_line=closing.last_line)
+    return alias.with_changes(comma=cst.Comma(whitespace_after=space))
 
 
 def _parse_line(text: str) -> _Line:

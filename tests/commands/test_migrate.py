@@ -1,0 +1,176 @@
+"""``flowsecrets migrate`` shows the plan and the diff, and rewrites files; it never shows a value."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+
+import pytest
+
+CONFIG = "[context]\nbucket = 'the-bucket'\n[context.secrets]\nGITHUB_TOKEN = 'hunter2'\nPIN = '1234'\n"
+CODE = "from prefect.client import Secret\nPASSWORD = 'hunter2'\nx = Secret('GITHUB_TOKEN').get()\n"
+V = ("--prefect-version", "0.6.6", "--config")
+
+
+@pytest.fixture
+def migrate(run, write, monkeypatch):
+    """Run the command on a configuration file, with an empty environment, and check that it shows no value."""
+    write("empty.env", "")
+
+    def migrate(*arguments, config=CONFIG):
+        done = run("migrate", *V, write("config.toml", config), "--env-file", "empty.env", *arguments)
+        assert not [value for value in ("hunter2", "1234", "the-bucket") if value in done.out + done.err]
+        return done
+
+    return migrate
+
+
+def needs_libcst():
+    pytest.importorskip("libcst", reason="reading Python files needs the extra migrate")
+
+
+def test_a_clean_plan(migrate):
+    """Without anything to decide, the plan lists each item with its source, and the exit status is 0."""
+    done = migrate()
+    assert done.code == 0
+    assert "Prefect 0.6.6 -> 3\n" in done.out
+    assert "GITHUB_TOKEN -> Secret block github-token: str of length 7 #" in done.out
+    assert "(config.toml:4:1)" in done.out
+    assert "PIN -> Secret block pin: int #" in done.out
+    assert "context.bucket -> Variable bucket: str of length 10 #" in done.out
+    assert done.out.endswith("Nothing was created. To create 3 of 3 items, add --apply.\n")
+
+
+def test_a_plan_that_needs_decisions(migrate):
+    """Changed types, collisions and Cloud secrets are in the plan, and the exit status is 1."""
+    config = "[context.secrets]\nA_B = 'hunter2'\na-b = 'x'\nday = 2020-01-02\n"
+    done = migrate("--cloud-secret", "REMOTE", config=config)
+    assert done.code == 1
+    assert "problem: gets the same name as a-b: choose another one with --rename" in done.out
+    assert "changes: date becomes text in ISO 8601" in done.out
+    assert "REMOTE -> Secret block remote: a secret of Prefect Cloud cannot be read back" in done.out
+    assert migrate("--rename", "A_B=other", config=config.partition("day")[0]).code == 0
+
+
+def test_json(migrate):
+    """`--json` prints the whole plan as one document."""
+    data = json.loads(migrate("--json", "--target", "2").out)
+    assert (data["source"], data["target"], data["applied"]) == ("0.6.6", 2, None)
+    assert {each["old"]: each["new"] for each in data["items"]} == {
+        "GITHUB_TOKEN": "github-token",
+        "PIN": "pin",
+        "context.bucket": "bucket",
+    }
+    assert data["items"][1]["changes"] == [
+        "int becomes its JSON text, because Prefect 2 stores text only: use json.loads"
+    ]
+
+
+def test_the_environment(run, write):
+    """Variables of a .env file are read with the names and types of the legacy release."""
+    write("x.env", "PREFECT__CONTEXT__SECRETS__MY_KEY=42\n")
+    out = run("migrate", "--prefect-version", "0.6.6", "--env-file", "x.env").out
+    assert "my_key -> Secret block my-key: int" in out
+    assert "(x.env:1:1 PREFECT__CONTEXT__SECRETS__MY_KEY)" in out
+
+
+def test_diff_and_write(migrate, write, tmp_path):
+    """`--diff` shows the change of the code, with masked values; `--write` makes it and keeps the permissions."""
+    needs_libcst()
+    path = tmp_path / write("src/flow.py", CODE)
+    path.chmod(0o755)
+    write("src/other.py", "x = 1\n")
+    done = migrate("src", "--diff")
+    assert done.code == 0
+    assert "src/flow.py:3:5: Secret('GITHUB_TOKEN').get() -> Secret.load('github-token').get()\n" in done.out
+    assert (
+        "-from prefect.client import Secret\n+from prefect.blocks.system import Secret\n PASSWORD = '•••'\n" in done.out
+    )
+    assert path.read_text() == CODE
+    assert migrate("src", "--write").code == 0
+    assert "Secret.load('github-token').get()" in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+    assert os.listdir(path.parent) == ["flow.py", "other.py"] or sorted(os.listdir(path.parent)) == [
+        "flow.py",
+        "other.py",
+    ]
+    assert migrate("src", "--diff").out.count("flow.py") == 0
+
+
+def test_secrets_that_only_the_code_names(migrate, write):
+    """A secret that the configuration does not define is listed with the places that use it."""
+    needs_libcst()
+    write("flow.py", CODE.replace("GITHUB_TOKEN", "REMOTE") + "y = Secret(name).get()\n")
+    done = migrate("flow.py")
+    assert done.code == 1
+    assert "REMOTE -> Secret block remote: this configuration does not define it" in done.out
+    assert "(used at flow.py:3)" in done.out
+    assert "flow.py:4:5: Secret by hand: the name is not a constant" in done.out
+
+
+def test_files_that_cannot_be_read(migrate, write):
+    """A file that is not Python is an error of its own, without its text; the others are read."""
+    needs_libcst()
+    write("src/a.py", "x = 'hunter2 prefect\n")
+    write("src/b.py", b"# prefect \xff\n")
+    write("src/c.py", CODE)
+    done = migrate("src")
+    assert done.code == 1
+    assert "flowsecrets: src/a.py:1: libcst cannot read this file: change it by hand" in done.err
+    assert "flowsecrets: src/b.py:1: SyntaxError: change this file by hand" in done.err
+    assert "src/c.py:3:5" in done.out
+
+
+def test_folders_of_others_are_left(migrate, write):
+    """Hidden folders and installed packages are not read."""
+    needs_libcst()
+    for folder in (".venv", "venv/lib/site-packages", "node_modules"):
+        write(f"src/{folder}/flow.py", CODE)
+    assert "flow.py" not in migrate("src").out
+
+
+def test_an_import_that_fails(migrate):
+    """A configuration with which Prefect cannot be imported is an error without its text."""
+    done = migrate(config="[context.secrets]\nA = hunter2\n")
+    assert done.code == 1
+    assert "flowsecrets: import prefect fails on this configuration: " in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rename", "x"], "--rename x: write OLD=new"),
+        (["--rename", "PIN=A_B"], "lower-case letters, digits and dashes only"),
+        (["--rename", "NOPE=a"], "the plan has no secret or setting of this name"),
+        (["nowhere"], "nowhere: no such file or folder"),
+        (["--prefect-version", "9.9"], "9.9"),
+    ],
+)
+def test_misuse(migrate, arguments, message):
+    """A wrong option is one line and the exit status 2."""
+    if arguments == ["nowhere"]:
+        needs_libcst()
+    done = migrate(*arguments)
+    assert done.code == 2
+    assert message in done.err
+
+
+def test_without_libcst(migrate, write, monkeypatch):
+    """Without libcst the error says what to install, and a plan without sources works."""
+    monkeypatch.setitem(sys.modules, "libcst", None)
+    monkeypatch.setattr("pytest_flowsecrets.commands.migrate.find_spec", lambda _: None)
+    done = migrate(write("flow.py", CODE))
+    assert done.code == 2
+    assert "pip install 'pytest-flowsecrets[migrate]'" in done.err
+    assert migrate().code == 0
+
+
+@pytest.mark.parametrize("installed", [None, "1.4.1", "2.19.0"])
+def test_apply_needs_the_new_prefect(migrate, monkeypatch, installed):
+    """Without the client of Prefect 2.20 or 3 `--apply` is an error that says which one is missing."""
+    monkeypatch.setattr("pytest_flowsecrets.migration.apply.installed_version", lambda: installed)
+    done = migrate("--apply")
+    assert done.code == 2
+    assert f"--apply needs the client of Prefect 3 in this environment; installed: {installed or 'none'}" in done.err

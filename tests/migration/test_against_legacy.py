@@ -1,0 +1,53 @@
+"""What the real legacy Prefect gives a flow is what the plan stores, or the plan says what differs.
+
+``tests/prefect3/test_migrate.py`` continues from the same recordings: the client of Prefect 3 stores and reads the
+values.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_flowsecrets.migration.model import BLOCK
+from pytest_flowsecrets.migration.plan import make_plan
+from pytest_flowsecrets.migration.values import decode
+from pytest_flowsecrets.resolution.resolve import Machine, resolve
+from pytest_flowsecrets.resolution.toml_reader import read_layer
+from tests.compat import VERSION
+from tests.migration.record import HOME, VERSIONS, answers, is_plain, is_same, read
+
+CASES = read()
+INSTALLED = ".".join(map(str, VERSION or ()))
+
+
+def plan_for(case, version):
+    """Return the plan for a recorded configuration under a release."""
+    layers = [read_layer(case["toml"].encode(), "user", "config.toml")]
+    return make_plan(resolve(layers, case["environ"], version, machine=Machine(HOME)), 3)
+
+
+def test_there_are_100_configurations():
+    """Each configuration has an answer of each of the three releases, and most secrets can be migrated."""
+    assert [sorted(case["answers"]) for case in CASES] == [sorted(VERSIONS)] * 100
+    items = [item for case in CASES for version in VERSIONS for item in plan_for(case, version).items]
+    assert sum(item.ready and not item.changes for item in items) > len(items) / 2 > 500
+
+
+@pytest.mark.skipif(INSTALLED not in VERSIONS, reason=f"recorded with {', '.join(VERSIONS)}")
+def test_the_recorded_answers_are_those_of_the_real_prefect(real):
+    """The installed Prefect gives the flow the recorded values."""
+    assert [answers(real, case) for case in CASES] == [case["answers"][INSTALLED] for case in CASES]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_plan_stores_what_the_legacy_flow_got(version):
+    """Each value comes back unchanged, or the plan describes the change; no change is described without one."""
+    for case in CASES:
+        items = {item.old: item for item in plan_for(case, version).items if item.kind == BLOCK}
+        answered = case["answers"][version]
+        assert items.keys() == answered.keys()
+        for name, recorded in answered.items():
+            item = items[name]
+            unchanged = item.stored is not None and is_same(recorded, decode(item.stored.data))
+            assert unchanged == (item.stored is not None and not item.changes), (case["toml"], name)
+            assert is_plain(recorded) or item.changes or item.problem
