@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.migration.model import BLOCK
 from pytest_flowsecrets.migration.values import same
-from pytest_flowsecrets.versions import installed_version, release_of
+from pytest_flowsecrets.versions import installed_version, is_rest_version, release_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.migration.model import Item, Plan
@@ -27,7 +27,6 @@ CREATED, UNCHANGED, REPLACED, DIFFERENT, FAILED, SKIPPED = (
 )
 ENTERED, NOT_ENTERED = "exists", "not entered"
 GOOD = frozenset({CREATED, UNCHANGED, REPLACED, ENTERED})
-OLDEST = (2, 20, 0)
 _ABSENT = object()
 
 
@@ -61,10 +60,9 @@ class Result:
 
 
 def installed_target() -> Optional[int]:
-    """Return the major version of the installed Prefect if it can store the plan: 2 (from 2.20) or 3; else None."""
+    """Return the major version of the installed Prefect if it is 2.20 or 3, else None."""
     version = installed_version()
-    release = release_of(version) if version is not None else (0, 0, 0)
-    return release[0] if release >= OLDEST else None
+    return release_of(version)[0] if version is not None and is_rest_version(version) else None
 
 
 def apply_plan(plan: Plan, *, replace: bool = False) -> Iterator[Result]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 
 _LONGEST_VARIABLE = 255
-_BLOCK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_BLOCK = re.compile(r"[a-z0-9-]*[a-z0-9][a-z0-9-]*")
 _VARIABLE = re.compile(r"[a-z0-9_]*[a-z0-9][a-z0-9_]*")
 
 
 def block_name(name: str) -> str:
     """Return the name of the Secret block for a legacy secret: ``GITHUB_TOKEN`` becomes ``github-token``.
+
+    Where ``isolation.prefect3.block_names`` accepts a name, the result is the same.
 
     Args:
         name: the name that a flow passes to ``Secret``.
@@ -23,7 +25,8 @@ def block_name(name: str) -> str:
     Returns:
         The name, or ``""`` if no letter or digit is left.
     """
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    result = re.sub(r"[^a-z0-9]", "-", name.lower())
+    return result if is_block_name(result) else ""
 
 
 def variable_name(name: str) -> str:
@@ -35,7 +38,7 @@ def variable_name(name: str) -> str:
     Returns:
         The name, or ``""`` if no letter or digit is left, or the name is too long.
     """
-    result = re.sub(r"[^a-z0-9_]+", "_", name.lower())
+    result = re.sub(r"[^a-z0-9_]", "_", name.lower())
     return result if is_variable_name(result) else ""
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -20,16 +19,9 @@ from pytest_flowsecrets.migration.model import Plan
 from tests.backend.rest.record import environment
 from tests.migration.record import VERSIONS, read
 from tests.migration.test_against_legacy import plan_for
+from tests.prefect3.compat import IS_TYPED, VERSION
 
-try:
-    INSTALLED = version("prefect")
-except PackageNotFoundError:
-    INSTALLED = "none"
-MAJOR = INSTALLED.partition(".")[0]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not INSTALLED.startswith(("2.20.", "3.")), reason="Prefect 2.20 or 3 is not installed"),
-]
+pytestmark = pytest.mark.slow
 CONFIG = """
 [context]
 bucket = "the-bucket"
@@ -66,7 +58,7 @@ print("result", json.dumps([flow(report)(), getattr(value, "value", value)]))
 
 @pytest.fixture(scope="module")
 def api():
-    with RestApi(INSTALLED) as api:
+    with RestApi(VERSION) as api:
         yield api
 
 
@@ -210,7 +202,7 @@ def key_of(item):
     return json.dumps([item.stored.data, item.kind])
 
 
-@pytest.mark.skipif(MAJOR != "3", reason="Prefect 2 stores text only, and the plan says so")
+@pytest.mark.skipif(not IS_TYPED, reason="Prefect 2 stores text only, and the plan says so")
 def test_flows_get_the_values_of_100_legacy_configurations(api, run):
     """A flow of Prefect 3 gets from the migrated blocks what the flow of the real legacy Prefect got, or the plan says so."""
     root = str(Path(__file__).parents[2])
@@ -226,11 +218,12 @@ def test_flows_get_the_values_of_100_legacy_configurations(api, run):
     assert compared > 500
 
 
-def test_a_legacy_project_runs_on_a_real_server(migrate, run, tmp_path):
+def test_a_legacy_project_runs_on_a_real_server(migrate, run, tmp_path, request):
     """A project is rewritten, its secrets are created on the real server, and its flow gets the same values."""
     pytest.importorskip("libcst", reason="rewriting needs the extra migrate")
     (tmp_path / "flow.py").write_text(LEGACY_FLOW)
-    with PrefectServer() as server:
+    template = request.config.cache.mkdir("flowsecrets") / f"prefect-{VERSION}.db"  # stays for later runs
+    with PrefectServer(template=template) as server:
         command = ["--config", "config.toml", "flow.py", "--write", "--apply"]
         done, status = migrate(server.url, command)
         assert "created: block github-token\n" in done
