@@ -75,7 +75,7 @@ class RestIsolation(Isolation):
         self._outside = SettingsState()
         self._undo.callback(lambda: self._outside.restore())  # noqa: PLW0108 - `suspended` replaces the snapshot
         self._undo.callback(self.scheduled_changes.end)
-        self.home = RestHome(self._root, self.reload, has_settings_file=self.prefect.release >= (3, 0, 0))
+        self.home = RestHome(self._root, self.reload, has_settings_file=self.prefect.release >= (3, 1, 0))
         self.resources.enter_context(registry.folder(self.home.path))
         self.secrets = LocalSecrets(self, BlockValueChanges(self.prefect))
         self.api = open_api(self.version, auth_string=os.environ.get(_AUTH_STRING, ""))

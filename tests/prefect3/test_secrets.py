@@ -72,8 +72,8 @@ def test_a_secret_of_another_test_does_not_exist(local_secrets):
     assert dict(local_secrets) == {}
 
 
-TEXTS = ["plain", "42", "true", "null", "1e3", " 7 ", '"q"', "0000", "007", "-", '{"a": 1}', "[1, 2]", "", "é\n"]
-DATA = [42, 1.5, True, None, [1, "two"], {"a": {"b": None}}]
+TEXTS = ["plain", "42", "true", "null", "1e3", " 7 ", '"q"', "0000", "007", "-", '{"a": 1}', "[1, 2]", "é\n"]
+DATA = ["", 42, 1.5, True, None, [1, "two"], {"a": {"b": None}}]
 
 
 @pytest.mark.filterwarnings("ignore::pytest_flowsecrets.SecretChangedWarning")
@@ -93,6 +93,16 @@ def test_a_secret_is_stored_as_the_client_stores_it(local_secrets, value):
     local_secrets["ours"] = value
     Secret(value=value).save("theirs")
     assert Secret.load("ours").get() == Secret.load("theirs").get() == local_secrets["theirs"]
+
+
+@pytest.mark.skipif(IS_TYPED, reason="Prefect 3 stores any JSON data")
+def test_an_empty_text_is_one_clear_error(local_secrets):
+    """The client of Prefect 2.20 saves an empty text as null, and ``Secret.load`` fails."""
+    Secret(value="").save("theirs")
+    with pytest.raises(RuntimeError, match="Unable to load"):
+        Secret.load("theirs")
+    with pytest.raises(UsageError, match="secret 'x': a Secret block of Prefect 2.* cannot hold an empty text"):
+        local_secrets["X"] = ""
 
 
 @pytest.mark.skipif(IS_TYPED, reason="Prefect 3 stores any JSON data")

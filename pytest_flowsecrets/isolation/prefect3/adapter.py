@@ -123,6 +123,8 @@ class RestPrefect:
         """
         from prefect.blocks.system import Secret
 
+        if value == "" and self.release < (3, 0, 0):  # the client of 2.20 saves null, and `Secret.load` fails
+            raise UsageError(f"secret {name!r}: a Secret block of Prefect {self.version} cannot hold an empty text")
         try:
             return Secret(value=value).value.get_secret_value()
         except Exception:  # noqa: BLE001 - of pydantic, with the value in its text

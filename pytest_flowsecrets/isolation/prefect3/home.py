@@ -20,7 +20,7 @@ class RestHome(PrefectHome):
     Args:
         root: the private home directory.
         reload: makes Prefect read its settings again.
-        has_settings_file: whether this Prefect reads ``prefect.toml``, which 3.0 and later do.
+        has_settings_file: whether this Prefect reads ``prefect.toml``, which 3.1 and later do.
 
     Attributes:
         path: the private ``.prefect`` folder.
@@ -65,10 +65,10 @@ class RestHome(PrefectHome):
 
         Raises:
             ConfigSyntaxError: the text is not valid TOML. Nothing was written.
-            UsageError: Prefect cannot read the file, or is 2.20. The previous file was restored.
+            UsageError: Prefect cannot read the file, or is older than 3.1. The previous file was restored.
         """
         if not self._has_settings_file:
-            raise UsageError("prefect_home.write_settings: Prefect 2.20 reads no prefect.toml; use write_profiles")
+            raise UsageError("prefect_home.write_settings: Prefect reads prefect.toml from 3.1 on; use write_profiles")
         return self._write_and_reload("prefect.toml", text_or_mapping)
 
     def _write_and_reload(self, name: str, text_or_mapping: ConfigText) -> Path:
