@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.env_overlays import Variables
     from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
 
+# What the APIs of Prefect 2.20 and 3 offer, and these do not.
+_OF_REST = frozenset({"blocks", "flow_runs", "task_runs", "logs", "events", "write_only", "require_auth"})
+
 
 class FakeApi(ABC):
     """The base class of ``FakeCloud`` and ``FakeServer``."""
@@ -47,6 +50,14 @@ class FakeApi(ABC):
         self._isolation: Optional[LegacyIsolation] = None
         self._steps = ExitStack()
         self.processes, self.agents = Processes(), Agents()
+
+    if not TYPE_CHECKING:  # with `__getattr__`, type checkers would accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            kind = type(self).__name__
+            if name in _OF_REST:
+                raise UsageError(f"{kind}.{name} needs Prefect 2.20 or 3, and this API is that of 0.5.5 to 1.4.1")
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {f'at {self._url}' if self._url else '(not entered)'}>"

@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Sequence
 
+from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.env_overlays import EnvOverlays, Variables
 from pytest_flowsecrets.isolation.guards import lock
 from pytest_flowsecrets.isolation.guards.signals import deferred_signals
@@ -64,6 +65,15 @@ class LegacyIsolation(PrefectState):
     def require_legacy(self, feature: str) -> LegacyIsolation:  # noqa: ARG002 - every feature is available
         """Return this isolation."""
         return self
+
+    def set_variables(self, values: Mapping[str, Any]) -> None:  # noqa: ARG002 - the signature
+        """Raise an error: this line of Prefect has no variables.
+
+        Raises:
+            UsageError: always.
+        """
+        installed = f"Prefect {self.version} is" if self.legacy else "no Prefect is"
+        raise UsageError(f"the variables marker needs Prefect 2.20 or 3, and {installed} installed")
 
     def _import_prefect(self) -> None:
         self.legacy = find_prefect()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping
 
 from pytest_flowsecrets.errors import UsageError
@@ -40,6 +40,7 @@ class RestIsolation(Isolation):
 
     prefect: RestPrefect
     api: Api
+    _server: Api
     _outside: SettingsState
 
     def __init__(self, *, of_test: bool = False) -> None:
@@ -78,7 +79,8 @@ class RestIsolation(Isolation):
         self.home = RestHome(self._root, self.reload, has_settings_file=self.prefect.release >= (3, 1, 0))
         self.resources.enter_context(registry.folder(self.home.path))
         self.secrets = LocalSecrets(self, BlockValueChanges(self.prefect))
-        self.api = open_api(self.version, auth_string=os.environ.get(_AUTH_STRING, ""))
+        self.api = self._server = open_api(self.version, auth_string=os.environ.get(_AUTH_STRING, ""))
+        self.api.attach(self)
         self._undo.callback(self.api.close)
         self._undo.callback(self.prefect.drain)
         self._set_variables(self._private_settings())
@@ -130,17 +132,25 @@ class RestIsolation(Isolation):
             self.require_current()
             previous = self.api
             api.take_over(previous)
-            self._use(api)
+            self.use(api)
         try:
             yield
         finally:
             with deferred_signals(), lock.lock:
                 if self.active:
                     self.exit_inner()
-                    self._use(previous)
+                    self.use(previous)
 
-    def _use(self, api: Api) -> None:
+    @contextmanager
+    def using_server(self) -> Iterator[Api]:
+        """Make Prefect use the self-hosted server of this isolation inside the ``with`` block, and yield it."""
+        with nullcontext() if self.api is self._server else self.using(self._server):
+            yield self._server
+
+    def use(self, api: Api) -> None:
+        """Make Prefect use an API, with its current address and credentials."""
         self.prefect.drain()
+        api.attach(self)
         for name in self.api.settings:
             os.environ.pop(name, None)
             self._variables.pop(name, None)
@@ -187,6 +197,12 @@ class RestIsolation(Isolation):
     def remove_secrets(self, names: Iterable[str]) -> None:
         """Remove Secret blocks."""
         self.api.remove_secrets(names)
+
+    def set_variables(self, values: Mapping[str, Any]) -> None:
+        """Set variables in the API."""
+        with deferred_signals(), lock.lock:
+            self.require_current()
+            self.api.set_variables(values)
 
     def _write(self, values: Mapping[str, Any]) -> None:
         stored = {name: self.prefect.encode(name, value) for name, value in values.items()}

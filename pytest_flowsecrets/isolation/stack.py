@@ -114,6 +114,14 @@ class Isolation(ABC):
         """
 
     @abstractmethod
+    def set_variables(self, values: Mapping[str, Any]) -> None:
+        """Set variables of Prefect 2.20 or 3.
+
+        Raises:
+            UsageError: another Prefect is installed, or none, or a name or a value is not valid for a variable.
+        """
+
+    @abstractmethod
     def require_legacy(self, feature: str) -> Any:
         """Return this isolation if it is a ``LegacyIsolation``: Prefect is 0.5.5 to 1.4.1, or not installed.
 

@@ -61,7 +61,8 @@ def prefect_server(flowsecrets_isolation: Isolation) -> Iterator[Union[FakeServe
     RestServer.
     """
     if uses_rest_api():
-        yield flowsecrets_isolation.api
+        with cast("RestIsolation", flowsecrets_isolation).using_server() as own:
+            yield cast("RestServer", own)
         return
     from pytest_flowsecrets.backend.fake_cloud import FakeServer
 

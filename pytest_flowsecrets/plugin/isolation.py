@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ISOLATION = "flowsecrets_isolation"
 CLOCK = "flow_clock"
+MARKERS = ("secrets", "variables")  # a test with one of them is isolated
 FIXTURES = frozenset(
     {
         ISOLATION,
@@ -72,7 +73,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Add the isolation to a test whose marker or fixture needs it, or to every test with the option ``all``."""
     names: List[str] = getattr(item, "fixturenames", [])
     everything = item.config.stash[SETTINGS]["isolation"].value == "all"
-    if everything or item.get_closest_marker("secrets") or not FIXTURES.isdisjoint(names):
+    if everything or any(map(item.get_closest_marker, MARKERS)) or not FIXTURES.isdisjoint(names):
         item.stash[_needs_isolation] = True
         if hasattr(item, "fixturenames"):  # a new list, because pytest may share the old one between items
             item.fixturenames = [*(name for name in names if name != ISOLATION), ISOLATION]
@@ -177,8 +178,11 @@ def _enter(item: Any) -> Isolation:
 def _set_secrets(item: Any, isolation: Isolation) -> None:
     """Enter an isolation with the secrets of a test's marks, delivered by its route, and warn about changed values."""
     secrets: Dict[str, Any] = markers.secrets_of(item) or {}
+    variables = markers.variables_of(item)
     route = markers.route_of(item)
     isolation.enter({} if route else secrets)
+    if variables:
+        isolation.set_variables(variables)
     if route:
         from pytest_flowsecrets.routes import deliver
 

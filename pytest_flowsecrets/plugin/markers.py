@@ -1,4 +1,4 @@
-"""Read the markers ``secrets`` and ``secret_routes`` of a test.
+"""Read the markers ``secrets``, ``variables`` and ``secret_routes`` of a test.
 
 This module does not import pytest. It only reads the attributes of items and marks.
 """
@@ -15,6 +15,10 @@ ROUTES_HELP = (
     "secret_routes(*routes): run this test once for each route, and deliver the secrets of the secrets mark by that "
     "route alone: context, config_file, env, agent, run_config, job_template, cloud, or all"
 )
+VARIABLES_HELP = (
+    "variables(mapping=None, /, **values): set these variables of Prefect 2.20 or 3 for this test; the closest mark "
+    "takes precedence, name by name"
+)
 HELP = (
     "secrets(mapping=None, /, **values): set these secrets in the real Prefect for this test; use a mapping for names "
     "that are not identifiers; the closest mark takes precedence, name by name"
@@ -29,7 +33,7 @@ def secrets_of(item: Any) -> Optional[Dict[str, Any]]:
             value.
     """
     secrets: Optional[Dict[str, Any]] = None
-    for mark in _closest_first(item):
+    for mark in _closest_first(item, "secrets"):
         try:
             of_mark = _secrets(*mark.args, **mark.kwargs)
         except UsageError as error:
@@ -54,20 +58,38 @@ def _secrets(*arguments: Any, **values: Any) -> Dict[str, Any]:
     return secrets
 
 
-def _closest_first(item: Any) -> Iterator[Any]:
-    """Yield the secrets marks of a test: those of its parameters, function, classes, modules and packages."""
+def variables_of(item: Any) -> Dict[str, Any]:
+    """Return the variables that the marks of a test set. The closest mark of a name wins.
+
+    Raises:
+        UsageError: a mark has wrong arguments. The message names the test and the correct form.
+    """
+    variables: Dict[str, Any] = {}
+    for mark in _closest_first(item, "variables"):
+        mapping = mark.args[0] if mark.args else {}
+        if len(mark.args) > 1 or not isinstance(mapping, Mapping):
+            raise UsageError(
+                f"{item.nodeid}: the variables mark takes one mapping, or names, or both; write "
+                '@pytest.mark.variables(region="eu") or @pytest.mark.variables({"retries-of-x": 3})'
+            )
+        variables = {**mapping, **mark.kwargs, **variables}
+    return variables
+
+
+def _closest_first(item: Any, name: str) -> Iterator[Any]:
+    """Yield the marks of a test with a name: those of its parameters, function, classes, modules and packages."""
     callspec = getattr(item, "callspec", None)
-    of_parameters = _secrets_marks(callspec.marks) if callspec else []
+    of_parameters = _named(name, callspec.marks) if callspec else []
     yield from reversed(of_parameters)
     ids = set(map(id, of_parameters))
     for node in reversed(item.listchain()):
-        marks = [mark for mark in _secrets_marks(node.own_markers) if id(mark) not in ids]
+        marks = [mark for mark in _named(name, node.own_markers) if id(mark) not in ids]
         order = _order_in_classes(node)
         yield from sorted(marks, key=lambda mark: order.get(id(mark), -1))
 
 
-def _secrets_marks(marks: Iterable[Any]) -> List[Any]:
-    return [mark for mark in marks if mark.name == "secrets"]
+def _named(name: str, marks: Iterable[Any]) -> List[Any]:
+    return [mark for mark in marks if mark.name == name]
 
 
 def _order_in_classes(node: Any) -> Dict[int, int]:

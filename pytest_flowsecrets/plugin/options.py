@@ -26,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers and read the settings."""
     config.addinivalue_line("markers", markers.HELP)
+    config.addinivalue_line("markers", markers.VARIABLES_HELP)
     config.addinivalue_line("markers", markers.ROUTES_HELP)
     config.stash[_depth] = isolation_depth()
     try:

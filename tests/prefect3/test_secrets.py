@@ -101,7 +101,7 @@ def test_an_empty_text_is_one_clear_error(local_secrets):
     Secret(value="").save("theirs")
     with pytest.raises(RuntimeError, match="Unable to load"):
         Secret.load("theirs")
-    with pytest.raises(UsageError, match="secret 'x': a Secret block of Prefect 2.* cannot hold an empty text"):
+    with pytest.raises(UsageError, match=r"secret 'x': a Secret block of Prefect 2.* cannot hold an empty text"):
         local_secrets["X"] = ""
 
 

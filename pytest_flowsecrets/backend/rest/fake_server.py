@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterable, Iterator, List, Mapping, Tuple, cast
+from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
 
 from pytest_flowsecrets.backend.rest.api import RestApi
+from pytest_flowsecrets.backend.rest.blocks import Blocks
 from pytest_flowsecrets.backend.rest.mappings import SecretBlocks, Variables
+from pytest_flowsecrets.backend.rest.received import ReceivedRequests
+from pytest_flowsecrets.errors import SecretReceived, UsageError
+from pytest_flowsecrets.isolation.prefect3.block_names import block_name
+from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import register
+from pytest_flowsecrets.leaks.search.finder import finder, forms_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
@@ -53,12 +60,17 @@ class RestServer:
     Attributes:
         secrets: the Secret blocks: ``.holds()``, ``.reads``; you can set and delete them.
         variables: the variables as a mapping.
+        blocks: the saved blocks of all types: ``.save()``, ``.register()``, ``.holds()``; you can list and delete them.
     """
 
     def __init__(self, api: RestApi, view: View, auth_string: str = "") -> None:
         self._api, self._view, self._auth_string = api, view, auth_string
+        self._isolation: Optional[RestIsolation] = None
+        self._received = ReceivedRequests(view)
+        view.intercept = self._received.record
         self.secrets = SecretBlocks(view)
         self.variables = Variables(view)
+        self.blocks = Blocks(view, self._check_in_use)
         view.on_secret = register
         view.owner = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0] or view.owner
 
@@ -75,6 +87,15 @@ class RestServer:
         """The variables that make the client use this API."""
         auth = {"PREFECT_API_AUTH_STRING": self._auth_string} if self._auth_string else {}
         return {"PREFECT_API_URL": self.url, **auth}
+
+    def _check_in_use(self) -> None:
+        if self._isolation is None or self._isolation.api is not self:
+            raise UsageError(f"the client uses another API than {self!r} now: use the fixture of this test")
+
+    def _flush(self) -> None:
+        """Let Prefect's background threads send what they have, so that a test reads everything."""
+        if self._isolation is not None and self._isolation.active:
+            self._isolation.prefect.drain()
 
     # -- what an isolation does ----------------------------------------------------------------------------------------
 
@@ -100,6 +121,23 @@ class RestServer:
             if name in self.secrets:
                 del self.secrets[name]
 
+    def set_variables(self, values: Mapping[str, Any]) -> None:
+        """Create or replace variables.
+
+        Raises:
+            UsageError: a name or a value is not valid for a variable of this version.
+        """
+        for name, value in values.items():
+            if self._view.legacy and not isinstance(value, str):
+                raise UsageError(
+                    f"variable {name!r}: Prefect {self._view.version} stores text only, not {type(value).__name__}"
+                )
+            self.variables[name] = value
+
+    def attach(self, isolation: RestIsolation) -> None:
+        """Belong to an isolation, whose Prefect uses this API."""
+        self._isolation = isolation
+
     def take_over(self, other: RestServer) -> None:
         """Copy the Secret blocks and the variables of another API."""
         self.set_secrets(other.secret_values())
@@ -117,9 +155,70 @@ class RestServer:
         return self._view.rows("flow_runs")
 
     @property
+    def task_runs(self) -> List[Row]:
+        """Copies of the rows of all task runs, oldest first."""
+        self._flush()  # Prefect 3 reports task runs by events
+        return self._view.rows("task_runs")
+
+    @property
     def logs(self) -> List[Row]:
-        """Copies of the rows of all logs that the client has sent."""
+        """Copies of the rows of all logs, after Prefect's background threads have sent them."""
+        self._flush()
         return self._view.rows("logs")
+
+    @property
+    def events(self) -> List[Row]:
+        """Copies of all events, after Prefect's background threads have sent them."""
+        self._flush()
+        return [dict(event) for event in list(self._view.events.items)]
+
+    def require_auth(self, auth_string: str) -> None:
+        """Require an authentication, as ``PREFECT_SERVER_API_AUTH_STRING`` does. Prefect's client gets it, too.
+
+        Args:
+            auth_string: the value of ``PREFECT_API_AUTH_STRING``, such as ``admin:password``; empty for none.
+
+        Raises:
+            UsageError: this Prefect is older than 3.1, or the client uses another API.
+        """
+        if self._view.release < (3, 1, 0):
+            raise UsageError(f"Prefect {self._view.version} has no authentication string: it came with 3.1")
+        self._check_in_use()
+        register("PREFECT_API_AUTH_STRING", auth_string)
+        self._auth_string = auth_string
+        token = base64.b64encode(auth_string.encode()).decode()
+        self._view.authorization = f"Basic {token}" if auth_string else ""
+        cast("RestIsolation", self._isolation).use(self)
+
+    @hide_arguments
+    def assert_never_received(self, *names: str) -> None:
+        """Assert that the API received the values of these secrets only as data of the blocks that hold them.
+
+        The check searches all requests and events (parameters, states, logs, artifacts, variables and so on) for all
+        encodings of the values.
+
+        Args:
+            names: the names of the secrets, at least one.
+
+        Raises:
+            SecretReceived: the API received a value; the error lists the places.
+            UsageError: there is no name, a secret does not exist, or the first requests have been discarded.
+        """
+        if not names:
+            raise UsageError("assert_never_received needs the name of at least one secret")
+        self._flush()
+        for name in names:
+            block = block_name(name)
+            if block not in self.secrets:
+                raise UsageError(f"there is no secret {name!r} in this API, so nothing was checked")
+            places = self._received.search(finder(forms_of(self.secrets.stored(block))))
+            if places:
+                raise SecretReceived(name, places)
+        if self._received.forgotten:
+            raise UsageError(
+                f"the contents of the first {self._received.forgotten} requests have been discarded and cannot be "
+                "checked: assert earlier"
+            )
 
     def write_only(self, *, enabled: bool = True) -> None:
         """Refuse reads of secrets with 403 unless they come from a Running flow run, or inside ``executing()``."""

@@ -36,6 +36,12 @@ class Api(Protocol):
     def remove_secrets(self, names: Iterable[str]) -> None:
         """Remove Secret blocks. Names that do not exist are ignored."""
 
+    def set_variables(self, values: Mapping[str, Any]) -> None:
+        """Create or replace variables."""
+
+    def attach(self, isolation: Any) -> None:
+        """Belong to an isolation, whose Prefect uses this API."""
+
     def take_over(self, other: Any) -> None:
         """Copy the Secret blocks and the variables of another API."""
 
