@@ -197,10 +197,7 @@ def _measure_alone(way: str) -> Dict[str, float]:
             variables = {**variables, **QUIET, DATABASE: f"sqlite+aiosqlite:///{folder}/server.db"}
             upgrade = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
             subprocess.run(upgrade, env=variables, check=True, capture_output=True)
-            with sqlite3.connect(f"{folder}/server.db") as live, sqlite3.connect(
-                f"{folder}/server.db.template"
-            ) as copy:
-                live.backup(copy)
+            shutil.copy(f"{folder}/server.db", f"{folder}/server.db.template")
         command = [sys.executable, __file__, "--measure", way]
         output = subprocess.run(command, env=variables, check=True, capture_output=True, text=True).stdout
         result: Dict[str, float] = json.loads(output.splitlines()[-1])

@@ -2,83 +2,44 @@
 
 from __future__ import annotations
 
-import os
 import re
 import runpy
 import shlex
-import subprocess
-import sys
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import pytest_flowsecrets
 from pytest_flowsecrets.findings.rules import LEAK, RULES
+from pytest_flowsecrets.versions import installed_version, uses_rest_api
+from tests.document_examples import README, ROOT, run_python, run_tests, write_examples
 
-ROOT = Path(__file__).parent.parent
 PACKAGE = Path(pytest_flowsecrets.__file__).parent
-README = ROOT / "README.md"
-DOCUMENTS = [README, *sorted((ROOT / "docs").glob("**/*.md"))]
-EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMED = re.compile(r"# (\w+\.py)$", re.MULTILINE)  # the first line may name the file
 
 needs_prefect = pytest.mark.skipif(
-    not any(found.metadata["Name"] == "prefect" for found in metadata.distributions()),
+    installed_version() is None or uses_rest_api(),
     reason="the examples need Prefect: pip install 'pytest-flowsecrets[prefect]'",
 )
-
-
-def _run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={**os.environ, **environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-
-
-def _pytest(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return _run(folder, "-m", "pytest", "-p", "pytest_flowsecrets.plugin", "-v", "-rs", *arguments, **environ)
-
-
-def _write_examples(folder: Path, *, tests: bool) -> int:
-    """Write the examples that are tests, or those that are scripts, as files named after their position."""
-    count = 0
-    for document in DOCUMENTS:
-        text = document.read_text("utf-8")
-        for example in EXAMPLE.finditer(text):
-            code = example.group(1)
-            named = NAMED.match(code)
-            if bool("def test_" in code or named) == tests:
-                line = text[: example.start()].count("\n") + 2
-                place = f"test_{document.stem.replace('-', '_')}_line_{line}.py"
-                (folder / (named.group(1) if named else place)).write_text(code, "utf-8")
-                count += 1
-    return count
 
 
 @pytest.mark.slow
 @needs_prefect
 def test_examples_with_tests_pass(tmp_path: Path) -> None:
     """Every example passes without an unexpected warning of this package."""
-    assert _write_examples(tmp_path, tests=True) > 20
+    assert write_examples(tmp_path, tests=True) > 20
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     ours = [f"-Werror::pytest_flowsecrets.{name}" for name in ("SecretChangedWarning", "TomlDialectWarning")]
-    result = _pytest(tmp_path, *ours)
+    result = run_tests(tmp_path, *ours)
     assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.slow
 @needs_prefect
-def test_examples_without_pytest_run(tmp_path: Path) -> None:
+def test_examples_without_pytestrun_python(tmp_path: Path) -> None:
     """Examples that are scripts run one after another in one process."""
-    assert _write_examples(tmp_path, tests=False) > 3
+    assert write_examples(tmp_path, tests=False) > 3
     code = "import glob, runpy; [runpy.run_path(f) for f in glob.glob('*.py')]"
-    result = _run(tmp_path, "-Wignore", "-c", code)
+    result = run_python(tmp_path, "-Wignore", "-c", code)
     assert (result.returncode, result.stdout) == (0, "")
 
 
@@ -91,9 +52,9 @@ def test_the_ini_example_isolates_every_test(tmp_path: Path) -> None:
         "import os\ndef test_it():\n    assert 'PREFECT__CONTEXT__SECRETS__EXPORTED' not in os.environ\n"
     )
     exported = {"PREFECT__CONTEXT__SECRETS__EXPORTED": "mine"}
-    assert _pytest(tmp_path, **exported).returncode == 1
+    assert run_tests(tmp_path, **exported).returncode == 1
     (tmp_path / "pytest.ini").write_text(ini)
-    assert _pytest(tmp_path, **exported).returncode == 0
+    assert run_tests(tmp_path, **exported).returncode == 0
 
 
 SESSION = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -116,7 +77,7 @@ def test_sessions_in_the_readme(tmp_path: Path, name: str, text: str, session: s
     command, _, expected = session.partition("\n")
     dollar, program, *arguments = shlex.split(command)
     assert (dollar, program) == ("$", "flowsecrets")
-    result = _run(tmp_path, "-m", "pytest_flowsecrets.cli", *arguments)
+    result = run_python(tmp_path, "-m", "pytest_flowsecrets.cli", *arguments)
     hidden = re.compile("#[0-9a-f]{8}")
     assert hidden.sub("#", result.stdout).split() == hidden.sub("#", expected).split()
 

@@ -19,7 +19,7 @@ def test_rotation(local_secrets):
 
 def test_missing_secret(local_secrets):
     assert "GITHUB_ACCESS_TOKEN" not in local_secrets
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"(?i)github.access.token"):
         report()
 
 
