@@ -166,7 +166,7 @@ class RestIsolation(Isolation):
             self.require_current()
             self._keep_private()
             context = read_settings(self.prefect.release, self.home.path, self.api.url)
-            self._register_keys(context)
+            self._register_credentials(context)
             self._outside.apply(context)
             self._forkservers.renew()
 
@@ -178,10 +178,12 @@ class RestIsolation(Isolation):
             del os.environ[_CERTIFICATES]
 
     @staticmethod
-    def _register_keys(context: Any) -> None:
-        key = getattr(getattr(context.settings, "api", None), "key", None)
-        if key is not None:
-            register("PREFECT_API_KEY", key.get_secret_value())
+    def _register_credentials(context: Any) -> None:
+        """Register the credentials for the API as secrets, whether a variable or a profile holds them."""
+        api = getattr(context.settings, "api", None)
+        for name, field in (("PREFECT_API_KEY", "key"), ("PREFECT_API_AUTH_STRING", "auth_string")):
+            value = getattr(api, field, None)
+            register(name, os.environ.get(name, "") if value is None else value.get_secret_value())
 
     @contextmanager
     def changing(self, *_: str) -> Iterator[RestIsolation]:

@@ -344,6 +344,15 @@ def test_the_home_of_a_test_holds_settings(prefect_home):
     assert prefect.settings.PREFECT_LOGGING_LEVEL.value() == "ERROR"
 
 
+@pytest.mark.parametrize("number", range(2))
+def test_results_are_stored_in_the_home_of_the_test(number, prefect_home):
+    """A persisted result goes into the private home, and the next test does not see it."""
+    storage = prefect_home.path / "storage"
+    assert not storage.exists() or list(storage.iterdir()) == []
+    flow(lambda: number, name="persists", persist_result=True)()
+    assert [path.is_file() for path in storage.iterdir()] == [True]
+
+
 # -- the end -----------------------------------------------------------------------------------------------------------
 
 
@@ -442,6 +451,53 @@ def test_plain(local_secrets):
 """
     result = run_tests(source, "-n", "2", "-p", "randomly", plugins=("xdist",))
     result.assert_outcomes(passed=7, failed=2)
+
+
+def test_asynchronous_tests(run_tests):
+    """An ``async`` test of pytest-asyncio sees its own secrets, and its events and logs stay with it."""
+    result = run_tests(
+        """
+import pytest
+from prefect import flow, task
+from prefect.blocks.system import Secret
+
+@task
+async def use():
+    return (await Secret.load("a")).get()
+
+@flow
+async def reads():
+    return await use()
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("number", range(3))
+async def test_it(number, prefect_server, local_secrets):
+    local_secrets["A"] = f"value-{number}"
+    assert await reads() == f"value-{number}"
+    assert [row["state_type"] for row in prefect_server.task_runs] == ["COMPLETED"]
+""",
+        plugins=("pytest_asyncio.plugin",),
+        ini="[pytest]\nasyncio_default_fixture_loop_scope = function\n",
+    )
+    result.assert_outcomes(passed=3)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork in a process with threads
+def test_a_fork_with_an_isolation_of_its_own():
+    """A fork can enter its own isolation, with an API of its own, and the one of its parent goes on."""
+    with isolated_prefect({"A": "of the parent"}):
+        queue = multiprocessing.get_context("fork").SimpleQueue()
+
+        def child():
+            with isolated_prefect({"A": "of the child"}):
+                queue.put(load())
+            queue.put(load())
+
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        assert [queue.get(), queue.get()] == ["of the child", "of the parent"]
+        process.join()
+        assert load() == "of the parent"
 
 
 def test_isolation_of_all_tests(run_tests, developer):
