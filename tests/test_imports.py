@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import runpy
 import subprocess
 import sys
 from collections import Counter
@@ -381,6 +382,14 @@ else:
     raise AssertionError
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_import_system_is_unchanged_without_pytest(monkeypatch):
+    """Outside of pytest, the package adds no finder for its modules."""
+    monkeypatch.delitem(sys.modules, "_pytest.assertion.rewrite")
+    finders = list(sys.meta_path)
+    runpy.run_path(pytest_flowsecrets.__file__, run_name="pytest_flowsecrets")
+    assert sys.meta_path == finders
 
 
 def test_type_checkers_see_the_same_names():

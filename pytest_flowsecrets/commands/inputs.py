@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from pytest_flowsecrets.commands.files.unreadable import Unreadable
@@ -132,12 +133,12 @@ def environment_of(files: Optional[List[str]]) -> Dict[str, str]:
     if not files:
         return dict(os.environ)
     from pytest_flowsecrets.commands.files.env_files import env_items
+    from pytest_flowsecrets.resolution.line_syntax import env_line
 
     environ = Environment({"HOME": os.path.expanduser("~")})
     for path in files:
         for item in env_items(read_text(path)):
             environ[item.name] = str(item.value)  # never None: a line without a value is not an item
             environ.places[item.name] = path, item.line, item.column
-            if item.notation is not None:
-                environ.notations[item.name] = item.notation
+            environ.notations[item.name] = partial(env_line, item.name)
     return environ

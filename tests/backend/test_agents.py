@@ -237,6 +237,22 @@ def test_what_an_agent_that_is_a_process_refuses(flow):
                 other.agent(**inputs)
 
 
+@needs_kubernetes
+def test_a_deployment_that_fails(flow, tmp_path):
+    """The error of an agent that cannot start the process of a flow run has the type of the agent's error."""
+    from prefect.run_configs import LocalRun
+
+    file = tmp_path / "file"
+    file.touch()
+    flow.run_config = LocalRun(working_dir=str(file))
+    message = "^the local agent cannot deploy the flow run: NotADirectoryError"
+    with FakeServer() as server:
+        with pytest.raises(UsageError, match=message):
+            server.run(flow)
+        with server.agent() as agent, pytest.raises(UsageError, match=rf"{message}; see its \.printed$"):
+            server.run(flow, agent=agent)
+
+
 @needs_proc
 @needs_kubernetes
 def test_an_agent_that_does_not_end(flow, monkeypatch):
@@ -246,12 +262,11 @@ def test_an_agent_that_does_not_end(flow, monkeypatch):
         run = server.run(flow, in_process=True, context={"secrets": {"TOKEN": "x"}})
         flow_id = server.world.store.get("flow_run", run.id)["flow_id"]
         with server.agent() as agent:
-            server.client.create_flow_run(flow_id=flow_id)
-            for _ in range(600):
-                if agent._runs:
+            run_id = server.client.create_flow_run(flow_id=flow_id)
+            for _ in range(3000):
+                if server.world.store.get("flow_run", run_id)["state"] not in ("Scheduled", "Submitted"):
                     break
                 time.sleep(0.02)
             os.kill(agent.pid, signal.SIGSTOP)
-        (run_id,) = agent._runs
         assert_gone(agent.pid)
         assert_none_has("PREFECT__CONTEXT__FLOW_RUN_ID", run_id)

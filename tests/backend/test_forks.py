@@ -65,8 +65,8 @@ def test_a_fork_while_documents_are_looked_up():
     pytest.importorskip("graphql")
     from pytest_flowsecrets.backend.graphql import execution
 
-    with execution.documents._lock:
+    with execution.documents.lock:
         child = os.fork()
         if not child:
-            os._exit(0 if execution.documents._lock.acquire(blocking=False) else 1)
+            os._exit(0 if execution.documents.lock.acquire(blocking=False) else 1)
     assert os.waitpid(child, 0)[1] == 0

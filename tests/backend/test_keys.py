@@ -149,7 +149,7 @@ def test_rows_tell_no_key(ring):
 
 def test_a_run_of_many_apis_has_few_keys(monkeypatch):
     """APIs reuse the keys of closed APIs; APIs that are open at the same time have different keys."""
-    monkeypatch.setattr(key_texts, "_unused", deque())  # without those of the tests before
+    monkeypatch.setattr(key_texts, "unused_texts", deque())  # without those of the tests before
     texts = set()
     for _ in range(50):
         first, second = Keyring(lambda: START), Keyring(lambda: START)

@@ -273,6 +273,7 @@ MALFORMED = {
         b"POST %s HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n",
         501,
     ),
+    "no host in HTTP/1.0": (b"GET / HTTP/1.0\r\n\r\n", 400),
     "a length with a sign": (b"POST %s HTTP/1.1\r\n" + HOST + b"Content-Length: +1\r\n\r\na", 400),
     "a length with an odd space": (b"POST %s HTTP/1.1\r\n" + HOST + b"Content-Length: \x0b1\r\n\r\na", 400),
     "too many words": (b"GET / x HTTP/1.1\r\n" + HOST + b"\r\n", 400),

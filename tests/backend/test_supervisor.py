@@ -90,6 +90,30 @@ def test_a_supervised_process_exits_as_its_command_does(status):
     assert process.end() == process.end() == status
 
 
+def test_orphans_are_adopted_on_linux_only(monkeypatch):
+    """Other systems have no call with which a process adopts the orphans of its descendants."""
+    monkeypatch.setattr(supervisor.sys, "platform", "darwin")
+    assert supervisor.adopt_orphans() is False
+
+
+def test_descendants_that_have_ended_are_collected():
+    """Children that have ended, and those that still run, are gone afterwards, and none is left as a zombie."""
+    code = f"""
+import os, subprocess, sys
+from pytest_flowsecrets.backend.runs.supervisor import end_descendants
+ended = subprocess.Popen([sys.executable, "-c", ""])
+os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+subprocess.Popen([sys.executable, "-c", {SLEEP!r}])
+end_descendants()
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("no children")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "no children\n", done.stderr
+
+
 def test_a_supervised_process_is_terminated_through_its_supervisor():
     """SIGTERM reaches the command; SIGINT and SIGHUP, of a terminal that is closed, do not end the supervisor."""
     code = (

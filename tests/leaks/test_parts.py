@@ -384,6 +384,33 @@ def test_leaks_are_findings():
         findings.Other
 
 
+def test_reprs_show_counts_only():
+    """The reprs of the record of a run and of its test ids show counts, no name and no value."""
+    run = LeakSession("mask")
+    assert repr(run.record) == "<Record 0 findings>"
+    assert repr(run.ids) == "<TestIds 0 masked>"
+
+
+def test_objects_that_cannot_be_masked_are_withheld(monkeypatch):
+    """If masking fails, every text of an object is replaced, at any depth, and the fault is recorded."""
+    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__TOKEN", TOKEN)
+    run = LeakSession("mask")
+    run.begin()
+    try:
+        monkeypatch.setattr(reports, "mask_in_place", lambda *_: 1 / 0)
+        with pytest.raises(ValueError, match="ghp_") as caught:
+            raise ValueError(TOKEN)
+        traceback = caught.getrepr()
+        assert TOKEN in str(traceback)
+        run.mask_object(traceback, "failure")
+        assert TOKEN not in str(traceback)
+        assert WITHHELD in str(traceback)
+        assert len(run.faults) == 1
+        assert run.has_unseen_text(object())  # a report without sections
+    finally:
+        run.end()
+
+
 def test_findings_without_a_test():
     """In SARIF, a finding without a test has no location."""
     bare = findings.Leak("A", "raw", "live output", "", "")

@@ -77,6 +77,9 @@ class DocumentCache:
 
     It does not store documents that might contain the value of a secret: a mutation is stored only if all its
     arguments are variables.
+
+    Attributes:
+        lock: is held while a thread looks up or stores a document.
     """
 
     MAX_DOCUMENTS, MAX_LENGTH = 256, 8_192  # the length is in characters
@@ -86,7 +89,7 @@ class DocumentCache:
 
     def clear(self) -> None:
         """Remove all documents, and replace the lock, which the parent of a forked child may have held."""
-        self._lock = Lock()
+        self.lock = Lock()
         self._cache: OrderedDict[Tuple[str, str], DocumentNode] = OrderedDict()
 
     def __len__(self) -> int:
@@ -103,13 +106,13 @@ class DocumentCache:
             InvalidOperation: the document is not valid, or too large.
         """
         key = (backend, text)
-        with self._lock:
+        with self.lock:
             if key in self._cache:
                 self._cache.move_to_end(key)
                 return self._cache[key]
         document = read(text, schema(backend))
         if len(text) <= self.MAX_LENGTH and _is_cacheable(document):
-            with self._lock:
+            with self.lock:
                 self._cache[key] = document
                 if len(self._cache) > self.MAX_DOCUMENTS:
                     self._cache.popitem(last=False)
@@ -150,8 +153,6 @@ def _select_operation(document: DocumentNode, name: Optional[str]) -> OperationD
         raise InvalidOperation(GraphQLError("There is no such operation."))
     if len(operations) > 1:
         raise InvalidOperation(GraphQLError("Must provide operation name if query contains multiple operations."))
-    if operations[0].operation.value == "subscription":
-        raise InvalidOperation(GraphQLError("This API has no subscriptions.", operations[0]))
     return operations[0]
 
 

@@ -88,8 +88,8 @@ class Key:
 
 _RESERVED = 16  # the number of released texts that are not reused yet: the next APIs must reject keys of a closed one
 
-_unused: Deque[str] = deque()  # oldest first
-os.register_at_fork(after_in_child=_unused.clear)  # parent and child must not use the same texts
+unused_texts: Deque[str] = deque()  # oldest first
+os.register_at_fork(after_in_child=unused_texts.clear)  # parent and child must not use the same texts
 
 
 class KeyTexts:
@@ -105,7 +105,7 @@ class KeyTexts:
 
     def create(self) -> str:
         """Return a random text that no other fake API uses."""
-        text = _unused.popleft() if len(_unused) > _RESERVED else secrets.token_urlsafe(16)
+        text = unused_texts.popleft() if len(unused_texts) > _RESERVED else secrets.token_urlsafe(16)
         self._texts.append(text)
         return text
 
@@ -113,14 +113,14 @@ class KeyTexts:
     def in_use(self) -> Iterator[None]:
         """Reserve the texts for this API while it is entered, and release them when it is left."""
         for text in self._released:
-            if text in _unused:
-                _unused.remove(text)
+            if text in unused_texts:
+                unused_texts.remove(text)
                 self._texts.append(text)
         try:
             yield
         finally:
             self._released, self._texts = self._texts, []
-            _unused.extend(self._released)
+            unused_texts.extend(self._released)
 
 
 # -- keys of one API ---------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def main(pipe: int, command: Sequence[str]) -> NoReturn:
     end_descendants()
     if not adopts:
         end_group()
-    if status < 0:
+    if status < 0:  # pragma: no cover - a process that ends by a signal writes no coverage data
         _end_by(-status)
     sys.exit(status)
 

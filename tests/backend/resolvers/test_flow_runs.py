@@ -162,6 +162,12 @@ def test_labels(team, flow, run, labels):
     assert team.one("flow_run { labels }") == {"labels": labels}
 
 
+def test_labels_that_are_not_a_list(team):
+    """A flow whose run config has a text as labels cannot run."""
+    flow = team.flow(run_config={"labels": "here"})
+    assert team.cannot("create_flow_run", flow_id=flow)["message"] == "the labels of a flow run must be a list"
+
+
 def test_labels_of_the_group(team):
     """Labels of the flow group override those of the run config."""
     flow = team.flow(run_config={"labels": ["a"]})
