@@ -65,11 +65,12 @@ ONLY_IN = {
     "freezegun": {"clock"},
     "toml": {"resolution/toml_reader"},
     "yaml": {"commands/files/kubernetes_files", "agents/manifests"},
+    "dotenv": {"commands/files/env_files"},
 }
 # Imported inside functions only; not hypothesis, which its own room needs at the top, for decorators and annotations.
 LAZY = {
     *("prefect", "graphql", "h11", "wsproto", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"),
-    *("pydantic", "certifi", "libcst"),
+    *("pydantic", "certifi", "libcst", "dotenv"),
 }
 # Except where a class derives from it or all is about it; such a module is itself imported inside functions only.
 AT_TOP = {

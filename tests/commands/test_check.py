@@ -256,13 +256,15 @@ def test_shell_syntax(run, write, text, expected):
         (f"{S}A='0000' # c\n{S}B=\"0000\"\t#c\r\n{S}C=0000\r\n", ["1 FS021", "2 FS021", "3 FS021"]),
         (f'{S}A="-----BEGIN\nMIIE=\n-----END"\n{S}B=0000\n', ["4 FS021"]),
         (f"{S}A='0000\n{S}B='0000'\n", ["2 FS021"]),
-        (f'{S}A="{{\\"a\\": true}}"\n{S}B=#0000\n{S}C=', ["1 FS029", "2 FS038", "3 FS038"]),
+        (f'{S}A="{{\\"a\\": true}}"\n{S}B=\n{S}C=', ["1 FS029", "2 FS038", "3 FS038"]),
+        (f"\n\n  # c\n  export {S}A='00\\'00'\n{S}B=#0000\n'{S}C'=0000", ["6 FS021"]),
+        (f'{S}A="0000" c\n{S}B="\n{S}C=0000 # c', ["3 FS021"]),
         (f"{S}A=0000\n{S}A=ghp_abc\n{S}A=1e5\n", ["1 FS021", "3 FS023"]),
         (f'{S}A="abc\\n"\n{S}B=\'abc\\n\'\n{S}C=abc\\n\n{S}D="0000\\r"', ["1 FS036", "4 FS021"]),
     ],
 )
 def test_env_syntax(run, write, text, expected):
-    """`check` reads comments after quotes, multi-line values, escapes and repeated variables."""
+    """`check` reads comments after quotes, multi-line values, escapes, repeated variables and broken quotes."""
     done = run("check", *V, write(".env", text))
     lines = [line.split(":")[1] for line in done.out.splitlines()]
     assert [f"{line} {identity}" for line, identity in zip(lines, done.ids)] == expected

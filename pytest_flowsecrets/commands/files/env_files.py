@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from functools import partial
-from typing import TYPE_CHECKING, Iterator, List, Match, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.commands.files.environment_owners import (
     AGENT,
@@ -20,18 +21,14 @@ from pytest_flowsecrets.resolution.line_syntax import env_line
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.layers import Notation
 
-_ENV_LINE = re.compile(
-    r"[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w.\-]*)[ \t]*=[ \t]*"
-    r"(?:(?P<quoted>'[^']*'|\"(?:\\.|[^\"\\])*\")[ \t\r]*(?:#[^\n]*)?(?=\n|\Z)|(?P<bare>[^\n]*))",
-    re.ASCII | re.DOTALL,
-)
 ASSIGNMENT = re.compile(r"(?:--env=|-e=?)?([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 _HERE_DOCUMENT = re.compile(r"<<-?\s*['\"\\]?(\w+)")
 # Everything before a comment, or before a quote that the line does not close.
 _CODE = re.compile(r"(?:'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|(?<=[^\s;|&()])#|[^'\"\\#])*", re.DOTALL)
 _LONGEST_QUOTE = 200
 _EXPORTS = ("export", "declare", "typeset")
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}  # in double quotes, for python-dotenv and Docker Compose
+# A line that python-dotenv cannot read, such as one with an unclosed quote. `docker run --env-file` reads it as it is.
+_RAW_LINE = re.compile(r"\s*(?:export[ \t]+)?([A-Za-z_][\w.\-]*)[ \t]*=[ \t]*(.*?)\s*", re.ASCII)
 
 
 class Problem(NamedTuple):
@@ -77,39 +74,47 @@ class Item(NamedTuple):
 
 
 def env_items(text: str) -> Iterator[Item]:
-    """Read a ``.env`` file.
-
-    Quotes, and escapes in double quotes, are removed. ``export`` is allowed. Comments need a blank before them.
+    """Read a ``.env`` file as python-dotenv does. References such as ``${NAME}`` stay as written: rules report them.
 
     Args:
         text: the text of the file.
     """
-    at, number, owner = 0, 1, Owner(prefect=concerns_prefect(text))
-    while at < len(text):
-        line = _ENV_LINE.match(text, at)
-        end = text.find("\n", line.end() if line else at) + 1 or len(text)
-        if line is not None:  # otherwise a comment, or text that no tool reads
-            name, column = line.group("name"), line.start("name") - at + 1
-            yield Item(
-                name,
-                _env_value(line),
-                number,
-                column,
-                owner=owner,
-                lines=(number, number + line.group().count("\n")),
-                notation=partial(env_line, name),
-            )
-        number += text.count("\n", at, end)
-        at = end
+    owner = Owner(prefect=concerns_prefect(text))
+    number = 1
+    for source, name, value in _bindings(text):
+        statement = source.lstrip()
+        before = source[: len(source) - len(statement)]  # empty lines and the indentation
+        line = number + before.count("\n")
+        number += source.count("\n")
+        if name is not None and value is not None:  # otherwise a comment, or text that no tool reads
+            column = len(before) - before.rfind("\n") + statement.index(name)
+            last = line + statement.rstrip("\r\n").count("\n")
+            notation = partial(env_line, name)
+            yield Item(name, value, line, column, owner=owner, lines=(line, last), notation=notation)
 
 
-def _env_value(line: Match[str]) -> str:
-    quoted = line.group("quoted")
-    if quoted is None:
-        return re.split(r"(?:^|\s+)#", line.group("bare"), maxsplit=1)[0].strip()
-    if quoted.startswith("'"):
-        return quoted[1:-1]
-    return re.sub(r'\\(["\\nrt])', lambda escape: _ESCAPES.get(escape.group(1), escape.group(1)), quoted[1:-1])
+def _bindings(text: str) -> Iterator[Tuple[str, Optional[str], Optional[str]]]:
+    """Yield each statement as python-dotenv reads it, with its name and its value if it has them.
+
+    For an unclosed quote, python-dotenv also skips the lines up to the next quote. Here they are statements of their
+    own, because other tools read them.
+    """
+    from dotenv.parser import parse_stream
+
+    streams = [parse_stream(io.StringIO(text))]
+    while streams:
+        binding = next(streams[-1], None)
+        if binding is None:
+            streams.pop()
+            continue
+        source, name, value = binding.original.string, binding.key, binding.value
+        if binding.error:
+            line_end = source.find("\n", len(source) - len(source.lstrip())) + 1 or len(source)
+            streams.append(parse_stream(io.StringIO(source[line_end:])))
+            source = source[:line_end]
+            raw = _RAW_LINE.fullmatch(source)
+            name, value = raw.groups() if raw else (None, None)
+        yield source, name, value
 
 
 def shell_items(text: str) -> Iterator[Item]:
