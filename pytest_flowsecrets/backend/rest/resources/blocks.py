@@ -198,14 +198,14 @@ def _present(call: Call, row: Row, *, secrets: bool) -> Row:
         call.view.read_log.admit(call.headers)
     types = call.view.block_types
     schema, block_type = types.schemas.require(row["block_schema_id"]), types.types.require(row["block_type_id"])
-    data, references = _resolve(call.view, row)
+    data, references = _resolve(call.view, row, secrets=secrets)
     if secrets:
         for document in _documents(call.view, row):
             kind = types.types.get(document["block_type_id"]) or {}
             call.view.read_log.record(call.headers, document, kind.get("slug", ""))
     return {
         **row,
-        "data": data if secrets else mask(data, schema["fields"].get("secret_fields", ())),
+        "data": data,
         "block_schema": types.present_schema(schema),
         "block_type": block_type,
         "block_type_name": block_type["name"],
@@ -227,13 +227,16 @@ def _documents(view: View, row: Row) -> Iterator[Row]:
         yield from _documents(view, inner)
 
 
-def _resolve(view: View, row: Row) -> Tuple[Dict[str, Any], Row]:
-    """Return the data of a document with nested documents in their places, and the references."""
+def _resolve(view: View, row: Row, *, secrets: bool) -> Tuple[Dict[str, Any], Row]:
+    """Return the data of a document with nested documents in their places, and the references.
+
+    The schema of each document masks its data, unless secrets are shown.
+    """
     nested = dict(_nested(view, row))
     data = {key: value for key, value in row["data"].items() if key not in nested}
     references: Row = {}
     for key, inner in nested.items():
-        data[key], inner_references = _resolve(view, inner)
+        data[key], inner_references = _resolve(view, inner, secrets=secrets)
         references[key] = {
             "block_document": {
                 "id": inner["id"],
@@ -243,7 +246,8 @@ def _resolve(view: View, row: Row) -> Tuple[Dict[str, Any], Row]:
                 "block_document_references": inner_references,
             }
         }
-    return data, references
+    schema = view.block_types.schemas.require(row["block_schema_id"])
+    return data if secrets else mask(data, schema["fields"].get("secret_fields", ())), references
 
 
 ROUTES = (

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, List, Optional
+from typing import TYPE_CHECKING, Any, List
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
 from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id
 from pytest_flowsecrets.backend.rest.resources.state_proposals import answer_proposal
 from pytest_flowsecrets.backend.rest.rules import orchestration, relations
 from pytest_flowsecrets.backend.rest.rules.run_names import run_name
-from pytest_flowsecrets.backend.rest.rules.states import present_times
+from pytest_flowsecrets.backend.rest.rules.states import present_state, present_times
 from pytest_flowsecrets.backend.rest.rules.transition import ABORT, REJECT, Verdict
 from pytest_flowsecrets.backend.rest.store.filters import sort_rows
 
@@ -46,11 +46,13 @@ def create(call: Call) -> Reply:
     known = view.flow_runs.first(idempotency_key=key, flow_id=fields["flow_id"]) if key is not None else None
     if known is not None:
         return Reply(200, present(view, known))
-    return Reply(201, present(view, insert(view, fields, call.fields.get("state"))))
+    if key is not None:
+        fields.setdefault("job_variables", None)
+    return Reply(201, present(view, insert(view, fields, call.fields.get("state") or {"type": "PENDING"})))
 
 
-def insert(view: View, fields: Row, state: Optional[Row]) -> Row:
-    """Add a flow run with its first state."""
+def insert(view: View, fields: Row, state: Row) -> Row:
+    """Add a flow run with its first state, which no rule checks."""
     row: Row = {
         "name": run_name(),
         "parameters": {},
@@ -65,8 +67,7 @@ def insert(view: View, fields: Row, state: Optional[Row]) -> Row:
         "labels": {"prefect.flow.id": fields["flow_id"], **_deployment_label(fields), **(fields.get("labels") or {})},
     }
     run = view.flow_runs.insert(row)
-    if state is not None:
-        orchestration.propose(view, "flow_run", run, state)
+    orchestration.set_state(view, "flow_run", run, state)
     return run
 
 
@@ -198,12 +199,13 @@ class _RejectedError(ApiError):
 
 def read_state(call: Call) -> Row:
     """Return a state by its id."""
-    return call.view.flow_run_states.require(call.id)
+    return present_state(call.view.flow_run_states.require(call.id))
 
 
 def read_states(call: Call) -> List[Row]:
     """Return the states that a flow run had, oldest first."""
-    return call.view.flow_run_states.where(run_id=canonical_id(call.query.get("flow_run_id", "")))
+    rows = call.view.flow_run_states.where(run_id=canonical_id(call.query.get("flow_run_id", "")))
+    return [present_state(row) for row in rows]
 
 
 # -- inputs ------------------------------------------------------------------------------------------------------------

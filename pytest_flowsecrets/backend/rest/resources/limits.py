@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, List, Optional
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
-from pytest_flowsecrets.backend.rest.errors import CONFLICT, UUID, ApiError, NotFoundError, canonical_id, check_range
+from pytest_flowsecrets.backend.rest.errors import (
+    CONFLICT,
+    UUID,
+    ApiError,
+    NotFoundError,
+    ValidationError,
+    canonical_id,
+    check_range,
+)
 from pytest_flowsecrets.backend.rest.rules import slots
 from pytest_flowsecrets.backend.rest.store.filters import sort_rows
 
@@ -89,7 +97,8 @@ def create_limit(call: Call) -> Row:
     check_range("limit", fields["limit"], 0, None)
     if call.view.limits.first(name=fields["name"]):
         raise ApiError(409, CONFLICT)
-    return slots.present(call.view, call.view.limits.insert({**fields, "holders": []}))
+    row = slots.present(call.view, call.view.limits.insert({**fields, "holders": []}))
+    return {**row, "denied_slots": 0, "avg_slot_occupancy_seconds": 2.0}
 
 
 def read_limit(call: Call) -> Row:
@@ -99,7 +108,11 @@ def read_limit(call: Call) -> Row:
 
 def update_limit(call: Call) -> None:
     """Change a global limit."""
-    call.view.limits.update(_limit(call), call.sent(*_FIELDS))
+    row, fields = _limit(call), call.sent(*_FIELDS)
+    namesake = call.view.limits.first(name=fields["name"]) if "name" in fields else None
+    if namesake is not None and namesake is not row:
+        raise ApiError(409, CONFLICT)
+    call.view.limits.update(row, fields)
 
 
 def delete_limit(call: Call) -> None:
@@ -125,7 +138,14 @@ def take_slots(call: Call) -> List[Row]:
     """Take slots of global limits; Prefect 3.0 to 3.2 may ask to create those that are missing."""
     fields, names = call.fields, slots.names_of(call.fields)
     _create_missing(call, names)
-    return slots.take(call.view, names, int(fields["slots"]), fields.get("mode") or "concurrency")
+    return slots.take(call.view, names, _slots(call), fields.get("mode") or "concurrency")
+
+
+def _slots(call: Call) -> int:
+    count = int(call.fields["slots"])
+    if count <= 0:
+        raise ValidationError("greater_than", ("body", "slots"), "Input should be greater than 0")
+    return count
 
 
 def _create_missing(call: Call, names: List[str]) -> None:
@@ -137,7 +157,7 @@ def _create_missing(call: Call, names: List[str]) -> None:
 
 def give_back_slots(call: Call) -> List[Row]:
     """Give back slots of global limits."""
-    return slots.give_back(call.view, slots.names_of(call.fields), int(call.fields["slots"]))
+    return slots.give_back(call.view, slots.names_of(call.fields), _slots(call))
 
 
 def take_lease(call: Call) -> Row:
@@ -146,7 +166,7 @@ def take_lease(call: Call) -> Row:
     holder: Optional[str] = (fields.get("holder") or {}).get("id")
     seconds = float(fields.get("lease_duration") or 300.0)
     mode = fields.get("mode") or "concurrency"
-    return slots.lease(call.view, slots.names_of(fields), int(fields["slots"]), mode, holder, seconds=seconds)
+    return slots.lease(call.view, slots.names_of(fields), _slots(call), mode, holder, seconds=seconds)
 
 
 def end_lease(call: Call) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, List, Optional
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
-from pytest_flowsecrets.backend.rest.errors import NotFoundError, canonical_id
+from pytest_flowsecrets.backend.rest.errors import CONFLICT, ApiError, NotFoundError, canonical_id
 from pytest_flowsecrets.backend.rest.resources.state_proposals import answer_proposal
 from pytest_flowsecrets.backend.rest.rules import orchestration, relations
-from pytest_flowsecrets.backend.rest.rules.states import present_times, run_fields
+from pytest_flowsecrets.backend.rest.rules.states import present_state, present_times, run_fields
 from pytest_flowsecrets.backend.rest.store.filters import sort_rows
 from pytest_flowsecrets.backend.rest.store.table import parse_time
 
@@ -48,14 +48,16 @@ def create(call: Call) -> Reply:
     view, fields = call.view, {key: value for key, value in call.sent(*_CREATED).items() if value is not None}
     if "flow_run_id" in fields:
         fields["flow_run_id"] = canonical_id(fields["flow_run_id"])
+        if view.flow_runs.get(fields["flow_run_id"]) is None:
+            raise ApiError(409, CONFLICT)
     keys = {name: fields.get(name) for name in ("flow_run_id", "task_key", "dynamic_key")}
     known = view.task_runs.first(**keys)
     if known is not None:
         return Reply(200, present(view, known))
     name = f"{fields.get('task_key', 'task').rpartition('.')[2]}-{fields.get('dynamic_key', '')}"
     run = view.task_runs.insert({**_DEFAULTS, "name": name, **fields})
-    if call.fields.get("state") is not None:
-        orchestration.propose(view, "task_run", run, call.fields["state"])
+    state = call.fields.get("state") or {"type": "PENDING"}
+    orchestration.set_state(view, "task_run", run, state)  # no rule checks the first one
     return Reply(201, present(view, run))
 
 
@@ -101,12 +103,13 @@ def set_state(call: Call) -> Reply:
 
 def read_state(call: Call) -> Row:
     """Return a state by its id."""
-    return call.view.task_run_states.require(call.id)
+    return present_state(call.view.task_run_states.require(call.id))
 
 
 def read_states(call: Call) -> List[Row]:
     """Return the states that a task run had, oldest first."""
-    return call.view.task_run_states.where(run_id=canonical_id(call.query.get("task_run_id", "")))
+    rows = call.view.task_run_states.where(run_id=canonical_id(call.query.get("task_run_id", "")))
+    return [present_state(row) for row in rows]
 
 
 # -- events ------------------------------------------------------------------------------------------------------------

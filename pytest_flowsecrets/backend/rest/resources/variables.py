@@ -42,7 +42,11 @@ def read(call: Call) -> Row:
 
 def update(call: Call) -> None:
     """Change name, value or tags."""
-    call.view.variables.update(_require(call), call.sent("name", "value", "tags"))
+    row, fields = _require(call), call.sent("name", "value", "tags")
+    namesake = call.view.variables.first(name=fields["name"]) if "name" in fields else None
+    if namesake is not None and namesake is not row:
+        raise ApiError(409, CONFLICT)
+    call.view.variables.update(row, fields)
 
 
 def delete(call: Call) -> None:

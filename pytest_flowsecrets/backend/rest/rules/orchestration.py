@@ -241,7 +241,9 @@ def propose(view: View, kind: str, run: Row, fields: Row, *, force: bool = False
     verdict = verdict or Verdict(ACCEPT)
     chosen = _renamed(step) if verdict.status == ACCEPT else verdict.state
     if chosen is not None:
-        set_state(view, kind, run, chosen)
+        state = set_state(view, kind, run, chosen)
+        if not force:
+            _remember_pause(run, state)
     return verdict
 
 
@@ -257,7 +259,6 @@ def set_state(view: View, kind: str, run: Row, fields: Row) -> Row:
     getattr(view, f"{kind}_states").insert({**state, "run_id": run["id"]})
     table = view.flow_runs if kind == "flow_run" else view.task_runs
     table.update(run, run_fields(run, state))
-    _remember_pause(run, state)
     if (
         kind == "task_run"
         and state["type"] == "COMPLETED"

@@ -258,7 +258,7 @@ def release_slots(view: View, kind: str, run: Row, state: Row) -> None:
 def present(view: View, limit: Row) -> Row:
     """Return a global limit as the API shows it."""
     shown: Row = {key: value for key, value in limit.items() if key != "holders"}
-    return {**shown, "active_slots": active_slots(view, limit), "denied_slots": 0, "avg_slot_occupancy_seconds": 2.0}
+    return {**shown, "active_slots": active_slots(view, limit)}
 
 
 def names_of(body: Any) -> List[str]:

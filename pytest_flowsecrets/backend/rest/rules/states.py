@@ -60,6 +60,11 @@ def new_state(view: View, fields: Row, **details: Any) -> Row:
     return state
 
 
+def present_state(row: Row) -> Row:
+    """Return a state as the API shows it on its own: the times and the owner of its row are not part of it."""
+    return {key: value for key, value in row.items() if key not in ("created", "updated", "run_id")}
+
+
 def scheduled_time(state: Optional[Row]) -> Optional[str]:
     """Return when a scheduled state wants its run to start; None for other states."""
     if state is None or state["type"] != "SCHEDULED":
