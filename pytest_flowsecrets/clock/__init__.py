@@ -17,7 +17,6 @@ import datetime as dt
 import threading
 import warnings
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Union, cast
 
 from pytest_flowsecrets.clock import sleep_patch
@@ -38,19 +37,6 @@ _SKIPPED_CALLERS = ("prefect.core.", "prefect.engine.", "prefect.client.", "urll
 # Modules that see the real time: Dask waits for intervals, and pytest measures the duration of tests. The Kubernetes
 # client loads its models when freezegun inspects it, and they reject frozen types.
 _UNFROZEN_MODULES = ["distributed", "tornado", "_pytest.timing", "kubernetes"]
-
-# Modules of Prefect 2.20 and 3 and of pydantic that are otherwise imported when a flow runs.
-_LAZY_MODULES = (
-    "pydantic.v1.types",
-    "prefect.blocks.system",
-    "prefect.client.orchestration",
-    "prefect.engine",
-    "prefect.events.worker",
-    "prefect.flow_engine",
-    "prefect.logging.handlers",
-    "prefect.task_engine",
-    "prefect.variables",
-)
 
 _clocks: List[FlowClock] = []  # the innermost is the last
 move_callbacks: List[Callable[[], object]] = []  # called after each move of a clock
@@ -167,23 +153,14 @@ def _active_freezer(clock: FlowClock) -> FrozenDateTimeFactory:
 
 def _import_prefect() -> None:
     """Import Prefect before time is frozen: classes that are created later would inherit from a frozen ``datetime``."""
-    from pytest_flowsecrets.versions import installed_version, require_supported, uses_rest_api
+    from pytest_flowsecrets.versions import installed_version, require_supported
 
     with suppress(Exception), warnings.catch_warnings():  # such as a broken configuration, which later imports report
         version = installed_version()
-        warnings.simplefilter("ignore")  # Prefect's imports emit many DeprecationWarnings
-        if uses_rest_api():
-            _import_lazy_modules()
-        elif version is not None:
+        if version is not None:
             require_supported(version)
+            warnings.simplefilter("ignore")  # Prefect's imports emit many DeprecationWarnings
             import prefect  # noqa: F401
-
-
-def _import_lazy_modules() -> None:
-    """Import what Prefect 2.20 and 3 import later, when a flow runs, and what derives classes from ``date``."""
-    for name in _LAZY_MODULES:
-        with suppress(ImportError):  # no version has all of them
-            import_module(name)
 
 
 def _notify() -> None:

@@ -153,15 +153,6 @@ def test_a_secret_rotates(local_secrets):
         local_secrets.rotate("other", "x")
 
 
-@pytest.mark.secrets(GITHUB_ACCESS_TOKEN="before")
-def test_a_secret_rotates_when_the_clock_moves(local_secrets, flow_clock):
-    """A scheduled change applies when ``flow_clock`` reaches its time, and flows run while time is frozen."""
-    local_secrets.rotate(NAME, "after", at=flow_clock.now + dt.timedelta(hours=1))
-    assert load_in_flow() == ("before", "before")
-    flow_clock.tick(3600)
-    assert load_in_flow() == ("after", "after")
-
-
 @pytest.mark.parametrize("name", ["my secret", "a.b", "é", "a/b", "", 7])
 def test_a_name_that_no_block_can_have_is_one_clear_error(local_secrets, name):
     """The error says which names are possible, and nothing is stored."""
