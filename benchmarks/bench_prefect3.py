@@ -242,7 +242,12 @@ def _run_file(text: str, *options: str, plugin: bool) -> float:
 
 def _environment(folder: str) -> Dict[str, str]:
     ambient = {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT", "COVERAGE"))}
-    return {**ambient, "PREFECT_HOME": folder, "PREFECT_PROFILES_PATH": f"{folder}/profiles.toml"}
+    return {
+        **ambient,
+        "PREFECT_HOME": folder,
+        "PREFECT_PROFILES_PATH": f"{folder}/profiles.toml",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # on a busy machine, 20 are too few
+    }
 
 
 def _table(head: List[str], rows: List[List[str]]) -> List[str]:
