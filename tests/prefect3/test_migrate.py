@@ -221,6 +221,8 @@ def test_flows_get_the_values_of_100_legacy_configurations(api, run):
 def test_a_legacy_project_runs_on_a_real_server(migrate, run, tmp_path, request):
     """A project is rewritten, its secrets are created on the real server, and its flow gets the same values."""
     pytest.importorskip("libcst", reason="rewriting needs the extra migrate")
+    if subprocess.run([sys.executable, "-c", "import prefect.server.api.server"], check=False).returncode:
+        pytest.skip("prefect-client has no server, and newer packages break those of Prefect 3.1 to 3.8")
     (tmp_path / "flow.py").write_text(LEGACY_FLOW)
     template = request.config.cache.mkdir("flowsecrets") / f"prefect-{VERSION}.db"  # stays for later runs
     with PrefectServer(template=template) as server:
