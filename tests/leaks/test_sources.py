@@ -184,6 +184,8 @@ def test_prefect_is_restored(registry, monkeypatch):
     """The class of Prefect's context is watched once and gets its own method back."""
 
     class Context(dict):
+        __module__ = "prefect.utilities.context"  # a class of another module is not Prefect's
+
         def __call__(self, *args, **kwargs):
             return args, kwargs
 
