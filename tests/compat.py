@@ -12,6 +12,12 @@ try:
 except metadata.PackageNotFoundError:
     VERSION = None
 
+try:
+    HAS_LIBCST = Version(metadata.version("libcst")).release >= (1, 1)
+except metadata.PackageNotFoundError:
+    HAS_LIBCST = False
+
+needs_libcst = pytest.mark.skipif(not HAS_LIBCST, reason="reading Python files needs the extra migrate")
 needs_prefect = pytest.mark.skipif(VERSION is None, reason="no Prefect in this environment")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.util import find_spec
+from importlib import metadata
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 from pytest_flowsecrets.commands.explain import layers_of
@@ -17,12 +17,14 @@ from pytest_flowsecrets.migration.plan import make_plan, new_names, texts_not_de
 from pytest_flowsecrets.migration.sources import diff, python_files, replace_file
 from pytest_flowsecrets.resolution.display import Mask, one_line
 from pytest_flowsecrets.resolution.resolve import resolve
+from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.migration.apply import Result
     from pytest_flowsecrets.migration.rewrite import SourceModule
     from pytest_flowsecrets.resolution.resolve import Resolution
 
+OLDEST_LIBCST = (1, 1, 0)
 _NEWEST = 3
 _SHORTEST = 4  # characters of a text that a diff masks
 
@@ -83,18 +85,29 @@ def _renames(options: List[str]) -> Dict[str, str]:
 
 
 def _modules(paths: List[str]) -> Tuple[List[Tuple[SourceModule, bytes]], List[str]]:
-    """Return the modules that mention Prefect with their contents, and the errors of the others."""
-    if paths and find_spec("libcst") is None:
-        raise UsageError("reading Python files needs libcst: pip install 'pytest-flowsecrets[migrate]'")
+    """Return the modules that mention secrets of Prefect with their contents, and the errors of the others."""
+    if paths:
+        _require_libcst()
     modules, errors = [], []
     for path in python_files(paths):
         try:
             source = read_bytes(path)
-            if b"prefect" in source:
+            if b"prefect" in source and b"ecret" in source:  # Secret, secrets; parsing takes long
                 modules.append((_parse(path, source), source))
         except Unreadable as error:  # noqa: PERF203 (the other files are read)
             errors.append(str(error))
     return modules, errors
+
+
+def _require_libcst() -> None:
+    try:
+        installed = metadata.version("libcst")
+    except metadata.PackageNotFoundError:
+        installed = "none"
+    if installed == "none" or release_of(installed) < OLDEST_LIBCST:
+        raise UsageError(
+            f"reading Python files needs libcst 1.1, installed: {installed}; pip install 'pytest-flowsecrets[migrate]'"
+        )
 
 
 def _parse(path: str, source: bytes) -> SourceModule:

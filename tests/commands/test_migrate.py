@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import stat
-import sys
+from importlib import metadata
 
 import pytest
+
+from tests.compat import needs_libcst
 
 CONFIG = "[context]\nbucket = 'the-bucket'\n[context.secrets]\nGITHUB_TOKEN = 'hunter2'\nPIN = '1234'\n"
 CODE = "from prefect.client import Secret\nPASSWORD = 'hunter2'\nx = Secret('GITHUB_TOKEN').get()\n"
@@ -25,10 +27,6 @@ def migrate(run, write, monkeypatch):
         return done
 
     return migrate
-
-
-def needs_libcst():
-    pytest.importorskip("libcst", reason="reading Python files needs the extra migrate")
 
 
 def test_a_clean_plan(migrate):
@@ -76,9 +74,9 @@ def test_the_environment(run, write):
     assert "(x.env:1:1 PREFECT__CONTEXT__SECRETS__MY_KEY)" in out
 
 
+@needs_libcst
 def test_diff_and_write(migrate, write, tmp_path):
     """`--diff` shows the change of the code, with masked values; `--write` makes it and keeps the permissions."""
-    needs_libcst()
     path = tmp_path / write("src/flow.py", CODE)
     path.chmod(0o755)
     write("src/other.py", "x = 1\n")
@@ -99,9 +97,9 @@ def test_diff_and_write(migrate, write, tmp_path):
     assert migrate("src", "--diff").out.count("flow.py") == 0
 
 
+@needs_libcst
 def test_secrets_that_only_the_code_names(migrate, write):
     """A secret that the configuration does not define is listed with the places that use it."""
-    needs_libcst()
     write("flow.py", CODE.replace("GITHUB_TOKEN", "REMOTE") + "y = Secret(name).get()\n")
     done = migrate("flow.py")
     assert done.code == 1
@@ -110,11 +108,11 @@ def test_secrets_that_only_the_code_names(migrate, write):
     assert "flow.py:4:5: Secret by hand: the name is not a constant" in done.out
 
 
+@needs_libcst
 def test_files_that_cannot_be_read(migrate, write):
     """A file that is not Python is an error of its own, without its text; the others are read."""
-    needs_libcst()
-    write("src/a.py", "x = 'hunter2 prefect\n")
-    write("src/b.py", b"# prefect \xff\n")
+    write("src/a.py", "x = 'hunter2 prefect secrets\n")
+    write("src/b.py", b"# prefect secrets \xff\n")
     write("src/c.py", CODE)
     done = migrate("src")
     assert done.code == 1
@@ -123,9 +121,9 @@ def test_files_that_cannot_be_read(migrate, write):
     assert "src/c.py:3:5" in done.out
 
 
+@needs_libcst
 def test_folders_of_others_are_left(migrate, write):
     """Hidden folders and installed packages are not read."""
-    needs_libcst()
     for folder in (".venv", "venv/lib/site-packages", "node_modules"):
         write(f"src/{folder}/flow.py", CODE)
     assert "flow.py" not in migrate("src").out
@@ -144,26 +142,30 @@ def test_an_import_that_fails(migrate):
         (["--rename", "x"], "--rename x: write OLD=new"),
         (["--rename", "PIN=A_B"], "lower-case letters, digits and dashes only"),
         (["--rename", "NOPE=a"], "the plan has no secret or setting of this name"),
-        (["nowhere"], "nowhere: no such file or folder"),
+        pytest.param(["nowhere"], "nowhere: no such file or folder", marks=needs_libcst),
         (["--prefect-version", "9.9"], "9.9"),
     ],
 )
 def test_misuse(migrate, arguments, message):
     """A wrong option is one line and the exit status 2."""
-    if arguments == ["nowhere"]:
-        needs_libcst()
     done = migrate(*arguments)
     assert done.code == 2
     assert message in done.err
 
 
-def test_without_libcst(migrate, write, monkeypatch):
-    """Without libcst the error says what to install, and a plan without sources works."""
-    monkeypatch.setitem(sys.modules, "libcst", None)
-    monkeypatch.setattr("pytest_flowsecrets.commands.migrate.find_spec", lambda _: None)
+@pytest.mark.parametrize("installed", [None, "0.3.0"])
+def test_without_libcst(migrate, write, monkeypatch, installed):
+    """Without libcst, or with an old one, the error says what to install, and a plan without sources works."""
+
+    def version(name):
+        if installed is None:
+            raise metadata.PackageNotFoundError(name)
+        return installed
+
+    monkeypatch.setattr("pytest_flowsecrets.commands.migrate.metadata.version", version)
     done = migrate(write("flow.py", CODE))
     assert done.code == 2
-    assert "pip install 'pytest-flowsecrets[migrate]'" in done.err
+    assert f"installed: {installed or 'none'}; pip install 'pytest-flowsecrets[migrate]'" in done.err
     assert migrate().code == 0
 
 

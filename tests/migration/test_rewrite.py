@@ -6,10 +6,13 @@ import ast
 
 import pytest
 
-pytest.importorskip("libcst", reason="rewriting needs the extra migrate")
-
 from pytest_flowsecrets.migration.names import block_name
-from pytest_flowsecrets.migration.rewrite import SourceModule
+from tests.compat import HAS_LIBCST, needs_libcst
+
+if HAS_LIBCST:
+    from pytest_flowsecrets.migration.rewrite import SourceModule
+
+pytestmark = needs_libcst
 
 
 class Names(dict):
@@ -41,6 +44,10 @@ LOAD = "from prefect.blocks.system import Secret\n"
         (
             'from prefect.client.secrets import Secret as S\nx = S( name = "A_B" , ).get()  # c\n',
             LOAD + 'x = Secret.load( "a-b" , ).get()  # c\n',
+        ),
+        (
+            "from prefect.client import Secret\nN: str = 'A_B'\nx = Secret(N).get()\n",
+            LOAD + "N: str = 'A_B'\nx = Secret.load(\"a-b\").get()\n",
         ),
         (
             "from prefect.client import Secret\nN = 'A_B'\ndef f():\n    return Secret(N).get()\n",
@@ -133,6 +140,11 @@ def test_rewritten(old, new):
         ("PrefectSecret('A')", "during import"),
         ("EnvVarSecret('A', cast=int)", "more arguments"),
         ("EnvVarSecret('A', raise_if_missing=flag)", "more arguments"),
+        ("Secret(LOCAL).get()", "not a constant"),
+        ("Secret(COMPUTED).get()", "not a constant"),
+        ("Secret(b'A').get()", "not a constant"),
+        ("Secret()", "more arguments"),
+        ("Secret('A', name='B').get()", "more arguments"),
         ("prefect.context.secrets[name]", "not a constant"),
         ("prefect.context.secrets[1:2]", "not a constant"),
         ("prefect.context.secrets.get('A')", "equivalent"),
@@ -146,10 +158,11 @@ def test_by_hand(line, reason):
     source = (
         "import prefect\nfrom prefect.client import Secret\n"
         "from prefect.tasks.secrets import EnvVarSecret, PrefectSecret\n"
+        "if x: LOCAL = 'A'\nCOMPUTED = 'A'.upper()\n"
         f"TWICE = 'A'\nTWICE = 'B'\nx = {line}\ny = Secret('SURE').get(), EnvVarSecret('C'), PrefectSecret('D').run()\n"
     )
     new, reasons = by_hand(source, decoded=["A"])
-    assert [number for number, _ in reasons] == [6]
+    assert [number for number, _ in reasons] == [8]
     assert reason in reasons[0][1]
     assert f"x = {line}\n" in new
     local = "SecretBlock" if line.startswith(("Secret", "[Secret")) else "Secret"

@@ -17,6 +17,7 @@ from pytest_flowsecrets.backend.prefect_server import PrefectServer
 from pytest_flowsecrets.backend.rest import RestApi
 from pytest_flowsecrets.migration.model import Plan
 from tests.backend.rest.record import environment
+from tests.compat import needs_libcst
 from tests.migration.record import VERSIONS, read
 from tests.migration.test_against_legacy import plan_for
 from tests.prefect3.compat import IS_TYPED, VERSION
@@ -29,6 +30,15 @@ bucket = "the-bucket"
 GITHUB_TOKEN = "hunter2"
 TEXT = "'\\"42\\"'"
 """
+PROJECT = (
+    CONFIG
+    + """
+REFERENCE = {"$ref" = "x"}
+BIG = 123456789012345678901234567890
+LIST = [1, "2", 0.5, true]
+NOTHING = "null"
+"""
+)
 LEGACY_FLOW = '''\
 """A flow."""
 
@@ -36,8 +46,11 @@ from prefect.client import Secret
 
 
 def report():
-    return [Secret("GITHUB_TOKEN").get(), Secret("TEXT").get()]
+    first = [Secret("GITHUB_TOKEN").get(), Secret("TEXT").get(), Secret("REFERENCE").get(), Secret("BIG").get()]
+    return [*first, Secret("LIST").get(), Secret("NOTHING").get()]
 '''
+# What the legacy flow gets, in the order of the flow.
+REPORT = ["hunter2", "42", {"$ref": "x"}, 123456789012345678901234567890, [1, "2", 0.5, True], None]
 COMMANDS = """
 import json, sys
 from pytest_flowsecrets.cli import main
@@ -60,6 +73,21 @@ print("result", json.dumps([flow(report)(), getattr(value, "value", value)]))
 def api():
     with RestApi(VERSION) as api:
         yield api
+
+
+@pytest.fixture(scope="module")
+def started_server(request):
+    template = request.config.cache.mkdir("flowsecrets") / f"prefect-{VERSION}.db"  # stays for later runs
+    with PrefectServer(template=template) as server:
+        yield server
+
+
+@pytest.fixture
+def server(started_server):
+    """Return the real server of the installed Prefect, without rows of other tests."""
+    started_server.reset()
+    yield started_server
+    started_server.check()
 
 
 @pytest.fixture
@@ -218,18 +246,16 @@ def test_flows_get_the_values_of_100_legacy_configurations(api, run):
     assert compared > 500
 
 
-def test_a_legacy_project_runs_on_a_real_server(migrate, run, tmp_path, request):
+@needs_libcst
+def test_a_legacy_project_runs_on_a_real_server(server, migrate, run, tmp_path):
     """A project is rewritten, its secrets are created on the real server, and its flow gets the same values."""
-    pytest.importorskip("libcst", reason="rewriting needs the extra migrate")
-    if subprocess.run([sys.executable, "-c", "import prefect.server.api.server"], check=False).returncode:
-        pytest.skip("prefect-client has no server, and newer packages break those of Prefect 3.1 to 3.8")
     (tmp_path / "flow.py").write_text(LEGACY_FLOW)
-    template = request.config.cache.mkdir("flowsecrets") / f"prefect-{VERSION}.db"  # stays for later runs
-    with PrefectServer(template=template) as server:
-        command = ["--config", "config.toml", "flow.py", "--write", "--apply"]
-        done, status = migrate(server.url, command)
-        assert "created: block github-token\n" in done
-        assert status == "0\n"
-        out, _ = run(server.url, READ)
-        assert 'result [["hunter2", "42"], "the-bucket"]' in out
-        assert server.secrets.holds("github-token", "hunter2")
+    (tmp_path / "project.toml").write_text(PROJECT)
+    done, status = migrate(server.url, ["--config", "project.toml", "flow.py", "--write", "--apply"])
+    assert done.count("created: block ") == len(REPORT)
+    assert status == "1\n"  # one value changes its type from Config to dict; on Prefect 2, others become text
+    out, _ = run(server.url, READ)
+    report, bucket = json.loads(next(line[7:] for line in out.splitlines() if line.startswith("result ")))
+    assert bucket == "the-bucket"
+    assert report == (REPORT if IS_TYPED else [each if isinstance(each, str) else json.dumps(each) for each in REPORT])
+    assert server.secrets.holds("github-token", "hunter2")

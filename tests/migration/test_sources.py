@@ -1,0 +1,52 @@
+"""Python files are found below folders, replaced in one step, and compared without values."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.migration.sources import diff, python_files, replace_file
+
+
+def test_files_in_order(tmp_path):
+    """Files are listed in the order of their names, without other types, hidden folders and installed packages."""
+    for name in ("b.py", "a/z.py", "a/x.txt", ".git/x.py", "venv/x.py", "a/__pycache__/x.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    found = [os.path.relpath(path, tmp_path) for path in python_files([str(tmp_path)])]
+    assert found == ["b.py", "a/z.py"]
+    assert list(python_files([str(tmp_path / "a" / "x.txt")])) == [str(tmp_path / "a" / "x.txt")]
+    with pytest.raises(UsageError, match="no such file or folder"):
+        list(python_files([str(tmp_path / "nowhere")]))
+
+
+def test_a_replaced_file_keeps_its_permissions_and_links(tmp_path):
+    """The file behind a link is replaced, with its permissions, and no other file is left."""
+    path, link = tmp_path / "real.py", tmp_path / "link.py"
+    path.write_bytes(b"old")
+    path.chmod(0o751)
+    link.symlink_to(path)
+    replace_file(str(link), b"new")
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o751)
+    assert link.is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["link.py", "real.py"]
+
+
+def test_a_failed_replacement_leaves_the_file(tmp_path):
+    """If the new contents cannot be written, the file is as before, and nothing else is left."""
+    path = tmp_path / "flow.py"
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError):
+        replace_file(str(path), None)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["flow.py"]
+
+
+def test_a_diff_masks_values():
+    """Texts that are values of secrets are masked, the longest first, also in lines that do not change."""
+    lines = diff("flow.py", b"a = 'hunter2'\nb = 1\n", b"a = 'hunter2'\nb = 'hunter22'\n", ["hunter2", "hunter22"])
+    assert lines == ["--- a/flow.py", "+++ b/flow.py", "@@ -1,2 +1,2 @@", " a = '•••'", "-b = 1", "+b = '•••'"]
