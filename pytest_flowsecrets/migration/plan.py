@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.secret_get import Outcome
 
 CLOUD = "a secret of Prefect Cloud cannot be read back: enter its value again"
+UNKNOWN = "the configuration cannot be loaded"
 ABSENT = "this configuration does not define it: enter its value"
 _SENSITIVE = re.compile(r"token|secret|passw|pwd|key|credential|dsn|webhook|auth|private|cert|conn", re.IGNORECASE)
 # Keys that Prefect's agents set, and those that belong to Prefect itself.
@@ -56,7 +57,8 @@ def make_plan(
     outcomes = {name: resolution.get(name) for name in [*resolution.names, *cloud_names, *places]}
     for name, outcome in outcomes.items():
         if outcome.kind == "cloud" or name in cloud_names or name not in resolution.names:
-            reason = CLOUD if outcome.kind == "cloud" or name in cloud_names else ABSENT
+            reason = ABSENT if resolution.failure is None else UNKNOWN
+            reason = CLOUD if outcome.kind == "cloud" or name in cloud_names else reason
             plan.missing.append(Missing(name, _block_name(name, names), reason, places.get(name, [])))
         else:
             plan.items.append(_secret(resolution, name, outcome, _block_name(name, names), target))

@@ -6,6 +6,11 @@ values.
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 
 from pytest_flowsecrets.migration.model import BLOCK
@@ -14,9 +19,19 @@ from pytest_flowsecrets.migration.values import decode
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
 from pytest_flowsecrets.resolution.toml_reader import read_layer
 from tests.compat import VERSION
+from tests.migration import project
 from tests.migration.record import HOME, VERSIONS, answers, is_plain, is_same, read
 
 CASES = read()
+RUN_PROJECT = """
+import json
+import prefect
+from flow import report
+
+with prefect.Flow("project") as flow:
+    result = prefect.task(report)()
+print("result", json.dumps([flow.run().result[result].result, prefect.context.bucket]))
+"""
 INSTALLED = ".".join(map(str, VERSION or ()))
 
 
@@ -51,3 +66,19 @@ def test_the_plan_stores_what_the_legacy_flow_got(version):
             unchanged = item.stored is not None and is_same(recorded, decode(item.stored.data))
             assert unchanged == (item.stored is not None and not item.changes), (case["toml"], name)
             assert is_plain(recorded) or item.changes or item.problem
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(INSTALLED != project.VERSION, reason=f"the project runs on Prefect {project.VERSION}")
+def test_the_flow_of_the_project_on_the_real_prefect(tmp_path):
+    """The flow of the project gets the values that its migrated flow gets on the real server of Prefect 3."""
+    (tmp_path / ".prefect").mkdir()
+    (tmp_path / ".prefect" / "config.toml").write_text(project.CONFIG)
+    (tmp_path / "flow.py").write_text(project.FLOW)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environ = {**kept, "HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", RUN_PROJECT]
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in done.stdout.splitlines() if line.startswith("result "))
+    assert json.loads(line[7:]) == [project.REPORT, "the-bucket"]

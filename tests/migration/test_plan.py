@@ -117,8 +117,9 @@ def test_values_that_cannot_be_stored_or_change():
 
 def test_an_invalid_configuration_is_an_error_of_the_plan():
     """A configuration with which Prefect cannot be imported gives a plan with the error and no items."""
-    made = plan("[context.secrets]\nA = hunter2\n")
+    made = plan("[context.secrets]\nA = hunter2\n", used={"A": ["flow.py:1"]})
     assert made.items == []
+    assert [each.reason for each in made.missing] == ["the configuration cannot be loaded"]
     assert "import prefect fails" in made.errors[0]
     assert "hunter2" not in made.errors[0]
 

@@ -18,6 +18,7 @@ from pytest_flowsecrets.backend.rest import RestApi
 from pytest_flowsecrets.migration.model import Plan
 from tests.backend.rest.record import environment
 from tests.compat import needs_libcst
+from tests.migration import project
 from tests.migration.record import VERSIONS, read
 from tests.migration.test_against_legacy import plan_for
 from tests.prefect3.compat import IS_TYPED, VERSION
@@ -30,27 +31,6 @@ bucket = "the-bucket"
 GITHUB_TOKEN = "hunter2"
 TEXT = "'\\"42\\"'"
 """
-PROJECT = (
-    CONFIG
-    + """
-REFERENCE = {"$ref" = "x"}
-BIG = 123456789012345678901234567890
-LIST = [1, "2", 0.5, true]
-NOTHING = "null"
-"""
-)
-LEGACY_FLOW = '''\
-"""A flow."""
-
-from prefect.client import Secret
-
-
-def report():
-    first = [Secret("GITHUB_TOKEN").get(), Secret("TEXT").get(), Secret("REFERENCE").get(), Secret("BIG").get()]
-    return [*first, Secret("LIST").get(), Secret("NOTHING").get()]
-'''
-# What the legacy flow gets, in the order of the flow.
-REPORT = ["hunter2", "42", {"$ref": "x"}, 123456789012345678901234567890, [1, "2", 0.5, True], None]
 COMMANDS = """
 import json, sys
 from pytest_flowsecrets.cli import main
@@ -248,14 +228,15 @@ def test_flows_get_the_values_of_100_legacy_configurations(api, run):
 
 @needs_libcst
 def test_a_legacy_project_runs_on_a_real_server(server, migrate, run, tmp_path):
-    """A project is rewritten, its secrets are created on the real server, and its flow gets the same values."""
-    (tmp_path / "flow.py").write_text(LEGACY_FLOW)
-    (tmp_path / "project.toml").write_text(PROJECT)
+    """A project is rewritten, its secrets are created on the real server, and its flow gets the legacy values."""
+    (tmp_path / "flow.py").write_text(project.FLOW)
+    (tmp_path / "project.toml").write_text(project.CONFIG)
     done, status = migrate(server.url, ["--config", "project.toml", "flow.py", "--write", "--apply"])
-    assert done.count("created: block ") == len(REPORT)
-    assert status == "1\n"  # one value changes its type from Config to dict; on Prefect 2, others become text
+    assert done.count("created: block ") == len(project.REPORT)
+    assert status == ("0\n" if IS_TYPED else "1\n")  # Prefect 2 stores text only, and the plan says so
     out, _ = run(server.url, READ)
     report, bucket = json.loads(next(line[7:] for line in out.splitlines() if line.startswith("result ")))
     assert bucket == "the-bucket"
-    assert report == (REPORT if IS_TYPED else [each if isinstance(each, str) else json.dumps(each) for each in REPORT])
+    texts = [each if isinstance(each, str) else json.dumps(each) for each in project.REPORT]
+    assert report == (project.REPORT if IS_TYPED else texts)
     assert server.secrets.holds("github-token", "hunter2")
