@@ -57,6 +57,8 @@ def api():
 
 @pytest.fixture(scope="module")
 def started_server(request):
+    if subprocess.run([sys.executable, "-c", "import prefect.server.api.server"], check=False).returncode:
+        pytest.skip("prefect-client has no server, and newer packages break those of Prefect 3.1 to 3.8")
     template = request.config.cache.mkdir("flowsecrets") / f"prefect-{VERSION}.db"  # stays for later runs
     with PrefectServer(template=template) as server:
         yield server
