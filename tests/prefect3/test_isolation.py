@@ -344,6 +344,27 @@ def test_the_home_of_a_test_holds_settings(prefect_home):
     assert prefect.settings.PREFECT_LOGGING_LEVEL.value() == "ERROR"
 
 
+def test_a_profile_that_prefect_rejects_is_undone(prefect_home):
+    """A file that is not TOML, or that Prefect cannot use, is one clear error, and the previous file stays."""
+    from pytest_flowsecrets import ConfigSyntaxError, UsageError
+
+    prefect_home.write_profiles('active = "a"\n[profiles.a]\nPREFECT_LOGGING_LEVEL = "ERROR"\n')
+    with pytest.raises(ConfigSyntaxError):
+        prefect_home.write_profiles("active = hidden value")
+    with pytest.raises(UsageError, match="cannot read its settings") as caught:
+        prefect_home.write_profiles({"active": "a", "profiles": {"a": {"PREFECT_API_REQUEST_TIMEOUT": "hidden value"}}})
+    assert "hidden value" not in str(caught.value)
+    assert prefect.settings.PREFECT_LOGGING_LEVEL.value() == "ERROR"
+    assert "ERROR" in (prefect_home.path / "profiles.toml").read_text()
+
+
+def test_the_real_package_is_a_fixture(real_prefect, local_secrets):
+    """``real_prefect`` is the imported package, isolated."""
+    assert real_prefect is prefect
+    local_secrets["A"] = "x"
+    assert real_prefect.flow(load)() == "x"
+
+
 @pytest.mark.parametrize("number", range(2))
 def test_results_are_stored_in_the_home_of_the_test(number, prefect_home):
     """A persisted result goes into the private home, and the next test does not see it."""
