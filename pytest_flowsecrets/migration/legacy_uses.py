@@ -6,7 +6,7 @@ is read at once. All other uses are changed by hand, and the reason says why.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set, Tuple, Type
 
 import libcst as cst
 from libcst import metadata as md
@@ -25,7 +25,8 @@ _READS = {SECRET: {"get"}, TASK: {"run", "get"}, ENVIRONMENT: {"run"}}
 _NAME_ARGUMENTS = {SECRET: {"name"}, TASK: {"name"}, ENVIRONMENT: {"name", "env_var", "env_var_name"}}
 DYNAMIC = "the name is not a constant"
 OTHER_USE = "it is not read here: load the block where the value is needed"
-AT_IMPORT = "it would be loaded during import: move it into a function"
+AT_IMPORT = "it would be read during import: move it into a function"
+ASYNC = "in an async function, write: await Secret.aload(...)"
 ARGUMENTS = "it has more arguments than a name"
 METHOD = "only reading with [name] has an equivalent: a missing block raises an error"
 WRITE = "blocks are not changed this way: use Secret(value=...).save(name, overwrite=True)"
@@ -169,7 +170,7 @@ class Finder(cst.CSTVisitor):
             use.reason = ARGUMENTS
         elif kind == SECRET:
             use.reason = OTHER_USE
-        elif kind == TASK and self._is_at_import(node):
+        elif self._is_at_import(node):
             use.reason = AT_IMPORT
 
     def _read_arguments(self, use: Use, call: cst.Call) -> None:
@@ -220,12 +221,22 @@ class Finder(cst.CSTVisitor):
 
     def _is_at_import(self, node: cst.CSTNode) -> bool:
         """Return whether an expression runs during import, outside of a function and of ``with Flow(...)``."""
+        return self._enclosing(node, (cst.FunctionDef, cst.Lambda, cst.With)) is None
+
+    def _enclosing(self, node: cst.CSTNode, kinds: Tuple[Type[cst.CSTNode], ...]) -> Any:
+        """Return the closest node of some kinds around a node, or None."""
         parent: Any = node
-        while parent is not None and not isinstance(parent, cst.Module):
-            if isinstance(parent, (cst.FunctionDef, cst.Lambda, cst.With)):
-                return False
+        while parent is not None and not isinstance(parent, kinds):
             parent = self.get_metadata(md.ParentNodeProvider, parent, None)
-        return True
+        return parent
+
+    def leave_Module(self, original_node: cst.Module) -> None:  # noqa: ARG002
+        """Leave uses in async functions, where ``load`` returns a coroutine."""
+        for use in self.uses:
+            function = self._enclosing(use.node, (cst.FunctionDef, cst.Lambda))
+            is_async = isinstance(function, cst.FunctionDef) and function.asynchronous is not None
+            if is_async and not use.reason and use.kind != ENVIRONMENT:
+                use.reason = ASYNC
 
 
 def dotted(node: Optional[cst.CSTNode]) -> str:

@@ -92,13 +92,13 @@ LOAD = "from prefect.blocks.system import Secret\n"
         ),
         (
             (
-                "from prefect.tasks.secrets import EnvVarSecret\nx = EnvVarSecret('A')\n"
+                "from prefect.tasks.secrets import EnvVarSecret\ndef f():\n    return EnvVarSecret('A')\n"
                 "y = EnvVarSecret(name, raise_if_missing=True).run()\n"
             ),
-            "import os\nx = os.environ.get('A')\ny = os.environ[name]\n",
+            "import os\ndef f():\n    return os.environ.get('A')\ny = os.environ[name]\n",
         ),
         (
-            "import os\nfrom prefect.tasks.secrets import EnvVarSecret\nx = EnvVarSecret(env_var='A')\n",
+            "import os\nfrom prefect.tasks.secrets import EnvVarSecret\nx = EnvVarSecret(env_var='A').run()\n",
             "import os\nx = os.environ.get('A')\n",
         ),
         (
@@ -138,6 +138,7 @@ def test_rewritten(old, new):
         ("Secret(*names).get()", "more arguments"),
         ("PrefectSecret('A', max_retries=2)", "more arguments"),
         ("PrefectSecret('A')", "during import"),
+        ("EnvVarSecret('A')", "during import"),
         ("EnvVarSecret('A', cast=int)", "more arguments"),
         ("EnvVarSecret('A', raise_if_missing=flag)", "more arguments"),
         ("Secret(LOCAL).get()", "not a constant"),
@@ -159,7 +160,7 @@ def test_by_hand(line, reason):
         "import prefect\nfrom prefect.client import Secret\n"
         "from prefect.tasks.secrets import EnvVarSecret, PrefectSecret\n"
         "if x: LOCAL = 'A'\nCOMPUTED = 'A'.upper()\n"
-        f"TWICE = 'A'\nTWICE = 'B'\nx = {line}\ny = Secret('SURE').get(), EnvVarSecret('C'), PrefectSecret('D').run()\n"
+        f"TWICE = 'A'\nTWICE = 'B'\nx = {line}\ny = Secret('SURE').get(), EnvVarSecret('C').run(), PrefectSecret('D').run()\n"
     )
     new, reasons = by_hand(source, decoded=["A"])
     assert [number for number, _ in reasons] == [8]
@@ -199,6 +200,17 @@ def test_imports_and_writes_by_hand(source, reason):
     assert new == source
     assert reasons
     assert reason in reasons[0][1]
+
+
+def test_async_functions_are_left():
+    """In an async function ``load`` returns a coroutine, so a use in it is left; one in a function inside is not."""
+    source = (
+        "from prefect.client import Secret\nasync def f():\n    x = Secret('A').get()\n"
+        "    def g():\n        return Secret('A').get()\n"
+    )
+    new, reasons = by_hand(source)
+    assert [(line, "await" in reason) for line, reason in reasons] == [(3, True)]
+    assert "        return SecretBlock.load('a').get()" in new
 
 
 def test_a_name_that_is_not_decided_is_left():

@@ -80,7 +80,7 @@ def run(tmp_path):
         variables = {"PREFECT_API_URL": url, "PREFECT_LOGGING_LEVEL": "ERROR", "PYTHONPATH": str(tmp_path)}
         child = environment(tmp_path / "home", **variables)
         command = [sys.executable, "-c", code, *arguments]
-        done = subprocess.run(command, env=child, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+        done = subprocess.run(command, env=child, capture_output=True, text=True, cwd=tmp_path, timeout=600)
         assert done.returncode == 0, done.stderr
         return done.stdout, done.stderr
 
