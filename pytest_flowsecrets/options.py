@@ -64,6 +64,12 @@ OPTIONS: Dict[str, Option] = {
             "how to handle leaks of known secrets: mask them, also report them (warn), fail the test (fail), or off",
             ("fail", "warn", "mask", "off"),
         ),
+        Option(
+            "server",
+            "fake",
+            "the API for tests on Prefect 2.20 and 3: the fake one, or the server of the installed Prefect (real)",
+            ("fake", "real"),
+        ),
         Option("report", None, "write the leaks to this SARIF file, and to a JSON file next to it"),
     )
 }

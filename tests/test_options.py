@@ -43,6 +43,7 @@ def test_all_settings_at_once():
         "isolation": Setting("marked", "default"),
         "prefect-version": Setting(None, "default"),
         "leaks": Setting("mask", "default"),
+        "server": Setting("fake", "default"),
         "report": Setting(None, "default"),
     }
     assert names == [option.ini for option in OPTIONS.values()]

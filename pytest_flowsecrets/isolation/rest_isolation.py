@@ -33,6 +33,7 @@ class RestIsolation(Isolation):
 
     Args:
         of_test: whether the isolation belongs to a whole test. Other threads may then nest isolations inside it.
+        server: ``fake`` or ``real``: the API that the isolation gives to Prefect.
 
     Attributes:
         api: the API that Prefect uses.
@@ -43,8 +44,9 @@ class RestIsolation(Isolation):
     _server: Api
     _outside: SettingsState
 
-    def __init__(self, *, of_test: bool = False) -> None:
+    def __init__(self, *, of_test: bool = False, server: str = "fake") -> None:
         super().__init__("", of_test=of_test)
+        self._kind_of_server = server
         self._variables: Dict[str, str] = {}
 
     # -- enter and suspend --------------------------------------------------------------------------------------------
@@ -79,7 +81,9 @@ class RestIsolation(Isolation):
         self.home = RestHome(self._root, self.reload, has_settings_file=self.prefect.release >= (3, 1, 0))
         self.resources.enter_context(registry.folder(self.home.path))
         self.secrets = LocalSecrets(self, BlockValueChanges(self.prefect))
-        self.api = self._server = open_api(self.version, auth_string=os.environ.get(_AUTH_STRING, ""))
+        self.api = self._server = open_api(
+            self.version, auth_string=os.environ.get(_AUTH_STRING, ""), server=self._kind_of_server
+        )
         self.api.attach(self)
         self._undo.callback(self.api.close)
         self._undo.callback(self.prefect.drain)
@@ -247,7 +251,7 @@ class RestIsolation(Isolation):
         lines = [f"{masked_name(name)}: the Secret block {masked_name(block)!r} of Prefect {self.version}"]
         if block != name:
             lines.append("  name    lower case, with a dash for each underscore: Prefect allows no other block names")
-        lines.append(f"  source  the fake API of this test, {URL}={self.api.url}")
+        lines.append(f"  source  the {self._kind_of_server} API of this test, {URL}={self.api.url}")
         if block not in values:
             lines.append(f"  result  Secret.load({block!r}) raises ValueError: there is no such block")
             return "\n".join(lines)

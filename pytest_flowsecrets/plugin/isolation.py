@@ -44,6 +44,7 @@ _needs_isolation = pytest.StashKey[bool]()
 _isolation = pytest.StashKey["Isolation"]()
 _cluster = pytest.StashKey["ClusterSecrets"]()
 _parent_watch = pytest.StashKey[Any]()
+_real_server = pytest.StashKey[bool]()
 
 
 # -- hooks -------------------------------------------------------------------------------------------------------------
@@ -157,7 +158,11 @@ def _enter(item: Any) -> Isolation:
         from pytest_flowsecrets.isolation.home.run_folder import end_with_parent
 
         item.config.stash[_parent_watch] = end_with_parent()
-    isolation = new_isolation(item.config.stash[SETTINGS]["prefect-version"].value or DEFAULT_VERSION, of_test=True)
+    settings = item.config.stash[SETTINGS]
+    version, server = settings["prefect-version"].value or DEFAULT_VERSION, settings["server"].value or "fake"
+    if server == "real":
+        _prepare_real_server(item.config)
+    isolation = new_isolation(version, of_test=True, server=server)
     item.stash[_isolation] = isolation
     try:
         _set_secrets(item, isolation)
@@ -173,6 +178,18 @@ def _enter(item: Any) -> Isolation:
         return isolation
     isolation.exit()
     pytest.fail(message, pytrace=False)
+
+
+def _prepare_real_server(config: pytest.Config) -> None:
+    """Keep the template database of the server in pytest's cache, and end the server after the session."""
+    if _real_server in config.stash:
+        return
+    from pytest_flowsecrets.backend.prefect_server.api import close_servers, keep_templates
+
+    cache = getattr(config, "cache", None)
+    keep_templates(cache.mkdir("flowsecrets") if cache is not None else None)
+    config.add_cleanup(close_servers)
+    config.stash[_real_server] = True
 
 
 def _set_secrets(item: Any, isolation: Isolation) -> None:

@@ -57,8 +57,7 @@ class ServerSecrets:
         return isinstance(name, str) and self._document(name) is not None
 
     def __iter__(self) -> Iterator[str]:
-        rows = self._client.ask("GET", "/block_types/slug/secret/block_documents", missing=True) or []
-        return iter([row["name"] for row in rows])
+        return iter([row["name"] for row in self._documents()])
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -67,6 +66,13 @@ class ServerSecrets:
         """Return whether a block has exactly this value: 1, 1.0 and True are three."""
         document = self._document(name, "?include_secrets=true")
         return document is not None and same_value(document["data"].get("value"), value)
+
+    def values(self) -> Dict[str, Any]:
+        """Return the stored value of each block by its name, for the isolation that has set it."""
+        return {row["name"]: row["data"].get("value") for row in self._documents("?include_secrets=true")}
+
+    def _documents(self, query: str = "") -> List[Dict[str, Any]]:
+        return self._client.ask("GET", f"/block_types/slug/secret/block_documents{query}", missing=True) or []
 
     def _document(self, name: str, query: str = "") -> Optional[Dict[str, Any]]:
         path = f"/block_types/slug/secret/block_documents/name/{quote(name, safe='')}{query}"
@@ -128,10 +134,4 @@ class ServerVariables(MutableMapping[str, Any]):
         return row
 
     def _rows(self) -> List[Dict[str, Any]]:
-        rows: List[Dict[str, Any]] = []
-        while len(rows) % _PAGE == 0:
-            page = self._client.ask("POST", "/variables/filter", {"limit": _PAGE, "offset": len(rows)})
-            if not page:
-                break
-            rows += page
-        return rows
+        return self._client.pages("/variables/filter", _PAGE)

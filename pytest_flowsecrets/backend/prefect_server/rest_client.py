@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Dict, List, Mapping
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.errors import FlowSecretsError
@@ -21,6 +21,16 @@ class RestClient:
 
     def __init__(self, url: Callable[[], str], headers: Mapping[str, str]) -> None:
         self._url, self._headers = url, {"Content-Type": "application/json", **headers}
+
+    def pages(self, path: str, size: int) -> List[Dict[str, Any]]:
+        """Return all rows of a ``/filter`` route, which answers with at most ``size`` rows."""
+        rows: List[Dict[str, Any]] = []
+        while len(rows) % size == 0:
+            page = self.ask("POST", path, {"limit": size, "offset": len(rows)})
+            if not page:
+                break
+            rows += page
+        return rows
 
     def ask(self, method: str, path: str, body: Any = None, *, missing: bool = False) -> Any:
         """Return the JSON of a response.

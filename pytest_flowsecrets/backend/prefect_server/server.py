@@ -55,6 +55,7 @@ class PrefectServer:
         ui: whether to serve the user interface.
 
     Attributes:
+        client: sends requests to the API.
         secrets: the Secret blocks; values can be set and compared, not read.
         variables: the variables.
     """
@@ -73,8 +74,8 @@ class PrefectServer:
         self._folder = RunFolder()
         self._process: Optional[SupervisedProcess] = None
         self._channel: Optional[socket.socket] = None
-        client = RestClient(lambda: self.url, authorization_header(auth_string))
-        self.secrets, self.variables = ServerSecrets(client), ServerVariables(client)
+        self.client = RestClient(lambda: self.url, authorization_header(auth_string))
+        self.secrets, self.variables = ServerSecrets(self.client), ServerVariables(self.client)
 
     def __repr__(self) -> str:
         return f"<PrefectServer {self.url}>" if self._process else "<PrefectServer (not running)>"

@@ -1,7 +1,7 @@
 """The API that an isolation of Prefect 2.20 or 3 gives to the client.
 
-The secrets of these versions are rows of an API, so each isolation needs one. ``backend.rest`` implements it. That is a
-layer above this one, so it is imported by its name.
+The secrets of these versions are rows of an API, so each isolation needs one: the fake API of ``backend.rest``, or the
+real server. Both are in a layer above this one, so they are imported by name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Dict, Iterable, Mapping, Protocol
 
-_IMPLEMENTATION = "pytest_flowsecrets.backend.rest.fake_server"
+_IMPLEMENTATIONS = {
+    "fake": "pytest_flowsecrets.backend.rest.fake_server",
+    "real": "pytest_flowsecrets.backend.prefect_server.api",
+}
 
 
 class Api(Protocol):
@@ -49,13 +52,14 @@ class Api(Protocol):
         """Answer no more requests."""
 
 
-def open_api(version: str, *, cloud: bool = False, auth_string: str = "") -> Api:
+def open_api(version: str, *, cloud: bool = False, auth_string: str = "", server: str = "fake") -> Api:
     """Start an API for one test.
 
     Args:
         version: the installed version of Prefect.
         cloud: whether it is a workspace of Prefect Cloud; otherwise it is a self-hosted server.
         auth_string: the value that a self-hosted server requires in ``PREFECT_API_AUTH_STRING``; empty for none.
+        server: ``fake`` or ``real``.
     """
-    api: Api = import_module(_IMPLEMENTATION).open_api(version, cloud=cloud, auth_string=auth_string)
+    api: Api = import_module(_IMPLEMENTATIONS[server]).open_api(version, cloud=cloud, auth_string=auth_string)
     return api

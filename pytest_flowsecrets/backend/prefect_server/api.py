@@ -1,0 +1,164 @@
+"""The real server as the API of a test: ``--flowsecrets-server=real``. One server serves all tests of a session."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NoReturn, Optional, Tuple, cast
+
+from pytest_flowsecrets.backend.prefect_server.server import PrefectServer
+from pytest_flowsecrets.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_flowsecrets.isolation.rest_isolation import RestIsolation
+
+_PAGE = 200  # rows of a page, the server's maximum
+# One server for each process and auth string: a fork must not reset the server of its parent.
+_servers: Dict[Tuple[int, str], PrefectServer] = {}
+_templates: List[Path] = []
+
+
+def keep_templates(folder: Optional[Path]) -> None:
+    """Keep the template databases in a folder for later sessions; without one, each server makes its own."""
+    _templates[:] = [folder] if folder is not None else []
+
+
+def open_api(version: str, *, cloud: bool = False, auth_string: str = "") -> RealServer:
+    """Return the empty server of this session for one test; the first call starts it.
+
+    Args:
+        version: of the installed Prefect.
+        cloud: must be false: the server of Prefect has no workspaces.
+        auth_string: the value that the server requires in ``PREFECT_API_AUTH_STRING``; empty for none.
+
+    Raises:
+        PrefectServerFailed: the server cannot start.
+        UsageError: a workspace of Cloud is asked for.
+    """
+    if cloud:
+        raise UsageError("the real server is no Prefect Cloud: use the fixture prefect_server")
+    key = os.getpid(), auth_string
+    server = _servers.get(key)
+    if server is None:
+        template = _templates[0] / f"prefect-{version}.db" if _templates else None
+        server = _servers[key] = PrefectServer(template=template, auth_string=auth_string)
+    server.reset()
+    return RealServer(server, auth_string)
+
+
+def close_servers() -> None:
+    """End the servers of this process."""
+    for key in [key for key in _servers if key[0] == os.getpid()]:
+        _servers.pop(key).close()
+
+
+atexit.register(close_servers)
+
+
+class RealServer:
+    """The rows of one test at the real server, with the names that the fake server has for them.
+
+    Attributes:
+        secrets: the Secret blocks: ``.holds()``; you can set and delete them.
+        variables: the variables as a mapping.
+    """
+
+    has_secret_type = True  # the server registers it when it starts
+
+    def __init__(self, server: PrefectServer, auth_string: str = "") -> None:
+        self._server, self._auth_string = server, auth_string
+        self._isolation: Optional[RestIsolation] = None
+        self.secrets, self.variables = server.secrets, server.variables
+
+    def __repr__(self) -> str:
+        return f"<RealServer at {self.url}>"
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise UsageError(
+            f"the real server has no .{name}: only the fake API has it; run this test with --flowsecrets-server=fake"
+        )
+
+    @property
+    def url(self) -> str:
+        """The address, as for ``PREFECT_API_URL``."""
+        return self._server.url
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The variables that make the client use this API."""
+        auth = {"PREFECT_API_AUTH_STRING": self._auth_string} if self._auth_string else {}
+        return {"PREFECT_API_URL": self.url, **auth}
+
+    # -- what an isolation does ----------------------------------------------------------------------------------------
+
+    def secret_values(self) -> Dict[str, Any]:
+        """Return the stored value of each Secret block by the name of the block."""
+        return self.secrets.values()
+
+    def set_secrets(self, values: Mapping[str, Any]) -> None:
+        """Create or replace Secret blocks."""
+        for name, value in values.items():
+            self.secrets[name] = value
+
+    def remove_secrets(self, names: Iterable[str]) -> None:
+        """Remove Secret blocks. Names that do not exist are ignored."""
+        for name in names:
+            if name in self.secrets:
+                del self.secrets[name]
+
+    def set_variables(self, values: Mapping[str, Any]) -> None:
+        """Create or replace variables."""
+        self.variables.update(values)
+
+    def attach(self, isolation: RestIsolation) -> None:
+        """Belong to an isolation, whose Prefect uses this API."""
+        self._isolation = isolation
+
+    def take_over(self, other: Any) -> None:
+        """Copy the Secret blocks and the variables of another API."""
+        self.set_secrets(other.secret_values())
+        self.variables.update(other.variables)
+
+    def close(self) -> None:
+        """Check that the server still runs; the next test resets it.
+
+        Raises:
+            PrefectServerFailed: it has ended.
+        """
+        self._server.check()
+
+    # -- what a test asks ----------------------------------------------------------------------------------------------
+
+    @property
+    def flow_runs(self) -> List[Dict[str, Any]]:
+        """The rows of all flow runs."""
+        return self._rows("/flow_runs/filter")
+
+    @property
+    def task_runs(self) -> List[Dict[str, Any]]:
+        """The rows of all task runs that the server has recorded; Prefect 3 reports them in the background."""
+        return self._rows("/task_runs/filter")
+
+    @property
+    def logs(self) -> List[Dict[str, Any]]:
+        """The rows of all logs, oldest first."""
+        return self._rows("/logs/filter")
+
+    @property
+    def events(self) -> List[Dict[str, Any]]:
+        """The newest fifty events that the server has recorded."""
+        self._flush()
+        return cast("List[Dict[str, Any]]", self._server.client.ask("POST", "/events/filter", {"filter": {}})["events"])
+
+    def _rows(self, path: str) -> List[Dict[str, Any]]:
+        self._flush()
+        return self._server.client.pages(path, _PAGE)
+
+    def _flush(self) -> None:
+        """Let Prefect's background threads send what they have."""
+        if self._isolation is not None and self._isolation.active:
+            self._isolation.prefect.drain()
