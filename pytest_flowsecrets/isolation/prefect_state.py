@@ -80,7 +80,7 @@ class PrefectState(Isolation):
         """Return the name of a secret, which Prefect does not change here."""
         return name
 
-    def named(self, values: Mapping[str, Any]) -> Dict[str, Any]:
+    def by_prefect_name(self, values: Mapping[str, Any]) -> Dict[str, Any]:
         """Return the same secrets."""
         return dict(values)
 

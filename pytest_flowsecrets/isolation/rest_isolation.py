@@ -91,7 +91,7 @@ class RestIsolation(Isolation):
         self._hide_files()
         self._set_variables(self.api.settings)
         self.reload()
-        values = self.named(secrets)
+        values = self.by_prefect_name(secrets)
         self._write(values)
         self.secrets.value_changes.record(values)
 
@@ -224,7 +224,7 @@ class RestIsolation(Isolation):
         """Return the name of the block of a secret."""
         return block_name(name)
 
-    def named(self, values: Mapping[str, Any]) -> Dict[str, Any]:
+    def by_prefect_name(self, values: Mapping[str, Any]) -> Dict[str, Any]:
         """Return secrets by the names of their blocks."""
         return block_values(values)
 

@@ -13,6 +13,8 @@ from pytest_flowsecrets import (
     Leak,
     LocalSecrets,
     PrefectHome,
+    RestCloud,
+    RestServer,
     SecretLeaks,
     Tenant,
     isolated_prefect,
@@ -64,3 +66,15 @@ def ask(prefect_cloud: FakeCloud, prefect_server: FakeServer, local_secrets: Loc
 
 
 from pytest_flowsecrets import Nonsense  # type: ignore[attr-defined]  # noqa: E402, F401 - a name that does not exist
+
+
+def ask_rest(prefect_server: RestServer, prefect_cloud: RestCloud) -> List[str]:
+    prefect_server.secrets["token"] = "x"
+    prefect_server.variables["region"] = {"name": "eu"}
+    prefect_server.blocks.save("mine", object())
+    prefect_server.require_auth("admin:pass")
+    prefect_cloud.write_only()
+    with prefect_cloud.executing():
+        prefect_cloud.assert_never_received("TOKEN", prefect_cloud.api_key)
+    runs = [str(run["name"]) for run in prefect_cloud.flow_runs if prefect_cloud.secrets.holds("token", "x")]
+    return [*runs, *(read.name for read in prefect_server.secrets.reads), *prefect_server.blocks]

@@ -108,7 +108,7 @@ class RestServer:
     def secret_values(self) -> Dict[str, Any]:
         """Return the stored value of each Secret block by the name of the block."""
         with self._view.lock:
-            return {name: self.secrets.stored(name) for name in self.secrets}
+            return {name: self.secrets.stored_value(name) for name in self.secrets}
 
     def set_secrets(self, values: Mapping[str, Any]) -> None:
         """Create or replace Secret blocks."""
@@ -211,7 +211,7 @@ class RestServer:
             block = block_name(name)
             if block not in self.secrets:
                 raise UsageError(f"there is no secret {name!r} in this API, so nothing was checked")
-            places = self._received.search(finder(forms_of(self.secrets.stored(block))))
+            places = self._received.search(finder(forms_of(self.secrets.stored_value(block))))
             if places:
                 raise SecretReceived(name, places)
         if self._received.forgotten:

@@ -81,7 +81,7 @@ class SecretBlocks:
         """The reads of Secret blocks in clear, oldest first, each with the name, the time, the flow and its run."""
         return [read for read in self._view.reads if read.block_type == "secret"]
 
-    def stored(self, name: str) -> Any:
+    def stored_value(self, name: str) -> Any:
         """Return the stored value of a block, for the isolation that has set it."""
         row = self._row(name)
         return None if row is None else row["data"].get("value")

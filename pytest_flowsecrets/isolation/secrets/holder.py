@@ -54,7 +54,7 @@ class Holder(Protocol):
     def secret_name(self, name: str) -> str:
         """Return the name under which Prefect holds the secret that a test calls ``name``."""
 
-    def named(self, values: Mapping[str, Any]) -> Dict[str, Any]:
+    def by_prefect_name(self, values: Mapping[str, Any]) -> Dict[str, Any]:
         """Return secrets under the names that Prefect uses."""
 
     def explain(self, name: str) -> str:

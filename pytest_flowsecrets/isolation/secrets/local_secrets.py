@@ -125,7 +125,7 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     def _set(self, values: Mapping[str, Any]) -> None:
         with lock.lock:
-            values = self._isolation.named(values)
+            values = self._isolation.by_prefect_name(values)
             with self._isolation.changing(*values) as injector:
                 injector.set_secrets(values)
             self.value_changes.record(values)
