@@ -43,6 +43,20 @@ def test_late_leaks(run_tests, pytester, how):
     assert TOKEN not in shown
 
 
+@pytest.mark.parametrize("hook", ["runtest_makereport(item)", "make_collect_report(collector)"])
+def test_hooks_that_raise(run_tests, pytester, monkeypatch, hook):
+    """The error of another plugin's hook ends the run as an internal error, whose message is masked."""
+    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__TOKEN", TOKEN)
+    pytester.makeconftest(
+        f"{HEAD.replace('pytestmark', 'MARK')}def pytest_{hook}: raise RuntimeError(f'no {{TOKEN}}')\n"
+    )
+    result = run_tests(HEAD + "def test_it(): pass\n", "--flowsecrets-leaks=fail")
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    shown = result.stdout.str() + result.stderr.str()
+    assert "RuntimeError: no [secret TOKEN]" in shown
+    assert TOKEN not in shown
+
+
 ALLURE_DOUBLE = (
     "def pytest_addoption(parser): parser.addoption('--alluredir', dest='allure_report_dir', default='allure')\n"
 )

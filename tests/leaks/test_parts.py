@@ -16,6 +16,7 @@ from pytest_flowsecrets.findings import reporters
 from pytest_flowsecrets.leaks import findings
 from pytest_flowsecrets.leaks.mask import masked_stream, pytest_items, reports
 from pytest_flowsecrets.leaks.mask.masker import WITHHELD, CleanTexts
+from pytest_flowsecrets.leaks.mask.node_ids import MaskedName, RealId
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
 from pytest_flowsecrets.leaks.registry import SecretRegistry, texts_of
 from pytest_flowsecrets.leaks.scan import extract
@@ -389,6 +390,19 @@ def test_reprs_show_counts_only():
     run = LeakSession("mask")
     assert repr(run.record) == "<Record 0 findings>"
     assert repr(run.ids) == "<TestIds 0 masked>"
+
+
+def test_masked_names():
+    """A masked name equals the real name, too. The real id of a test has the hash of the masked id."""
+    name = MaskedName("test_it[secret A]")
+    name.real = "test_it[x]"
+    assert name == "test_it[x]"
+    assert not name != "test_it[x]"  # noqa: SIM202 - the operator is what the test is about
+    assert name != "test_it[y]"
+    real = RealId.of("test_it[x]", name)
+    assert real == "test_it[x]"
+    assert real != name
+    assert hash(real) == hash(name)
 
 
 def test_objects_that_cannot_be_masked_are_withheld(monkeypatch):

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from pytest_flowsecrets.findings.engine import findings
+from pytest_flowsecrets.findings.quoting import Spelling
 from pytest_flowsecrets.findings.value_rules import VALUE_RULES
 from pytest_flowsecrets.resolution.dialects import DIALECTS, dialect_for
 from pytest_flowsecrets.resolution.layers import Environment, Layer
@@ -196,6 +197,11 @@ def test_versions():
     assert finding.versions == "0.11.2-1.4.1"
     (finding,) = found_in("café", "env", "0.6.7")
     assert finding.versions == "0.5.0-0.13.14"
+
+
+def test_a_spelling_hides_its_text():
+    """The repr of a spelling shows its description only."""
+    assert repr(Spelling("quote it", "repr(value)", "hunter2")) == "<Spelling 'quote it'>"
 
 
 hypothesis = pytest.importorskip("hypothesis")

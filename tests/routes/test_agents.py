@@ -565,3 +565,10 @@ def test_run_configs_that_no_agent_can_take(tmp_path):
             assert "hunter2" not in str(caught.value)
     env = flow_environment("kubernetes", run_config=KubernetesRun(job_template_path=f"agent://{job}"))
     assert (env["A"], env.origin("A")) == ("x", "template")
+
+
+def test_a_parameter_of_the_wrong_type():
+    """An error of boto3 about a parameter quotes the value, so the reason does not repeat it."""
+    exceptions = pytest.importorskip("botocore.exceptions")
+    error = exceptions.ParamValidationError(report="Invalid type for parameter x, value: hunter2")
+    assert agent_errors.describe_error(error) == "a value is not a string"
