@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Tuple
 from pytest_flowsecrets.commands.files.env_files import Item, env_items, shell_items
 from pytest_flowsecrets.commands.files.environment_owners import OPTION
 from pytest_flowsecrets.commands.files.interpolation import UNKNOWN
-from pytest_flowsecrets.commands.files.unreadable import Unreadable
+from pytest_flowsecrets.commands.files.reading import Unreadable, read_text, read_toml
 from pytest_flowsecrets.commands.files.variable_rules import item_findings
-from pytest_flowsecrets.commands.inputs import dialects_of, machine_of, read_text, read_toml
+from pytest_flowsecrets.commands.inputs import dialects_of, machine_of
 from pytest_flowsecrets.findings import reporters
 from pytest_flowsecrets.findings.config_rules import file_findings
 from pytest_flowsecrets.findings.engine import findings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 
-from pytest_flowsecrets.commands.inputs import dialects_of, environment_of, machine_of, read_toml
+from pytest_flowsecrets.commands.files.reading import read_toml
+from pytest_flowsecrets.commands.inputs import dialects_of, environment_of, machine_of
 from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.findings.explain import Explanation, explain, subjects, summary
 from pytest_flowsecrets.isolation.prefect1.paths import config_files, missing_files

@@ -10,7 +10,8 @@ from pytest_flowsecrets.agents.cluster import ClusterSecrets
 from pytest_flowsecrets.agents.flow_environment import flow_environment
 from pytest_flowsecrets.agents.rules import OLDEST, require_agent
 from pytest_flowsecrets.commands.explain import as_dict, explain_secrets, files_of, write
-from pytest_flowsecrets.commands.inputs import environment_of, machine_of, read_toml
+from pytest_flowsecrets.commands.files.reading import read_toml
+from pytest_flowsecrets.commands.inputs import environment_of, machine_of
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.prefect1.paths import FILES, config_files, config_path, configured_path
 from pytest_flowsecrets.resolution.dialects import SPANS, dialect_for

@@ -1,4 +1,4 @@
-"""Inputs of the command line: files, the environment, the home directories of this machine, the installed Prefect."""
+"""Inputs of the command line: the environment, the home directories of this machine, the installed Prefect."""
 
 from __future__ import annotations
 
@@ -7,76 +7,15 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
-from pytest_flowsecrets.commands.files.unreadable import Unreadable
+from pytest_flowsecrets.commands.files.reading import read_text
 from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
 from pytest_flowsecrets.isolation.prefect1.paths import this_machine
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
 from pytest_flowsecrets.resolution.layers import Environment
-from pytest_flowsecrets.resolution.toml_positions import position
-from pytest_flowsecrets.resolution.toml_reader import deep_place
 from pytest_flowsecrets.versions import DEFAULT_VERSION, installed_version
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.resolve import Machine
-
-LARGEST = 2 * 2**20
-
-
-def read_bytes(path: str) -> bytes:
-    """Read a text file as bytes.
-
-    Args:
-        path: the file.
-
-    Raises:
-        Unreadable: the file is missing, not readable, a directory, binary, or larger than 2 MB.
-    """
-    try:
-        with open(path, "rb") as file:
-            source = file.read(LARGEST + 1)
-    except OSError as error:
-        raise Unreadable(path, (error.strerror or type(error).__name__).lower()) from None
-    if len(source) > LARGEST:
-        raise Unreadable(path, f"larger than {LARGEST // 2**20} MB")
-    if b"\0" in source:
-        line, column = position(source, source.index(b"\0"))
-        raise Unreadable(path, "a binary file", line, column)
-    return source
-
-
-def read_text(path: str) -> str:
-    """Read a file as UTF-8.
-
-    Args:
-        path: the file.
-
-    Raises:
-        Unreadable: as for :func:`read_bytes`, or the file is not UTF-8.
-    """
-    return _decode(path, read_bytes(path)).lstrip("\ufeff")
-
-
-def read_toml(path: str) -> bytes:
-    """Read a configuration file and check that parsers can read it.
-
-    Args:
-        path: the file.
-
-    Raises:
-        Unreadable: as for :func:`read_text`, or the text is nested too deeply for the parsers.
-    """
-    source = read_bytes(path)
-    place = deep_place(_decode(path, source))
-    if place is not None:
-        raise Unreadable(path, "nested too deeply", *place)
-    return source
-
-
-def _decode(path: str, source: bytes) -> str:
-    try:
-        return source.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Unreadable(path, "not UTF-8", *position(source, error.start)) from None
 
 
 def assumed_version() -> str:

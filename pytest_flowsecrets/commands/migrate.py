@@ -8,8 +8,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 from pytest_flowsecrets.commands.explain import layers_of
-from pytest_flowsecrets.commands.files.unreadable import Unreadable
-from pytest_flowsecrets.commands.inputs import dialects_of, environment_of, machine_of, read_bytes
+from pytest_flowsecrets.commands.files.reading import Unreadable, read_bytes
+from pytest_flowsecrets.commands.inputs import dialects_of, environment_of, machine_of
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.migration.apply import GOOD, apply_plan, installed_target
 from pytest_flowsecrets.migration.model import BLOCK, Plan

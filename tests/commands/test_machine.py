@@ -9,6 +9,7 @@ from importlib.machinery import ModuleSpec
 import pytest
 
 from pytest_flowsecrets.commands import inputs
+from pytest_flowsecrets.commands.files import reading
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.prefect1 import paths
 
@@ -49,6 +50,6 @@ def test_homes():
 
 def test_unreadable_is_a_usage_error():
     """`Unreadable` shows the position in the file."""
-    error = inputs.Unreadable("f", "why", 1, 2)
+    error = reading.Unreadable("f", "why", 1, 2)
     assert isinstance(error, UsageError)
     assert str(error) == "f:1:2: why"

@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from pytest_flowsecrets.leaks.mask.masking_errors import Faults
+from pytest_flowsecrets.leaks.mask.masker import Faults
 from pytest_flowsecrets.leaks.registry import SecretRegistry
 from pytest_flowsecrets.leaks.scan import secret_sources
 from tests.compat import needs_prefect

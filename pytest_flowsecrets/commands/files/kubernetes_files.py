@@ -24,7 +24,7 @@ from pytest_flowsecrets.commands.files import interpolation, yaml_scripts
 from pytest_flowsecrets.commands.files.env_files import ASSIGNMENT, Item, Problem
 from pytest_flowsecrets.commands.files.environment_owners import AGENT, FLOW_RUN, Owner, concerns_prefect, owner_of
 from pytest_flowsecrets.commands.files.interpolation import Interpolated
-from pytest_flowsecrets.commands.files.unreadable import Unreadable
+from pytest_flowsecrets.commands.files.reading import Unreadable
 from pytest_flowsecrets.commands.files.yaml_nodes import (
     TAG,
     child,
