@@ -128,12 +128,19 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _add_serve(subcommands: Any) -> None:
     parser = subcommands.add_parser("serve", help="serve the fake API of Prefect Cloud to other processes until Ctrl-C")
-    parser.add_argument("--server", action="store_true", help="serve the API of Prefect Server: no keys, no secrets")
+    parser.add_argument(
+        "--prefect",
+        metavar="VERSION",
+        help="serve the API of this Prefect: 1, 2.20, 3 or a release (default: the installed one, else 1)",
+    )
+    parser.add_argument("--server", action="store_true", help="serve the API of a self-hosted server: no keys")
     parser.add_argument("--port", type=_port, default=4200, help="port (default: 4200, as for Prefect Server; 0: any)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--allow-remote", action="store_true", help="accept connections from other machines")
     parser.add_argument("--i-know", action=_AllowRemoteAlias, help=argparse.SUPPRESS)
-    parser.add_argument("--user-key", metavar="KEY", help="key of scope USER (default: a new random one)")
+    parser.add_argument(
+        "--user-key", metavar="KEY", help="key of scope USER; on Prefect 3 the API key (default: a new random one)"
+    )
     parser.add_argument(
         "--runner-key", metavar="KEY", help="key of scope RUNNER, for agents (default: a new random one)"
     )
@@ -163,7 +170,12 @@ def _port(text: str) -> int:
 def _serve(arguments: argparse.Namespace) -> int:
     from pytest_flowsecrets.commands import serve
 
-    return serve.run(arguments)
+    version = serve.rest_version(arguments.prefect)
+    if version is None:
+        return serve.run(arguments)
+    from pytest_flowsecrets.commands import serve_rest
+
+    return serve_rest.run(arguments, version)
 
 
 # -- migrate -----------------------------------------------------------------------------------------------------------

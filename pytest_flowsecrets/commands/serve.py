@@ -11,13 +11,19 @@ import shlex
 import signal
 import socket
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
 
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import UnknownPrefectVersion, UnsupportedPrefect, UsageError
 from pytest_flowsecrets.names import API_KEY, AUTH_TOKEN, BACKEND, CLOUD_API, SECRETS_PREFIX, TENANT_ID
+from pytest_flowsecrets.versions import (
+    installed_version,
+    is_rest_version,
+    require_supported,
+    uses_rest_api,
+)
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.graphql_service import GraphqlService
@@ -41,21 +47,15 @@ def run(arguments: Any) -> int:
     Raises:
         UsageError: the server cannot listen on this address, or the address needs ``--allow-remote``.
     """
+    require_local(arguments)
+    require_consistent(arguments)
     from pytest_flowsecrets.backend.fake_cloud import FakeCloud, FakeServer
 
-    host = arguments.host
-    if not (arguments.allow_remote or is_loopback(host)):
-        raise UsageError(
-            f"--host {host} gives other machines access to an API that is for tests and has no TLS; "
-            "to allow this, add --allow-remote"
-        )
-    require_consistent(arguments)
     api: Any = FakeServer() if arguments.server else FakeCloud(secrets_of(arguments.secrets))
     if not arguments.server:
         api.tenant.replace_keys(arguments.user_key, arguments.runner_key)
-    with _listening(host, arguments.port) as server, suppress(KeyboardInterrupt):
-        for number in (signal.SIGINT, signal.SIGTERM):  # a shell makes background processes ignore SIGINT
-            signal.signal(number, _stop)
+    with _listening(arguments.host, arguments.port) as server, suppress(KeyboardInterrupt):
+        stop_on_signals()
         server.mount(Health(api.backend), "/health")
         if arguments.verbose:
             log_requests(api.world, server)
@@ -65,8 +65,54 @@ def run(arguments: Any) -> int:
     return 0
 
 
+def require_local(arguments: Any) -> None:
+    """Check that other machines cannot reach the API, or that the user allows it.
+
+    Raises:
+        UsageError: the address needs ``--allow-remote``.
+    """
+    if not (arguments.allow_remote or is_loopback(arguments.host)):
+        raise UsageError(
+            f"--host {arguments.host} gives other machines access to an API that is for tests and has no TLS; "
+            "to allow this, add --allow-remote"
+        )
+
+
+def stop_on_signals() -> None:
+    """Raise KeyboardInterrupt on SIGINT and SIGTERM."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell makes background processes ignore SIGINT
+        signal.signal(number, _stop)
+
+
 def _stop(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def rest_version(wanted: Optional[str]) -> Optional[str]:
+    """Return the version of Prefect 2.20 or 3 whose API is served, or None for the API of Prefect 0.5 to 1.4.
+
+    Args:
+        wanted: a version or the beginning of one, such as ``3``; None for the installed Prefect.
+
+    Raises:
+        UsageError: the text is not a version, or the version is not supported.
+    """
+    from pytest_flowsecrets.backend.rest.api import NEWEST
+
+    if wanted is None:
+        return installed_version() if uses_rest_api() else None
+    if wanted in ("0", "1"):
+        return None
+    version = {"2": "2.20.27", "2.20": "2.20.27", "3": NEWEST}.get(wanted, wanted)
+    try:
+        if is_rest_version(version):
+            return version
+        require_supported(version)
+    except UnsupportedPrefect:
+        raise UsageError(f"--prefect {wanted} is not supported: use 1, 2.20, 3 or one of their releases") from None
+    except UnknownPrefectVersion:
+        raise UsageError(f"--prefect {wanted} is not a version: use 1, 2.20, 3 or a release such as 3.4.25") from None
+    return None
 
 
 # -- address -----------------------------------------------------------------------------------------------------------
@@ -76,8 +122,19 @@ def _listening(host: str, port: int) -> Server:
     from pytest_flowsecrets.backend.http.server import Server
 
     allows, host_names = allowed_hosts(host)
-    try:
+    with listen_errors_explained(host, port):
         return Server(host, port, allows=allows, host_names=host_names)
+
+
+@contextmanager
+def listen_errors_explained(host: str, port: int) -> Iterator[None]:
+    """Replace an error of a server that starts inside the ``with`` block.
+
+    Raises:
+        UsageError: the server cannot listen on this address.
+    """
+    try:
+        yield
     except OSError as error:
         reasons = {
             errno.EADDRINUSE: "the port is in use: choose another --port, or 0 for any free port",
@@ -152,7 +209,7 @@ def text_of(details: Dict[str, Any]) -> str:
         lines += [f"  USER key    {details['user_key']}", f"  RUNNER key  {details['runner_key']}  (for agents)"]
         lines += [f"  tenant      {details['tenant_id']}", ""]
         agent = f"{API_KEY}={details['runner_key']} {agent}"
-    lines += ["# Paste these lines into a shell. `prefect auth login` is not needed.", *_exports(details["environ"])]
+    lines += ["# Paste these lines into a shell. `prefect auth login` is not needed.", *exports(details["environ"])]
     if "user_key" in details:
         lines += [f"# Prefect before 0.15.0 reads the key from {AUTH_TOKEN} instead."]
     lines += ["", "# Then, for example:", "prefect create project demo"]
@@ -165,7 +222,8 @@ def text_of(details: Dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _exports(environ: Dict[str, str]) -> List[str]:
+def exports(environ: Mapping[str, str]) -> List[str]:
+    """Return shell commands that set these variables."""
     return [f"export {name}={shlex.quote(value)}" for name, value in environ.items()]
 
 
@@ -263,12 +321,13 @@ def log_requests(world: GraphqlService, server: Server) -> None:
 def _log_request(request: RecordedRequest) -> None:
     operation = f"{request.kind} {', '.join(request.fields)}".strip() or "no operation"
     parts = [str(request.status), operation, request.scope, *request.codes, f"{request.seconds * 1000:.1f} ms"]
-    _log(", ".join(part for part in parts if part))
+    log(", ".join(part for part in parts if part))
 
 
 def _log_refusal(fault: HttpFault) -> None:
-    _log(f"{fault.status}, {fault.message}")
+    log(f"{fault.status}, {fault.message}")
 
 
-def _log(line: str) -> None:
+def log(line: str) -> None:
+    """Write a line with the time to stderr."""
     print(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {line}", file=sys.stderr, flush=True)

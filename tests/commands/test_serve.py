@@ -12,7 +12,17 @@ import sys
 
 import pytest
 
-from pytest_flowsecrets.commands.serve import NO_SCHEDULES, allowed_hosts, is_loopback, mount, secrets_of, text_of
+from pytest_flowsecrets.cli import main
+from pytest_flowsecrets.commands.serve import (
+    NO_SCHEDULES,
+    allowed_hosts,
+    is_loopback,
+    mount,
+    rest_version,
+    secrets_of,
+    text_of,
+)
+from pytest_flowsecrets.commands.serve_rest import text_of as rest_text_of
 from tests.backend.http import ask
 from tests.compat import VERSION, needs_prefect
 
@@ -330,3 +340,41 @@ def test_where_it_may_not(run, monkeypatch):
     monkeypatch.setattr(server, "Server", refuse)
     done = run("serve", "--port", 80)
     assert (done.code, "choose a --port above 1023" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prefect", "nope"], "--prefect nope is not a version"),
+        (["--prefect", "2.19"], "--prefect 2.19 is not supported"),
+        (["--prefect", "3", "--runner-key", "k"], "--runner-key cannot be used with Prefect 3"),
+        (["--prefect", "2.20", "--server", "--user-key", "k"], "--user-key cannot be used with --server"),
+        (["--prefect", "3", "--host", "0.0.0.0"], "add --allow-remote"),
+    ],
+)
+def test_options_that_do_not_fit_the_version(capsys, arguments, message):
+    """The error names the option and the version."""
+    assert main(["serve", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("wanted", "version"), [("3", "3.9.1"), ("2", "2.20.27"), ("3.4.25", "3.4.25"), ("1", None)])
+def test_versions(wanted, version):
+    """A short version means the newest release of it. Versions from 0.5 to 1.4 have the other API."""
+    assert rest_version(wanted) == version
+
+
+@pytest.mark.slow
+def test_prefect_3_without_prefect(serve):
+    """The REST API is served without Prefect. Its text shows the address, the key and commands."""
+    served = serve("--prefect", "3.4.25", "--json", "--verbose")
+    details = json.loads(served.line)
+    assert (details["version"], details["backend"]) == ("3.4.25", "cloud")
+    key = {"authorization": f"Bearer {details['api_key']}"}
+    root, _, path = details["url"].partition("/api/")
+    assert ask(root, path=f"/api/{path}/admin/version", method="GET", **key).status == 200
+    status, _, err = served.stop()
+    assert status == 0
+    assert "200, GET " in err
+    assert details["api_key"] not in err
+    assert "export PREFECT_API_URL=" in rest_text_of(details)

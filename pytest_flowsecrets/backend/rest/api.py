@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.websockets import Socket
 
 NEWEST = "3.9.1"
+HEALTH = frozenset({"/health", "/api/health"})  # without a key, also for Prefect Cloud
 NOT_FOUND = "no API is here: take the URL from the fixture of this test"
 ENDED = "the API of {} has ended: take the URL from the fixture of this test"
 
@@ -66,13 +67,20 @@ class RestApi:
     ) -> None:
         self.close()
 
-    def start(self) -> None:
-        """Listen at 127.0.0.1, on a free port; a second call does nothing."""
+    def start(self, **address: Any) -> None:
+        """Listen; a second call does nothing.
+
+        Args:
+            address: the arguments of ``backend.http.server.Server``; by default 127.0.0.1 and a free port.
+
+        Raises:
+            OSError: the server cannot listen on this address.
+        """
         from pytest_flowsecrets.backend.rest.listener import Listener
 
         with self._lock:
             if self._listener is None:
-                self._listener = Listener(self)
+                self._listener = Listener(self, **address)
                 self._listener.start()
 
     def close(self) -> None:
@@ -171,6 +179,8 @@ class RestApi:
     def answer(self, request: Request) -> Response:
         """Return the response to a request; errors of the API are responses, too."""
         try:
+            if request.path in HEALTH:
+                return _response(200, b"true")
             if request.path == "/api/me" or request.path.startswith("/api/me/"):
                 authorization = request.headers.get("authorization", "")
                 return _response(200, cloud.answer(request.method, request.path[4:], authorization, self.views))

@@ -39,19 +39,21 @@ class Listener(Server):
 
     Args:
         api: what answers.
+        address: the arguments of ``Server``; by default it listens at 127.0.0.1, on a free port.
     """
 
-    def __init__(self, api: Api) -> None:
-        super().__init__()
+    def __init__(self, api: Api, **address: Any) -> None:
+        super().__init__(**address)
         self.api = api
         self.RequestHandlerClass = RestConnection
         self.worlds["/api"] = self
 
     @property
     def url(self) -> str:
-        """The address, without a path."""
+        """The address, without a path; for a wildcard, the address on this machine."""
         host, port = self.address
-        return f"http://{host}:{port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - only a comparison
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def world_at(self, path: str) -> Listener:  # noqa: ARG002 - one world
         """Return this server: the API looks for the view."""
