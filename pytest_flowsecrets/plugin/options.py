@@ -58,9 +58,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Return one line with the version of Prefect, and each setting with its source."""
-    from pytest_flowsecrets.versions import installed_version
+    from pytest_flowsecrets.versions import installed_version, uses_rest_api
 
-    settings = [f"{name}={value} ({source})" for name, (value, source) in config.stash[SETTINGS].items() if value]
+    hidden = () if uses_rest_api() else ("server",)  # Prefect 0.5.5 to 1.4.1 has no choice of servers
+    settings = [
+        f"{name}={value} ({source})"
+        for name, (value, source) in config.stash[SETTINGS].items()
+        if value and name not in hidden
+    ]
     return f"flowsecrets: prefect {installed_version() or 'not installed'}, {', '.join(settings)}"
 
 
