@@ -127,7 +127,9 @@ async def _serve(channel: Channel, listener: socket.socket, database: Database, 
     import uvicorn
     from prefect.server.api.server import create_app
 
-    config = uvicorn.Config(create_app(ignore_cache=True), log_level="warning", access_log=False, lifespan="on")
+    app = create_app(ignore_cache=True)
+    # Prefect has configured logging; another configuration waits forever for a handler of Prefect 3.0.
+    config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="on")
     server = uvicorn.Server(config)
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     while not server.started:

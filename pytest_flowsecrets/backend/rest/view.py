@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.store.table import Clock
 
 FLOW_HEADER_SINCE = (3, 6, 0)
+LABELS_SINCE = (3, 1, 0)
 
 # Attribute of the view, and what the real server says where a row is not there.
 _TABLES = {
@@ -127,6 +128,11 @@ class View:
     def legacy(self) -> bool:
         """Whether the view behaves like a server of Prefect 2."""
         return self.release < (3, 0, 0)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether flows and runs have labels."""
+        return self.release >= LABELS_SINCE
 
     # -- what tests ask ------------------------------------------------------------------------------------------------
 

@@ -57,19 +57,22 @@ class Pair:
         for connection in self._connections:
             connection.close()
 
-    def ask(self, method, path, body=None, *, kind=None):
+    def ask(self, method, path, body=None, *, kind=None, unordered=False):
         """Send a request to both, compare the answers, and return status and body of the fake's.
 
         Args:
             method: of HTTP.
             path: with the rows whose ids belong there, such as ``("/flows/", flow)``.
             body: JSON data that may contain rows in place of ids.
+            unordered: whether the rows of the answer have no order.
             kind: the name of what the answer creates; then the new ``Row`` is returned, or None after an error.
         """
         self.requests += 1
         parts = path if isinstance(path, tuple) else (path,)
         answers = [self._send(side, method, parts, body) for side in (0, 1)]
         (status, fake), (real_status, real) = answers
+        if unordered and isinstance(fake, list) and isinstance(real, list):
+            fake, real = (sorted(rows, key=lambda row: row["name"]) for rows in (fake, real))
         row = None
         if kind and status == real_status and status < 300:
             row = self._row(kind, [answer["id"] for _, answer in answers])

@@ -91,3 +91,8 @@ def test_a_run_without_a_state_is_pending(ask):
     flow = ask.post("/flows/", name="f")
     assert ask.post("/flow_runs/", flow_id=flow["id"])["state"]["name"] == "Pending"
     assert ask.post("/task_runs/", task_key="t", dynamic_key="0")["state"]["name"] == "Pending"
+
+
+def test_a_flow_run_needs_its_flow(ask):
+    """A flow run of a flow that does not exist is a conflict."""
+    assert ask("POST", "/flow_runs/", {"flow_id": "00000000-0000-4000-8000-000000000000"}).status == 409

@@ -91,10 +91,23 @@ def test_inactive_limits_do_not_count(ask):
     assert ask.post("/v2/concurrency_limits/decrement", names=["off"], slots=1)[0]["name"] == "off"
 
 
-def test_missing_limits_are_created_on_request(ask):
-    """``create_if_missing`` creates an inactive limit."""
-    ask.post("/v2/concurrency_limits/increment", names=["new"], slots=1, create_if_missing=True)
-    assert ask.get("/v2/concurrency_limits/new")["active"] is False
+@pytest.mark.parametrize(
+    ("version", "body", "created"),
+    [
+        ("2.20.27", {}, True),
+        ("3.2.15", {"create_if_missing": True}, True),
+        ("3.2.15", {}, False),
+        ("3.3.7", {"create_if_missing": True}, False),
+    ],
+)
+def test_missing_limits_are_created_as_the_release_does(version, body, created):
+    """Prefect 2 creates missing limits, which are inactive; 3.0 to 3.2 do so on request, and later releases do not."""
+    with RestApi(version) as api:
+        ask = Client(api, api.new_view())
+        limits = ask.post("/v2/concurrency_limits/increment", names=["new"], slots=1, **body)
+        assert [limit["name"] for limit in limits] == ["new"] * created
+        if created:
+            assert ask.get("/v2/concurrency_limits/new")["active"] is False
 
 
 def test_slots_decay(timed, clock):

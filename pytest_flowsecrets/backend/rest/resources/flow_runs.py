@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, List
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
-from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id
+from pytest_flowsecrets.backend.rest.errors import CONFLICT, ApiError, NotFoundError, canonical_id
 from pytest_flowsecrets.backend.rest.resources.state_proposals import answer_proposal
 from pytest_flowsecrets.backend.rest.rules import orchestration, relations
 from pytest_flowsecrets.backend.rest.rules.run_names import run_name
@@ -41,7 +41,9 @@ _UPDATED = ("name", "flow_version", "parameters", "empirical_policy", "tags", "i
 def create(call: Call) -> Reply:
     """Create a flow run, or return the one with the same flow and idempotency key."""
     view, fields = call.view, {key: value for key, value in call.sent(*_CREATED).items() if value is not None}
-    fields["flow_id"] = view.flows.require(canonical_id(fields["flow_id"]))["id"]
+    fields["flow_id"] = canonical_id(fields["flow_id"])
+    if view.flows.get(fields["flow_id"]) is None:
+        raise ApiError(409, CONFLICT)
     key = fields.get("idempotency_key")
     known = view.flow_runs.first(idempotency_key=key, flow_id=fields["flow_id"]) if key is not None else None
     if known is not None:
@@ -87,6 +89,8 @@ def present(view: View, run: Row) -> Row:
     """Return a flow run as the API shows it: without empty fields, with its estimates and its work pool."""
     shown: Row = {"work_pool_id": None}  # clients of 3.0 want the key
     shown.update((key, value) for key, value in run.items() if value is not None)
+    if not view.has_labels:
+        shown.pop("labels", None)
     queue = view.work_queues.get(run.get("work_queue_id"))
     if queue is not None:
         pool = view.work_pools.require(queue["work_pool_id"])

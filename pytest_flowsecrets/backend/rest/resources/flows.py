@@ -21,6 +21,8 @@ _FORBIDDEN = frozenset("/%&><")
 def create(call: Call) -> Reply:
     """Create a flow, or return the one with its name."""
     fields = {"tags": [], "labels": {}, **call.sent("name", "tags", "labels")}
+    if not call.view.has_labels:
+        del fields["labels"]
     if call.view.legacy:  # Prefect 2 validates with pydantic 1, which reads a number as text
         fields["name"] = str(fields["name"])
     if not isinstance(fields["name"], str):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
     from pytest_flowsecrets.backend.rest.errors import Row
 
+NEVER_CREATED_SINCE = (3, 3, 0)  # missing global limits
 CREATED_SINCE = (3, 4, 0)  # 201 for a new limit of a tag
 
 # -- tags --------------------------------------------------------------------------------------------------------------
@@ -135,10 +136,10 @@ def _limit(call: Call) -> Row:
 
 
 def take_slots(call: Call) -> List[Row]:
-    """Take slots of global limits; Prefect 3.0 to 3.2 may ask to create those that are missing."""
-    fields, names = call.fields, slots.names_of(call.fields)
-    _create_missing(call, names)
-    return slots.take(call.view, names, _slots(call), fields.get("mode") or "concurrency")
+    """Take slots of global limits."""
+    names, count = slots.names_of(call.fields), _slots(call)
+    _create_missing(call, names, default=False)
+    return slots.take(call.view, names, count, call.fields.get("mode") or "concurrency")
 
 
 def _slots(call: Call) -> int:
@@ -148,8 +149,10 @@ def _slots(call: Call) -> int:
     return count
 
 
-def _create_missing(call: Call, names: List[str]) -> None:
-    if call.fields.get("create_if_missing"):
+def _create_missing(call: Call, names: List[str], *, default: bool) -> None:
+    """Create inactive limits: Prefect 2 always does, Prefect 3.0 to 3.2 on request, and later releases never do."""
+    on_request = call.view.release < NEVER_CREATED_SINCE and call.fields.get("create_if_missing", default)
+    if call.view.legacy or on_request:
         for name in names:
             if slots.find(call.view, name) is None:
                 call.view.limits.insert({**_DEFAULTS, "name": name, "limit": 1, "active": False, "holders": []})
@@ -157,7 +160,9 @@ def _create_missing(call: Call, names: List[str]) -> None:
 
 def give_back_slots(call: Call) -> List[Row]:
     """Give back slots of global limits."""
-    return slots.give_back(call.view, slots.names_of(call.fields), _slots(call))
+    names, count = slots.names_of(call.fields), _slots(call)
+    _create_missing(call, names, default=True)
+    return slots.give_back(call.view, names, count)
 
 
 def take_lease(call: Call) -> Row:

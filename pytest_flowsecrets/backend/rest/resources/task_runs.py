@@ -64,6 +64,8 @@ def create(call: Call) -> Reply:
 def present(view: View, run: Row) -> Row:
     """Return a task run as the API shows it: without empty fields, with its estimates."""
     shown = {key: value for key, value in run.items() if value is not None}
+    if not view.has_labels:
+        shown.pop("labels", None)
     return {**shown, **present_times(run, view)}
 
 

@@ -55,6 +55,8 @@ def new_state(view: View, fields: Row, **details: Any) -> Row:
         "data": fields.get("data"),
         "state_details": {**_DETAILS, **given, **details},
     }
+    if view.legacy:
+        state["state_details"].pop("deferred")  # came with Prefect 3
     if state["type"] == "SCHEDULED" and state["state_details"]["scheduled_time"] is None:
         state["state_details"]["scheduled_time"] = state["timestamp"]
     return state
