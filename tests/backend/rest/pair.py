@@ -77,6 +77,8 @@ class Pair:
         if kind and status == real_status and status < 300:
             row = self._row(kind, [answer["id"] for _, answer in answers])
         shown = f"{method} {''.join(map(repr, parts))} {body!r}"
+        if real_status == 500 and 400 <= status < 500:  # a defect of the real server, where the fake refuses
+            return row if kind else (status, fake)
         if status != real_status:
             raise DifferenceError(f"{shown}\n  fake: {status} {fake!r}\n  real: {real_status} {real!r}")
         if status != 422:  # the messages of pydantic differ from version to version

@@ -96,3 +96,22 @@ def test_a_run_without_a_state_is_pending(ask):
 def test_a_flow_run_needs_its_flow(ask):
     """A flow run of a flow that does not exist is a conflict."""
     assert ask("POST", "/flow_runs/", {"flow_id": "00000000-0000-4000-8000-000000000000"}).status == 409
+
+
+@pytest.mark.parametrize(("version", "has_end"), [("2.20.27", False), ("3.5.0", False), ("3.6.29", True)])
+def test_a_run_that_never_started_ends_from_3_6_on(version, has_end):
+    """A run that is created in a final state has a start and an end from Prefect 3.6 on, and none of them before."""
+    with RestApi(version) as api:
+        run = Client(api, api.new_view()).flow_run("COMPLETED")
+    assert [name in run for name in ("start_time", "end_time")] == [has_end, has_end]
+
+
+def test_a_run_that_ends_twice_keeps_its_first_end(ask):
+    """A second final state does not move the end of a run, and a run that goes on has no end."""
+    run = ask.flow_run("RUNNING")
+    ask.set_state(run, "COMPLETED")
+    first = ask.get(f"/flow_runs/{run['id']}")["end_time"]
+    ask.set_state(run, "FAILED", force=True)
+    assert ask.get(f"/flow_runs/{run['id']}")["end_time"] == first
+    ask.set_state(run, "RUNNING", force=True)
+    assert "end_time" not in ask.get(f"/flow_runs/{run['id']}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Callable, Dict, Optional, Tuple
 
 from pytest_flowsecrets.backend.rest.rules import slots
 from pytest_flowsecrets.backend.rest.rules.flow_run_events import flow_run_event
-from pytest_flowsecrets.backend.rest.rules.states import FINAL, new_state, run_fields, scheduled_time
+from pytest_flowsecrets.backend.rest.rules.states import FINAL, end_fields, new_state, run_fields, scheduled_time
 from pytest_flowsecrets.backend.rest.rules.transition import ABORT, ACCEPT, REJECT, WAIT, Transition, Verdict
 from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
 
@@ -258,7 +258,7 @@ def set_state(view: View, kind: str, run: Row, fields: Row) -> Row:
     state = new_state(view, fields, **details)
     getattr(view, f"{kind}_states").insert({**state, "run_id": run["id"]})
     table = view.flow_runs if kind == "flow_run" else view.task_runs
-    table.update(run, run_fields(run, state))
+    table.update(run, {**run_fields(run, state), **end_fields(run, state, view.release)})
     if (
         kind == "task_run"
         and state["type"] == "COMPLETED"

@@ -10,7 +10,9 @@ from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
     from pytest_flowsecrets.backend.rest.view import View
+    from pytest_flowsecrets.versions import Release
 
+STARTED_AT_END_SINCE = (3, 6, 0)
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 _TIMES = frozenset({"scheduled_time", "cache_expiration", "pause_timeout"})
 # Fields that the real server always sends; clients read them.
@@ -98,6 +100,21 @@ def run_fields(run: Row, state: Row) -> Row:
             changes["start_time"] = state["timestamp"]
     changes["end_time"] = state["timestamp"] if state["type"] in FINAL else None
     return changes
+
+
+def end_fields(run: Row, state: Row, release: Release) -> Row:
+    """Return the times of a run that enters or leaves a final state by a proposal.
+
+    A run that has never started gets no end before 3.6; from then on, it starts when it ends.
+    """
+    end = state["timestamp"]
+    if state["type"] not in FINAL:
+        return {"end_time": None}
+    if run.get("end_time") is not None:
+        return {"end_time": run["end_time"]}
+    if run.get("start_time") is not None:
+        return {"end_time": end}
+    return {"end_time": None} if release < STARTED_AT_END_SINCE else {"start_time": end, "end_time": end}
 
 
 def present_times(run: Row, view: View) -> Row:
