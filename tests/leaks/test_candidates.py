@@ -90,3 +90,16 @@ def test_the_forms_of_few_values_are_kept():
     for number in (*range(450), 3, 449):
         assert {hit.value for hit in index.find(f"a {values[number]} b".encode())} == {number}
     assert {hit.value for hit in index.find("\n".join(values).encode())} == {*range(450)}
+
+
+def test_values_with_a_common_beginning():
+    """Each of many values that begin alike is found by its own rest, and the beginning alone is none of them."""
+    chance = random.Random(9)
+    values = [f"commonbeginning{''.join(chance.choices(_LETTERS, k=20))}" for _ in range(60)]
+    index = Index()
+    for value in values:
+        index.add(Part(value), sliced=True)
+    for number, value in enumerate(values):
+        assert {hit.value for hit in index.find(f"commonbeg {value[15:]} of it".encode())} == {number}
+    assert {hit.value for hit in index.find(" ".join(values).encode())} == {*range(60)}
+    assert not index.find(b"a common begin with nothing after it")

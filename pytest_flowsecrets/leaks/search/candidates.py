@@ -23,6 +23,7 @@ _WORD = 4
 _FEW = 500  # values of which all words are stored
 _SLICE = 10  # letters of the middle of a form
 _BLOCK = 1 << 14  # letters that are checked at once
+_MANY = 8  # values that share a word
 _NEAR = 64  # letters between two places that one look-up covers
 
 
@@ -52,6 +53,7 @@ class WordTable:
         self._values: Dict[int, int] = {}
         self._more_values: Dict[int, List[int]] = {}  # of the words that several values share
         self._keys: Dict[int, bytes] = {}  # the letters of all forms of each value, separated by NUL
+        self._windows: Dict[int, Tuple[int, Dict[bytes, List[int]]]] = {}  # of the words of many values that occurred
         self._short: Set[int] = set()  # values with a form that has no window
         self._step = _WORD  # letters from a word of a text to the next one
 
@@ -93,10 +95,11 @@ class WordTable:
         """Yield the places where values can occur, without those whose surroundings differ from every form."""
         letters = data.translate(None, self.alphabet.dropped)
         recent: Dict[int, Candidate] = {}
+        shared: Set[Tuple[int, bytes]] = set()  # words and windows of many values that have occurred
         for begin in range(0, len(letters), _BLOCK):
             for start in range(begin, begin + _WORD, self._step):
                 for at in self._anchors(letters, start):
-                    yield from self._at(letters, at, recent)
+                    yield from self._at(letters, at, recent, shared)
 
     def _anchors(self, letters: bytes, start: int) -> Iterator[int]:
         """Yield the positions of words in a block, with at least one more letter of a form before or after the word."""
@@ -113,20 +116,55 @@ class WordTable:
             ):
                 yield at
 
-    def _at(self, letters: bytes, at: int, recent: Dict[int, Candidate]) -> Iterator[Candidate]:
+    def _at(
+        self, letters: bytes, at: int, recent: Dict[int, Candidate], shared: Set[Tuple[int, bytes]]
+    ) -> Iterator[Candidate]:
         """Yield the values of a word whose forms have the same letters around it, or that have occurred just before."""
         word = _words(letters[at : at + _WORD])[0]
+        if len(self._more_values.get(word, ())) > _MANY:
+            yield from self._at_shared(letters, at, word, shared)
+            return
         around = letters[max(0, at - WINDOW + _WORD) : at + WINDOW]
+        right, left = letters[at : at + SHORTEST], letters[at - 1 : at - 1 + SHORTEST]
         for value in self._more_values.get(word) or (self._values[word],):
             last = recent.get(value)
             if last is not None and last.at - _NEAR < at < last.at + _NEAR:
                 recent[value] = last._replace(at=at)
                 yield recent[value]
                 continue
-            size = self._size_of_form(value, around)
+            keys = self._keys[value]
+            size = self._size_of_form(value, around) if right in keys or left in keys else 0
             if size:
                 recent[value] = Candidate(at, value, size)
                 yield recent[value]
+
+    def _at_shared(self, letters: bytes, at: int, word: int, shared: Set[Tuple[int, bytes]]) -> Iterator[Candidate]:
+        """Yield the values of a word of many values. Of the values that share a window, only the first is repeated."""
+        windows = self._windows_of(word)
+        for first in range(max(0, at - WINDOW + _WORD), at + 1):
+            for size in (WINDOW, SHORTEST):
+                window = letters[first : first + size]
+                values = windows.get(window, ())
+                for value in values[:1] if (word, window) in shared else values:
+                    yield Candidate(at, value, len(self._keys[value]))
+                shared.add((word, window))
+
+    def _windows_of(self, word: int) -> Dict[bytes, List[int]]:
+        """Return the values of a word by the letters of their forms around it."""
+        values = self._more_values[word]
+        count, windows = self._windows.get(word, (0, {}))
+        letters = array("I", [word]).tobytes()
+        for value in values[count:]:
+            keys, size = self._keys[value], SHORTEST if value in self._short else WINDOW
+            at = keys.find(letters)
+            while at >= 0:
+                for first in range(max(0, at - size + _WORD), at + 1):
+                    same = windows.setdefault(keys[first : first + size], [])
+                    if not same or same[-1] != value:
+                        same.append(value)
+                at = keys.find(letters, at + 1)
+        self._windows[word] = len(values), windows
+        return windows
 
     def _size_of_form(self, value: int, around: bytes) -> int:
         """Return the number of letters of a form that some letters are in, or 0."""
