@@ -49,6 +49,10 @@ def test_there_are_100_configurations():
 
 
 @pytest.mark.skipif(INSTALLED not in VERSIONS, reason=f"recorded with {', '.join(VERSIONS)}")
+@pytest.mark.skipif(
+    INSTALLED == "1.4.1" and sys.version_info < (3, 10),
+    reason="recorded with Python 3.12; from 3.10 on, Python reads literals with leading spaces",
+)
 def test_the_recorded_answers_are_those_of_the_real_prefect(real):
     """The installed Prefect gives the flow the recorded values."""
     assert [answers(real, case) for case in CASES] == [case["answers"][INSTALLED] for case in CASES]

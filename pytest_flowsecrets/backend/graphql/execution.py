@@ -153,6 +153,8 @@ def _select_operation(document: DocumentNode, name: Optional[str]) -> OperationD
         raise InvalidOperation(GraphQLError("There is no such operation."))
     if len(operations) > 1:
         raise InvalidOperation(GraphQLError("Must provide operation name if query contains multiple operations."))
+    if operations[0].operation.value == "subscription":  # the validation of graphql-core 3.2.3 accepts it
+        raise InvalidOperation(GraphQLError("This API has no subscriptions.", operations[0]))
     return operations[0]
 
 
