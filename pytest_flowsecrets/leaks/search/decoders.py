@@ -221,15 +221,6 @@ def _dumped(match: re.Match[bytes]) -> bytes:
 
 
 _COMMON = _Decoder(_ENCODED, _decode, "")
-_DIVIDED = re.compile(b"(%b)" % _ENCODED.pattern)
-
-
-def _decoded_text(data: bytes) -> bytes:
-    """Return some bytes with every common encoding decoded. A call of ``sub`` takes longer."""
-    pieces = _DIVIDED.split(data)
-    pieces[1::2] = map(_CACHE.__getitem__, pieces[1::2])
-    return b"".join(pieces)
-
 
 # -- places ------------------------------------------------------------------------------------------------------------
 
@@ -264,7 +255,7 @@ def _part(view: View, start: int, end: int) -> View:
 
 def _substituted(view: View, pattern: Pattern[bytes], replacement: Replacement, kind: str) -> Optional[View]:
     """Return a view with every match replaced, or None if nothing changes. Positions are computed on demand."""
-    data = _decoded_text(view.data) if pattern is _ENCODED else pattern.sub(replacement, view.data)
+    data = pattern.sub(replacement, view.data)
     if data == view.data:
         return None
     tables: List[Tuple[List[int], List[_Piece]]] = []

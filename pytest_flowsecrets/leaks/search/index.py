@@ -1,55 +1,64 @@
-"""Find registered values in all their forms. The time does not depend on the number of values.
-
-For each value, only a few words of its forms are stored (``candidates``). The exact search looks for the values that
-can occur, near the places where they can occur.
-"""
+"""Find registered values in all their forms. The time does not depend on the number of values."""
 
 from __future__ import annotations
 
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from pytest_flowsecrets.leaks.search.candidates import SHORTEST, Candidate, WordTable
 from pytest_flowsecrets.leaks.search.compressed import begins, payload
 from pytest_flowsecrets.leaks.search.decoders import is_plain, views
 from pytest_flowsecrets.leaks.search.encodings import Form, forms_of, rare_forms_of
-from pytest_flowsecrets.leaks.search.exact_search import (
-    ALPHABETS,
-    CHANGED,
-    ExactSearch,
-    Hit,
-    any_of,
-    is_truncatable,
-    keys_of,
-)
 from pytest_flowsecrets.leaks.search.extensions import forms_by_encoders
-from pytest_flowsecrets.leaks.search.skeletons import Skeleton
-from pytest_flowsecrets.leaks.search.spans import ELLIPSES
+from pytest_flowsecrets.leaks.search.skeleton_tables import Seed, Table
+from pytest_flowsecrets.leaks.search.skeletons import (
+    EVERYTHING,
+    LETTERS,
+    MARKS,
+    Alphabet,
+    Skeleton,
+    common,
+    common_end,
+)
+from pytest_flowsecrets.leaks.search.spans import ELLIPSES, Span, fitting_part, is_leak, span_of, with_neighbours
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.formats.secret_parts import Part
 
+_WINDOW, _SHORTEST = 7, 5  # letters of a skeleton
 _RUN = b"x" * 24  # base32 and base85 need a run of so many characters
 _RUNS = bytes(ord("x") if 32 < byte < 127 else ord(" ") for byte in range(256))  # noqa: PLR2004 - ASCII
 _PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789_./:=-[]"  # a run of these characters alone is neither base32 nor base85
 _MARGIN = 2_000  # bytes around a decoded character that can contain a value in several lines
-_GAP = 400  # bytes between two letters of a value in several lines
-_NEAR = 64  # letters between two places in the same region
 _MAX_DEPTH = 3  # of nested payloads
-_MOST_EXACT = 200  # values whose forms are kept for the next text
-_HEAD = 4  # bytes next to an ellipsis
 _CHANGED_BY_QUOTED_PRINTABLE = re.compile(rb"[=\x80-\xff\t\r\n ]")
+_NONE: Tuple[Optional[Form], int] = None, -1
+_CHANGED = ""  # the kind of a raw form whose letters are separated by something else
 _IN_LINES = re.compile(rb"[\n\r\x08\x1b]")
 _ENTITY, _QUOTED = re.compile(rb"&[#A-Za-z]"), re.compile(rb"%[0-9A-Fa-f]{2}")
 
 
-class _Place(NamedTuple):
-    """A place where a value can occur, in bytes."""
+class Hit(NamedTuple):
+    """A value in some bytes.
+
+    Attributes:
+        start: the first byte.
+        end: the byte after the last one.
+        value: the number of the value, in the order of calls of ``add``.
+        kind: the kind of the form.
+        note: ``truncated``, ``wrapped``, both or empty.
+    """
 
     start: int
     end: int
     value: int
+    kind: str
+    note: str
+
+    @property
+    def form(self) -> str:
+        """The kind with the note."""
+        return f"{self.kind}, {self.note}" if self.note else self.kind
 
 
 class Index:
@@ -62,93 +71,76 @@ class Index:
     """
 
     def __init__(self) -> None:
+        self.count = 0
         self.longest = 0
         self.letters = {*b" \t\r\n'\",|>+?-\\%&#;=\x1b\x08"}
-        self._parts: List[Tuple[Part, bool]] = []  # and whether slices of the middle are leaks
-        self._words, self._rare_words = ([*map(WordTable, ALPHABETS)] for _ in range(2))
-        self._used: List[WordTable] = []  # the tables that are not empty
-        self._used_rare: List[WordTable] = []
-        self._tiny: Dict[bytes, int] = {}
+        self._owner: Dict[bytes, int] = {}
+        self._tables = Table(LETTERS), Table(MARKS), Table(EVERYTHING)
+        self._rare_tables = Table(LETTERS), Table(MARKS), Table(EVERYTHING)
+        self._used: List[Table] = []  # the tables that are not empty
+        self._tiny: Dict[bytes, Form] = {}
         self._tiny_pattern: Optional[re.Pattern[bytes]] = None
         self._quotable = False
-        self._without_rare: List[int] = []  # values whose rare forms are not added yet
-        self._truncatable: List[int] = []  # values whose truncated forms are not added yet
-        self._beside: Dict[Tuple[bool, bytes], List[int]] = {}  # values by what can be before or after an ellipsis
-        self._beside_sizes: Set[int] = set()
-        self._exact = ExactSearch()
-
-    @property
-    def count(self) -> int:
-        """The number of values."""
-        return len(self._parts)
+        self._rare: List[Tuple[str, int]] = []  # values whose rare forms are not added yet
+        self._truncatable: List[Tuple[Form, int]] = []  # forms whose truncated forms are not added yet
+        self._before_ellipsis: Dict[bytes, Tuple[Form, int]] = {}
+        self._after_ellipsis: Dict[bytes, Tuple[Form, int]] = {}
+        self._truncated_sizes: List[int] = []
 
     # -- adding --------------------------------------------------------------------------------------------------------
 
     def add(self, part: Part, *, sliced: bool = False) -> None:
         """Add a text. With ``sliced``, slices of its middle are leaks, too."""
-        number = len(self._parts)
-        self._parts.append((part, sliced))
-        forms = self._forms_of(number)
-        for form in forms:
-            self._add(form, number, self._words)
-        self._used = [table for table in self._words if table]
-        self._quotable = self._quotable or _CHANGED_BY_QUOTED_PRINTABLE.search(forms[0].text) is not None
-        self._without_rare.append(number)
-        if any(map(is_truncatable, forms)):
-            self._truncatable.append(number)
-
-    def _forms_of(self, number: int) -> List[Form]:
-        part, sliced = self._parts[number]
         forms = forms_of(part.text, head=part.head, tail=part.tail, whole=part.whole, sliced=sliced)
-        return [*forms, *forms_by_encoders(part.text)]
+        for form in chain(forms, forms_by_encoders(part.text)):
+            self._add(form, self.count, self._tables)
+        self._used = [table for table in self._tables if table]
+        self._quotable = self._quotable or _CHANGED_BY_QUOTED_PRINTABLE.search(forms[0].text) is not None
+        self._rare.append((part.text, self.count))
+        self.count += 1
 
-    def _add(self, form: Form, number: int, tables: Iterable[WordTable]) -> None:
+    def _add(self, form: Form, value: int, tables: Tuple[Table, ...]) -> None:
+        if form.text in self._owner:
+            return
+        self._owner[form.text] = value
         self.longest = max(self.longest, len(form.text))
         self.letters.update(form.text)
-        if len(form.text) < SHORTEST:
-            self._tiny.setdefault(form.text, number)
+        if not form.whole and (form.half_first < form.first or form.half_last < form.last):
+            self._truncatable.append((form, value))
+        if len(form.text) < _SHORTEST:
+            self._tiny[form.text] = form
             self._tiny_pattern = None
-            return
-        for table, key in zip(tables, keys_of(form)):
-            if key:
-                table.add(form, number, key)
+        else:
+            _add_to_tables(form, value, tables)
 
     def _add_rare(self) -> None:
-        for number in self._without_rare:
-            for form in rare_forms_of(self._parts[number][0].text):
-                self._add(form, number, self._rare_words)
-        self._without_rare.clear()
-        self._used_rare = [table for table in self._rare_words if table]
+        pending, self._rare = self._rare, []
+        for value, number in pending:
+            for form in rare_forms_of(value):
+                self._add(form, number, self._rare_tables)
 
     def _add_truncated(self) -> None:
-        for number in self._truncatable:
-            for form in filter(is_truncatable, self._forms_of(number)):
-                begin, end = form.head, len(form.text) - form.tail
-                for size in range(form.half_first, form.first):
-                    head = form.text[begin : begin + size][:_HEAD]
-                    self._beside.setdefault((True, head), []).append(number)
-                    self._beside_sizes.add(size)
-                for size in range(form.half_last, form.last):
-                    tail = form.text[end - size : end][-_HEAD:]
-                    self._beside.setdefault((False, tail), []).append(number)
-                    self._beside_sizes.add(size)
-        self._truncatable.clear()
+        pending, self._truncatable = self._truncatable, []
+        sizes = {*self._truncated_sizes}
+        for form, value in pending:
+            begin, end = form.head, len(form.text) - form.tail
+            for size in range(form.half_first, form.first):
+                self._before_ellipsis.setdefault(form.text[begin : begin + size], (form, value))
+            for size in range(form.half_last, form.last):
+                self._after_ellipsis.setdefault(form.text[end - size : end], (form, value))
+            sizes.update(range(form.half_first, form.first), range(form.half_last, form.last))
+        self._truncated_sizes = sorted(sizes, reverse=True)
 
     # -- finding -------------------------------------------------------------------------------------------------------
 
     def passes(self, data: bytes) -> bool:
         """Return whether a quick check shows that a short text contains no value, which is the usual case."""
         for table in self._used:
-            if not table.excludes(data):
+            if not table.passes(data):
                 return False
-        return not self._tiny and is_plain(data) and not self._has_rare(data) and not any(self._beside_ellipses(data))
-
-    def _has_rare(self, data: bytes) -> bool:
-        """Return whether a rare form can occur in a short text."""
-        if not has_run(data):
+        if self._tiny or _has_run(data) or not is_plain(data):
             return False
-        self._add_rare()
-        return not all(table.excludes(data) for table in self._used_rare)
+        return not any(ellipsis in data and next(self._beside_ellipses(data, ellipsis), None) for ellipsis in ELLIPSES)
 
     def find(self, data: bytes, *, depth: int = 0) -> List[Hit]:
         """Return every hit, ordered by position, the longest first. Hits can overlap or contain each other.
@@ -161,7 +153,7 @@ class Index:
         hits: Dict[Tuple[int, int, int], Hit] = {}
         packed = self._in_payloads(data, depth) if depth else ()
         for hit in chain(self._hits(data), self._in_views(data, depth), packed):
-            kind = _encoding_of(data[hit.start : hit.end]) if hit.kind == CHANGED else hit.kind
+            kind = _encoding_of(data[hit.start : hit.end]) if hit.kind == _CHANGED else hit.kind
             hits.setdefault(hit[:3], hit._replace(kind=kind))
         return sorted(hits.values(), key=lambda hit: (hit.start, -hit.end, hit.value))
 
@@ -181,97 +173,111 @@ class Index:
         for view in views(data, quotable=self._quotable, margin=_MARGIN + 2 * self.longest):
             for hit in chain(self._hits(view.data), self._in_payloads(view.data, depth)):
                 start, end = view.places(hit.start, hit.end)
-                kind = view.kind if hit.kind in ("raw", CHANGED) else hit.kind
-                yield hit._replace(start=start, end=end, kind=kind or CHANGED)
+                kind = view.kind if hit.kind in ("raw", _CHANGED) else hit.kind
+                yield hit._replace(start=start, end=end, kind=kind or _CHANGED)
 
     def _hits(self, data: bytes) -> Iterator[Hit]:
-        """Yield every hit in some bytes as they are, without decoding."""
-        rare = has_run(data)
-        if rare:
-            self._add_rare()
-        places = [*self._places(data, rare=rare)]
-        if not places:
-            return
-        exact = self._exact_search({place.value for place in places})
-        for start, end in _merged(places):
-            for hit in exact.hits(data[start:end], rare=rare):
-                yield hit._replace(start=start + hit.start, end=start + hit.end)
-
-    def _exact_search(self, values: Set[int]) -> ExactSearch:
-        """Return a search for some values, and perhaps for others."""
-        new = values.difference(self._exact.values)
-        if new and self._exact.values and len(self._exact.values) + len(new) > _MOST_EXACT:
-            self._exact, new = ExactSearch(), values
-        self._add_exact(new)
-        if not self._exact.is_ordered:
-            known, self._exact = self._exact.values, ExactSearch()
-            self._add_exact(known)
-        return self._exact
-
-    def _add_exact(self, values: Iterable[int]) -> None:
-        for number in sorted(values):
-            self._exact.add(number, self._parts[number][0].text, self._forms_of(number))
-
-    def _places(self, data: bytes, *, rare: bool) -> Iterator[_Place]:
-        """Yield the places where values can occur, with the surroundings that can contain the rest of them."""
-        for table in chain(self._used, self._used_rare if rare else ()):
-            skeleton: Optional[Skeleton] = None
-            for first, last in _grouped(table.candidates(data)):
-                skeleton = skeleton or Skeleton(data, table.alphabet)
-                for candidate in (first, last):
-                    place, margin = skeleton.place(candidate.at), _NEAR + _GAP * candidate.size
-                    yield _Place(place - margin, place + margin, candidate.value)
         if self._tiny:
-            self._tiny_pattern = self._tiny_pattern or any_of(self._tiny)
-            for match in self._tiny_pattern.finditer(data):
-                yield _Place(match.start() - _NEAR, match.end() + _NEAR, self._tiny[match.group()])
-        yield from self._beside_ellipses(data)
-
-    def _beside_ellipses(self, data: bytes) -> Iterator[_Place]:
-        """Yield the places next to an ellipsis where a truncated value can occur."""
+            yield from self._tiny_hits(data)
+        has_run = _has_run(data)
+        if has_run and self._rare:
+            self._add_rare()
+        for table in chain(self._used, self._rare_tables if has_run else ()):
+            if table:
+                yield from self._hits_in(table, Skeleton(data, table.alphabet))
         for ellipsis in ELLIPSES:
-            at = data.find(ellipsis)
-            if at >= 0 and self._truncatable:
-                self._add_truncated()
-            while at >= 0 and self._beside:
-                end = at + len(ellipsis)
-                least = min(self._beside_sizes)
-                if data[max(0, at - least) : end + least].strip(b"."):  # not in the dots of passed tests
-                    for value in self._values_beside(data, at, end):
-                        yield _Place(at - _NEAR, end + _NEAR, value)
-                at = data.find(ellipsis, at + 1)
+            if ellipsis in data:
+                yield from self._beside_ellipses(data, ellipsis)
 
-    def _values_beside(self, data: bytes, start: int, end: int) -> Iterator[int]:
-        for size in self._beside_sizes:
-            yield from self._beside.get((True, data[max(0, start - size) : start][:_HEAD]), ())
-            yield from self._beside.get((False, data[end : end + size][-_HEAD:]), ())
+    def _tiny_hits(self, data: bytes) -> Iterator[Hit]:
+        if self._tiny_pattern is None:
+            ordered = sorted(self._tiny, key=len, reverse=True)
+            self._tiny_pattern = re.compile(b"|".join(map(re.escape, ordered)))
+        for match in self._tiny_pattern.finditer(data):
+            yield Hit(*match.span(), self._owner[match.group()], self._tiny[match.group()].kind, "")
+
+    def _hits_in(self, table: Table, skeleton: Skeleton) -> Iterator[Hit]:
+        generator = table.seeds(skeleton.text)
+        seeds = next(generator, None)
+        while seeds is not None:
+            end = None
+            for seed in seeds:
+                hit, end = self._at(skeleton, seed)
+                if hit:
+                    yield hit
+                    break
+            try:
+                seeds = generator.send(end)
+            except StopIteration:
+                return
+
+    def _at(self, skeleton: Skeleton, seed: Seed) -> Tuple[Optional[Hit], int]:
+        """Return the hit that contains a seed and its end in the skeleton, if enough of the form is there."""
+        entry, text = seed.entry, skeleton.text
+        key = entry.key
+        left = common_end(text[max(0, seed.at - seed.place) : seed.at], key[: seed.place])
+        ahead = seed.place + seed.size
+        right = seed.size + common(text[seed.at + seed.size : seed.at + len(key) - seed.place], key[ahead:])
+        part = fitting_part(skeleton, seed, seed.place - left, seed.place + right)
+        span = span_of(skeleton, seed, part) if part else None
+        hit = self._hit_of(skeleton.data, entry.form, entry.value, span) if span else None
+        return hit, part.last + seed.at - seed.place if part and hit else 0
+
+    @staticmethod
+    def _hit_of(data: bytes, form: Form, value: int, span: Span) -> Optional[Hit]:
+        """Return a hit if a part of a form is a leak."""
+        end = len(form.text) - form.tail
+        whole = span.first <= form.head and span.last >= end
+        if not whole and not is_leak(data, form, span, end):
+            return None
+        notes = [note for note, applies in (("truncated", not whole), ("wrapped", span.broken)) if applies]
+        start, stop = with_neighbours(data, span, form) if whole else (span.start, span.end)
+        is_changed = form.kind == "raw" and stop - start != span.last - span.first
+        return Hit(start, stop, value, _CHANGED if is_changed else form.kind, ", ".join(notes))
+
+    def _beside_ellipses(self, data: bytes, ellipsis: bytes) -> Iterator[Hit]:
+        """Yield truncated values that are too short to be a leak without the ellipsis next to them."""
+        if self._truncatable:
+            self._add_truncated()
+        at = data.find(ellipsis)
+        while at >= 0 and self._truncated_sizes:
+            least = self._truncated_sizes[-1]
+            if data[max(0, at - least) : at + len(ellipsis) + least].strip(b"."):  # not in the dots of passed tests
+                yield from self._beside(data, at, at + len(ellipsis))
+            at = data.find(ellipsis, at + 1)
+
+    def _beside(self, data: bytes, start: int, end: int) -> Iterator[Hit]:
+        for size in self._truncated_sizes:
+            part = data[max(0, start - size) : start]
+            form, value = self._before_ellipsis.get(part, _NONE)
+            if form:
+                yield Hit(start - len(part), start, value, form.kind, "truncated")
+            part = data[end : end + size]
+            form, value = self._after_ellipsis.get(part, _NONE)
+            if form:
+                yield Hit(end, end + len(part), value, form.kind, "truncated")
 
 
-def _grouped(candidates: Iterable[Candidate]) -> Iterator[Tuple[Candidate, Candidate]]:
-    """Yield the first and the last of the candidates with the same value that are near each other."""
-    open_groups: Dict[int, Tuple[Candidate, Candidate]] = {}
-    for candidate in candidates:
-        group = open_groups.get(candidate.value)
-        if group is None or abs(candidate.at - group[1].at) >= _NEAR:
-            if group is not None:
-                yield group
-            group = candidate, candidate
-        open_groups[candidate.value] = group[0], candidate
-    yield from open_groups.values()
+def _add_to_tables(form: Form, value: int, tables: Tuple[Table, ...]) -> None:
+    """Add a form to the first table that can find it, and to further ones if some of its parts have too few letters."""
+    for table in tables:
+        key = form.text.translate(None, table.alphabet.dropped)
+        if len(key) >= _WINDOW or (len(key) >= _SHORTEST and table is not tables[0]):
+            table.add(form, value, key)
+            if _finds_both_ends(form, table.alphabet):
+                return
 
 
-def _merged(places: Iterable[_Place]) -> List[Tuple[int, int]]:
-    """Return the regions that contain some places, in order."""
-    regions: List[Tuple[int, int]] = []
-    for start, end, _ in sorted(places):
-        if regions and start <= regions[-1][1]:
-            regions[-1] = regions[-1][0], max(regions[-1][1], end)
-        else:
-            regions.append((max(0, start), end))
-    return regions
+def _finds_both_ends(form: Form, alphabet: Alphabet) -> bool:
+    """Return whether both windows of a form have enough letters of an alphabet to be found by these letters alone."""
+    if form.text.isalnum() or not (form.least_first or form.least_last):
+        return True
+    begin, end = form.head, len(form.text) - form.tail
+    windows = form.text[begin : begin + form.first], form.text[end - form.last : end]
+    return all(len(window.translate(None, alphabet.dropped)) >= _WINDOW for window in windows)
 
 
-def has_run(data: bytes) -> bool:
+def _has_run(data: bytes) -> bool:
     """Return whether some bytes contain a run of characters that can be base32 or base85.
 
     A run of lower-case letters, digits and the punctuation of paths is neither: half of the digits of base85 are

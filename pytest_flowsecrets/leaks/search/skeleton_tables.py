@@ -14,7 +14,6 @@ from itertools import compress
 from operator import length_hint
 from typing import TYPE_CHECKING, Dict, Generator, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from pytest_flowsecrets.leaks.search.candidates import WINDOW, ends_of
 from pytest_flowsecrets.leaks.search.encodings import SHORTEST_END
 from pytest_flowsecrets.leaks.search.skeletons import Alphabet, common, common_end
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.search.encodings import Form
 
 _WORD = 4
+_WINDOW = 7  # letters; the fewest that always contain an aligned word
+_SHORTEST = 5  # letters; the fewest that contain one in one of two passes
 _PAIR = 2 * _WORD
 _MORE = 2  # letters next to a pair; the rest of a slice can be punctuation
 _CHUNK = 1 << 14  # bytes, a multiple of the word
@@ -85,7 +86,7 @@ class Group:
 
     def seeds(self, text: bytes, start: int) -> Iterator[Seed]:
         """Yield the entries that can occur where the window begins: whole ones first, then the most similar."""
-        longest, end = self._sizes[0], start + WINDOW
+        longest, end = self._sizes[0], start + _WINDOW
         near = text[max(0, end - longest) : end][::-1] if self.backwards else text[start : start + longest]
         for size in self._sizes:
             yield from self._with_rest(near[:size], start) if size <= len(near) else ()
@@ -97,7 +98,7 @@ class Group:
 
     def _with_rest(self, rest: bytes, start: int) -> Iterator[Seed]:
         for entry, place in self._entries.get(rest, ()):
-            yield Seed(entry, start, place - WINDOW if self.backwards else place, WINDOW)
+            yield Seed(entry, start, place - _WINDOW if self.backwards else place, _WINDOW)
 
 
 class Table:
@@ -126,14 +127,18 @@ class Table:
         """Add a form whose skeleton ``key`` has five letters or more."""
         entry = Entry(form, value, key)
         self._ordinary.clear()
-        if len(key) < WINDOW:
+        if len(key) < _WINDOW:
             self._short.setdefault(key, []).append(entry)
             self._short_anchors.update(array("I", key[:_WORD] + key[1 : _WORD + 1]))
             return
-        begin, end = ends_of(form, key, self.alphabet)
-        self._add_window(key[begin : begin + WINDOW], entry, begin, backwards=False)
+        dropped = self.alphabet.dropped
+        begin = len(form.text[: form.head].translate(None, dropped)) if form.head else 0
+        end = len(key) - (len(form.text[-form.tail :].translate(None, dropped)) if form.tail else 0)
+        if end - begin < _WINDOW:
+            begin, end = 0, len(key)
+        self._add_window(key[begin : begin + _WINDOW], entry, begin, backwards=False)
         if form.last or form.tail:
-            self._add_window(key[end - WINDOW : end], entry, end, backwards=True)
+            self._add_window(key[end - _WINDOW : end], entry, end, backwards=True)
         if form.slice:
             self._add_slices(entry, begin, end)
 
@@ -175,6 +180,13 @@ class Table:
             self._anchors.update(array("I", rest[: len(rest) & -_WORD]))
 
     # -- searching -----------------------------------------------------------------------------------------------------
+
+    def passes(self, data: bytes) -> bool:
+        """Return whether a quick check shows that a short text contains no form."""
+        text = data.translate(None, self.alphabet.dropped)
+        if not self._short and self._anchors.isdisjoint(array("I", text[: len(text) & -_WORD])):
+            return True
+        return next(self.seeds(text), None) is None
 
     def seeds(self, text: bytes) -> Seeds:
         """Yield the forms that can occur at each position of a skeleton, the most probable ones first.
@@ -225,10 +237,10 @@ class Table:
         self, text: bytes, at: int, ends: Dict[int, int], inside: int
     ) -> Generator[Iterator[Seed], Optional[int], int]:
         """Yield the forms with a window at an anchor. Return the end of the last match."""
-        for start in range(max(0, at - WINDOW + _WORD), at + 1):
-            window = text[start : start + WINDOW]
+        for start in range(max(0, at - _WINDOW + _WORD), at + 1):
+            window = text[start : start + _WINDOW]
             for group in self._groups_of(window) if window in self._windows else ():
-                if start + WINDOW > inside if group.backwards else start >= ends.get(id(group), 0):
+                if start + _WINDOW > inside if group.backwards else start >= ends.get(id(group), 0):
                     end = (yield group.seeds(text, start)) or 0
                     if end:
                         ends[id(group)] = end
