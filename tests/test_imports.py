@@ -61,7 +61,7 @@ ONLY_IN = {
     "h11": {"backend"},
     "wsproto": {"backend/rest/listener"},
     "hypothesis": {"strategies", "_strategies"},
-    "libcst": {"migration/legacy_uses", "migration/rewrite", "commands/migrate"},
+    "libcst": {"migration/legacy_uses", "migration/mask_code", "migration/rewrite", "commands/migrate"},
     "freezegun": {"clock"},
     "toml": {"resolution/toml_reader"},
     "yaml": {"commands/files/kubernetes_files", "agents/manifests"},
@@ -80,6 +80,7 @@ AT_TOP = {
     "backend/graphql/schema": {"graphql"},
     "backend/graphql/validation": {"graphql"},
     "migration/legacy_uses": {"libcst"},
+    "migration/mask_code": {"libcst"},
     "migration/rewrite": {"libcst"},
 }
 LARGEST_FOLDER = 14  # modules

@@ -14,7 +14,7 @@ from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.migration.apply import GOOD, apply_plan, installed_target
 from pytest_flowsecrets.migration.model import BLOCK, Plan
 from pytest_flowsecrets.migration.plan import make_plan, new_names, texts_not_decoded
-from pytest_flowsecrets.migration.sources import diff, python_files, replace_file
+from pytest_flowsecrets.migration.sources import python_files, replace_file
 from pytest_flowsecrets.resolution.display import Mask, one_line
 from pytest_flowsecrets.resolution.resolve import resolve
 from pytest_flowsecrets.versions import release_of
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 OLDEST_LIBCST = (1, 1, 0)
 _NEWEST = 3
-_SHORTEST = 4  # characters of a text that a diff masks
 
 
 def run(arguments: Any) -> int:
@@ -129,8 +128,6 @@ def _rewrite(
 ) -> List[str]:
     """Add the changes to the plan, write the files if asked, and return the lines of the diffs."""
     names, decoded = new_names(plan), texts_not_decoded(resolution)
-    values = (item.stored.value for item in plan.items if item.stored is not None)
-    hidden = [value for value in values if isinstance(value, str) and len(value) >= _SHORTEST]
     lines: List[str] = []
     for module, source in modules:
         new, changes = module.rewrite(names, decoded)
@@ -138,7 +135,7 @@ def _rewrite(
         if new == source:
             continue
         if arguments.diff:
-            lines += diff(module.path, source, new, hidden)
+            lines += module.diff(new, names)
         if arguments.write:
             replace_file(module.path, new)
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from typing import Collection, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import libcst as cst
@@ -17,6 +18,7 @@ from pytest_flowsecrets.migration.legacy_uses import (
     bound_name,
     dotted,
 )
+from pytest_flowsecrets.migration.mask_code import diff, masked_expression
 from pytest_flowsecrets.migration.model import CodeChange
 
 NO_NAME = "the new name is not decided: choose one with --rename"
@@ -39,7 +41,7 @@ class SourceModule:
     """
 
     def __init__(self, path: str, source: bytes) -> None:
-        self.path = path
+        self.path, self._source = path, source
         self._wrapper = md.MetadataWrapper(cst.parse_module(source))
         self._finder = Finder()
         self._wrapper.visit(self._finder)
@@ -64,12 +66,26 @@ class SourceModule:
         kept = {use.local for use in self._finder.uses if reasons[id(use)] and use.local}
         local = self._local_name(kept)
         nodes = {id(use.node): _new_node(use, names.get(use.name or "", ""), local) for use in rewritten}
-        changes = [self._change(use, reasons[id(use)], nodes) for use in self._finder.uses]
+        shown = self._shown(names)
+        changes = [self._change(use, reasons[id(use)], nodes, shown) for use in self._finder.uses]
         changes += [self._import(line, dotted(alias.name), UNUSED) for line, alias in self._unused_imports()]
         changes += [self._import(each.line, name, NO_MODULE) for each in self._statements for name in each.modules]
         imports = _Imports(self._statements, rewritten, kept, local, has_os=self._has_os())
         module = self._wrapper.module.visit(_Rewriter(nodes, imports)) if rewritten else self._wrapper.module
         return module.bytes, sorted(changes, key=lambda change: (change.line, change.column))
+
+    def diff(self, new: bytes, names: Mapping[str, str]) -> List[str]:
+        """Return the lines of a unified diff, in which the names of secrets are the only literals.
+
+        Args:
+            new: the new contents.
+            names: the new names of the secrets.
+        """
+        return diff(self.path, self._source, new, self._shown(names))
+
+    def _shown(self, names: Mapping[str, str]) -> Set[str]:
+        old = {use.name for use in self._finder.uses if use.name is not None}
+        return old | {names.get(name, "") for name in old}
 
     def _reason(self, use: Use, names: Mapping[str, str], decoded: Collection[str]) -> str:
         if use.kind != ENVIRONMENT and not names.get(use.name or ""):
@@ -84,7 +100,8 @@ class SourceModule:
 
     def _local_name(self, kept: Collection[str]) -> str:
         taken = self._finder.names | set(kept) | {bound_name(alias) for _, alias in self._unused_imports()}
-        return next(name for name in ("Secret", "SecretBlock", "PrefectSecretBlock") if name not in taken)
+        numbered = (f"SecretBlock{number}" for number in count(2))
+        return next(name for name in chain(("Secret", "SecretBlock"), numbered) if name not in taken)
 
     def _has_os(self) -> bool:
         return "import os" in [self._wrapper.module.code_for_node(each.node) for each in self._statements]
@@ -98,16 +115,15 @@ class SourceModule:
         start = self._positions[line].start
         return CodeChange(self.path, start.line, start.column + 1, f"import of {name}", reason=reason)
 
-    def _change(self, use: Use, reason: str, nodes: Mapping[int, cst.BaseExpression]) -> CodeChange:
+    def _change(
+        self, use: Use, reason: str, nodes: Mapping[int, cst.BaseExpression], shown: Collection[str]
+    ) -> CodeChange:
         start, name = self._positions[use.node].start, use.name if use.kind != ENVIRONMENT else None
         place = self.path, start.line, start.column + 1
         if reason:  # the rest of the expression may contain a value
             return CodeChange(*place, use.kind + (f" {use.name!r}" if use.name is not None else ""), "", reason, name)
-        old, new = (self._code(node) for node in (use.node, nodes[id(use.node)]))
+        old, new = (masked_expression(node, shown) for node in (use.node, nodes[id(use.node)]))
         return CodeChange(*place, old, new, "", name)
-
-    def _code(self, node: cst.CSTNode) -> str:
-        return " ".join(self._wrapper.module.code_for_node(node).split())
 
 
 # -- expressions -------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Iterable, Iterator, List
+from typing import Iterable, Iterator
 
 from pytest_flowsecrets.errors import UsageError
 
@@ -51,25 +51,3 @@ def replace_file(path: str, source: bytes) -> None:
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
-
-
-def diff(path: str, old: bytes, new: bytes, hidden: Iterable[str] = ()) -> List[str]:
-    """Return the lines of a unified diff.
-
-    Args:
-        path: the file, for the header.
-        old: the old contents.
-        new: the new contents.
-        hidden: texts that are masked, such as values of secrets that the code contains.
-    """
-    from difflib import unified_diff
-
-    before, after = _lines(old, hidden), _lines(new, hidden)
-    return list(unified_diff(before, after, f"a/{path}", f"b/{path}", lineterm=""))
-
-
-def _lines(source: bytes, hidden: Iterable[str]) -> List[str]:
-    text = source.decode("utf-8", "backslashreplace")
-    for value in sorted(hidden, key=len, reverse=True):
-        text = text.replace(value, "•••")
-    return text.splitlines()

@@ -98,6 +98,22 @@ def test_diff_and_write(migrate, write, tmp_path):
 
 
 @needs_libcst
+def test_code_is_shown_without_values(migrate, write):
+    """Neither plan, diff nor JSON shows a value that the code repeats, in a part or a spelling of any kind."""
+    config = CONFIG + "SUB = 'prefect'\nLINES = 'hunter2\\n'\nDB = {login = {password = 'hunter2'}, ports = [1234]}\n"
+    code = (
+        "import prefect  # hunter2\nfrom prefect.client import Secret\nfrom prefect.tasks.secrets import EnvVarSecret\n"
+        "x = (Secret('SUB')  # hunter2\n     .get())\nPIN, KEY = 1234, '{\"password\": \"hunter2\"}'\n"
+        "y = EnvVarSecret('hunter2' + str(1234)).run()\nz = '\\x68unter2', 'prefect'\n"
+    )
+    write("flow.py", code)
+    for arguments in (["--diff"], ["--diff", "--json"]):
+        out = migrate("flow.py", *arguments, config=config).out
+        assert "x68" not in out
+        assert "import prefect" in out
+
+
+@needs_libcst
 def test_secrets_that_only_the_code_names(migrate, write):
     """A secret that the configuration does not define is listed with the places that use it."""
     write("flow.py", CODE.replace("GITHUB_TOKEN", "REMOTE") + "y = Secret(name).get()\n")

@@ -244,6 +244,12 @@ def test_the_description_of_a_use_by_hand_shows_no_code():
     assert "hunter2" not in repr(changes)
 
 
+def test_a_local_name_that_is_free():
+    """The new class gets a name that the module does not use, however many it uses."""
+    source = "from prefect.client import Secret\nSecretBlock = SecretBlock2 = 1\nx = Secret('A').get(), Secret\n"
+    assert "import Secret as SecretBlock3\n" in rewrite(source)[0]
+
+
 def test_secrets_of_a_module():
     """The names and places of the secrets of a module are known before it is rewritten."""
     source = "from prefect.client import Secret\nx = Secret('A').get()\ny = Secret(name).get()\n"
