@@ -21,6 +21,7 @@ from pytest_flowsecrets.names import API_KEY, AUTH_TOKEN, BACKEND, CLOUD_API, SE
 from pytest_flowsecrets.versions import (
     installed_version,
     is_rest_version,
+    release_of,
     require_supported,
     uses_rest_api,
 )
@@ -105,7 +106,7 @@ def rest_version(wanted: Optional[str]) -> Optional[str]:
         return None
     version = {"2": "2.20.27", "2.20": "2.20.27", "3": NEWEST}.get(wanted, wanted)
     try:
-        if is_rest_version(version):
+        if is_rest_version(version) and release_of(version)[:2] <= release_of(NEWEST)[:2]:
             return version
         require_supported(version)
     except UnsupportedPrefect:

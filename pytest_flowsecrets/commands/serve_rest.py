@@ -135,7 +135,7 @@ def _save(secrets: Dict[str, Any], environ: Dict[str, str]) -> None:
         check=False,
     )
     if done.returncode:
-        raise UsageError(f"--secrets: {done.stderr.strip().splitlines()[-1]}")
+        raise UsageError(f"--secrets: {(done.stderr.strip().splitlines() or ['the client failed'])[-1]}")
 
 
 def _log_request(request: Request, answer: Callable[[], Response]) -> Response:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import ContextDecorator
-from typing import TYPE_CHECKING, Any, List, Mapping, Optional
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, TypeVar, cast
 
 from pytest_flowsecrets.isolation.choice import new_isolation
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.home.private_home import ConfigText
     from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
@@ -45,6 +50,18 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
 
     def __repr__(self) -> str:
         return f"<isolated_prefect {sorted(map(str, self._arguments[0]))}>"
+
+    def __call__(self, func: _Function) -> _Function:
+        """Isolate each call of a function; of an asynchronous one until its result is there."""
+        if not iscoroutinefunction(func):
+            return super().__call__(func)
+
+        @wraps(func)
+        async def isolated(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return await func(*args, **kwargs)
+
+        return cast("_Function", isolated)
 
     def __enter__(self) -> LocalSecrets:
         __tracebackhide__ = True

@@ -48,6 +48,7 @@ class RestIsolation(Isolation):
         super().__init__("", of_test=of_test)
         self._kind_of_server = server
         self._variables: Dict[str, str] = {}
+        self._hiding: Dict[str, str] = {}
 
     # -- enter and suspend --------------------------------------------------------------------------------------------
 
@@ -106,8 +107,9 @@ class RestIsolation(Isolation):
 
     def _hide_files(self) -> None:
         """Override the settings in files of the working directory, also for child processes."""
-        hidden = settings_of_files(self.prefect.release, self.home.path)
-        self._set_variables({name: text for name, text in hidden.items() if name not in os.environ})
+        variables = settings_of_files(self.prefect.release, self.home.path)
+        self._hiding = {name: text for name, text in variables.items() if name not in os.environ}
+        self._set_variables(self._hiding)
 
     def _set_variables(self, variables: Mapping[str, str]) -> None:
         os.environ.update(variables)
@@ -169,7 +171,7 @@ class RestIsolation(Isolation):
         with deferred_signals(), lock.lock:
             self.require_current()
             self._keep_private()
-            context = read_settings(self.prefect.release, self.home.path, self.api.url)
+            context = read_settings(self.prefect.release, self.home.path, self.api.url, self._hiding)
             self._register_credentials(context)
             self._outside.apply(context)
             self._forkservers.renew()

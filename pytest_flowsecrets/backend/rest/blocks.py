@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.prefect3.threads import in_new_thread
@@ -71,9 +71,9 @@ class Blocks:
             raise UsageError(f"{name!r} does not name a block: write type/name, such as secret/{name}")
         kind = self._view.block_types.by_slug(slug)
         row = self._row(name)
-        if kind is None or row is None:
+        if kind is None or row is None or not isinstance(data, Mapping):
             return False
-        return self._view.holds(document, data["value"] if slug == "secret" else data, block_type=slug)
+        return self._view.holds(document, data.get("value") if slug == "secret" else data, block_type=slug)
 
     def _row(self, name: str) -> Optional[Row]:
         slug, _, document = name.partition("/")

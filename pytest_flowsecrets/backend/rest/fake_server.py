@@ -33,11 +33,21 @@ def open_api(version: str, *, cloud: bool = False, auth_string: str = "") -> Res
         version: of the installed Prefect, 2.20 or 3.x.
         cloud: whether it is a workspace of Prefect Cloud; otherwise it is a self-hosted server.
         auth_string: the value that a self-hosted server requires in ``PREFECT_API_AUTH_STRING``; empty for none.
+
+    Raises:
+        UsageError: the API cannot listen, for example because a plugin blocks sockets.
     """
     api = _apis.get((os.getpid(), version))
     if api is None:
-        api = _apis[os.getpid(), version] = RestApi(version)
-        api.start()
+        api = RestApi(version)
+        try:
+            api.start()
+        except (OSError, RuntimeError) as error:
+            raise UsageError(
+                f"the fake API cannot listen on 127.0.0.1 ({type(error).__name__}): if a plugin blocks sockets, allow "
+                "them in this test, for example with --allow-hosts=127.0.0.1 of pytest-socket"
+            ) from None
+        _apis[os.getpid(), version] = api
     if cloud:
         return RestCloud(api, api.new_workspace())
     return RestServer(api, api.new_view(auth_string=auth_string), auth_string)
@@ -72,7 +82,7 @@ class RestServer:
         self.variables = Variables(view)
         self.blocks = Blocks(view, self._check_in_use)
         view.on_secret = register
-        view.owner = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0] or view.owner
+        view.owner = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0] or view.owner
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self.url}>"
@@ -128,10 +138,6 @@ class RestServer:
             UsageError: a name or a value is not valid for a variable of this version.
         """
         for name, value in values.items():
-            if self._view.legacy and not isinstance(value, str):
-                raise UsageError(
-                    f"variable {name!r}: Prefect {self._view.version} stores text only, not {type(value).__name__}"
-                )
             self.variables[name] = value
 
     def attach(self, isolation: RestIsolation) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Iterator, List, MutableMapping, Optional, Tuple
 
 from pytest_flowsecrets.errors import UsageError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _BLOCK_NAME = re.compile(r"[a-z0-9-]+")
 _VARIABLE_NAME = re.compile(r"[a-z0-9_-]{1,255}")
+MAX_VARIABLE = 5000  # characters of JSON; the limit of Prefect 2.20 and 3
 
 
 class SecretBlocks:
@@ -40,6 +42,7 @@ class SecretBlocks:
         """
         check_block_name(name)
         check_json(f"secret {name!r}", value)
+        value = deepcopy(value)
         with self._view.lock:
             block_type, schema = self._type()
             row = self._row(name)
@@ -118,7 +121,7 @@ class Variables(MutableMapping[str, Any]):
         row = self._view.variables.first(name=name)
         if row is None:
             raise KeyError(name)
-        return row["value"]
+        return deepcopy(row["value"])
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Create or replace a variable; its tags stay.
@@ -128,6 +131,15 @@ class Variables(MutableMapping[str, Any]):
         """
         check_variable_name(name)
         check_json(f"variable {name!r}", value)
+        if self._view.legacy and not isinstance(value, str):
+            raise UsageError(
+                f"variable {name!r}: Prefect {self._view.version} stores text only, not {type(value).__name__}"
+            )
+        if len(json.dumps(value)) > MAX_VARIABLE:
+            raise UsageError(
+                f"variable {name!r}: Prefect stores at most {MAX_VARIABLE} characters of JSON in a variable"
+            )
+        value = deepcopy(value)
         with self._view.lock:
             row = self._view.variables.first(name=name)
             if row is None:
@@ -155,7 +167,7 @@ def check_block_name(name: str) -> None:
     Raises:
         UsageError: Prefect refuses it.
     """
-    if not _BLOCK_NAME.fullmatch(name):
+    if not (isinstance(name, str) and _BLOCK_NAME.fullmatch(name)):
         raise UsageError(f"{name!r} cannot name a block: use lower-case letters, digits and dashes")
 
 
@@ -165,7 +177,7 @@ def check_variable_name(name: str) -> None:
     Raises:
         UsageError: Prefect refuses it.
     """
-    if not _VARIABLE_NAME.fullmatch(name):
+    if not (isinstance(name, str) and _VARIABLE_NAME.fullmatch(name)):
         raise UsageError(f"{name!r} cannot name a variable: use lower-case letters, digits, dashes and underscores")
 
 
@@ -180,9 +192,9 @@ def check_json(subject: str, value: Any) -> None:
         UsageError: it is not; the error does not hold it.
     """
     try:
-        json.dumps(value, allow_nan=False)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError):
-        message = f"{subject}: a value is JSON data (text, finite number, bool, None, list, dict)"
+        message = f"{subject}: a value is JSON data (Unicode text, finite number, bool, None, list, dict)"
     else:
         return
     del value  # no traceback shows it

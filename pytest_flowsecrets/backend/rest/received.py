@@ -74,6 +74,8 @@ def _body(route: str, request: Request) -> bytes:
         content = json.loads(request.body)
     except ValueError:
         return b""
+    if not isinstance(content, dict):
+        return request.body
     return json.dumps({name: value for name, value in content.items() if name != "data"}).encode()
 
 

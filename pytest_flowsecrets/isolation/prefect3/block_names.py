@@ -21,7 +21,7 @@ def block_name(name: str) -> str:
         UsageError: no block can have this name.
     """
     block = validate_name(name).lower().replace("_", "-")
-    if not _VALID.fullmatch(block):
+    if not (name.isascii() and _VALID.fullmatch(block)):  # the Kelvin sign is "k" in lower case
         raise UsageError(
             f"{name!r} cannot name a Secret block: Prefect 2.20 and 3 allow only lower-case letters, digits and dashes "
             "(a test may write capitals and underscores, too)"

@@ -7,9 +7,10 @@ and the contents of the one in the ``ContextVar``, because copies of a context s
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Tuple
+from typing import TYPE_CHECKING, Any, Container, Dict, Iterable, Iterator, List, Mapping, Tuple
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.prefect3.threads import in_new_thread
@@ -22,13 +23,20 @@ URL, KEY = "PREFECT_API_URL", "PREFECT_API_KEY"
 # Files in the working directory that Prefect 3 reads, and the text that one with settings contains, in lower case.
 _FILES = {".env": "prefect_", "prefect.toml": "=", "pyproject.toml": "prefect"}
 _MAX_CACHED = 16
+_EMPTY_MEANS_NONE = frozenset({URL, KEY, "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"})
 
+_logger = logging.getLogger("prefect")
 _cache: Dict[Any, Any] = {}
 _cached_files: Dict[str, Any] = {}
 
 
 class SettingsState:
-    """The settings contexts that this thread uses at the time of the snapshot, and their contents."""
+    """The settings contexts that this thread uses at the time of the snapshot, and their contents.
+
+    Prefect sets the level of its logger once, from the settings at that time. The level is part of the state, so that
+    the logs of a test do not depend on ``PREFECT_LOGGING_LEVEL`` of the developer. A level that is not that of the
+    settings, because a ``conftest.py`` has set it, stays.
+    """
 
     def __init__(self) -> None:
         module = _context_module()
@@ -36,12 +44,16 @@ class SettingsState:
         held = module.SettingsContext.__var__.get(None)
         objects = [self._global] if held is None or held is self._global else [self._global, held]
         self._contents: List[Tuple[Any, Dict[str, Any]]] = [(each, dict(vars(each))) for each in objects]
+        self._level = _logger.level
 
     def apply(self, context: Any) -> None:
         """Make every thread use the settings of ``context``."""
+        module = _context_module()
+        if logging.getLevelName(_logger.level) == _logging_level(module.GLOBAL_SETTINGS_CONTEXT):
+            _logger.setLevel(_logging_level(context))
         for each, _ in self._contents:
             vars(each).update(settings=context.settings, profile=context.profile)
-        _context_module().GLOBAL_SETTINGS_CONTEXT = context
+        module.GLOBAL_SETTINGS_CONTEXT = context
 
     def restore(self) -> None:
         """Restore the same objects with the same contents."""
@@ -49,6 +61,17 @@ class SettingsState:
             vars(each).clear()
             vars(each).update(items)
         _context_module().GLOBAL_SETTINGS_CONTEXT = self._global
+        if self._level:
+            _logger.setLevel(self._level)
+        elif _logger.level and self._global is not None:  # Prefect has set its loggers up in the meantime
+            _logger.setLevel(_logging_level(self._global))
+
+
+def _logging_level(context: Any) -> str:
+    if context is None:
+        return ""
+    settings = context.settings
+    return str(settings.logging.level if hasattr(settings, "logging") else settings.PREFECT_LOGGING_LEVEL)
 
 
 def _context_module() -> Any:
@@ -57,7 +80,7 @@ def _context_module() -> Any:
     return prefect.context
 
 
-def read_settings(version: Tuple[int, int, int], folder: Path, url: str) -> Any:
+def read_settings(version: Tuple[int, int, int], folder: Path, url: str, hiding: Mapping[str, str]) -> Any:
     """Return a settings context from ``os.environ`` and the profiles. Files of the working directory are ignored.
 
     Prefect reads a given environment once, which takes up to 60 ms. For another URL or key, the result is copied.
@@ -66,23 +89,37 @@ def read_settings(version: Tuple[int, int, int], folder: Path, url: str) -> Any:
         version: the release of Prefect.
         folder: the private folder whose ``prefect.toml`` counts instead of that in the working directory.
         url: the address of the API of this isolation.
+        hiding: variables that hide those files from child processes. They do not count here unless the test has changed
+            their values, so that the files of the test count.
 
     Raises:
         UsageError: Prefect cannot read the settings.
     """
-    address = {name: os.environ.get(name) for name in (URL, KEY)}
+    ignored = {name for name, text in hiding.items() if os.environ.get(name) == text}
+    address = {name: None if name in ignored else os.environ.get(name) for name in (URL, KEY)}
     is_ours = address[URL] == url
-    key = (_environment(() if not is_ours else (URL, KEY)), address[KEY] is None, _stamps(folder))
+    key = (_environment({*ignored, *((URL, KEY) if is_ours else ())}), address[KEY] is None, _stamps(folder))
     context = _cache.get(key)
     if context is None:
-        context = in_new_thread(lambda: _read(version, folder))
+        with _without_variables(ignored):
+            context = in_new_thread(lambda: _read(version, folder))
         while len(_cache) >= _MAX_CACHED:
             del _cache[next(iter(_cache))]
         _cache[key] = context
     return _with_address(context, address, version) if is_ours else context
 
 
-def _environment(excluded: Tuple[str, ...]) -> Any:
+@contextmanager
+def _without_variables(names: Iterable[str]) -> Iterator[None]:
+    """Remove variables inside the ``with`` block."""
+    removed = {name: os.environ.pop(name) for name in names}
+    try:
+        yield
+    finally:
+        os.environ.update(removed)
+
+
+def _environment(excluded: Container[str] = ()) -> Any:
     items = list(os.environ.items())
     return tuple(sorted(item for item in items if item[0][:8].upper() == REST_PREFIX and item[0] not in excluded))
 
@@ -183,11 +220,12 @@ def settings_of_files(version: Tuple[int, int, int], folder: Path) -> Dict[str, 
     """Return variables that hide the settings in files of the working directory from child processes.
 
     Variables take precedence over ``.env``, ``prefect.toml`` and ``pyproject.toml``. For each setting that a file sets,
-    the result holds the value that it has without the file.
+    the result holds the value that it has without the file. It leaves out settings without a value, because no text
+    stands for that, but for addresses and credentials, of which an empty text means none.
     """
     if version < (3, 0, 0) or not _have_settings():
         return {}
-    key = os.getcwd(), _environment(()), tuple(map(_stamp, _FILES))
+    key = os.getcwd(), _environment(), tuple(map(_stamp, _FILES))
     if _cached_files.get("key") != key:
         _cached_files.update(key=key, variables=in_new_thread(lambda: _settings_of_files(folder)))
     return dict(_cached_files["variables"])
@@ -219,4 +257,5 @@ def _settings_of_files(folder: Path) -> Dict[str, str]:
     finally:
         os.chdir(before)
     texts, own = isolated.to_environment_variables(), isolated.to_environment_variables(exclude_unset=True)
-    return {name: texts.get(name, "") for name, text in here.items() if own.get(name) != text}
+    changed = [name for name, text in here.items() if own.get(name) != text]
+    return {name: texts.get(name, "") for name in changed if name in texts or name in _EMPTY_MEANS_NONE}

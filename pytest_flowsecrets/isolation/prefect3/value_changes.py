@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Set
 
 from pytest_flowsecrets.errors import SecretChangedWarning
+from pytest_flowsecrets.isolation.prefect3.block_names import block_name
 from pytest_flowsecrets.isolation.secrets.encoding import is_document, is_unchanged
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class BlockValueChanges:
     def warnings_for(self, names: Iterable[str]) -> List[SecretChangedWarning]:
         """Return a warning for each of ``names`` whose value changes, unless it was reported before."""
         warnings = []
-        for name in names:
+        for name in map(block_name, names):
             message = None if name in self._reported or name not in self._inputs else self._difference(name)
             if message:
                 self._reported.add(name)
