@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from pytest_flowsecrets.commands.explain import layers_of
 from pytest_flowsecrets.commands.files.reading import Unreadable, read_bytes
 from pytest_flowsecrets.commands.inputs import dialects_of, environment_of, machine_of
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.migration.apply import GOOD, apply_plan, installed_target
+from pytest_flowsecrets.migration.apply import GOOD, apply_plan, installed_target, require_client
 from pytest_flowsecrets.migration.model import BLOCK, Plan
 from pytest_flowsecrets.migration.plan import make_plan, new_names, texts_not_decoded
 from pytest_flowsecrets.migration.sources import python_files, replace_file
@@ -52,10 +52,26 @@ def run(arguments: Any) -> int:
     renames = _renames(arguments.rename)
     plan = make_plan(resolution, target, renames=renames, cloud_names=arguments.cloud_secret, used=used)
     plan.errors += errors
-    diffs = _rewrite(modules, plan, resolution, arguments)
+    obstacle = _obstacle(plan) if arguments.apply else None
+    diffs = _rewrite(modules, plan, resolution, arguments, write=arguments.write and obstacle is None)
+    if not arguments.json:
+        _write_plan(plan, diffs)
+    if obstacle is not None:
+        if arguments.json:
+            _write_results(plan, diffs, [], arguments)
+        raise obstacle
     results = list(apply_plan(plan, replace=arguments.replace)) if arguments.apply else []
-    _write(plan, diffs, results, arguments)
+    _write_results(plan, diffs, results, arguments)
     return int(_exit_status(plan, results, arguments))
+
+
+def _obstacle(plan: Plan) -> Optional[UsageError]:
+    """Return the error because of which the plan cannot be applied, before anything changes."""
+    try:
+        require_client(plan)
+    except UsageError as error:
+        return error
+    return None
 
 
 def _exit_status(plan: Plan, results: List[Result], arguments: Any) -> bool:
@@ -124,7 +140,7 @@ def _parse(path: str, source: bytes) -> SourceModule:
 
 
 def _rewrite(
-    modules: List[Tuple[SourceModule, bytes]], plan: Plan, resolution: Resolution, arguments: Any
+    modules: List[Tuple[SourceModule, bytes]], plan: Plan, resolution: Resolution, arguments: Any, *, write: bool
 ) -> List[str]:
     """Add the changes to the plan, write the files if asked, and return the lines of the diffs."""
     names, decoded = new_names(plan), texts_not_decoded(resolution)
@@ -136,26 +152,26 @@ def _rewrite(
             continue
         if arguments.diff:
             lines += module.diff(new, names)
-        if arguments.write:
-            replace_file(module.path, new)
+        problem = replace_file(module.path, new, arguments.sources) if write else ""
+        plan.errors += [f"{module.path}: not written: {problem}"] if problem else []
     return lines
 
 
 # -- output ------------------------------------------------------------------------------------------------------------
 
 
-def _write(plan: Plan, diffs: List[str], results: List[Result], arguments: Any) -> None:
-    mask = Mask()
-    if arguments.json:
-        applied = [result.as_dict() for result in results] if arguments.apply else None
-        print(json.dumps({**plan.as_dict(mask), "diff": diffs, "applied": applied}, indent=2))
-        return
-    for line in text_of(plan, mask):
-        print(one_line(line))
-    for line in diffs:
-        print(one_line(line))
+def _write_plan(plan: Plan, diffs: List[str]) -> None:
+    for line in [*text_of(plan, Mask()), *diffs]:
+        print(one_line(line), flush=True)
     for error in plan.errors:
         print(one_line(f"flowsecrets: {error}"), file=sys.stderr)
+
+
+def _write_results(plan: Plan, diffs: List[str], results: List[Result], arguments: Any) -> None:
+    if arguments.json:
+        applied = [result.as_dict() for result in results] if arguments.apply else None
+        print(json.dumps({**plan.as_dict(Mask()), "diff": diffs, "applied": applied}, indent=2))
+        return
     for result in results:
         name = f"{result.kind} {result.new}" if result.new else result.old
         print(one_line(f"{result.status}: {name}" + (f": {result.detail}" if result.detail else "")))

@@ -73,9 +73,9 @@ def apply_plan(plan: Plan, *, replace: bool = False) -> Iterator[Result]:
         replace: replace existing blocks and variables that have another value.
 
     Raises:
-        UsageError: the installed Prefect is not that of the plan, or its settings name no API.
+        UsageError: see ``require_client``.
     """
-    _require_client(plan)
+    require_client(plan)
     for item in plan.items:
         yield _apply(item, replace=replace)
     for secret in plan.missing:
@@ -91,7 +91,15 @@ def apply_plan(plan: Plan, *, replace: bool = False) -> Iterator[Result]:
         yield Result(BLOCK, secret.old, secret.new, status, detail)
 
 
-def _require_client(plan: Plan) -> None:
+def require_client(plan: Plan) -> None:
+    """Check that the client of a plan is installed and has an API.
+
+    Args:
+        plan: the plan.
+
+    Raises:
+        UsageError: the installed Prefect is not that of the plan, or its settings name no API.
+    """
     if installed_target() != plan.target:
         installed = installed_version() or "none"
         raise UsageError(

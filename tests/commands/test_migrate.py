@@ -192,3 +192,28 @@ def test_apply_needs_the_new_prefect(migrate, monkeypatch, installed):
     done = migrate("--apply")
     assert done.code == 2
     assert f"--apply needs the client of Prefect 3 in this environment; installed: {installed or 'none'}" in done.err
+
+
+@needs_libcst
+def test_nothing_is_written_without_a_client(migrate, write, monkeypatch, tmp_path):
+    """If `--apply` is not possible, the plan is shown, and no file is rewritten before the error."""
+    monkeypatch.setattr("pytest_flowsecrets.migration.apply.installed_version", lambda: "1.4.1")
+    write("flow.py", CODE)
+    done = migrate("flow.py", "--write", "--apply")
+    assert done.code == 2
+    assert "GITHUB_TOKEN -> Secret block github-token" in done.out
+    assert (tmp_path / "flow.py").read_text() == CODE
+
+
+@needs_libcst
+def test_files_that_cannot_be_written(migrate, write, tmp_path):
+    """A file that cannot be written is one line, the others are written, and the plan is shown."""
+    path = tmp_path / write("src/a.py", CODE)
+    write("src/b.py", CODE)
+    path.chmod(0o444)
+    done = migrate("src", "--write")
+    assert done.code == 1
+    assert done.err == "flowsecrets: src/a.py: not written: it is read-only\n"
+    assert "src/a.py:3:5" in done.out
+    assert path.read_text() == CODE
+    assert "Secret.load" in (tmp_path / "src" / "b.py").read_text()

@@ -36,11 +36,28 @@ def test_a_replaced_file_keeps_its_permissions_and_links(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["link.py", "real.py"]
 
 
+def test_files_that_are_not_replaced(tmp_path):
+    """A read-only file and the target of a link outside of the sources stay, and the reason is returned."""
+    inside, outside = tmp_path / "src" / "flow.py", tmp_path / "other.py"
+    inside.parent.mkdir()
+    for path in (inside, outside):
+        path.write_bytes(b"old")
+    link = inside.parent / "link.py"
+    link.symlink_to(outside)
+    sources = [str(inside.parent)]
+    assert replace_file(str(link), b"new", sources) == "it is a link to a file outside of the sources"
+    inside.chmod(0o444)
+    assert replace_file(str(inside), b"new", sources) == "it is read-only"
+    assert (inside.read_bytes(), outside.read_bytes()) == (b"old", b"old")
+    assert replace_file(str(link), b"new", [*sources, str(outside)]) == ""
+    assert outside.read_bytes() == b"new"
+
+
 def test_a_failed_replacement_leaves_the_file(tmp_path):
-    """If the new contents cannot be written, the file is as before, and nothing else is left."""
+    """If the new contents cannot be written, the file is as before, and the reason is returned without a value."""
     path = tmp_path / "flow.py"
     path.write_bytes(b"old")
-    with pytest.raises(TypeError):
-        replace_file(str(path), None)
+    (tmp_path / f"flow.py.flowsecrets-{os.getpid()}").mkdir()  # in the place of the temporary file
+    assert replace_file(str(path), b"new") == "Is a directory"
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["flow.py"]
+    assert replace_file(str(tmp_path / "nowhere.py"), b"new") == "No such file or directory"
