@@ -30,6 +30,8 @@ ASYNC = "in an async function, write: await Secret.aload(...)"
 ARGUMENTS = "it has more arguments than a name"
 METHOD = "only reading with [name] has an equivalent: a missing block raises an error"
 WRITE = "blocks are not changed this way: use Secret(value=...).save(name, overwrite=True)"
+NO_QUOTE = "an f-string around it uses both quotes: assign the value to a name first"
+TASK_USE = "it is used as a task: use the value of Secret.load(...).get()"
 UNUSED = "it is imported, but not used in this file: import it from its new module"
 
 
@@ -46,6 +48,7 @@ class Use:
         argument: the node of the name, or None.
         reason: why a person has to change it, or ``""``.
         local: the imported name that the expression starts with, or None for a name with dots.
+        quote: the quote for a new literal, or ``""`` if an f-string around the use leaves none.
     """
 
     def __init__(self, node: cst.CSTNode, kind: str) -> None:
@@ -55,6 +58,7 @@ class Use:
         self.required = False  # for EnvVarSecret(raise_if_missing=True)
         self.reason = ""
         self.local: Optional[str] = None
+        self.quote = '"'
 
 
 class Finder(cst.CSTVisitor):
@@ -100,6 +104,11 @@ class Finder(cst.CSTVisitor):
             kind = self._kind(function.value.func)
             if kind in _READS and function.attr.value in _READS[kind]:
                 self._add_call(node, function.value, kind)
+                return
+        if isinstance(function, cst.Call) and not node.args:  # the task as a function
+            kind = self._kind(function.func)
+            if kind in {TASK, ENVIRONMENT}:
+                self._add_call(node, function, kind)
                 return
         kind = self._kind(function)
         if kind in _READS:
@@ -164,14 +173,22 @@ class Finder(cst.CSTVisitor):
         use.inner = inner
         self._seen.add(id(inner))
         self._read_arguments(use, inner)
-        if use.reason or (node is not inner and not node.args):
+        is_read = node is not inner and isinstance(node.func, cst.Attribute)
+        if use.reason or (is_read and not node.args):
             return
-        if node is not inner:
+        if is_read:
             use.reason = ARGUMENTS
         elif kind == SECRET:
             use.reason = OTHER_USE
+        elif self._is_task(node):
+            use.reason = TASK_USE
         elif self._is_at_import(node):
             use.reason = AT_IMPORT
+
+    def _is_task(self, node: cst.CSTNode) -> bool:
+        """Return whether a task is called, or has an attribute read or a method called."""
+        parent = self.get_metadata(md.ParentNodeProvider, node, None)
+        return (isinstance(parent, cst.Call) and parent.func is node) or isinstance(parent, cst.Attribute)
 
     def _read_arguments(self, use: Use, call: cst.Call) -> None:
         values: Dict[str, cst.BaseExpression] = {}
@@ -220,8 +237,29 @@ class Finder(cst.CSTVisitor):
         return None
 
     def _is_at_import(self, node: cst.CSTNode) -> bool:
-        """Return whether an expression runs during import, outside of a function and of ``with Flow(...)``."""
-        return self._enclosing(node, (cst.FunctionDef, cst.Lambda, cst.With)) is None
+        """Return whether an expression runs during import: not in the body of a function or of ``with Flow(...)``."""
+        child, parent = node, self.get_metadata(md.ParentNodeProvider, node, None)
+        while parent is not None:
+            if isinstance(parent, (cst.FunctionDef, cst.Lambda)) and parent.body is child:
+                return False
+            if isinstance(parent, cst.With) and parent.body is child and any(map(self._is_flow, parent.items)):
+                return False
+            child, parent = parent, self.get_metadata(md.ParentNodeProvider, parent, None)
+        return True
+
+    def _is_flow(self, item: cst.WithItem) -> bool:
+        """Return whether a context manager can be a flow: a call of a class ``Flow``, or a name."""
+        function = item.item.func if isinstance(item.item, cst.Call) else None
+        return isinstance(item.item, cst.Name) or dotted(function).rpartition(".")[2].endswith("Flow")
+
+    def _quote(self, node: cst.CSTNode) -> str:
+        """Return a quote that no f-string around a node uses, because Python 3.11 rejects the same quote."""
+        used = set()
+        parent = self._enclosing(node, (cst.FormattedString,))
+        while parent is not None:
+            used.add(parent.end[0])
+            parent = self._enclosing(self.get_metadata(md.ParentNodeProvider, parent, None), (cst.FormattedString,))
+        return next((quote for quote in "\"'" if quote not in used), "")
 
     def _enclosing(self, node: cst.CSTNode, kinds: Tuple[Type[cst.CSTNode], ...]) -> Any:
         """Return the closest node of some kinds around a node, or None."""
@@ -231,8 +269,11 @@ class Finder(cst.CSTVisitor):
         return parent
 
     def leave_Module(self, original_node: cst.Module) -> None:  # noqa: ARG002
-        """Leave uses in async functions, where ``load`` returns a coroutine."""
+        """Leave uses in async functions, where ``load`` returns a coroutine, and those that no quote is left for."""
         for use in self.uses:
+            use.quote = self._quote(use.node)
+            if not use.quote and not use.reason and use.kind != ENVIRONMENT:
+                use.reason = NO_QUOTE
             function = self._enclosing(use.node, (cst.FunctionDef, cst.Lambda))
             is_async = isinstance(function, cst.FunctionDef) and function.asynchronous is not None
             if is_async and not use.reason and use.kind != ENVIRONMENT:

@@ -65,7 +65,9 @@ class SourceModule:
         rewritten = [use for use in self._finder.uses if not reasons[id(use)]]
         kept = {use.local for use in self._finder.uses if reasons[id(use)] and use.local}
         local = self._local_name(kept)
-        nodes = {id(use.node): _new_node(use, names.get(use.name or "", ""), local) for use in rewritten}
+        nodes: Dict[int, cst.BaseExpression] = {}
+        for use in reversed(rewritten):  # a use in the argument of another one comes after it
+            nodes[id(use.node)] = _new_node(use, names.get(use.name or "", ""), local, nodes)
         shown = self._shown(names)
         changes = [self._change(use, reasons[id(use)], nodes, shown) for use in self._finder.uses]
         changes += [self._import(line, dotted(alias.name), UNUSED) for line, alias in self._unused_imports()]
@@ -129,20 +131,19 @@ class SourceModule:
 # -- expressions -------------------------------------------------------------------------------------------------------
 
 
-def _new_node(use: Use, name: str, local: str) -> cst.BaseExpression:
+def _new_node(use: Use, name: str, local: str, nodes: Mapping[int, cst.BaseExpression]) -> cst.BaseExpression:
     if use.kind == ENVIRONMENT:
-        return _variable(use)
+        return _variable(use, nodes)
     load = cst.Attribute(cst.Name(local), cst.Name("load"))
-    literal = _literal(name, use.argument)
+    literal = _literal(name, use)
     if use.kind == CONTEXT:
         return _read(cst.Call(load, [cst.Arg(literal)]), use.node)
     assert isinstance(use.inner, cst.Call)  # noqa: S101 - for the type checker
     argument = use.inner.args[0].with_changes(value=literal, keyword=None, equal=cst.MaybeSentinel.DEFAULT)
     inner = use.inner.with_changes(func=load, args=[argument])
-    if use.node is use.inner:  # a task: the value is what the name stands for in a flow of Prefect 3
-        return _read(inner.with_changes(lpar=[], rpar=[]), use.node)
     assert isinstance(use.node, cst.Call)  # noqa: S101 - for the type checker
-    assert isinstance(use.node.func, cst.Attribute)  # noqa: S101 - for the type checker
+    if not isinstance(use.node.func, cst.Attribute) or use.node is use.inner:  # a task stands for its value
+        return _read(inner.with_changes(lpar=[], rpar=[]), use.node)
     return use.node.with_changes(func=use.node.func.with_changes(value=inner, attr=cst.Name("get")))
 
 
@@ -151,17 +152,19 @@ def _read(block: cst.Call, replaced: cst.CSTNode) -> cst.Call:
     return cst.Call(cst.Attribute(block, cst.Name("get")), [], **parentheses)
 
 
-def _variable(use: Use) -> cst.BaseExpression:
+def _variable(use: Use, nodes: Mapping[int, cst.BaseExpression]) -> cst.BaseExpression:
     assert use.argument is not None  # noqa: S101 - for the type checker
+    argument = use.argument.visit(_Expressions(nodes))
+    assert isinstance(argument, cst.BaseExpression)  # noqa: S101 - for the type checker
     environ = cst.Attribute(cst.Name("os"), cst.Name("environ"))
     parentheses = {key: getattr(use.node, key) for key in ("lpar", "rpar")}
     if use.required:
-        return cst.Subscript(environ, [cst.SubscriptElement(cst.Index(use.argument))], **parentheses)
-    return cst.Call(cst.Attribute(environ, cst.Name("get")), [cst.Arg(use.argument)], **parentheses)
+        return cst.Subscript(environ, [cst.SubscriptElement(cst.Index(argument))], **parentheses)
+    return cst.Call(cst.Attribute(environ, cst.Name("get")), [cst.Arg(argument)], **parentheses)
 
 
-def _literal(name: str, argument: Optional[cst.BaseExpression]) -> cst.SimpleString:
-    quote = argument.quote if isinstance(argument, cst.SimpleString) else '"'
+def _literal(name: str, use: Use) -> cst.SimpleString:
+    quote = use.argument.quote if isinstance(use.argument, cst.SimpleString) else use.quote
     return cst.SimpleString(f"{quote}{name}{quote}")
 
 
@@ -290,10 +293,10 @@ def _parse_line(text: str) -> _Line:
     return line
 
 
-class _Rewriter(cst.CSTTransformer):
-    def __init__(self, nodes: Mapping[int, cst.BaseExpression], imports: _Imports) -> None:
+class _Expressions(cst.CSTTransformer):
+    def __init__(self, nodes: Mapping[int, cst.BaseExpression]) -> None:
         super().__init__()
-        self._nodes, self._imports = nodes, imports
+        self._nodes = nodes
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         return self._nodes.get(id(original_node), updated_node)
@@ -303,6 +306,12 @@ class _Rewriter(cst.CSTTransformer):
 
     def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.BaseExpression:
         return self._nodes.get(id(original_node), updated_node)
+
+
+class _Rewriter(_Expressions):
+    def __init__(self, nodes: Mapping[int, cst.BaseExpression], imports: _Imports) -> None:
+        super().__init__(nodes)
+        self._imports = imports
 
     def leave_SimpleStatementLine(
         self, original_node: _Line, updated_node: _Line

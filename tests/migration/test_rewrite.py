@@ -113,6 +113,21 @@ LOAD = "from prefect.blocks.system import Secret\n"
             LOAD + "from vault import Secret as Other\nx = Secret.load('a').get()\ny = Other()\n",
         ),
         (
+            "import prefect\nx = f\"{prefect.context.secrets.A}\", f'{prefect.context.secrets.A}'\n",
+            "import prefect\n" + LOAD + "x = f\"{Secret.load('a').get()}\", f'{Secret.load(\"a\").get()}'\n",
+        ),
+        (
+            (
+                "from prefect.client import Secret\nfrom prefect.tasks.secrets import EnvVarSecret\n"
+                "x = EnvVarSecret(Secret('A').get() + EnvVarSecret('B').run()).run()\n"
+            ),
+            LOAD + "import os\nx = os.environ.get(Secret.load('a').get() + os.environ.get('B'))\n",
+        ),
+        (
+            "from prefect.tasks.secrets import PrefectSecret\ndef f():\n    return (PrefectSecret('A')())\n",
+            LOAD + "def f():\n    return (Secret.load('a').get())\n",
+        ),
+        (
             "import prefect\r\nx = prefect.context.secrets['A']\r\n",
             "import prefect\r\n" + LOAD[:-1] + "\r\nx = Secret.load('a').get()\r\n",
         ),
@@ -141,6 +156,11 @@ def test_rewritten(old, new):
         ("EnvVarSecret('A')", "during import"),
         ("EnvVarSecret('A', cast=int)", "more arguments"),
         ("EnvVarSecret('A', raise_if_missing=flag)", "more arguments"),
+        ("PrefectSecret('A')()", "during import"),
+        ("PrefectSecret('A')(1)", "as a task"),
+        ("PrefectSecret('A').set_upstream(t)", "as a task"),
+        ("EnvVarSecret('A').copy()()", "as a task"),
+        ("f\"{f'{prefect.context.secrets.B}'}\"", "both quotes"),
         ("Secret(LOCAL).get()", "not a constant"),
         ("Secret(COMPUTED).get()", "not a constant"),
         ("Secret(b'A').get()", "not a constant"),
@@ -200,6 +220,24 @@ def test_imports_and_writes_by_hand(source, reason):
     assert new == source
     assert reasons
     assert reason in reasons[0][1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "def f(x=PrefectSecret('A')): pass",
+        "@decorate(PrefectSecret('A'))\ndef f(): pass",
+        "f = lambda x=PrefectSecret('A'): x",
+        "class C(make(PrefectSecret('A'))): pass",
+        "with open(PrefectSecret('A')) as file: pass",
+        "with open('x') as file: x = PrefectSecret('A')",
+        "with Flow('f', state=PrefectSecret('A')): pass",
+    ],
+)
+def test_tasks_of_an_import_are_left(line):
+    """Defaults, decorators, bases and other ``with`` statements run during import, so a task in them is left."""
+    _, reasons = by_hand(f"from prefect.tasks.secrets import PrefectSecret\n{line}\n")
+    assert "during import" in reasons[0][1]
 
 
 def test_async_functions_are_left():
