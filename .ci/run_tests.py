@@ -2,7 +2,7 @@
 
 Two cells run at a time on two cores, and some tests start dozens of processes, so about one in 100,000 fails only
 because the machine is busy. A test that passes alone does not fail the matrix, but ``tell_results.py`` prints it with
-its error.
+its error. A run that a signal ends, such as a crash of the interpreter, is repeated once and printed, too.
 
     python .ci/run_tests.py RESULTS.xml [--measure] PYTEST_ARGUMENT...
 """
@@ -21,10 +21,14 @@ def main(arguments: "list[str]") -> int:
     results, *arguments = arguments
     measure = arguments[:1] == ["--measure"]
     arguments = arguments[measure:]
+    Path(results).parent.mkdir(parents=True, exist_ok=True)
     cache = str(Path(results).with_suffix(".cache"))
     pytest = ["-m", "pytest", "-o", f"cache_dir={cache}", *arguments]
     first = [*(["-m", "coverage", "run"] if measure else []), *pytest, f"--junit-xml={results}"]
     status = subprocess.run([sys.executable, *first], check=False).returncode
+    if status < 0:
+        Path(results).with_suffix(".crash").write_text(f"signal {-status}\n", "utf-8")
+        status = subprocess.run([sys.executable, *first], check=False).returncode
     if status != TESTS_FAILED or _failures(results) > FEW:
         return status
     alone = Path(results).with_suffix(".alone.xml")

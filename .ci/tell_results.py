@@ -31,6 +31,9 @@ def main(folder: Path) -> int:
         totals = {word: count + cell[word] for word, count in totals.items()}
     print(f"\n{len(pythons)} Pythons: {' '.join(sorted(pythons))}")
     print(_summary(totals))
+    failures += [
+        f"\nCRASHED {file.stem} ({file.read_text('utf-8').strip()}), then run again" for file in folder.glob("*.crash")
+    ]
     print("\n".join(failures))
     if len(pythons) < PYTHONS:
         print(f"Too few Pythons ran: {len(pythons)} of at least {PYTHONS}.")
