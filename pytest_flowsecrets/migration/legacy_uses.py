@@ -258,10 +258,11 @@ class Finder(cst.CSTVisitor):
         parent = self._enclosing(node, (cst.FormattedString,))
         while parent is not None:
             used.add(parent.end[0])
-            parent = self._enclosing(self.get_metadata(md.ParentNodeProvider, parent, None), (cst.FormattedString,))
+            outside = self.get_metadata(md.ParentNodeProvider, parent)
+            parent = self._enclosing(outside, (cst.FormattedString,))
         return next((quote for quote in "\"'" if quote not in used), "")
 
-    def _enclosing(self, node: cst.CSTNode, kinds: Tuple[Type[cst.CSTNode], ...]) -> Any:
+    def _enclosing(self, node: Any, kinds: Tuple[Type[cst.CSTNode], ...]) -> Any:
         """Return the closest node of some kinds around a node, or None."""
         parent: Any = node
         while parent is not None and not isinstance(parent, kinds):

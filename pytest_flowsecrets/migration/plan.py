@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.leaks.formats.sensitive_fields import is_random, names_a_secret
 from pytest_flowsecrets.migration.model import BLOCK, VARIABLE, Item, Missing, Plan
 from pytest_flowsecrets.migration.names import block_name, is_block_name, is_variable_name, variable_name
 from pytest_flowsecrets.migration.values import NotStorable, secret_to_store, variable_to_store
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 CLOUD = "a secret of Prefect Cloud cannot be read back: enter its value again"
 UNKNOWN = "the configuration cannot be loaded"
 ABSENT = "this configuration does not define it: enter its value"
-_SENSITIVE = re.compile(r"token|secret|passw|pwd|key|credential|dsn|webhook|auth|private|cert|conn", re.IGNORECASE)
+# Parts and words of names that make a setting a secret, beside those of ``names_a_secret``: in doubt, a block is safe.
+_SENSITIVE_PART = re.compile(r"secret|passw|passphrase|pwd|token(?!i)|credential|dsn|webhook|(?<!mon|don|tur)keys?\Z")
+_SENSITIVE_WORDS = frozenset({"auth", "authorization", "cert", "certificate", "creds", "jwt", "key", "keys", "pass"})
+_SENSITIVE_WORDS |= {"pat", "pin", "private", "pw"}
+_SENSITIVE_ENDS = frozenset({"conn", "connection", "cred"})
+_URL_WITH_SECRET = re.compile(r"://[^\s@]*:[^\s]*@|://[^/\s]*@|://[^\s]*(?:webhook|hooks\.)", re.IGNORECASE)
 # Keys that Prefect's agents set, and those that belong to Prefect itself.
 _OWN_CONTEXT = frozenset({"secrets", "config", "flow_id", "flow_run_id", "flow_run_name", "flow_run_version", "image"})
 _OWN_CONFIG = frozenset({"context", "user_config_path", "backend_config_path", "backend", "server", "agent"})
@@ -141,10 +147,19 @@ def _user_settings(resolution: Resolution) -> Iterator[Tuple[Tuple[str, ...], An
 
 
 def _looks_sensitive(name: str, value: Any) -> bool:
+    if _names_a_secret(name):
+        return True
     if isinstance(value, dict):
-        return any(_looks_sensitive(str(key), item) for key, item in value.items()) or bool(_SENSITIVE.search(name))
-    has_credentials = isinstance(value, str) and re.search(r"://[^/\s]*@", value) is not None
-    return has_credentials or _SENSITIVE.search(name) is not None
+        return any(_looks_sensitive(str(key), item) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return any(_looks_sensitive("", item) for item in value)
+    return isinstance(value, str) and (_URL_WITH_SECRET.search(value) is not None or is_random(value))
+
+
+def _names_a_secret(name: str) -> bool:
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+    has_word = bool(_SENSITIVE_WORDS.intersection(words) or _SENSITIVE_ENDS.intersection(words[-1:]))
+    return has_word or any(map(_SENSITIVE_PART.search, words)) or names_a_secret(name)
 
 
 # -- names -------------------------------------------------------------------------------------------------------------

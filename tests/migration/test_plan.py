@@ -69,6 +69,38 @@ api = "https://api.example"
     assert by_name(made)["mine"].stored.data == {"host": "h"}
 
 
+@pytest.mark.parametrize(
+    ("setting", "kind"),
+    [
+        ("db = [{host = 'h', password = 'p'}]", "block"),
+        ("hosts = [['https://u:p@host/']]", "block"),
+        ("pass = 'p'", "block"),
+        ("passphrase = 'p'", "block"),
+        ("aws_creds = 'p'", "block"),
+        ("jwt = 'p'", "block"),
+        ("apiKey2 = 'p'", "block"),
+        ("MYSQLPASSWORD = 'p'", "block"),
+        ("slack = 'https://hooks.slack.com/services/T0/B0/x'", "block"),
+        ("url = 'postgres://u:p/w@host/db'", "block"),
+        ("plain = 'ghp_1aZ9qX7wB3kLm5Nt8RvY2cD4eF6gH0jK1sPu'", "block"),
+        ("sshkey = 'p'", "block"),
+        ("db_conn = 'p'", "block"),
+        ("keyboard = 'us'", "variable"),
+        ("monkey = 'm'", "variable"),
+        ("authors = ['a', 'b']", "variable"),
+        ("conn_max = 3", "variable"),
+        ("passenger = 'p'", "variable"),
+        ("certainty = 0.5", "variable"),
+        ("title = 'a report of the night'", "variable"),
+        ("url = 'https://example.org:8080/path'", "variable"),
+        ("mail = 'me@example.org'", "variable"),
+    ],
+)
+def test_settings_that_look_like_secrets(setting, kind):
+    """A name of a secret, an address with a password and a token make a block, also in lists; parts of words do not."""
+    assert [item.kind for item in plan(f"[context]\n{setting}\n").items] == [kind]
+
+
 def test_collisions_are_not_created():
     """Two names that become one are both problems, also if a person has to enter one of them; new names solve it."""
     toml = "[context.secrets]\nA_B = 'x'\n'a b' = 'y'\n"
