@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Tuple
 
 from pytest_flowsecrets.commands.explain import layers_of
 from pytest_flowsecrets.commands.files.reading import Unreadable, read_bytes
@@ -45,12 +45,10 @@ def run(arguments: Any) -> int:
         layers_of(arguments), environment_of(arguments.env_file), dialect, machine=machine_of(arguments)
     )
     modules, errors = _modules(arguments.sources)
-    used: Dict[str, List[str]] = {}
-    for module, _ in modules:
-        for name, place in module.secrets:
-            used.setdefault(name, []).append(place)
+    used = _places(each for module, _ in modules for each in module.secrets)
+    loaded = _places(each for module, _ in modules for each in module.blocks)
     renames = _renames(arguments.rename)
-    plan = make_plan(resolution, target, renames=renames, cloud_names=arguments.cloud_secret, used=used)
+    plan = make_plan(resolution, target, renames=renames, cloud_names=arguments.cloud_secret, used=used, loaded=loaded)
     plan.errors += errors
     obstacle = _obstacle(plan) if arguments.apply else None
     diffs = _rewrite(modules, plan, resolution, arguments, write=arguments.write and obstacle is None)
@@ -112,6 +110,14 @@ def _modules(paths: List[str]) -> Tuple[List[Tuple[SourceModule, bytes]], List[s
         except Unreadable as error:  # noqa: PERF203 (the other files are read)
             errors.append(str(error))
     return modules, errors
+
+
+def _places(uses: Iterable[Tuple[str, str]]) -> Dict[str, List[str]]:
+    """Return the places of each name."""
+    places: Dict[str, List[str]] = {}
+    for name, place in uses:
+        places.setdefault(name, []).append(place)
+    return places
 
 
 def _require_libcst() -> None:

@@ -23,6 +23,7 @@ LEGACY: Dict[str, str] = {
 }
 _READS = {SECRET: {"get"}, TASK: {"run", "get"}, ENVIRONMENT: {"run"}}
 _NAME_ARGUMENTS = {SECRET: {"name"}, TASK: {"name"}, ENVIRONMENT: {"name", "env_var", "env_var_name"}}
+_LOADS = frozenset(f"prefect.blocks.system.Secret.{method}" for method in ("load", "aload"))
 DYNAMIC = "the name is not a constant"
 OTHER_USE = "it is not read here: load the block where the value is needed"
 AT_IMPORT = "it would be read during import: move it into a function"
@@ -67,6 +68,7 @@ class Finder(cst.CSTVisitor):
     Attributes:
         uses: the uses, in the order of the module.
         names: every identifier in the module that is not one of the legacy names.
+        blocks: the constant names that the module passes to ``Secret.load`` of Prefect 2 or 3, with their nodes.
     """
 
     METADATA_DEPENDENCIES = (
@@ -80,6 +82,7 @@ class Finder(cst.CSTVisitor):
         super().__init__()
         self.uses: List[Use] = []
         self.names: Set[str] = set()
+        self.blocks: List[Tuple[str, cst.CSTNode]] = []
         self._seen: Set[int] = set()
 
     def visit_Import(self, node: cst.Import) -> bool:
@@ -100,6 +103,7 @@ class Finder(cst.CSTVisitor):
         if id(node) in self._seen:
             return
         function = node.func
+        self._add_block(node)
         if isinstance(function, cst.Attribute) and isinstance(function.value, cst.Call):
             kind = self._kind(function.value.func)
             if kind in _READS and function.attr.value in _READS[kind]:
@@ -154,6 +158,13 @@ class Finder(cst.CSTVisitor):
         names = self.get_metadata(md.QualifiedNameProvider, node, set())
         kinds = {LEGACY.get(each.name, "") for each in names if each.source is md.QualifiedNameSource.IMPORT}
         return kinds.pop() if len(kinds) == 1 else ""
+
+    def _add_block(self, node: cst.Call) -> None:
+        if isinstance(node.func, (cst.Name, cst.Attribute)) and node.args and not node.args[0].star:
+            names = self.get_metadata(md.QualifiedNameProvider, node.func, set())
+            text = self._constant(node.args[0].value)
+            if text is not None and any(each.name in _LOADS for each in names):
+                self.blocks.append((text, node))
 
     def _add(self, node: cst.CSTNode, kind: str, subject: cst.CSTNode) -> Use:
         use = Use(node, kind)

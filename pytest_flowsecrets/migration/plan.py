@@ -37,13 +37,14 @@ _OWN_CONTEXT = frozenset({"secrets", "config", "flow_id", "flow_run_id", "flow_r
 _OWN_CONFIG = frozenset({"context", "user_config_path", "backend_config_path", "backend", "server", "agent"})
 
 
-def make_plan(
+def make_plan(  # noqa: PLR0913 - options by keyword
     resolution: Resolution,
     target: int,
     *,
     renames: Optional[Mapping[str, str]] = None,
     cloud_names: Sequence[str] = (),
     used: Optional[Mapping[str, List[str]]] = None,
+    loaded: Optional[Mapping[str, List[str]]] = None,
 ) -> Plan:
     """Return the plan for a configuration.
 
@@ -53,6 +54,7 @@ def make_plan(
         renames: new names, by the name of the secret or the key of the configuration.
         cloud_names: the names of secrets of Prefect Cloud.
         used: the places in the code that use each secret, by name.
+        loaded: the places in code that is already migrated, by the names of the blocks.
 
     Raises:
         UsageError: a new name is not valid, or belongs to nothing in the plan.
@@ -65,10 +67,11 @@ def make_plan(
         if outcome.kind == "cloud" or name in cloud_names or name not in resolution.names:
             reason = ABSENT if resolution.failure is None else UNKNOWN
             reason = CLOUD if outcome.kind == "cloud" or name in cloud_names else reason
-            plan.missing.append(Missing(name, _block_name(name, names), reason, places.get(name, [])))
+            plan.missing.append(Missing(name, _block_name(name, names), reason, [*places.get(name, [])]))
         else:
             plan.items.append(_secret(resolution, name, outcome, _block_name(name, names), target))
     plan.items += _settings(resolution, names, target)
+    _add_loaded(plan, names, loaded or {})
     _require_known(names, plan)
     _mark_collisions(plan)
     return plan
@@ -176,6 +179,17 @@ def _renamed(name: str, renames: Mapping[str, str], kind: str) -> str:
         allowed = "lower-case letters, digits and dashes" if kind == BLOCK else "lower-case letters, digits and _"
         raise UsageError(f"--rename {name}={new}: the name of a {kind} has {allowed} only")
     return new
+
+
+def _add_loaded(plan: Plan, renames: Mapping[str, str], loaded: Mapping[str, List[str]]) -> None:
+    """Add the blocks that migrated code loads, under the legacy names if ``--rename`` has them."""
+    known = {each.new for each in plan.entries if each.kind == BLOCK}
+    for new, places in loaded.items():
+        for secret in plan.missing:
+            secret.used_at += places if secret.new == new else []
+        if new not in known:
+            old = next((old for old, name in renames.items() if name == new), new)
+            plan.missing.append(Missing(old, new, ABSENT if not plan.errors else UNKNOWN, places))
 
 
 def _require_known(renames: Mapping[str, str], plan: Plan) -> None:

@@ -54,6 +54,11 @@ class SourceModule:
         uses = [use for use in self._finder.uses if use.name is not None and use.kind != ENVIRONMENT]
         return [(str(use.name), f"{self.path}:{self._positions[use.node].start.line}") for use in uses]
 
+    @property
+    def blocks(self) -> List[Tuple[str, str]]:
+        """The names of the Secret blocks that the module loads, each with ``file:line``."""
+        return [(name, f"{self.path}:{self._positions[node].start.line}") for name, node in self._finder.blocks]
+
     def rewrite(self, names: Mapping[str, str], decoded: Collection[str] = ()) -> Tuple[bytes, List[CodeChange]]:
         """Return the new contents and all changes, including those to make by hand.
 

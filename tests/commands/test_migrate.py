@@ -217,3 +217,18 @@ def test_files_that_cannot_be_written(migrate, write, tmp_path):
     assert "src/a.py:3:5" in done.out
     assert path.read_text() == CODE
     assert "Secret.load" in (tmp_path / "src" / "b.py").read_text()
+
+
+@needs_libcst
+def test_a_second_run_knows_the_secrets(migrate, write):
+    """After `--write`, the plan has the same secrets for the same options, with the places that load the blocks."""
+    code = CODE + "".join(f"{name} = Secret({name!r}).get()\n" for name in ("REMOTE", "OTHER"))
+    write("flow.py", code)
+    options = ("flow.py", "--rename", "OTHER=new-name", "--rename", "GITHUB_TOKEN=gh")
+    migrate(*options, "--write")
+    for done in (migrate(*options), migrate(*options, "--write")):
+        assert "flow.py:3:" not in done.out  # nothing to change
+        assert "GITHUB_TOKEN -> Secret block gh: str" in done.out
+        assert "remote -> Secret block remote: this configuration does not define it" in done.out
+        assert "OTHER -> Secret block new-name: this configuration does not define it" in done.out
+        assert "(used at flow.py:5)" in done.out
