@@ -24,6 +24,8 @@ LEGACY: Dict[str, str] = {
 _READS = {SECRET: {"get"}, TASK: {"run", "get"}, ENVIRONMENT: {"run"}}
 _NAME_ARGUMENTS = {SECRET: {"name"}, TASK: {"name"}, ENVIRONMENT: {"name", "env_var", "env_var_name"}}
 _LOADS = frozenset(f"prefect.blocks.system.Secret.{method}" for method in ("load", "aload"))
+_CONTEXTS = frozenset({"prefect.context", "prefect.utilities.context.context"})
+WHOLE_CONTEXT = "it may reach the secrets: load the block where the value is needed"
 DYNAMIC = "the name is not a constant"
 OTHER_USE = "it is not read here: load the block where the value is needed"
 AT_IMPORT = "it would be read during import: move it into a function"
@@ -177,7 +179,25 @@ class Finder(cst.CSTVisitor):
         kind = self._kind(node) if id(node) not in self._seen else ""
         if kind:
             self._add(node, kind, node).reason = METHOD if kind == CONTEXT else OTHER_USE
+        elif self._reaches_secrets(node):
+            self._add(node, CONTEXT, node).reason = WHOLE_CONTEXT
+            return True
         return bool(kind)
+
+    def _reaches_secrets(self, node: cst.CSTNode) -> bool:
+        """Return whether ``prefect.context`` is assigned to a name, or indexed with ``"secrets"``."""
+        names = self.get_metadata(md.QualifiedNameProvider, node, set())
+        parent: Any = self.get_metadata(md.ParentNodeProvider, node, None)
+        if not any(each.name in _CONTEXTS and each.source is md.QualifiedNameSource.IMPORT for each in names):
+            return False
+        if isinstance(parent, cst.Subscript):
+            return any(
+                isinstance(each.slice, cst.Index) and _text(each.slice.value) == "secrets" for each in parent.slice
+            )
+        if isinstance(parent, cst.Attribute) and parent.attr.value == "get":
+            call = self.get_metadata(md.ParentNodeProvider, parent)
+            return isinstance(call, cst.Call) and any(_text(each.value) == "secrets" for each in call.args)
+        return isinstance(parent, (cst.Assign, cst.AnnAssign, cst.NamedExpr)) and parent.value is node
 
     def _add_call(self, node: cst.Call, inner: cst.Call, kind: str) -> None:
         use = self._add(node, kind, inner.func)

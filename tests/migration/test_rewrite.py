@@ -209,6 +209,11 @@ def test_a_module_that_needs_hands_fails_to_import_on_prefect_3():
         ("from prefect.tasks.secrets import *\n", "does not have this module"),
         ("import prefect; from prefect.client import Secret; x = Secret('A').get()\n", "line of its own"),
         ("def f():\n    import prefect\n    return prefect.context.secrets['A']\n", "line of its own"),
+        ("from prefect.client import *\n", "does not have this module"),
+        ("import prefect\nx = prefect.context['secrets']['A']\n", "reach the secrets"),
+        ("import prefect\nx = prefect.context.get('secrets', {})\n", "reach the secrets"),
+        ("import prefect\nctx = prefect.context\nx = ctx.secrets['A']\n", "reach the secrets"),
+        ("from prefect import context\nctx = context\n", "reach the secrets"),
         ("import prefect\nprefect.context.secrets['A'] = 'x'\n", "overwrite=True"),
         ("import prefect\ndel prefect.context.secrets['A']\n", "overwrite=True"),
         ("import prefect\nprefect.context.secrets.A = 'x'\n", "overwrite=True"),
@@ -267,6 +272,12 @@ def test_other_classes_of_the_same_name_are_left():
         "from prefect.blocks.system import Secret\nx = Secret.load('a').get()\n",
     ):
         assert rewrite(source) == (source, [])
+
+
+def test_other_parts_of_the_context_are_left():
+    """Other keys of `prefect.context` are no uses of secrets."""
+    source = "import prefect\nx = prefect.context.logger, prefect.context['date'], prefect.context.get('today')\n"
+    assert rewrite(source) == (source, [])
 
 
 def test_rewriting_twice_changes_nothing_more():
