@@ -164,8 +164,11 @@ def test_errors_of_the_api_are_reported_without_values(api, migrate):
 
 
 def test_an_api_is_needed(migrate):
-    """Without a URL of an API nothing is created, rather than in a temporary server."""
-    assert migrate("", ["--config", "config.toml", "--apply"]) == ["", "2\n"]
+    """Without a URL of an API the plan is shown and nothing is created, rather than in a temporary server."""
+    plan, status = migrate("", ["--config", "config.toml", "--apply"])
+    assert status == "2\n"
+    assert "Secret block" in plan
+    assert "created" not in plan
     assert "no API is configured; set PREFECT_API_URL" in migrate.errors
 
 
