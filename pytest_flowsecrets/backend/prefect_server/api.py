@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import atexit
 import os
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NoReturn, Optional, Tuple, cast
+from typing import TYPE_CHECKING, Any, Dict, List, NoReturn, Optional, Tuple, cast
 
 from pytest_flowsecrets.backend.prefect_server.server import PrefectServer
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.isolation.prefect3.api import Api
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_flowsecrets.isolation.rest_isolation import RestIsolation
+    from pytest_flowsecrets.backend.prefect_server.blocks import ServerSecrets
 
 _PAGE = 200  # rows of a page, the server's maximum
 # One server for each process and auth string: a fork must not reset the server of its parent.
@@ -57,7 +58,7 @@ def close_servers() -> None:
 atexit.register(close_servers)
 
 
-class RealServer:
+class RealServer(Api):
     """The rows of one test at the real server, with the names that the fake server has for them.
 
     Attributes:
@@ -65,11 +66,11 @@ class RealServer:
         variables: the variables as a mapping.
     """
 
+    secrets: ServerSecrets
     has_secret_type = True  # the server registers it when it starts
 
     def __init__(self, server: PrefectServer, auth_string: str = "") -> None:
         self._server, self._auth_string = server, auth_string
-        self._isolation: Optional[RestIsolation] = None
         self.secrets, self.variables = server.secrets, server.variables
 
     def __repr__(self) -> str:
@@ -87,41 +88,11 @@ class RealServer:
         """The address, as for ``PREFECT_API_URL``."""
         return self._server.url
 
-    @property
-    def settings(self) -> Mapping[str, str]:
-        """The variables that make the client use this API."""
-        auth = {"PREFECT_API_AUTH_STRING": self._auth_string} if self._auth_string else {}
-        return {"PREFECT_API_URL": self.url, **auth}
-
     # -- what an isolation does ----------------------------------------------------------------------------------------
 
     def secret_values(self) -> Dict[str, Any]:
         """Return the stored value of each Secret block by the name of the block."""
         return self.secrets.values()
-
-    def set_secrets(self, values: Mapping[str, Any]) -> None:
-        """Create or replace Secret blocks."""
-        for name, value in values.items():
-            self.secrets[name] = value
-
-    def remove_secrets(self, names: Iterable[str]) -> None:
-        """Remove Secret blocks. Names that do not exist are ignored."""
-        for name in names:
-            if name in self.secrets:
-                del self.secrets[name]
-
-    def set_variables(self, values: Mapping[str, Any]) -> None:
-        """Create or replace variables."""
-        self.variables.update(values)
-
-    def attach(self, isolation: RestIsolation) -> None:
-        """Belong to an isolation, whose Prefect uses this API."""
-        self._isolation = isolation
-
-    def take_over(self, other: Any) -> None:
-        """Copy the Secret blocks and the variables of another API."""
-        self.set_secrets(other.secret_values())
-        self.variables.update(other.variables)
 
     def close(self) -> None:
         """Check that the server still runs; the next test resets it.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
+from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator, List, Mapping, Tuple, cast
 
 from pytest_flowsecrets.backend.rest.api import RestApi
 from pytest_flowsecrets.backend.rest.blocks import Blocks
 from pytest_flowsecrets.backend.rest.mappings import SecretBlocks, Variables
 from pytest_flowsecrets.backend.rest.received import ReceivedRequests
 from pytest_flowsecrets.errors import SecretReceived, UsageError
+from pytest_flowsecrets.isolation.prefect3.api import Api
 from pytest_flowsecrets.isolation.prefect3.block_names import block_name
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import register
@@ -64,7 +65,7 @@ def enter_cloud(isolation: RestIsolation) -> Iterator[RestCloud]:
         api.close()
 
 
-class RestServer:
+class RestServer(Api):
     """A fake self-hosted Prefect server with the rows of one test.
 
     Attributes:
@@ -75,7 +76,6 @@ class RestServer:
 
     def __init__(self, api: RestApi, view: View, auth_string: str = "") -> None:
         self._api, self._view, self._auth_string = api, view, auth_string
-        self._isolation: Optional[RestIsolation] = None
         self._received = ReceivedRequests(view)
         view.intercept = self._received.record
         self.secrets = SecretBlocks(view)
@@ -91,12 +91,6 @@ class RestServer:
     def url(self) -> str:
         """The address, as for ``PREFECT_API_URL``. It cannot be guessed."""
         return self._view.url
-
-    @property
-    def settings(self) -> Mapping[str, str]:
-        """The variables that make the client use this API."""
-        auth = {"PREFECT_API_AUTH_STRING": self._auth_string} if self._auth_string else {}
-        return {"PREFECT_API_URL": self.url, **auth}
 
     def _check_in_use(self) -> None:
         if self._isolation is None or self._isolation.api is not self:
@@ -119,35 +113,6 @@ class RestServer:
         """Return the stored value of each Secret block by the name of the block."""
         with self._view.lock:
             return {name: self.secrets.stored_value(name) for name in self.secrets}
-
-    def set_secrets(self, values: Mapping[str, Any]) -> None:
-        """Create or replace Secret blocks."""
-        for name, value in values.items():
-            self.secrets[name] = value
-
-    def remove_secrets(self, names: Iterable[str]) -> None:
-        """Remove Secret blocks. Names that do not exist are ignored."""
-        for name in names:
-            if name in self.secrets:
-                del self.secrets[name]
-
-    def set_variables(self, values: Mapping[str, Any]) -> None:
-        """Create or replace variables.
-
-        Raises:
-            UsageError: a name or a value is not valid for a variable of this version.
-        """
-        for name, value in values.items():
-            self.variables[name] = value
-
-    def attach(self, isolation: RestIsolation) -> None:
-        """Belong to an isolation, whose Prefect uses this API."""
-        self._isolation = isolation
-
-    def take_over(self, other: RestServer) -> None:
-        """Copy the Secret blocks and the variables of another API."""
-        self.set_secrets(other.secret_values())
-        self.variables.update(other.variables)
 
     def close(self) -> None:
         """Answer no more requests."""

@@ -6,8 +6,9 @@ real server. Both are in a layer above this one, so they are imported by name.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from importlib import import_module
-from typing import Any, Dict, Iterable, Mapping, Protocol
+from typing import Any, Dict, Iterable, Mapping, MutableMapping
 
 _IMPLEMENTATIONS = {
     "fake": "pytest_flowsecrets.backend.rest.fake_server",
@@ -15,39 +16,68 @@ _IMPLEMENTATIONS = {
 }
 
 
-class Api(Protocol):
-    """An API with the rows of one test."""
+class Api(ABC):
+    """An API with the rows of one test.
+
+    Attributes:
+        secrets: the Secret blocks by name; they can be set and deleted.
+        variables: the variables as a mapping.
+    """
+
+    secrets: Any
+    variables: MutableMapping[str, Any]
+    _auth_string: str
+    _isolation: Any = None
 
     @property
+    @abstractmethod
     def url(self) -> str:
         """The address, for ``PREFECT_API_URL``."""
 
     @property
     def settings(self) -> Mapping[str, str]:
         """The variables that make the client use this API."""
+        auth = {"PREFECT_API_AUTH_STRING": self._auth_string} if self._auth_string else {}
+        return {"PREFECT_API_URL": self.url, **auth}
 
     @property
+    @abstractmethod
     def has_secret_type(self) -> bool:
         """Whether a client has registered the block type of Secret."""
 
+    @abstractmethod
     def secret_values(self) -> Dict[str, Any]:
         """Return the stored value of each Secret block by the name of the block."""
 
     def set_secrets(self, values: Mapping[str, Any]) -> None:
         """Create or replace Secret blocks."""
+        for name, value in values.items():
+            self.secrets[name] = value
 
     def remove_secrets(self, names: Iterable[str]) -> None:
         """Remove Secret blocks. Names that do not exist are ignored."""
+        for name in names:
+            if name in self.secrets:
+                del self.secrets[name]
 
     def set_variables(self, values: Mapping[str, Any]) -> None:
-        """Create or replace variables."""
+        """Create or replace variables.
+
+        Raises:
+            UsageError: a name or a value is not valid for a variable of this version.
+        """
+        self.variables.update(values)
 
     def attach(self, isolation: Any) -> None:
         """Belong to an isolation, whose Prefect uses this API."""
+        self._isolation = isolation
 
-    def take_over(self, other: Any) -> None:
+    def take_over(self, other: Api) -> None:
         """Copy the Secret blocks and the variables of another API."""
+        self.set_secrets(other.secret_values())
+        self.set_variables(other.variables)
 
+    @abstractmethod
     def close(self) -> None:
         """Answer no more requests."""
 
