@@ -14,7 +14,7 @@ from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.migration.apply import GOOD, apply_plan, installed_target, require_client
 from pytest_flowsecrets.migration.model import BLOCK, Plan
 from pytest_flowsecrets.migration.plan import make_plan, new_names, texts_not_decoded
-from pytest_flowsecrets.migration.sources import python_files, replace_file
+from pytest_flowsecrets.migration.sources import replace_file, source_files
 from pytest_flowsecrets.resolution.display import Mask, one_line
 from pytest_flowsecrets.resolution.resolve import resolve
 from pytest_flowsecrets.versions import release_of
@@ -44,12 +44,15 @@ def run(arguments: Any) -> int:
     resolution = resolve(
         layers_of(arguments), environment_of(arguments.env_file), dialect, machine=machine_of(arguments)
     )
-    modules, errors = _modules(arguments.sources)
-    used = _places(each for module, _ in modules for each in module.secrets)
-    loaded = _places(each for module, _ in modules for each in module.blocks)
+    notes: List[str] = []
+    sources, unread = _read(arguments.sources, notes)
+    modules, not_parsed = _modules(sources)
+    used = _places(each for module in modules for each in module.secrets)
+    loaded = _places(each for module in modules for each in module.blocks)
     renames = _renames(arguments.rename)
     plan = make_plan(resolution, target, renames=renames, cloud_names=arguments.cloud_secret, used=used, loaded=loaded)
-    plan.errors += errors
+    plan.errors += unread + not_parsed
+    plan.notes += notes
     obstacle = _obstacle(plan) if arguments.apply else None
     diffs = _rewrite(modules, plan, resolution, arguments, write=arguments.write and obstacle is None)
     if not arguments.json:
@@ -97,19 +100,29 @@ def _renames(options: List[str]) -> Dict[str, str]:
 # -- code --------------------------------------------------------------------------------------------------------------
 
 
-def _modules(paths: List[str]) -> Tuple[List[Tuple[SourceModule, bytes]], List[str]]:
-    """Return the modules that mention secrets of Prefect with their contents, and the errors of the others."""
-    if paths:
-        _require_libcst()
-    modules, errors = [], []
-    for path in python_files(paths):
+def _read(paths: List[str], notes: List[str]) -> Tuple[Dict[str, bytes], List[str]]:
+    """Return the contents of the Python files, and the errors of files that cannot be read or rewritten."""
+    files, sources, errors = source_files(paths), {}, []
+    notes += [f"{folder}: not searched; to search it, pass it as a source" for folder in files.skipped]
+    for path in (*files.python, *files.notebooks):
         try:
-            source = read_bytes(path)
-            if b"prefect" in source and b"ecret" in source:  # Secret, secrets; parsing takes long
-                modules.append((_parse(path, source), source))
+            sources[path] = read_bytes(path)
         except Unreadable as error:  # noqa: PERF203 (the other files are read)
             errors.append(str(error))
-    return modules, errors
+    for path in files.notebooks:
+        text = sources.pop(path, b"")
+        if b"prefect" in text and b"ecret" in text:
+            errors.append(f"{path}: a notebook that mentions Prefect and secrets: change it by hand")
+    return sources, errors
+
+
+def _modules(sources: Dict[str, bytes]) -> Tuple[List[SourceModule], List[str]]:
+    if not sources:
+        return [], []
+    _require_libcst()
+    from pytest_flowsecrets.migration.source_tree import parse_modules
+
+    return parse_modules(sources)
 
 
 def _places(uses: Iterable[Tuple[str, str]]) -> Dict[str, List[str]]:
@@ -131,30 +144,16 @@ def _require_libcst() -> None:
         )
 
 
-def _parse(path: str, source: bytes) -> SourceModule:
-    from libcst import ParserSyntaxError
-
-    from pytest_flowsecrets.migration.rewrite import SourceModule
-
-    try:
-        return SourceModule(path, source)
-    except ParserSyntaxError as error:  # its text quotes the line
-        reason, line = "libcst cannot read this file: change it by hand", error.raw_line
-    except (SyntaxError, ValueError, LookupError, RecursionError) as error:  # its encoding, or nested too deeply
-        reason, line = f"{type(error).__name__}: change this file by hand", 1
-    raise Unreadable(path, reason, line)
-
-
 def _rewrite(
-    modules: List[Tuple[SourceModule, bytes]], plan: Plan, resolution: Resolution, arguments: Any, *, write: bool
+    modules: List[SourceModule], plan: Plan, resolution: Resolution, arguments: Any, *, write: bool
 ) -> List[str]:
     """Add the changes to the plan, write the files if asked, and return the lines of the diffs."""
     names, decoded = new_names(plan), texts_not_decoded(resolution)
     lines: List[str] = []
-    for module, source in modules:
+    for module in modules:
         new, changes = module.rewrite(names, decoded)
         plan.code += changes
-        if new == source:
+        if new == module.source:
             continue
         if arguments.diff:
             lines += module.diff(new, names)
@@ -169,6 +168,8 @@ def _rewrite(
 def _write_plan(plan: Plan, diffs: List[str]) -> None:
     for line in [*text_of(plan, Mask()), *diffs]:
         print(one_line(line), flush=True)
+    for note in plan.notes:
+        print(one_line(f"note: {note}"), flush=True)
     for error in plan.errors:
         print(one_line(f"flowsecrets: {error}"), file=sys.stderr)
 

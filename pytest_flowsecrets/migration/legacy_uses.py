@@ -6,21 +6,22 @@ is read at once. All other uses are changed by hand, and the reason says why.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Set, Tuple, Type
+from typing import Any, Dict, List, Mapping, Optional, Set, Tuple, Type
 
 import libcst as cst
 from libcst import metadata as md
 
-SECRET, TASK, ENVIRONMENT, CONTEXT = "Secret", "PrefectSecret", "EnvVarSecret", "prefect.context.secrets"
-LEGACY: Dict[str, str] = {
-    "prefect.client.Secret": SECRET,
-    "prefect.client.secrets.Secret": SECRET,
-    **{f"prefect.tasks.secrets.{place}{name}": TASK for place in ("", "base.") for name in ("Secret", "PrefectSecret")},
-    "prefect.tasks.secrets.EnvVarSecret": ENVIRONMENT,
-    "prefect.tasks.secrets.env_var.EnvVarSecret": ENVIRONMENT,
-    "prefect.context.secrets": CONTEXT,
-    "prefect.utilities.context.context.secrets": CONTEXT,
-}
+from pytest_flowsecrets.migration.legacy_names import (
+    CONTEXT,
+    ENVIRONMENT,
+    LEGACY,
+    SECRET,
+    TASK,
+    bound_name,
+    dotted,
+    import_prefix,
+)
+
 _READS = {SECRET: {"get"}, TASK: {"run", "get"}, ENVIRONMENT: {"run"}}
 _NAME_ARGUMENTS = {SECRET: {"name"}, TASK: {"name"}, ENVIRONMENT: {"name", "env_var", "env_var_name"}}
 _LOADS = frozenset(f"prefect.blocks.system.Secret.{method}" for method in ("load", "aload"))
@@ -35,6 +36,7 @@ METHOD = "only reading with [name] has an equivalent: a missing block raises an 
 WRITE = "blocks are not changed this way: use Secret(value=...).save(name, overwrite=True)"
 NO_QUOTE = "an f-string around it uses both quotes: assign the value to a name first"
 TASK_USE = "it is used as a task: use the value of Secret.load(...).get()"
+AMBIGUOUS = "the name is imported from more than one place"
 UNUSED = "it is imported, but not used in this file: import it from its new module"
 
 
@@ -67,6 +69,9 @@ class Use:
 class Finder(cst.CSTVisitor):
     """Collects the uses in a module.
 
+    Args:
+        legacy: the kinds of all legacy names.
+
     Attributes:
         uses: the uses, in the order of the module.
         names: every identifier in the module that is not one of the legacy names.
@@ -80,8 +85,9 @@ class Finder(cst.CSTVisitor):
         md.ExpressionContextProvider,
     )
 
-    def __init__(self) -> None:
+    def __init__(self, legacy: Mapping[str, str] = LEGACY) -> None:
         super().__init__()
+        self._legacy = legacy
         self.uses: List[Use] = []
         self.names: Set[str] = set()
         self.blocks: List[Tuple[str, cst.CSTNode]] = []
@@ -96,8 +102,8 @@ class Finder(cst.CSTVisitor):
         """Skip the names in an import."""
         if isinstance(node.names, cst.ImportStar):
             return False
-        module = dotted(node.module)
-        self.names.update(_bound(alias) for alias in node.names if f"{module}.{dotted(alias.name)}" not in LEGACY)
+        prefix = import_prefix(node)
+        self.names.update(_bound(alias) for alias in node.names if prefix + dotted(alias.name) not in self._legacy)
         return False
 
     def visit_Call(self, node: cst.Call) -> None:
@@ -141,9 +147,8 @@ class Finder(cst.CSTVisitor):
             use = self._add(node, CONTEXT, node.value)
             called = isinstance(self.get_metadata(md.ParentNodeProvider, node), cst.Call)
             loaded = self.get_metadata(md.ExpressionContextProvider, node, None) is md.ExpressionContext.LOAD
-            use.name = node.attr.value
-            use.reason = WRITE if not loaded else METHOD if called else ""
-            use.name = use.name if not use.reason else None
+            use.reason = WRITE if not loaded else METHOD if called else use.reason
+            use.name = None if use.reason else node.attr.value
             return
         self._add_other(node)
 
@@ -157,9 +162,12 @@ class Finder(cst.CSTVisitor):
     def _kind(self, node: cst.CSTNode) -> str:
         if not isinstance(node, (cst.Name, cst.Attribute)):
             return ""
-        names = self.get_metadata(md.QualifiedNameProvider, node, set())
-        kinds = {LEGACY.get(each.name, "") for each in names if each.source is md.QualifiedNameSource.IMPORT}
+        kinds = {self._legacy[name] for name in self._imported(node) if name in self._legacy}
         return kinds.pop() if len(kinds) == 1 else ""
+
+    def _imported(self, node: cst.CSTNode) -> List[str]:
+        names = self.get_metadata(md.QualifiedNameProvider, node, set())
+        return [each.name for each in names if each.source is md.QualifiedNameSource.IMPORT]
 
     def _add_block(self, node: cst.Call) -> None:
         if isinstance(node.func, (cst.Name, cst.Attribute)) and node.args and not node.args[0].star:
@@ -171,6 +179,7 @@ class Finder(cst.CSTVisitor):
     def _add(self, node: cst.CSTNode, kind: str, subject: cst.CSTNode) -> Use:
         use = Use(node, kind)
         use.local = subject.value if isinstance(subject, cst.Name) else None
+        use.reason = "" if all(name in self._legacy for name in self._imported(subject)) else AMBIGUOUS
         self.uses.append(use)
         self._seen.update((id(node), id(subject)))
         return use
@@ -312,29 +321,8 @@ class Finder(cst.CSTVisitor):
                 use.reason = ASYNC
 
 
-def dotted(node: Optional[cst.CSTNode]) -> str:
-    """Return a name with dots as text, or ``""`` for a relative import.
-
-    Args:
-        node: a Name, an Attribute of names, or None.
-    """
-    if isinstance(node, cst.Name):
-        return node.value
-    return f"{dotted(node.value)}.{node.attr.value}" if isinstance(node, cst.Attribute) else ""
-
-
 def _bound(alias: cst.ImportAlias) -> str:
     return bound_name(alias).partition(".")[0]
-
-
-def bound_name(alias: cst.ImportAlias) -> str:
-    """Return the local name that an import binds.
-
-    Args:
-        alias: a part of an import.
-    """
-    name = alias.asname.name if alias.asname is not None else alias.name
-    return dotted(name)
 
 
 def _text(node: Optional[cst.CSTNode]) -> Optional[str]:

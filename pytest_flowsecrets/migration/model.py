@@ -140,6 +140,7 @@ class Plan:
         missing: the secrets to enter by hand.
         code: the places in the code.
         errors: errors of the legacy configuration, and files that cannot be read.
+        notes: what was not searched.
     """
 
     source: str
@@ -148,6 +149,7 @@ class Plan:
     missing: List[Missing] = field(default_factory=list)
     code: List[CodeChange] = field(default_factory=list)
     errors: List[str] = field(default_factory=list)
+    notes: List[str] = field(default_factory=list)
 
     @property
     def entries(self) -> List[Union[Item, Missing]]:
@@ -173,6 +175,7 @@ class Plan:
             "missing": [secret.as_dict() for secret in self.missing],
             "code": [change.as_dict() for change in self.code],
             "errors": self.errors,
+            "notes": self.notes,
         }
 
     def __repr__(self) -> str:

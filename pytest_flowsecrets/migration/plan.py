@@ -13,11 +13,11 @@ from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.formats.sensitive_fields import is_random, names_a_secret
 from pytest_flowsecrets.migration.model import BLOCK, VARIABLE, Item, Missing, Plan
 from pytest_flowsecrets.migration.names import block_name, is_block_name, is_variable_name, variable_name
-from pytest_flowsecrets.migration.values import NotStorable, secret_to_store, variable_to_store
+from pytest_flowsecrets.migration.values import NotStorable, TooLong, secret_to_store, variable_to_store
 from pytest_flowsecrets.resolution.display import Mask
 from pytest_flowsecrets.resolution.env_names import SECRETS
 from pytest_flowsecrets.resolution.masked_names import HIDDEN
-from pytest_flowsecrets.resolution.packaged_defaults import packaged_defaults
+from pytest_flowsecrets.resolution.packaged_defaults import OPEN_TABLES, known_settings, packaged_defaults
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.resolve import Resolution
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CLOUD = "a secret of Prefect Cloud cannot be read back: enter its value again"
 UNKNOWN = "the configuration cannot be loaded"
+TOO_LONG = "a variable holds at most 5,000 characters, so this becomes a Secret block"
 ABSENT = "this configuration does not define it: enter its value"
 # Parts and words of names that make a setting a secret, beside those of ``names_a_secret``: in doubt, a block is safe.
 _SENSITIVE_PART = re.compile(r"secret|passw|passphrase|pwd|token(?!i)|credential|dsn|webhook|(?<!mon|don|tur)keys?\Z")
@@ -129,13 +130,25 @@ def _store(item: Item, value: Any, target: int) -> None:
 
 def _settings(resolution: Resolution, renames: Mapping[str, str], target: int) -> Iterator[Item]:
     for key, value in _user_settings(resolution):
-        sensitive = _looks_sensitive(key[-1], value)
-        kind, derive = (BLOCK, block_name) if sensitive else (VARIABLE, variable_name)
+        too_long = _is_too_long(value, target)
+        is_block = too_long or _looks_sensitive(key[-1], value)
+        kind, derive = (BLOCK, block_name) if is_block else (VARIABLE, variable_name)
         old = ".".join(key)
         origin = next((str(slot.origin) for flat, slot in resolution.flat.items() if flat[: len(key)] == key), "")
         item = Item(kind, old, _renamed(old, renames, kind) or derive(key[-1]), origin)
         _store(item, value, target)
+        item.changes += [TOO_LONG] if too_long else []
         yield item
+
+
+def _is_too_long(value: Any, target: int) -> bool:
+    try:
+        variable_to_store(value, target)
+    except TooLong:
+        return True
+    except NotStorable:
+        pass
+    return False
 
 
 def _user_settings(resolution: Resolution) -> Iterator[Tuple[Tuple[str, ...], Any]]:
@@ -143,10 +156,22 @@ def _user_settings(resolution: Resolution) -> Iterator[Tuple[Tuple[str, ...], An
     for name, value in resolution.context.items():
         if isinstance(name, str) and name not in _OWN_CONTEXT and HIDDEN not in name:
             yield ("context", name), value
-    own = _OWN_CONFIG | set(packaged_defaults(resolution.dialect))
-    for name, value in resolution.config.items():
-        if isinstance(name, str) and name.lower() not in own and HIDDEN not in name:
-            yield (name,), value
+    config = {name: value for name, value in resolution.config.items() if name not in _OWN_CONFIG}
+    yield from _unknown_keys(config, (), packaged_defaults(resolution.dialect))
+
+
+def _unknown_keys(
+    table: Mapping[Any, Any], path: Tuple[str, ...], known: Mapping[str, Any]
+) -> Iterator[Tuple[Tuple[str, ...], Any]]:
+    """Yield what users have added to a table: keys that no release of Prefect has, below the tables that it has."""
+    for name, value in table.items():
+        if not isinstance(name, str) or HIDDEN in name:
+            continue
+        key, default = (*path, name), known.get(name.lower())
+        if isinstance(default, dict) and isinstance(value, dict):
+            yield from () if key in OPEN_TABLES else _unknown_keys(value, key, default)
+        elif ".".join(key).lower() not in known_settings():
+            yield key, value
 
 
 def _looks_sensitive(name: str, value: Any) -> bool:

@@ -1,38 +1,72 @@
-"""The Python files of a source tree that mention Prefect."""
+"""The files of a source tree, and their replacement."""
 
 from __future__ import annotations
 
 import os
 import stat
-from typing import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Iterable, List
 
 from pytest_flowsecrets.errors import UsageError
 
-_SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "build", "dist", "venv"})
+_FOREIGN = frozenset({"__pycache__", "node_modules", "site-packages"})
+_GENERATED = frozenset({"build", "dist"})
 
 
-def python_files(paths: Iterable[str]) -> Iterator[str]:
-    """Yield the Python files at and below some paths, without hidden folders and installed packages.
+@dataclass
+class SourceFiles:
+    """The files at and below some paths.
+
+    Attributes:
+        python: the Python files.
+        notebooks: the Jupyter notebooks.
+        skipped: folders with generated files and virtual environments, which are not searched.
+    """
+
+    python: List[str] = field(default_factory=list)
+    notebooks: List[str] = field(default_factory=list)
+    skipped: List[str] = field(default_factory=list)
+
+    def add(self, path: str) -> None:
+        """Add a file if it contains Python."""
+        if path.endswith(".ipynb"):
+            self.notebooks.append(path)
+        elif path.endswith(".py"):
+            self.python.append(path)
+
+
+def source_files(paths: Iterable[str]) -> SourceFiles:
+    """Return the files at and below some paths, without those in hidden folders and of installed packages.
 
     Args:
-        paths: files and folders.
+        paths: files and folders. A file is read as Python unless it is a notebook.
 
     Raises:
         UsageError: a path does not exist.
     """
+    files = SourceFiles()
     for path in paths:
         if os.path.isdir(path):
-            yield from _files_below(path)
-        elif os.path.isfile(path):
-            yield path
-        else:
+            _add_folder(files, path)
+        elif not os.path.isfile(path):
             raise UsageError(f"{path}: no such file or folder")
+        else:
+            (files.notebooks if path.endswith(".ipynb") else files.python).append(path)
+    return files
 
 
-def _files_below(folder: str) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED)
-        yield from (os.path.join(parent, name) for name in sorted(files) if name.endswith(".py"))
+def _add_folder(files: SourceFiles, folder: str) -> None:
+    for parent, folders, names in os.walk(folder):
+        visible = sorted(name for name in folders if not name.startswith(".") and name not in _FOREIGN)
+        skipped = [name for name in visible if name in _GENERATED or _is_environment(os.path.join(parent, name))]
+        files.skipped += [os.path.join(parent, name) for name in skipped]
+        folders[:] = [name for name in visible if name not in skipped]
+        for name in sorted(names):
+            files.add(os.path.join(parent, name))
+
+
+def _is_environment(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, "pyvenv.cfg"))
 
 
 def replace_file(path: str, source: bytes, folders: Iterable[str] = ()) -> str:

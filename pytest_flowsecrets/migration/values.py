@@ -16,12 +16,17 @@ from typing import Any, Dict, List
 from pytest_flowsecrets.resolution.layers import Table, type_name
 
 _LARGEST_INTEGER = 2**63  # larger ones do not survive every JSON library, so they are stored as text
+_LONGEST_VARIABLE = 5000  # characters of JSON; Prefect 3.9.1 `types.MAX_VARIABLE_VALUE_LENGTH`, the same in 2.20
 _JSON_TYPES = (str, bool, int, float, type(None))
 _DATES = (dt.datetime, dt.date, dt.time)
 
 
 class NotStorable(Exception):  # noqa: N818
     """A value has no form in which Prefect 2 or 3 can store it. The text says why, without the value."""
+
+
+class TooLong(NotStorable):
+    """A value is too long for a variable; a block can hold it."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,12 +73,16 @@ def variable_to_store(value: Any, target: int) -> Stored:
 
     Raises:
         NotStorable: no form exists.
+        TooLong: the form has more than 5,000 characters.
     """
     changes: Dict[str, None] = {}
     plain = _to_json(value, changes)
     if not _is_portable(plain):
         raise NotStorable("a variable cannot store this value as JSON; store it as text")
-    return _text_only(plain, changes) if target == 2 else Stored(plain, plain, list(changes))  # noqa: PLR2004
+    stored = _text_only(plain, changes) if target == 2 else Stored(plain, plain, list(changes))  # noqa: PLR2004
+    if len(stored.data if target == 2 else _dump(stored.data)) > _LONGEST_VARIABLE:  # noqa: PLR2004
+        raise TooLong(f"a variable holds at most {_LONGEST_VARIABLE} characters")
+    return stored
 
 
 def same(value: Any, other: Any) -> bool:

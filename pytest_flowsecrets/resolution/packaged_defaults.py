@@ -6,7 +6,7 @@ even if Prefect is not installed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Tuple
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Tuple
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.dialects import Dialect
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 _GONE = object()
 _UI = "http://localhost:4200/graphql"
 _DB = "postgresql://${server.database.username}:${server.database.password}@${server.database.host}:"
+
+# Settings that Prefect reads and gives no default in some releases.
+_WITHOUT_DEFAULT = (
+    *("cloud.agent.agent_address", "cloud.agent.auth_token", "cloud.agent.env_vars", "cloud.api_key"),
+    *("cloud.auth_token", "cloud.send_flow_run_logs", "cloud.tenant_id", "tasks.defaults.timeout"),
+)
+# Tables whose keys users choose, for Prefect itself.
+OPEN_TABLES = frozenset({("cloud", "agent", "env_vars"), ("tasks", "defaults")})
 
 # (first release with the value, dotted key, value), in the order of releases.
 _FACTS: Tuple[Tuple[str, str, Any], ...] = (
@@ -152,3 +160,10 @@ def _put(tables: Dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         tables = tables.setdefault(part, {})
     tables[path[-1]] = value
+
+
+def known_settings() -> FrozenSet[str]:
+    """Return the dotted names, in lower case, of the settings that Prefect reads: tables and keys of all releases."""
+    keys = {*(key for _, key, _ in _FACTS), *_WITHOUT_DEFAULT}
+    tables = {key[:end] for key in keys for end, character in enumerate(key) if character == "."}
+    return frozenset(keys | tables)

@@ -127,8 +127,8 @@ def test_secrets_that_only_the_code_names(migrate, write):
 @needs_libcst
 def test_files_that_cannot_be_read(migrate, write):
     """A file that is not Python is an error of its own, without its text; the others are read."""
-    write("src/a.py", "x = 'hunter2 prefect secrets\n")
-    write("src/b.py", b"# prefect secrets \xff\n")
+    write("src/a.py", "import prefect\nx = 'hunter2 secrets\n")
+    write("src/b.py", b"import prefect  # secrets \xff\n")
     write("src/c.py", CODE)
     done = migrate("src")
     assert done.code == 1
@@ -143,6 +143,42 @@ def test_folders_of_others_are_left(migrate, write):
     for folder in (".venv", "venv/lib/site-packages", "node_modules"):
         write(f"src/{folder}/flow.py", CODE)
     assert "flow.py" not in migrate("src").out
+
+
+@needs_libcst
+def test_files_that_are_not_searched_are_named(migrate, write):
+    """Notebooks with secrets are errors; folders with generated files and environments are notes."""
+    write("src/nightly.ipynb", json.dumps({"cells": [{"source": [CODE]}]}))
+    write("src/plot.ipynb", "{}")
+    write("src/build/flow.py", CODE)
+    write("src/env/pyvenv.cfg", "")
+    done = migrate("src")
+    assert done.code == 1
+    assert "flowsecrets: src/nightly.ipynb: a notebook that mentions Prefect and secrets: change it by hand" in done.err
+    assert "plot" not in done.out + done.err
+    assert "note: src/build: not searched; to search it, pass it as a source" in done.out
+    assert "note: src/env: not searched" in done.out
+    assert "src/build/flow.py:3:5" in migrate("src/build").out
+
+
+@needs_libcst
+def test_secrets_that_modules_import_from_each_other(migrate, write, tmp_path):
+    """A class that a module of the tree imports from Prefect is followed to the modules that import it from there."""
+    write("src/pkg/shared.py", "from prefect.client import Secret  # for all flows\n")
+    write("src/pkg/__init__.py", "from .shared import Secret as PrefectSecret\n")
+    write("src/pkg/flows/a.py", "from ..shared import Secret\nx = Secret('GITHUB_TOKEN').get()\n")
+    write("src/pkg/flows/b.py", "from pkg import PrefectSecret as S\nx = S('PIN').get()\n")
+    write("src/pkg/flows/c.py", "import pkg.shared\nx = pkg.shared.Secret('PIN').get()\n")
+    write("src/other/d.py", "from shared import Secret\nx = Secret('PIN').get()\n")
+    done = migrate("src", "--write")
+    assert "src/pkg/shared.py:1:1: import of Secret by hand: it is imported, but not used in this file" in done.out
+    assert "src/pkg/__init__.py:1:1: import of Secret by hand" in done.out
+    new = {name: (tmp_path / f"src/{name}.py").read_text() for name in ("pkg/flows/a", "pkg/flows/b", "pkg/flows/c")}
+    block = "from prefect.blocks.system import Secret\n"
+    assert new["pkg/flows/a"] == f"{block}x = Secret.load('github-token').get()\n"
+    assert new["pkg/flows/b"] == f"{block}x = Secret.load('pin').get()\n"
+    assert new["pkg/flows/c"] == f"import pkg.shared\n{block}x = Secret.load('pin').get()\n"
+    assert "other" not in done.out  # this `shared` is another module
 
 
 def test_an_import_that_fails(migrate):

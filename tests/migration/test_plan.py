@@ -69,6 +69,36 @@ api = "https://api.example"
     assert by_name(made)["mine"].stored.data == {"host": "h"}
 
 
+def test_keys_in_tables_of_prefect():
+    """Keys that users add to a table of Prefect become variables; those that Prefect reads do not."""
+    toml = """
+[cloud]
+api_key = "k"
+region = "eu"
+[cloud.agent]
+auth_token = "t"
+labels = ["a"]
+[cloud.agent.env_vars]
+MINE = "m"
+[tasks.defaults]
+max_retries = 3
+[logging]
+level = "DEBUG"
+[logging.mine]
+file = "f"
+"""
+    assert {entry.old: entry.new for entry in plan(toml).items} == {"cloud.region": "region", "logging.mine": "mine"}
+
+
+@pytest.mark.parametrize("target", [2, 3])
+def test_a_setting_that_is_too_long_for_a_variable(target):
+    """A variable holds at most 5,000 characters, so a longer value becomes a block, and the plan says so."""
+    made = by_name(plan(f"[context]\nshort = '{'a b ' * 1200}'\nlong = '{'a b ' * 1300}'\n", target=target))
+    assert (made["context.short"].kind, made["context.short"].changes) == ("variable", [])
+    assert made["context.long"].kind == "block"
+    assert made["context.long"].changes == ["a variable holds at most 5,000 characters, so this becomes a Secret block"]
+
+
 @pytest.mark.parametrize(
     ("setting", "kind"),
     [

@@ -299,6 +299,20 @@ def test_a_local_name_that_is_free():
     assert "import Secret as SecretBlock3\n" in rewrite(source)[0]
 
 
+@pytest.mark.parametrize(("name", "local"), [("Secret", "Secret"), ("Secret as Block", "Block")])
+def test_an_existing_import_of_the_new_class_is_used(name, local):
+    """A module that has the new class already keeps its import and its name for it."""
+    new = f"from prefect.blocks.system import {name}\n"
+    source = f"{new}from prefect.client import Secret as Old\nx = Old('A').get()\n"
+    assert rewrite(source)[0] == f"{new}x = {local}.load('a').get()\n"
+
+
+def test_a_name_with_two_meanings_is_left():
+    """A name that stands for the classes of both lines, after a `try`, is changed by hand."""
+    source = f"try:\n    {LOAD}except ImportError:\n    from prefect.client import Secret\nx = Secret('A').get()\n"
+    assert by_hand(source) == (source, [(5, "the name is imported from more than one place")])
+
+
 def test_secrets_of_a_module():
     """The names and places of the secrets of a module are known before it is rewritten."""
     source = "from prefect.client import Secret\nx = Secret('A').get()\ny = Secret(name).get()\n"

@@ -8,20 +8,24 @@ import stat
 import pytest
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.migration.sources import python_files, replace_file
+from pytest_flowsecrets.migration.sources import replace_file, source_files
 
 
 def test_files_in_order(tmp_path):
     """Files are listed in the order of their names, without other types, hidden folders and installed packages."""
-    for name in ("b.py", "a/z.py", "a/x.txt", ".git/x.py", "venv/x.py", "a/__pycache__/x.py"):
+    names = ("b.py", "a/z.py", "a/x.txt", ".git/x.py", "lib/site-packages/x.py", "a/__pycache__/x.py", "a/x.ipynb")
+    for name in (*names, "build/x.py", "env/pyvenv.cfg", "env/x.py"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
-    found = [os.path.relpath(path, tmp_path) for path in python_files([str(tmp_path)])]
-    assert found == ["b.py", "a/z.py"]
-    assert list(python_files([str(tmp_path / "a" / "x.txt")])) == [str(tmp_path / "a" / "x.txt")]
+    files = source_files([str(tmp_path)])
+    lists = (files.python, files.notebooks, files.skipped)
+    relative = [[os.path.relpath(path, tmp_path) for path in paths] for paths in lists]
+    assert relative == [["b.py", "a/z.py"], ["a/x.ipynb"], ["build", "env"]]
+    assert source_files([str(tmp_path / "a" / "x.txt")]).python == [str(tmp_path / "a" / "x.txt")]
+    assert source_files([str(tmp_path / "build")]).python == [str(tmp_path / "build" / "x.py")]
     with pytest.raises(UsageError, match="no such file or folder"):
-        list(python_files([str(tmp_path / "nowhere")]))
+        source_files([str(tmp_path / "nowhere")])
 
 
 def test_a_replaced_file_keeps_its_permissions_and_links(tmp_path):
