@@ -33,7 +33,7 @@ LAYERS = [
     {"leaks"},
     {"findings"},
     {"resolution"},
-    {"names", "options", "tracebacks", "versions"},
+    {"names", "operating_system", "options", "tracebacks", "versions"},
     {"errors"},
 ]
 # Foreign packages that only certain modules may import.

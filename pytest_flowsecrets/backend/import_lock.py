@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
+
+from pytest_flowsecrets.operating_system import register_at_fork
 
 # Reentrant: the thread that holds it may import a module that forks.
 importing = threading.RLock()
 
-os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)
+register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import OrderedDict
 from threading import Lock
@@ -23,6 +22,7 @@ from pytest_flowsecrets.backend.graphql.schema import schema
 from pytest_flowsecrets.backend.graphql.validation import InvalidOperation, check_variables, read
 from pytest_flowsecrets.backend.messages import Answer, ApiError, Operation
 from pytest_flowsecrets.backend.request_context import RequestContext, Service
+from pytest_flowsecrets.operating_system import register_at_fork
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.records.keys import Caller
@@ -120,7 +120,7 @@ class DocumentCache:
 
 
 documents = DocumentCache()
-os.register_at_fork(after_in_child=documents.clear)
+register_at_fork(after_in_child=documents.clear)
 
 
 def _operations(document: DocumentNode) -> List[OperationDefinitionNode]:

@@ -8,7 +8,6 @@ forked child has no server until it mounts a world itself.
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import threading
@@ -18,6 +17,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from pytest_flowsecrets.backend.http.connection import Connection, World
 from pytest_flowsecrets.backend.messages import HttpFault
+from pytest_flowsecrets.operating_system import register_at_fork
 
 LOOPBACK = "127.0.0.1"
 NAMES = frozenset({LOOPBACK, "localhost"})
@@ -62,7 +62,7 @@ def drop_inherited() -> None:
         inherited.socket.close()
 
 
-os.register_at_fork(after_in_child=drop_inherited)
+register_at_fork(after_in_child=drop_inherited)
 
 
 class Server(ThreadingMixIn, TCPServer):

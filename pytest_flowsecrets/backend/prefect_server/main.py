@@ -10,7 +10,6 @@ database into the template file; later ones start from that copy.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, NoReturn
 
 from pytest_flowsecrets.backend.prefect_server.environment import startup_environment
+from pytest_flowsecrets.operating_system import lock_file
 
 _LONGEST_REASON = 300  # characters
 _BUSY_SECONDS = 60.0  # until a transaction of the server ends
@@ -47,7 +47,7 @@ class Database:
         If there is none, other processes wait until ``keep`` has written it or this process has ended.
         """
         self._lock = os.open(self._template.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        lock_file(self._lock)
         for path in self._files():
             path.unlink(missing_ok=True)
         if not self._template.exists():

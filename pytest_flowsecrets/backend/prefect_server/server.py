@@ -24,6 +24,7 @@ from pytest_flowsecrets.errors import PrefectServerFailed, UsageError
 from pytest_flowsecrets.isolation.home.run_folder import RunFolder, on_termination
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
 from pytest_flowsecrets.leaks.registry import registry
+from pytest_flowsecrets.operating_system import require_inherited_descriptors
 from pytest_flowsecrets.versions import installed_version
 
 if TYPE_CHECKING:
@@ -121,10 +122,11 @@ class PrefectServer:
 
         Raises:
             PrefectServerFailed: it cannot start, for example because FastAPI is too new for it.
-            UsageError: a service is not known.
+            UsageError: a service is not known, or this is Windows.
         """
         if self._process is not None:
             return
+        require_inherited_descriptors("the real server of Prefect", "use the fake API")
         home = self._folder.path()
         environ = server_environment(
             os.environ, home, services=self._services, auth_string=self._auth_string, ui=self._ui

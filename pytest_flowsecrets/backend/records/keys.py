@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 import threading
 import uuid
@@ -18,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.backend.messages import ApiError, Unauthenticated
+from pytest_flowsecrets.operating_system import register_at_fork
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -89,7 +89,7 @@ class Key:
 _RESERVED = 16  # the number of released texts that are not reused yet: the next APIs must reject keys of a closed one
 
 unused_texts: Deque[str] = deque()  # oldest first
-os.register_at_fork(after_in_child=unused_texts.clear)  # parent and child must not use the same texts
+register_at_fork(after_in_child=unused_texts.clear)  # parent and child must not use the same texts
 
 
 class KeyTexts:

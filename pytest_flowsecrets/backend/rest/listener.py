@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 from collections import deque
 from typing import TYPE_CHECKING, Any, Deque, List, Optional, Protocol
@@ -11,6 +10,7 @@ from weakref import WeakSet
 from pytest_flowsecrets.backend.http.connection import Connection
 from pytest_flowsecrets.backend.http.server import Server
 from pytest_flowsecrets.backend.rest.errors import ApiError
+from pytest_flowsecrets.operating_system import register_at_fork
 
 if TYPE_CHECKING:
     import socket
@@ -83,7 +83,7 @@ def _forget() -> None:
         listener.socket.close()
 
 
-os.register_at_fork(after_in_child=_forget)
+register_at_fork(after_in_child=_forget)
 
 
 class RestConnection(Connection):

@@ -23,6 +23,7 @@ from pytest_flowsecrets.errors import AgentFailed, UsageError
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
 from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.names import SECRETS_PREFIX
+from pytest_flowsecrets.operating_system import require_inherited_descriptors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -55,6 +56,7 @@ class AgentProcess:
     def __init__(
         self, env: Mapping[str, str], labels: Sequence[str], import_paths: Sequence[str], address: Optional[str] = None
     ) -> None:
+        require_inherited_descriptors("an agent process", "run the flow with in_process=True")
         self.env, self.labels, self.host = dict(env), list(labels), dict(os.environ)
         self._printed: Deque[str] = deque(maxlen=_MAX_LINES)
         self._changed = Condition()

@@ -11,6 +11,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.names import FLOW_RUN_ID, PREFIX
+from pytest_flowsecrets.operating_system import require_inherited_descriptors
 
 _END_SECONDS = 10.0
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))  # the directory of this package
@@ -72,7 +73,12 @@ class Processes:
     def start(
         self, command: Sequence[str], *, env: Mapping[str, str], run_id: str = "", **more: Any
     ) -> SupervisedProcess:
-        """Start a process like ``subprocess.Popen``, which this replaces in the agent's module."""
+        """Start a process like ``subprocess.Popen``, which this replaces in the agent's module.
+
+        Raises:
+            UsageError: on Windows.
+        """
+        require_inherited_descriptors("a process for each flow run", "pass in_process=True")
         for name, text in env.items():
             if os.environ.get(name) == text and not name.startswith(PREFIX):  # those deliver secrets to a run
                 registry.report_text(text, f"environment {name} of a flow run")

@@ -8,18 +8,18 @@ A fork waits for the lock, because the child process has no thread that could fi
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Callable, List
 
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.operating_system import register_at_fork
 
 MAX_WAIT = 60.0  # seconds for which a thread waits for the isolations of other threads
 
 lock = threading.RLock()
 isolation_exited = threading.Condition(lock)  # notified when a thread exits an isolation
 
-os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 class Owner:

@@ -7,7 +7,6 @@ its owner ends. Process ids are not used, because they differ between containers
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -19,8 +18,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Optional
 
+from pytest_flowsecrets.operating_system import (
+    NO_FOLLOW,
+    RENAMES_OPEN_FILES,
+    TERMINATING_SIGNALS,
+    block_termination,
+    has_parent,
+    is_own,
+    lock_file,
+    register_at_fork,
+    restore_mask,
+    terminate_main_thread,
+)
+
 _PREFIX, _LOCK = "flowsecrets-", ".lock"
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class RunFolder:
@@ -35,10 +46,11 @@ class RunFolder:
         if self._path is None or not self._path.is_dir():  # a test that replaces the file system can make it disappear
             remove_abandoned(Path(tempfile.gettempdir()))
             path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            new_lock = path / f"{_LOCK}-new"  # renamed once it is locked, so that no other run sees it unlocked
+            new_lock = path / (f"{_LOCK}-new" if RENAMES_OPEN_FILES else _LOCK)
             self._lock = os.open(new_lock, os.O_CREAT | os.O_RDWR, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            os.rename(new_lock, path / _LOCK)
+            lock_file(self._lock)
+            if RENAMES_OPEN_FILES:  # only once it is locked, so that no other run sees it unlocked
+                os.rename(new_lock, path / _LOCK)
             self._path = path
         return self._path
 
@@ -46,8 +58,8 @@ class RunFolder:
         """Remove the folder."""
         path, self._path = self._path, None
         if path is not None:
+            os.close(self._lock)  # Windows removes no open file; another run may remove the folder at the same time
             remove_tree(path)
-            os.close(self._lock)
 
 
 def remove_abandoned(temporary: Path) -> None:
@@ -58,14 +70,14 @@ def remove_abandoned(temporary: Path) -> None:
     """
     for path in temporary.glob(f"{_PREFIX}*"):
         with suppress(OSError):  # the folder has no lock, belongs to another user, or is in use
-            if path.stat().st_uid != os.getuid():
+            if not is_own(path.stat()):
                 continue
-            lock = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+            lock = os.open(path / _LOCK, os.O_RDWR | NO_FOLLOW)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove_tree(path)
+                lock_file(lock, wait=False)
             finally:
                 os.close(lock)
+            remove_tree(path)
 
 
 def remove_tree(root: Path) -> bool:
@@ -110,21 +122,21 @@ def on_termination(clean_up: Callable[[], Any]) -> None:
             os.kill(os.getpid(), number)
 
     if threading.current_thread() is threading.main_thread():
-        for number in _ENDING:
+        for number in TERMINATING_SIGNALS:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, handle)
         block = _ForkBlock()
-        os.register_at_fork(before=block.begin, after_in_parent=block.end, after_in_child=block.end)
+        register_at_fork(before=block.begin, after_in_parent=block.end, after_in_child=block.end)
 
 
 class _ForkBlock(threading.local):
     """Blocks terminating signals in the thread that forks, so that the kernel keeps them until the fork is ready."""
 
     def begin(self) -> None:
-        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        self._mask = block_termination()
 
     def end(self) -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        restore_mask(self._mask)
 
 
 def end_with_parent(seconds: float = 1.0) -> threading.Thread:
@@ -139,9 +151,9 @@ def end_with_parent(seconds: float = 1.0) -> threading.Thread:
     parent, main = os.getppid(), threading.main_thread().ident or 0
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while has_parent(parent):
             time.sleep(seconds)
-        signal.pthread_kill(main, signal.SIGTERM)
+        terminate_main_thread(main)
 
     thread = threading.Thread(target=watch, name="flowsecrets-parent", daemon=True)
     thread.start()

@@ -110,8 +110,10 @@ class UserHomes(Mapping[str, str]):
     """The home directories of other users, looked up on demand."""
 
     def __getitem__(self, name: str) -> str:
-        import pwd
-
+        try:
+            import pwd
+        except ImportError:  # Windows
+            raise KeyError(name) from None
         return pwd.getpwnam(name).pw_dir
 
     def __iter__(self) -> Iterator[str]:
