@@ -12,10 +12,12 @@ import tempfile
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
-from pytest_flowsecrets.commands.check import Checker, kind_of
 from pytest_flowsecrets.commands.files.env_files import env_items
+from pytest_flowsecrets.commands.linter.checker import Checker
+from pytest_flowsecrets.commands.linter.discovery import kind_of
 from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.findings.model import Finding
+from pytest_flowsecrets.findings.rules import GROUPS, RULES
 from pytest_flowsecrets.resolution.dialects import SPANS, dialect_for
 from pytest_flowsecrets.resolution.resolve import Machine, resolve
 from pytest_flowsecrets.resolution.toml_reader import read_layer
@@ -28,7 +30,9 @@ This page lists the findings of `flowsecrets check` and `flowsecrets explain`, w
 that a flow fails or gets another value than the written one. A warning means that it may. You can ignore a note. Every
 suggested spelling is verified: it gives the value as written.
 
-To silence a finding, add the comment `# flowsecrets: ignore[FS021]` to one of its lines, or to a comment line above.
+`flowsecrets rule FS021` shows the explanation of a rule. To silence a finding, add the comment
+`# flowsecrets: ignore[FS021]` to one of its lines, or to a comment line above. [](how-to/check-in-ci.md) describes the
+other ways.
 
 `python docs/findings.py` generates this page. It applies the rules of all releases from 0.5.0 to 1.4.1 to the examples.
 The versions are those in which the example has the finding.
@@ -118,6 +122,7 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS063": ({"start.sh": "prefect agent local start --env NAME=a=b\n"},),
     "FS054": (compose("'pa$word'"), {"job.yaml": f"{CONTAINER}value: 'pa$$word'\n"}),
     "FS055": (compose("'pa$$$5'"),),
+    "FS090": ({"config.toml": f"{TABLE}NAME = 'value'  # flowsecrets: ignore[FS021]\n"},),
     "FS056": ({"job.yaml": f"{CONTAINER}value: one\n  - name: {VARIABLE}NAME\n    value: other\n"},),
 }
 
@@ -125,7 +130,14 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
 def page() -> str:
     """Return the text of the page."""
     results = {rule: [(files, _find(rule, files)) for files in examples] for rule, examples in EXAMPLES.items()}
-    return "\n".join([HEAD, *_overview(results), *(_section(rule, examples) for rule, examples in results.items())])
+    groups = {group: [rule for rule in rules if rule in results] for group, rules in GROUPS.items()}
+    sections = [
+        text
+        for group, rules in groups.items()
+        if rules
+        for text in (f"## {group}\n", *(_section(rule, results[rule]) for rule in rules))
+    ]
+    return "\n".join([HEAD, *_overview(groups), *sections])
 
 
 def _find(rule: str, files: Dict[str, str]) -> Finding:
@@ -153,16 +165,18 @@ def _all(files: Dict[str, str], version: str) -> Iterator[Finding]:
 Examples = List[Tuple[Dict[str, str], Finding]]
 
 
-def _overview(results: Dict[str, Examples]) -> Iterator[str]:
-    yield "| finding | severity | what happens |\n|---|---|---|"
-    for rule, examples in results.items():
-        first = examples[0][1]
-        yield f"| [{rule}](#{rule.lower()}) | {first.severity} | {_markdown(first.message)} |"
-    yield ""
+def _overview(groups: Dict[str, List[str]]) -> Iterator[str]:
+    for group, rules in groups.items():
+        if rules:
+            yield f"**{group}**\n\n| finding | severity | what it reports |\n|---|---|---|"
+            for rule in rules:
+                yield f"| [{rule}](#{rule.lower()}) | {RULES[rule].severity} | {_markdown(RULES[rule].title)} |"
+            yield ""
 
 
 def _section(rule: str, examples: Examples) -> str:
-    parts = [f"## {rule}\n"]
+    title, explanation = _markdown(RULES[rule].title), _markdown(RULES[rule].explanation)
+    parts = [f"({rule.lower()})=\n### {rule}: {title}\n\n{explanation}\n"]
     for files, finding in examples:
         for name, text in files.items():
             parts.append(f"```text\n# {name}\n{text.lstrip(chr(0xFEFF))}```\n")

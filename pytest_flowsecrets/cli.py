@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command line ``flowsecrets``. The exit status is 0 without findings, 1 with findings or failures, 2 after misuse.
 
 One function for each subcommand adds its parser. The code of a subcommand is imported only when the subcommand runs.
@@ -9,19 +10,26 @@ import argparse
 import io
 import os
 import sys
-from typing import Any, Callable, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 from pytest_flowsecrets.errors import FlowSecretsError, UsageError
 
 CLEAN, FINDINGS, USAGE = 0, 1, 2
-KINDS = ("toml", "env", "yaml", "shell")
+KINDS = ("toml", "env", "dockerfile", "makefile", "systemd", "supervisor", "yaml", "shell")
 FLOW_RUN = ("agent_env", "run_env", "job_template", "task_definition", "cluster_secrets")
-FORMATS = ("text", "json", "github", "sarif")
+FORMATS = ("text", "concise", "full", "json", "github", "sarif")
+SHELLS = ("bash", "zsh", "fish")
+EXIT_STATUS = "exit status: 0 without findings, 1 with findings or failures, 2 for wrong usage or unreadable files"
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a subcommand and return the exit status."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    arguments = parser.parse_args(argv)
     for stream in (sys.stdout, sys.stderr):  # names may contain characters that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -37,11 +45,36 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="flowsecrets", description="Test the secrets of Prefect 0.5-1.4 flows.")
+    parser = argparse.ArgumentParser(
+        prog="flowsecrets",
+        description="Test and check the secrets of Prefect flows (0.5-1.4, 2.20 and 3).",
+        epilog=f"`flowsecrets COMMAND --help` describes a command.\n{EXIT_STATUS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, help="show the version of this package, of Prefect and of Python")
     subcommands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in COMMANDS:
         add(subcommands)
     return parser
+
+
+class _Version(argparse.Action):
+    """Print the versions and exit. They are read only if this option is used."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "nargs": 0, "default": argparse.SUPPRESS})
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from pytest_flowsecrets.commands.inputs import versions
+
+        print(versions())
+        parser.exit()
+
+
+def _examples(*lines: str) -> Dict[str, Any]:
+    """Return the arguments of a parser whose help ends with examples."""
+    text = "\n".join(("examples:", *(f"  {line}" for line in lines), "", EXIT_STATUS))
+    return {"epilog": text, "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
 # -- demo --------------------------------------------------------------------------------------------------------------
@@ -63,7 +96,16 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _add_explain(subcommands: Any) -> None:
-    parser = subcommands.add_parser("explain", help="show the value that a flow gets for each secret, and its source")
+    parser = subcommands.add_parser(
+        "explain",
+        help="show the value that a flow gets for each secret, and its source",
+        description="Show what a flow gets for each secret: its source, what it overrides, and each conversion.",
+        **_examples(
+            "flowsecrets explain",
+            "flowsecrets explain SLACK_WEBHOOK_URL --env-file prod.env",
+            "flowsecrets explain --agent kubernetes --job-template job.yaml",
+        ),
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help="secrets (default: all)")
     parser.add_argument("--config", metavar="FILE", help="a user's config.toml (default: this machine's)")
     parser.add_argument("--backend", metavar="FILE", help="a backend.toml (default: this machine's)")
@@ -105,22 +147,98 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 def _add_check(subcommands: Any) -> None:
     parser = subcommands.add_parser(
-        "check", help="find problems in config.toml, .env, manifests, templates and scripts"
+        "check",
+        help="find problems in config.toml, .env, manifests, Dockerfiles, templates and scripts",
+        description="Find problems with secrets in files. `flowsecrets rule FS021` explains a finding.",
+        **_examples(
+            "flowsecrets check .",
+            "flowsecrets check config.toml 'deploy/**/*.yaml' --ignore FS052",
+            "flowsecrets check . --format sarif --output-file findings.sarif",
+            "flowsecrets check --fix job.yaml",
+            "helm template . | flowsecrets check - --stdin-filename job.yaml",
+        ),
     )
-    parser.add_argument("files", nargs="+", metavar="FILE")
-    parser.add_argument("--as", dest="kind", choices=KINDS, help="type of the files (default: inferred from the name)")
-    parser.add_argument("--format", choices=FORMATS, default="text", help="output format")
-    parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
-    parser.add_argument("--show-values", action="store_true", help="print the lines to write, which contain the values")
-    parser.add_argument("--no-notes", action="store_true", help="omit findings of the severity note")
-    _add_versions(parser)
+    parser.add_argument("files", nargs="+", metavar="FILE", help="files, folders and globs; - for the standard input")
+    _add_check_input(parser.add_argument_group("files"))
+    _add_check_rules(parser.add_argument_group("rules"))
+    _add_check_output(parser.add_argument_group("output"))
     parser.set_defaults(run=_check)
+
+
+def _add_check_input(group: Any) -> None:
+    group.add_argument("--as", dest="kind", choices=KINDS, help="type of the files (default: inferred from the name)")
+    group.add_argument("--stdin-filename", metavar="NAME", help="file name of the standard input")
+    group.add_argument("--exclude", metavar="PATTERN", action="append", help="leave out files in folders")
+    group.add_argument("--no-respect-gitignore", action="store_true", help="check files that .gitignore names")
+    group.add_argument("--config", metavar="FILE", help="read [tool.flowsecrets] here (default: pyproject.toml)")
+
+
+def _add_check_rules(group: Any) -> None:
+    group.add_argument("--select", metavar="RULES", action="append", help="rules, or prefixes such as FS02 (all)")
+    group.add_argument("--ignore", metavar="RULES", action="append", help="rules or prefixes to leave out")
+    group.add_argument("--extend-ignore", metavar="RULES", action="append", help="the same, added to the settings")
+    group.add_argument("--no-notes", action="store_true", help="omit findings of the severity note")
+    _add_versions(group)
+
+
+def _add_check_output(group: Any) -> None:
+    group.add_argument("--format", choices=FORMATS, help="text is full on a terminal, else concise (default: text)")
+    group.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    group.add_argument("--output-file", metavar="FILE", help="write the findings to this file")
+    group.add_argument("--fix", action="store_true", help="change the files where a fix is certain")
+    group.add_argument("--diff", action="store_true", help="show the fixes, and change nothing")
+    group.add_argument("--show-values", action="store_true", help="print the lines to write, which contain the values")
+    group.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colours (default: auto)")
+    group.add_argument("-q", "--quiet", action="store_true", help="omit the summary")
 
 
 def _check(arguments: argparse.Namespace) -> int:
     from pytest_flowsecrets.commands import check
 
     return check.run(arguments)
+
+
+# -- rule --------------------------------------------------------------------------------------------------------------
+
+
+def _add_rule(subcommands: Any) -> None:
+    parser = subcommands.add_parser(
+        "rule",
+        help="explain a rule of check",
+        description="Explain rules of `flowsecrets check`.",
+        **_examples("flowsecrets rule FS021", "flowsecrets rule --all"),
+    )
+    parser.add_argument("names", nargs="*", metavar="RULE", help="such as FS021")
+    parser.add_argument("--all", action="store_true", help="list all rules")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_rule)
+
+
+def _rule(arguments: argparse.Namespace) -> int:
+    from pytest_flowsecrets.commands import rule
+
+    return rule.run(arguments)
+
+
+# -- completion --------------------------------------------------------------------------------------------------------
+
+
+def _add_completion(subcommands: Any) -> None:
+    parser = subcommands.add_parser(
+        "completion",
+        help="print the code that completes this command in a shell",
+        description="Print the code that completes `flowsecrets` in a shell.",
+        **_examples('eval "$(flowsecrets completion bash)"', "flowsecrets completion fish | source"),
+    )
+    parser.add_argument("shell", choices=SHELLS)
+    parser.set_defaults(run=_completion)
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    from argcomplete.shell_integration import shellcode
+
+    print(shellcode(["flowsecrets"], shell=arguments.shell))
+    return CLEAN
 
 
 # -- serve -------------------------------------------------------------------------------------------------------------
@@ -214,7 +332,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
     return migrate.run(arguments)
 
 
-def _add_versions(parser: argparse.ArgumentParser) -> None:
+def _add_versions(parser: Any) -> None:
     parser.add_argument("--prefect-version", metavar="X", help="release (default: the installed one, else 1.4.1)")
     parser.add_argument("--python-version", metavar="X.Y", help="Python of the flow (default: this one)")
     parser.add_argument(
@@ -222,7 +340,15 @@ def _add_versions(parser: argparse.ArgumentParser) -> None:
     )
 
 
-COMMANDS: Tuple[Callable[[Any], None], ...] = (_add_demo, _add_explain, _add_check, _add_migrate, _add_serve)
+COMMANDS: Tuple[Callable[[Any], None], ...] = (
+    _add_demo,
+    _add_explain,
+    _add_check,
+    _add_rule,
+    _add_migrate,
+    _add_serve,
+    _add_completion,
+)
 
 if __name__ == "__main__":  # pragma: no cover - run in a process of its own by the tests
     sys.exit(main())

@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Tuple
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Tuple
 
-from pytest_flowsecrets.commands.files.env_files import Item, env_items, shell_items
-from pytest_flowsecrets.commands.files.environment_owners import OPTION
-from pytest_flowsecrets.commands.files.interpolation import UNKNOWN
-from pytest_flowsecrets.commands.files.reading import Unreadable, read_text, read_toml
-from pytest_flowsecrets.commands.files.variable_rules import item_findings
+from pytest_flowsecrets.commands.files.reading import LARGEST, TEMPLATE, Unreadable, checked_bytes, decoded, read_bytes
 from pytest_flowsecrets.commands.inputs import dialects_of, machine_of
-from pytest_flowsecrets.findings import reporters
-from pytest_flowsecrets.findings.config_rules import file_findings
-from pytest_flowsecrets.findings.engine import findings
-from pytest_flowsecrets.findings.readings import version_ranges
-from pytest_flowsecrets.findings.value_rules import TABLES
-from pytest_flowsecrets.resolution.dialects import SPANS
-from pytest_flowsecrets.resolution.layers import Environment, Layer, Origin
-from pytest_flowsecrets.resolution.resolve import Machine, resolve
-from pytest_flowsecrets.resolution.toml_reader import read_layer
+from pytest_flowsecrets.commands.linter.checker import Checker
+from pytest_flowsecrets.commands.linter.configuration import FileIgnores, Selection, Settings, merged, read_settings
+from pytest_flowsecrets.commands.linter.discovery import STDIN, Discovery, kind_of
+from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.findings import reporters, terminal
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.findings.model import Finding
-    from pytest_flowsecrets.resolution.dialects import Dialect
 
-_IGNORE = re.compile(r"#\s*flowsecrets:\s*ignore(?:\[([A-Z0-9, ]*)\])?")
-_LAST = dict(SPANS)
-# Stands for a value that the file does not contain if only a table is valid. ``UNKNOWN`` stands for all others.
-_UNKNOWN_TABLE = '{"unknown": "unknown"}'
+TEXT_FORMATS = ("text", "concise", "full")
+
+
+class Source(NamedTuple):
+    """A file to check.
+
+    Attributes:
+        path: the file, or ``-`` for the standard input.
+        name: the name for messages, and for the type.
+        is_explicit: whether the command line names it, and not only its folder.
+    """
+
+    path: str
+    name: str
+    is_explicit: bool
+
+    def text(self) -> str:
+        """Read the text of the file."""
+        if self.path != STDIN:
+            return decoded(self.name, read_bytes(self.path))
+        source = sys.stdin.buffer.read(LARGEST + 1)
+        return decoded(self.name, checked_bytes(self.name, source))
 
 
 def run(arguments: Any) -> int:
@@ -43,188 +51,137 @@ def run(arguments: Any) -> int:
     Returns:
         0 without findings, 1 with findings, 2 if a file cannot be read.
     """
-    results, errors = _check_files(arguments)
-    for error in errors:
-        print(error, file=sys.stderr)
-    if arguments.no_notes:
-        results = [finding for finding in results if finding.severity != "note"]
-    if arguments.show_values:
-        results = [reporters.with_line(finding) for finding in results]
-    reporters.write(results, arguments.format)
-    return 2 if errors else int(bool(results))
+    settings = merged(arguments, read_settings(arguments.config))
+    arguments.prefect_version, arguments.python_version = settings.prefect_version, settings.python_version
+    arguments.all_versions = settings.all_versions
+    if arguments.fix and STDIN in arguments.files:
+        raise UsageError("--fix cannot change the standard input: use --diff")
+    check = _Run(arguments, settings)
+    for source in check.sources():
+        check.check(source)
+    check.report()
+    return 2 if check.errors else int(bool(check.findings or (check.changed and arguments.diff)))
 
 
-def _check_files(arguments: Any) -> Tuple[List[Finding], List[Unreadable]]:
-    checker = Checker(dialects_of(arguments), machine_of(arguments))
-    results: List[Finding] = []
-    errors: List[Unreadable] = []
-    for path in arguments.files:
-        try:
-            results += checker.check(path, arguments.kind or kind_of(path))
-        except Unreadable as error:  # noqa: PERF203 (the other files are checked)
-            errors.append(error)
-    return results, errors
+class _Run:
+    """One run of the linter.
 
-
-def kind_of(path: str) -> str:
-    """Return the type of a file, inferred from its name.
-
-    Args:
-        path: the file.
-
-    Raises:
-        Unreadable: the name does not determine the type.
-    """
-    name = os.path.basename(path)
-    if name.endswith(".toml"):
-        return "toml"
-    if name.endswith((".yaml", ".yml", ".json")):
-        return "yaml"
-    if name.endswith(".env") or name.startswith(".env") or name == "env":
-        return "env"
-    if name.endswith((".sh", ".bash", ".zsh")):
-        return "shell"
-    if os.path.isfile(path):
-        raise Unreadable(path, "unknown type of file: add --as toml, env, yaml or shell")
-    return "shell"  # reading the file raises the error
-
-
-class Checker:
-    """Checker of files for some releases.
-
-    Args:
-        dialects: the releases.
-        machine: the Python and the home directories.
+    Attributes:
+        findings: the findings that remain.
+        errors: the files that cannot be checked.
+        changed: the texts of files before and after fixes, by name.
     """
 
-    def __init__(self, dialects: List[Dialect], machine: Machine) -> None:
-        self.dialects, self.machine = dialects, machine
+    def __init__(self, arguments: Any, settings: Settings) -> None:
+        self.arguments, self.settings = arguments, settings
+        selection = Selection(settings.select, (*settings.ignore, *settings.extend_ignore), settings.place)
+        self.file_ignores = FileIgnores(settings.per_file_ignores, settings.folder, settings.place)
+        self.checker = Checker(dialects_of(arguments), machine_of(arguments), selection)
+        self.findings: List[Finding] = []
+        self.errors: List[Unreadable] = []
+        self.changed: Dict[str, Tuple[str, str]] = {}
+        self.texts: Dict[str, List[str]] = {}
+        self.counts = {"files": 0, "fixed": 0, "templates": 0}
 
-    def check(self, path: str, kind: str) -> List[Finding]:
-        """Check one file.
-
-        Args:
-            path: the file.
-            kind: ``toml``, ``env``, ``yaml`` or ``shell``.
-
-        Raises:
-            Unreadable: the file cannot be read.
-        """
-        if kind == "toml":
-            source = read_toml(path)
-            results, text = self.toml(path, source), source.decode()
-        else:
-            text = read_text(path)
-            results = self.items(path, list(_items(kind, text, path)))
-        return [finding for finding in _unique(results) if not _is_ignored(finding, text.split("\n"))]
-
-    def toml(self, path: str, source: bytes) -> List[Finding]:
-        """Check a configuration file.
-
-        Args:
-            path: the name of the file.
-            source: the bytes of the file.
-        """
-        results = file_findings(source, path)
-        kind = "backend" if os.path.basename(path).startswith("backend") else "user"
-        layer = read_layer(source, kind, path)
-        return results + (self._resolve([layer], Environment(complete=False)) if layer.failure is None else [])
-
-    def items(self, path: str, items: List[Item]) -> List[Finding]:
-        """Check variables.
-
-        Args:
-            path: the file with the variables.
-            items: the variables.
-        """
-        results: List[Finding] = []
-        for group in _groups(items):
-            places = {item.name: _origin(item, path) for item in group}
-            group_results = self._resolve([], _environment(group))
-            results += [replace(finding, origin=places[finding.origin.place]) for finding in group_results]
-        options = {item.name for item in items if item.owner.role == OPTION}
-        for item in items:
-            results += item_findings(item, _origin(item, path), self.dialects, options)
+    def sources(self) -> List[Source]:
+        """Return the files to check."""
+        named = [path for path in self.arguments.files if path != STDIN]
+        search = Discovery(self.settings.exclude, gitignore=self.settings.respect_gitignore)
+        results = [Source(path, path, path in named) for path in search.files(named)]
+        if STDIN in self.arguments.files:
+            results.append(Source(STDIN, self.arguments.stdin_filename or "<stdin>", is_explicit=True))
         return results
 
-    def _resolve(self, layers: List[Layer], environ: Dict[str, str]) -> List[Finding]:
-        results: Dict[Tuple[Any, ...], Finding] = {}
-        advice: Dict[Tuple[Any, ...], Dict[str, List[str]]] = {}
-        for dialect in self.dialects:
-            for finding in findings(resolve(layers, environ, dialect, machine=self.machine)):
-                key = (finding.id, str(finding.origin), finding.name.lower(), finding.message)
-                results[key] = finding
-                advice.setdefault(key, {}).setdefault(finding.advice, []).append(dialect.version)
-        return [replace(finding, advice=_join_advice(advice[key])) for key, finding in results.items()]
+    def check(self, source: Source) -> None:
+        """Check a file, and fix it if asked to.
+
+        Args:
+            source: the file.
+        """
+        try:
+            kind = self.arguments.kind or self._kind(source)
+            text = source.text()
+            results = self._results(source, kind, text)
+            if self.arguments.fix or self.arguments.diff:
+                results = self._fix(source, kind, text, results)
+        except Unreadable as error:
+            if error.reason == TEMPLATE and not source.is_explicit:
+                self.counts["templates"] += 1  # of a Helm chart, for example
+            else:
+                self.errors.append(error)
+            return
+        self.counts["files"] += 1
+        self.findings += results
+        self.texts[source.name] = self.changed.get(source.name, ("", text))[1].split("\n")
+
+    def _kind(self, source: Source) -> str:
+        if source.path == STDIN and not self.arguments.stdin_filename:
+            raise UsageError("the type of the standard input is unknown: add --stdin-filename or --as")
+        return kind_of(source.name)
+
+    def _results(self, source: Source, kind: str, text: str) -> List[Finding]:
+        results = [
+            each
+            for each in self.checker.check_text(source.name, kind, text)
+            if not self.file_ignores.ignores(source.name, each.id)
+        ]
+        return [each for each in results if self.settings.notes or each.severity != "note"]
+
+    def _fix(self, source: Source, kind: str, text: str, results: List[Finding]) -> List[Finding]:
+        from pytest_flowsecrets.commands.linter.fixes import fixed_text
+        from pytest_flowsecrets.migration.sources import replace_file
+
+        after, count = fixed_text(text, results, lambda changed: self._results(source, kind, changed))
+        if after == text:
+            return results
+        if not self.arguments.diff:
+            problem = replace_file(source.path, after.encode("utf-8"))
+            if problem:
+                raise Unreadable(source.name, f"not fixed: {problem}")
+        self.counts["fixed"] += count
+        self.changed[source.name] = text, after
+        return self._results(source, kind, after)
+
+    def report(self) -> None:
+        """Write the findings, the errors and the summary."""
+        for error in self.errors:
+            print(error, file=sys.stderr)
+        for pattern in self.file_ignores.unused:
+            print(f"flowsecrets: {self.settings.place}.per-file-ignores: {pattern!r} silences nothing", file=sys.stderr)
+        with ExitStack() as stack:
+            path = self.settings.output_file
+            stream = stack.enter_context(_created(path)) if path else sys.stdout
+            if self.arguments.diff:
+                self._write_diff(stream)
+            else:
+                self._write(stream)
+
+    def _write_diff(self, stream: Any) -> None:
+        from pytest_flowsecrets.commands.linter.fixes import diff
+
+        for name, (before, after) in self.changed.items():
+            for line in diff(name, before, after, show_values=self.arguments.show_values):
+                print(line, file=stream)
+
+    def _write(self, stream: Any) -> None:
+        style = terminal.style_of(stream, self.arguments.color)
+        chosen = self.settings.format
+        if chosen == "text":
+            chosen = "full" if terminal.is_terminal(stream) else "concise"
+        results = list(map(reporters.with_line, self.findings)) if self.arguments.show_values else self.findings
+        counts = {**self.counts, "suppressed": self.checker.suppressed, "unreadable": len(self.errors)}
+        output = reporters.Output(stream, style, self.texts, [str(error) for error in self.errors], counts)
+        reporters.write(results, chosen, output)
+        if self.settings.format in TEXT_FORMATS and not self.arguments.quiet:
+            style = terminal.style_of(sys.stderr, self.arguments.color)
+            print(terminal.summary(results, counts, style), file=sys.stderr)
 
 
-def _environment(items: List[Item]) -> Environment:
-    environ = Environment({item.name: _value(item) for item in items}, complete=False)
-    environ.notations.update((item.name, item.notation) for item in items if item.notation)
-    environ.escaped.update(item.name for item in items if item.escaped)
-    return environ
-
-
-def _join_advice(advice: Dict[str, List[str]]) -> str:
-    """Return the advice, by release if it differs."""
-    if len(advice) == 1:
-        return next(iter(advice))
-    return "; ".join(f"in Prefect {_span(versions)}, {text}" for text, versions in advice.items())
-
-
-def _span(versions: List[str]) -> str:
-    return version_ranges(lambda row: _LAST[row.version] in versions)
-
-
-def _groups(items: List[Item]) -> Iterator[List[Item]]:
-    """Yield groups without duplicate names: containers of a manifest, or lines of a script, may set the same name."""
-    by_name: Dict[str, List[Item]] = {}
-    for item in items:
-        if item.problem is None or item.value is not None:  # otherwise the item is not a variable
-            by_name.setdefault(item.name, []).append(item)
-    while by_name:
-        yield [same_name[0] for same_name in by_name.values()]
-        by_name = {name: same_name[1:] for name, same_name in by_name.items() if same_name[1:]}
-
-
-def _items(kind: str, text: str, path: str) -> Iterable[Item]:
-    if kind == "yaml":
-        from pytest_flowsecrets.commands.files.kubernetes_files import yaml_items
-
-        return yaml_items(text, path)
-    return env_items(text) if kind == "env" else shell_items(text)
-
-
-def _value(item: Item) -> str:
-    if item.value is not None:
-        return item.value
-    return _UNKNOWN_TABLE if item.name.upper().endswith(TABLES) else UNKNOWN
-
-
-def _origin(item: Item, path: str) -> Origin:
-    return Origin("env", path, item.line, item.column, lines=item.lines)
-
-
-def _unique(results: List[Finding]) -> List[Finding]:
-    known: Dict[Tuple[Any, ...], Finding] = {}
-    for finding in results:
-        place = (finding.origin.line, finding.origin.column, finding.name.lower())  # the case depends on the release
-        known.setdefault((finding.id, place, finding.message), finding)
-    return sorted(known.values(), key=_order)
-
-
-def _order(finding: Finding) -> Tuple[int, int, str]:
-    return finding.origin.line or 0, finding.origin.column or 0, finding.id
-
-
-def _is_ignored(finding: Finding, lines: List[str]) -> bool:
-    """Return whether a comment in one of the lines of a finding, or in a comment line above, silences it."""
-    number = finding.origin.line or 0
-    first, last = finding.origin.lines or (number, number)
-    above = [line for line in lines[max(first - 2, 0) : max(first - 1, 0)] if line.lstrip().startswith("#")]
-    return any(_silences(line, finding.id) for line in [*above, *lines[max(first - 1, 0) : last]])
-
-
-def _silences(line: str, rule: str) -> bool:
-    comment = _IGNORE.search(line)
-    return comment is not None and (comment.group(1) is None or rule in re.split(r"[ ,]+", comment.group(1)))
+def _created(path: str) -> Any:
+    folder = os.path.dirname(path)
+    try:
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+        return open(path, "w", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageError(f"--output-file {path}: {(error.strerror or type(error).__name__).lower()}") from None

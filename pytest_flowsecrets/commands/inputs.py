@@ -28,6 +28,15 @@ def assumed_version() -> str:
     return version
 
 
+def versions() -> str:
+    """Return the versions of this package, of the installed Prefect and of Python, as one line."""
+    import platform
+    from importlib.metadata import version
+
+    prefect = f"Prefect {installed_version()}" if installed_version() else "no Prefect"
+    return f"flowsecrets {version('pytest-flowsecrets')} ({prefect}, Python {platform.python_version()})"
+
+
 def dialects_of(arguments: Any) -> List[Dialect]:
     """Read the options about versions.
 

@@ -8,10 +8,24 @@ finding says so.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.layers import Origin
+
+
+class Edit(NamedTuple):
+    """A change of a file that certainly gives what its author means. It contains no value of a secret.
+
+    Attributes:
+        start: the offset in the text of the file, in characters.
+        end: the offset after the replaced text.
+        text: the new text.
+    """
+
+    start: int
+    end: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,7 @@ class Finding:
         spelling: the verified text to write instead. It contains the value and is never printed by itself.
         line: the line of the file that writes the spelling. It is printed only if values are shown.
         test: the node id of the test in which it occurs, or an empty string.
+        edits: the changes of the file that fix it, if they are certain.
     """
 
     id: str
@@ -41,6 +56,7 @@ class Finding:
     spelling: Optional[str] = field(default=None, repr=False, compare=False)
     line: Optional[str] = field(default=None, repr=False, compare=False)
     test: str = ""
+    edits: Tuple[Edit, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def description(self) -> str:

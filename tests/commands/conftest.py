@@ -17,7 +17,7 @@ class Done(NamedTuple):
     @property
     def ids(self):
         """The ids of the findings, in order."""
-        return [line.split(": ")[1].split(" ")[0] for line in self.out.splitlines()]
+        return [line.split(": ")[2].split(" ")[0] for line in self.out.splitlines()]
 
 
 @pytest.fixture
@@ -26,9 +26,11 @@ def run(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    def run(*arguments):
+    def run(*arguments, quiet=True):
+        """Run a command; `check` without its summary, unless `quiet` is false."""
+        options = ("--quiet",) if quiet and arguments[:1] == ("check",) else ()
         try:
-            code = main([str(argument) for argument in arguments])
+            code = main([str(argument) for argument in (*arguments, *options)])
         except SystemExit as stop:
             code = stop.code
         captured = capsys.readouterr()

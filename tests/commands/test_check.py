@@ -55,7 +55,7 @@ def test_toml(run, write):
     """A finding is one line with file, line, column and id, and the exit status is 1."""
     done = run("check", *V, write("config.toml", PIN))
     assert done.code == 1
-    assert done.out.startswith("config.toml:2:1: FS021 PIN: ")
+    assert done.out.startswith("config.toml:2:1: error: FS021 PIN: ")
     assert "0000" not in done.out
 
 
@@ -275,7 +275,7 @@ def test_env_syntax(run, write, text, expected):
     [
         ("# flowsecrets: ignore", 0),
         ("# flowsecrets: ignore[FS021]", 0),
-        ("# flowsecrets: ignore[FS020, FS021]", 0),
+        ("# flowsecrets: ignore[FS052, FS021]", 1),
         ("# flowsecrets: ignore[FS020]", 1),
         ("# ignore", 1),
     ],
@@ -321,7 +321,9 @@ def test_ignore_is_about_its_own(run, write):
         f"- name: {S}C\n  value: '0000'\n{MARK}\n- {{name: {S}D, value: *x, e: &l [*l, *e], f: *e}}\n"
     )
     done = run("check", *V, write("a.yaml", text))
-    assert [line.split(" FS")[0] for line in done.out.splitlines()] == ["a.yaml:3:13:", "a.yaml:6:9:"]
+    places = [line.split(" FS")[0] for line in done.out.splitlines()]
+    assert places == ["a.yaml:1:14: warning:", "a.yaml:3:13: error:", "a.yaml:6:9: error:"]
+    assert done.ids == ["FS090", "FS021", "FS021"]
 
 
 def test_all_versions(run, write):
@@ -361,7 +363,7 @@ def test_notes(run, write):
 
 def test_json(run, write):
     """The JSON contains the parts of a finding."""
-    (finding,) = json.loads(run("check", *V, "--json", write("config.toml", PIN)).out)
+    (finding,) = json.loads(run("check", *V, "--json", write("config.toml", PIN)).out)["findings"]
     assert {key: finding[key] for key in ("id", "severity", "name", "file", "line", "column", "versions")} == {
         "id": "FS021",
         "severity": "error",
@@ -387,12 +389,12 @@ NO_LINE = 'a = ["""x,\ny"""]'
 def test_names_that_no_terminal_shows(run, write, monkeypatch):
     """Control characters in names are escaped, and characters that the encoding lacks cause no error."""
     write("a.toml", '[context.secrets]\n"a\\nb" = "0000"\n')
-    assert run("check", *V, "a.toml").out.startswith("a.toml:2:1: FS021 a\\nb: all zeros")
+    assert run("check", *V, "a.toml").out.startswith("a.toml:2:1: error: FS021 a\\nb: all zeros")
     assert run("explain", *V, "--config", "a.toml").out.startswith("a\\nb (Prefect 1.4.1)")
     assert run("check", *V, "no\nfile.toml").err == "no\\nfile.toml: no such file or directory\n"
     odd = os.fsdecode(b"caf\xe9.toml")
     write(odd, PIN)
-    assert run("check", *V, odd).out.startswith("caf\\udce9.toml:2:1: FS021")
+    assert run("check", *V, odd).out.startswith("caf\\udce9.toml:2:1: error: FS021")
     log = json.loads(run("check", *V, "--format", "sarif", odd).out)
     place = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "caf%E9.toml"
@@ -420,7 +422,11 @@ def test_sarif(run, write):
     results = log["runs"][0]["results"]
     assert [result["ruleId"] for result in results] == ["FS021", "FS002"]
     rules = log["runs"][0]["tool"]["driver"]["rules"]
-    assert rules[1] == {"id": "FS021", "shortDescription": {"text": "A secret of zeros is read as 0"}}
+    assert rules[1]["id"] == "FS021"
+    assert rules[1]["name"] == "ASecretOfZerosIsReadAs0"
+    assert rules[1]["shortDescription"] == {"text": "A secret of zeros is read as 0"}
+    assert rules[1]["fullDescription"]["text"] in rules[1]["help"]["text"]
+    assert rules[1]["helpUri"].endswith("#fs021")
     assert "(Prefect 0.11.2-1.4.1); to get the value as written" in results[0]["message"]["text"]
     assert results[0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 2, "startColumn": 1}
     assert results[0]["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "my%20config.toml"}
@@ -439,7 +445,11 @@ BAD = [
     ("deep.toml", b"a = 1\nb = " + b"[" * 30_000, "deep.toml:2:205: nested too deeply"),
     ("dotted.toml", b"x = 1\n[" + b"'a' . " * 300 + b"a]", "dotted.toml:2:1: nested too deeply"),
     ("latin.toml", b"A=1\nB='\xe9'\n", "latin.toml:2:4: not UTF-8"),
-    ("data.bin", b"x", "data.bin: unknown type of file: add --as toml, env, yaml or shell"),
+    (
+        "data.bin",
+        b"x",
+        "data.bin: unknown type of file: add --as toml, env, dockerfile, makefile, systemd, supervisor, yaml or shell",
+    ),
 ]
 
 
@@ -474,9 +484,9 @@ def test_shallow_or_deep_yaml(run, write):
 
 
 def test_folder(run, tmp_path):
-    """A folder is reported as such."""
+    """A folder whose name is that of a file is searched as any other."""
     (tmp_path / "d.toml").mkdir()
-    assert run("check", "d.toml").err == "d.toml: is a directory\n"
+    assert run("check", "d.toml") == (0, "", "")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

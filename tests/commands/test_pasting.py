@@ -11,8 +11,8 @@ import pytest
 
 from pytest_flowsecrets import SecretChangedWarning, isolated_prefect
 from pytest_flowsecrets.cli import main
-from pytest_flowsecrets.commands.check import Checker
 from pytest_flowsecrets.commands.inputs import assumed_version
+from pytest_flowsecrets.commands.linter.checker import Checker
 from pytest_flowsecrets.isolation.prefect1.paths import this_machine
 from pytest_flowsecrets.isolation.secrets.encoding import to_builtin
 from pytest_flowsecrets.resolution.dialects import dialect_for

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_flowsecrets.findings import reporters
+from pytest_flowsecrets.findings import reporters, terminal
 from pytest_flowsecrets.leaks import findings
 from pytest_flowsecrets.leaks.mask import masked_stream, pytest_items, reports
 from pytest_flowsecrets.leaks.mask.masker import WITHHELD, CleanTexts
@@ -376,8 +376,8 @@ def test_leaks_are_findings():
     """A leak is a finding that every reporter writes. The former name of its class is deprecated."""
     leak = findings.Leak("A", "raw", "captured stdout", "tests/test_it.py::test_it", "[secret A]", ("A", "B"))
     assert findings.Leak(*leak.as_row()) == leak
-    text = reporters.text(leak)
-    assert text.startswith("tests/test_it.py: secret-leak Secret A (raw) in captured stdout. Fix: ")
+    text = terminal.concise(leak)
+    assert text.startswith("tests/test_it.py: error: secret-leak Secret A (raw) in captured stdout. Fix: ")
     assert reporters.github(leak).startswith("::error file=tests/test_it.py,title=secret-leak::Secret A (raw)")
     with pytest.warns(DeprecationWarning, match="Finding is deprecated: use Leak"):
         assert findings.Finding is findings.Leak

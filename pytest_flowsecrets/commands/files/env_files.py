@@ -19,6 +19,7 @@ from pytest_flowsecrets.commands.files.environment_owners import (
 from pytest_flowsecrets.resolution.line_syntax import env_line
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.findings.model import Edit
     from pytest_flowsecrets.resolution.layers import Notation
 
 ASSIGNMENT = re.compile(r"(?:--env=|-e=?)?([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
@@ -38,11 +39,13 @@ class Problem(NamedTuple):
         rule: the id of the rule, such as ``FS050``.
         message: what happens.
         advice: what to write.
+        edits: the changes of the file that fix it, if they are certain.
     """
 
     rule: str
     message: str
     advice: str
+    edits: Tuple[Edit, ...] = ()
 
 
 class Item(NamedTuple):

@@ -24,7 +24,7 @@ from pytest_flowsecrets.commands.files import interpolation, yaml_scripts
 from pytest_flowsecrets.commands.files.env_files import ASSIGNMENT, Item, Problem
 from pytest_flowsecrets.commands.files.environment_owners import AGENT, FLOW_RUN, Owner, concerns_prefect, owner_of
 from pytest_flowsecrets.commands.files.interpolation import Interpolated
-from pytest_flowsecrets.commands.files.reading import Unreadable
+from pytest_flowsecrets.commands.files.reading import TEMPLATE, Unreadable
 from pytest_flowsecrets.commands.files.yaml_nodes import (
     TAG,
     child,
@@ -32,7 +32,9 @@ from pytest_flowsecrets.commands.files.yaml_nodes import (
     entries,
     kubernetes_type,
     lines_of,
+    lower_case_edits,
     place_of,
+    quoting_edits,
     yaml_item,
     yaml_line,
 )
@@ -53,7 +55,7 @@ _ALLOWED = {
 _REFERENCES = ("secretKeyRef", "configMapKeyRef")
 _WHOLE_REFERENCES = ("secretRef", "configMapRef")
 _BRACES = re.compile(r"\{\{|\{%")
-_TEMPLATE = "a template, not YAML: render it first"
+
 _DEEPEST = 150  # levels that the recursion of PyYAML can always read
 _MANY = 2_000
 # Keys of Kubernetes and run configs, of ECS and Docker Compose, and of values of Helm charts. ECS also has `secrets`.
@@ -79,7 +81,7 @@ def yaml_items(text: str, path: str) -> Iterator[Item]:
         documents = list(yaml.compose_all(text, Loader=loader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        reason = _TEMPLATE if _BRACES.search(text) else "not valid YAML"
+        reason = TEMPLATE if _BRACES.search(text) else "not valid YAML"
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)
         raise Unreadable(path, reason, *place) from None
     template = _BRACES.search(text) is not None
@@ -157,7 +159,7 @@ class _Walk:
                 items = _entry_items(key.value, value, kind.value if kind is not None else "", compose=self.compose)
                 yield from self._owned(items, parent, node)
             elif key.id == "mapping" and key.flow_style and self.template:  # {{ braces }} are valid YAML
-                raise Unreadable(self.path, _TEMPLATE, *place_of(key))
+                raise Unreadable(self.path, TEMPLATE, *place_of(key))
 
     def _owned(self, items: Iterable[Item], parent: str, node: Any) -> Iterator[Item]:
         """Add the owner to the variables of a mapping: a container, or a part of a Helm chart or a workflow."""
@@ -322,7 +324,8 @@ def _with_type_problem(item: Item, value: Any) -> Item:
 
 def _with_problem(item: Item, value: Any, message: str) -> Item:
     line, column = place_of(value)
-    return item._replace(problem=Problem("FS050", message, "put it in quotes"), line=line, column=column)
+    problem = Problem("FS050", message, "put it in quotes", quoting_edits(value))
+    return item._replace(problem=problem, line=line, column=column)
 
 
 def _invalid_references(name: str, source: Any, references: Tuple[str, ...]) -> Iterator[Item]:
@@ -334,7 +337,8 @@ def _invalid_references(name: str, source: Any, references: Tuple[str, ...]) -> 
                 continue
             if not isinstance(node.value, str) or len(node.value) > _LONGEST or not pattern.fullmatch(node.value):
                 message = f"Kubernetes does not allow the {field} of this {kind}"
-                yield Item(name, None, *place_of(node), problem=Problem("FS051", message, f"use {allowed}"))
+                problem = Problem("FS051", message, f"use {allowed}", lower_case_edits(node, pattern))
+                yield Item(name, None, *place_of(node), problem=problem)
 
 
 def _variable(name: Any, value: Any) -> Item:

@@ -10,6 +10,7 @@ from pytest_flowsecrets.resolution.toml_positions import position
 from pytest_flowsecrets.resolution.toml_reader import deep_place
 
 LARGEST = 2 * 2**20
+TEMPLATE = "a template, not YAML: render it first"
 
 
 class Unreadable(UsageError):  # noqa: N818
@@ -35,9 +36,21 @@ def read_bytes(path: str) -> bytes:
     """
     try:
         with open(path, "rb") as file:
-            source = file.read(LARGEST + 1)
+            return checked_bytes(path, file.read(LARGEST + 1))
     except OSError as error:
         raise Unreadable(path, (error.strerror or type(error).__name__).lower()) from None
+
+
+def checked_bytes(path: str, source: bytes) -> bytes:
+    """Return the bytes of a text file.
+
+    Args:
+        path: the name of the file.
+        source: its bytes.
+
+    Raises:
+        Unreadable: they are binary, or more than 2 MB.
+    """
     if len(source) > LARGEST:
         raise Unreadable(path, f"larger than {LARGEST // 2**20} MB")
     if b"\0" in source:
@@ -47,7 +60,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def read_text(path: str) -> str:
-    """Read a file as UTF-8.
+    """Read a file as UTF-8, without a byte order mark.
 
     Args:
         path: the file.
@@ -55,7 +68,7 @@ def read_text(path: str) -> str:
     Raises:
         Unreadable: as for :func:`read_bytes`, or the file is not UTF-8.
     """
-    return _decode(path, read_bytes(path)).lstrip("\ufeff")
+    return decoded(path, read_bytes(path)).lstrip("\ufeff")
 
 
 def read_toml(path: str) -> bytes:
@@ -68,13 +81,35 @@ def read_toml(path: str) -> bytes:
         Unreadable: as for :func:`read_text`, or the text is nested too deeply for the parsers.
     """
     source = read_bytes(path)
-    place = deep_place(_decode(path, source))
-    if place is not None:
-        raise Unreadable(path, "nested too deeply", *place)
+    refuse_deep(path, source)
     return source
 
 
-def _decode(path: str, source: bytes) -> str:
+def refuse_deep(path: str, source: bytes) -> None:
+    """Check that the parsers of TOML can read a text.
+
+    Args:
+        path: the name of the file.
+        source: its bytes.
+
+    Raises:
+        Unreadable: the text is not UTF-8, or nested too deeply for the parsers.
+    """
+    place = deep_place(decoded(path, source))
+    if place is not None:
+        raise Unreadable(path, "nested too deeply", *place)
+
+
+def decoded(path: str, source: bytes) -> str:
+    """Decode UTF-8.
+
+    Args:
+        path: the name of the file.
+        source: its bytes.
+
+    Raises:
+        Unreadable: the bytes are not UTF-8.
+    """
     try:
         return source.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Callable, Container, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from pytest_flowsecrets.agents.model import AGENT_OWN
@@ -63,8 +64,8 @@ def item_findings(
 def _notation(subject: _Subject) -> Optional[Finding]:
     if subject.item.problem is None:
         return None
-    rule, message, advice = subject.item.problem
-    return subject.finding(rule, message, advice, versions="")
+    rule, message, advice, edits = subject.item.problem
+    return replace(subject.finding(rule, message, advice, versions=""), edits=edits)
 
 
 def _bare_name(subject: _Subject) -> Optional[Finding]:

@@ -9,6 +9,8 @@ import json
 import re
 from typing import Any, Dict, List, Optional, Pattern, Tuple
 
+from pytest_flowsecrets.findings.model import Edit
+
 
 def entries(node: Any) -> List[Tuple[Any, Any]]:
     """Return the entries of a mapping whose keys are scalars, as all keys of manifests are.
@@ -120,6 +122,34 @@ def _kind(value: Any, patterns: Dict[str, Pattern[str]]) -> Optional[str]:
 def _has_string_tag(value: Any, tag: str) -> bool:
     """Return whether a node is written as ``!!str 5``: the text of the node is longer than its value."""
     return tag == "str" and value.end_mark.index - value.start_mark.index > len(value.value)
+
+
+def quoting_edits(node: Any) -> Tuple[Edit, ...]:
+    """Return the edits that put an unquoted value in quotes, which makes it a string with the same text.
+
+    Args:
+        node: the value.
+    """
+    start, end = node.start_mark.index, node.end_mark.index
+    if node.id != "scalar" or node.style or end - start != len(node.value):  # has a tag or an anchor
+        return ()
+    return Edit(start, start, QUOTE), Edit(end, end, QUOTE)
+
+
+def lower_case_edits(node: Any, pattern: Pattern[str]) -> Tuple[Edit, ...]:
+    """Return the edit that writes a name in lower case, if that alone makes it valid.
+
+    Args:
+        node: the name.
+        pattern: the pattern of valid names.
+    """
+    if node.id != "scalar" or not pattern.fullmatch(node.value.lower()):
+        return ()
+    start, end = node.start_mark.index, node.end_mark.index
+    quotes = int(node.style in ("'", '"'))
+    if end - start != len(node.value) + 2 * quotes:
+        return ()
+    return (Edit(start + quotes, end - quotes, node.value.lower()),)
 
 
 def yaml_line(name: str, quote: Optional[str], text: str) -> str:
