@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets as ClusterSecrets
     from pytest_flowsecrets.agents.flow_environment import flow_environment as flow_environment
     from pytest_flowsecrets.agents.variable_origins import FlowEnvironment as FlowEnvironment
+    from pytest_flowsecrets.backend.cassettes.player import Player as Player
+    from pytest_flowsecrets.backend.cassettes.player import replay as replay
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets as CloudSecrets
     from pytest_flowsecrets.backend.fake_cloud import FakeCloud as FakeCloud
     from pytest_flowsecrets.backend.fake_cloud import FakeServer as FakeServer
@@ -56,6 +58,7 @@ _EXPORTS = {
     "agents.cluster": "ClusterSecrets",
     "agents.variable_origins": "FlowEnvironment",
     "agents.flow_environment": "flow_environment",
+    "backend.cassettes.player": "Player replay",
     "backend.cloud_secrets": "CloudSecrets",
     "backend.fake_cloud": "FakeCloud FakeServer",
     "backend.fault_matching": "FaultedOperation",

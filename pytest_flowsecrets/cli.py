@@ -296,6 +296,28 @@ def _serve(arguments: argparse.Namespace) -> int:
     return serve_rest.run(arguments, version)
 
 
+# -- record ------------------------------------------------------------------------------------------------------------
+
+
+def _add_record(subcommands: Any) -> None:
+    parser = subcommands.add_parser(
+        "record", help="record the traffic of an API into a file for tests, without values of secrets, until Ctrl-C"
+    )
+    parser.add_argument("cassette", metavar="FILE", help="the cassette to write (JSON)")
+    parser.add_argument(
+        "--to", metavar="URL", required=True, help="address of the API, such as http://localhost:4200/api"
+    )
+    parser.add_argument("--prefect", metavar="VERSION", help="1, 2.20 or 3 (default: the installed one, else 1)")
+    parser.add_argument("--port", type=_port, default=0, help="port of the recorder (default: any)")
+    parser.set_defaults(run=_record)
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    from pytest_flowsecrets.commands import record
+
+    return record.run(arguments)
+
+
 # -- migrate -----------------------------------------------------------------------------------------------------------
 
 
@@ -347,6 +369,7 @@ COMMANDS: Tuple[Callable[[Any], None], ...] = (
     _add_rule,
     _add_migrate,
     _add_serve,
+    _add_record,
     _add_completion,
 )
 

@@ -17,11 +17,18 @@ if TYPE_CHECKING:
 
     import h11
 
+    from pytest_flowsecrets.backend.http.connection import World
     from pytest_flowsecrets.backend.messages import Request, Response
-    from pytest_flowsecrets.backend.rest.websockets import Socket
 
 
 NORMAL_CLOSURE = 1000  # RFC 6455, section 7.4.1
+
+
+class Serves(Protocol):
+    """What answers the messages of a WebSocket."""
+
+    def serve(self, channel: WebSocket) -> None:
+        """Answer messages until one side closes."""
 
 
 class Api(Protocol):
@@ -30,7 +37,7 @@ class Api(Protocol):
     def answer(self, request: Request) -> Response:
         """Return the response to a request."""
 
-    def find_socket(self, path: str, authorization: str) -> Socket:
+    def find_socket(self, path: str, authorization: str) -> Serves:
         """Return the WebSocket that a path leads to."""
 
 
@@ -55,7 +62,7 @@ class Listener(Server):
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - only a comparison
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
-    def world_at(self, path: str) -> Listener:  # noqa: ARG002 - one world
+    def world_at(self, path: str) -> World:  # noqa: ARG002 - one world
         """Return this server: the API looks for the view."""
         return self
 
