@@ -28,6 +28,7 @@ PURPOSES = {
     "isolation": "makes the real Prefect see the secrets",
     "clock": "frozen, movable time",
     "leaks": "finds and masks known values",
+    "report": "the HTML report, and the events of the fake APIs",
     "findings": "rules, and reports about them",
     "resolution": "model: what a secret becomes",
     "names": "constants, settings, versions",

@@ -71,6 +71,7 @@ OPTIONS: Dict[str, Option] = {
             ("fake", "real"),
         ),
         Option("report", None, "write the leaks to this SARIF file, and to a JSON file next to it"),
+        Option("html", None, "write an HTML report about secrets, their sources, API requests and leaks to this file"),
     )
 }
 

@@ -32,6 +32,7 @@ LAYERS = [
     {"isolation"},
     {"clock"},
     {"leaks"},
+    {"report"},
     {"findings"},
     {"resolution"},
     {"names", "operating_system", "options", "tracebacks", "versions"},
@@ -72,11 +73,13 @@ ONLY_IN = {
     "dotenv": {"commands/files/env_files"},
     "pathspec": {"commands/linter/discovery", "commands/linter/configuration"},
     "argcomplete": {"cli"},
+    "jinja2": {"report/page"},
 }
 # Imported inside functions only; not hypothesis, which its own room needs at the top, for decorators and annotations.
 LAZY = {
     *("prefect", "graphql", "h11", "wsproto", "freezegun", "toml", "tomli", "tomlkit", "requests", "http", "yaml"),
     *("pydantic", "certifi", "libcst", "dotenv", "pathspec", "argcomplete"),
+    *("pydantic", "certifi", "libcst", "dotenv", "jinja2"),
 }
 # Except where a class derives from it or all is about it; such a module is itself imported inside functions only.
 AT_TOP = {

@@ -44,6 +44,7 @@ def test_all_settings_at_once():
         "prefect-version": Setting(None, "default"),
         "leaks": Setting("mask", "default"),
         "server": Setting("fake", "default"),
+        "html": Setting(None, "default"),
         "report": Setting(None, "default"),
     }
     assert names == [option.ini for option in OPTIONS.values()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING, Callable, NoReturn, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, List, NoReturn, Optional, Sequence
 
 from pytest_flowsecrets.backend.faults import Faults
 from pytest_flowsecrets.backend.http.graphql_http import internal_fault, read_operation, write_answer, write_fault
@@ -23,10 +23,13 @@ from pytest_flowsecrets.backend.records.secret_store import Vault
 from pytest_flowsecrets.backend.records.store import Store
 from pytest_flowsecrets.backend.request_log import RequestLog
 from pytest_flowsecrets.clock import now as utc_now
+from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
     from datetime import datetime
     from typing import Mapping
+
+    from pytest_flowsecrets.backend.records.store import Row
 
 
 class GraphqlService:
@@ -81,7 +84,9 @@ class GraphqlService:
             answer = self.execute(operation, caller)
             return write_answer(request, answer)
 
-        response = fault.answer(request, execute) if fault else execute()
+        with api_events.serving() as events:
+            response = fault.answer(request, execute) if fault else execute()
+        codes = tuple(error["extensions"]["code"] for error in answer.errors if "extensions" in error)
         self.journal.record(
             request,
             at=at,
@@ -91,9 +96,12 @@ class GraphqlService:
             caller=caller,
             kind=answer.kind,
             fields=answer.fields,
-            codes=tuple(error["extensions"]["code"] for error in answer.errors if "extensions" in error),
+            codes=codes,
             fault=str(fault or ""),
         )
+        note = ", ".join([*codes, *([str(fault)] if fault else [])])
+        title = f"{answer.kind} {', '.join(answer.fields)}".strip() or "no operation"
+        api_events.emit_request(title, events, status=response.status, key=caller.scope or "", note=note)
         return response
 
     def execute(self, operation: Operation, caller: Caller) -> Answer:
@@ -116,15 +124,23 @@ class GraphqlService:
             Unauthenticated: the key is not a RUNNER key of the tenant, or no flow run is Submitted or Running.
         """
         self.keyring.require_runner(caller, tenant_id)
-        # Submitted: `prefect execute flow-run` reads `storage.secrets` before it loads the flow and sets Running.
-        runs = [row for state in ("Submitted", "Running") for row in self.store.linked("flow_run", "state", state)]
-        active = [row["id"] for row in runs if row["tenant_id"] == tenant_id]
+        active = self._active_runs(tenant_id)
         if not active:
             raise Unauthenticated(
                 "AuthenticationError: Forbidden: the value of a secret can only be read "
                 "while a flow run is Submitted or Running"
             )
-        return active
+        return [row["id"] for row in active]
+
+    def _active_runs(self, tenant_id: str) -> List[Row]:
+        # Submitted: `prefect execute flow-run` reads `storage.secrets` before it loads the flow and sets Running.
+        runs = [row for state in ("Submitted", "Running") for row in self.store.linked("flow_run", "state", state)]
+        return [row for row in runs if row["tenant_id"] == tenant_id]
+
+    def describe_active_runs(self, tenant_id: str) -> str:
+        """Return the flow and the name of each flow run that is Submitted or Running."""
+        flows = [(self.store.get("flow", row["flow_id"]), row) for row in self._active_runs(tenant_id)]
+        return "; ".join(f"{flow['name'] if flow else 'flow'}, {row['name']}" for flow, row in flows)
 
 
 @lru_cache(maxsize=None)

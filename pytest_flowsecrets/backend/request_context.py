@@ -29,6 +29,9 @@ class Service(Protocol):
     def execute(self, operation: Operation, caller: Caller) -> Answer:
         """Validate and execute an operation."""
 
+    def describe_active_runs(self, tenant_id: str) -> str:
+        """Return the flow and the name of each flow run that is Submitted or Running."""
+
 
 @dataclass(frozen=True)
 class RequestContext:

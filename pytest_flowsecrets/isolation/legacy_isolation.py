@@ -32,6 +32,8 @@ from pytest_flowsecrets.versions import DEFAULT_VERSION
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_flowsecrets.resolution.display import Mask
+
 
 class LegacyIsolation(PrefectState):
     """One isolation. Call ``enter`` and ``exit`` only once.
@@ -111,6 +113,11 @@ class LegacyIsolation(PrefectState):
     def explain(self, name: str) -> str:
         """Explain where a secret comes from and what changed its value. Values are masked."""
         return "\n".join([model.explain_secret(self, name), *self.notes(name)])
+
+    def explanation(self, name: str, mask: Mask) -> Dict[str, Any]:
+        """Return the explanation of a secret as plain data, with the keys of ``flowsecrets explain --json``."""
+        data = model.explanation(self, name, mask)
+        return {**data, "notes": [*data["notes"], *(note.strip() for note in self.notes(name))]}
 
     # -- changes ------------------------------------------------------------------------------------------------------
 

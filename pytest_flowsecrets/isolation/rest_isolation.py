@@ -24,6 +24,8 @@ from pytest_flowsecrets.resolution.masked_names import masked_name
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from pytest_flowsecrets.resolution.display import Mask
+
 _AUTH_STRING = "PREFECT_SERVER_API_AUTH_STRING"
 _CERTIFICATES = "PREFECT_API_SSL_CERT_FILE"
 
@@ -262,3 +264,30 @@ class RestIsolation(Isolation):
         decoded = " (Prefect decodes the JSON text)" if stored != result else ""
         lines.append(f"  result  Secret.load({block!r}).get() returns {result}{decoded}")
         return "\n".join(lines)
+
+    def explanation(self, name: str, mask: Mask) -> Dict[str, Any]:
+        """Return the explanation of a secret as plain data, with the keys of ``flowsecrets explain --json``."""
+        block, values = block_name(name), self.view()
+        source = {"layer": "block", "place": f"Secret block {masked_name(block)!r} of the {self._kind_of_server} API"}
+        steps: List[Dict[str, Any]] = []
+        if block != name:
+            steps.append({"what": f"the name {masked_name(name)} becomes {block}: Prefect allows no other block names"})
+        result: Dict[str, Any] = {"kind": "error", "error": "ValueError", "message": "there is no such block"}
+        if block in values:
+            stored, value = values[block], self.prefect.decode(values[block])
+            steps.append({"what": f"stored in the {source['place']}", "value": mask.shown(stored)})
+            verb = "returns it" if type(stored) is type(value) else "decodes it as JSON"
+            steps.append({"what": f"Secret.load({block!r}).get() {verb}", "value": mask.shown(value)})
+            result = {"kind": "value", **mask.shown(value)}
+        else:
+            steps.append({"what": f"Secret.load({block!r}) fails", "error": "ValueError"})
+        return {
+            "name": masked_name(block),
+            "prefect_version": self.version,
+            "result": result,
+            "origins": [source] if block in values else [],
+            "losers": [],
+            "steps": steps,
+            "findings": [],
+            "notes": [note.strip() for note in self.notes(name)],
+        }

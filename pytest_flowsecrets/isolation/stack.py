@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
+    from pytest_flowsecrets.resolution.display import Mask
 
 
 _entered: List[Isolation] = []
@@ -127,6 +128,15 @@ class Isolation(ABC):
 
         Raises:
             UsageError: it is not. The error names the feature.
+        """
+
+    @abstractmethod
+    def explanation(self, name: str, mask: Mask) -> Dict[str, Any]:
+        """Return the explanation of a secret as plain data, with the keys of ``flowsecrets explain --json``.
+
+        Args:
+            name: the name of a secret, which need not exist.
+            mask: determines how values are shown.
         """
 
     # -- enter and exit -----------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.leaks.findings import Leak
     from pytest_flowsecrets.leaks.mask.descriptors import Descriptors
+    from pytest_flowsecrets.leaks.mask.redactor import Redactor
     from pytest_flowsecrets.leaks.mask.written_files import AppendedFiles, WrittenFiles
 
 # Attributes of a report that contain only names, times and captured output.
@@ -45,6 +46,12 @@ class LeakSession(Masker):
         self._files: Optional[WrittenFiles] = None
         self._appended: Optional[AppendedFiles] = None
         self._undo: List[Callable[[], None]] = []
+        self.report_writers: List[Callable[[], object]] = []  # called when the findings are complete
+
+    @property
+    def redactor(self) -> Optional[Redactor]:
+        """The redactor for all registered secrets, or None if there are none or the mode is ``off``."""
+        return super().redactor if self.watching else None
 
     @property
     def reports_leaks(self) -> bool:
@@ -344,13 +351,29 @@ class LeakSession(Masker):
             return self.record.unreported_summary() if self.reports_leaks else []
         return []
 
+    def shown_findings(self) -> List[Leak]:
+        """Return the findings as reports show them, with masked ids of tests."""
+        return [leak.with_test(self.shown_id(leak.test)) for leak in self.record.findings]
+
+    def register_for_reports(self) -> None:
+        """Register values in mode ``off``, too, because a report with texts of tests needs them for ``mask_text``."""
+        if not self.watching:
+            registry.listen()
+            self._undo.append(registry.forget)
+
+    def mask_text(self, text: str) -> str:
+        """Return a text of a report of this package with masked secrets, in every mode, without a finding."""
+        with self.faults:
+            redactor = super().redactor
+            return redactor.redact(text) if redactor else text
+        return WITHHELD
+
     def write_report(self, path: str) -> None:
         """Write the findings as SARIF and as JSON."""
         with self.faults:
             from pytest_flowsecrets.leaks.findings import write_report
 
-            leaks = [leak.with_test(self.shown_id(leak.test)) for leak in self.record.findings]
             try:
-                write_report(path, leaks)
+                write_report(path, self.shown_findings())
             except OSError as error:
                 self.faults.note(f"--flowsecrets-report: cannot write the report: {error.strerror}")

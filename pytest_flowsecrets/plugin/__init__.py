@@ -13,4 +13,5 @@ pytest_plugins = [
     "pytest_flowsecrets.plugin.leaks",
     "pytest_flowsecrets.plugin.declarations",
     "pytest_flowsecrets.plugin.errors",
+    "pytest_flowsecrets.plugin.html_report",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
 
 import pytest
 
@@ -227,6 +227,12 @@ def _warn(item: Any, warning: Warning) -> None:
         item.warn(warning)
     else:
         warn_at(warning, unwrap(function).__code__, function.__module__)
+
+
+def isolation_of(item: Any) -> Optional[Isolation]:
+    """Return the isolation of a test, or None if it has none."""
+    isolation: Optional[Isolation] = item.stash.get(_isolation, None)
+    return isolation
 
 
 def cluster_of(item: Any) -> ClusterSecrets:

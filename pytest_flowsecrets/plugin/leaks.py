@@ -69,10 +69,14 @@ def _fail_session(config: pytest.Config) -> None:
 
 
 def _write_report(config: pytest.Config) -> None:
-    """Write the report file if the option asks for one. In an xdist worker, do nothing: the controller writes it."""
-    path = config.getoption("--flowsecrets-report", None)
-    if path and not config.stash[RUN].in_worker:
-        config.stash[RUN].write_report(path)
+    """Write the report files that options ask for. In an xdist worker, do nothing: the controller writes them."""
+    run, path = config.stash[RUN], config.getoption("--flowsecrets-report", None)
+    if run.in_worker:
+        return
+    if path:
+        run.write_report(path)
+    for write in run.report_writers:
+        write()
 
 
 # -- the beginning and the end of a run --------------------------------------------------------------------------------

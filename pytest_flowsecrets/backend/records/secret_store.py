@@ -21,6 +21,7 @@ from pytest_flowsecrets.backend.messages import ApiError, BadInput
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.search.finder import finder, forms_of
+from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -145,6 +146,7 @@ class Vault:
                 entries.pop(name, None)
             entry = entries.setdefault(name, Entry(name, fresh.since))
             entry.versions, entry.expires_at = [fresh], expires_at
+        api_events.emit("write", name)
 
     def rotate(self, tenant_id: str, name: str, value: Any, *, at: Optional[datetime] = None) -> None:
         """Change the value of a secret, now or at a later time. Several changes can be planned.
@@ -162,13 +164,16 @@ class Vault:
             entry.versions = sorted(
                 [*entry.versions, fresh], key=lambda version: version.since
             )  # of equal times, the last
+        api_events.emit("write", name, note="a rotation")
 
     def delete(self, tenant_id: str, name: str) -> bool:
         """Delete a secret, and return whether it existed."""
         with self._lock:
             existed = self._current(tenant_id, name) is not None
             self._tenants.get(tenant_id, {}).pop(name, None)
-            return existed
+        if existed:
+            api_events.emit("delete", name)
+        return existed
 
     def _version(self, name: str, value: Any, since: datetime) -> Version:
         text, canonical = _serialize(name, value)

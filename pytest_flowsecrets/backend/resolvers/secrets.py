@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping
 
 from pytest_flowsecrets.backend.messages import BadInput
 from pytest_flowsecrets.backend.resolvers import mutation, query
+from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.request_context import RequestContext
@@ -38,4 +39,7 @@ def secret_names(context: RequestContext) -> List[str]:
 @query
 def secret_value(context: RequestContext, *, name: str) -> Any:
     """Return the value of a secret; ``Secret.get`` in a flow run queries this."""
-    return context.world.vault.read(context.tenant_id, name, context.caller)
+    value = context.world.vault.read(context.tenant_id, name, context.caller)
+    if api_events.listeners:
+        api_events.emit("read", name, run=context.world.describe_active_runs(context.tenant_id))
+    return value

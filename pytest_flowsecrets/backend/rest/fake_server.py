@@ -17,6 +17,7 @@ from pytest_flowsecrets.isolation.prefect3.block_names import block_name
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import register
 from pytest_flowsecrets.leaks.search.finder import finder, forms_of
+from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
@@ -65,6 +66,11 @@ def enter_cloud(isolation: RestIsolation) -> Iterator[RestCloud]:
         api.close()
 
 
+def _register_write(name: str, value: Any) -> None:
+    register(name, value)
+    api_events.emit("write", name)
+
+
 class RestServer(Api):
     """A fake self-hosted Prefect server with the rows of one test.
 
@@ -81,7 +87,7 @@ class RestServer(Api):
         self.secrets = SecretBlocks(view)
         self.variables = Variables(view)
         self.blocks = Blocks(view, self._check_in_use)
-        view.on_secret = register
+        view.on_secret = _register_write
         view.owner = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0] or view.owner
 
     def __repr__(self) -> str:

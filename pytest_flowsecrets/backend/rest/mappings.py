@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Iterator, List, MutableMapping, Optional, Tuple
 
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
@@ -63,6 +64,7 @@ class SecretBlocks:
             if row is None:
                 raise KeyError(name)
             self._view.block_documents.delete(row["id"])
+        api_events.emit("delete", name)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._row(name) is not None

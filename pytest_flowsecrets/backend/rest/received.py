@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Deque, Iterator, List, Mapping,
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.backend.request_text import texts_in
+from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.messages import Request, Response
@@ -45,7 +46,10 @@ class ReceivedRequests:
         route = self._route(request.path)
         path = f"{request.path}?{request.query}" if request.query else request.path
         self.forgotten += self._store((f"{request.method} {route}", path, request.headers, _body(route, request)))
-        return answer()
+        with api_events.serving() as events:
+            response = answer()
+        api_events.emit_request(f"{request.method} {route}", events, status=response.status)
+        return response
 
     def _route(self, path: str) -> str:
         """Return the part of a path below the view."""

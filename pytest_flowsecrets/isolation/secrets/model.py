@@ -10,7 +10,7 @@ import builtins
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Type
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple, Type
 
 from pytest_flowsecrets.errors import PrefectNotInstalled
 from pytest_flowsecrets.isolation.prefect1.config_tree import MISSING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.findings.readings import Reading
     from pytest_flowsecrets.isolation.prefect1.adapter import LegacyPrefect
     from pytest_flowsecrets.isolation.secrets.holder import LegacyHolder
+    from pytest_flowsecrets.resolution.display import Mask
     from pytest_flowsecrets.resolution.layers import Failure, Layer
     from pytest_flowsecrets.resolution.resolve import Resolution
 
@@ -100,17 +101,35 @@ def _exception(failure: Failure) -> Exception:
 
 
 def explain_secret(isolation: LegacyHolder, name: str) -> str:
-    """Explain what ``Secret(name).get()`` does now in this thread.
+    """Explain what ``Secret(name).get()`` does now in this thread."""
+    from pytest_flowsecrets.resolution.display import one_line
 
-    If files or variables have changed since Prefect read them, the explanation describes the state of the running
-    Prefect, and a note recommends ``reload()``.
+    resolution, note = _live_resolution(isolation, name)
+    text = describe(resolution, name)
+    return f"{text}\n{one_line(note)}" if note else text
+
+
+def explanation(isolation: LegacyHolder, name: str, mask: Mask) -> Dict[str, Any]:
+    """Return the explanation of ``explain_secret`` as plain data, with a list of notes."""
+    from pytest_flowsecrets.findings.engine import findings
+    from pytest_flowsecrets.findings.explain import explain
+
+    resolution, note = _live_resolution(isolation, name)
+    data = explain(resolution, name, [*findings(resolution), *missing_files()]).as_dict(mask)
+    return {**data, "notes": [note.replace("  note", "", 1).strip()] if note else []}
+
+
+def _live_resolution(isolation: LegacyHolder, name: str) -> Tuple[Resolution, str]:
+    """Return the state of the running Prefect.
+
+    If files or variables have changed since Prefect read them, a note recommends ``reload()``.
     """
-    from pytest_flowsecrets.resolution.display import Mask, one_line
+    from pytest_flowsecrets.resolution.display import Mask
     from pytest_flowsecrets.resolution.resolve import resolve
 
     resolution = isolation.model()
     if isolation.legacy is None:
-        return describe(resolution, name)
+        return resolution, ""
     view, note = to_builtin(isolation.view()), ""
     if resolution.failure is not None:
         note = _REJECTED.format(Mask().failure(resolution.failure))
@@ -119,8 +138,7 @@ def explain_secret(isolation: LegacyHolder, name: str) -> str:
         note = _LATE if _same_in(view, to_builtin(isolation.loaded), name) else ""
         resolution = resolve_process(isolation.version, view)
     _use_live_state(resolution, isolation.legacy)
-    text = describe(resolution, name)
-    return f"{text}\n{one_line(note)}" if note else text
+    return resolution, note
 
 
 def _use_live_state(resolution: Resolution, legacy: LegacyPrefect) -> None:

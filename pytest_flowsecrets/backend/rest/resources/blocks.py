@@ -8,6 +8,7 @@ from pytest_flowsecrets.backend.rest.call import Route, page
 from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id
 from pytest_flowsecrets.backend.rest.store.filters import matches, sort_rows
 from pytest_flowsecrets.backend.rest.store.masking import keep_masked, mask, secret_values
+from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
@@ -174,7 +175,9 @@ def update_document(call: Call) -> None:
 
 def delete_document(call: Call) -> None:
     """Remove a document."""
+    row = call.view.block_documents.require(call.id)
     call.view.block_documents.delete(call.id)
+    api_events.emit("delete", row["name"])
 
 
 def _chosen(call: Call) -> List[Row]:

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, List, Mapping, NamedTuple, Optional
 
 from pytest_flowsecrets.backend.rest.errors import ApiError
+from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,6 +78,8 @@ class ReadLog:
         run = runs[0] if len(runs) == 1 else None
         flow = self._flows.get(run["flow_id"] if run else headers.get("x-prefect-flow-id"))
         name = document.get("name") or ""
+        names = (flow["name"] if flow else "", run.get("name") or run["id"] if run else "")
+        api_events.emit("read", name, run=", ".join(filter(None, names)))
         self.reads.append(
             Read(name, block_type, self._now(), run["id"] if run else None, flow["name"] if flow else None)
         )
