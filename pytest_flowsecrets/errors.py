@@ -26,6 +26,24 @@ class UsageError(FlowSecretsError):
     """An argument of a marker, a fixture or a function of this package is wrong."""
 
 
+class NotOnRealServer(UsageError, AttributeError):  # noqa: N818
+    """A test uses an attribute of the fake API, but ``--flowsecrets-server=real`` gives it the real server.
+
+    Args:
+        attribute: the name of the attribute.
+    """
+
+    def __init__(self, attribute: str) -> None:
+        super().__init__(attribute)
+        self.attribute = attribute
+
+    def __str__(self) -> str:
+        return (
+            f"the real server has no .{self.attribute}: only the fake API has it; run this test with "
+            "--flowsecrets-server=fake"
+        )
+
+
 class PrefectNotInstalled(FlowSecretsError):  # noqa: N818
     """A feature needs the real Prefect, which is not installed.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.guards import lock
 from pytest_flowsecrets.isolation.guards.signals import deferred_signals
-from pytest_flowsecrets.isolation.prefect3.adapter import RestPrefect, find_prefect
+from pytest_flowsecrets.isolation.prefect3.adapter import MAX_DRAIN_AFTER_END, RestPrefect, find_prefect
 from pytest_flowsecrets.isolation.prefect3.api import Api, open_api
 from pytest_flowsecrets.isolation.prefect3.block_names import block_name, block_values
 from pytest_flowsecrets.isolation.prefect3.certificate import certificate_file
@@ -89,7 +89,7 @@ class RestIsolation(Isolation):
         )
         self.api.attach(self)
         self._undo.callback(self.api.close)
-        self._undo.callback(self.prefect.drain)
+        self._undo.callback(self._drain)
         self._set_variables(self._private_settings())
         self._hide_files()
         self._set_variables(self.api.settings)
@@ -97,6 +97,13 @@ class RestIsolation(Isolation):
         values = self.by_prefect_name(secrets)
         self._write(values)
         self.secrets.value_changes.record(values)
+
+    def _drain(self) -> None:
+        """Let Prefect send what it has to the API, unless that has ended."""
+        if self.api.has_ended:
+            self.prefect.drain(MAX_DRAIN_AFTER_END)
+        else:
+            self.prefect.drain()
 
     def _private_settings(self) -> Dict[str, str]:
         settings = {
@@ -139,9 +146,10 @@ class RestIsolation(Isolation):
         with deferred_signals(), lock.lock:
             self.require_current()
             previous = self.api
-            api.take_over(previous)
-            self.use(api)
         try:
+            with deferred_signals(), lock.lock:
+                self.use(api)
+                api.take_over(previous)
             yield
         finally:
             with deferred_signals(), lock.lock:

@@ -131,7 +131,8 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     if _isolation in item.stash:
         return
     if item.stash.get(_needs_isolation, False):
-        item.addfinalizer(_enter(item).exit)
+        isolation = _enter(item)
+        item.addfinalizer(lambda: _exit(item, isolation))
     elif item.get_closest_marker("secrets"):
         pytest.fail(
             f"{item.nodeid}: the secrets mark was added after the setup of this test began: add it during collection",
@@ -145,7 +146,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     yield
     isolation = item.stash.get(_isolation, None)
     if isolation is not None:
-        isolation.exit()
+        _exit(item, isolation)
         isolation.sweep()
         del item.stash[_isolation]
 
@@ -177,6 +178,17 @@ def _enter(item: Any) -> Isolation:
     else:
         return isolation
     isolation.exit()
+    pytest.fail(message, pytrace=False)
+
+
+def _exit(item: Any, isolation: Isolation) -> None:
+    """Exit an isolation. An error of this package is one line, because no frame of the test leads to it."""
+    try:
+        isolation.exit()
+    except FlowSecretsError as error:
+        message = f"{item.nodeid}: {error}"
+    else:
+        return
     pytest.fail(message, pytrace=False)
 
 
@@ -253,7 +265,7 @@ def flowsecrets_isolation(request: pytest.FixtureRequest) -> Iterator[Isolation]
     try:
         yield isolation
     finally:
-        isolation.exit()
+        _exit(request.node, isolation)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.versions import uses_rest_api
 
 RIGHT_FORM = '@pytest.mark.secrets(GITHUB_ACCESS_TOKEN="x") or @pytest.mark.secrets({"my secret": 42})'
 ROUTE = "secret_route"  # the fixture, and therefore the parameter, that holds the route of a test
@@ -38,8 +39,15 @@ def secrets_of(item: Any) -> Optional[Dict[str, Any]]:
             of_mark = _secrets(*mark.args, **mark.kwargs)
         except UsageError as error:
             raise UsageError(f"{item.nodeid}: {error}; write {RIGHT_FORM}") from None
+        closer = set(map(_identity, secrets or {}))
+        of_mark = {name: value for name, value in of_mark.items() if _identity(name) not in closer}
         secrets = {**of_mark, **(secrets or {})}
     return secrets
+
+
+def _identity(name: str) -> str:
+    """Return what two spellings of one secret share: for Prefect 2.20 and 3, the name of its block."""
+    return name.lower().replace("_", "-") if uses_rest_api() else name
 
 
 def _secrets(*arguments: Any, **values: Any) -> Dict[str, Any]:

@@ -19,7 +19,7 @@ from tests.prefect3.compat import IS_TYPED, RELEASE
 if IS_TYPED or PYDANTIC.startswith("1."):
     from pydantic import SecretStr
 else:  # Prefect 2.20 uses the first version of pydantic
-    from pydantic.v1 import SecretStr  # noqa: TC002 - the annotation of a field
+    from pydantic.v1 import SecretStr
 
 
 class Credentials(Block):
@@ -194,7 +194,7 @@ def test_a_secret_that_the_api_receives(prefect_server):
     assert "POST /flow_runs/: parameters.token" in text
     assert "POST /logs/: [" in text
     assert "hidden-token" not in text
-    with pytest.raises(UsageError, match="no secret 'NOPE'"):
+    with pytest.raises(UsageError, match="'NOPE' does not exist in this API, so nothing"):
         prefect_server.assert_never_received("NOPE")
     with pytest.raises(UsageError, match="at least one secret"):
         prefect_server.assert_never_received()
@@ -205,6 +205,46 @@ def test_the_data_of_a_block_is_no_leak(prefect_server):
     """A client that saves the secret as a block sends the value to where it belongs."""
     Secret(value="hidden-token").save("token", overwrite=True)
     prefect_server.assert_never_received("token")
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+def test_plain_fields_of_a_block_are_searched(prefect_server):
+    """A secret field of a block may hold the value. A plain one must not, neither in a new block nor in a change."""
+    block = Credentials(user="me", password=SecretStr("hidden-token"), token=Secret(value="hidden-token"))
+    prefect_server.blocks.save("mine", block)
+    prefect_server.assert_never_received("token")
+    block.user = "me:hidden-token"
+    prefect_server.blocks.save("mine", block)
+    prefect_server.blocks.save("other", block)
+    with pytest.raises(SecretReceived) as caught:
+        prefect_server.assert_never_received("token")
+    assert [place.partition(": ")[2] for place in caught.value.places] == ["data.user"] * len(caught.value.places)
+    assert {place.partition(" ")[0] for place in caught.value.places} == {"POST", "PATCH"}
+
+
+@flow(name="named")
+def takes(text):
+    pass
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+def test_earlier_values_of_a_secret_are_searched(prefect_server, local_secrets):
+    """The value from before a rotation is still a secret, also after the secret is deleted."""
+    takes("hidden-token")
+    local_secrets.rotate("TOKEN", "another-token")
+    Secret(value="third-token").save("token", overwrite=True)
+    for _ in range(2):
+        with pytest.raises(SecretReceived, match=r"parameters\.text"):
+            prefect_server.assert_never_received("TOKEN")
+        local_secrets.clear()
+
+
+@pytest.mark.skipif(not IS_TYPED, reason="Prefect 2.20 cannot hold an empty text")
+def test_an_empty_secret_cannot_be_searched(prefect_server, local_secrets):
+    """The check would pass whatever a flow does, so it is an error."""
+    local_secrets["empty"] = ""
+    with pytest.raises(UsageError, match="'empty' is empty, so nothing was checked"):
+        prefect_server.assert_never_received("empty")
 
 
 # -- access ------------------------------------------------------------------------------------------------------------
@@ -294,3 +334,10 @@ def test_a_test_may_use_both(request):
     server.blocks.register(Credentials)
     with pytest.raises(UsageError, match="the client uses another API"):
         cloud.blocks.register(Credentials)
+    for mapping in (cloud.secrets, cloud.variables):
+        with pytest.raises(UsageError, match=r"the client uses <RestServer .* so a change of <RestCloud"):
+            mapping["token"] = "x"
+        with pytest.raises(UsageError, match="has no effect"):
+            del mapping["token"]
+    server.secrets["token"] = "changed"
+    assert Secret.load("token").get() == "changed"

@@ -33,11 +33,12 @@ def do_nothing():
 
 @pytest.mark.skipif(RELEASE < (3, 1, 0), reason="Prefect reads prefect.toml from 3.1 on")
 def test_settings_without_a_default_in_a_file_of_the_developer(run_tests, pytester):
-    """Settings that have no value without the file are hidden, too, and settings of the test count."""
+    """Settings that have no value without the file, and mappings, are hidden, and settings of the test count."""
     pytester.path.joinpath("prefect.toml").write_text(
         "[tasks.runner]\nthread_pool_max_workers = 5\n[results]\ndefault_storage_block = 's3-bucket/prod'\n"
         "[api]\nkey = 'of-the-developer'\n[flows]\ndefault_retries = 7\n"
     )
+    pytester.path.joinpath(".env").write_text('PREFECT_CLIENT_CUSTOM_HEADERS={"x-developer": "hidden-header"}\n')
     result = run_tests(
         """
 import subprocess, sys
@@ -52,9 +53,10 @@ def test_it(prefect_home):
     assert values() == (None, None, None, 0)
     prefect_home.write_settings("[flows]\\ndefault_retries = 2\\n")
     assert values() == (None, None, None, 2)
-    code = "from prefect.settings import get_current_settings as s; print(repr(s().api.key), s().flows.default_retries)"
+    code = "from prefect.settings import get_current_settings as s; print(repr(s().api.key), s().client)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "of-the-developer" not in done.stdout
+    assert "hidden-header" not in done.stdout + repr(get_current_settings().client)
 """
     )
     result.assert_outcomes(passed=1)
@@ -191,3 +193,67 @@ def test_the_error_of_an_ended_api_names_the_whole_test(text):
         assert text in response.text
         response.raise_for_status()
     assert caught.value.response.status_code == 410
+
+
+def test_names_that_no_secret_can_have(local_secrets):
+    """The mapping holds no such secret, as any mapping says it; only setting one is an error."""
+    assert "a b" not in local_secrets
+    assert local_secrets.get("a b") is None
+    assert local_secrets.pop("a b", 7) == 7
+    with pytest.raises(KeyError, match="a b"):
+        local_secrets["a b"]
+    with pytest.raises(UsageError, match="cannot name a Secret block"):
+        local_secrets["a b"] = "x"
+
+
+@pytest.mark.secrets({"github-access-token": "far", "other-token": "far"})
+class TestSpellings:
+    """A mark and a closer one that spell a name differently."""
+
+    @pytest.mark.secrets(GITHUB_ACCESS_TOKEN="close")
+    def test_the_closer_mark_overrides_the_other_spelling(self, local_secrets):
+        """The block has the value of the closer mark, and other secrets stay."""
+        assert dict(local_secrets) == {"github-access-token": "close", "other-token": "far"}
+
+
+# -- tasks of one event loop -------------------------------------------------------------------------------------------
+
+
+async def _isolated(value, entered, proceed):
+    with isolated_prefect({"A": value}) as secrets:
+        entered.set()
+        await proceed.wait()
+        return secrets["A"]
+
+
+def test_overlapping_isolations_of_two_tasks_are_an_error():
+    """The second task gets a clear error, and the first one keeps its secrets."""
+
+    async def main():
+        entered, proceed = asyncio.Event(), asyncio.Event()
+        first = asyncio.ensure_future(_isolated("one", entered, proceed))
+        await entered.wait()
+        with pytest.raises(UsageError, match=r"another task enters one: .* enter one around both tasks"):
+            await asyncio.ensure_future(_isolated("two", asyncio.Event(), proceed))
+        proceed.set()
+        assert await first == "one"
+        proceed.clear()
+        later = asyncio.ensure_future(_isolated("three", asyncio.Event(), proceed))
+        proceed.set()
+        assert await later == "three"
+
+    asyncio.run(main())
+
+
+def test_a_task_nests_in_the_isolation_of_the_task_that_created_it():
+    """This is correct nesting, which ends in order."""
+
+    async def main():
+        with isolated_prefect({"A": "outer"}) as outer:
+            proceed = asyncio.Event()
+            proceed.set()
+            assert await asyncio.gather(_isolated("inner", asyncio.Event(), proceed)) == ["inner"]
+            assert outer["A"] == "outer"
+
+    with isolated_prefect():
+        asyncio.run(main())

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, Dict, List, NoReturn, Optional, Tuple, cast
 
 from pytest_flowsecrets.backend.prefect_server.server import PrefectServer
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import NotOnRealServer, UsageError
 from pytest_flowsecrets.isolation.prefect3.api import Api
 
 if TYPE_CHECKING:
@@ -79,14 +79,17 @@ class RealServer(Api):
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise UsageError(
-            f"the real server has no .{name}: only the fake API has it; run this test with --flowsecrets-server=fake"
-        )
+        raise NotOnRealServer(name)
 
     @property
     def url(self) -> str:
         """The address, as for ``PREFECT_API_URL``."""
         return self._server.url
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether a test has ended the server."""
+        return self._server.has_ended
 
     # -- what an isolation does ----------------------------------------------------------------------------------------
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 300.0  # the first server of a version runs all migrations: 10 s on a quiet machine
 RESET_SECONDS = 120.0
+_POLL_SECONDS = 0.5  # between checks whether the process still runs
 _MAIN = (
     "import sys; sys.path.append(sys.argv[1]); from pytest_flowsecrets.backend.prefect_server.main import main; "
     "main(int(sys.argv[2]))"
@@ -160,12 +163,21 @@ class PrefectServer:
         Raises:
             PrefectServerFailed: the server cannot start again, or does not answer.
         """
-        if self._process is not None and self._process.poll() is not None:
-            self._end_process()
-        if self._process is None:
-            self.start()
-            return
-        self._ask("reset", RESET_SECONDS)
+        if self._process is not None and not self.has_ended:
+            try:
+                self._ask("reset", RESET_SECONDS)
+            except PrefectServerFailed:
+                if not self.has_ended:
+                    raise
+            else:
+                return
+        self._end_process()
+        self.start()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process has ended by itself, or a test has ended it."""
+        return self._process is not None and self._process.poll() is not None
 
     def check(self) -> None:
         """Check that the server runs: a test that ended it would otherwise fail with a refused connection.
@@ -173,7 +185,7 @@ class PrefectServer:
         Raises:
             PrefectServerFailed: it has ended.
         """
-        if self._process is not None and self._process.poll() is not None:
+        if self.has_ended:
             raise self._error("it ended during the test")
 
     def close(self) -> None:
@@ -214,11 +226,20 @@ class PrefectServer:
         self._channel.sendall(line)
         answer = b""
         while not answer.endswith(b"\n"):
-            data = self._channel.recv(1 << 16)
+            data = self._receive(self._channel, seconds)
             if not data:
                 return b""
             answer += data
         return answer
+
+    def _receive(self, channel: socket.socket, seconds: float) -> bytes:
+        """Return the next bytes; nothing if the process has ended, even if another one still has its descriptor."""
+        for _ in range(math.ceil(seconds / _POLL_SECONDS)):
+            if select.select([channel], [], [], _POLL_SECONDS)[0]:
+                return channel.recv(1 << 16)
+            if self.has_ended:
+                return b""
+        raise socket.timeout
 
     def _error(self, reason: str, advice: str = "look at the end of its log") -> PrefectServerFailed:
         reason = Redactor(registry.values()).redact(reason)

@@ -58,6 +58,7 @@ class Blocks:
         Raises:
             KeyError: there is none.
         """
+        self._check()
         with self._view.lock:
             row = self._row(name)
             if row is None:

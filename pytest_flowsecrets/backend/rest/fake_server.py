@@ -16,8 +16,7 @@ from pytest_flowsecrets.isolation.prefect3.api import Api
 from pytest_flowsecrets.isolation.prefect3.block_names import block_name
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import register
-from pytest_flowsecrets.leaks.search.finder import finder, forms_of
-from pytest_flowsecrets.report import api_events
+from pytest_flowsecrets.leaks.search.finder import finder
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
@@ -66,11 +65,6 @@ def enter_cloud(isolation: RestIsolation) -> Iterator[RestCloud]:
         api.close()
 
 
-def _register_write(name: str, value: Any) -> None:
-    register(name, value)
-    api_events.emit("write", name)
-
-
 class RestServer(Api):
     """A fake self-hosted Prefect server with the rows of one test.
 
@@ -84,10 +78,10 @@ class RestServer(Api):
         self._api, self._view, self._auth_string = api, view, auth_string
         self._received = ReceivedRequests(view)
         view.intercept = self._received.record
-        self.secrets = SecretBlocks(view)
-        self.variables = Variables(view)
+        self.secrets = SecretBlocks(view, self._check_not_replaced)
+        self.variables = Variables(view, self._check_not_replaced)
         self.blocks = Blocks(view, self._check_in_use)
-        view.on_secret = _register_write
+        view.on_secret = self._received.register_secret
         view.owner = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0] or view.owner
 
     def __repr__(self) -> str:
@@ -101,6 +95,14 @@ class RestServer(Api):
     def _check_in_use(self) -> None:
         if self._isolation is None or self._isolation.api is not self:
             raise UsageError(f"the client uses another API than {self!r} now: use the fixture of this test")
+
+    def _check_not_replaced(self) -> None:
+        """Check that the client of the test does not use another API, in which a change would have no effect."""
+        if self._isolation is not None and self._isolation.api is not self:
+            raise UsageError(
+                f"the client uses {self._isolation.api!r} now, so a change of {self!r} has no effect: change the "
+                "former, or use only one of the fixtures prefect_cloud and prefect_server"
+            )
 
     def _flush(self) -> None:
         """Let Prefect's background threads send what they have, so that a test reads everything."""
@@ -169,26 +171,29 @@ class RestServer(Api):
 
     @hide_arguments
     def assert_never_received(self, *names: str) -> None:
-        """Assert that the API received the values of these secrets only as data of the blocks that hold them.
+        """Assert that the API received the values of these secrets only in secret fields of blocks.
 
-        The check searches all requests and events (parameters, states, logs, artifacts, variables and so on) for all
-        encodings of the values.
+        The check searches all requests and events (parameters, states, logs, artifacts, variables, plain fields of
+        blocks and so on) for all encodings of the current and the earlier values.
 
         Args:
             names: the names of the secrets, at least one.
 
         Raises:
             SecretReceived: the API received a value; the error lists the places.
-            UsageError: there is no name, a secret does not exist, or the first requests have been discarded.
+            UsageError: there is no name, a secret does not exist or is empty, or the first requests have been
+                discarded.
         """
         if not names:
             raise UsageError("assert_never_received needs the name of at least one secret")
         self._flush()
         for name in names:
             block = block_name(name)
-            if block not in self.secrets:
-                raise UsageError(f"there is no secret {name!r} in this API, so nothing was checked")
-            places = self._received.search(finder(forms_of(self.secrets.stored_value(block))))
+            texts = self._received.texts_of(block)
+            if not texts:
+                state = "is empty" if block in self.secrets else "does not exist in this API"
+                raise UsageError(f"the secret {name!r} {state}, so nothing was checked")
+            places = self._received.search(finder(texts))
             if places:
                 raise SecretReceived(name, places)
         if self._received.forgotten:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Iterator, List, MutableMapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, MutableMapping, Optional, Tuple
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.report import api_events
@@ -20,6 +20,10 @@ _VARIABLE_NAME = re.compile(r"[a-z0-9_-]{1,255}")
 MAX_VARIABLE = 5000  # characters of JSON; the limit of Prefect 2.20 and 3
 
 
+def _accept() -> None:
+    """Accept every change."""
+
+
 class SecretBlocks:
     """The Secret blocks of a view. They can be set, named, compared and deleted; nothing gives a value out.
 
@@ -27,10 +31,11 @@ class SecretBlocks:
 
     Args:
         view: whose blocks.
+        check: raises an error if a change would have no effect.
     """
 
-    def __init__(self, view: View) -> None:
-        self._view = view
+    def __init__(self, view: View, check: Callable[[], None] = _accept) -> None:
+        self._view, self._check = view, check
 
     def __repr__(self) -> str:
         return f"<SecretBlocks {', '.join(self)}>"
@@ -41,6 +46,7 @@ class SecretBlocks:
         Raises:
             UsageError: the name cannot be that of a block, the value is not JSON data, or the type is not known yet.
         """
+        self._check()
         check_block_name(name)
         check_json(f"secret {name!r}", value)
         value = deepcopy(value)
@@ -59,6 +65,7 @@ class SecretBlocks:
         Raises:
             KeyError: there is none.
         """
+        self._check()
         with self._view.lock:
             row = self._row(name)
             if row is None:
@@ -111,10 +118,11 @@ class Variables(MutableMapping[str, Any]):
 
     Args:
         view: whose variables.
+        check: raises an error if a change would have no effect.
     """
 
-    def __init__(self, view: View) -> None:
-        self._view = view
+    def __init__(self, view: View, check: Callable[[], None] = _accept) -> None:
+        self._view, self._check = view, check
 
     def __repr__(self) -> str:
         return f"<Variables {', '.join(self)}>"
@@ -131,6 +139,7 @@ class Variables(MutableMapping[str, Any]):
         Raises:
             UsageError: the name cannot be that of a variable, or the value is not JSON data.
         """
+        self._check()
         check_variable_name(name)
         check_json(f"variable {name!r}", value)
         if self._view.legacy and not isinstance(value, str):
@@ -150,6 +159,7 @@ class Variables(MutableMapping[str, Any]):
                 self._view.variables.update(row, {"value": value})
 
     def __delitem__(self, name: str) -> None:
+        self._check()
         with self._view.lock:
             row = self._view.variables.first(name=name)
             if row is None:

@@ -1,7 +1,7 @@
 """What the clients of one view have sent, so that a test can check that a secret was not in it.
 
-The contents lie in a closure, which repr, ``vars()``, pickle and copy do not show. The data of block documents are left
-out: that is where a secret belongs.
+The contents lie in a closure, which repr, ``vars()``, pickle and copy do not show. The secret fields of block documents
+are left out: that is where a secret belongs. Their other fields are kept.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Iterator, List, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.backend.request_text import texts_in
+from pytest_flowsecrets.backend.rest.store.masking import without_secrets
+from pytest_flowsecrets.leaks.registry import register
+from pytest_flowsecrets.leaks.search.finder import forms_of
 from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
@@ -40,12 +43,24 @@ class ReceivedRequests:
         self._view = view
         self.forgotten = 0
         self._store, self._contents = _store()
+        self._remember, self._texts = _secret_texts()
+
+    def register_secret(self, name: str, value: Any) -> None:
+        """Register a value that a secret has from now on. The search includes its earlier values."""
+        register(name, value)
+        self._remember(name, value)
+        api_events.emit("write", name)
+
+    def texts_of(self, name: str) -> List[str]:
+        """Return the texts to search for: those of all values that a secret has had, except the empty text."""
+        return self._texts(name)
 
     def record(self, request: Request, answer: Callable[[], Response]) -> Response:
         """Record a request, and answer it. This is an interceptor of a view."""
         route = self._route(request.path)
         path = f"{request.path}?{request.query}" if request.query else request.path
-        self.forgotten += self._store((f"{request.method} {route}", path, request.headers, _body(route, request)))
+        body = self._body(route, request)
+        self.forgotten += self._store((f"{request.method} {route}", path, request.headers, body))
         with api_events.serving() as events:
             response = answer()
         api_events.emit_request(f"{request.method} {route}", events, status=response.status)
@@ -54,6 +69,28 @@ class ReceivedRequests:
     def _route(self, path: str) -> str:
         """Return the part of a path below the view."""
         return path[len(urlsplit(self._view.url).path) :]
+
+    def _body(self, route: str, request: Request) -> bytes:
+        """Return the body of a request without the secret fields of a block document."""
+        document = _DOCUMENTS.fullmatch(route)
+        if not document or request.method not in ("POST", "PATCH"):
+            return request.body
+        try:
+            content = json.loads(request.body)
+        except ValueError:
+            return request.body
+        if not isinstance(content, dict) or not isinstance(content.get("data"), dict):
+            return request.body
+        secret_fields = self._secret_fields(content.get("block_schema_id"), document[1])
+        return json.dumps({**content, "data": without_secrets(content["data"], secret_fields)}).encode()
+
+    def _secret_fields(self, schema_id: Any, document_id: Optional[str]) -> List[str]:
+        """Return the secret fields of a schema, or of that of an existing document."""
+        if schema_id is None and document_id:
+            row = self._view.block_documents.get(document_id[1:])
+            schema_id = row and row["block_schema_id"]
+        schema = self._view.block_types.schemas.get(schema_id) if isinstance(schema_id, str) else None
+        return list(schema["fields"].get("secret_fields", ())) if schema else []
 
     def search(self, matches: Callable[[str], Any]) -> List[str]:
         """Return a description of each place whose text matches: the request or event, and the path in it."""
@@ -70,17 +107,14 @@ class ReceivedRequests:
         return list(dict.fromkeys(places))
 
 
-def _body(route: str, request: Request) -> bytes:
-    """Return the body of a request without the data of block documents."""
-    if not _DOCUMENTS.fullmatch(route) or request.method not in ("POST", "PATCH"):
-        return request.body
-    try:
-        content = json.loads(request.body)
-    except ValueError:
-        return b""
-    if not isinstance(content, dict):
-        return request.body
-    return json.dumps({name: value for name, value in content.items() if name != "data"}).encode()
+def _secret_texts() -> Tuple[Callable[[str, Any], None], Callable[[str], List[str]]]:
+    """Return functions that remember a value of a secret, and that return the texts of all its values."""
+    texts: Dict[str, Dict[str, None]] = {}
+
+    def remember(name: str, value: Any) -> None:
+        texts.setdefault(name, {}).update(dict.fromkeys(forms_of(value)))
+
+    return remember, lambda name: [text for text in texts.get(name, ()) if text]
 
 
 def _store() -> Tuple[Callable[[Content], int], Callable[[], Iterator[Content]]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 import warnings
 from contextlib import contextmanager
 from typing import Any, Dict, Iterable, Iterator, Tuple
@@ -26,6 +27,7 @@ _PRIVATE = (
     ("prefect.logging.handlers", "APILogWorker.drain_all"),
 )
 _SENDERS = (("prefect.events.worker", "EventsWorker"), ("prefect.logging.handlers", "APILogWorker"))
+MAX_DRAIN_AFTER_END = 1.0  # seconds, for the senders to an API that answers no more
 _MAX_DRAIN = 60.0  # seconds; an API that a test has made to hang must not stop the run
 
 _adapters: Dict[None, RestPrefect] = {}
@@ -90,15 +92,21 @@ class RestPrefect:
 
     # -- background senders -------------------------------------------------------------------------------------------
 
-    def drain(self) -> None:
+    def drain(self, seconds: float = _MAX_DRAIN) -> None:
         """Wait until Prefect's background threads have sent all events and logs, and stop them.
 
         They keep the address of the API that was set when they started. New ones start on demand.
+
+        Args:
+            seconds: the longest time to wait. The threads are stopped even if they have not sent everything.
         """
         senders = list(self._active_senders())
         if senders:
+            until = time.monotonic() + seconds
             with _quiet(sender.__name__ for sender in senders):
-                in_new_thread(lambda: [sender.drain_all(timeout=_MAX_DRAIN) for sender in senders])
+                in_new_thread(
+                    lambda: [sender.drain_all(timeout=max(0.0, until - time.monotonic())) for sender in senders]
+                )
 
     @staticmethod
     def _active_senders() -> Iterator[Any]:

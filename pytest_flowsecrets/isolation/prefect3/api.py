@@ -41,6 +41,11 @@ class Api(ABC):
         return {"PREFECT_API_URL": self.url, **auth}
 
     @property
+    def has_ended(self) -> bool:
+        """Whether nothing answers at its address any more."""
+        return False
+
+    @property
     @abstractmethod
     def has_secret_type(self) -> bool:
         """Whether a client has registered the block type of Secret."""

@@ -7,6 +7,7 @@ and the contents of the one in the ``ContextVar``, because copies of a context s
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from contextlib import contextmanager
@@ -258,4 +259,13 @@ def _settings_of_files(folder: Path) -> Dict[str, str]:
         os.chdir(before)
     texts, own = isolated.to_environment_variables(), isolated.to_environment_variables(exclude_unset=True)
     changed = [name for name, text in here.items() if own.get(name) != text]
-    return {name: texts.get(name, "") for name in changed if name in texts or name in _EMPTY_MEANS_NONE}
+    return {name: _replacement(texts.get(name, "")) for name in changed if name in texts or name in _EMPTY_MEANS_NONE}
+
+
+def _replacement(text: str) -> str:
+    """Return the text of a variable that replaces the value in a file.
+
+    pydantic-settings merges mappings of all sources. A JSON text that holds the mapping as JSON text replaces them, and
+    Prefect decodes it.
+    """
+    return json.dumps(text) if text.startswith("{") else text

@@ -70,10 +70,9 @@ class LocalSecrets(MutableMapping[str, Any]):
         Raises:
             KeyError: the secret does not exist.
         """
-        own = self._isolation.secret_name(name)
-        if own not in self._isolation.view():
+        if name not in self:
             raise KeyError(name)
-        return own
+        return self._isolation.secret_name(name)
 
     @hide_arguments
     def __setitem__(self, name: str, value: Any) -> None:
@@ -91,7 +90,11 @@ class LocalSecrets(MutableMapping[str, Any]):
         return len(self._isolation.view())
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._isolation.secret_name(name) in self._isolation.view()
+        view = self._isolation.view()
+        try:
+            return isinstance(name, str) and self._isolation.secret_name(name) in view
+        except UsageError:  # no secret can have this name
+            return False
 
     @hide_arguments
     def update(self, *args: Any, **values: Any) -> None:

@@ -46,13 +46,15 @@ def test_second(local_secrets, prefect_server):
 
 @pytest.mark.secrets(A_TOKEN="x")
 def test_only_at_the_fake(prefect_server):
+    assert not hasattr(prefect_server, "executing")
     prefect_server.write_only()
 
 @pytest.mark.secrets(A_TOKEN="x")
 def test_server_dies():
-    server = next(each for each in psutil.Process().children(recursive=True) if "prefect_server" in " ".join(each.cmdline()))
-    server.kill()
-    psutil.wait_procs([server], timeout=60)
+    assert uses_a_secret() == 1
+    servers = [each for each in psutil.Process().children(recursive=True) if "prefect_server" in " ".join(each.cmdline())]
+    servers[-1].kill()
+    psutil.wait_procs(servers, timeout=60)
 
 @pytest.mark.secrets(A_TOKEN="last")
 def test_after_it():
@@ -78,6 +80,8 @@ def test_the_fixtures_use_the_real_server(tmp_path, request):
     assert "4 passed, 1 failed, 1 error" in done.stdout.replace("1 failed, 4 passed", "4 passed, 1 failed"), done.stdout
     assert "the real server has no .write_only: only the fake API has it" in done.stdout
     assert "it ended during the test" in done.stdout
+    assert "ExitStack" not in done.stdout
+    assert "isolation.exit" not in done.stdout  # no frame of this package
 
 
 def test_the_option_has_a_default():

@@ -32,13 +32,30 @@ def _covers(secret: Path, path: Path) -> bool:
     return path == secret
 
 
+def without_secrets(data: Mapping[str, Any], secret_fields: Iterable[str]) -> Mapping[str, Any]:
+    """Return data without the values that ``secret_values`` yields."""
+    result: Mapping[str, Any] = _without(data, (), _prefixes(secret_fields))
+    return result
+
+
+def _without(value: Any, path: Path, secrets: List[Path]) -> Any:
+    if any(path[: len(secret)] == secret for secret in secrets):
+        return None
+    if isinstance(value, dict):
+        return {key: _without(item, (*path, key), secrets) for key, item in value.items()}
+    return value
+
+
+def _prefixes(secret_fields: Iterable[str]) -> List[Path]:
+    return [tuple(part for part in field.split(".") if part != "*") for field in secret_fields]
+
+
 def secret_values(data: Mapping[str, Any], secret_fields: Iterable[str]) -> Iterator[Tuple[str, Any]]:
     """Yield the secret leaves of data with their paths, such as ``creds.token``.
 
     Entries of a mapping below a secret field count, too: the real server shows them, and they are secrets all the same.
     """
-    secrets = [tuple(part for part in field.split(".") if part != "*") for field in secret_fields]
-    yield from _secret_values(data, (), secrets)
+    yield from _secret_values(data, (), _prefixes(secret_fields))
 
 
 def _secret_values(value: Any, path: Path, secrets: List[Path]) -> Iterator[Tuple[str, Any]]:
