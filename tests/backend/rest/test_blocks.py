@@ -179,6 +179,16 @@ def test_masks_that_come_back_are_replaced():
     assert keep_masked({"a": {"b": MASK}, "c": "*", "d": "x"}, {"a": {"b": 1}}) == {"a": {"b": 1}, "c": "*", "d": "x"}
 
 
+def test_new_data_replace_references(ask, save, ids):
+    """A change without a reference to the nested document removes it, also if other old data stay."""
+    inner = save("inner").body
+    data = {"inner": {"$ref": {"block_document_id": inner["id"]}}, "plain": 1}
+    outer = ask.post("/block_documents/", name="outer", data=data, **ids)
+    ask("PATCH", f"/block_documents/{outer['id']}", {"data": {"other": 2}, "merge_existing_data": True})
+    changed = ask.get(f"/block_documents/{outer['id']}")
+    assert (changed["data"], changed["block_document_references"]) == ({"plain": 1, "other": 2}, {})
+
+
 def test_checksums_ignore_secret_fields_and_nested_blocks():
     """Checksums depend on definitions of plain classes, and neither on secret fields nor on nested blocks."""
     plain = {"type": "object", "properties": {"a": {"$ref": "#/definitions/A"}}}

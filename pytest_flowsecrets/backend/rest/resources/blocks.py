@@ -161,13 +161,18 @@ def count_documents(call: Call) -> int:
 
 
 def update_document(call: Call) -> None:
-    """Merge data into a document, or move it to another schema; masks that come back leave a value as it was."""
+    """Merge data into a document, or move it to another schema; masks that come back leave a value as it was.
+
+    New data replace all references to nested documents, also if they are merged with the old data.
+    """
     row = call.view.block_documents.require(call.id)
     changes: Row = {}
     if call.fields.get("data") is not None:
         data = keep_masked(call.fields["data"], row["data"])
         merged = call.fields.get("merge_existing_data", True)
-        changes["data"] = {**row["data"], **data} if merged else data
+        nested = {key for key, _ in _nested(call.view, row)}
+        old = {key: value for key, value in row["data"].items() if merged and key not in nested}
+        changes["data"] = {**old, **data}
     if call.fields.get("block_schema_id") is not None:
         changes["block_schema_id"] = canonical_id(call.fields["block_schema_id"])
     _report_secrets(call.view, call.view.block_documents.update(row, changes))
