@@ -64,6 +64,23 @@ def compose(value: str) -> Dict[str, str]:
     return {"compose.yaml": f"{service}      {VARIABLE}NAME: {value}\n"}
 
 
+def prefect_yaml(entry: str) -> Dict[str, str]:
+    """Return a prefect.yaml with a variable for the flow runs of a deployment."""
+    deployment = "deployments:\n- name: daily\n  entrypoint: flow.py:flow\n  work_pool:\n    name: pool\n"
+    return {"prefect.yaml": f"{deployment}    job_variables:\n      env:\n        {entry}\n"}
+
+
+def step(entry: str) -> Dict[str, str]:
+    """Return a prefect.yaml with a step."""
+    return {"prefect.yaml": f"deployments: []\npull:\n- prefect.deployments.steps.git_clone:\n    {entry}\n"}
+
+
+def job_template(properties: str, image: str) -> Dict[str, str]:
+    """Return a base job template."""
+    configuration = f'{{\n  "job_configuration": {{"image": "{image}"}},\n'
+    return {"pool.json": f'{configuration}  "variables": {{"type": "object", "properties": {properties}}}\n}}\n'}
+
+
 CONTAINER = "containers:\n- env:\n  - name: PREFECT__CONTEXT__SECRETS__NAME\n    "
 EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS001": (toml("NAME = value"),),
@@ -122,6 +139,16 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS063": ({"start.sh": "prefect agent local start --env NAME=a=b\n"},),
     "FS054": (compose("'pa$word'"), {"job.yaml": f"{CONTAINER}value: 'pa$$word'\n"}),
     "FS055": (compose("'pa$$$5'"),),
+    "FS070": (prefect_yaml("A: '{{ prefect.block.secret.token }}'"), prefect_yaml("A: '{{ prefect.blocks.secret }}'")),
+    "FS071": (step("access_token: '{{ prefect.blocks.secret.GITHUB_TOKEN }}'"),),
+    "FS072": (step("branch: '{{ prefect.variables.branch }}'"), step("branch: '{{ $BRANCH }}'")),
+    "FS073": (job_template('{"host": {"default": "{{ $HOST }}"}}', "{{ host }}"),),
+    "FS074": (prefect_yaml("TOKEN: '{{ prefect.blocks.secret.token }}'"), prefect_yaml("A: '{{ $GITHUB_TOKEN }}'")),
+    "FS075": (step("repository: 'https://{{ prefect.blocks.secret.token }}@example.com/a'"),),
+    "FS076": (job_template('{"image": {}}', "{{ imgae }}"),),
+    "FS077": (step("access_token: hunter2"), prefect_yaml("DB: postgres://user:hunter2@host/db")),
+    "FS078": (prefect_yaml("PIN: 0123"),),
+    "FS079": (prefect_yaml(f"{VARIABLE}NAME: value"),),
     "FS090": ({"config.toml": f"{TABLE}NAME = 'value'  # flowsecrets: ignore[FS021]\n"},),
     "FS056": ({"job.yaml": f"{CONTAINER}value: one\n  - name: {VARIABLE}NAME\n    value: other\n"},),
 }

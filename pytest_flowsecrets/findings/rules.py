@@ -182,6 +182,42 @@ GROUPS: Dict[str, Dict[str, Rule]] = {
         "FS063": Rule("error", "The value of --env contains an equals sign",
             "These releases split the option at each equals sign and fail. Use run_config.env."),
     },
+    "Templates of Prefect 2.20 and 3": {
+        "FS070": Rule("error", "A template of Prefect is malformed",
+            "Prefect knows {{ prefect.blocks.TYPE.NAME }}, {{ prefect.variables.NAME }} and {{ $NAME }}. It leaves "
+            "other text as it is, drops it together with its key, or fails when it deploys or runs the flow. Correct "
+            "the template."),
+        "FS071": Rule("error", "A template names a block or variable that cannot exist",
+            "Names of blocks have lower-case letters, digits and dashes only, so a legacy name such as "
+            "GITHUB_ACCESS_TOKEN is github-access-token. Names of variables may also have underscores. --fix writes a "
+            "name in lower case if nothing else is wrong."),
+        "FS072": Rule("note", "A template becomes an empty text if its variable is missing",
+            "Prefect replaces the template of a missing variable by an empty text, without an error. The file does "
+            "not show whether the variable exists."),
+        "FS073": Rule("error", "A template in the default of a variable stays as it is",
+            "A worker replaces {{ $NAME }} in the job configuration, but not in the values that it inserts there. The "
+            "flow run gets the braces. Write the template in job_configuration."),
+        "FS074": Rule("error", "A deployment contains a secret in clear text",
+            "prefect deploy replaces templates in a deployment by their values, so the API stores and shows the "
+            "secret. Load the block in the flow, or write the template in a step or in the base job template."),
+        "FS075": Rule("error", "A block template stands within other text",
+            "Up to 3.6, a text with a block template may contain nothing else, and Prefect fails with a ValueError. "
+            "Put the whole text into the block, or use Prefect 3.7 or later."),
+        "FS076": Rule("error", "A base job template uses a variable that it does not have",
+            "A worker drops the key of a placeholder without a variable, or uses an empty text. Add the variable to "
+            "variables.properties, or correct its name."),
+    },
+    "Settings and values of Prefect 2.20 and 3": {
+        "FS077": Rule("error", "A file contains a secret in clear text",
+            "Everyone who can read the repository or the image can read it, also later in the history. Put it into a "
+            "Secret block, or into a variable of the environment of the process."),
+        "FS078": Rule("warning", "YAML changes a value of a deployment",
+            "YAML 1.1 reads true, yes, 0123, 1:30 and times as other types, and the flow run gets another text, such "
+            "as 'True' or '83'. Put the value in quotes: --fix does for variables of the environment."),
+        "FS079": Rule("warning", "Prefect 2.20 and 3 ignore a legacy setting",
+            "They read neither variables that start with PREFECT__ nor config.toml, so a secret in them is missing. "
+            "flowsecrets migrate creates a Secret block for it."),
+    },
     "Comments": {
         "FS090": Rule("warning", "An ignore comment silences nothing",
             "The finding that it silenced is gone, or its id is misspelled. A forgotten comment would hide the next "

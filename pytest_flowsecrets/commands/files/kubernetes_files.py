@@ -13,6 +13,7 @@ from typing import (
     Dict,
     Iterable,
     Iterator,
+    List,
     Mapping,
     Optional,
     Set,
@@ -73,22 +74,36 @@ def yaml_items(text: str, path: str) -> Iterator[Item]:
         Unreadable: the text is not YAML.
         UsageError: PyYAML is not installed.
     """
-    yaml = _yaml()
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if _is_shallow(text) else yaml.SafeLoader
-    try:
-        if loader is yaml.SafeLoader:
-            _refuse_deep(yaml.scan(text, Loader=loader), path)
-        documents = list(yaml.compose_all(text, Loader=loader))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = TEMPLATE if _BRACES.search(text) else "not valid YAML"
-        place = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        raise Unreadable(path, reason, *place) from None
+    documents = yaml_documents(text, path)
     template = _BRACES.search(text) is not None
     compose = "compose" in os.path.basename(path) or any(map(_is_compose, documents))
     walk = _Walk(path, text, template=template, compose=compose)
     for document in documents:
         yield from walk.items(document)
+
+
+def yaml_documents(text: str, path: str) -> List[Any]:
+    """Return the nodes of the documents in a YAML or JSON file.
+
+    Args:
+        text: one or several documents.
+        path: the name of the file, for errors.
+
+    Raises:
+        Unreadable: the text is not YAML.
+        UsageError: PyYAML is not installed.
+    """
+    yaml = _yaml()
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if _is_shallow(text) else yaml.SafeLoader
+    try:
+        if loader is yaml.SafeLoader:
+            _refuse_deep(yaml.scan(text, Loader=loader), path)
+        return list(yaml.compose_all(text, Loader=loader))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = TEMPLATE if _BRACES.search(text) else "not valid YAML"
+        place = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        raise Unreadable(path, reason, *place) from None
 
 
 def _is_compose(document: Any) -> bool:

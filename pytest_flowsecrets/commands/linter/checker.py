@@ -88,6 +88,8 @@ class Checker:
             return _unique(self.toml(path, source))
         plain = text.lstrip("\ufeff")
         results = self.items(path, list(_items(kind, plain, path)))
+        if kind == "yaml":
+            results += _documents(plain, path)
         return _unique([_moved(each, len(text) - len(plain)) for each in results])
 
     def toml(self, path: str, source: bytes) -> List[Finding]:
@@ -169,6 +171,17 @@ def _items(kind: str, text: str, path: str) -> Iterable[Item]:
     from pytest_flowsecrets.commands.files.build_files import READERS
 
     return READERS[kind](text)
+
+
+def _documents(text: str, path: str) -> Iterator[Finding]:
+    """Check the documents of Prefect 2.20 and 3 in a YAML or JSON file."""
+    if "deployments" not in text and "job_configuration" not in text:
+        return
+    from pytest_flowsecrets.commands.files.kubernetes_files import yaml_documents
+    from pytest_flowsecrets.commands.linter.deployments import document_findings
+
+    for document in yaml_documents(text, path):
+        yield from document_findings(document, text, path)
 
 
 def _value(item: Item) -> str:

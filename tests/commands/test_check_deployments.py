@@ -1,0 +1,145 @@
+"""``flowsecrets check`` for ``prefect.yaml`` and base job templates of Prefect 2.20 and 3."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("yaml")
+
+HEAD = "name: x\npull: null\ndeployments:\n- name: a\n  entrypoint: f.py:f\n"
+ENV = HEAD + "  work_pool:\n    name: p\n    job_variables:\n      env:\n        %s\n"
+PARAMETER = HEAD + "  parameters:\n    %s\n"
+STEP = "deployments: []\npull:\n- prefect.deployments.steps.git_clone:\n    %s\n"
+POOL = '{"job_configuration": {"env": {%s}}, "variables": {"type": "object", "properties": {"x": {%s}}}}'
+
+# rule, layout, a text that triggers it, one that does not
+EXAMPLES = [
+    ("FS070", ENV, "A: '{{ prefect.block.secret.x }}'", "A: '{{ prefectblock.secret.x }}'"),
+    ("FS070", ENV, "A: '{{ prefect.secrets.x }}'", "A: '{{ build_image.image }}'"),
+    ("FS070", ENV, "A: '{{ blocks.secret.x }}'", "A: '{{ ctx.flow.name }}'"),
+    ("FS070", ENV, "A: '{{prefect.blocks.secret}}'", "A: '{{prefect.variables.x}}'"),
+    ("FS070", ENV, "A: '{{ prefect.blocks.secret. }}'", "A: '{{ image }}'"),
+    ("FS070", ENV, "A: '{{ prefect.variables.x | upper }}'", "A: '{{ prefect.variables.x }}'"),
+    ("FS070", ENV, "A: '{{ prefect.blocks.secret.my key }}'", "A: '{{ a key }}'"),
+    ("FS070", ENV, "A: '{{ ${HOME} }}'", "A: '{{ $HOME }}'"),
+    ("FS071", STEP, "access_token: '{{ prefect.blocks.secret.GH }}'", "access_token: '{{ prefect.blocks.secret.gh }}'"),
+    (
+        "FS071",
+        STEP,
+        "access_token: '{{ prefect.blocks.secret.g_h }}'",
+        "a: '{{ prefect.blocks.secret.g-h.value.k_x }}'",
+    ),
+    ("FS071", STEP, "a: '{{ prefect.blocks.aws_credentials.g.x }}'", "a: '{{ prefect.blocks.aws-credentials.g.x }}'"),
+    ("FS071", STEP, "branch: '{{ prefect.variables.Branch }}'", "branch: '{{ prefect.variables.my_branch.Key }}'"),
+    ("FS072", ENV, "A: '{{ prefect.variables.nope }}'", "A: '{{ nope }}'"),
+    ("FS072", STEP, "branch: '{{ $BRANCH }}'", "branch: '$BRANCH'"),
+    ("FS072", POOL, ('"A": "{{ $HOST }}"', ""), ('"A": "{{ x }}"', "")),
+    ("FS073", POOL, ("", '"default": "{{ $HOST }}"'), ('"A": "{{ $HOST }}"', '"description": "{{ $HOST }}"')),
+    ("FS074", ENV, "A: '{{ prefect.blocks.secret.x }}'", "A: '{{ prefect.variables.x }}'"),
+    ("FS074", ENV, "A: '{{ prefect.blocks.aws-credentials.x }}'", "A: '{{ prefect.blocks.local-file-system.x }}'"),
+    ("FS074", PARAMETER, "key: '{{ prefect.blocks.secret.x }}'", "key: 1"),
+    ("FS074", ENV, "A: '{{ $GITHUB_TOKEN }}'", "A: '{{ $GITHUB_SHA }}'"),
+    ("FS075", STEP, "url: 'x{{ prefect.blocks.secret.x }}'", "url: '{{ prefect.blocks.secret.x }}'"),
+    ("FS076", POOL, ('"A": "{{ y }}"', ""), ('"A": "{{ x }}"', "")),
+    ("FS076", POOL, ('"A": "a{{ y.z }}"', ""), ('"A": "{{ x.y }} {{ ctx.flow.name }}"', "")),
+    ("FS077", ENV, "API_KEY: hunter2", "API_KEY: '{{ prefect.variables.x }}'"),
+    ("FS077", ENV, "DB: postgres://u:hunter2@h/d", "DB: postgres://u@h/d"),
+    ("FS077", ENV, "K: pnu_0123456789abcdef0123456789abcdef", "K: pnu_short"),
+    ("FS077", STEP, "access_token: hunter2", "access_token: <your token>"),
+    ("FS077", POOL, ("", '"default": {"password": "hunter2"}'), ("", '"title": "password"')),
+    ("FS078", ENV, "A: true", "A: 'true'"),
+    ("FS078", ENV, "A: 0123", "A: 123"),
+    ("FS078", ENV, "A: 1.10", "A: 1.1"),
+    ("FS078", PARAMETER, "pin: 0123", "pin: 123"),
+    ("FS078", PARAMETER, "a: yes", "a: true"),
+    ("FS078", PARAMETER, "day: 2024-01-01 10:00:00", "day: 2024-01-01"),
+    ("FS079", ENV, "PREFECT__CONTEXT__SECRETS__A: x", "PREFECT_API_URL: x"),
+]
+
+
+def name_of(layout):
+    return "pool.json" if layout == POOL else "prefect.yaml"
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples(run, write, example):
+    """A rule applies to its own case and not to a similar harmless one, and no value is shown."""
+    rule, layout, bad, good = example
+    done = run("check", write(name_of(layout), layout % bad))
+    assert rule in done.ids
+    assert "hunter2" not in done.out
+    assert rule not in run("check", write(name_of(layout), layout % good)).ids
+
+
+PLACES = """\
+definitions:
+  pool: &pool
+    job_variables: &variables
+      env:
+        TOKEN: "{{ prefect.blocks.secret.Token }}"
+build:
+- prefect_docker.deployments.steps.build_docker_image:
+    id: build
+    secret: "{{ prefect.blocks.secret.x }}"
+deployments:
+- name: a
+  entrypoint: f.py:f
+  triggers: [{parameters: {a: "{{ event.name | upper }}", b: "{{ prefect.block.x }}"}}]
+  work_pool: *pool
+- name: b
+  entrypoint: f.py:f
+  pull:
+  - prefect.deployments.steps.git_clone: {access_token: "{{ prefect.blocks.secret.x }}"}
+  work_pool:
+    name: p
+    job_variables:
+      <<: *variables
+"""
+
+
+def test_places(run, write):
+    """Anchors, merge keys and steps are followed, findings are reported once, and triggers are left out."""
+    done = run("check", write("prefect.yaml", PLACES))
+    assert [line.split(":")[1:3] for line in done.out.splitlines()] == [["5", "17"], ["5", "17"]]
+    assert done.ids == ["FS071", "FS074"]
+
+
+def test_a_fix_of_a_template(run, write):
+    """`--fix` writes the name of a block in lower case, wherever it stands in the text, and quotes values of `env`."""
+    text = ENV % "A: 0123\n        B: >-\n          x\n          {{ prefect.blocks.secret.Token }}"
+    run("check", write("prefect.yaml", text), "--fix")
+    assert Path("prefect.yaml").read_text() == text.replace("Token", "token").replace("0123", "'0123'")
+
+
+def test_the_place_in_a_long_text(run, write):
+    """A finding is reported where the template is, also in a block of several lines, and can be silenced there."""
+    text = STEP % "script: |\n        echo\n        run {{ prefect.variables.A }} {{ prefect.variables.B }}\n"
+    done = run("check", write("prefect.yaml", text))
+    assert [line.split(":")[1:3] for line in done.out.splitlines()] == [["6", "13"], ["6", "39"]]
+    quiet = text.replace("script", "# flowsecrets: ignore[FS071]\n    script")
+    assert run("check", write("prefect.yaml", quiet)).code == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deployments:\n- {name: '{{ prefect.block.x }}'}\n",
+        "kind: Deployment\nspec: {deployments: [{entrypoint: '{{ prefect.block.x }}'}]}\n",
+        json.dumps({"job_configuration": "{{ prefect.block.x }}"}),
+        "- deployments: []\n",
+        "deployments: {entrypoint: '{{ prefect.block.x }}'}\n",
+        "# deployments\n",
+    ],
+)
+def test_other_files(run, write, text):
+    """Files that only resemble a `prefect.yaml` are not checked as one."""
+    assert run("check", write("other.yaml", text)).code == 0
+
+
+def test_loops(run, write):
+    """An alias that contains itself ends."""
+    text = "pull: null\ndeployments:\n- &a {entrypoint: f, work_pool: *a, tags: ['{{ prefect.block.x }}']}\n"
+    assert run("check", write("prefect.yaml", text)).ids == ["FS070"]
