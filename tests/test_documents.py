@@ -11,6 +11,7 @@ import pytest
 
 import pytest_flowsecrets
 from pytest_flowsecrets.findings.rules import LEAK, RULES
+from pytest_flowsecrets.leaks.api_places import PLACES
 from pytest_flowsecrets.versions import installed_version, uses_rest_api
 from tests.document_examples import README, ROOT, run_python, run_tests, write_examples
 
@@ -120,3 +121,10 @@ def test_the_architecture_names_files_that_exist() -> None:
     assert {path for path in shown if not any(name == path or name.endswith(f"/{path}") for name in names)} <= {
         path for path in shown if (ROOT / path).exists()
     }
+
+
+def test_the_table_of_leaks_in_the_api_is_up_to_date() -> None:
+    """The guide has a row for each place, in the order in which the advice is chosen."""
+    guide = (ROOT / "docs" / "how-to" / "leaks.md").read_text("utf-8")
+    rows = [row for row in guide.splitlines() if row.startswith("| `api ")]
+    assert rows == [f"| `{place.name}` | {place.cause} | {place.advice} |" for place in PLACES]

@@ -14,7 +14,13 @@ from pytest_flowsecrets.isolation.prefect3.api import Api, open_api
 from pytest_flowsecrets.isolation.prefect3.block_names import block_name, block_values
 from pytest_flowsecrets.isolation.prefect3.certificate import certificate_file
 from pytest_flowsecrets.isolation.prefect3.home import RestHome
-from pytest_flowsecrets.isolation.prefect3.settings import URL, SettingsState, read_settings, settings_of_files
+from pytest_flowsecrets.isolation.prefect3.settings import (
+    URL,
+    SettingsState,
+    read_settings,
+    secret_settings,
+    settings_of_files,
+)
 from pytest_flowsecrets.isolation.prefect3.value_changes import BlockValueChanges
 from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
 from pytest_flowsecrets.isolation.stack import Isolation
@@ -89,6 +95,7 @@ class RestIsolation(Isolation):
         )
         self.api.attach(self)
         self._undo.callback(self.api.close)
+        self._undo.enter_context(registry.text_source(self.api.texts))
         self._undo.callback(self._drain)
         self._set_variables(self._private_settings())
         self._hide_files()
@@ -195,11 +202,9 @@ class RestIsolation(Isolation):
 
     @staticmethod
     def _register_credentials(context: Any) -> None:
-        """Register the credentials for the API as secrets, whether a variable or a profile holds them."""
-        api = getattr(context.settings, "api", None)
-        for name, field in (("PREFECT_API_KEY", "key"), ("PREFECT_API_AUTH_STRING", "auth_string")):
-            value = getattr(api, field, None)
-            register(name, os.environ.get(name, "") if value is None else value.get_secret_value())
+        """Register the settings of type SecretStr, whether a variable, a profile or a file holds them."""
+        for name, value in secret_settings(context.settings):
+            register(name, value)
 
     @contextmanager
     def changing(self, *_: str) -> Iterator[RestIsolation]:

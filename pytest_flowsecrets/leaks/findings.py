@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 from pytest_flowsecrets.findings.model import Finding as _Finding
 from pytest_flowsecrets.findings.rules import LEAK, RULES
+from pytest_flowsecrets.leaks.api_places import advice_for
 from pytest_flowsecrets.resolution.layers import Origin
 
 _ADVICE = {
@@ -20,11 +21,18 @@ _ADVICE = {
     "id": "give the parameter an id: pytest.param(value, id='token')",
     "property": "record the secret's name, not its value",
     "file": "do not write it to files, or remove the files",
+    "result": "do not return it with persist_result; return the block's name and load the block where it is used",
     "run": "do not put values into the env of run configs (Prefect stores it readable); read the secret in the flow",
     "environment": "a LocalAgent passes on its whole environment; start it with an environment without secrets",
     "api": "send the secret's name, and let the flow read the value where it runs",
     "searched": "keep the value out of what leaves the flow",
 }
+
+
+def _advice_for(place: str) -> str:
+    word = place.split(" ", 1)[0]
+    specific = advice_for(place) if word == "api" else None
+    return specific or _ADVICE.get(word, _ADVICE["reason"])
 
 
 @dataclass(frozen=True, init=False)
@@ -49,7 +57,7 @@ class Leak(_Finding):
     def __init__(  # noqa: PLR0913, PLR0917 (the columns of a leak)
         self, name: str, form: str, place: str, test: str, excerpt: str, names: Sequence[str] = ()
     ) -> None:
-        path, advice = test.partition("::")[0], _ADVICE.get(place.split(" ", 1)[0], _ADVICE["reason"])
+        path, advice = test.partition("::")[0], _advice_for(place)
         origin, message = Origin("test", path), f"{form}, in {place}"
         super().__init__(LEAK, RULES[LEAK].severity, name, origin, message, advice=advice, test=test)
         vars(self).update(form=form, place=place, excerpt=excerpt, names=names)

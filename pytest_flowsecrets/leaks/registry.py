@@ -7,7 +7,7 @@ the length of a run. Isolations, the fake API and the routes can therefore regis
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
 
 from pytest_flowsecrets.leaks.common_words import SHORTEST, is_common
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # text for which the predicate is true.
 Search = Callable[[Callable[[str], bool]], List[Any]]
 
+# Yields each text that an API stores, with its place.
+TextSource = Callable[[], Iterable[Tuple[str, str]]]
+
 TOKENS = frozenset({"api_key", "auth_token", "_tenant_token"})
 
 
@@ -29,6 +32,8 @@ class SecretRegistry:
     Attributes:
         request_searches: searches of the open APIs that record their requests.
         on_api_close: called with the search of an API that is about to close.
+        text_sources: the open APIs whose rows can be searched.
+        on_source_close: called with such a source when its API is about to close.
         on_text: called with a text, and its place, that no secret should reach.
         folders: folders into which Prefect can write now.
         on_folder_close: called with such a folder when Prefect stops using it.
@@ -45,6 +50,8 @@ class SecretRegistry:
         self._listeners = 0
         self.request_searches: List[Search] = []
         self.on_api_close: List[Callable[[Search], None]] = []
+        self.text_sources: List[TextSource] = []
+        self.on_source_close: List[Callable[[TextSource], object]] = []
         self.on_text: List[Callable[[str, str], object]] = []
         self.folders: List[Path] = []
         self.on_folder_close: List[Callable[[Path], object]] = []
@@ -74,6 +81,17 @@ class SecretRegistry:
                 callback(search)
         finally:
             self.request_searches.remove(search)
+
+    @contextmanager
+    def text_source(self, source: TextSource) -> Iterator[None]:
+        """Include the texts that an API stores in the search for leaks while the API is open."""
+        self.text_sources.append(source)
+        try:
+            yield
+        finally:
+            self.text_sources.remove(source)
+            for callback in self.on_source_close:
+                callback(source)
 
     @contextmanager
     def folder(self, path: Path) -> Iterator[None]:

@@ -70,6 +70,8 @@ class SecretLeaks:
         self._scan_captured()
         for search in registry.request_searches:
             self._run.scan_requests(search)
+        for source in registry.text_sources:
+            self._run.scan_source(source)
         return self._run.findings_of(self._item.nodeid)
 
     def assert_none(self) -> None:

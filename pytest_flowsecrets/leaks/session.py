@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, 
 
 from pytest_flowsecrets.leaks.mask.masker import WITHHELD, Masker
 from pytest_flowsecrets.leaks.mask.pytest_items import allowed_by, learn_marks, names_of, without_parameters
-from pytest_flowsecrets.leaks.registry import Search, registry
-from pytest_flowsecrets.leaks.scan.secret_sources import EnvironmentSecrets, PrefectSecrets, learn_config_file
+from pytest_flowsecrets.leaks.registry import Search, TextSource, registry
+from pytest_flowsecrets.leaks.scan.secret_sources import (
+    EnvironmentSecrets,
+    PrefectSecrets,
+    learn_config_file,
+    learn_profiles,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +85,7 @@ class LeakSession(Masker):
             self._add_callback(registry.on_text, self.clean)
             if self.reports_leaks:
                 self._add_callback(registry.on_api_close, self.scan_requests)
+                self._add_callback(registry.on_source_close, self.scan_source)
                 self._add_callback(registry.on_folder_close, self.scan_home)
             self._undo += [self._variables.watch(self.faults), self._prefect.end]
             self._prefect.begin()
@@ -90,6 +96,7 @@ class LeakSession(Masker):
             self._undo.append(self._appended.watch_handlers())
         with self.faults:
             learn_config_file()
+            learn_profiles()
         self.learn_environment()
 
     def _add_callback(self, callbacks: List[Any], function: Callable[..., Any]) -> None:
@@ -253,15 +260,24 @@ class LeakSession(Masker):
 
                 scan_requests(search, self.redactor, self.clean)
 
+    def scan_source(self, source: TextSource) -> None:
+        """Search the texts that an API stores."""
+        with self.faults:
+            self.learn_environment()
+            if self.redactor is not None:
+                from pytest_flowsecrets.leaks.scan.artifacts import scan_source
+
+                scan_source(source, self.redactor, self.clean)
+
     def scan_artifacts(self, item: Any) -> None:
         """Search the files that a test has written so far."""
         from pytest_flowsecrets.leaks.scan.artifacts import folders_of, scan_files
 
         with self.faults:
-            for folder in folders_of(item):
+            for folder, kind in folders_of(item):
                 self.learn_environment()
                 if self.redactor is not None:
-                    scan_files(folder, self.clean, item.nodeid)
+                    scan_files(folder, self.clean, item.nodeid, kind)
 
     def scan_home(self, home: Path) -> None:
         """Search the home directory of an isolation that ends."""

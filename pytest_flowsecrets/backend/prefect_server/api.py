@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
-from typing import TYPE_CHECKING, Any, Dict, List, NoReturn, Optional, Tuple, cast
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NoReturn, Optional, Tuple, cast
 
 from pytest_flowsecrets.backend.prefect_server.server import PrefectServer
+from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_filters
 from pytest_flowsecrets.errors import NotOnRealServer, UsageError
 from pytest_flowsecrets.isolation.prefect3.api import Api
 
@@ -96,6 +97,10 @@ class RealServer(Api):
     def secret_values(self) -> Dict[str, Any]:
         """Return the stored value of each Secret block by the name of the block."""
         return self.secrets.values()
+
+    def texts(self) -> Iterator[Tuple[str, str]]:
+        """Yield each text in the rows of the server, with its place. Blocks and events are left out."""
+        return texts_of_filters(lambda table: self._server.client.pages(f"/{table}/filter", _PAGE))
 
     def close(self) -> None:
         """Check that the server still runs; the next test resets it.

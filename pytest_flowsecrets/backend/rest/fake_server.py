@@ -11,11 +11,12 @@ from pytest_flowsecrets.backend.rest.api import RestApi
 from pytest_flowsecrets.backend.rest.blocks import Blocks
 from pytest_flowsecrets.backend.rest.mappings import SecretBlocks, Variables
 from pytest_flowsecrets.backend.rest.received import ReceivedRequests
+from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_view
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation.prefect3.api import Api
 from pytest_flowsecrets.isolation.prefect3.block_names import block_name
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
-from pytest_flowsecrets.leaks.registry import register
+from pytest_flowsecrets.leaks.registry import register, registry
 from pytest_flowsecrets.leaks.search.finder import finder
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def enter_cloud(isolation: RestIsolation) -> Iterator[RestCloud]:
     """Make the Prefect of an isolation use a new workspace of Cloud. It takes over the secrets and the variables."""
     api = open_api(isolation.version, cloud=True)
     try:
-        with isolation.using(api):
+        with registry.text_source(api.texts), isolation.using(api):
             yield cast("RestCloud", api)
     finally:
         api.close()
@@ -121,6 +122,11 @@ class RestServer(Api):
         """Return the stored value of each Secret block by the name of the block."""
         with self._view.lock:
             return {name: self.secrets.stored_value(name) for name in self.secrets}
+
+    def texts(self) -> Iterator[Tuple[str, str]]:
+        """Yield each text that the API has received or stores, except the secrets of blocks, with its place."""
+        self._flush()
+        return texts_of_view(self._view, self._received)
 
     def close(self) -> None:
         """Answer no more requests."""

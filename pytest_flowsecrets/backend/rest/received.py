@@ -6,9 +6,11 @@ are left out: that is where a secret belongs. Their other fields are kept.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
@@ -42,6 +44,7 @@ class ReceivedRequests:
     def __init__(self, view: View) -> None:
         self._view = view
         self.forgotten = 0
+        self._authorization = ""  # of the last request
         self._store, self._contents = _store()
         self._remember, self._texts = _secret_texts()
 
@@ -57,6 +60,7 @@ class ReceivedRequests:
 
     def record(self, request: Request, answer: Callable[[], Response]) -> Response:
         """Record a request, and answer it. This is an interceptor of a view."""
+        self._register(request.headers.get("authorization", ""))
         route = self._route(request.path)
         path = f"{request.path}?{request.query}" if request.query else request.path
         body = self._body(route, request)
@@ -65,6 +69,17 @@ class ReceivedRequests:
             response = answer()
         api_events.emit_request(f"{request.method} {route}", events, status=response.status)
         return response
+
+    def _register(self, authorization: str) -> None:
+        """Report the credentials of a request as secrets: code can set them for a moment only."""
+        if authorization != self._authorization:
+            self._authorization = authorization
+            scheme, _, credentials = authorization.partition(" ")
+            if scheme == "Bearer":
+                register("PREFECT_API_KEY", credentials)
+            elif scheme == "Basic":
+                with suppress(ValueError):
+                    register("PREFECT_API_AUTH_STRING", base64.b64decode(credentials).decode())
 
     def _route(self, path: str) -> str:
         """Return the part of a path below the view."""
@@ -91,6 +106,10 @@ class ReceivedRequests:
             schema_id = row and row["block_schema_id"]
         schema = self._view.block_types.schemas.get(schema_id) if isinstance(schema_id, str) else None
         return list(schema["fields"].get("secret_fields", ())) if schema else []
+
+    def contents(self) -> Iterator[Content]:
+        """Return the stored requests, oldest first."""
+        return self._contents()
 
     def search(self, matches: Callable[[str], Any]) -> List[str]:
         """Return a description of each place whose text matches: the request or event, and the path in it."""

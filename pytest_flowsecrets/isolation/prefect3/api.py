@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from importlib import import_module
-from typing import Any, Dict, Iterable, Mapping, MutableMapping
+from typing import Any, Dict, Iterable, Iterator, Mapping, MutableMapping, Tuple
 
 _IMPLEMENTATIONS = {
     "fake": "pytest_flowsecrets.backend.rest.fake_server",
@@ -53,6 +53,10 @@ class Api(ABC):
     @abstractmethod
     def secret_values(self) -> Dict[str, Any]:
         """Return the stored value of each Secret block by the name of the block."""
+
+    @abstractmethod
+    def texts(self) -> Iterator[Tuple[str, str]]:
+        """Yield each text that the API stores, except the secrets of blocks, with its place."""
 
     def set_secrets(self, values: Mapping[str, Any]) -> None:
         """Create or replace Secret blocks."""

@@ -26,6 +26,9 @@ _FILES = {".env": "prefect_", "prefect.toml": "=", "pyproject.toml": "prefect"}
 _MAX_CACHED = 16
 _EMPTY_MEANS_NONE = frozenset({URL, KEY, "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"})
 
+# The settings that Prefect 2.20 calls secret.
+_SECRETS_OF_2 = frozenset({KEY, "PREFECT_API_DATABASE_PASSWORD", "PREFECT_API_DATABASE_CONNECTION_URL"})
+
 _logger = logging.getLogger("prefect")
 _cache: Dict[Any, Any] = {}
 _cached_files: Dict[str, Any] = {}
@@ -202,8 +205,10 @@ def _with_address(context: Any, address: Dict[str, Any], version: Tuple[int, int
         updates = {settings.PREFECT_API_URL: address[URL], settings.PREFECT_API_KEY: address[KEY]}
         changed = own.copy_with_update(updates={key: value for key, value in updates.items() if value is not None})
     else:
-        key = None if address[KEY] is None else pydantic.SecretStr(address[KEY])
-        changed = own.model_copy(update={"api": own.api.model_copy(update={"url": address[URL], "key": key})})
+        updates = {"url": address[URL]}
+        if address[KEY] is not None:  # otherwise that of the profile counts
+            updates["key"] = pydantic.SecretStr(address[KEY])
+        changed = own.model_copy(update={"api": own.api.model_copy(update=updates)})
         if "ui_url" not in own.model_fields_set:  # Prefect has derived it from another address
             changed = _copy(changed, ui_url=None)
     return SettingsContext(profile=context.profile, settings=changed)
@@ -269,3 +274,22 @@ def _replacement(text: str) -> str:
     Prefect decodes it.
     """
     return json.dumps(text) if text.startswith("{") else text
+
+
+def secret_settings(settings: Any, name: str = "PREFECT") -> Iterator[Tuple[str, str]]:
+    """Yield the settings of type SecretStr that have a value, by the names of their variables.
+
+    Prefect 2.20 has no such type. A database URL is secret if it contains a password.
+
+    Args:
+        settings: of Prefect, or a part of them.
+        name: the beginning of the names.
+    """
+    for field, value in vars(settings).items():
+        variable = field if field.startswith(REST_PREFIX) else f"{name}_{field}".upper()
+        if hasattr(value, "model_fields_set"):
+            yield from secret_settings(value, variable)
+        elif hasattr(value, "get_secret_value") or (field in _SECRETS_OF_2 and value):
+            text = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+            if "://" not in text or "@" in text:
+                yield variable, text

@@ -19,6 +19,19 @@ from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
 _SECRETS = SECRETS_PREFIX[:-2]  # the variable that sets the whole table
 _CLOUD = f"{PREFIX}CLOUD__"
+# The settings of Prefect 2.20 and 3 that are secret. A database URL is secret if it contains credentials.
+_REST_SETTINGS = frozenset(
+    f"PREFECT_{name}"
+    for name in (
+        "API_KEY",
+        "API_AUTH_STRING",
+        "SERVER_API_AUTH_STRING",
+        "API_DATABASE_PASSWORD",
+        "API_DATABASE_CONNECTION_URL",
+        "SERVER_DATABASE_PASSWORD",
+        "SERVER_DATABASE_CONNECTION_URL",
+    )
+)
 _PYTEST_VARIABLE = "PYTEST_CURRENT_TEST", b"PYTEST_CURRENT_TEST"  # changes three times in each test
 
 
@@ -68,6 +81,8 @@ class EnvironmentSecrets:
             registry.register(name[len(_SECRETS) + 2 :] or "secrets", text)
         elif upper.startswith(_CLOUD) and upper.rpartition("__")[2].lower() in TOKENS:
             registry.register(f"cloud {upper.rpartition('__')[2].lower()}", text)
+        elif upper in _REST_SETTINGS:
+            _register_setting(upper, text)
         elif any(fnmatchcase(name, pattern) for pattern in self._patterns):
             registry.register(name, text)
 
@@ -107,6 +122,29 @@ def learn_config_file() -> None:
 
         with suppress(Exception):  # of any class: Prefect cannot read the file either
             registry.register_settings(_expanded(loads(text)))
+
+
+def learn_profiles() -> None:
+    """Register the API keys and other credentials in the developer's profiles of Prefect 2.20 and 3."""
+    home = os.environ.get("PREFECT_HOME", "~/.prefect")
+    path = os.environ.get("PREFECT_PROFILES_PATH") or os.path.join(home, "profiles.toml")
+    try:
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, ValueError):
+        return
+    if any(name in text for name in _REST_SETTINGS):
+        from pytest_flowsecrets.resolution.toml_reader import loads
+
+        with suppress(Exception):  # of any class: Prefect cannot read the file either
+            for profile in loads(text)["profiles"].values():
+                for name in _REST_SETTINGS.intersection(profile):
+                    _register_setting(name, profile[name])
+
+
+def _register_setting(name: str, text: Any) -> None:
+    if "://" not in str(text) or "@" in str(text):
+        registry.register(name, text)
 
 
 def _expanded(value: Any) -> Any:
