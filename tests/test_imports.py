@@ -44,6 +44,7 @@ ONLY_IN = {
     "prefect": {
         "isolation/prefect1/adapter",
         "isolation/prefect3/adapter",
+        "isolation/prefect3/outliving_runs",
         "isolation/prefect3/settings",
         "agents/real_agents",
         "agents/harness",
@@ -57,7 +58,7 @@ ONLY_IN = {
         "clock",
         "migration/apply",
     },
-    "pydantic": {"isolation/prefect3/settings"},
+    "pydantic": {"isolation/prefect3/outliving_runs", "isolation/prefect3/settings"},
     "certifi": {"isolation/prefect3/certificate"},
     "graphql": {"backend"},
     "h11": {"backend"},

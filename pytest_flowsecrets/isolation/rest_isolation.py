@@ -14,6 +14,7 @@ from pytest_flowsecrets.isolation.prefect3.api import Api, open_api
 from pytest_flowsecrets.isolation.prefect3.block_names import block_name, block_values
 from pytest_flowsecrets.isolation.prefect3.certificate import certificate_file
 from pytest_flowsecrets.isolation.prefect3.home import RestHome
+from pytest_flowsecrets.isolation.prefect3.outliving_runs import mute
 from pytest_flowsecrets.isolation.prefect3.settings import (
     URL,
     SettingsState,
@@ -85,7 +86,7 @@ class RestIsolation(Isolation):
         self.version = self.prefect.version
         self.prefect.drain()
         self._outside = SettingsState()
-        self._undo.callback(lambda: self._outside.restore())  # noqa: PLW0108 - `suspended` replaces the snapshot
+        self._undo.callback(self._restore_settings)
         self._undo.callback(self.scheduled_changes.end)
         self.home = RestHome(self._root, self.reload, has_settings_file=self.prefect.release >= (3, 1, 0))
         self.resources.enter_context(registry.folder(self.home.path))
@@ -104,6 +105,19 @@ class RestIsolation(Isolation):
         values = self.by_prefect_name(secrets)
         self._write(values)
         self.secrets.value_changes.record(values)
+
+    def _restore_settings(self) -> None:
+        """Restore the settings from before this isolation, also for runs that outlive it but without their reports."""
+        outliving = self._api_has_runs() and mute(
+            self.prefect.settings_context, self.api.url, self.api.ended_url, self.prefect.release
+        )
+        self._outside.restore()
+        if outliving:
+            self.prefect.drain()
+
+    def _api_has_runs(self) -> bool:
+        api = getattr(self, "api", None)  # an isolation that fails to begin has none
+        return api is not None and api.has_unfinished_runs
 
     def _drain(self) -> None:
         """Let Prefect send what it has to the API, unless that has ended."""

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 
 import prefect.context
 import pytest
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.blocks.system import Secret
+from prefect.events import emit_event
 from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from pytest_flowsecrets import isolated_prefect
@@ -590,3 +592,80 @@ def test_nothing_is_left_on_the_disk(tmp_path):
     subprocess.run([sys.executable, "-c", code], env=environ, check=True, timeout=240, stderr=subprocess.DEVNULL)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("flowsecrets")] == []
     assert json.dumps([path.name for path in (tmp_path / "home" / ".prefect").rglob("*.db")]) == "[]"
+
+
+# -- flow runs that outlive their isolation ----------------------------------------------------------------------------
+
+
+class Lingering:
+    """A flow in another thread, which reports after its isolation has ended."""
+
+    def __init__(self, *, is_async):
+        started, self._proceed = threading.Event(), threading.Event()
+
+        @task
+        def step():
+            get_run_logger().info("late line of a task")
+
+        def report():
+            self._proceed.wait(120)
+            get_run_logger().info("late line")
+            emit_event("late event", {"prefect.resource.id": "late"})
+            step()
+            step.submit().wait()
+
+        @flow
+        def lingers():
+            started.set()
+            report()
+
+        @flow
+        async def alingers():
+            started.set()
+            await asyncio.to_thread(self._proceed.wait, 120)
+            report()
+
+        self._thread = threading.Thread(target=self._run, args=[alingers if is_async else lingers])
+        self._thread.start()
+        assert started.wait(120)
+
+    @staticmethod
+    def _run(run):
+        with suppress(Exception):  # its API has ended
+            result = run()
+            if asyncio.iscoroutine(result):
+                asyncio.run(result)
+
+    def end(self):
+        self._proceed.set()
+        self._thread.join(120)
+        assert not self._thread.is_alive()
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.filterwarnings("ignore")
+def test_runs_that_outlive_their_isolation_report_to_no_other_api(prefect_server, is_async):
+    """Neither the API of the next isolation nor the one from before, such as the developer's, gets a log or an event."""
+    before = prefect.context.GLOBAL_SETTINGS_CONTEXT
+    for next_isolation in (isolated_prefect, nullcontext):
+        with isolated_prefect():
+            lingering = Lingering(is_async=is_async)
+        with next_isolation():
+            api = stack.current().api
+            assert do_nothing_in_a_flow() == api.url
+            lingering.end()
+            assert [line["message"] for line in api.logs if "late" in line["message"]] == []
+            assert [event["event"] for event in api.events if "late" in event["event"]] == []
+            assert {run["name"] for run in api.flow_runs} == {"mine"}
+            assert {run["task_key"].partition("-")[0] for run in api.task_runs} == set()
+            assert {line["flow_run_id"] for line in api.logs} == {run["id"] for run in api.flow_runs}
+    with isolated_prefect():
+        pass
+    assert prefect.context.GLOBAL_SETTINGS_CONTEXT is before
+    assert len({run["id"] for run in prefect_server.flow_runs}) == 1
+
+
+@flow(flow_run_name="mine")
+def do_nothing_in_a_flow():
+    get_run_logger().info("a line")
+    return PREFECT_API_URL.value()

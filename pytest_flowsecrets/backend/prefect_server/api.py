@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NoReturn, Optional,
 from pytest_flowsecrets.backend.prefect_server.server import PrefectServer
 from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_filters
 from pytest_flowsecrets.errors import NotOnRealServer, UsageError
-from pytest_flowsecrets.isolation.prefect3.api import Api
+from pytest_flowsecrets.isolation.prefect3.api import UNFINISHED, Api
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +86,19 @@ class RealServer(Api):
     def url(self) -> str:
         """The address, as for ``PREFECT_API_URL``."""
         return self._server.url
+
+    @property
+    def ended_url(self) -> str:
+        """An address that the server does not have. The next test uses the server at its own address."""
+        return f"{self.url}/ended"
+
+    @property
+    def has_unfinished_runs(self) -> bool:
+        """Whether a flow run has begun and has not ended."""
+        if self.has_ended:
+            return False
+        chosen = {"flow_runs": {"state": {"type": {"any_": list(UNFINISHED)}}}, "limit": 1}
+        return bool(self._server.client.ask("POST", "/flow_runs/filter", chosen))
 
     @property
     def has_ended(self) -> bool:

@@ -13,7 +13,7 @@ from pytest_flowsecrets.backend.rest.mappings import SecretBlocks, Variables
 from pytest_flowsecrets.backend.rest.received import ReceivedRequests
 from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_view
 from pytest_flowsecrets.errors import SecretReceived, UsageError
-from pytest_flowsecrets.isolation.prefect3.api import Api
+from pytest_flowsecrets.isolation.prefect3.api import UNFINISHED, Api
 from pytest_flowsecrets.isolation.prefect3.block_names import block_name
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import register, registry
@@ -111,6 +111,11 @@ class RestServer(Api):
             self._isolation.prefect.drain()
 
     # -- what an isolation does ----------------------------------------------------------------------------------------
+
+    @property
+    def has_unfinished_runs(self) -> bool:
+        """Whether a flow run has begun and has not ended."""
+        return any((run.get("state") or {}).get("type") in UNFINISHED for run in self._view.flow_runs)
 
     @property
     def has_secret_type(self) -> bool:

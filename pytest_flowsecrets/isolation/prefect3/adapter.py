@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Dict, Iterable, Iterator, Tuple
 
 from pytest_flowsecrets.errors import UnsupportedPrefect, UsageError
+from pytest_flowsecrets.isolation.prefect3.outliving_runs import unguarded
 from pytest_flowsecrets.isolation.prefect3.threads import in_new_thread
 from pytest_flowsecrets.versions import installed_version, release_of
 
@@ -20,6 +21,8 @@ from pytest_flowsecrets.versions import installed_version, release_of
 _PRIVATE = (
     ("prefect.context", "GLOBAL_SETTINGS_CONTEXT"),
     ("prefect.context", "SettingsContext.__var__"),
+    ("prefect.context", "FlowRunContext.get"),
+    ("prefect.context", "TaskRunContext.get"),
     ("prefect.context", "root_settings_context"),
     ("prefect.settings", "Profile"),
     ("prefect.settings", "load_profiles"),
@@ -72,7 +75,7 @@ class RestPrefect:
         """The settings context that all threads use now."""
         import prefect.context
 
-        return prefect.context.GLOBAL_SETTINGS_CONTEXT
+        return unguarded(prefect.context.GLOBAL_SETTINGS_CONTEXT)
 
     def check_private_names(self) -> None:
         """Check that this release has all names that the isolation uses.
@@ -87,7 +90,7 @@ class RestPrefect:
                 value: Any = import_module(module)
                 for name in path.split("."):
                     value = getattr(value, name)
-            except (ImportError, AttributeError):  # noqa: PERF203 - seven names, once
+            except (ImportError, AttributeError):  # noqa: PERF203 - nine names, once
                 raise UnsupportedPrefect(self.version, f"{module}.{path}") from None
 
     # -- background senders -------------------------------------------------------------------------------------------

@@ -16,6 +16,9 @@ _IMPLEMENTATIONS = {
 }
 
 
+UNFINISHED = ("PENDING", "RUNNING", "CANCELLING")  # types of states in which the code of a run may execute
+
+
 class Api(ABC):
     """An API with the rows of one test.
 
@@ -44,6 +47,16 @@ class Api(ABC):
     def has_ended(self) -> bool:
         """Whether nothing answers at its address any more."""
         return False
+
+    @property
+    def ended_url(self) -> str:
+        """An address for runs that outlive their isolation: this API does not answer there after its end."""
+        return self.url
+
+    @property
+    @abstractmethod
+    def has_unfinished_runs(self) -> bool:
+        """Whether a flow run has begun and has not ended."""
 
     @property
     @abstractmethod

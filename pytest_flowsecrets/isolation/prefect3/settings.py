@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Container, Dict, Iterable, Iterator, List, Mapping, Tuple
 
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.isolation.prefect3.outliving_runs import guarded, unguarded
 from pytest_flowsecrets.isolation.prefect3.threads import in_new_thread
 from pytest_flowsecrets.names import REST_PREFIX
 
@@ -44,7 +45,7 @@ class SettingsState:
 
     def __init__(self) -> None:
         module = _context_module()
-        self._global = module.GLOBAL_SETTINGS_CONTEXT
+        self._global = unguarded(module.GLOBAL_SETTINGS_CONTEXT)
         held = module.SettingsContext.__var__.get(None)
         objects = [self._global] if held is None or held is self._global else [self._global, held]
         self._contents: List[Tuple[Any, Dict[str, Any]]] = [(each, dict(vars(each))) for each in objects]
@@ -57,14 +58,14 @@ class SettingsState:
             _logger.setLevel(_logging_level(context))
         for each, _ in self._contents:
             vars(each).update(settings=context.settings, profile=context.profile)
-        module.GLOBAL_SETTINGS_CONTEXT = context
+        module.GLOBAL_SETTINGS_CONTEXT = guarded(context)
 
     def restore(self) -> None:
         """Restore the same objects with the same contents."""
         for each, items in self._contents:
             vars(each).clear()
             vars(each).update(items)
-        _context_module().GLOBAL_SETTINGS_CONTEXT = self._global
+        _context_module().GLOBAL_SETTINGS_CONTEXT = guarded(self._global)
         if self._level:
             _logger.setLevel(self._level)
         elif _logger.level and self._global is not None:  # Prefect has set its loggers up in the meantime

@@ -12,9 +12,11 @@ from pytest_flowsecrets.options import OPTIONS
 from .test_real_server import needs_server
 
 _TESTS = """
+import threading
+
 import psutil
 import pytest
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.blocks.system import Secret
 
 @task
@@ -43,6 +45,29 @@ def test_second(local_secrets, prefect_server):
     del local_secrets["OTHER"]
     with pytest.raises(ValueError):
         Secret.load("other")
+
+begun, proceed = threading.Event(), threading.Event()
+
+@flow
+def lingers():
+    begun.set()
+    proceed.wait(120)
+    get_run_logger().info("late line")
+    uses_a_secret()
+
+thread = threading.Thread(target=lingers, daemon=True)
+
+@pytest.mark.secrets(A_TOKEN="x")
+def test_a_flow_outlives_this_test():
+    thread.start()
+    assert begun.wait(120)
+
+@pytest.mark.secrets(A_TOKEN="x")
+def test_it_reports_to_no_other_test(prefect_server):
+    proceed.set()
+    thread.join(120)
+    assert not thread.is_alive()
+    assert [prefect_server.flow_runs, prefect_server.logs] == [[], []]
 
 @pytest.mark.secrets(A_TOKEN="x")
 def test_only_at_the_fake(prefect_server):
@@ -77,7 +102,8 @@ def test_the_fixtures_use_the_real_server(tmp_path, request):
         cwd=tmp_path,
         check=False,
     )
-    assert "4 passed, 1 failed, 1 error" in done.stdout.replace("1 failed, 4 passed", "4 passed, 1 failed"), done.stdout
+    assert "1 failed, 6 passed" in done.stdout, done.stdout
+    assert "1 error" in done.stdout
     assert "the real server has no .write_only: only the fake API has it" in done.stdout
     assert "it ended during the test" in done.stdout
     assert "ExitStack" not in done.stdout
