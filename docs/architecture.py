@@ -24,6 +24,7 @@ PURPOSES = {
     "migration": "from a legacy configuration to Prefect 3",
     "routes": "production routes; Hypothesis strategies",
     "backend": "the fake API, and real flow runs against it",
+    "workers": "environments of flow runs, by real workers",
     "agents": "environments of flow runs, by real agents",
     "isolation": "makes the real Prefect see the secrets",
     "clock": "frozen, movable time",

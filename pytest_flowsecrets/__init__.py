@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets as ClusterSecrets
-    from pytest_flowsecrets.agents.flow_environment import flow_environment as flow_environment
     from pytest_flowsecrets.agents.variable_origins import FlowEnvironment as FlowEnvironment
     from pytest_flowsecrets.backend.cassettes.player import Player as Player
     from pytest_flowsecrets.backend.cassettes.player import replay as replay
@@ -52,12 +51,12 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets as LocalSecrets
     from pytest_flowsecrets.leaks.findings import Leak as Leak
     from pytest_flowsecrets.leaks.secret_leaks import SecretLeaks as SecretLeaks
+    from pytest_flowsecrets.workers.flow_environment import flow_environment as flow_environment
 
 # The modules that define the public names. For type checkers, the imports above define the same names.
 _EXPORTS = {
     "agents.cluster": "ClusterSecrets",
     "agents.variable_origins": "FlowEnvironment",
-    "agents.flow_environment": "flow_environment",
     "backend.cassettes.player": "Player replay",
     "backend.cloud_secrets": "CloudSecrets",
     "backend.fake_cloud": "FakeCloud FakeServer",
@@ -81,6 +80,7 @@ _EXPORTS = {
     "isolation.secrets.local_secrets": "LocalSecrets",
     "leaks.findings": "Leak",
     "leaks.secret_leaks": "SecretLeaks",
+    "workers.flow_environment": "flow_environment",
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names.split()}
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - type checkers use the imports above

@@ -1,9 +1,10 @@
 """The routes of ``@pytest.mark.secret_routes`` by which secrets reach flow runs in production, with one function each.
 
-Each function takes an isolation without secrets and delivers the secrets by its route alone. Where agents are involved,
-the real agents create the environment of the flow run, and the test gets that environment. Two parts are left out: the
-variables of ``_RUN_ONLY``, because the test calls ``flow.run()`` itself, and ``PYTHONPATH``. Variables of this machine
-that Prefect does not read are kept. They represent the variables of the image.
+Prefect 2.20 and 3 have other routes: see ``workers.routes``. Each function here takes an isolation without secrets and
+delivers the secrets by its route alone. Where agents are involved, the real agents create the environment of the flow
+run, and the test gets that environment. Two parts are left out: the variables of ``_RUN_ONLY``, because the test calls
+``flow.run()`` itself, and ``PYTHONPATH``. Variables of this machine that Prefect does not read are kept. They represent
+the variables of the image.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 import warnings
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Tuple, cast
 
 from pytest_flowsecrets.agents.flow_environment import flow_environment
 from pytest_flowsecrets.agents.rules import equals_in_option, refused_options
@@ -19,13 +20,16 @@ from pytest_flowsecrets.errors import PrefectNotInstalled, RouteUnavailable, Usa
 from pytest_flowsecrets.isolation.secrets.encoding import as_text
 from pytest_flowsecrets.isolation.secrets.value_changes import ValueChanges
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
+from pytest_flowsecrets.versions import installed_version, uses_rest_api
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets
     from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
     from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
+    from pytest_flowsecrets.isolation.rest_isolation import RestIsolation
+    from pytest_flowsecrets.isolation.stack import Isolation
 
-#: Every route with its variants. The first variant is the default.
+#: Every route of Prefect 0.5.5 to 1.4.1 with its variants. The first variant is the default.
 ROUTES: Dict[str, Tuple[str, ...]] = {
     "context": ("",),
     "config_file": ("raw", "interpolated"),
@@ -34,6 +38,18 @@ ROUTES: Dict[str, Tuple[str, ...]] = {
     "run_config": ("universal", "local", "docker", "kubernetes", "ecs"),
     "job_template": ("secretKeyRef", "value", "envFrom"),
     "cloud": ("",),
+}
+# Routes of the other line of Prefect, with the route that takes its place.
+_INSTEAD = {
+    "context": "block",
+    "config_file": "block",
+    "agent": "job_variables",
+    "run_config": "job_variables",
+    "cloud": "block",
+    "block": "cloud",
+    "variable": "config_file",
+    "job_variables": "run_config",
+    "pull_step": "env",
 }
 _RUN_ONLY = (
     "PREFECT__ENGINE__FLOW_RUNNER__DEFAULT_CLASS",
@@ -46,41 +62,63 @@ _OBJECT_NAME = "flowsecrets"  # the Secret that the job template refers to
 Texts = Dict[str, str]
 
 
-def validate_routes(routes: Iterable[Any]) -> List[str]:
+def available_routes() -> Mapping[str, Tuple[str, ...]]:
+    """Return every route of the installed line of Prefect with its variants; without Prefect, of 0.5.5 to 1.4.1."""
+    if not uses_rest_api():
+        return ROUTES
+    from pytest_flowsecrets.workers.routes import ROUTES as REST_ROUTES
+
+    return REST_ROUTES
+
+
+def validate_routes(names: Iterable[Any]) -> List[str]:
     """Return the routes that a marker names, without duplicates. ``all`` stands for every route.
 
     Raises:
-        UsageError: a name is not a route, or there are no names.
+        UsageError: a name is not a route of the installed Prefect, or there are no names.
     """
-    names = [name for argument in routes for name in (ROUTES if argument == "all" else [argument])]
-    if not names:
+    routes = available_routes()
+    chosen = [route for name in names for route in (routes if name == "all" else [name])]
+    if not chosen:
         raise UsageError(f"the secret_routes mark needs routes: {_choices()}")
-    for name in names:
-        if not _is_route(name):
-            raise UsageError(f"{name!r} is not a route; {_suggestion(name)}choose from {_choices()}")
-    return list(dict.fromkeys(names))
+    for name in chosen:
+        if not _is_route(name, routes):
+            raise UsageError(_no_route(name))
+    return list(dict.fromkeys(chosen))
 
 
-def _is_route(name: Any) -> bool:
+def _is_route(name: Any, routes: Mapping[str, Tuple[str, ...]]) -> bool:
     if not isinstance(name, str):
         return False
     route, _, variant = name.partition(":")
-    return route in ROUTES and (not variant or variant in ROUTES[route])
+    return route in routes and (not variant or variant in routes[route])
+
+
+def _no_route(name: Any) -> str:
+    """Describe a name that is not a route of the installed Prefect."""
+    route = str(name).partition(":")[0]
+    if isinstance(name, str) and route in _INSTEAD and route not in available_routes():
+        line = "0.5.5 to 1.4.1" if uses_rest_api() else "2.20 and 3"
+        installed = f"Prefect {installed_version()}" if installed_version() else "no Prefect"
+        return f"{name!r} is a route of Prefect {line}, and {installed} is installed: use {_INSTEAD[route]!r} instead"
+    return f"{name!r} is not a route; {_suggestion(name)}choose from {_choices()}"
 
 
 def _suggestion(name: Any) -> str:
     """Suggest a route for a name that is not one: a variant of that name, or a route with a similar name."""
-    variants = [f"{route}:{name}" for route, variants in ROUTES.items() if name and name in variants]
-    similar = variants or get_close_matches(str(name), ROUTES, n=1)
+    routes = available_routes()
+    variants = [f"{route}:{name}" for route, variants in routes.items() if name and name in variants]
+    similar = variants or get_close_matches(str(name), routes, n=1)
     return f"did you mean {' or '.join(similar)}? Otherwise " if similar else ""
 
 
 def _choices() -> str:
-    names = [route + (f" (:{', :'.join(variants)})" if variants[0] else "") for route, variants in ROUTES.items()]
+    routes = available_routes().items()
+    names = [route + (f" (:{', :'.join(variants)})" if variants[0] else "") for route, variants in routes]
     return ", ".join(["all", *names])
 
 
-def deliver(route: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, cluster: ClusterSecrets) -> None:
+def deliver(route: str, secrets: Mapping[str, Any], isolation: Isolation, cluster: ClusterSecrets) -> None:
     """Deliver secrets to an isolation by one route.
 
     Args:
@@ -94,13 +132,25 @@ def deliver(route: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, 
         FlowSecretsError: Prefect or the agent rejects a secret. The message holds names, never values.
     """
     name, _, variant = route.partition(":")
+    variant = variant or available_routes()[name][0]
+    if uses_rest_api():
+        from pytest_flowsecrets.workers.routes import deliver as deliver_by_worker
+
+        deliver_by_worker(name, variant, secrets, cast("RestIsolation", isolation), cluster)
+        return
     try:
-        _DELIVERIES[name](variant or ROUTES[name][0], secrets, isolation, cluster)
-        isolation.secrets.value_changes = ValueChanges(isolation)
-        if name != "cloud":
-            isolation.secrets.value_changes.record(secrets, in_file=name == "config_file", lenient=True)
+        _deliver(name, variant, secrets, isolation.require_legacy("this route"), cluster)
     except PrefectNotInstalled as error:
         raise RouteUnavailable(str(error)) from None
+
+
+def _deliver(
+    name: str, variant: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, cluster: ClusterSecrets
+) -> None:
+    _DELIVERIES[name](variant, secrets, isolation, cluster)
+    isolation.secrets.value_changes = ValueChanges(isolation)
+    if name != "cloud":
+        isolation.secrets.value_changes.record(secrets, in_file=name == "config_file", lenient=True)
 
 
 # -- in this process ---------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ LAYERS = [
     {"migration"},
     {"routes", "strategies"},
     {"_strategies", "backend"},
+    {"workers"},
     {"agents"},
     {"isolation"},
     {"clock"},
@@ -57,6 +58,7 @@ ONLY_IN = {
         "backend/prefect_server/main",
         "clock",
         "migration/apply",
+        "workers/real_workers",
     },
     "pydantic": {"isolation/prefect3/outliving_runs", "isolation/prefect3/settings"},
     "certifi": {"isolation/prefect3/certificate"},
@@ -345,7 +347,8 @@ def test_a_bare_run_loads_nothing(run_tests):
     heavy = ["hypothesis", "http.server", *(LAZY - {"http"})]
     own = [f"pytest_flowsecrets.isolation.{name}" for name in ("stack", "prefect1", "prefect3", "home", "secrets")]
     own += [
-        f"pytest_flowsecrets.{room}" for room in ("routes", "agents", "resolution", "findings", "commands", "backend")
+        f"pytest_flowsecrets.{room}"
+        for room in ("routes", "agents", "workers", "resolution", "findings", "commands", "backend")
     ]
     own.append("pytest_flowsecrets.migration")
     own += [f"pytest_flowsecrets.leaks.{name}" for name in ("search", "mask.redactor", "mask.reports", "secret_leaks")]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flowsecrets import FakeCloud, FakeServer, UsageError
+from pytest_flowsecrets import FakeCloud, FakeServer, UsageError, flow_environment
+from pytest_flowsecrets.routes import validate_routes
 
 
 def test_the_variables_marker_is_one_clear_error(run_tests):
@@ -37,3 +38,21 @@ def test_other_names_do_not_exist(kind):
     """A misspelled attribute is an AttributeError, as for any class."""
     with pytest.raises(AttributeError, match="has no attribute 'secretz'"):
         kind().secretz
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("block", "cloud"), ("job_variables:block", "run_config"), ("pull_step", "env"), ("variable", "config_file")],
+)
+def test_routes_of_the_rest_line_are_one_clear_error(name, instead):
+    """The error names the route, the line that has it, and the route to use."""
+    with pytest.raises(UsageError, match=f"^'{name}' is a route of Prefect 2.20 and 3, .*installed: use '{instead}'"):
+        validate_routes([name])
+
+
+def test_arguments_for_workers_are_one_clear_error():
+    """``flow_environment`` has other arguments for agents than for workers."""
+    with pytest.raises(UsageError, match=r"job_variables is for Prefect 2.20 and 3: use run_config"):
+        flow_environment(job_variables={})
+    with pytest.raises(TypeError, match="nope"):
+        flow_environment(nope=1)

@@ -80,12 +80,12 @@ def _yaml() -> Any:
 _REFERENCE = {"name": str, "optional?": bool}
 _KEY = {"name!": str, "key!": str, "optional?": bool}
 _METADATA: Dict[str, Any] = {"labels": {}}
-_CONTAINER = {
+CONTAINER = {
     "env": [{"valueFrom?": {"secretKeyRef": _KEY, "configMapKeyRef": _KEY}}],
     "envFrom?": [{"prefix?": str, "secretRef": _REFERENCE, "configMapRef": _REFERENCE}],
 }
 #: Prefect's agent fails if ``env`` or ``metadata`` is null.
-JOB = {"metadata": _METADATA, "spec": {"template": {"metadata": _METADATA, "spec": {"containers": [_CONTAINER]}}}}
+JOB = {"metadata": _METADATA, "spec": {"template": {"metadata": _METADATA, "spec": {"containers": [CONTAINER]}}}}
 _OF_TASK = {"name?": str, "environment?": [{"name!": str, "value!": str}]}
 TASK = {"containerDefinitions": [{**_OF_TASK, "secrets?": [{"name!": str, "valueFrom!": str}]}]}
 RUN_TASK = {"overrides?": {"containerOverrides?": [_OF_TASK]}}

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.errors import with_article
-from pytest_flowsecrets.names import PREFIX
+from pytest_flowsecrets.names import PREFIX, REST_PREFIX
 from pytest_flowsecrets.resolution.masked_names import masked_name
 
 if TYPE_CHECKING:
@@ -32,8 +32,17 @@ ABSENT = "None, with which Docker removes the variable"
 #: Detail of a variable in the configuration of the agent. Its origin is ``agent``, as for ``--env``.
 CONFIGURED = "cloud.agent.env_vars of the agent's configuration"
 ORIGINS = ("host", "template", "overrides", "default", "agent", "run_config", "forced")
+#: The same for a worker of Prefect 2.20 and 3. The order is that of recent releases.
+WORKER_ORIGINS = ("worker", "image", "settings", "flow_run", "template", "deployment", "run")
 
+_OWN = ("host", "worker")  # the origins that stand for the own environment of the agent or worker
 _DESCRIPTIONS = {
+    "worker": "the worker's own environment",
+    "image": "the image",
+    "settings": "the settings of the worker",
+    "flow_run": "the worker, for this flow run",
+    "deployment": "job_variables of the deployment",
+    "run": "job_variables of the flow run",
     "host": "the agent's own environment",
     "template": "the template",
     "overrides": "run_task_kwargs",
@@ -51,7 +60,7 @@ class Entry:
     Attributes:
         name: the name.
         value: the value; None if there is a reference instead, or if the agent removes the variable.
-        origin: one of :data:`ORIGINS`.
+        origin: one of :data:`ORIGINS` or :data:`WORKER_ORIGINS`.
         source: the reference, ``valueFrom`` of Kubernetes or ECS, if there is one.
         detail: a description of the reference (``secretKeyRef github/token``) or of the place.
     """
@@ -86,12 +95,13 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
     """The variables of a flow run as a mapping of names to values, with their origins.
 
     Args:
-        agent: ``local``, ``docker``, ``kubernetes`` or ``ecs``.
+        agent: ``local``, ``docker``, ``kubernetes`` or ``ecs``; of a worker ``process`` or ``kubernetes``.
         version: the release of Prefect.
         variables: the variables, in order. A value of None is known only where the flow runs.
         lost: the variables that the flow run does not get.
         notes: other facts about the environment.
-        real: whether a real agent created the environment, not the model.
+        real: whether a real agent or worker created the environment, not the model.
+        runner: ``agent``, or ``worker`` on Prefect 2.20 and 3.
     """
 
     def __init__(  # noqa: PLR0913 - its parts
@@ -103,8 +113,9 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
         notes: Iterable[str] = (),
         *,
         real: bool = False,
+        runner: str = "agent",
     ) -> None:
-        self.agent, self.version, self.real = agent, version, real
+        self.agent, self.version, self.real, self.runner = agent, version, real, runner
         self.variables: Dict[str, Entry] = {entry.name: entry for entry in variables}
         self.lost: Tuple[Lost, ...] = tuple(lost)
         self.notes: Tuple[str, ...] = tuple(notes)
@@ -129,7 +140,7 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
         )
 
     def origin(self, name: str) -> str:
-        """Return the origin of a variable, one of ``ORIGINS`` such as ``host``, ``template`` or ``agent``.
+        """Return the origin of a variable, such as ``host``, ``template`` or ``agent``, or ``deployment`` of a worker.
 
         Raises:
             KeyError: there is no such variable.
@@ -148,16 +159,21 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
 
     @property
     def leaked(self) -> Tuple[str, ...]:
-        """The names of the variables that come from the agent's own environment."""
-        return self._of("host")
+        """The names of the variables that come from the own environment of the agent or worker."""
+        return self._of(*_OWN)
+
+    @property
+    def settings(self) -> Dict[str, str]:
+        """The settings of Prefect 2.20 or 3 among the variables."""
+        return {name: self[name] for name in self if name.startswith(REST_PREFIX) and not name.startswith(PREFIX)}
 
     @property
     def unresolved(self) -> Tuple[str, ...]:
         """The names of the variables whose value is known only where the flow runs."""
         return tuple(name for name, entry in self.variables.items() if entry.value is None and entry.detail != ABSENT)
 
-    def _of(self, origin: str) -> Tuple[str, ...]:
-        return tuple(name for name, entry in self.variables.items() if entry.origin == origin)
+    def _of(self, *origins: str) -> Tuple[str, ...]:
+        return tuple(name for name, entry in self.variables.items() if entry.origin in origins)
 
     def explain(self, mask: Optional[Mask] = None, *, names: Iterable[str] = ()) -> str:
         """Return a description in lines. Values are hidden unless the mask shows them.
@@ -172,24 +188,24 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
 
 
 def _lines(env: FlowEnvironment, mask: Mask, names: List[str]) -> Iterator[str]:
-    creator = "the real agent" if env.real else "the model"
-    yield f"flow run of {with_article(env.agent)} agent (Prefect {env.version}, by {creator})"
+    creator = f"the real {env.runner}" if env.real else "the model"
+    yield f"flow run of {with_article(env.agent)} {env.runner} (Prefect {env.version}, by {creator})"
     entries = [env.variables[name] for name in env.variables if name in names] if names else _about_prefect(env)
     yield from (f"  {masked_name(entry.name)}: {_value_text(entry, mask)}, {entry}" for entry in entries)
     if not names:
-        yield from _hidden_line(len(env.variables) - len(entries))
+        yield from _hidden_line(len(env.variables) - len(entries), env.runner)
     yield from _lost_lines(env, names)
     yield from (f"  note    {note}" for note in env.notes)
 
 
-def _hidden_line(count: int) -> Iterator[str]:
+def _hidden_line(count: int, runner: str) -> Iterator[str]:
     if count:
-        yield f"  and {count} more variables of the agent's own environment"
+        yield f"  and {count} more variables of the {runner}'s own environment"
 
 
 def _about_prefect(env: FlowEnvironment) -> List[Entry]:
     """Return all variables but those of the host that do not concern Prefect."""
-    return [entry for entry in env.variables.values() if entry.origin != "host" or entry.name.startswith(PREFIX)]
+    return [entry for entry in env.variables.values() if entry.origin not in _OWN or entry.name.startswith(PREFIX)]
 
 
 def _value_text(entry: Entry, mask: Mask) -> str:

@@ -84,13 +84,12 @@ def cluster_secrets(request: pytest.FixtureRequest) -> ClusterSecrets:
 
 @pytest.fixture
 def flow_environment(
-    flowsecrets_isolation: Isolation,
+    flowsecrets_isolation: Isolation,  # noqa: ARG001 - the function uses it as the current one
     cluster_secrets: ClusterSecrets,
 ) -> Callable[..., FlowEnvironment]:
     """Return ``pytest_flowsecrets.flow_environment`` with this test's ``cluster_secrets`` as the default."""
-    flowsecrets_isolation.require_legacy("the fixture flow_environment")
     from functools import partial
 
-    from pytest_flowsecrets.agents.flow_environment import flow_environment as function
+    from pytest_flowsecrets.workers.flow_environment import flow_environment as function
 
     return partial(function, cluster_secrets=cluster_secrets)

@@ -215,7 +215,7 @@ def _set_secrets(item: Any, isolation: Isolation) -> None:
     if route:
         from pytest_flowsecrets.routes import deliver
 
-        deliver(route, secrets, isolation.require_legacy("the secret_routes marker"), cluster_of(item))
+        deliver(route, secrets, isolation, cluster_of(item))
     for warning in isolation.secrets.value_changes.warnings_for(secrets):
         _warn(item, warning)
 

@@ -14,7 +14,8 @@ RIGHT_FORM = '@pytest.mark.secrets(GITHUB_ACCESS_TOKEN="x") or @pytest.mark.secr
 ROUTE = "secret_route"  # the fixture, and therefore the parameter, that holds the route of a test
 ROUTES_HELP = (
     "secret_routes(*routes): run this test once for each route, and deliver the secrets of the secrets mark by that "
-    "route alone: context, config_file, env, agent, run_config, job_template, cloud, or all"
+    "route alone: context, config_file, env, agent, run_config, job_template, cloud, or all; on Prefect 2.20 and 3: "
+    "block, variable, env, job_variables, pull_step, job_template, or all"
 )
 VARIABLES_HELP = (
     "variables(mapping=None, /, **values): set these variables of Prefect 2.20 or 3 for this test; the closest mark "
