@@ -74,7 +74,7 @@ def default_template(worker: str) -> Dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydantic issues them for models of Prefect
         template: Dict[str, Any] = kind.get_default_base_job_template()
-    return template
+    return deepcopy(template)  # Prefect 2.20 returns a part of its class
 
 
 def prepare(worker: str, job: Job) -> Any:

@@ -98,6 +98,7 @@ async def run_by_worker(folder, path):
             deployment_id, parameters={"path": str(path)}, job_variables={"env": {"OF_RUN": "run"}}
         )
         async with ProcessWorker(work_pool_name="pool") as worker:
+            await worker.sync_with_backend()
             await worker.get_and_submit_flow_runs()
             state = flow_run.state
             for _ in range(2400):  # a tenth of a second each
