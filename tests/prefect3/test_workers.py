@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
+from prefect import flow  # noqa: F401 - the import completes the models of Prefect 3.0
 
 from pytest_flowsecrets import flow_environment
 from pytest_flowsecrets.isolation.choice import new_isolation
