@@ -9,49 +9,26 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator, List, Mapping, Optional, Tuple, Union, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ContextManager, Iterator, List, Mapping, Optional, Tuple, cast
 
 from pytest_flowsecrets.agents import kubernetes, manifests
-from pytest_flowsecrets.agents.cluster import ClusterSecrets
 from pytest_flowsecrets.agents.flow_environment import texts_of
 from pytest_flowsecrets.agents.variable_origins import Entry, FlowEnvironment, Lost
-from pytest_flowsecrets.errors import FlowSecretsError, UsageError, with_article
+from pytest_flowsecrets.errors import FlowSecretsError, UsageError
 from pytest_flowsecrets.isolation import stack
 from pytest_flowsecrets.isolation.environment import declarations
 from pytest_flowsecrets.names import PREFIX, REST_PREFIX
 from pytest_flowsecrets.resolution.masked_names import masked_name
-from pytest_flowsecrets.workers import real_workers, templates
+from pytest_flowsecrets.workers import arguments, real_workers, templates
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.agents.cluster import ClusterSecrets
+    from pytest_flowsecrets.agents.flow_environment import Template
     from pytest_flowsecrets.isolation.rest_isolation import RestIsolation
-
-Template = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
 # Settings of the worker that the isolation makes, without which the worker would not use the API of the test.
 _PRIVATE = ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_CLOUD_API_URL", "PREFECT_API_AUTH_STRING")
-_LEGACY_AGENTS = {"local": "process", "docker": "kubernetes", "ecs": "kubernetes"}
-
-
-@dataclass(frozen=True)
-class _Request:
-    """The arguments of one call, after checks.
-
-    Attributes:
-        worker: the type of the worker.
-        job: the templates and variables.
-        places: the environment variables by origin, as the operator wrote them.
-        image_env: the variables of the image.
-        host_env: the environment of the worker, if it is not that of this process.
-        cluster: the Secrets of the cluster.
-    """
-
-    worker: str
-    job: real_workers.Job
-    places: Mapping[str, Mapping[str, Any]]
-    image_env: Mapping[str, str]
-    host_env: Optional[Mapping[str, str]]
-    cluster: Optional[ClusterSecrets]
 
 
 def worker_environment(  # noqa: PLR0913 - one for each place
@@ -77,13 +54,13 @@ def worker_environment(  # noqa: PLR0913 - one for each place
     with ExitStack() as exits:
         isolation = _isolation(exits)
         if deployment is not None:
-            worker, job_template, job_variables = _stored(deployment, job_variables, job_template)
-        request = _request(worker, job_variables, run_job_variables, job_template, deployment)
-        request = replace(
-            request,
+            worker, job_template, job_variables = arguments.stored(deployment, job_variables, job_template)
+        request = arguments.Request(
+            worker=worker,
+            job=arguments.job(worker, job_variables, run_job_variables, job_template, deployment),
             host_env=None if host_env is None else texts_of("host_env", host_env),
-            image_env=_image_env(worker, image_env),
-            cluster=_cluster(cluster_secrets),
+            image_env=arguments.image_variables(worker, image_env),
+            cluster=arguments.cluster(cluster_secrets),
         )
         exits.enter_context(_host_environment(isolation, request.host_env))
         return _environment(request, isolation)
@@ -99,78 +76,6 @@ def _isolation(exits: ExitStack) -> RestIsolation:
         exits.callback(isolation.exit)
         isolation.enter({})
     return cast("RestIsolation", isolation)
-
-
-def _stored(name: str, job_variables: Any, job_template: Any) -> Tuple[str, Dict[str, Any], Dict[str, Any]]:
-    if job_variables is not None or job_template is not None:
-        raise UsageError("pass deployment, which has its own job_variables and work pool, or job_variables: not both")
-    stored = real_workers.read_deployment(name)
-    return stored.worker, stored.template, stored.job_variables
-
-
-def _request(
-    worker: Any, job_variables: Any, run_job_variables: Any, job_template: Any, deployment: Optional[str]
-) -> _Request:
-    _require_worker(worker)
-    default = real_workers.default_template(worker)
-    template = default if job_template is None else _template(job_template)
-    of_deployment = _variables("job_variables", job_variables)
-    of_run = _variables("run_job_variables", run_job_variables)
-    flow, _, name = (deployment or "flow/deployment").partition("/")
-    return _Request(
-        worker,
-        real_workers.Job(template, of_deployment, of_run, (flow, name)),
-        {
-            "run": templates.env_of(of_run),
-            "deployment": templates.env_of(of_deployment),
-            "template": templates.env_of_template(template),
-        },
-        {},
-        None,
-        None,
-    )
-
-
-def _require_worker(worker: Any) -> None:
-    if worker in real_workers.WORKERS:
-        return
-    instead = _LEGACY_AGENTS.get(worker) if isinstance(worker, str) else None
-    if instead:
-        raise UsageError(f"{worker!r} is an agent of Prefect 0.5.5 to 1.4.1: use the {instead} worker")
-    raise UsageError(f"{worker!r} is not a worker: choose from {', '.join(real_workers.WORKERS)}")
-
-
-def _template(source: Template) -> Dict[str, Any]:
-    template = deepcopy(manifests.load_one(source, "base job template"))
-    what = "the base job template"
-    manifests.require(template, {"job_configuration!": {}, "variables!": {}}, what)
-    manifests.require_json(template, what)
-    return template
-
-
-def _variables(what: str, variables: Any) -> Dict[str, Any]:
-    if variables is not None and not isinstance(variables, Mapping):
-        raise UsageError(f"{what} must be a mapping, not {with_article(type(variables).__name__)}")
-    checked = deepcopy(dict(variables or {}))
-    if not all(isinstance(key, str) for key in checked):
-        raise UsageError(f"{what}: every key must be a string")
-    manifests.require_json(checked, what)
-    if not isinstance(checked.get("env", {}), (dict, list)):
-        raise UsageError(f"{what}: env must be a table of names and values, not {type(checked['env']).__name__}")
-    return checked
-
-
-def _image_env(worker: str, image_env: Any) -> Mapping[str, str]:
-    if image_env and worker == "process":
-        raise UsageError("image_env is for the kubernetes worker: a process worker starts no image; use host_env")
-    return texts_of("image_env", image_env)
-
-
-def _cluster(cluster_secrets: Any) -> Optional[ClusterSecrets]:
-    if not isinstance(cluster_secrets, (ClusterSecrets, type(None))):
-        kind = with_article(type(cluster_secrets).__name__)
-        raise UsageError(f"cluster_secrets must be a ClusterSecrets, not {kind}")
-    return cluster_secrets
 
 
 @contextmanager
@@ -204,7 +109,7 @@ def _replace_environ(variables: Mapping[str, str]) -> None:
 _Item = Mapping[str, Any]  # a variable as in a manifest of Kubernetes: name, and value or valueFrom
 
 
-def _environment(request: _Request, isolation: RestIsolation) -> FlowEnvironment:
+def _environment(request: arguments.Request, isolation: RestIsolation) -> FlowEnvironment:
     values = templates.Values(isolation.api.secret_values(), dict(isolation.api.variables))
     with _one_line_errors(request, values), _reading_for_a_run(isolation):
         items, env_from = _prepared(request.worker, request.job)
@@ -240,7 +145,7 @@ def _labelled(job: real_workers.Job) -> real_workers.Job:
     )
 
 
-def _entry(request: _Request, item: _Item, origin: Optional[str]) -> Entry:
+def _entry(request: arguments.Request, item: _Item, origin: Optional[str]) -> Entry:
     name = item["name"]
     if origin is None:
         return kubernetes.entry_of(item, _unlabelled_origin(request.worker, name))
@@ -256,7 +161,7 @@ def _unlabelled_origin(worker: str, name: str) -> str:
     return "worker" if worker == "process" and not name.startswith(REST_PREFIX) else "settings"
 
 
-def _lost(request: _Request, entries: List[Entry]) -> Iterator[Lost]:
+def _lost(request: arguments.Request, entries: List[Entry]) -> Iterator[Lost]:
     winners = {entry.name: entry for entry in entries}
     reached = {(entry.name, entry.origin) for entry in entries}
     own = os.environ if request.worker == "process" else {}
@@ -277,7 +182,7 @@ def _raw_entry(name: str, raw: Any, origin: str) -> Entry:
     return Entry(name, str(raw), origin)
 
 
-def _notes(request: _Request, entries: List[Entry], values: templates.Values) -> Iterator[str]:
+def _notes(request: arguments.Request, entries: List[Entry], values: templates.Values) -> Iterator[str]:
     for entry in entries:
         if entry.origin in request.places:
             raw = request.places[entry.origin].get(entry.name)
@@ -291,7 +196,7 @@ def _notes(request: _Request, entries: List[Entry], values: templates.Values) ->
         yield from templates.unused_job_variables(variables, request.job.template)
 
 
-def _unpassed(request: _Request, entries: List[Entry]) -> Iterator[str]:
+def _unpassed(request: arguments.Request, entries: List[Entry]) -> Iterator[str]:
     """Yield a note for each variable in ``host_env`` that a Kubernetes worker keeps for itself."""
     names = {entry.name for entry in entries}
     for name in request.host_env or {}:
@@ -302,7 +207,7 @@ def _unpassed(request: _Request, entries: List[Entry]) -> Iterator[str]:
             )
 
 
-def _in_image(request: _Request, pod: FlowEnvironment) -> FlowEnvironment:
+def _in_image(request: arguments.Request, pod: FlowEnvironment) -> FlowEnvironment:
     """Add the variables of the image, which all others override."""
     image = [Entry(name, value, "image") for name, value in request.image_env.items()]
     own = [entry for entry in image if entry.name not in pod.variables]
@@ -315,12 +220,14 @@ def _in_image(request: _Request, pod: FlowEnvironment) -> FlowEnvironment:
 
 def _reading_for_a_run(isolation: RestIsolation) -> ContextManager[None]:
     """Allow the worker to read from a write-only API, because it reads for a flow run."""
-    executing = getattr(isolation.api, "executing", nullcontext)
-    return cast("ContextManager[None]", executing())
+    api: Any = isolation.api
+    if not hasattr(type(api), "executing"):  # the real server has no such mode
+        return nullcontext()
+    return cast("ContextManager[None]", api.executing())
 
 
 @contextmanager
-def _one_line_errors(request: _Request, values: templates.Values) -> Iterator[None]:
+def _one_line_errors(request: arguments.Request, values: templates.Values) -> Iterator[None]:
     """Replace an error of the worker by one line without a value.
 
     Raises:
@@ -337,7 +244,7 @@ def _one_line_errors(request: _Request, values: templates.Values) -> Iterator[No
     raise UsageError(f"the {request.worker} worker cannot prepare the flow run: {reason}") from None
 
 
-def _sources(request: _Request) -> Iterator[Tuple[str, Any]]:
+def _sources(request: arguments.Request) -> Iterator[Tuple[str, Any]]:
     """Yield the data in which there may be templates of blocks, each with a description of its place."""
     for origin, env in request.places.items():
         yield from ((f"{masked_name(name)} of the {origin}", raw) for name, raw in env.items())
