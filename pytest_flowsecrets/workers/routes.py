@@ -14,6 +14,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
+from pytest_flowsecrets.agents.flow_environment import texts_of
 from pytest_flowsecrets.isolation.prefect3.value_changes import BlockValueChanges
 from pytest_flowsecrets.isolation.secrets.encoding import as_text, is_unchanged
 from pytest_flowsecrets.leaks.registry import register
@@ -209,9 +210,14 @@ def _enter_environment(delivery: _Delivery, variables: Mapping[str, str]) -> Arr
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables inside the ``with`` block."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+    """Set environment variables inside the ``with`` block.
+
+    Raises:
+        UsageError: a process cannot have one of them.
+    """
+    texts = texts_of("this route", variables)
+    before = {name: os.environ.get(name) for name in texts}
+    os.environ.update(texts)
     try:
         yield
     finally:

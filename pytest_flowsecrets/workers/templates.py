@@ -135,10 +135,14 @@ def notes_on_value(name: str, raw: Any, result: Optional[str], values: Values) -
         result: the value that the flow run gets.
         values: the rows of the API.
     """
-    for placeholder in placeholders(raw):
-        problem = _problem(placeholder, result or "", values)
+    yield from _notes(masked_name(name), placeholders(raw), result or "", values)
+
+
+def _notes(place: str, names: Iterable[str], result: str, values: Values) -> Iterator[str]:
+    for name in names:
+        problem = _problem(name, result, values)
         if problem:
-            yield f"{masked_name(name)}: {{{{ {placeholder} }}}} {problem}"
+            yield f"{place}: {{{{ {name} }}}} {problem}"
 
 
 def _problem(placeholder: str, result: str, values: Values) -> str:
@@ -162,6 +166,21 @@ def _value(placeholder: str, values: Values) -> Any:
     if placeholder.startswith(_VARIABLE):
         return values.variables.get(placeholder[len(_VARIABLE) :])
     return values.blocks.get(placeholder[len(_SECRET) :], "")
+
+
+def notes_on_job_variable(key: str, raw: Any, values: Values) -> Iterator[str]:
+    """Yield what is remarkable about the templates in one of the ``job_variables`` besides ``env``.
+
+    Args:
+        key: the name of the job variable.
+        raw: its value as the operator wrote it.
+        values: the rows of the API.
+    """
+    for text in _texts(raw):
+        names = placeholders(text)
+        unresolved = " ".join(f"{{{{ {name} }}}}" for name in names if name.startswith("$"))
+        suspicious = [name for name in names if name.startswith(("$", _VARIABLE))]
+        yield from _notes(f"job_variables {key}", suspicious, unresolved, values)
 
 
 def unused_job_variables(job_variables: Mapping[str, Any], template: Mapping[str, Any]) -> Iterator[str]:

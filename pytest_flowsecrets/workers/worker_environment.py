@@ -193,6 +193,9 @@ def _notes(request: arguments.Request, entries: List[Entry], values: templates.V
             if raw is not None and name not in names:
                 yield f"{masked_name(name)} of the {origin} does not reach the flow run: this worker does not read it"
     for variables in (request.job.deployment, request.job.run):
+        others = {key: raw for key, raw in variables.items() if key.partition(".")[0] != "env"}
+        for key, raw in others.items():
+            yield from templates.notes_on_job_variable(key, raw, values)
         yield from templates.unused_job_variables(variables, request.job.template)
 
 

@@ -17,7 +17,7 @@ from prefect.variables import Variable
 
 from pytest_flowsecrets import ClusterSecrets, CreateContainerConfigError, UsageError, routes
 from pytest_flowsecrets import flow_environment as public_flow_environment
-from pytest_flowsecrets.workers.routes import ROUTES
+from pytest_flowsecrets.workers.routes import ROUTES, deliver
 from tests.prefect3.compat import IS_TYPED, RELEASE, VERSION
 
 needs_kubernetes = pytest.mark.skipif(
@@ -101,6 +101,43 @@ def test_a_wrong_route_is_one_clear_line(name, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("route", "value", "result"),
+    [
+        ("job_variables:block", "a {{ prefect.variables.nope }} b", "a  b"),
+        ("job_variables:block", "{{ x }}", "{{ x }}"),
+        ("job_variables:variable", "{{ $HOME }}", "{{ $HOME }}"),
+        ("pull_step:block", "a {{ prefect.variables.nope }} b", "a  b"),
+        ("env", "a {{ prefect.variables.nope }} b", "a {{ prefect.variables.nope }} b"),
+    ],
+)
+def test_a_value_that_looks_like_a_template(flowsecrets_isolation, route, value, result):
+    """Prefect resolves templates inside of a block's value once more. The change is reported, without the value."""
+    name, _, variant = route.partition(":")
+    deliver(name, variant, {"X": value}, flowsecrets_isolation, ClusterSecrets())
+    assert read(name, "x") == result
+    messages = [str(warning) for warning in flowsecrets_isolation.secrets.value_changes.warnings_for(["X"])]
+    assert [" is another str; " in message for message in messages] == [True] * (value != result)
+    assert "nope" not in "".join(messages)
+
+
+@pytest.mark.parametrize("route", ["env", "job_variables", "pull_step"])
+def test_a_value_that_no_environment_can_hold_is_one_clear_line(flowsecrets_isolation, route):
+    """The line names the variable or the step, and never the value."""
+    with pytest.raises(UsageError, match=r"this route: 'X' cannot be set|a pull step fails") as caught:
+        deliver(route, ROUTES[route][0], {"X": "hid\0den"}, flowsecrets_isolation, ClusterSecrets())
+    assert "hid" not in str(caught.value)
+    assert "X" not in os.environ
+
+
+@pytest.mark.secrets(token="first")
+@pytest.mark.secret_routes("block", "variable", "job_variables")
+def test_a_route_goes_together_with_prefect_cloud(secret_route, prefect_cloud):
+    """The workspace takes over blocks and variables, and a worker reads from it."""
+    assert read(secret_route, "token") == "first"
+    assert public_flow_environment().settings["PREFECT_API_KEY"] == prefect_cloud.api_key
+
+
 # -- flow_environment --------------------------------------------------------------------------------------------------
 
 TEMPLATE = {
@@ -160,6 +197,7 @@ def test_typos_in_templates_are_notes_without_values(flow_environment, monkeypat
                 "TYPO": "{{prefect.block.secret.token}}",
             },
             "imge": "x",
+            "command": "python {{ $SCRIPT }} {{ prefect.variables.nope }} {{ prefect.variables.region }}",
         }
     )
     assert env["GOOD"] == "s3cret-of-a-block"
@@ -172,6 +210,8 @@ def test_typos_in_templates_are_notes_without_values(flow_environment, monkeypat
             "TYPO: {{ prefect.block.secret.token }} reaches the flow run unresolved: nothing resolves it; use a block or a "
             "variable"
         ),
+        "job_variables command: {{ $SCRIPT }} reaches the flow run unresolved: only `prefect deploy` resolves it; use a block or a variable",
+        "job_variables command: {{ prefect.variables.nope }} becomes an empty text: there is no such variable; correct its name or create it",
         "job_variables: 'imge' has no effect: the base job template has no {{ imge }}",
     ]
     text = env.explain() + repr(env) + repr(env.variables)
