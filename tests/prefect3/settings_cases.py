@@ -1,0 +1,276 @@
+"""Generated files, variables and profiles with settings of Prefect, and the comparison of the model with the real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from pytest_flowsecrets.resolution.settings.catalogue import release, settings_of
+from pytest_flowsecrets.resolution.settings.resolve import COMPUTED, Inputs, resolve_settings
+
+HOME_PROFILES = "home/.prefect/profiles.toml"
+OTHER_PROFILES = "home/other.toml"
+OWN_HOME = "home/own"
+_VALUES = {
+    "text": ["x", "", "http://127.0.0.1:4200/api", "é", "a b", "42", " t ", "None"],
+    "secret": ["s", "", "pnu_1", "42"],
+    "bool": ["true", "False", "1", "0", "on", "YES", "t", "no", "", "2", " true", "maybe"],
+    "int": ["7", "30", "100", "-1", "+5", " 8 ", "1_000", "2.0", "007", "", "x", "2.5", "1e3", "0x1", "_1", "1__0", "٣"],
+    "float": ["7", "1.5", "-2", ".5", "5.", "1e3", "inf", "nan", " 30 ", "1_0.5", "", "x", "1e", "+300", "0"],
+    "path": ["/p", "p/q", "./p", "~/p", "p/", "$PREFECT_HOME/p", ""],
+    "level": ["DEBUG", "info", "Error", "", "WARN", "10"],
+    "choice": ["warn", "ignore", "Warn", ""],
+    "json": ['{"a": "b"}', '{"c": "d"}', '{"a": "e", "f": "g"}', "{}"],
+    "duration": ["PT5M", "P1D", "01:02:03", "PT1M"],
+    "other": ["1", "2", "3"],
+}
+_TYPED = {
+    "text": [1, True, 1.5],
+    "secret": [1, False],
+    "bool": [True, False, 0, 1, 2, 1.0, 0.5],
+    "int": [3, 31, 101, True, 2.0, 2.5],
+    "float": [3, 30.5, False, 301],
+    "path": [1],
+    "level": [10],
+    "choice": [1],
+    "json": [],
+    "duration": [61, 62],
+    "other": [4, 5],
+}
+_NAMES = ["a", "b", "a,b"]
+_OTHERS = {
+    "event_retention_overrides": ['{"a": "PT2H"}', '{"b": "PT3H", "a": "P1D"}', "{}"],
+    "retention_period": ["P1D", "P2D", "P3D"],
+    "allow": _NAMES, "deny": _NAMES, "extra_loggers": _NAMES, "retry_extra_codes": ["429", "502", "503"]}
+_VACUUM = ["events", "flow_runs", "true"]  # "1" is JSON, and Prefect rejects it
+_LEFT_OUT = ("home", "profiles_path", "testing.test_setting", "server.database.driver", "PREFECT_HOME")
+
+
+def written(rng, setting, *, typed):
+    """Return a text, or sometimes a typed value for a TOML file. Most are valid."""
+    texts = _OTHERS.get(setting.name) or (_VACUUM if setting.path.endswith("vacuum.enabled") else None) or _VALUES[setting.kind]
+    typed = typed and texts is _VALUES[setting.kind]
+    if setting.choices and rng.randrange(2):
+        return rng.choice(setting.choices)
+    if typed and _TYPED[setting.kind] and rng.randrange(2):
+        return rng.choice(_TYPED[setting.kind][:2] if rng.randrange(2) else _TYPED[setting.kind])
+    return rng.choice(texts[:3] if rng.randrange(3) else texts)
+
+
+def toml_value(value):
+    """Write a value of TOML."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def cased(rng, name):
+    """Return a name of a variable, mostly in upper case."""
+    return rng.choice([name.upper(), name.upper(), name.upper(), name.lower(), name.title()])
+
+
+def dotenv_line(rng, name, value):
+    """Return a line of ``.env`` in one of its notations."""
+    if '"' in value:
+        return f"{name}='{value}'"
+    forms = [f'{name}="{value}"', f"{name}='{value}'", f"export {name}='{value}'  # note"]
+    if value and value.strip() == value and " " not in value and "#" not in value:
+        forms += [f"{name}={value}", f"{name} = {value}", f'X={value}\n{name}="${{X}}"', f"{name}=${{NO:-{value}}}"]
+    return rng.choice(forms)
+
+
+def some(rng, items, most=2):
+    """Return some of the items, at most two; often none."""
+    return [rng.choice(items) for _ in range(rng.choice(range(most + 1)))]
+
+
+def new_case(rng, version, *, whole):
+    """Return the environment, the files, and the settings to compare."""
+    settings = [each for each in settings_of(version) if each.path not in _LEFT_OUT and (whole or each.table)]
+    aliased = [each for each in settings if each.has_aliases]
+    number = rng.randrange(1, 4 if whole else 13)
+    chosen = {each.path: each for each in (rng.choice(aliased or settings) for _ in range(number // 2))}
+    chosen.update((each.path, each) for each in (rng.choice(settings) for _ in range(number - number // 2)))
+    environ, dotenv, tables = [], [], {"prefect.toml": {}, "pyproject.toml": {}}
+    profiles = {"a": [], "b": [], "ephemeral": []}
+    for setting in chosen.values():
+        for name in some(rng, setting.names):
+            environ.append((cased(rng, name), written(rng, setting, typed=False)))
+        bare = [setting.name] if setting.has_aliases else []
+        for name in some(rng, [*setting.names, *bare]):
+            dotenv.append(dotenv_line(rng, cased(rng, name), written(rng, setting, typed=False)))
+        for keys in tables.values():
+            if rng.randrange(3) == 0 and not version.startswith("2"):
+                keys.setdefault(setting.table, {})[setting.name] = toml_value(written(rng, setting, typed=True))
+        for name in dict.fromkeys(some(rng, setting.names)):
+            spelled = name.upper() if version.startswith("2") or rng.randrange(6) else name
+            line = f"{spelled} = {toml_value(written(rng, setting, typed=True))}"
+            profiles[rng.choice(["a", "a", "b", "ephemeral"])].append(line)
+    files = toml_files(tables)
+    if dotenv:
+        rng.shuffle(dotenv)
+        files["work/.env"] = "\n".join(dotenv) + "\n"
+    rng.shuffle(environ)
+    environ = dict(environ)
+    _add_profiles(rng, version, files, environ, profiles)
+    if whole:
+        _add_rare(rng, files, environ, next(iter(chosen.values())))
+    return environ, files, list(chosen)
+
+
+def toml_files(tables):
+    """Write the TOML files of the working directory."""
+    files = {}
+    for name, contents in tables.items():
+        lines = []
+        for table, keys in sorted(contents.items()):
+            header = ".".join((*(("tool", "prefect") if name == "pyproject.toml" else ()), *table))
+            lines += [f"[{header}]"] * bool(header) + [f"{key} = {text}" for key, text in keys.items()]
+        if lines:
+            files[f"work/{name}"] = "\n".join(lines) + "\n"
+    return files
+
+
+def _add_profiles(rng, version, files, environ, profiles):
+    lines = [f'active = "{name}"' for name in rng.choice([["a"], ["a"], ["a"], ["b"], ["c"], []])]
+    for name, settings in profiles.items():
+        keys = {line.partition(" ")[0]: line for line in settings}
+        if keys or (name == "a" and rng.randrange(2)):
+            lines += [f"[profiles.{name}]", *keys.values()]
+    place = rng.choice([HOME_PROFILES, HOME_PROFILES, OTHER_PROFILES, OWN_HOME + "/profiles.toml", None])
+    if place:
+        files[place] = "\n".join(lines) + "\n"
+    name = rng.choice(["", "", "", "b", "local", "nope"])
+    if name or rng.randrange(10) == 0:
+        environ["PREFECT_PROFILE"] = name
+    named_by = rng.choice(["", "", "env", "env", "dotenv", "toml", "home", "home"])
+    if named_by == "env":
+        environ["PREFECT_PROFILES_PATH"] = "{root}/" + OTHER_PROFILES
+    elif named_by == "dotenv":
+        files["work/.env"] = "PREFECT_PROFILES_PATH={root}/" + OTHER_PROFILES + "\n" + files.get("work/.env", "")
+    elif named_by == "toml" and not version.startswith("2"):
+        text = 'profiles_path = "{root}/' + OTHER_PROFILES + '"\n'
+        files["work/prefect.toml"] = text + files.get("work/prefect.toml", "")
+    elif named_by == "home":
+        environ["PREFECT_HOME"] = "{root}/" + OWN_HOME
+
+
+def _add_rare(rng, files, environ, setting):
+    rare = rng.choice(["", "", "", "table", "broken", "debug", "test", "no table"])
+    if rare == "debug":
+        environ["PREFECT_DEBUG_MODE"] = "true"
+    elif rare == "test":
+        environ["PREFECT_TEST_MODE"] = rng.choice(["1", "", "0"])
+    elif rare == "broken" and files:
+        files[rng.choice(sorted(files))] += rng.choice(["[x\n", "= 1\n", "a = \n"])
+    elif rare == "table" and setting.table:
+        number = rng.randrange(1, len(setting.table) + 1)
+        value = written(rng, setting, typed=False)
+        for key in reversed((*setting.table[number:], setting.name)):
+            value = {key: value}
+        text = rng.choice([json.dumps(value), json.dumps(value), "x"])
+        name = "_".join(("PREFECT", *setting.table[:number])).upper()
+        if rng.randrange(2):
+            environ[name] = text
+        else:
+            files["work/.env"] = f"{name}='{text}'\n" + files.get("work/.env", "")
+    elif rare == "no table" and setting.table and "work/prefect.toml" not in files:
+        files["work/prefect.toml"] = f"{setting.table[0]} = 1\n"
+
+
+class RealSettings:
+    """The worker of one Prefect.
+
+    Args:
+        python: the interpreter with the Prefect.
+        version: its version.
+        root: an empty folder.
+    """
+
+    def __init__(self, python, version, root):
+        self.version, self.root = version, Path(root)
+        environ = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT")}
+        environ["HOME"] = str(self.root / "home")
+        script = str(Path(__file__).with_name("settings_worker.py"))
+        self._process = subprocess.Popen(
+            [python, script, str(self.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
+        )
+
+    def answer(self, request):
+        """Return the answer of the worker."""
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self):
+        """End the worker."""
+        self._process.stdin.close()
+        self._process.wait(60)
+        self._process.stdout.close()
+
+    def check(self, case, *, whole):
+        """Compare the model with the real Prefect for one case."""
+        environ, files, paths = case
+        fill = lambda text: text.replace("{root}", str(self.root))  # noqa: E731
+        environ = {name: fill(text) for name, text in environ.items()}
+        files = {name: fill(text) for name, text in files.items()}
+        resolution = self.model(environ, files)
+        compared, raw = [], {}
+        for path in paths:
+            result = resolution.results[path]
+            if path in COMPUTED or result.setting.is_computed and not result.computed:
+                continue
+            if result.value.is_exact:
+                compared.append(path)
+            elif result.candidates:
+                compared.append(path)
+                raw[path] = result.value.value
+        request = {"environ": environ, "files": files, "paths": compared, "raw": raw, "whole": whole}
+        answer = self.answer(request)
+        for path in compared:
+            problems = [
+                tuple(each)
+                for each in resolution.problems
+                if whole or f"{_table(each.path)}.".startswith(f"{_table(path)}.") or (not each.path and "profiles" not in each.place)
+            ]
+            context = self.version, path, resolution.results[path].candidates, problems, answer, request
+            real = answer if "error" in answer else answer["values"][path]
+            if problems:
+                assert "error" in real, context
+            else:
+                assert real == ("same" if path in raw else plain(resolution.results[path].value.value)), context
+        if whole and "error" not in answer and not is_new(self.version):
+            assert answer["profile"] == resolution.profile.name, (answer, resolution.profile, request)
+        return len(compared)
+
+    def model(self, environ, files):
+        """Resolve the case with the model."""
+
+        def read(name):
+            path = (self.root / "work" / name).as_posix()
+            text = files.get(os.path.relpath(path, self.root))
+            return None if text is None else text.encode()
+
+        kept = {name: text for name, text in os.environ.items() if not name.upper().startswith("PREFECT")}
+        return resolve_settings(self.version, Inputs({**kept, **environ}, read, str(self.root / "home")))
+
+
+def _table(path):
+    return path.rpartition(".")[0] or ("(root)" if path else "")
+
+
+def plain(value):
+    """Return a value as the worker writes it."""
+    return [type(value).__name__, repr(value)]
+
+
+def python_and_version():
+    """Return the interpreter of this process and the version of its Prefect."""
+    from pytest_flowsecrets.versions import installed_version
+
+    return sys.executable, installed_version()
+
+
+def is_new(version):
+    return release(version) >= (3, 0, 0)
