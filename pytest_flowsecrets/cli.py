@@ -99,14 +99,18 @@ def _add_explain(subcommands: Any) -> None:
     parser = subcommands.add_parser(
         "explain",
         help="show the value that a flow gets for each secret, and its source",
-        description="Show what a flow gets for each secret: its source, what it overrides, and each conversion.",
+        description="Show what a flow gets for each secret: its source, what it overrides, and each conversion. For "
+        "Prefect 2.20 and 3, show the same for settings, and the Secret blocks of secrets.",
         **_examples(
             "flowsecrets explain",
             "flowsecrets explain SLACK_WEBHOOK_URL --env-file prod.env",
             "flowsecrets explain --agent kubernetes --job-template job.yaml",
+            "flowsecrets explain api.url GITHUB_ACCESS_TOKEN --prefect 3",
         ),
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="secrets (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="secrets, or settings of Prefect 3 such as api.url (default: all)"
+    )
     parser.add_argument("--config", metavar="FILE", help="a user's config.toml (default: this machine's)")
     parser.add_argument("--backend", metavar="FILE", help="a backend.toml (default: this machine's)")
     parser.add_argument("--env-file", metavar="FILE", action="append", help="read the environment from this file")
@@ -137,6 +141,13 @@ def _explain(arguments: argparse.Namespace) -> int:
         from pytest_flowsecrets.commands import flow_run_environment
 
         return flow_run_environment.run(arguments)
+    from pytest_flowsecrets.commands.inputs import rest_version
+
+    version = rest_version(arguments)
+    if version is not None:
+        from pytest_flowsecrets.commands import explain_settings
+
+        return explain_settings.run(arguments, version)
     from pytest_flowsecrets.commands import explain
 
     return explain.run(arguments)
@@ -355,7 +366,9 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
 
 def _add_versions(parser: Any) -> None:
-    parser.add_argument("--prefect-version", metavar="X", help="release (default: the installed one, else 1.4.1)")
+    parser.add_argument(
+        "--prefect-version", "--prefect", metavar="X", help="release (default: the installed one, else 1.4.1)"
+    )
     parser.add_argument("--python-version", metavar="X.Y", help="Python of the flow (default: this one)")
     parser.add_argument(
         "--all-versions", action="store_true", help="show all releases, one for each range without a change"

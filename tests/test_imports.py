@@ -73,7 +73,7 @@ ONLY_IN = {
     "freezegun": {"clock"},
     "toml": {"resolution/toml_reader"},
     "yaml": {"commands/files/kubernetes_files", "agents/manifests"},
-    "dotenv": {"commands/files/env_files"},
+    "dotenv": {"commands/files/env_files", "resolution/settings/files"},
     "pathspec": {"commands/linter/discovery", "commands/linter/configuration"},
     "argcomplete": {"cli"},
     "jinja2": {"report/page"},

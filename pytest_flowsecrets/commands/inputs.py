@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
@@ -12,7 +13,7 @@ from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
 from pytest_flowsecrets.isolation.prefect1.paths import this_machine
 from pytest_flowsecrets.resolution.dialects import SPANS, Dialect, dialect_for
 from pytest_flowsecrets.resolution.layers import Environment
-from pytest_flowsecrets.versions import DEFAULT_VERSION, installed_version
+from pytest_flowsecrets.versions import DEFAULT_VERSION, installed_version, is_rest_version, uses_rest_api
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.resolve import Machine
@@ -35,6 +36,34 @@ def versions() -> str:
 
     prefect = f"Prefect {installed_version()}" if installed_version() else "no Prefect"
     return f"flowsecrets {version('pytest-flowsecrets')} ({prefect}, Python {platform.python_version()})"
+
+
+def rest_version(arguments: Any) -> Optional[str]:
+    """Return the version of Prefect 2.20 or 3 to explain, or None for the legacy line.
+
+    Args:
+        arguments: parsed arguments.
+
+    Raises:
+        UsageError: the version is not supported.
+    """
+    wanted: Optional[str] = arguments.prefect_version
+    if wanted is None:
+        if arguments.config or arguments.backend or arguments.all_versions or not uses_rest_api():
+            return None
+        return installed_version()
+    if wanted in ("2", "2.20", "3"):
+        from pytest_flowsecrets.resolution.settings.catalogue import releases
+
+        return [each for each in releases() if each.startswith(f"{wanted}.")][-1]
+    if not wanted[:1].isdigit() or wanted.startswith(("0.", "1.")):
+        return None
+    with suppress(UnknownPrefectVersion):
+        if is_rest_version(wanted):
+            return wanted
+    raise UsageError(
+        f"--prefect-version {wanted} is not supported: use 0.5.0 to 1.4.1, 2.20, 3 or one of their releases"
+    )
 
 
 def dialects_of(arguments: Any) -> List[Dialect]:

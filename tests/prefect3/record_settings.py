@@ -1,10 +1,11 @@
-"""Record the settings of the installed Prefect 2.20 or 3 in the catalogue of the package.
+"""Record the settings of the installed Prefect 2.20 or 3, and what it makes of generated files and variables.
 
 Run it with each Prefect whose settings the catalogue describes::
 
     python -m tests.prefect3.record_settings
 
-It replaces the entries of this release in ``pytest_flowsecrets/resolution/settings/catalogue.json``.
+It replaces the entries of this release in ``pytest_flowsecrets/resolution/settings/catalogue.json`` and in
+``tests/resolution/cases/settings.json``.
 """
 
 from __future__ import annotations
@@ -14,12 +15,18 @@ import inspect
 import json
 import logging
 import os
+import random
+import sys
+import tempfile
 from pathlib import Path, PurePath
 from typing import Any, Dict, Iterator, List, Tuple, Union, get_args, get_origin
 
 from pytest_flowsecrets.resolution.settings import catalogue
 from pytest_flowsecrets.versions import installed_version
+from tests.prefect3.settings_cases import RealSettings, new_case
 
+CASES = Path(__file__).parents[1] / "resolution" / "cases" / "settings.json"
+NUMBER = 25  # cases of each release
 _SIMPLE = {str: "text", bool: "bool", int: "int", float: "float", dt.timedelta: "duration"}
 _BOUNDS = ("ge", "gt", "le", "lt")
 _LEVELS = ("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_SERVER_LEVEL")  # those that Prefect 2 validates
@@ -83,7 +90,11 @@ def _row(path: str, kind: Dict[str, Any], field: Any, names: List[str]) -> Dict[
     if names:
         row["names"] = names
     default = getattr(field.default, "value", field.default)
-    if path not in _MACHINE and field.default_factory is None and isinstance(default, (str, bool, int, float, type(None))):
+    if (
+        path not in _MACHINE
+        and field.default_factory is None
+        and isinstance(default, (str, bool, int, float, type(None)))
+    ):
         row["default"] = default
     return row
 
@@ -127,6 +138,29 @@ def main() -> None:
     known[version] = catalogue.Entries(rows(), profiles())
     catalogue.FILE.write_text(catalogue.dump(known), "utf-8")
     print(f"{version}: {len(known[version].settings)} settings")
+    _record_cases(version)
+
+
+def _record_cases(version: str) -> None:
+    recorded = json.loads(CASES.read_text("utf-8")) if CASES.exists() else {}
+    with tempfile.TemporaryDirectory() as root:
+        real = RealSettings(sys.executable, version, Path(root).resolve())
+        recorded[version] = [_case(real, random.Random(f"{version} {number}")) for number in range(NUMBER)]
+        real.close()
+    texts = [
+        f"{json.dumps(each)}: [\n" + ",\n".join(map(json.dumps, cases)) + "\n]" for each, cases in recorded.items()
+    ]
+    CASES.write_text("{\n" + ",\n".join(texts) + "\n}\n", "utf-8")
+
+
+def _case(real: RealSettings, rng: random.Random) -> Dict[str, Any]:
+    environ, files, paths = new_case(rng, real.version, whole=True)
+    request = {"environ": real.filled(environ), "files": real.filled(files), "paths": paths, "raw": {}, "whole": True}
+    answer = real.answer(request)
+    if "error" in answer:
+        answer = {"error": answer["error"].partition(":")[0]}
+    text = json.dumps({"environ": environ, "files": files, "answer": answer})
+    return dict(json.loads(text.replace(str(real.root), "{root}")))
 
 
 if __name__ == "__main__":

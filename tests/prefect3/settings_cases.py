@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from pytest_flowsecrets.resolution.settings.catalogue import release, settings_of
-from pytest_flowsecrets.resolution.settings.resolve import COMPUTED, Inputs, resolve_settings
+from pytest_flowsecrets.resolution.settings.model import Inputs
+from pytest_flowsecrets.resolution.settings.resolve import COMPUTED, resolve_settings
 
 HOME_PROFILES = "home/.prefect/profiles.toml"
 OTHER_PROFILES = "home/other.toml"
@@ -18,7 +18,25 @@ _VALUES = {
     "text": ["x", "", "http://127.0.0.1:4200/api", "é", "a b", "42", " t ", "None"],
     "secret": ["s", "", "pnu_1", "42"],
     "bool": ["true", "False", "1", "0", "on", "YES", "t", "no", "", "2", " true", "maybe"],
-    "int": ["7", "30", "100", "-1", "+5", " 8 ", "1_000", "2.0", "007", "", "x", "2.5", "1e3", "0x1", "_1", "1__0", "٣"],
+    "int": [
+        "7",
+        "30",
+        "100",
+        "-1",
+        "+5",
+        " 8 ",
+        "1_000",
+        "2.0",
+        "007",
+        "",
+        "x",
+        "2.5",
+        "1e3",
+        "0x1",
+        "_1",
+        "1__0",
+        "٣",
+    ],
     "float": ["7", "1.5", "-2", ".5", "5.", "1e3", "inf", "nan", " 30 ", "1_0.5", "", "x", "1e", "+300", "0"],
     "path": ["/p", "p/q", "./p", "~/p", "p/", "$PREFECT_HOME/p", ""],
     "level": ["DEBUG", "info", "Error", "", "WARN", "10"],
@@ -44,14 +62,22 @@ _NAMES = ["a", "b", "a,b"]
 _OTHERS = {
     "event_retention_overrides": ['{"a": "PT2H"}', '{"b": "PT3H", "a": "P1D"}', "{}"],
     "retention_period": ["P1D", "P2D", "P3D"],
-    "allow": _NAMES, "deny": _NAMES, "extra_loggers": _NAMES, "retry_extra_codes": ["429", "502", "503"]}
+    "allow": _NAMES,
+    "deny": _NAMES,
+    "extra_loggers": _NAMES,
+    "retry_extra_codes": ["429", "502", "503"],
+}
 _VACUUM = ["events", "flow_runs", "true"]  # "1" is JSON, and Prefect rejects it
 _LEFT_OUT = ("home", "profiles_path", "testing.test_setting", "server.database.driver", "PREFECT_HOME")
 
 
 def written(rng, setting, *, typed):
     """Return a text, or sometimes a typed value for a TOML file. Most are valid."""
-    texts = _OTHERS.get(setting.name) or (_VACUUM if setting.path.endswith("vacuum.enabled") else None) or _VALUES[setting.kind]
+    texts = (
+        _OTHERS.get(setting.name)
+        or (_VACUUM if setting.path.endswith("vacuum.enabled") else None)
+        or _VALUES[setting.kind]
+    )
     typed = typed and texts is _VALUES[setting.kind]
     if setting.choices and rng.randrange(2):
         return rng.choice(setting.choices)
@@ -95,11 +121,9 @@ def new_case(rng, version, *, whole):
     environ, dotenv, tables = [], [], {"prefect.toml": {}, "pyproject.toml": {}}
     profiles = {"a": [], "b": [], "ephemeral": []}
     for setting in chosen.values():
-        for name in some(rng, setting.names):
-            environ.append((cased(rng, name), written(rng, setting, typed=False)))
-        bare = [setting.name] if setting.has_aliases else []
-        for name in some(rng, [*setting.names, *bare]):
-            dotenv.append(dotenv_line(rng, cased(rng, name), written(rng, setting, typed=False)))
+        environ += [(cased(rng, name), written(rng, setting, typed=False)) for name in some(rng, setting.names)]
+        names = some(rng, [*setting.names, setting.name])
+        dotenv += [dotenv_line(rng, cased(rng, name), written(rng, setting, typed=False)) for name in names]
         for keys in tables.values():
             if rng.randrange(3) == 0 and not version.startswith("2"):
                 keys.setdefault(setting.table, {})[setting.name] = toml_value(written(rng, setting, typed=True))
@@ -212,14 +236,16 @@ class RealSettings:
     def check(self, case, *, whole):
         """Compare the model with the real Prefect for one case."""
         environ, files, paths = case
-        fill = lambda text: text.replace("{root}", str(self.root))  # noqa: E731
-        environ = {name: fill(text) for name, text in environ.items()}
-        files = {name: fill(text) for name, text in files.items()}
+        environ, files = self.filled(environ), self.filled(files)
         resolution = self.model(environ, files)
         compared, raw = [], {}
         for path in paths:
             result = resolution.results[path]
-            if path in COMPUTED or result.setting.is_computed and not result.computed:
+            if (
+                path in COMPUTED
+                or (result.computed and not whole)
+                or (result.setting.is_computed and not result.computed)
+            ):
                 continue
             if result.value.is_exact:
                 compared.append(path)
@@ -232,7 +258,9 @@ class RealSettings:
             problems = [
                 tuple(each)
                 for each in resolution.problems
-                if whole or f"{_table(each.path)}.".startswith(f"{_table(path)}.") or (not each.path and "profiles" not in each.place)
+                if whole
+                or f"{_table(each.path)}.".startswith(f"{_table(path)}.")
+                or (not each.path and "profiles" not in each.place)
             ]
             context = self.version, path, resolution.results[path].candidates, problems, answer, request
             real = answer if "error" in answer else answer["values"][path]
@@ -244,16 +272,24 @@ class RealSettings:
             assert answer["profile"] == resolution.profile.name, (answer, resolution.profile, request)
         return len(compared)
 
+    def filled(self, texts):
+        """Fill in the folder of the worker."""
+        return {name: text.replace("{root}", str(self.root)) for name, text in texts.items()}
+
     def model(self, environ, files):
         """Resolve the case with the model."""
-
-        def read(name):
-            path = (self.root / "work" / name).as_posix()
-            text = files.get(os.path.relpath(path, self.root))
-            return None if text is None else text.encode()
-
         kept = {name: text for name, text in os.environ.items() if not name.upper().startswith("PREFECT")}
-        return resolve_settings(self.version, Inputs({**kept, **environ}, read, str(self.root / "home")))
+        return modelled(self.version, {**kept, **environ}, files, self.root)
+
+
+def modelled(version, environ, files, root):
+    """Resolve the settings in files below a folder, which need not exist."""
+
+    def read(name):
+        text = files.get(os.path.relpath(Path(root, "work", name), root))
+        return None if text is None else text.encode()
+
+    return resolve_settings(version, Inputs(environ, read, f"{root}/home"))
 
 
 def _table(path):
@@ -263,13 +299,6 @@ def _table(path):
 def plain(value):
     """Return a value as the worker writes it."""
     return [type(value).__name__, repr(value)]
-
-
-def python_and_version():
-    """Return the interpreter of this process and the version of its Prefect."""
-    from pytest_flowsecrets.versions import installed_version
-
-    return sys.executable, installed_version()
 
 
 def is_new(version):

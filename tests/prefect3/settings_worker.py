@@ -6,6 +6,7 @@ A process of its own, whose home directory is private: Prefect computes paths fr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -124,18 +125,18 @@ class Loader:
         field = settings_class.model_fields[name]
         candidates = [raw]
         if isinstance(raw, str) and any(each in str(field.annotation).lower() for each in ("list[", "set[")):
-            try:
+            with contextlib.suppress(ValueError):
                 candidates.insert(0, json.loads(raw))
-            except ValueError:
-                pass
         adapter = TypeAdapter(Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation)
-        for each in candidates:
-            try:
-                if adapter.validate_python(each) == value:
-                    return "same"
-            except ValueError:
-                continue
-        return plain(value)
+        return "same" if any(converted(adapter, each) == value for each in candidates) else plain(value)
+
+
+def converted(adapter: Any, raw: Any) -> Any:
+    """Return a value as Prefect converts it, or a new object if it rejects it."""
+    try:
+        return adapter.validate_python(raw)
+    except ValueError:
+        return object()
 
 
 def plain(value: Any) -> Any:

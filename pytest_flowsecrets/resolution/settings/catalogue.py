@@ -104,6 +104,11 @@ def dump(entries: Mapping[str, Entries]) -> str:
     )
 
 
+def releases() -> List[str]:
+    """Return the recorded releases, the oldest first."""
+    return sorted(_entries(), key=release_of)
+
+
 def recorded_release(version: str) -> str:
     """Return the recorded release whose settings stand for a version: that of the same minor version, or the newest.
 
@@ -122,7 +127,7 @@ def recorded_release(version: str) -> str:
 
 @lru_cache(maxsize=4)
 def settings_of(version: str) -> Tuple[Setting, ...]:
-    """Return the settings of a release, in the order of Prefect.
+    """Return the settings of a release.
 
     Args:
         version: a version of Prefect 2.20 or 3.

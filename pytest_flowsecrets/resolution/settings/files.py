@@ -1,4 +1,4 @@
-"""Files with settings: ``.env``, ``prefect.toml``, ``pyproject.toml`` and ``profiles.toml``, with the places of keys."""
+"""Files with settings (``.env``, ``prefect.toml``, ``pyproject.toml``, ``profiles.toml``) and the places of keys."""
 
 from __future__ import annotations
 

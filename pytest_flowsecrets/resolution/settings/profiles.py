@@ -129,12 +129,10 @@ def active_profile(source: Source) -> Profile:
         return Profile("", path, "the file is broken")
 
 
-def _select(
-    source: Source, file: Optional[TomlFile], data: Mapping[str, Any], fallback: Profile
-) -> Profile:
+def _select(source: Source, file: Optional[TomlFile], data: Mapping[str, Any], fallback: Profile) -> Profile:
     place = file.place if file else PACKAGED
     variable = source.environ.get("PREFECT_PROFILE")
-    name, reason = (variable, "PREFECT_PROFILE") if variable else (data.get("active"), f"active in {place}")
+    name, reason = (variable, "PREFECT_PROFILE names it") if variable else (data.get("active"), "it is active there")
     profiles = data.get("profiles", {})
     if not isinstance(name, str) or not name or not isinstance(profiles, dict) or name not in profiles:
         known = f"{place} has no profile {name!r}" if name else f"{place} names no active profile"
@@ -216,9 +214,9 @@ def old_profile(source: Source, path: str, known: Container[str]) -> Profile:
                 if key not in known and key not in _REMOVED_FLAGS:
                     place = str(file.origin("profile", ("profiles", name, key)))
                     problems.append((place, "no setting has this name, and Prefect 2 rejects it"))
-    name, reason = source.environ.get("PREFECT_PROFILE", active), f"active in {path}"
+    name, reason = source.environ.get("PREFECT_PROFILE", active), "it is active there"
     if "PREFECT_PROFILE" in source.environ:
-        reason = "PREFECT_PROFILE"
+        reason = "PREFECT_PROFILE names it"
     if not isinstance(name, str) or name not in profiles:
         name, reason = "default", f"there is no profile {name!r}"
     return Profile(name, path, reason, profiles[name], file, problems)

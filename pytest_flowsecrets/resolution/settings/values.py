@@ -1,6 +1,6 @@
 """Conversion of a written value to the type of its setting, as pydantic does it for Prefect.
 
-Texts come from variables and ``.env``; TOML files have values with types. Prefect 2 uses pydantic 1, whose rules differ.
+Texts come from variables and ``.env``. TOML files have values with types. Prefect 2 uses pydantic 1.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ def convert(setting: Setting, written: Any, *, is_old: bool) -> Converted:
         return Converted(written, is_exact=False)
     try:
         value = converter(written)
-        if setting.kind == "level":
-            value = str(value).upper()
-        if setting.choices and value not in setting.choices:
-            raise _Rejected("one of " + ", ".join(setting.choices))
-        for name, bound in setting.bounds.items():
-            if not _COMPARISONS[name](value, bound):
-                raise _Rejected(f"a number {_SIGNS[name]} {bound}")
     except _Rejected as error:
         return Converted(None, f"must be {error}")
+    if setting.kind == "level":
+        value = str(value).upper()
+    if setting.choices and value not in setting.choices:
+        return Converted(None, f"must be one of {', '.join(setting.choices)}")
+    for name, bound in setting.bounds.items():
+        if not _COMPARISONS[name](value, bound):
+            return Converted(None, f"must be {_SIGNS[name]} {bound}")
     return Converted(value)
 
 
