@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 
 import pytest
 from prefect import flow, get_client, get_run_logger, task
@@ -174,6 +175,56 @@ def test_write_only_serves_runs_alone(fixture, request):
     with api.executing():
         assert Secret.load("token").get() == "hidden-token"
     assert [read.flow_name for read in api.secrets.reads] == ["reader", "reader", None]
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+def test_write_only_serves_hooks_and_threads_of_a_run(prefect_server):
+    """A hook and a thread without context belong to the run, also if their requests name no flow."""
+    lengths = {}
+
+    def load(place):
+        lengths[place] = len(Secret.load("token").get())
+
+    def hook(flow, flow_run, state):
+        load("hook")
+
+    @flow(on_running=[hook])
+    def reads_in_places():
+        thread = threading.Thread(target=load, args=["thread"])
+        thread.start()
+        thread.join()
+
+    prefect_server.write_only()
+    reads_in_places()
+    assert lengths == {"hook": 12, "thread": 12}
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_write_only_refuses_others_during_a_run(prefect_server, is_async):
+    """A read by the test gets 403 while a flow of another thread is Running, and that flow reads the secret."""
+    running, proceed, lengths = threading.Event(), threading.Event(), []
+
+    @flow
+    def waits():
+        running.set()
+        proceed.wait(120)
+        lengths.append(len(Secret.load("token").get()))
+
+    async def load():
+        await Secret.load("token")
+
+    prefect_server.write_only()
+    thread = threading.Thread(target=waits)
+    thread.start()
+    assert running.wait(120)
+    with pytest.raises(Exception, match="write-only"):
+        asyncio.run(load()) if is_async else Secret.load("token")
+    proceed.set()
+    thread.join(120)
+    assert lengths == [12]
 
 
 @flow

@@ -41,6 +41,15 @@ def test_transitions_of_flow_runs(ask, first, proposed, status, state):
     assert ask.get(f"/flow_runs/{run['id']}")["state"]["type"] == state
 
 
+def test_a_forced_cancelling_without_infrastructure(ask):
+    """A scheduled run and a suspended one are Cancelled at once, also if the client forces the state."""
+    suspended = ask.flow_run()
+    ask.set_state(suspended, "PAUSED", force=True, state_details={"pause_reschedule": True})
+    for run in (suspended, ask.flow_run("SCHEDULED")):
+        answer = ask.set_state(run, "CANCELLING", force=True)
+        assert (answer["status"], answer["state"]["type"]) == ("REJECT", "CANCELLED")
+
+
 def test_a_named_step_is_no_second_pending(ask):
     """Submitting after Pending is accepted, and the same step twice is aborted."""
     run = ask.flow_run()

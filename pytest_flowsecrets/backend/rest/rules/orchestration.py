@@ -221,6 +221,10 @@ RULES: Dict[str, Tuple[Rule, ...]] = {
 }
 
 
+# The rules for a state that the client forces.
+FORCED_RULES: Dict[str, Tuple[Rule, ...]] = {"flow_run": (_nothing_to_cancel,), "task_run": ()}
+
+
 def propose(view: View, kind: str, run: Row, fields: Row, *, force: bool = False) -> Verdict:
     """Apply a proposed state to a run as the rules decide, and return the verdict.
 
@@ -229,15 +233,14 @@ def propose(view: View, kind: str, run: Row, fields: Row, *, force: bool = False
         kind: ``flow_run`` or ``task_run``.
         run: the row, which is changed in place.
         fields: of the proposed state.
-        force: accept the state whatever the rules say.
+        force: accept the state whatever most rules say.
     """
     step = Transition(view, kind, run, fields)
     verdict = None
-    if not force:
-        for rule in RULES[kind]:
-            verdict = rule(step)
-            if verdict is not None:
-                break
+    for rule in FORCED_RULES[kind] if force else RULES[kind]:
+        verdict = rule(step)
+        if verdict is not None:
+            break
     verdict = verdict or Verdict(ACCEPT)
     chosen = _renamed(step) if verdict.status == ACCEPT else verdict.state
     if chosen is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hmac
 import json
-from typing import TYPE_CHECKING, Any, List, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Collection, Dict, List, Mapping, NamedTuple, Optional
 
 from pytest_flowsecrets.backend.rest.errors import ApiError
+from pytest_flowsecrets.backend.rest.store.callers import readers_are_in_runs, running_threads
 from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
     from pytest_flowsecrets.backend.rest.store.table import Clock, Table
 
+_FLOW_ID = "x-prefect-flow-id"
 REFUSAL = (
     "this API is write-only: it gives secrets to running flow runs only; read the secret inside a flow, "
     "or inside `with executing():`"
@@ -42,8 +44,9 @@ class Read(NamedTuple):
 class ReadLog:
     """The reads of one view.
 
-    From Prefect 3.6 on the client names the flow of a request in ``x-prefect-flow-id``, but not its run. Older clients
-    name nothing: there, any Running run of the view counts.
+    From Prefect 3.6 on the client names the flow of a request in ``x-prefect-flow-id``, but not its run. Hooks, threads
+    without context and older clients name nothing. While a run is Running, the stacks of this process then decide who
+    asks. If no code of this process asks, clients before 3.6 are served, because they may belong to the run.
 
     Args:
         flow_runs: of the view.
@@ -62,6 +65,11 @@ class ReadLog:
         self.reads: List[Read] = []
         self.write_only = False
         self.executing = 0
+        self._older_threads: Dict[str, Collection[int]] = {}  # by the id of a run
+
+    def note_running(self, run_id: str) -> None:
+        """Remember the threads that are older than a flow run, which is about to be Running."""
+        self._older_threads.setdefault(run_id, running_threads())
 
     def admit(self, headers: Mapping[str, str]) -> None:
         """Check that a request may read secrets.
@@ -69,14 +77,26 @@ class ReadLog:
         Raises:
             ApiError: 403, the view is write-only and no running flow run asks.
         """
-        if self.write_only and not self.executing and not self._running(headers):
+        if self.write_only and not self.executing and not self._is_from_run(headers):
             raise ApiError(403, REFUSAL)
+
+    def _is_from_run(self, headers: Mapping[str, str]) -> bool:
+        if _FLOW_ID in headers:
+            return bool(self._running(headers))
+        runs = [run["id"] for run in self._flow_runs if (run.get("state") or {}).get("type") == "RUNNING"]
+        if not runs:
+            return False
+        older = self._older_threads.get(runs[-1], ())
+        for run_id in runs:
+            older = set(older).intersection(self._older_threads.get(run_id, ()))
+        in_runs = readers_are_in_runs(older)
+        return self._any_run if in_runs is None else in_runs
 
     def record(self, headers: Mapping[str, str], document: Row, block_type: str) -> None:
         """Record that a request was sent a document with its secrets."""
         runs = self._running(headers)
         run = runs[0] if len(runs) == 1 else None
-        flow = self._flows.get(run["flow_id"] if run else headers.get("x-prefect-flow-id"))
+        flow = self._flows.get(run["flow_id"] if run else headers.get(_FLOW_ID))
         name = document.get("name") or ""
         names = (flow["name"] if flow else "", run.get("name") or run["id"] if run else "")
         api_events.emit("read", name, run=", ".join(filter(None, names)))
@@ -87,7 +107,7 @@ class ReadLog:
     def _running(self, headers: Mapping[str, str]) -> List[Row]:
         """Return the Running flow runs that a request may come from."""
         runs = [run for run in self._flow_runs if (run.get("state") or {}).get("type") == "RUNNING"]
-        flow_id = headers.get("x-prefect-flow-id")
+        flow_id = headers.get(_FLOW_ID)
         if flow_id is not None:
             return [run for run in runs if run["flow_id"] == flow_id]
         return runs if self._any_run else []
