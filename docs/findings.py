@@ -15,6 +15,7 @@ from typing import Dict, Iterator, List, Tuple
 from pytest_flowsecrets.commands.files.env_files import env_items
 from pytest_flowsecrets.commands.linter.checker import Checker
 from pytest_flowsecrets.commands.linter.discovery import kind_of
+from pytest_flowsecrets.commands.linter.target import Target
 from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.findings.model import Finding
 from pytest_flowsecrets.findings.rules import GROUPS, RULES
@@ -34,8 +35,8 @@ suggested spelling is verified: it gives the value as written.
 `# flowsecrets: ignore[FS021]` to one of its lines, or to a comment line above. [](how-to/check-in-ci.md) describes the
 other ways.
 
-`python docs/findings.py` generates this page. It applies the rules of all releases from 0.5.0 to 1.4.1 to the examples.
-The versions are those in which the example has the finding.
+`python docs/findings.py` generates this page. It applies the rules of all releases from 0.5.0 to 1.4.1, and of
+3.9.1, to the examples. The versions are those in which the example has the finding.
 """
 MACHINE = Machine("/home/flow", {}, (3, 8))
 VARIABLE = "PREFECT__CONTEXT__SECRETS__"
@@ -149,6 +150,12 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS077": (step("access_token: hunter2"), prefect_yaml("DB: postgres://user:hunter2@host/db")),
     "FS078": (prefect_yaml("PIN: 0123"),),
     "FS079": (prefect_yaml(f"{VARIABLE}NAME: value"),),
+    "FS080": (
+        env("PREFECT_API_URI=http://127.0.0.1:4200/api"),
+        {"prefect.toml": "[api]\nuri = 'http://127.0.0.1/api'\n"},
+    ),
+    "FS081": (env("PREFECT_ASYNC_FETCH_STATE_RESULT=true"), env("PREFECT_API_DATABASE_CONNECTION_URL=sqlite:///x")),
+    "FS082": (toml("NAME = 'value'"),),
     "FS090": ({"config.toml": f"{TABLE}NAME = 'value'  # flowsecrets: ignore[FS021]\n"},),
     "FS056": ({"job.yaml": f"{CONTAINER}value: one\n  - name: {VARIABLE}NAME\n    value: other\n"},),
 }
@@ -173,20 +180,26 @@ def _find(rule: str, files: Dict[str, str]) -> Finding:
         for finding in _all(files, version):
             if finding.id == rule:
                 return finding
+    for finding in _check(Checker([], MACHINE, target=Target(is_rest=True)), files):
+        if finding.id == rule:
+            return finding
     raise LookupError(f"{rule} has an example without the finding")
 
 
 def _all(files: Dict[str, str], version: str) -> Iterator[Finding]:
     dialect = dialect_for(version)
-    checker = Checker([dialect], MACHINE)
+    yield from _check(Checker([dialect], MACHINE), files)
+    if len(files) > 1:
+        environ = {item.name: str(item.value) for item in env_items(files[".env"])}
+        yield from findings(resolve([read_layer(files["config.toml"])], environ, dialect, machine=MACHINE))
+
+
+def _check(checker: Checker, files: Dict[str, str]) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory() as folder:
         for name, text in files.items():
             path = os.path.join(folder, name)
             Path(path).write_text(text, "utf-8")
             yield from checker.check(path, kind_of(path))
-    if len(files) > 1:
-        environ = {item.name: str(item.value) for item in env_items(files[".env"])}
-        yield from findings(resolve([read_layer(files["config.toml"])], environ, dialect, machine=MACHINE))
 
 
 Examples = List[Tuple[Dict[str, str], Finding]]

@@ -15,7 +15,10 @@ from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 from pytest_flowsecrets.errors import FlowSecretsError, UsageError
 
 CLEAN, FINDINGS, USAGE = 0, 1, 2
-KINDS = ("toml", "env", "dockerfile", "makefile", "systemd", "supervisor", "yaml", "shell")
+KINDS = (
+    *("toml", "prefect-toml", "profiles", "pyproject", "env", "dockerfile", "makefile", "systemd", "supervisor"),
+    *("yaml", "shell"),
+)
 FLOW_RUN = ("agent_env", "run_env", "job_template", "task_definition", "cluster_secrets")
 FORMATS = ("text", "concise", "full", "json", "github", "sarif")
 SHELLS = ("bash", "zsh", "fish")
@@ -81,7 +84,12 @@ def _examples(*lines: str) -> Dict[str, Any]:
 
 
 def _add_demo(subcommands: Any) -> None:
-    parser = subcommands.add_parser("demo", help="run the tests of a small example project on the real Prefect")
+    parser = subcommands.add_parser(
+        "demo",
+        help="run the tests of a small example project on the real Prefect",
+        description="Write a small project with flows and tests, and run its tests on the installed Prefect.",
+        **_examples("flowsecrets demo", "flowsecrets demo --keep example"),
+    )
     parser.add_argument("--keep", metavar="DIR", help="write the project to this new folder and keep it")
     parser.set_defaults(run=_demo)
 
@@ -256,7 +264,12 @@ def _completion(arguments: argparse.Namespace) -> int:
 
 
 def _add_serve(subcommands: Any) -> None:
-    parser = subcommands.add_parser("serve", help="serve the fake API of Prefect Cloud to other processes until Ctrl-C")
+    parser = subcommands.add_parser(
+        "serve",
+        help="serve the fake API of Prefect Cloud to other processes until Ctrl-C",
+        description="Serve the fake API to other processes until Ctrl-C. The output says how to use it.",
+        **_examples("flowsecrets serve", "flowsecrets serve --prefect 3 --secrets secrets.toml"),
+    )
     parser.add_argument(
         "--prefect",
         metavar="VERSION",
@@ -334,7 +347,10 @@ def _record(arguments: argparse.Namespace) -> int:
 
 def _add_migrate(subcommands: Any) -> None:
     parser = subcommands.add_parser(
-        "migrate", help="plan the migration of a legacy configuration and of flows to Prefect 3, and carry it out"
+        "migrate",
+        help="plan the migration of a legacy configuration and of flows to Prefect 3, and carry it out",
+        description="Plan Secret blocks and variables for a legacy configuration, and the changes of Python files.",
+        **_examples("flowsecrets migrate flows/", "flowsecrets migrate flows/ --write", "flowsecrets migrate --apply"),
     )
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="Python files and folders to change")
     parser.add_argument("--config", metavar="FILE", help="a user's config.toml (default: this machine's)")

@@ -25,13 +25,19 @@ def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixtu
     assert "usage: flowsecrets" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], ["check", "--help"], ["explain", "--help"]])
+COMMANDS = ["demo", "explain", "check", "rule", "migrate", "serve", "completion"]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Each subcommand has help."""
+    """Each subcommand has help with a description, examples and the exit statuses."""
     with pytest.raises(SystemExit) as exit_:
         main(arguments)
     assert exit_.value.code == 0
-    assert "usage: flowsecrets" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "usage: flowsecrets" in text
+    assert "exit status: 0 without findings" in text
+    assert len(arguments) == 1 or "examples:\n  " in text
 
 
 @pytest.mark.parametrize(
@@ -50,8 +56,8 @@ def test_nothing_heavy_is_imported(arguments: list[str], tmp_path) -> None:
 
 
 def test_the_module_runs() -> None:
-    """``python -m pytest_flowsecrets.cli`` runs the command."""
-    command = [sys.executable, "-m", "pytest_flowsecrets.cli", "--help"]
+    """``python -m pytest_flowsecrets`` runs the command."""
+    command = [sys.executable, "-m", "pytest_flowsecrets", "--help"]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     assert all(name in result.stdout for name in ("demo", "explain", "check"))
 

@@ -12,6 +12,7 @@ from pytest_flowsecrets.commands.inputs import dialects_of, machine_of
 from pytest_flowsecrets.commands.linter.checker import Checker
 from pytest_flowsecrets.commands.linter.configuration import FileIgnores, Selection, Settings, merged, read_settings
 from pytest_flowsecrets.commands.linter.discovery import STDIN, Discovery, kind_of
+from pytest_flowsecrets.commands.linter.target import target_of
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.findings import reporters, terminal
 
@@ -76,7 +77,9 @@ class _Run:
         self.arguments, self.settings = arguments, settings
         selection = Selection(settings.select, (*settings.ignore, *settings.extend_ignore), settings.place)
         self.file_ignores = FileIgnores(settings.per_file_ignores, settings.folder, settings.place)
-        self.checker = Checker(dialects_of(arguments), machine_of(arguments), selection)
+        target = target_of(settings.prefect_version)
+        dialects = [] if target.is_rest else dialects_of(arguments)
+        self.checker = Checker(dialects, machine_of(arguments), selection, target)
         self.findings: List[Finding] = []
         self.errors: List[Unreadable] = []
         self.changed: Dict[str, Tuple[str, str]] = {}

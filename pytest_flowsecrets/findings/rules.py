@@ -217,6 +217,15 @@ GROUPS: Dict[str, Dict[str, Rule]] = {
         "FS079": Rule("warning", "Prefect 2.20 and 3 ignore a legacy setting",
             "They read neither variables that start with PREFECT__ nor config.toml, so a secret in them is missing. "
             "flowsecrets migrate creates a Secret block for it."),
+        "FS080": Rule("warning", "Prefect has no setting of a name",
+            "Prefect ignores a misspelled setting without a message, except that 2.20 fails on one in a profile. Write "
+            "the suggested name."),
+        "FS081": Rule("warning", "A setting belongs to another release of Prefect",
+            "A setting that was removed, or added later, is ignored without a message. A former name is still read, "
+            "but a newer name takes precedence."),
+        "FS082": Rule("warning", "Prefect does not read a file",
+            "Prefect 2.20 and 3 do not read config.toml and backend.toml of the legacy line, and 2.20 and 3.0 read "
+            "neither prefect.toml nor pyproject.toml. Use variables of the environment, or a profile."),
     },
     "Comments": {
         "FS090": Rule("warning", "An ignore comment silences nothing",

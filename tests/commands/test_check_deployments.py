@@ -49,6 +49,7 @@ EXAMPLES = [
     ("FS077", ENV, "DB: postgres://u:hunter2@h/d", "DB: postgres://u@h/d"),
     ("FS077", ENV, "K: pnu_0123456789abcdef0123456789abcdef", "K: pnu_short"),
     ("FS077", STEP, "access_token: hunter2", "access_token: <your token>"),
+    ("FS077", PARAMETER, "db_password: hunter2", "db_password: sandbox_password"),
     ("FS077", POOL, ("", '"default": {"password": "hunter2"}'), ("", '"title": "password"')),
     ("FS078", ENV, "A: true", "A: 'true'"),
     ("FS078", ENV, "A: 0123", "A: 123"),

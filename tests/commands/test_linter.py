@@ -15,7 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import pytest_flowsecrets
-from pytest_flowsecrets.commands.linter.configuration import Selection
+from pytest_flowsecrets import cli
+from pytest_flowsecrets.commands.linter.configuration import FORMATS, Selection
+from pytest_flowsecrets.commands.linter.discovery import KINDS as KINDS_OF_FILES
 from pytest_flowsecrets.commands.linter.discovery import kind_of
 from pytest_flowsecrets.findings import terminal
 from pytest_flowsecrets.findings.excerpts import HIDDEN, excerpt
@@ -95,6 +97,8 @@ def test_standard_input(run, monkeypatch):
 
 
 KINDS = [
+    *(("prefect.toml", "prefect-toml"), ("profiles.toml", "profiles"), ("pyproject.toml", "pyproject")),
+    *(("prefect.yaml", "yaml"), ("prefect-prod.yaml", "yaml"), ("job-template.json", "yaml"), ("compose.yml", "yaml")),
     *(("config.toml", "toml"), (".env.local", "env"), ("prod.env", "env"), ("Dockerfile", "dockerfile")),
     *(("agent.Dockerfile", "dockerfile"), ("Dockerfile.dev", "dockerfile"), ("Containerfile", "dockerfile")),
     *(("Makefile", "makefile"), ("GNUmakefile", "makefile"), ("rules.mk", "makefile"), ("a.service", "systemd")),
@@ -168,6 +172,12 @@ def test_files_with_variables(run, write, name, text, expected):
     done = run("check", *V, write(name, text))
     places = [":".join(line.split(":")[1:3]) for line in done.out.splitlines()]
     assert sorted(f"{place} {each}" for place, each in zip(places, done.ids)) == expected
+
+
+def test_choices_of_the_command_line():
+    """The parser, which imports nothing, lists the types and formats of the linter."""
+    assert sorted(cli.KINDS) == sorted(KINDS_OF_FILES)
+    assert cli.FORMATS == FORMATS
 
 
 def test_templates_in_folders_are_skipped(run, write):

@@ -178,3 +178,49 @@ def test_what_a_deployment_stores(prefect_server, tmp_path, capsys, monkeypatch)
     stored = getattr(deployment, "job_variables", None) or deployment.infra_overrides
     assert stored["env"] == variables
     assert ids_of(capsys, tmp_path / "prefect.yaml") == {"FS070", "FS072", "FS074", "FS078"}
+
+
+VALUE = "import prefect.settings as s; print(s.PREFECT_API_URL.value())"
+
+
+@pytest.mark.slow
+@pytest.mark.secrets
+@pytest.mark.parametrize(
+    "example",
+    [
+        (".env", "PREFECT_API_URI=http://x.example/api\n", "FS080"),
+        ("prefect.toml", "[api]\nuri = 'http://x.example/api'\n", "FS080"),
+        ("prefect.toml", "[api]\nurl = 'http://x.example/api'\n", "" if RELEASE >= (3, 1, 0) else "FS082"),
+        (
+            "pyproject.toml",
+            "[tool.prefect.api]\nurl = 'http://x.example/api'\n",
+            "" if RELEASE >= (3, 1, 0) else "FS082",
+        ),
+        ("profiles.toml", "active='a'\n[profiles.a]\nPREFECT_API_URI = 'http://x.example/api'\n", "FS080"),
+        ("profiles.toml", "active='a'\n[profiles.a]\nPREFECT_API_URL = 'http://x.example/api'\n", ""),
+    ],
+)
+def test_settings(example, tmp_path, capsys, monkeypatch):
+    """The real Prefect ignores the settings and files that FS080 and FS082 report, or fails, and reads the others."""
+    name, text, rule = example
+    (tmp_path / name).write_text(text)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    profiles = tmp_path / ("profiles.toml" if name == "profiles.toml" else "none.toml")
+    environ = {**os.environ, "PREFECT_PROFILES_PATH": str(profiles), "PREFECT_HOME": str(tmp_path / "home")}
+    (tmp_path / "home").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", VALUE],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    if rule and name == "profiles.toml" and RELEASE < (3, 0, 0):
+        assert done.returncode != 0
+        assert "Unknown setting" in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip().endswith("None" if rule else "http://x.example/api")
+    assert (rule in ids_of(capsys, tmp_path / name)) is bool(rule)

@@ -61,6 +61,16 @@ def item_findings(
     return filter(None, (rule(subject) for rule in _RULES))
 
 
+def notation_findings(item: Item, origin: Origin) -> Iterator[Finding]:
+    """Apply the rules that hold with every release of Prefect: those about YAML, Kubernetes and Docker Compose.
+
+    Args:
+        item: the variable.
+        origin: the place where it is written.
+    """
+    return filter(None, [_notation(_Subject(item, origin, (), ()))])
+
+
 def _notation(subject: _Subject) -> Optional[Finding]:
     if subject.item.problem is None:
         return None

@@ -10,9 +10,10 @@ from pytest_flowsecrets.commands.files.env_files import Item, env_items, shell_i
 from pytest_flowsecrets.commands.files.environment_owners import OPTION
 from pytest_flowsecrets.commands.files.interpolation import UNKNOWN
 from pytest_flowsecrets.commands.files.reading import decoded, read_bytes, refuse_deep
-from pytest_flowsecrets.commands.files.variable_rules import item_findings
+from pytest_flowsecrets.commands.files.variable_rules import item_findings, notation_findings
 from pytest_flowsecrets.commands.linter.fixes import with_edits
 from pytest_flowsecrets.commands.linter.suppressions import UNUSED, Suppressions
+from pytest_flowsecrets.commands.linter.target import Target, legacy_file, settings_findings, variables_findings
 from pytest_flowsecrets.findings.config_rules import file_findings
 from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.findings.model import Edit
@@ -39,15 +40,20 @@ class Checker:
         dialects: the releases.
         machine: the Python and the home directories.
         is_enabled: whether a rule is enabled.
+        target: the release of Prefect 2.20 or 3, for the files that these read.
 
     Attributes:
         suppressed: the number of rules that comments have silenced.
     """
 
     def __init__(
-        self, dialects: List[Dialect], machine: Machine, is_enabled: Callable[[str], bool] = lambda _: True
+        self,
+        dialects: List[Dialect],
+        machine: Machine,
+        is_enabled: Callable[[str], bool] = lambda _: True,
+        target: Target = Target(),  # noqa: B008 (not changed)
     ) -> None:
-        self.dialects, self.machine, self.is_enabled = dialects, machine, is_enabled
+        self.dialects, self.machine, self.is_enabled, self.target = dialects, machine, is_enabled, target
         self.suppressed = 0
 
     def check(self, path: str, kind: str) -> List[Finding]:
@@ -82,12 +88,18 @@ class Checker:
         return sorted(results, key=_order)
 
     def _all(self, path: str, kind: str, text: str) -> List[Finding]:
+        if kind == "toml" and self.target.is_rest:
+            return legacy_file(path)
         if kind == "toml":
             source = text.encode()
             refuse_deep(path, source)
             return _unique(self.toml(path, source))
         plain = text.lstrip("\ufeff")
-        results = self.items(path, list(_items(kind, plain, path)))
+        if kind in ("prefect-toml", "profiles", "pyproject"):
+            return _unique(settings_findings(plain, path, kind, self.target))
+        items = list(_items(kind, plain, path))
+        results = self.items(path, items)
+        results += variables_findings([(item, _origin(item, path)) for item in items], kind, self.target)
         if kind == "yaml":
             results += _documents(plain, path)
         return _unique([_moved(each, len(text) - len(plain)) for each in results])
@@ -112,6 +124,10 @@ class Checker:
             items: the variables.
         """
         results: List[Finding] = []
+        if self.target.is_rest:
+            for item in items:
+                results += notation_findings(item, _origin(item, path))
+            return results
         for group in _groups(items):
             places = {item.name: _origin(item, path) for item in group}
             group_results = self._resolve([], _environment(group))

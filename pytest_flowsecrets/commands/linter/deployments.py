@@ -32,7 +32,12 @@ STEPS = ("build", "push", "pull")
 _OTHER_TEMPLATES = ("triggers", "schedules", "schedule", "parameter_openapi_schema")
 _URL_WITH_PASSWORD = re.compile(r"[A-Za-z][\w+.-]*://[^\s/@{}$<]*:[^\s/@{}$<]+@")
 _API_KEY = re.compile(r"\bpn[ub]_[A-Za-z0-9]{20,}")
-_STAND_IN = re.compile(r"<.*>|\*+|x+|\.\.\.|change[_-]?me|none|null|true|false|\d?", re.IGNORECASE)
+# Texts that stand in for a secret, and names of secrets, such as `sandbox_password` in a secret manager.
+_STAND_IN = re.compile(
+    r"<.*>|\*+|x+|\.\.\.|change[_-]?me|none|null|true|false|\d?|(?:your|insert)[_ -].*|.*[_ -]here"
+    r"|(?=.*(?:password|passwd|token|key|secret))[a-z]+(?:[_-][a-z]+)+",
+    re.IGNORECASE,
+)
 
 
 class Scalar(NamedTuple):
@@ -174,11 +179,18 @@ def secret_in(name: str, value: str) -> Optional[str]:
     """
     if _API_KEY.search(value):
         return "an API key of Prefect Cloud"
-    if _URL_WITH_PASSWORD.search(value):
+    if _URL_WITH_PASSWORD.search(value) and "://user:password@" not in value:
         return "a URL with a password"
-    if is_secret_name(name) and not is_template(value) and not _STAND_IN.fullmatch(value):
-        return "a secret"
-    return None
+    return "a secret" if is_secret_name(name) and not is_stand_in(value) else None
+
+
+def is_stand_in(value: str) -> bool:
+    """Return whether a text is a template, stands in for a secret, or names one.
+
+    Args:
+        value: the text.
+    """
+    return is_template(value) or _STAND_IN.fullmatch(value) is not None
 
 
 def _changed_type(scalar: Scalar, text: Text) -> Iterator[Finding]:

@@ -36,6 +36,9 @@ class FileType(NamedTuple):
 
 FILE_TYPES = (
     FileType("toml", r"(config|backend)\.toml"),
+    FileType("prefect-toml", r"prefect\.toml", common=False),
+    FileType("profiles", r"profiles\.toml"),
+    FileType("pyproject", r"pyproject\.toml"),
     FileType("env", r"\.env(\..+)?|.+\.env|env", common=False),
     FileType("dockerfile", r"(.+\.)?(Dockerfile|Containerfile)(\..+)?"),
     FileType("makefile", r"(GNU)?[Mm]akefile|.+\.mk"),
