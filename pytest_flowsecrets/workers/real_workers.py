@@ -113,6 +113,7 @@ class _Client:
 
 
 async def _prepare(kind: Any, job: Job) -> Any:
+    from prefect import flow as _  # noqa: F401 - completes the models of Prefect 3.0 and 3.1
     from prefect.client.orchestration import get_client
     from prefect.client.schemas import objects
     from prefect.client.schemas.responses import DeploymentResponse
