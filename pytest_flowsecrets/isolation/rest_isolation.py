@@ -26,6 +26,7 @@ from pytest_flowsecrets.isolation.prefect3.value_changes import BlockValueChange
 from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
 from pytest_flowsecrets.isolation.stack import Isolation
 from pytest_flowsecrets.leaks.registry import register, registry
+from pytest_flowsecrets.names import SECRETS_PREFIX
 from pytest_flowsecrets.resolution.masked_names import masked_name
 
 if TYPE_CHECKING:
@@ -283,6 +284,11 @@ class RestIsolation(Isolation):
         if block != name:
             lines.append("  name    lower case, with a dash for each underscore: Prefect allows no other block names")
         lines.append(f"  source  the {self._kind_of_server} API of this test, {URL}={self.api.url}")
+        if f"{SECRETS_PREFIX}{name}" in os.environ:
+            variable = f"{SECRETS_PREFIX}{masked_name(name)}"
+            lines.append(
+                f"  ignored {variable}: only Prefect 0.5 to 1.4 reads it; use local_secrets or the marker secrets"
+            )
         if block not in values:
             lines.append(f"  result  Secret.load({block!r}) raises ValueError: there is no such block")
             return "\n".join(lines)

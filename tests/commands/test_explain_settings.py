@@ -41,6 +41,14 @@ def test_setting(run):
     assert "hunter2" in run("explain", "api.url", *V, "--show-values").out
 
 
+def test_credentials_in_addresses(run, monkeypatch):
+    """User and password are masked in every address, also if the password has a slash or an @."""
+    monkeypatch.setenv("PREFECT_API_URL", "https://me:hunter/2@x@team.example/api")
+    assert "api.url: 'https://•••@team.example/api'" in run("explain", "api.url", *V).out
+    monkeypatch.setenv("PREFECT_CLIENT_CUSTOM_HEADERS", '{"Authorization": "hunter2"}')
+    assert "client.custom_headers: dict of length 1 #" in run("explain", "client.custom_headers", *V).out
+
+
 def test_all_that_is_set(run, monkeypatch):
     """Without names, `explain` shows what is set and what has no effect, and no secret."""
     monkeypatch.setenv(SECRET, "hunter2")

@@ -111,11 +111,11 @@ def some(rng, items, most=2):
     return [rng.choice(items) for _ in range(rng.choice(range(most + 1)))]
 
 
-def new_case(rng, version, *, whole):
-    """Return the environment, the files, and the settings to compare."""
+def new_case(rng, version, *, whole, most=12):
+    """Return the environment, the files, and at most so many settings to compare."""
     settings = [each for each in settings_of(version) if each.path not in _LEFT_OUT and (whole or each.table)]
     aliased = [each for each in settings if each.has_aliases]
-    number = rng.randrange(1, 4 if whole else 13)
+    number = rng.randrange(1, 4 if whole else most + 1)
     chosen = {each.path: each for each in (rng.choice(aliased or settings) for _ in range(number // 2))}
     chosen.update((each.path, each) for each in (rng.choice(settings) for _ in range(number - number // 2)))
     environ, dotenv, tables = [], [], {"prefect.toml": {}, "pyproject.toml": {}}

@@ -214,6 +214,15 @@ def test_explain_names_the_mapping_and_hides_the_value(local_secrets):
     assert "lower case" not in local_secrets.explain(BLOCK)
 
 
+def test_explain_names_a_variable_without_effect(local_secrets, monkeypatch):
+    """``explain`` says that Prefect does not read a variable of the legacy line."""
+    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__TOKEN", "hunter2")
+    text = local_secrets.explain("TOKEN")
+    assert "ignored PREFECT__CONTEXT__SECRETS__TOKEN: only Prefect 0.5 to 1.4 reads it; use local_secrets" in text
+    assert "there is no such block" in text
+    assert "hunter2" not in text
+
+
 # -- features of the other line ----------------------------------------------------------------------------------------
 
 

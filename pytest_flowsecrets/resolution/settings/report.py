@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from pytest_flowsecrets.resolution.display import one_line
+from pytest_flowsecrets.resolution.masked_names import masked_name
 from pytest_flowsecrets.resolution.settings.catalogue import recorded_release
 from pytest_flowsecrets.resolution.settings.model import rules_of
 from pytest_flowsecrets.resolution.settings.resolve import COMPUTED
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.settings.model import Candidate, Result, SettingsResolution
 
 _MASKED_KINDS = ("secret", "json")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
+_CREDENTIALS = re.compile(r"(?<=://)\S*@")  # up to the last @, because a password may contain slashes
 
 
 class Api(NamedTuple):
@@ -179,7 +180,7 @@ def _place(origin: Origin) -> str:
 def _name(origin: Origin) -> str:
     if origin.kind in ("env", "dotenv"):
         return origin.place
-    return origin.key[-1] if origin.kind == "profile" else ".".join(origin.key)
+    return masked_name(origin.key[-1] if origin.kind == "profile" else ".".join(origin.key))
 
 
 def _place_dict(origin: Origin) -> Dict[str, Any]:
