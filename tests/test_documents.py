@@ -111,6 +111,29 @@ def test_the_picture_of_the_architecture_shows_every_layer() -> None:
     assert rows == [", ".join(rooms) for rooms in script["layers"]()], "run: python docs/architecture.py"
 
 
+def test_the_pictures_of_the_landing_page_are_up_to_date() -> None:
+    """The pictures equal the output of docs/pictures.py, and the terminals show its tests and a masked token."""
+    script = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
+    folder = script["FOLDER"]
+    assert {name: (folder / name).read_text("utf-8") for name in script["pictures"]()} == script["pictures"]()
+    for name in ("terminal.svg", "terminal-narrow.svg"):
+        text = re.sub(r"<[^>]*>", "", (folder / name).read_text("utf-8"))
+        assert script["COMMAND"] in text
+        assert "[secret GITHUB_" in text
+
+
+def test_the_example_of_a_report_is_up_to_date() -> None:
+    """The example has the current styles and script, and neither a value nor a path of a machine."""
+    report = (ROOT / "docs" / "_extra" / "report.html").read_text("utf-8")
+    for name in ("page.css", "page.js"):
+        assert (PACKAGE / "report" / name).read_text("utf-8") in report, "run: python docs/example_report.py"
+    script = runpy.run_path(str(ROOT / "docs" / "example_report.py"))
+    values = re.findall(r'"(ghp_\w+|token-of-\S+|password-of-\S+)"|\'(from-the-config-file)', script["MORE"])
+    assert len(values) > 1
+    assert [value for pair in values for value in pair if value and value in report] == []
+    assert not re.search(r"/(tmp|home|root|work|var)/", report)
+
+
 def test_the_architecture_names_files_that_exist() -> None:
     """Each path on the page exists in the package or in the repository."""
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
