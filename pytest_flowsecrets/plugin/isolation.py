@@ -163,7 +163,8 @@ def _enter(item: Any) -> Isolation:
     version, server = settings["prefect-version"].value or DEFAULT_VERSION, settings["server"].value or "fake"
     if server == "real":
         _prepare_real_server(item.config)
-    isolation = new_isolation(version, of_test=True, server=server)
+    write_only = settings["write-only"].value == "on"
+    isolation = new_isolation(version, of_test=True, server=server, write_only=write_only)
     item.stash[_isolation] = isolation
     try:
         _set_secrets(item, isolation)
