@@ -45,7 +45,6 @@ def test_all_settings_at_once():
         "leaks": Setting("mask", "default"),
         "server": Setting("fake", "default"),
         "html": Setting(None, "default"),
-        "write-only": Setting(None, "default"),
         "report": Setting(None, "default"),
     }
     assert names == [option.ini for option in OPTIONS.values()]

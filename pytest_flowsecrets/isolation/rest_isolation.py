@@ -13,6 +13,7 @@ from pytest_flowsecrets.isolation.prefect3.adapter import MAX_DRAIN_AFTER_END, R
 from pytest_flowsecrets.isolation.prefect3.api import Api, open_api
 from pytest_flowsecrets.isolation.prefect3.block_names import block_name, block_values
 from pytest_flowsecrets.isolation.prefect3.certificate import certificate_file
+from pytest_flowsecrets.isolation.prefect3.child_environments import watch_flow_runs
 from pytest_flowsecrets.isolation.prefect3.home import RestHome
 from pytest_flowsecrets.isolation.prefect3.outliving_runs import mute
 from pytest_flowsecrets.isolation.prefect3.settings import (
@@ -44,7 +45,6 @@ class RestIsolation(Isolation):
     Args:
         of_test: whether the isolation belongs to a whole test. Other threads may then nest isolations inside it.
         server: ``fake`` or ``real``: the API that the isolation gives to Prefect.
-        write_only: whether its fake APIs refuse reads of secrets outside flow runs from the start.
 
     Attributes:
         api: the API that Prefect uses.
@@ -55,9 +55,8 @@ class RestIsolation(Isolation):
     _server: Api
     _outside: SettingsState
 
-    def __init__(self, *, of_test: bool = False, server: str = "fake", write_only: bool = False) -> None:
+    def __init__(self, *, of_test: bool = False, server: str = "fake") -> None:
         super().__init__("", of_test=of_test)
-        self.write_only = write_only
         self._kind_of_server = server
         self._variables: Dict[str, str] = {}
         self._hiding: Dict[str, str] = {}
@@ -100,6 +99,7 @@ class RestIsolation(Isolation):
         self.api.attach(self)
         self._undo.callback(self.api.close)
         self._undo.enter_context(registry.text_source(self.api.texts))
+        watch_flow_runs()
         self._undo.callback(self._drain)
         self._set_variables(self._private_settings())
         self._hide_files()

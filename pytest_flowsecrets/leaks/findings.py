@@ -23,7 +23,8 @@ _ADVICE = {
     "file": "do not write it to files, or remove the files",
     "result": "do not return it with persist_result; return the block's name and load the block where it is used",
     "run": "do not put values into the env of run configs (Prefect stores it readable); read the secret in the flow",
-    "environment": "a LocalAgent passes on its whole environment; start it with an environment without secrets",
+    "environment": "a LocalAgent passes on its whole environment, as workers and serve() of Prefect 2 and 3 do; "
+    "start it with an environment without secrets",
     "api": "send the secret's name, and let the flow read the value where it runs",
     "searched": "keep the value out of what leaves the flow",
 }

@@ -163,8 +163,7 @@ def _enter(item: Any) -> Isolation:
     version, server = settings["prefect-version"].value or DEFAULT_VERSION, settings["server"].value or "fake"
     if server == "real":
         _prepare_real_server(item.config)
-    write_only = settings["write-only"].value == "on"
-    isolation = new_isolation(version, of_test=True, server=server, write_only=write_only)
+    isolation = new_isolation(version, of_test=True, server=server)
     item.stash[_isolation] = isolation
     try:
         _set_secrets(item, isolation)

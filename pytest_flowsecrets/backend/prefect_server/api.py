@@ -113,7 +113,7 @@ class RealServer(Api):
 
     def texts(self) -> Iterator[Tuple[str, str]]:
         """Yield each text in the rows of the server, with its place. Blocks and events are left out."""
-        return texts_of_filters(lambda table: self._server.client.pages(f"/{table}/filter", _PAGE))
+        return texts_of_filters(lambda table: self._rows(f"/{table}/filter"))
 
     def close(self) -> None:
         """Check that the server still runs; the next test resets it.
