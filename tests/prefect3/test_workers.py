@@ -123,7 +123,9 @@ def test_a_real_flow_run_gets_what_flow_environment_says(tmp_path, monkeypatch):
     (tmp_path / "report_flow.py").write_text(FLOW, "utf-8")
     path = tmp_path / "seen.json"
     with isolated("fake") as isolation:
-        state = asyncio.run(run_by_worker(tmp_path, path))
+        isolation.api.write_only()
+        with isolation.api.executing():
+            state = asyncio.run(run_by_worker(tmp_path, path))
         assert (state.type.value, state.message) == ("COMPLETED", state.message)
         seen = json.loads(path.read_text("utf-8"))
         env = flow_environment(deployment="report/nightly", run_job_variables=RUN)

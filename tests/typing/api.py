@@ -17,6 +17,7 @@ from pytest_flowsecrets import (
     RestServer,
     SecretLeaks,
     Tenant,
+    flow_environment,
     isolated_prefect,
 )
 
@@ -34,15 +35,21 @@ def use(local_secrets: LocalSecrets, prefect_home: PrefectHome) -> Dict[str, str
         return secrets.environ
 
 
+def environments() -> Dict[str, str]:
+    agent = flow_environment("docker", run_config={"A": "x"}, agent_env={"B": "y"}, prefect_version="1.4.1")
+    worker = flow_environment("process", job_variables={"env": {"A": "x"}}, run_job_variables={}, host_env={})
+    return {**agent, **worker.settings, "origin": worker.origin("A")}
+
+
 def run(
-    flow_environment: Callable[..., FlowEnvironment],
+    environment_of: Callable[..., FlowEnvironment],
     cluster_secrets: ClusterSecrets,
     flow_clock: FlowClock,
     secret_leaks: SecretLeaks,
 ) -> Dict[str, str]:
     cluster_secrets["github"] = {"token": "x"}
     flow_clock.tick()
-    environment = flow_environment("kubernetes")
+    environment = environment_of("kubernetes")
     secret_leaks.search(dict(environment))
     leaks: List[Leak] = secret_leaks.found
     secret_leaks.assert_none()
