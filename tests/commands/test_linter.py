@@ -16,12 +16,18 @@ from hypothesis import strategies as st
 
 import pytest_flowsecrets
 from pytest_flowsecrets import cli
+from pytest_flowsecrets.commands.files.reading import Unreadable
+from pytest_flowsecrets.commands.linter.checker import Checker
 from pytest_flowsecrets.commands.linter.configuration import FORMATS, Selection
 from pytest_flowsecrets.commands.linter.discovery import KINDS as KINDS_OF_FILES
 from pytest_flowsecrets.commands.linter.discovery import kind_of
+from pytest_flowsecrets.commands.linter.fixes import fixed_text
+from pytest_flowsecrets.commands.linter.target import Target
 from pytest_flowsecrets.findings import terminal
 from pytest_flowsecrets.findings.excerpts import HIDDEN, excerpt
 from pytest_flowsecrets.findings.rules import GROUPS, LEAK, RULES
+from pytest_flowsecrets.resolution.dialects import dialect_for
+from pytest_flowsecrets.resolution.resolve import Machine
 
 S = "PREFECT__CONTEXT__SECRETS__"
 V = ("--prefect-version", "1.4.1")
@@ -589,3 +595,77 @@ def test_completions(tmp_path, line, expected):
     environ.update(_ARGCOMPLETE_STDOUT_FILENAME=str(answer), _ARGCOMPLETE_IFS="\013", _ARGCOMPLETE_SUPPRESS_SPACE="1")
     subprocess.run([sys.executable, "-m", "pytest_flowsecrets"], env=environ, check=True, timeout=60)
     assert expected in answer.read_text().split("\013")
+
+
+# -- any text ----------------------------------------------------------------------------------------------------------
+
+WORDS = [
+    *(
+        "ENV ",
+        "ARG ",
+        "RUN ",
+        "Environment=",
+        "environment=",
+        "export ",
+        "- name: ",
+        "  value: ",
+        "env:\n",
+        "pull: null\n",
+    ),
+    *(
+        "deployments:\n- entrypoint: f\n  parameters: {",
+        "}",
+        "'",
+        '"',
+        "\\",
+        "\n",
+        "\r\n",
+        "=",
+        ":",
+        " ",
+        "\t",
+        "# ",
+        "é",
+    ),
+    *(
+        f"{S}A=",
+        "PREFECT_API_KEY=",
+        "{{ prefect.blocks.secret.A }}",
+        "{{ prefect.variables.x",
+        "{{ $A }}",
+        "$",
+        "%",
+        "0000",
+    ),
+    *(
+        "true",
+        "[context.secrets]\n",
+        "[Context.Secrets]\n",
+        "[api]\n",
+        "[profiles.a]\n",
+        "A = ",
+        "# flowsecrets: ignore[FS021]",
+    ),
+    *('{"job_configuration": {"a": "{{ x }}"}, "variables": {', "<<: *a", "&a ", ",", "[", "]", "\ufeff", "x"),
+]
+
+
+@given(st.sampled_from(KINDS_OF_FILES), st.lists(st.sampled_from(WORDS), max_size=30).map("".join), st.booleans())
+@example("yaml", "deployments:\n- entrypoint: f\n  parameters: {", True)
+def test_any_text(kind, text, is_rest):
+    """Any text is checked or refused, each finding is within the file, and its fix makes nothing worse."""
+    pytest.importorskip("yaml")
+    dialects = [] if is_rest else [dialect_for("1.4.1")]
+    checker = Checker(dialects, Machine("/home/x", {}, (3, 12)), target=Target(is_rest=is_rest))
+    try:
+        findings = checker.check_text("file", kind, text)
+    except Unreadable:
+        return
+    lines = text.split("\n")
+    for finding in findings:
+        assert 1 <= (finding.origin.line or 1) <= len(lines)
+        excerpt(lines[(finding.origin.line or 1) - 1], finding.origin.column or 1, finding.name)
+    after, count = fixed_text(text, findings, lambda changed: checker.check_text("file", kind, changed))
+    assert (after != text) == (count > 0)
+    remaining = checker.check_text("file", kind, after)
+    assert fixed_text(after, remaining, lambda changed: checker.check_text("file", kind, changed)) == (after, 0)
