@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -48,6 +49,14 @@ def test_a_forced_cancelling_without_infrastructure(ask):
     for run in (suspended, ask.flow_run("SCHEDULED")):
         answer = ask.set_state(run, "CANCELLING", force=True)
         assert (answer["status"], answer["state"]["type"]) == ("REJECT", "CANCELLED")
+
+
+@pytest.mark.parametrize(("table", "subject"), [("flow_runs", "Flow run"), ("task_runs", "Task run")])
+def test_the_state_of_a_run_that_does_not_exist(ask, table, subject):
+    """The error names the run, as the error of the real server does."""
+    missing = str(uuid.uuid4())
+    answer = ask("POST", f"/{table}/{missing}/set_state", {"state": {"type": "RUNNING"}})
+    assert answer[:2] == (404, {"exception_message": f"{subject} with id {missing} not found"})
 
 
 def test_a_named_step_is_no_second_pending(ask):

@@ -154,7 +154,7 @@ def set_state(call: Call) -> Reply:
     """Propose a state."""
     if call.view.read_log.write_only and (call.fields.get("state") or {}).get("type") == "RUNNING":
         call.view.read_log.note_running(call.id)
-    return answer_proposal(call, "flow_run", call.view.flow_runs.require(call.id))
+    return answer_proposal(call, "flow_run", call.view.flow_runs)
 
 
 def resume(call: Call) -> Reply:

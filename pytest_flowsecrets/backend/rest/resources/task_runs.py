@@ -100,7 +100,7 @@ def count(call: Call) -> int:
 
 def set_state(call: Call) -> Reply:
     """Propose a state."""
-    return answer_proposal(call, "task_run", call.view.task_runs.require(call.id))
+    return answer_proposal(call, "task_run", call.view.task_runs)
 
 
 def read_state(call: Call) -> Row:
