@@ -9,7 +9,7 @@ import pytest
 
 from pytest_flowsecrets.report import api_events
 from pytest_flowsecrets.report.collector import MAX_EVENTS, Collector
-from pytest_flowsecrets.versions import installed_version, uses_rest_api
+from pytest_flowsecrets.versions import installed_version, release_of, uses_rest_api
 
 needs_jinja = pytest.mark.skipif(importlib.util.find_spec("jinja2") is None, reason="needs Jinja2")
 TOKEN, OTHER = "k9TzWq4mLrV7", "Zx81-spectrum-48k"
@@ -72,6 +72,7 @@ def test_api(prefect_cloud):
     del prefect_cloud.secrets["at the api"]
 """,
 }
+RELEASE = release_of(installed_version() or "1.4.1")
 LINE = "rest" if uses_rest_api() else "legacy" if installed_version() else "none"
 
 
@@ -130,7 +131,7 @@ def _check_tests(page):
     assert f"{token} " in overridden
     assert "str of length 12 #" in overridden
     assert " won " in overridden
-    if LINE != "rest":
+    if LINE != "rest" and RELEASE >= (0, 11):  # earlier releases get the names from a file, and do not convert 0000
         assert "overridden user ~/.prefect/config.toml:" in overridden
         assert "FS021" in overridden
     assert "failed" in _article(page, "test_failing")
