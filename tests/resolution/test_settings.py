@@ -137,6 +137,13 @@ def test_ignored_names():
     ]
 
 
+def test_repeated_names_in_dotenv():
+    """Of the spellings of a name, the one counts that appears last for the first time."""
+    env = "PREFECT_API_URL=1\nprefect_api_url=2\nPREFECT_API_URL=3\n"
+    result = resolve("3.9.1", env=env).results["api.url"]
+    assert [each.written for each in result.candidates] == ["2", "3", "1"]
+
+
 def test_interpolation():
     """References in `.env` see the environment first and earlier lines of the file last."""
     env = "HOST=file\nPREFECT_API_URL=http://${HOST}.${NAME:-none}/api\n"

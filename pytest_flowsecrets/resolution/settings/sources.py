@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from pytest_flowsecrets.resolution.layers import Origin, variable
 from pytest_flowsecrets.resolution.settings.catalogue import Setting, profiles_of, release, settings_of
-from pytest_flowsecrets.resolution.settings.files import BrokenFile, TomlFile, dotenv_variables
+from pytest_flowsecrets.resolution.settings.files import BrokenFile, TomlFile, Variable, dotenv_variables
 from pytest_flowsecrets.resolution.settings.model import KINDS, Candidate, Inputs, Problem, rules_of
 from pytest_flowsecrets.resolution.settings.profiles import (
     Profile,
@@ -122,9 +122,7 @@ class Sources:
         source = self.inputs.read(".env")
         if source is not None:
             try:
-                for each in dotenv_variables(".env", source, self.inputs.environ):
-                    self.dotenv_exact[each.name] = each.value
-                    self.dotenv.add(each.name, each.value, each.origin)
+                self._add_dotenv(list(dotenv_variables(".env", source, self.inputs.environ)))
             except BrokenFile as error:
                 self.problems.append(Problem(error.place, error.reason))
         for rank, name, header in ((2, "prefect.toml", ()), (3, "pyproject.toml", ("tool", "prefect"))):
@@ -136,6 +134,16 @@ class Sources:
                     self.problems.append(Problem(error.place, error.reason))
                 else:
                     self.files.append((rank, file, header))
+
+    def _add_dotenv(self, variables: List[Variable]) -> None:
+        """Add variables in the order in which Prefect sees them: a repeated name stays in its first place."""
+        by_name: Dict[str, List[Variable]] = {}
+        for each in variables:
+            by_name.setdefault(each.name, []).append(each)
+        for name, same in by_name.items():
+            for each in same:
+                self.dotenv.add(name, each.value, each.origin)
+            self.dotenv_exact[name] = same[-1].value
 
     def _check_tables(self, table: Tuple[str, ...]) -> None:
         for _, file, header in self.files:
