@@ -7,9 +7,14 @@ import os
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NoReturn, Optional, Tuple, cast
 
 from pytest_flowsecrets.backend.prefect_server.server import PrefectServer
-from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_filters
+from pytest_flowsecrets.backend.rest.resources.stored_texts import (
+    secrets_of_documents,
+    texts_of_documents,
+    texts_of_filters,
+)
 from pytest_flowsecrets.errors import NotOnRealServer, UsageError
 from pytest_flowsecrets.isolation.prefect3.api import UNFINISHED, Api
+from pytest_flowsecrets.leaks.registry import register
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,8 +117,15 @@ class RealServer(Api):
         return self.secrets.values()
 
     def texts(self) -> Iterator[Tuple[str, str]]:
-        """Yield each text in the rows of the server, with its place. Blocks and events are left out."""
-        return texts_of_filters(lambda table: self._rows(f"/{table}/filter"))
+        """Yield each text in the rows of the server, with its place, and register the secrets of all blocks.
+
+        Events and the secret fields of blocks are left out.
+        """
+        documents = self._server.client.pages("/block_documents/filter", _PAGE, include_secrets=True)
+        for name, value in secrets_of_documents(documents):
+            register(name, value)
+        yield from texts_of_documents(documents)
+        yield from texts_of_filters(lambda table: self._rows(f"/{table}/filter"))
 
     def close(self) -> None:
         """Check that the server still runs; the next test resets it.

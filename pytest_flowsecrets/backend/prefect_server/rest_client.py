@@ -22,11 +22,17 @@ class RestClient:
     def __init__(self, url: Callable[[], str], headers: Mapping[str, str]) -> None:
         self._url, self._headers = url, {"Content-Type": "application/json", **headers}
 
-    def pages(self, path: str, size: int) -> List[Dict[str, Any]]:
-        """Return all rows of a ``/filter`` route, which answers with at most ``size`` rows."""
+    def pages(self, path: str, size: int, **options: Any) -> List[Dict[str, Any]]:
+        """Return all rows of a ``/filter`` route, which answers with at most ``size`` rows.
+
+        Args:
+            path: of the route.
+            size: of a page.
+            options: more fields of the request.
+        """
         rows: List[Dict[str, Any]] = []
         while len(rows) % size == 0:
-            page = self.ask("POST", path, {"limit": size, "offset": len(rows)})
+            page = self.ask("POST", path, {"limit": size, "offset": len(rows), **options})
             if not page:
                 break
             rows += page

@@ -74,6 +74,17 @@ def test_only_at_the_fake(prefect_server):
     assert not hasattr(prefect_server, "executing")
     prefect_server.write_only()
 
+@flow
+def takes(token):
+    get_run_logger().info("the token is %s", token)
+
+@pytest.mark.secrets(A_TOKEN="tok4vQm8Zr2LxW9sKd7")
+def test_leaks(prefect_server, secret_leaks):
+    takes("tok4vQm8Zr2LxW9sKd7")
+    places = {leak.place for leak in secret_leaks.found}
+    assert {"api flow run parameters.token", "api log message"} <= places
+    assert not [place for place in places if place.startswith("api block")]
+
 @pytest.mark.secrets(A_TOKEN="x")
 def test_server_dies():
     assert uses_a_secret() == 1
@@ -102,7 +113,7 @@ def test_the_fixtures_use_the_real_server(tmp_path, request):
         cwd=tmp_path,
         check=False,
     )
-    assert "1 failed, 6 passed" in done.stdout, done.stdout
+    assert "1 failed, 7 passed" in done.stdout, done.stdout
     assert "1 error" in done.stdout
     assert "the real server has no .write_only: only the fake API has it" in done.stdout
     assert "it ended during the test" in done.stdout

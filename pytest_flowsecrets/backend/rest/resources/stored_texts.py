@@ -9,7 +9,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
-from pytest_flowsecrets.backend.rest.store.masking import without_secrets
+from pytest_flowsecrets.backend.rest.store.masking import secret_values, without_secrets
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
@@ -188,3 +188,22 @@ def texts_of_filters(rows_of: Callable[[str], Iterable[Row]]) -> Iterator[TextAt
     for table in FILTERS:
         for row in rows_of(table):
             yield from texts_of_row(kinds[table], row)
+
+
+def texts_of_documents(documents: Iterable[Row]) -> Iterator[TextAt]:
+    """Yield the texts in block documents that the API has returned, except those of secret fields."""
+    for row in documents:
+        shown = {"name": row["name"], "data": without_secrets(row["data"], _fields_of(row))}
+        yield from texts_of_row("block", shown)
+
+
+def secrets_of_documents(documents: Iterable[Row]) -> Iterator[Tuple[str, Any]]:
+    """Yield the secrets in block documents that the API has returned in clear text, with their names."""
+    for row in documents:
+        for path, value in secret_values(row["data"], _fields_of(row)):
+            yield row["name"] if path == "value" else f"{row['name']}.{path}", value
+
+
+def _fields_of(document: Row) -> List[str]:
+    schema: Row = document.get("block_schema") or {}
+    return list((schema.get("fields") or {}).get("secret_fields") or ())
