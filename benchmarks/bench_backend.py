@@ -227,7 +227,7 @@ def peers(*, others: bool = True) -> Iterator[List[Peer]]:
     with ExitStack() as stack:
         stack.enter_context(isolated())
         cloud = stack.enter_context(FakeCloud({"TOKEN": "x" * 40}))
-        stack.enter_context(cloud.executing())
+        stack.enter_context(cloud.flow_run())
         headers = {"Authorization": f"Bearer {cloud.tenant.runner_key}", "Content-Type": "application/json"}
         found.append(Peer("**`secret_value`** by a RUNNER key", cloud.url, headers, SECRET_VALUE, 2_000, 1_200))
         body = json.dumps({"query": "{ secret_names }", "variables": "null"}).encode()

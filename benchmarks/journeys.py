@@ -37,7 +37,7 @@ def test_marker(turn):
 @pytest.mark.parametrize("turn", ["first", "recorded"])
 def test_request(turn, prefect_cloud, journey):
     prefect_cloud.secrets["TOKEN"] = "ghp_abcDEF0123456789xyz"
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         with journey("request", turn):
             assert Secret("TOKEN").get() == "ghp_abcDEF0123456789xyz"
 

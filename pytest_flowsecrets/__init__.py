@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.errors import PrefectNotInstalled as PrefectNotInstalled
     from pytest_flowsecrets.errors import RouteUnavailable as RouteUnavailable
     from pytest_flowsecrets.errors import SecretChangedWarning as SecretChangedWarning
+    from pytest_flowsecrets.errors import SecretNotFound as SecretNotFound
     from pytest_flowsecrets.errors import SecretReceived as SecretReceived
     from pytest_flowsecrets.errors import SecretRejected as SecretRejected
     from pytest_flowsecrets.errors import TomlDialectWarning as TomlDialectWarning
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.errors import WriteOnlySecret as WriteOnlySecret
     from pytest_flowsecrets.isolation.context_manager import isolated_prefect as isolated_prefect
     from pytest_flowsecrets.isolation.home.private_home import PrefectHome as PrefectHome
+    from pytest_flowsecrets.isolation.secrets.encoding import exact as exact
     from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets as LocalSecrets
     from pytest_flowsecrets.leaks.findings import Leak as Leak
     from pytest_flowsecrets.leaks.secret_leaks import SecretLeaks as SecretLeaks
@@ -71,12 +73,13 @@ _EXPORTS = {
     "errors": (
         "AgentFailed CloudUnreachable ConfigSyntaxError CreateContainerConfigError "
         "FlowRunTimeout FlowSecretsError IncompatibleMarshmallow IsolationEnded "
-        "PrefectNotInstalled RouteUnavailable SecretChangedWarning SecretReceived "
-        "SecretRejected TomlDialectWarning UnsupportedPrefect UsageError "
+        "PrefectNotInstalled RouteUnavailable SecretChangedWarning SecretNotFound "
+        "SecretReceived SecretRejected TomlDialectWarning UnsupportedPrefect UsageError "
         "WriteOnlySecret"
     ),
     "isolation.context_manager": "isolated_prefect",
     "isolation.home.private_home": "PrefectHome",
+    "isolation.secrets.encoding": "exact",
     "isolation.secrets.local_secrets": "LocalSecrets",
     "leaks.findings": "Leak",
     "leaks.secret_leaks": "SecretLeaks",

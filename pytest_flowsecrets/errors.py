@@ -146,6 +146,23 @@ class SecretRejected(FlowSecretsError):  # noqa: N818
         )
 
 
+class SecretNotFound(FlowSecretsError, KeyError):  # noqa: N818
+    """A mapping of secrets, such as ``local_secrets``, does not have a secret.
+
+    Args:
+        name: the name that the test asked for.
+        similar: the name of an existing secret that it may stand for, or an empty text.
+    """
+
+    def __init__(self, name: str, similar: str = "") -> None:
+        super().__init__(name, similar)
+        self.name, self.similar = name, similar
+
+    def __str__(self) -> str:
+        advice = f"did you mean {self.similar!r}?" if self.similar else "set it first"
+        return f"secret {self.name!r} does not exist: {advice}"
+
+
 class IsolationEnded(FlowSecretsError):  # noqa: N818
     """The test uses the secrets or the home of an isolation that has ended or that is not the innermost one."""
 
@@ -169,7 +186,7 @@ class WriteOnlySecret(FlowSecretsError):  # noqa: N818
         return (
             f"secret {self.name!r} is write-only, as in Prefect Cloud: compare its value with "
             f"prefect_cloud.secrets.holds({self.name!r}, value), or read it as a flow run does, with "
-            f"Secret({self.name!r}).get() inside `with prefect_cloud.executing():`"
+            f"Secret({self.name!r}).get() inside `with prefect_cloud.flow_run():`"
         )
 
 

@@ -9,6 +9,7 @@ the variables of the image.
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from difflib import get_close_matches
@@ -17,9 +18,12 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, 
 from pytest_flowsecrets.agents.flow_environment import flow_environment
 from pytest_flowsecrets.agents.rules import equals_in_option, refused_options
 from pytest_flowsecrets.errors import PrefectNotInstalled, RouteUnavailable, UsageError
-from pytest_flowsecrets.isolation.secrets.encoding import as_text
+from pytest_flowsecrets.isolation.secrets.encoding import as_text, exact
 from pytest_flowsecrets.isolation.secrets.value_changes import ValueChanges
+from pytest_flowsecrets.isolation.secrets.written_text import write_exactly
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
+from pytest_flowsecrets.resolution import secret_get
+from pytest_flowsecrets.resolution.dialects import dialect_for
 from pytest_flowsecrets.versions import installed_version, uses_rest_api
 
 if TYPE_CHECKING:
@@ -147,10 +151,25 @@ def deliver(route: str, secrets: Mapping[str, Any], isolation: Isolation, cluste
 def _deliver(
     name: str, variant: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, cluster: ClusterSecrets
 ) -> None:
-    _DELIVERIES[name](variant, secrets, isolation, cluster)
+    written = {key: _exact(name, key, value, isolation.version) for key, value in secrets.items()}
+    _DELIVERIES[name](variant, written, isolation, cluster)
     isolation.secrets.value_changes = ValueChanges(isolation)
     if name != "cloud":
         isolation.secrets.value_changes.record(secrets, in_file=name == "config_file", lenient=True)
+
+
+def _exact(route: str, name: str, value: Any, version: str) -> Any:
+    """Return the text to write on a route so that a flow gets an ``exact`` value; other values unchanged."""
+    if not isinstance(value, exact):
+        return value
+    if route in ("context", "cloud"):
+        is_decoded = route == "context" or dialect_for(version).lookup.context_first
+        is_changed = is_decoded and secret_get.decode_json(str(value)).value != value
+        return json.dumps(value) if is_changed else str(value)
+    text, in_file = write_exactly(name, value, version, in_file=route == "config_file")
+    if in_file and route != "config_file":
+        raise RouteUnavailable(f"no variable gives a flow the exact text of secret {name!r} under Prefect {version}")
+    return text
 
 
 # -- in this process ---------------------------------------------------------------------------------------------------
@@ -251,7 +270,7 @@ def _cloud(_: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, __: C
     client = cloud.client
     for name, value in secrets.items():
         client.set_secret(name, value)
-    isolation.resources.enter_context(cloud.executing())
+    isolation.resources.enter_context(cloud.flow_run())
 
 
 def _apply(env: FlowEnvironment, isolation: LegacyIsolation) -> None:

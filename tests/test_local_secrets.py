@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_flowsecrets import SecretChangedWarning, SecretRejected, UsageError
+from pytest_flowsecrets import SecretChangedWarning, SecretRejected, UsageError, exact
 from tests.compat import VERSION, needs_prefect, variable_secret
 
 pytestmark = needs_prefect
@@ -491,7 +491,9 @@ def test_a_changed_value_is_told_once_without_the_value(local_secrets, recwarn):
     assert "returns int" in message
     assert "0000" not in message
     value = "0000"
-    local_secrets["PIN2"] = eval(message.rsplit("set it to ", 1)[1], {"json": json, "repr": repr, "value": value})
+    local_secrets["PIN2"] = eval(
+        message.rsplit("set it to ", 1)[1], {"exact": exact, "json": json, "repr": repr, "value": value}
+    )
     assert local_secrets["PIN2"] == value
     assert len(_warnings(recwarn)) == 1
 
@@ -514,7 +516,9 @@ def test_the_way_that_is_told_is_right(local_secrets, recwarn, value):
     if "no spelling" in message:
         assert "$" in value or value == "~" or VERSION < (0, 13, 15)
         return
-    local_secrets["V2"] = eval(message.rsplit("set it to ", 1)[1], {"json": json, "repr": repr, "value": value})
+    local_secrets["V2"] = eval(
+        message.rsplit("set it to ", 1)[1], {"exact": exact, "json": json, "repr": repr, "value": value}
+    )
     assert local_secrets["V2"] == value
     assert isinstance(local_secrets["V2"], str)
 
@@ -528,7 +532,7 @@ def test_a_surprise_in_the_config_file_is_told_for_that_place(local_secrets, rec
         return
     (message,) = messages
     assert "'PIN'" in message
-    text = eval(message.rsplit("set it to ", 1)[1], {"json": json, "repr": repr, "value": "0000"})
+    text = eval(message.rsplit("set it to ", 1)[1], {"exact": exact, "json": json, "repr": repr, "value": "0000"})
     local_secrets.write_config({"context": {"secrets": {"PIN": text}}})
     assert local_secrets["PIN"] == "0000"
 

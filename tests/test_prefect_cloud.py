@@ -64,7 +64,7 @@ def test_the_client_sets_and_a_flow_run_reads(prefect_cloud, value):
     """``client.set_secret`` and ``Secret.get`` of each version support any JSON value."""
     prefect_cloud.client.set_secret(name="my secret", value=value)
     assert prefect_cloud.secrets.holds("my secret", value)
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         got = secret("my secret")
     assert (got, type(got)) == (value, type(value))
     assert [read.name for read in prefect_cloud.secrets.reads] == ["my secret"]
@@ -72,7 +72,7 @@ def test_the_client_sets_and_a_flow_run_reads(prefect_cloud, value):
 
 def test_the_client_overwrites(prefect_cloud):
     """Setting a secret again replaces its value, also during a run."""
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         for value in ("old", "new"):
             prefect_cloud.client.set_secret(name="X", value=value)
             assert secret("X") == value
@@ -81,7 +81,7 @@ def test_the_client_overwrites(prefect_cloud):
 
 def test_a_missing_secret(prefect_cloud):
     """A missing secret raises Prefect's own error, KeyError from 0.11.3 on."""
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         assert is_missing(error("other"))
 
 
@@ -91,7 +91,7 @@ def test_exists(prefect_cloud):
     from prefect.client import Secret
 
     prefect_cloud.secrets.set("X", "x")
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         assert (Secret("X").exists(), Secret("Y").exists()) == (True, False)
 
 
@@ -112,7 +112,7 @@ def test_the_marker_and_local_secrets_beside_it(prefect_cloud, local_secrets):
     prefect_cloud.secrets.set("both", "of Cloud")
     local_secrets["both"] = "local"
     assert secret("both") == "local"
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         assert secret("both") == ("local" if VERSION >= (0, 7) else "of Cloud")
     assert secret("both") == local_secrets["both"] == "local"
 
@@ -160,9 +160,9 @@ def test_two_teams(prefect_cloud):
         tenant.client.set_secret(name="X", value=value)
         assert tenant.secrets.holds("X", value)
     other.secrets.set("Y", "y")
-    with other.executing():
+    with other.flow_run():
         assert secret("X") == "theirs"
-        with prefect_cloud.executing():
+        with prefect_cloud.flow_run():
             assert secret("X") == "ours"
             prefect_cloud.secrets.set("X", "changed")
             assert secret("X") == "changed"
@@ -196,7 +196,7 @@ def test_executing_sets_what_an_agent_sets(prefect_cloud, local_secrets):
 
     before = state()
     assert before == ({"flow_run_id": None, "flow_id": None}, True, prefect_cloud.tenant.user_key)
-    with prefect_cloud.executing() as run_id:
+    with prefect_cloud.flow_run() as run_id:
         context, flag, key = state()
         assert (context["flow_run_id"], flag, key) == (run_id, False, prefect_cloud.tenant.runner_key)
         run = prefect_cloud.world.store.get("flow_run", run_id)
@@ -207,21 +207,21 @@ def test_executing_sets_what_an_agent_sets(prefect_cloud, local_secrets):
 
 def test_an_exception_in_a_run(prefect_cloud):
     """An exception sets the run to Failed and propagates."""
-    with pytest.raises(ZeroDivisionError), prefect_cloud.executing() as run_id:
+    with pytest.raises(ZeroDivisionError), prefect_cloud.flow_run() as run_id:
         1 / 0
     assert prefect_cloud.world.store.get("flow_run", run_id)["state"] == "Failed"
 
 
 def test_a_run_that_the_test_has_deleted(prefect_cloud):
     """The block of a deleted run ends without an error."""
-    with prefect_cloud.executing() as run_id:
+    with prefect_cloud.flow_run() as run_id:
         prefect_cloud.world.store.remove("flow_run", run_id)
     assert prefect_cloud.world.store.get("flow_run", run_id) is None
 
 
 def test_a_run_that_has_ended_inside(prefect_cloud):
     """A run that has ended inside the block keeps its state."""
-    with prefect_cloud.executing() as run_id:
+    with prefect_cloud.flow_run() as run_id:
         query = "mutation($input: set_flow_run_states_input!) { set_flow_run_states(input: $input) { states { id } } }"
         as_agent(prefect_cloud, query, input={"states": [{"flow_run_id": run_id, "state": {"type": "Cancelled"}}]})
         assert "UNAUTHENTICATED" in str(error("X"))
@@ -237,7 +237,7 @@ def test_runs_are_left_in_any_order(prefect_cloud, order):
     entered, ids = [], []
     for tenant in tenants:
         tenant.secrets.set("X", tenant.name)
-        entered.append(tenant.executing())
+        entered.append(tenant.flow_run())
         ids.append(entered[-1].__enter__())
     remaining = list(range(3))
     for number in order:
@@ -253,7 +253,7 @@ def test_runs_are_left_in_any_order(prefect_cloud, order):
 def test_threads_and_children_are_inside(prefect_cloud):
     """New threads, older threads and child processes are inside the run."""
     prefect_cloud.secrets.set("X", "x")
-    with prefect_cloud.executing() as run_id:
+    with prefect_cloud.flow_run() as run_id:
         with ThreadPoolExecutor(1) as pool:
             assert pool.submit(secret, "X").result() == "x"
         assert OLD_POOL.submit(secret, "X").result() == "x"
@@ -277,7 +277,7 @@ def test_a_flow_inside(prefect_cloud):
         read()
     prefect_cloud.secrets.set("X", {"a": 1})
     assert flow.run().is_failed()
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         assert flow.run().is_successful()
     assert got == [{"a": 1}]
 
@@ -298,7 +298,7 @@ def test_a_flow_with_retries_and_a_rotation(prefect_cloud, flow_clock):
     start = flow_clock.now
     prefect_cloud.secrets.set("other", "old", expires_at=start + timedelta(minutes=25))
     prefect_cloud.secrets.rotate("other", "new", at=start + timedelta(minutes=15))
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         assert flow.run().is_failed()
         assert is_missing(error("other"))
     assert got == ["old", "old", "new"]
@@ -322,7 +322,7 @@ def test_without_a_fixture(prefect_cloud):
     """``FakeCloud`` joins the active isolation, and can be nested in another one."""
     with FakeCloud({"X": "inner"}) as cloud:
         assert cloud.isolation is stack.current()
-        with cloud.executing():
+        with cloud.flow_run():
             assert secret("X") == "inner"
         cloud.client.set_secret(name="Y", value=1)
         import prefect
@@ -368,7 +368,7 @@ def test_entered_twice(prefect_cloud):
         pass
     cloud = FakeCloud({"X": 1})
     for _ in range(2):
-        with cloud, cloud.executing():
+        with cloud, cloud.flow_run():
             assert secret("X") == 1
 
 
@@ -384,12 +384,12 @@ def test_an_isolation_inside_hides_it(prefect_cloud):
         client.set_secret(name="X", value=1)
     prefect_cloud.secrets.set("X", "x")
     with isolated_prefect({"LOCAL": "l0c4l-9f3b7a61"}):
-        with prefect_cloud.executing():
+        with prefect_cloud.flow_run():
             assert secret("X") == "x"
         assert isinstance(error("X"), ValueError)
         assert dict(prefect_cloud.local_secrets) == {"LOCAL": "l0c4l-9f3b7a61"}
         prefect_cloud.assert_never_received("LOCAL")
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         assert secret("X") == "x"
 
 
@@ -413,23 +413,23 @@ class TestCloudOfAClass:
 
     def test_plain(self, cloud_of_the_class):
         """Its client is Prefect's own."""
-        with cloud_of_the_class.executing():
+        with cloud_of_the_class.flow_run():
             assert secret("X") == "x"
 
     @pytest.mark.secrets(LOCAL="l")
     def test_marked(self, cloud_of_the_class):
         """The secrets of a marker are local secrets, not Cloud's."""
         cloud_of_the_class.client.set_secret(name="Y", value="y")
-        with cloud_of_the_class.executing():
+        with cloud_of_the_class.flow_run():
             assert [secret(name) for name in ("X", "Y")] == ["x", "y"]
         assert secret("LOCAL") == "l"
 
     def test_beside_another_one(self, cloud_of_the_class, prefect_cloud):
         """The one whose run is entered last is asked."""
         prefect_cloud.secrets.set("X", "another")
-        with prefect_cloud.executing(), cloud_of_the_class.executing():
+        with prefect_cloud.flow_run(), cloud_of_the_class.flow_run():
             assert secret("X") == "x"
-        with cloud_of_the_class.executing(), prefect_cloud.executing():
+        with cloud_of_the_class.flow_run(), prefect_cloud.flow_run():
             assert secret("X") == "another"
 
 
@@ -483,7 +483,7 @@ def test_never_received(prefect_cloud, local_secrets):
     """Setting a secret and reading it in a run are not leaks."""
     prefect_cloud.client.set_secret(name="X", value="c4n4ry-9f3b7a61")
     local_secrets["LOCAL"] = "l0c4l-9f3b7a61"
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         assert secret("X") == "c4n4ry-9f3b7a61"
     prefect_cloud.assert_never_received("X", "LOCAL")
     with pytest.raises(UsageError, match="there is no secret 'Y', neither in the API nor locally"):

@@ -49,7 +49,7 @@ CLOUD = """
 from prefect.client import Secret
 from pytest_flowsecrets import FakeCloud
 
-with FakeCloud(secrets={"TOKEN": "x"}) as cloud, cloud.executing():
+with FakeCloud(secrets={"TOKEN": "x"}) as cloud, cloud.flow_run():
     assert Secret("TOKEN").get() == "x"
 """
 

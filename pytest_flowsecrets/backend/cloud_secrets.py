@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Iterator, List, NoReturn, Optional, Tuple
 
 from pytest_flowsecrets.backend.messages import BadInput
 from pytest_flowsecrets.clock import as_moment
-from pytest_flowsecrets.errors import UsageError, WriteOnlySecret
+from pytest_flowsecrets.errors import SecretNotFound, UsageError, WriteOnlySecret
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.isolation.secrets.encoding import validate_name
+from pytest_flowsecrets.resolution.near_names import nearest_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,10 +70,11 @@ class CloudSecrets:
         """Delete a secret.
 
         Raises:
-            KeyError: the secret does not exist.
+            SecretNotFound: the secret does not exist. It is also a KeyError.
         """
         if not self._vault.delete(self._tenant_id, name):
-            raise KeyError(name)
+            near = nearest_name(name, self.names())
+            raise SecretNotFound(name, near.name if near else "")
 
     def names(self) -> List[str]:
         """Return the names, in the order in which the secrets were first set."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, ContextManager, List, Mapping, 
 from pytest_flowsecrets.backend.fake_api import FakeApi
 from pytest_flowsecrets.backend.records.store import slugify
 from pytest_flowsecrets.backend.tenant import Tenant
+from pytest_flowsecrets.deprecations import warn_renamed
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.names import API_KEY, AUTH_TOKEN, BACKEND, CLOUD_API, PREFIX, TENANT_ID
@@ -37,7 +38,7 @@ class FakeCloud(FakeApi):
         UsageError: ``secrets`` is not a mapping, or a name or value in it is not valid.
 
     Attributes:
-        tenant: the first tenant. ``secrets``, ``client`` and ``executing()`` belong to it.
+        tenant: the first tenant. ``secrets``, ``client`` and ``flow_run()`` belong to it.
     """
 
     backend = "cloud"
@@ -82,9 +83,14 @@ class FakeCloud(FakeApi):
         """A new ``prefect.Client`` with the USER key of the first tenant: see ``Tenant.client``."""
         return self.tenant.client
 
+    def flow_run(self) -> ContextManager[str]:
+        """Execute the block inside a Running flow run of the first tenant: see ``Tenant.flow_run``."""
+        return self.tenant.flow_run()
+
     def executing(self) -> ContextManager[str]:
-        """Execute the block inside a Running flow run of the first tenant: see ``Tenant.executing``."""
-        return self.tenant.executing()
+        """Return ``flow_run()``. Deprecated."""
+        warn_renamed("executing()", "flow_run()")
+        return self.flow_run()
 
     def add_tenant(self, name: str, *, shared: bool = False) -> Tenant:
         """Add another tenant (team), with its own keys, client and secrets.

@@ -1,6 +1,6 @@
 """A tenant (team) of a fake Prefect Cloud, with its keys, secrets, client and flow runs.
 
-``executing()`` creates project, flow, run and states with operations of the API, as clients do. Its block has the
+``flow_run()`` creates project, flow, run and states with operations of the API, as clients do. Its block has the
 settings that an agent passes to the process of a flow run: the agent's key, ``use_local_secrets = false``, and the ids
 of run and flow in the context.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Protocol, Tuple
+from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator, Mapping, Optional, Protocol, Tuple
 
 from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
 from pytest_flowsecrets.backend.messages import Operation
@@ -17,6 +17,7 @@ from pytest_flowsecrets.backend.records.keys import RUNNER, USER, Caller
 from pytest_flowsecrets.backend.records.states import is_a
 from pytest_flowsecrets.backend.records.store import slugify
 from pytest_flowsecrets.clock import as_moment
+from pytest_flowsecrets.deprecations import warn_renamed
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.names import FLOW_ID, FLOW_RUN_ID, USE_LOCAL_SECRETS
 
@@ -131,8 +132,13 @@ class Tenant:
         if not self._cloud.world.keyring.revoke_text(key):
             raise UsageError("this key does not belong to this API, or it has already been revoked")
 
+    def executing(self) -> ContextManager[str]:
+        """Return ``flow_run()``. Deprecated."""
+        warn_renamed("executing()", "flow_run()")
+        return self.flow_run()
+
     @contextmanager
-    def executing(self) -> Iterator[str]:
+    def flow_run(self) -> Iterator[str]:
         """Execute the block inside a Running flow run of this tenant, and yield the id of the run.
 
         In the block, the active isolation has the settings that an agent passes to the process of a flow run: the

@@ -62,6 +62,18 @@ def find_spelling(reading: Reading, value: Any = _UNKNOWN) -> Optional[Spelling]
     return next((each for each in candidates(reading, expression) if _gives(reading, each.text, value)), None)
 
 
+def exact_text(reading: Reading) -> Optional[str]:
+    """Return the text to write so that a flow gets the text of a reading itself, or None if there is none.
+
+    Args:
+        reading: the text that the flow should get, in the place where it is written.
+    """
+    if _gives(reading, reading.text, reading.text):
+        return reading.text
+    spelling = find_spelling(reading, reading.text)
+    return None if spelling is None else spelling.text
+
+
 def is_deliberate(reading: Reading, value: Any) -> bool:
     """Return whether a text is a deliberate spelling of the value that a flow gets for it.
 

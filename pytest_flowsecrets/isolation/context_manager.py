@@ -8,6 +8,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, TypeVar, cast
 
 from pytest_flowsecrets.isolation.choice import new_isolation
+from pytest_flowsecrets.isolation.missing_secrets import note_missing
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
     ) -> None:
         self._arguments = dict(secrets or {}), config, backend
         self._isolations: List[Isolation] = []
+        self._new_isolation: Callable[[], Isolation] = new_isolation
+
+    def using(self, new: Callable[[], Isolation]) -> isolated_prefect:
+        """Use isolations that ``new`` returns, and return this object."""
+        self._new_isolation = new
+        return self
 
     def __repr__(self) -> str:
         return f"<isolated_prefect {sorted(map(str, self._arguments[0]))}>"
@@ -65,7 +72,7 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
 
     def __enter__(self) -> LocalSecrets:
         __tracebackhide__ = True
-        isolation = new_isolation()
+        isolation = self._new_isolation()
         try:
             self._enter(isolation)
             self._isolations.append(isolation)
@@ -86,9 +93,11 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
             isolation.home.write_backend(backend)
         isolation.secrets.warn_about(secrets)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: Optional[BaseException], __: object) -> None:
+        isolation = self._isolations[-1]
         try:
-            self._isolations[-1].exit()
+            note_missing(error, isolation)
+            isolation.exit()
         except BaseException:  # a signal may have arrived before the exit began
             self._isolations[-1].exit()
             raise

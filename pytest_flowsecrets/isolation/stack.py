@@ -139,6 +139,11 @@ class Isolation(ABC):
             mask: determines how values are shown.
         """
 
+    @property
+    def hidden_variables(self) -> Mapping[str, str]:
+        """The names of the variables that this isolation hides, with the code that has set them."""
+        return self._environment.hidden
+
     # -- enter and exit -----------------------------------------------------------------------------------------------
 
     def enter(self, secrets: Mapping[str, Any]) -> None:

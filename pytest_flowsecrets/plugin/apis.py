@@ -36,7 +36,7 @@ def flow_clock() -> Iterator[FlowClock]:
 
 @pytest.fixture
 def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[Union[FakeCloud, RestCloud]]:
-    """Start a fake Prefect Cloud for this test and make Prefect use it: ``.secrets``, ``.client``, ``.executing()``, ….
+    """Start a fake Prefect Cloud for this test and make Prefect use it: ``.secrets``, ``.client``, ``.flow_run()``, ….
 
     ``.url``, ``.add_tenant()``, ``.requests``, ``.faults``, ``.assert_never_received()``. On Prefect 2.20 and 3 it is a
     RestCloud.

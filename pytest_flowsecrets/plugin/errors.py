@@ -1,24 +1,81 @@
-"""The hook that removes the frames of this package from errors, and adds a hint if marshmallow is too new."""
+"""The hooks that shorten the errors of this package, and explain missing secrets and conflicts with marshmallow."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
+from pytest_flowsecrets.plugin.isolation import isolation_of
 
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Show the errors of this package at the line of the test, and add a hint to errors that marshmallow 4 causes."""
+if TYPE_CHECKING:
+    from pytest_flowsecrets.isolation.missing_secrets import Case
+
+_SECTION = "flowsecrets"
+_failed_fixtures = pytest.StashKey[Dict[str, Tuple[BaseException, str]]]()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Iterator[None]:
+    """Remember the error of a fixture of wider scope. pytest raises it again in other tests, without the fixture."""
+    outcome: Any = yield
+    if outcome.excinfo is not None and fixturedef.scope != "function":
+        name = _describe(fixturedef)
+        request.config.stash.setdefault(_failed_fixtures, {})[name] = outcome.excinfo[1], name
+
+
+def _describe(fixturedef: pytest.FixtureDef[Any]) -> str:
+    for method in ("setUpClass", "setUpModule", "setup_class", "setup_module"):
+        if method.lower() in fixturedef.argname.lower():  # pytest runs such methods in fixtures
+            return method
+    return f"the fixture {fixturedef.argname!r} (scope {fixturedef.scope})"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Show the errors of this package at the line of the test, and add sections that explain others."""
     if call.excinfo is None:
+        yield
         return
-    if "marshmallow" in sys.modules:
-        from pytest_flowsecrets.isolation.prefect1.marshmallow import conflict_of
-
-        conflict = conflict_of(call.excinfo.value)
-        if conflict is not None:
-            item.add_report_section(call.when, "flowsecrets", str(conflict))
+    error, traceback = call.excinfo.value, call.excinfo.tb
     if not item.config.getoption("fulltrace"):
         call.excinfo = _without_own_frames(call.excinfo)
+    outcome: Any = yield
+    report = None if outcome.excinfo else outcome.get_result()
+    if report is not None and report.failed:
+        _add_lines(report, [*_marshmallow_conflict(error), *_missing_secret(item, error, traceback, report)])
+        _add_advice(report)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector: Any) -> Iterator[None]:
+    """Add the next step to errors of pytest about the marks of this package."""
+    outcome: Any = yield
+    if outcome.excinfo is None and outcome.get_result().failed and _uses_marks(collector):
+        _add_advice(outcome.get_result())
+
+
+def _uses_marks(collector: Any) -> bool:
+    try:
+        return b"mark.secret" in collector.path.read_bytes()
+    except (OSError, AttributeError):
+        return False
+
+
+def _add_advice(report: Any) -> None:
+    from pytest_flowsecrets.plugin.advice import advice_for
+
+    line = advice_for(str(report.longrepr))
+    _add_lines(report, [line] if line else [])
+
+
+def _add_lines(report: Any, lines: List[str]) -> None:
+    """Add a section to a report that ``--show-capture=no`` does not hide."""
+    if lines and hasattr(report.longrepr, "addsection"):
+        report.longrepr.addsection(_SECTION, "\n".join(lines))
+    elif lines:
+        report.sections.append((_SECTION, "\n".join(lines)))
 
 
 def _without_own_frames(excinfo: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionInfo[BaseException]:
@@ -28,3 +85,47 @@ def _without_own_frames(excinfo: pytest.ExceptionInfo[BaseException]) -> pytest.
     if shortened is excinfo.tb:
         return excinfo
     return pytest.ExceptionInfo.from_exc_info((excinfo.type, excinfo.value.with_traceback(shortened), shortened))
+
+
+def _marshmallow_conflict(error: BaseException) -> List[str]:
+    if "marshmallow" not in sys.modules:
+        return []
+    from pytest_flowsecrets.isolation.prefect1.marshmallow import conflict_of
+
+    conflict = conflict_of(error)
+    return [] if conflict is None else [str(conflict)]
+
+
+# -- missing secrets ---------------------------------------------------------------------------------------------------
+
+
+def _missing_secret(item: Any, error: BaseException, traceback: Any, report: Any) -> List[str]:
+    """Return the lines that explain the missing secret because of which a test has failed; none for other failures."""
+    if "prefect" not in sys.modules and "pytest_flowsecrets.isolation.stack" not in sys.modules:
+        return []
+    from pytest_flowsecrets.isolation import missing_secrets
+
+    try:
+        noted = missing_secrets.noted_lines(error)
+        if noted:
+            return noted
+        output = "\n".join(text for title, text in report.sections if title.startswith("Captured"))
+        name = missing_secrets.missing_in_failure(error, traceback, output)
+        return [] if name is None else missing_secrets.explain_missing(_case(item, name, error))
+    except Exception as own_error:  # noqa: BLE001 - a hint must not replace the failure itself
+        return [f"no explanation of this failure: {type(own_error).__name__}"]
+
+
+def _case(item: Any, name: str, error: BaseException) -> Case:
+    from pytest_flowsecrets.isolation.missing_secrets import Case
+
+    isolation = isolation_of(item)
+    isolation = isolation if isolation is not None and isolation.active else None
+    cloud = getattr(item, "funcargs", {}).get("prefect_cloud")
+    names = getattr(getattr(cloud, "secrets", None), "names", list)
+    return Case(name, isolation, list(item.iter_markers()), _fixture_of(item, error) or "", names())
+
+
+def _fixture_of(item: Any, error: BaseException) -> Optional[str]:
+    failed = item.config.stash.get(_failed_fixtures, {})
+    return next((name for each, name in failed.values() if each is error), None)

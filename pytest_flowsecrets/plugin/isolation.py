@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 import pytest
 
@@ -20,6 +20,7 @@ from pytest_flowsecrets.plugin.options import SETTINGS, isolation_depth
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets
+    from pytest_flowsecrets.isolation.context_manager import isolated_prefect
     from pytest_flowsecrets.isolation.home.private_home import PrefectHome
     from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
@@ -55,23 +56,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         routes = markers.routes_of(metafunc.definition)
     except UsageError:
-        return  # `pytest_collection_modifyitems` reports it, with the other wrong markers
+        return  # the setup of the test reports it
     if routes:
         metafunc.fixturenames += [] if markers.ROUTE in metafunc.fixturenames else [markers.ROUTE]
         metafunc.parametrize(markers.ROUTE, routes, indirect=True, ids=routes)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """Report wrong markers before any test runs."""
-    messages = [message for message in map(markers.marker_error, items) if message]
-    if messages and not hasattr(config, "workerinput"):  # an xdist worker cannot report it; its test fails
-        raise pytest.UsageError("\n".join(messages))
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Add the isolation to a test whose marker or fixture needs it, or to every test with the option ``all``."""
+    """Add the isolation to a test whose marker or fixture needs it, or to every test with the option ``all``.
+
+    A test whose mark is wrong fails here, as a test that requests an unknown fixture does. Other tests run.
+    """
+    message = markers.marker_error(item)
+    if message:
+        pytest.fail(message, pytrace=False)
     names: List[str] = getattr(item, "fixturenames", [])
     everything = item.config.stash[SETTINGS]["isolation"].value == "all"
     if everything or any(map(item.get_closest_marker, MARKERS)) or not FIXTURES.isdisjoint(names):
@@ -152,18 +151,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 
 def _enter(item: Any) -> Isolation:
-    from pytest_flowsecrets.isolation.choice import new_isolation
-    from pytest_flowsecrets.versions import DEFAULT_VERSION
-
-    if hasattr(item.config, "workerinput") and _parent_watch not in item.config.stash:
-        from pytest_flowsecrets.isolation.home.run_folder import end_with_parent
-
-        item.config.stash[_parent_watch] = end_with_parent()
-    settings = item.config.stash[SETTINGS]
-    version, server = settings["prefect-version"].value or DEFAULT_VERSION, settings["server"].value or "fake"
-    if server == "real":
-        _prepare_real_server(item.config)
-    isolation = new_isolation(version, of_test=True, server=server)
+    isolation = _new_isolation(item.config, of_test=True)
     item.stash[_isolation] = isolation
     try:
         _set_secrets(item, isolation)
@@ -190,6 +178,22 @@ def _exit(item: Any, isolation: Isolation) -> None:
     else:
         return
     pytest.fail(message, pytrace=False)
+
+
+def _new_isolation(config: pytest.Config, *, of_test: bool) -> Isolation:
+    """Return an isolation with the settings of a run."""
+    from pytest_flowsecrets.isolation.choice import new_isolation
+    from pytest_flowsecrets.versions import DEFAULT_VERSION
+
+    if hasattr(config, "workerinput") and _parent_watch not in config.stash:
+        from pytest_flowsecrets.isolation.home.run_folder import end_with_parent
+
+        config.stash[_parent_watch] = end_with_parent()
+    settings = config.stash[SETTINGS]
+    version, server = settings["prefect-version"].value or DEFAULT_VERSION, settings["server"].value or "fake"
+    if server == "real":
+        _prepare_real_server(config)
+    return new_isolation(version, of_test=of_test, server=server)
 
 
 def _prepare_real_server(config: pytest.Config) -> None:
@@ -275,6 +279,20 @@ def local_secrets(flowsecrets_isolation: Isolation) -> LocalSecrets:
     ``.setenv()``, ``.unsetenv()``, ``.write_config()``, ``.use_local_secrets``, ``.environ``, ``.reload()``.
     """
     return flowsecrets_isolation.secrets
+
+
+@pytest.fixture(scope="session")
+def local_secrets_factory(request: pytest.FixtureRequest) -> Callable[..., isolated_prefect]:
+    """Return a function that isolates Prefect in fixtures of any scope, in a ``with`` block with these secrets.
+
+    It takes the arguments of ``isolated_prefect``, and follows the options of the run.
+    """
+    from pytest_flowsecrets.isolation.context_manager import isolated_prefect
+
+    def isolate(secrets: Optional[Mapping[str, Any]] = None, **files: Any) -> isolated_prefect:
+        return isolated_prefect(secrets, **files).using(lambda: _new_isolation(request.config, of_test=False))
+
+    return isolate
 
 
 @pytest.fixture

@@ -34,6 +34,26 @@ def pytest_configure(config: pytest.Config) -> None:
         _check_server(config.stash[SETTINGS]["server"].value)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
+    _warn_about_unknown_keys(config)
+
+
+def _warn_about_unknown_keys(config: pytest.Config) -> None:
+    """Warn about a key in an ini file that looks like one of ours. pytest ignores it, and so a leak would not fail."""
+    keys = config._inicfg if hasattr(config, "_inicfg") else config.inicfg  # noqa: SLF001 - no public name in pytest 9
+    for key in sorted(key for key in keys if key.startswith("flowsecrets_") and not _is_known(config, key)):
+        from pytest_flowsecrets.resolution.near_names import nearest_name
+
+        near = nearest_name(key, [option.ini for option in OPTIONS.values()])
+        advice = f": did you mean {near.name}?" if near else ""
+        config.issue_config_time_warning(pytest.PytestConfigWarning(f"{key} is not an option{advice}"), stacklevel=2)
+
+
+def _is_known(config: pytest.Config, key: str) -> bool:
+    try:
+        config.getini(key)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_server(server: Optional[str]) -> None:

@@ -28,7 +28,7 @@ def look(needle):
                     yield repr(text)[:200]
 
 with FakeCloud() as cloud:
-    with cloud.executing():
+    with cloud.flow_run():
         print(json.dumps([cloud.url, cloud.tenant.user_key, cloud.tenant.runner_key]), flush=True)
         for line in sys.stdin:  # each line requests one search
             for _ in range(15):  # until the last connection has been closed

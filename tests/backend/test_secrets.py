@@ -117,7 +117,7 @@ def test_a_large_value(cloud):
     """A value of 10 MB can be set and read."""
     value = "x" * 10_000_000
     as_user(cloud, SET, input={"name": "X", "value": value})
-    with cloud.executing():
+    with cloud.flow_run():
         assert as_agent(cloud, VALUE, name="X") == {"secret_value": value}
 
 
@@ -194,11 +194,11 @@ def test_teams_do_not_meet(cloud):
         with pytest.raises(Refused) as caught:
             graphql(cloud, "{ secret_names }", key, cloud.tenant.id)
         assert (caught.value.status, caught.value.codes) == (200, ["UNAUTHENTICATED"])
-    with other.executing(), pytest.raises(Refused, match="UNAUTHENTICATED"):  # their run, our key
+    with other.flow_run(), pytest.raises(Refused, match="UNAUTHENTICATED"):  # their run, our key
         as_agent(cloud, VALUE, name="X")
-    with cloud.executing(), pytest.raises(Refused, match="UNAUTHENTICATED"):  # our run, their key
+    with cloud.flow_run(), pytest.raises(Refused, match="UNAUTHENTICATED"):  # our run, their key
         graphql(cloud, VALUE, other.runner_key, name="X")
-    with cloud.executing(), other.executing(), pytest.raises(Refused, match="No value found for the requested key"):
+    with cloud.flow_run(), other.flow_run(), pytest.raises(Refused, match="No value found for the requested key"):
         graphql(cloud, VALUE, other.runner_key, name="X")
 
 
@@ -209,7 +209,7 @@ def test_teams_do_not_meet(cloud):
 def test_an_agent_reads_while_a_run_is_running(cloud, field):
     """``secret_value`` in both spellings returns the value to a RUNNER key while a run is active."""
     query = f"query($name: String!) {{ {field}(name: $name) }}"
-    with cloud.executing():
+    with cloud.flow_run():
         for value in VALUES:
             cloud.secrets.set("X", value)
             assert json.dumps(as_agent(cloud, query, name="X")) == json.dumps({field: value})
@@ -240,7 +240,7 @@ def test_who_may_not_read(cloud):
     before = cloud.secrets.reads
     for running, key, expected_message in cases:
         for name in ("X", "Y"):  # whether it is there is not told
-            context = cloud.executing() if running else cloud.isolation.overlay({})
+            context = cloud.flow_run() if running else cloud.isolation.overlay({})
             with context, pytest.raises(Refused) as caught:
                 graphql(cloud, VALUE, key, name=name)
             assert (caught.value.status, caught.value.messages) == (200, [expected_message])
@@ -255,7 +255,7 @@ STATES = ["Scheduled", "Submitted", "Running", "Cancelling", "Failed", "Success"
 def test_states_of_a_run_that_reads(cloud, state):
     """A run can read secrets in the states Submitted and Running only."""
     cloud.secrets.set("X", "x")
-    with cloud.executing() as run_id:
+    with cloud.flow_run() as run_id:
         cloud.world.store.change("flow_run", run_id, state=state)
         if state in ("Submitted", "Running"):
             assert as_agent(cloud, VALUE, name="X") == {"secret_value": "x"}
@@ -268,7 +268,7 @@ def test_reads_are_told(cloud):
     """``reads`` lists the secret, the time and the runs of each read."""
     cloud.secrets.set("X", "x")
     before = len(cloud.secrets.reads)
-    with cloud.executing() as run_id:
+    with cloud.flow_run() as run_id:
         as_agent(cloud, VALUE, name="X")
         with pytest.raises(Refused):
             as_agent(cloud, VALUE, name="Y")
@@ -285,14 +285,14 @@ def test_runs_go_on_after_a_flow_was_deleted(cloud):
     cloud.secrets.set("X", "x")
     deleted = cloud.add_tenant("gone")
     for _ in range(2):
-        with cloud.executing():
+        with cloud.flow_run():
             assert as_agent(cloud, VALUE, name="X") == {"secret_value": "x"}
         for project in cloud.world.store.linked("project", "tenant_id", cloud.tenant.id):
             cloud.world.store.remove("project", project["id"])
     cloud.world.store.remove("tenant", deleted.id)
     with pytest.raises(
         UsageError, match="rejected create_project, so there is no run: Tenant not found"
-    ), deleted.executing():
+    ), deleted.flow_run():
         pass
 
 
@@ -369,7 +369,7 @@ def test_the_type_secret_has_no_value(cloud):
 def test_no_query_gives_a_value(cloud, query, expected_message):
     """Each query for the value is a validation error with status 400 for every key, also during a run."""
     cloud.secrets.set("X", CANARY)
-    with cloud.executing():
+    with cloud.flow_run():
         for key in (cloud.tenant.user_key, cloud.tenant.runner_key):
             with pytest.raises(Refused) as caught:
                 graphql(cloud, query, key)
@@ -395,7 +395,7 @@ def test_no_repr_pickle_copy_or_log_gives_a_value(cloud, caplog):
         as_user(cloud, SET, input={"name": "X", "value": CANARY})
         cloud.secrets.set("Y", {"a": CANARY})
         cloud.secrets.rotate("Y", [CANARY])
-        with cloud.executing():
+        with cloud.flow_run():
             as_agent(cloud, VALUE, name="X")
         with pytest.raises(Refused):
             as_user(cloud, SET, input={"name": "", "value": CANARY})
@@ -416,7 +416,7 @@ def test_the_view_has_no_getter(cloud):
         cloud.secrets["X"]
     assert str(caught.value) == (
         "secret 'X' is write-only, as in Prefect Cloud: compare its value with prefect_cloud.secrets.holds('X', value), "
-        "or read it as a flow run does, with Secret('X').get() inside `with prefect_cloud.executing():`"
+        "or read it as a flow run does, with Secret('X').get() inside `with prefect_cloud.flow_run():`"
     )
     assert list(cloud.secrets) == cloud.secrets.names() == ["X"]
     assert repr(cloud.secrets) == "<CloudSecrets ['X']>"

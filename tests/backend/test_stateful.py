@@ -104,7 +104,7 @@ class Secrets(RuleBasedStateMachine):
 
     @rule(team=teams)
     def begin_a_run(self, team):
-        context = self.tenants[team].executing()
+        context = self.tenants[team].flow_run()
         self.runs[team].append((context.__enter__(), context))
 
     @precondition(lambda self: any(self.runs))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_flowsecrets import SecretChangedWarning, isolated_prefect
+from pytest_flowsecrets import SecretChangedWarning, exact, isolated_prefect
 from pytest_flowsecrets.errors import FlowSecretsError
 from tests.compat import VERSION, needs_prefect
 
@@ -86,7 +86,7 @@ def test_the_advice_gives_the_text(give, value):
         except FlowSecretsError:
             return
         if expression:
-            spelling = eval(expression, {"json": json, "value": value})
+            spelling = eval(expression, {"exact": exact, "json": json, "value": value})
             with isolated_prefect() as others:
                 assert advice_for(others, give, spelling) is None, expression
                 assert others["name"] == value
@@ -104,7 +104,10 @@ def test_the_advice_gives_the_data(value):
             return
         if expression:
             with isolated_prefect() as others:
-                assert advice_for(others, by_mapping, eval(expression, {"json": json, "value": value})) is None
+                assert (
+                    advice_for(others, by_mapping, eval(expression, {"exact": exact, "json": json, "value": value}))
+                    is None
+                )
                 assert json.dumps(others["name"], sort_keys=True) == json.dumps(value, sort_keys=True)
 
 

@@ -172,7 +172,7 @@ def test_write_only_serves_runs_alone(fixture, request):
         Secret.load("token")
     assert api.secrets.reads == []
     assert reads() == 24
-    with api.executing():
+    with api.flow_run():
         assert Secret.load("token").get() == "hidden-token"
     assert [read.flow_name for read in api.secrets.reads] == ["reader", "reader", None]
 

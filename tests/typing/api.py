@@ -64,7 +64,7 @@ def ask(prefect_cloud: FakeCloud, prefect_server: FakeServer, local_secrets: Loc
     local_secrets.rotate("TOKEN", "y")
     other: Tenant = prefect_cloud.add_tenant("other", shared=True)
     other.revoke(other.create_key("RUNNER"))
-    with prefect_cloud.executing() as flow_run_id, prefect_cloud.logged_out(), other.executing():
+    with prefect_cloud.flow_run() as flow_run_id, prefect_cloud.logged_out(), other.flow_run():
         prefect_cloud.assert_never_received("TOKEN", flow_run_id)
     with FakeCloud({"TOKEN": 1}) as cloud, FakeServer() as server:
         cloud.faults.status(503, times=2, on="set_secret")
@@ -81,7 +81,7 @@ def ask_rest(prefect_server: RestServer, prefect_cloud: RestCloud) -> List[str]:
     prefect_server.blocks.save("mine", object())
     prefect_server.require_auth("admin:pass")
     prefect_cloud.write_only()
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         prefect_cloud.assert_never_received("TOKEN", prefect_cloud.api_key)
     runs = [str(run["name"]) for run in prefect_cloud.flow_runs if prefect_cloud.secrets.holds("token", "x")]
     return [*runs, *(read.name for read in prefect_server.secrets.reads), *prefect_server.blocks]

@@ -12,6 +12,7 @@ from pytest_flowsecrets.backend.rest.blocks import Blocks
 from pytest_flowsecrets.backend.rest.mappings import SecretBlocks, Variables
 from pytest_flowsecrets.backend.rest.received import ReceivedRequests
 from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_view
+from pytest_flowsecrets.deprecations import warn_renamed
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation.prefect3.api import UNFINISHED, Api
 from pytest_flowsecrets.isolation.prefect3.block_names import block_name
@@ -214,12 +215,17 @@ class RestServer(Api):
             )
 
     def write_only(self, *, enabled: bool = True) -> None:
-        """Refuse reads of secrets with 403 unless they come from a Running flow run, or inside ``executing()``."""
+        """Refuse reads of secrets with 403 unless they come from a Running flow run, or inside ``flow_run()``."""
         self._view.write_only(enabled=enabled)
 
-    def executing(self) -> ContextManager[None]:
+    def flow_run(self) -> ContextManager[None]:
         """Allow reads of secrets inside a ``with`` block, as if a flow run were Running."""
-        return self._view.executing()
+        return self._view.flow_run()
+
+    def executing(self) -> ContextManager[None]:
+        """Return ``flow_run()``. Deprecated."""
+        warn_renamed("executing()", "flow_run()")
+        return self.flow_run()
 
 
 class RestCloud(RestServer):

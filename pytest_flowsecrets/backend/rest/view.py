@@ -142,11 +142,11 @@ class View:
         return self.read_log.reads
 
     def write_only(self, *, enabled: bool = True) -> None:
-        """Refuse reads of secrets with 403 unless they come from a Running flow run, or inside ``executing()``."""
+        """Refuse reads of secrets with 403 unless they come from a Running flow run, or inside ``flow_run()``."""
         self.read_log.write_only = enabled
 
     @contextmanager
-    def executing(self) -> Iterator[None]:
+    def flow_run(self) -> Iterator[None]:
         """Allow reads of secrets inside a ``with`` statement, as if a flow run were Running."""
         with self.lock:
             self.read_log.executing += 1

@@ -8,11 +8,15 @@ the time, and the test can inspect and patch the flow.
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import traceback
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import dataclass, field
+from pickle import PicklingError
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Tuple, Union
 
@@ -217,7 +221,27 @@ def _picklable(flow: Any) -> Iterator[None]:
         for module in by_value:
             cloudpickle.register_pickle_by_value(module)
             stack.callback(cloudpickle.unregister_pickle_by_value, module)
-        yield
+        try:
+            yield
+        except (TypeError, PicklingError) as error:
+            reason = _pickling_reason(error)
+            if reason is None:
+                raise
+            raise UsageError(
+                f"the flow {flow.name!r} cannot be pickled for its storage: {reason}; create such objects inside a "
+                "task, or run it with in_process=True"
+            ) from None
+
+
+def _pickling_reason(error: Exception) -> Optional[str]:
+    """Return why cloudpickle has failed, or None if the error comes from elsewhere."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    if os.path.basename(frames[-1][0].f_code.co_filename) not in ("cloudpickle.py", "cloudpickle_fast.py"):
+        return None
+    match = re.match(
+        r"(?:cannot|can't) pickle '?[\w.]+'? objects?", str(error)
+    )  # names a type; other texts hold values
+    return match.group() if match else type(error).__name__
 
 
 def _importable(name: str) -> bool:

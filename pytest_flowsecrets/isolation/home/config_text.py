@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _HEADER = re.compile(r"\s*\[\[?\s*[A-Za-z_][\w.-]*\s*\]?\]?\s*$")
 _PART = r"(?:[\w-]{1,80}|\"[^\"]{0,80}\"|'[^']{0,80}')"
 _KEY = re.compile(rf"\s*{_PART}(?:\s*\.\s*{_PART})*\s*=(?=\s*[^\s=])")
+_PATH = re.compile(r"[^\n=\[\]#\"']+\.toml")
 _SYNTAX = frozenset(" \t\"'[]{},#")
 
 
@@ -39,6 +40,8 @@ def to_text(text_or_mapping: object) -> str:
         UsageError: the argument is neither text nor a mapping, or the mapping holds a value without a TOML type (None).
     """
     if isinstance(text_or_mapping, str):
+        if _PATH.fullmatch(text_or_mapping):
+            raise UsageError("write_config takes TOML text or a mapping, not a path: pass Path(...).read_text()")
         return text_or_mapping
     if not isinstance(text_or_mapping, Mapping):
         kind = type(text_or_mapping).__name__

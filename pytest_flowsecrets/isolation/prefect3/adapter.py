@@ -5,6 +5,7 @@ Nothing of Prefect's code is replaced. The private names that this package uses 
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any, Dict, Iterable, Iterator, Tuple
 from pytest_flowsecrets.errors import UnsupportedPrefect, UsageError
 from pytest_flowsecrets.isolation.prefect3.outliving_runs import unguarded
 from pytest_flowsecrets.isolation.prefect3.threads import in_new_thread
+from pytest_flowsecrets.isolation.secrets.encoding import exact
 from pytest_flowsecrets.versions import installed_version, release_of
 
 # Modules and their attributes that this package uses besides the public API of Prefect.
@@ -137,7 +139,8 @@ class RestPrefect:
         if value == "" and self.release < (3, 0, 0):  # the client of 2.20 saves null, and `Secret.load` fails
             raise UsageError(f"secret {name!r}: a Secret block of Prefect {self.version} cannot hold an empty text")
         try:
-            return Secret(value=value).value.get_secret_value()
+            stored = Secret(value=value).value.get_secret_value()
+            return json.dumps(value) if isinstance(value, exact) and self.decode(stored) != value else stored
         except Exception:  # noqa: BLE001 - of pydantic, with the value in its text
             kind = type(value).__name__
         raise UsageError(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, 
 
 from pytest_flowsecrets.errors import SecretChangedWarning
 from pytest_flowsecrets.isolation.prefect3.block_names import block_name
-from pytest_flowsecrets.isolation.secrets.encoding import is_document, is_unchanged
+from pytest_flowsecrets.isolation.secrets.encoding import TEXT_KEYS, has_text_keys, is_document, is_unchanged
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.prefect3.adapter import RestPrefect
@@ -44,10 +44,13 @@ class BlockValueChanges:
         result = self._prefect.decode(self._prefect.encode(name, value))
         if is_unchanged(value, result) or _is_meant_as_json(value, result):
             return None
+        if not has_text_keys(value):
+            kind = type(value).__name__
+            return f"Secret {name!r}: the test set {kind} with keys that are not text, and {TEXT_KEYS}"
         before, after = type(value).__name__, type(result).__name__
         change = after if before != after else f"another {after}"
         advice = (
-            "to keep the text, set it to json.dumps(value)"
+            "to keep the text, set it to exact(value)"
             if isinstance(value, str)
             else "this version stores text only: set text, and convert it in the flow"
         )

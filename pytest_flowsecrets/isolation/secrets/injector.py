@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Set
+from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Set, Tuple
 
-from pytest_flowsecrets.errors import ConfigSyntaxError, UsageError
+from pytest_flowsecrets.errors import ConfigSyntaxError, UsageError, with_article
 from pytest_flowsecrets.isolation.environment.prefect_variables import (
     current_variables,
     restore_variables,
@@ -23,7 +23,7 @@ from pytest_flowsecrets.isolation.environment.prefect_variables import (
 from pytest_flowsecrets.isolation.home import config_text
 from pytest_flowsecrets.isolation.home.private_home import EFFECTIVE_BACKEND, EFFECTIVE_CONFIG, write_private
 from pytest_flowsecrets.isolation.prefect1.paths import config_path
-from pytest_flowsecrets.isolation.secrets.encoding import as_text, validate_name
+from pytest_flowsecrets.isolation.secrets.encoding import as_text, exact, validate_name
 from pytest_flowsecrets.leaks.registry import register
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
@@ -62,18 +62,27 @@ class Injector:
         Raises:
             UsageError: a name is not valid, or a value is neither text nor JSON data.
         """
-        texts = {validate_name(name): as_text(name, value) for name, value in values.items()}
-        for name, text in texts.items():
+        written = {validate_name(name): self._write(name, value, in_file=in_file) for name, value in values.items()}
+        for name, (text, _) in written.items():
             register(name, text)
             register(name, values[name])
-        self.remove_secrets(texts)
-        for name, text in texts.items():
-            variable = None if in_file else variable_for(name, text, self._version)
+        self.remove_secrets(written)
+        for name, (text, needs_file) in written.items():
+            variable = None if needs_file else variable_for(name, text, self._version)
             if variable and self._has_room(text):
                 self.set_variable(variable, text)
             else:
                 self._file_secrets[name] = _toml_value(values[name], text)
-        self._excluded.difference_update(texts)
+        self._excluded.difference_update(written)
+
+    def _write(self, name: str, value: Any, *, in_file: bool) -> Tuple[str, bool]:
+        """Return the text of a secret as an operator writes it, and whether it needs a file."""
+        if not isinstance(value, exact):
+            return as_text(name, value), in_file
+        from pytest_flowsecrets.isolation.secrets.written_text import write_exactly
+
+        needs_file = in_file or variable_for(name, "", self._version) is None or not self._has_room(value)
+        return write_exactly(name, value, self._version, in_file=needs_file)
 
     def _has_room(self, text: str) -> bool:
         """Return whether a text can be added to the variables, whose total size is limited (2 MiB on Linux)."""
@@ -104,6 +113,13 @@ class Injector:
                 large an environment.
         """
         variable = SECRETS_PREFIX + name
+        if isinstance(text, exact):
+            from pytest_flowsecrets.isolation.secrets.written_text import write_exactly
+
+            register(name, str(text))
+            text, needs_file = write_exactly(name, text, self._version, in_file=False)
+            if needs_file:
+                raise UsageError(f"no variable gives a flow the exact text of secret {name!r}: use local_secrets[...]")
         self.set_variable(variable, text)
         limit = min(os.sysconf("SC_ARG_MAX"), _MAX_ENVIRONMENT) - _RESERVE
         size = sum(len(os.fsencode(key + value)) + 10 for key, value in os.environ.items())  # "=", NUL and a pointer
@@ -123,8 +139,8 @@ class Injector:
             os.environ[variable] = text
         except (ValueError, OSError, TypeError) as error:
             raise UsageError(
-                f"the variable {variable!r} cannot be set ({type(error).__name__}): its name and value must be text "
-                "without NUL, and the name must not contain '='"
+                f"the variable {variable!r} cannot be set to {with_article(type(text).__name__)} "
+                f"({type(error).__name__}): name and value must be text without NUL, and the name must not contain '='"
             ) from None
         self.variables[variable] = text
         if variable.startswith(SECRETS_PREFIX):

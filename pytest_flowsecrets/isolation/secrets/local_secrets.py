@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, MutableMapping, Optional, Sequence
 
 from pytest_flowsecrets import clock
-from pytest_flowsecrets.errors import IsolationEnded, SecretChangedWarning, UsageError
+from pytest_flowsecrets.errors import IsolationEnded, SecretChangedWarning, SecretNotFound, UsageError
 from pytest_flowsecrets.isolation.environment.prefect_variables import current_variables
 from pytest_flowsecrets.isolation.guards import lock
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments, warn_user
@@ -14,6 +14,7 @@ from pytest_flowsecrets.isolation.secrets.encoding import as_text, validate_name
 from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChange
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX, USE_LOCAL_SECRETS
 from pytest_flowsecrets.resolution.masked_names import masked_name
+from pytest_flowsecrets.resolution.near_names import nearest_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,10 +69,11 @@ class LocalSecrets(MutableMapping[str, Any]):
         """Return the name that Prefect uses for an existing secret.
 
         Raises:
-            KeyError: the secret does not exist.
+            SecretNotFound: the secret does not exist.
         """
         if name not in self:
-            raise KeyError(name)
+            near = nearest_name(str(name), self._isolation.view())
+            raise SecretNotFound(masked_name(str(name)), masked_name(near.name) if near else "")
         return self._isolation.secret_name(name)
 
     @hide_arguments
@@ -80,7 +82,6 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     @hide_arguments
     def __delitem__(self, name: str) -> None:
-        __tracebackhide__ = True
         self._remove([self._existing(name)])
 
     def __iter__(self) -> Iterator[str]:
@@ -117,10 +118,9 @@ class LocalSecrets(MutableMapping[str, Any]):
                 that of ``flow_clock`` if the test uses it, else the real one. A time without a time zone is in UTC.
 
         Raises:
-            KeyError: the secret does not exist.
+            SecretNotFound: the secret does not exist. It is also a KeyError.
             UsageError: the value is neither text nor JSON data, or ``at`` is not a valid time.
         """
-        __tracebackhide__ = True
         name = self._existing(name)
         as_text(name, value)
         moment = clock.now() if at is None else clock.as_moment(at)
@@ -167,12 +167,12 @@ class LocalSecrets(MutableMapping[str, Any]):
         """Remove the variable ``PREFECT__CONTEXT__SECRETS__<name>``.
 
         Raises:
-            KeyError: the variable does not exist.
+            SecretNotFound: the variable does not exist. It is also a KeyError.
             UsageError: the name is the full name of a variable.
         """
         self._isolation.require_legacy("local_secrets.unsetenv")
         if _variable(name) not in os.environ:
-            raise KeyError(name)
+            raise SecretNotFound(masked_name(name))
         with self._isolation.changing() as injector:
             injector.unset_variable(_variable(name))
 

@@ -16,10 +16,8 @@ from pytest_flowsecrets.errors import PrefectNotInstalled
 from pytest_flowsecrets.isolation.prefect1.config_tree import MISSING
 from pytest_flowsecrets.isolation.prefect1.paths import config_files, missing_files, this_machine
 from pytest_flowsecrets.isolation.secrets.encoding import to_builtin
-from pytest_flowsecrets.names import SECRETS_PREFIX
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.findings.readings import Reading
     from pytest_flowsecrets.isolation.prefect1.adapter import LegacyPrefect
     from pytest_flowsecrets.isolation.secrets.holder import LegacyHolder
     from pytest_flowsecrets.resolution.display import Mask
@@ -55,20 +53,6 @@ def _layer(text: bytes, kind: str, place: str) -> Layer:
     from pytest_flowsecrets.resolution.toml_reader import read_layer
 
     return read_layer(text, kind, place)
-
-
-def evaluate(name: str, text: str, version: str, *, in_file: bool) -> Reading:
-    """Evaluate a text as the only secret, in a variable or in a config file."""
-    from pytest_flowsecrets.findings.readings import evaluate_text
-    from pytest_flowsecrets.resolution.dialects import dialect_for
-    from pytest_flowsecrets.resolution.env_names import SECRETS
-    from pytest_flowsecrets.resolution.layers import Origin, Slot
-    from pytest_flowsecrets.resolution.loader.interpolate import LoadContext
-
-    machine = this_machine()
-    around = LoadContext(dialect_for(version), dict(os.environ), machine.home, machine.users, machine.python)
-    origin = Origin("user", "config.toml") if in_file else Origin("env", f"{SECRETS_PREFIX}{name}")
-    return evaluate_text(name, text, Slot(text, origin, (*SECRETS, name)), around)
 
 
 def secrets_in(resolution: Resolution) -> Dict[str, Any]:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple
 
 from pytest_flowsecrets.errors import SecretChangedWarning
 from pytest_flowsecrets.isolation.environment.prefect_variables import variable_for
-from pytest_flowsecrets.isolation.secrets import encoding, model
+from pytest_flowsecrets.isolation.secrets import encoding
+from pytest_flowsecrets.isolation.secrets.written_text import evaluate
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.findings.readings import Reading
     from pytest_flowsecrets.isolation.secrets.holder import LegacyHolder
 
 
@@ -88,16 +90,25 @@ class ValueChanges:
         )
 
     def _change(self, name: str, original: Input, result: Any) -> Optional[str]:
-        from pytest_flowsecrets.findings.quoting import find_spelling, is_deliberate
+        from pytest_flowsecrets.findings.quoting import is_deliberate
         from pytest_flowsecrets.resolution.loader.interpolate import is_reference
 
         version, text = self._isolation.version, encoding.as_text(name, original.value)
         in_file = original.in_file or variable_for(name, text, version) is None
-        reading = model.evaluate(name, text, version, in_file=in_file)
+        reading = evaluate(name, text, version, in_file=in_file)
         if text is original.value and (is_reference(text) or is_deliberate(reading, encoding.to_builtin(result))):
             return None
         before, after = type(original.value).__name__, type(result).__name__
         change = after if before != after else f"another {after}"
-        spelling = find_spelling(reading, original.value)
-        advice = f"to keep the value, set it to {spelling.expression}" if spelling else "no spelling keeps the value"
-        return f"the test set {before}, Secret({name!r}).get() returns {change}; {advice}"
+        if not encoding.has_text_keys(original.value):
+            return f"the test set {before} with keys that are not text, and {encoding.TEXT_KEYS}"
+        return f"the test set {before}, Secret({name!r}).get() returns {change}; {_advice(original, reading)}"
+
+
+def _advice(original: Input, reading: Reading) -> str:
+    from pytest_flowsecrets.findings.quoting import find_spelling
+
+    if isinstance(original.value, str) and not original.in_file:  # the text of a file is written as it is
+        return "to keep the value, set it to exact(value)"
+    spelling = find_spelling(reading, original.value)
+    return f"to keep the value, set it to {spelling.expression}" if spelling else "no spelling keeps the value"

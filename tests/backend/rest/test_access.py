@@ -38,7 +38,7 @@ def test_a_write_only_view_answers_running_flows(ask):
     _saved(ask)
     ask.view.write_only()
     refused = ask("GET", CLEAR)
-    assert (refused.status, "executing()" in refused.body["detail"]) == (403, True)
+    assert (refused.status, "flow_run()" in refused.body["detail"]) == (403, True)
     run = ask.flow_run("PENDING")
     by_flow = {"x_prefect_flow_id": run["flow_id"]}
     assert ask("GET", CLEAR, **by_flow).status == 403
@@ -122,10 +122,10 @@ def _socket_port(fd):
 
 
 def test_executing_opens_a_write_only_view(ask):
-    """Inside ``executing()`` secrets can be read in clear; after it they cannot."""
+    """Inside ``flow_run()`` secrets can be read in clear; after it they cannot."""
     _saved(ask)
     ask.view.write_only()
-    with ask.view.executing():
+    with ask.view.flow_run():
         assert ask("GET", CLEAR).status == 200
         assert ask("POST", "/block_documents/filter", {"include_secrets": True}).status == 200
     assert ask("GET", CLEAR).status == 403

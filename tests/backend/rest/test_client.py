@@ -82,7 +82,7 @@ def test_write_only_serves_flows_and_refuses_the_rest(api, run):
     assert [(each.name, each.flow_name) for each in view.reads] == [("token", "reader")] * 2
     runs = view.rows("flow_runs")
     assert {each.flow_run_id for each in view.reads} == {runs[0]["id"]}
-    with view.executing():
+    with view.flow_run():
         assert run(view, LOAD_OUTSIDE) == ["hidden"]
 
 

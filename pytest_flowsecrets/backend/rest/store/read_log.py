@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FLOW_ID = "x-prefect-flow-id"
 REFUSAL = (
     "this API is write-only: it gives secrets to running flow runs only; read the secret inside a flow, "
-    "or inside `with executing():`"
+    "or inside `with flow_run():`"
 )
 
 
@@ -57,7 +57,7 @@ class ReadLog:
     Attributes:
         reads: oldest first.
         write_only: whether only running flow runs may read.
-        executing: how many ``executing()`` statements are open.
+        executing: how many ``flow_run()`` statements are open.
     """
 
     def __init__(self, flow_runs: Table, flows: Table, now: Clock, *, any_run: bool) -> None:
