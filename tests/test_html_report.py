@@ -41,7 +41,7 @@ from prefect.client import Secret
 
 def test_api(prefect_cloud):
     prefect_cloud.client.set_secret(name="at the api", value=TOKEN)
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         assert Secret("at the api").get() == TOKEN
     with pytest.raises(Exception):
         prefect_cloud.client.graphql('query { secret_value(name: "at the api") }')

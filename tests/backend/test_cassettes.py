@@ -44,7 +44,7 @@ def test_secrets_of_cloud(prefect_cloud, tmp_path):
         client.graphql(SET)
         client.graphql({"query": {"secret_names": True}})
         key = prefect_cloud.tenant.runner_key
-        with prefect_cloud.executing():
+        with prefect_cloud.flow_run():
             assert post(url, read, Authorization=f"Bearer {key}")[1]["data"] == {"answer": "hidden-token"}
     recorder.write(str(path), {})
     text = path.read_text()
