@@ -188,7 +188,7 @@ MISSING = [
         "@pytest.fixture(scope='session')\ndef client(): return read('TOKEN')\n"
         "@pytest.mark.secrets(TOKEN='VALUE-1')\ndef test_it(client): pass\n"
         "@pytest.mark.secrets(TOKEN='VALUE-1')\ndef test_other(client): pass\n",
-        [r"in the fixture 'client' \(scope session\), which runs outside", "fix: .*isolated_prefect"],
+        [r"in the fixture 'client' \(scope session\), which runs outside", "fix: .*local_secrets_factory"],
         line="legacy",
     ),
     Mistake(
@@ -454,8 +454,8 @@ OTHERS = [
     Mistake(
         "routes_without_secrets",
         "is not a route",
-        "@pytest.mark.secret_routes('kubernetes')\ndef test_it(): pass\n",
-        ["'kubernetes' is not a route"],
+        "@pytest.mark.secret_routes('nowhere')\ndef test_it(): pass\n",
+        ["'nowhere' is not a route"],
     ),
     Mistake(
         "routes_without_fixture",
@@ -471,13 +471,6 @@ OTHERS = [
         "needs a test with a secret_routes mark",
         "def test_it(secret_route): pass\n",
         ["the fixture secret_route needs a test with a secret_routes mark"],
-    ),
-    Mistake(
-        "routes_on_prefect_3",
-        "is for Prefect 0.5.5 to 1.4.1",
-        "@pytest.mark.secrets(token='x')\n@pytest.mark.secret_routes('env')\ndef test_it(): pass\n",
-        ["the secret_routes marker is for Prefect 0.5.5 to 1.4.1"],
-        line="rest",
     ),
     Mistake(
         "variables_on_prefect_1",

@@ -117,7 +117,7 @@ def test_several_at_once():
 
 
 @needs_prefect
-@pytest.mark.skipif(uses_rest_api(), reason="routes are for Prefect 0.5.5 to 1.4.1")
+@pytest.mark.skipif(uses_rest_api(), reason="these are the routes of Prefect 0.5.5 to 1.4.1")
 @pytest.mark.secrets(token=exact("4711"), other=exact('{"a": "$HOME"}'))
 @pytest.mark.secret_routes("context", "config_file:raw", "config_file:interpolated", "env", "agent", "cloud")
 def test_routes(secret_route):

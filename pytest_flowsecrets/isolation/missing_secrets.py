@@ -155,9 +155,10 @@ def _summary(case: Case) -> str:
 def _wider_scope(case: Case) -> Optional[Cause]:
     if not case.fixture:
         return None
+    isolate = "local_secrets_factory" if case.fixture.startswith("the fixture") else "isolated_prefect"
     return Cause(
         "marks and local_secrets set secrets for one test only; code of a wider scope runs before and after it",
-        f"use scope='function', or `with local_secrets_factory({{{masked_name(case.name)!r}: \"...\"}}):` in it",
+        f"use scope='function', or `with {isolate}({{{masked_name(case.name)!r}: \"...\"}}):` in it",
     )
 
 

@@ -224,9 +224,9 @@ def _in_image(request: arguments.Request, pod: FlowEnvironment) -> FlowEnvironme
 def _reading_for_a_run(isolation: RestIsolation) -> ContextManager[None]:
     """Allow the worker to read from a write-only API, because it reads for a flow run."""
     api: Any = isolation.api
-    if not hasattr(type(api), "executing"):  # the real server has no such mode
+    if not hasattr(type(api), "flow_run"):  # the real server has no such mode
         return nullcontext()
-    return cast("ContextManager[None]", api.executing())
+    return cast("ContextManager[None]", api.flow_run())
 
 
 @contextmanager
