@@ -49,7 +49,7 @@ def test_variable_and_file(local_secrets):
 
 def test_cloud_gives_secrets_to_flow_runs_only(prefect_cloud):
     prefect_cloud.client.set_secret(name="GITHUB_ACCESS_TOKEN", value="ghp_16C7e42F292c69C2E7")
-    with prefect_cloud.executing():
+    with prefect_cloud.flow_run():
         assert Secret("GITHUB_ACCESS_TOKEN").get()
     with pytest.raises(Exception, match="Forbidden"):
         prefect_cloud.client.graphql('query { secret_value(name: "GITHUB_ACCESS_TOKEN") }')
