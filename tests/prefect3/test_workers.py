@@ -124,7 +124,7 @@ def test_a_real_flow_run_gets_what_flow_environment_says(tmp_path, monkeypatch):
     path = tmp_path / "seen.json"
     with isolated("fake") as isolation:
         isolation.api.write_only()
-        with isolation.api.executing():
+        with isolation.api.flow_run():
             state = asyncio.run(run_by_worker(tmp_path, path))
         assert (state.type.value, state.message) == ("COMPLETED", state.message)
         seen = json.loads(path.read_text("utf-8"))
