@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.settings import PREFECT_API_URL
 
 from pytest_flowsecrets import SecretChangedWarning, UsageError, isolated_prefect
+from pytest_flowsecrets.isolation.prefect3 import settings
 from tests.prefect3.compat import IS_TYPED, RELEASE
 
 FLOW_THAT_LOGS = """
@@ -60,6 +61,24 @@ def test_it(prefect_home):
 """
     )
     result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[project]\ndependencies = ['prefect>=3']\n[tool.mypy]\nstrict = true\n", False),
+        ("[tool.prefect]\ndebug_mode = true\n", True),
+        ("[tool . 'prefect' . api]\nurl = 'x'\n", True),
+        ("tool.prefect.debug_mode = true\n", True),
+        ("[tool]\nprefect = {debug_mode = true}\n", True),
+        ("tool = {prefect = {debug_mode = true}}\n", True),
+    ],
+)
+def test_a_dependency_on_prefect_is_no_setting(tmp_path, monkeypatch, text, expected):
+    """Prefect's settings are read once more only if ``pyproject.toml`` may hold some."""
+    tmp_path.joinpath("pyproject.toml").write_text(text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert settings._have_settings() is expected
 
 
 def test_the_logging_level_of_the_developer_is_hidden(run_tests, monkeypatch):

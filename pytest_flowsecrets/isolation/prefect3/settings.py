@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Container, Dict, Iterable, Iterator, List, Mapping, Tuple
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 URL, KEY = "PREFECT_API_URL", "PREFECT_API_KEY"
-# Files in the working directory that Prefect 3 reads, and the text that one with settings contains, in lower case.
-_FILES = {".env": "prefect_", "prefect.toml": "=", "pyproject.toml": "prefect"}
+# Files in the working directory that Prefect 3 reads, and a pattern that one with settings contains. Most projects name
+# Prefect in pyproject.toml, as a dependency.
+_TOOL = r"""(?im)tool["'\s]*\.["'\s]*prefect|^\s*\[\s*["']?tool["']?\s*\]|^\s*["']?tool["']?\s*="""
+_FILES = {".env": "(?i)prefect_", "prefect.toml": "=", "pyproject.toml": _TOOL}
 _MAX_CACHED = 16
 _EMPTY_MEANS_NONE = frozenset({URL, KEY, "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"})
 
@@ -240,10 +243,10 @@ def settings_of_files(version: Tuple[int, int, int], folder: Path) -> Dict[str, 
 
 def _have_settings() -> bool:
     """Return whether a file in the working directory may hold settings of Prefect."""
-    for name, word in _FILES.items():
+    for name, pattern in _FILES.items():
         try:
             with open(name, encoding="utf-8") as file:
-                if word in file.read().lower():
+                if re.search(pattern, file.read()):
                     return True
         except (OSError, UnicodeError):  # noqa: PERF203 - three files
             continue
