@@ -70,6 +70,12 @@ OPTIONS: Dict[str, Option] = {
             "the API for tests on Prefect 2.20 and 3: the fake one, or the server of the installed Prefect (real)",
             ("fake", "real"),
         ),
+        Option(
+            "write-only",
+            None,
+            "whether the fake API of Prefect 2.20 and 3 refuses reads of secrets outside runs: on or off (default)",
+            ("on", "off"),
+        ),
         Option("report", None, "write the leaks to this SARIF file, and to a JSON file next to it"),
         Option("html", None, "write an HTML report about secrets, their sources, API requests and leaks to this file"),
     )

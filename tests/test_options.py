@@ -45,6 +45,7 @@ def test_all_settings_at_once():
         "leaks": Setting("mask", "default"),
         "server": Setting("fake", "default"),
         "html": Setting(None, "default"),
+        "write-only": Setting(None, "default"),
         "report": Setting(None, "default"),
     }
     assert names == [option.ini for option in OPTIONS.values()]

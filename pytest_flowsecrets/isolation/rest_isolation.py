@@ -45,6 +45,7 @@ class RestIsolation(Isolation):
     Args:
         of_test: whether the isolation belongs to a whole test. Other threads may then nest isolations inside it.
         server: ``fake`` or ``real``: the API that the isolation gives to Prefect.
+        write_only: whether its fake APIs refuse reads of secrets outside flow runs from the start.
 
     Attributes:
         api: the API that Prefect uses.
@@ -55,8 +56,9 @@ class RestIsolation(Isolation):
     _server: Api
     _outside: SettingsState
 
-    def __init__(self, *, of_test: bool = False, server: str = "fake") -> None:
+    def __init__(self, *, of_test: bool = False, server: str = "fake", write_only: bool = False) -> None:
         super().__init__("", of_test=of_test)
+        self.write_only = write_only
         self._kind_of_server = server
         self._variables: Dict[str, str] = {}
         self._hiding: Dict[str, str] = {}

@@ -193,7 +193,8 @@ def _new_isolation(config: pytest.Config, *, of_test: bool) -> Isolation:
     version, server = settings["prefect-version"].value or DEFAULT_VERSION, settings["server"].value or "fake"
     if server == "real":
         _prepare_real_server(config)
-    return new_isolation(version, of_test=of_test, server=server)
+    write_only = settings["write-only"].value == "on"
+    return new_isolation(version, of_test=of_test, server=server, write_only=write_only)
 
 
 def _prepare_real_server(config: pytest.Config) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Mapping, Optional
+from typing import Mapping
 
 import pytest
 
@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_depth] = isolation_depth()
     try:
         config.stash[SETTINGS] = resolve_all(config.getoption, config.getini)
-        _check_server(config.stash[SETTINGS]["server"].value)
+        _check_server(config.stash[SETTINGS])
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     _warn_about_unknown_keys(config)
@@ -56,11 +56,15 @@ def _is_known(config: pytest.Config, key: str) -> bool:
     return True
 
 
-def _check_server(server: Optional[str]) -> None:
+def _check_server(settings: Mapping[str, Setting]) -> None:
     """Check that the installed Prefect has the server that the run asks for."""
     from pytest_flowsecrets import versions
 
-    if server == "real" and not versions.uses_rest_api():
+    if settings["server"].value != "real":
+        return
+    if settings["write-only"].value == "on":
+        raise UsageError("--flowsecrets-write-only=on is for the fake API: the real server has no such mode")
+    if not versions.uses_rest_api():
         version = versions.installed_version()
         raise UsageError(
             "--flowsecrets-server=real needs the server of Prefect 2.20 or 3, and "

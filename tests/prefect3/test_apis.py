@@ -227,6 +227,37 @@ def test_write_only_refuses_others_during_a_run(prefect_server, is_async):
     assert lengths == [12]
 
 
+@pytest.mark.slow
+def test_the_setting_write_only(run_tests):
+    """With the setting, both APIs are write-only from the start, and a test can change that. Other values are errors."""
+    tests = """
+import pytest
+from prefect import flow
+from prefect.blocks.system import Secret
+
+@flow
+def reads(): return len(Secret.load("t").get())
+
+@pytest.mark.secrets(T="value")
+def test_server(local_secrets):
+    with pytest.raises(Exception, match="write-only"): Secret.load("t")
+    assert local_secrets["T"] == "value"
+    assert reads() == 5
+
+@pytest.mark.secrets(T="value")
+def test_cloud(prefect_cloud):
+    with pytest.raises(Exception, match="write-only"): Secret.load("t")
+    prefect_cloud.write_only(enabled=False)
+    assert Secret.load("t").get() == "value"
+"""
+    ini = "[pytest]\nflowsecrets_write_only = on\n"
+    result = run_tests(tests, ini=ini)
+    result.assert_outcomes(passed=2)
+    assert "write-only=on (ini)" in result.stdout.str()
+    result = run_tests(tests, "--flowsecrets-server=real", ini=ini)
+    assert "the real server has no such mode" in result.stderr.str()
+
+
 @flow
 def leaks(token):
     get_run_logger().info("the token is %s", Secret.load("token").get())

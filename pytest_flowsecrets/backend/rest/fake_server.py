@@ -134,6 +134,12 @@ class RestServer(Api):
         self._flush()
         return texts_of_view(self._view, self._received)
 
+    def attach(self, isolation: RestIsolation) -> None:
+        """Belong to an isolation, whose Prefect uses this API."""
+        if self._isolation is None and isolation.write_only:
+            self.write_only()
+        super().attach(isolation)
+
     def close(self) -> None:
         """Answer no more requests."""
         self._api.remove_view(self._view)
