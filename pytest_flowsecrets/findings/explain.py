@@ -14,6 +14,7 @@ from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.resolution.display import one_line
 from pytest_flowsecrets.resolution.env_names import SECRETS
 from pytest_flowsecrets.resolution.layers import Failure, Origin, Slot, type_name
+from pytest_flowsecrets.resolution.near_names import Near, nearest_name
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.findings.model import Finding
@@ -53,6 +54,7 @@ class Explanation:
         losers: where overridden and dropped values are written, in the order in which they are overridden.
         steps: every change of the name and of the value, in order. The last one leads to the outcome.
         findings: the findings about this secret.
+        near: an existing secret that a missing one may stand for.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Explanation:
     losers: Sequence[Origin]
     steps: Sequence[Step]
     findings: Sequence[Finding]
+    near: Optional[Near] = None
 
     def as_dict(self, mask: Mask) -> Dict[str, Any]:
         """Return the explanation as plain data, for JSON.
@@ -93,6 +96,7 @@ class Explanation:
         rows = [("from", f"{origin.kind} {origin}") for origin in self.origins]
         rows += [("overrides", f"{origin.kind} {origin}") for origin in self.losers]
         rows += [("step", _step_text(step, mask)) for step in self.steps]
+        rows += [("nearest", self.near.message)] if self.near else []
         rows += [(each.id, f"{each.origin}: {each.message}; {each.advice}") for each in self.findings]
         return rows + [("write", each.line) for each in self.findings if each.line and mask.show_values]
 
@@ -116,6 +120,7 @@ def explain(resolution: Resolution, name: str, known: Optional[Sequence[Finding]
         losers=[slot.origin for slot in _overridden_slots(resolution, name, slots)],
         steps=[*_loading_steps(slots), *_lookup_steps(resolution, name, slots, outcome)],
         findings=[finding for finding in candidates if not finding.name or name in subjects(finding)],
+        near=None if name in resolution.names else nearest_name(name, map(str, resolution.names)),
     )
 
 

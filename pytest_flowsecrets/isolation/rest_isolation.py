@@ -29,6 +29,7 @@ from pytest_flowsecrets.isolation.stack import Isolation
 from pytest_flowsecrets.leaks.registry import register, registry
 from pytest_flowsecrets.names import SECRETS_PREFIX
 from pytest_flowsecrets.resolution.masked_names import masked_name
+from pytest_flowsecrets.resolution.near_names import nearest_name
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -295,6 +296,8 @@ class RestIsolation(Isolation):
             )
         if block not in values:
             lines.append(f"  result  Secret.load({block!r}) raises ValueError: there is no such block")
+            near = nearest_name(block, values)
+            lines += [f"  nearest {near.message}"] if near else []
             return "\n".join(lines)
         stored, result = self.prefect.describe_type(values[block])
         lines.append(f"  stored  {stored}, •••")

@@ -46,6 +46,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report is not None and report.failed:
         _add_lines(report, [*_marshmallow_conflict(error), *_missing_secret(item, error, traceback, report)])
         _add_advice(report)
+        if item.config.getoption("--flowsecrets-explain"):
+            _add_lines(report, _explanations(item), "flowsecrets: secrets of this test")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -70,12 +72,23 @@ def _add_advice(report: Any) -> None:
     _add_lines(report, [line] if line else [])
 
 
-def _add_lines(report: Any, lines: List[str]) -> None:
+def _add_lines(report: Any, lines: List[str], title: str = _SECTION) -> None:
     """Add a section to a report that ``--show-capture=no`` does not hide."""
     if lines and hasattr(report.longrepr, "addsection"):
-        report.longrepr.addsection(_SECTION, "\n".join(lines))
+        report.longrepr.addsection(title, "\n".join(lines))
     elif lines:
-        report.sections.append((_SECTION, "\n".join(lines)))
+        report.sections.append((title, "\n".join(lines)))
+
+
+def _explanations(item: Any) -> List[str]:
+    """Return the explanation of every secret of a test, as ``local_secrets.explain`` does."""
+    isolation = isolation_of(item)
+    if isolation is None or not isolation.active:
+        return ["this test is not isolated, or its isolation has ended"]
+    try:
+        return [isolation.secrets.explain(name) for name in isolation.secrets] or ["this test has no secrets"]
+    except Exception as error:  # noqa: BLE001 - an explanation must not replace the failure itself
+        return [f"no explanation: {type(error).__name__}"]
 
 
 def _without_own_frames(excinfo: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionInfo[BaseException]:

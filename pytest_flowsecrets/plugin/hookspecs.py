@@ -1,13 +1,46 @@
-"""Hooks that plugins and ``conftest.py`` files can implement to find more forms of leaks.
+"""Hooks that plugins and ``conftest.py`` files can implement.
 
-pytest calls them once, during its configuration. Implement them in a plugin or in an initial ``conftest.py``.
+``pytest_flowsecrets_secrets`` and ``pytest_flowsecrets_leak`` are called during the run. pytest calls the other two
+once, during its configuration: implement those in a plugin or in an initial ``conftest.py``.
 """
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Union
 
 import pytest
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets import Leak
+
+
+@pytest.hookspec
+def pytest_flowsecrets_secrets(config: pytest.Config, item: pytest.Item) -> Optional[Mapping[str, Any]]:
+    """Return secrets for an isolated test, from a source of the project, such as a file or a password manager.
+
+    It is called for each test with a ``secrets`` mark or a fixture that isolates it, before the isolation begins.
+
+    Args:
+        config: the configuration of the run.
+        item: the test.
+
+    Returns:
+        Names and values, as for the mark. The mark takes precedence, name by name. Of several implementations, the one
+        closest to the test takes precedence: a ``conftest.py`` in the folder of the test before one further up.
+    """
+
+
+@pytest.hookspec
+def pytest_flowsecrets_leak(config: pytest.Config, leak: Leak) -> None:
+    """React to a leak, in the modes ``warn`` and ``fail``.
+
+    It is called once for each leak, after the test in which it was found. With pytest-xdist, the controller calls it
+    when a worker ends.
+
+    Args:
+        config: the configuration of the run.
+        leak: the leak. Its texts are masked.
+    """
 
 
 @pytest.hookspec

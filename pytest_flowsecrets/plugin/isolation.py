@@ -211,7 +211,7 @@ def _prepare_real_server(config: pytest.Config) -> None:
 
 def _set_secrets(item: Any, isolation: Isolation) -> None:
     """Enter an isolation with the secrets of a test's marks, delivered by its route, and warn about changed values."""
-    secrets: Dict[str, Any] = markers.secrets_of(item) or {}
+    secrets = markers.merge(_secrets_of_hooks(item), markers.secrets_of(item) or {})
     variables = markers.variables_of(item)
     route = markers.route_of(item)
     isolation.enter({} if route else secrets)
@@ -223,6 +223,14 @@ def _set_secrets(item: Any, isolation: Isolation) -> None:
         deliver(route, secrets, isolation, cluster_of(item))
     for warning in isolation.secrets.value_changes.warnings_for(secrets):
         _warn(item, warning)
+
+
+def _secrets_of_hooks(item: Any) -> Dict[str, Any]:
+    """Return the secrets that the hook ``pytest_flowsecrets_secrets`` provides. The closest implementation wins."""
+    secrets: Dict[str, Any] = {}
+    for provided in reversed(item.ihook.pytest_flowsecrets_secrets(config=item.config, item=item)):
+        secrets = markers.merge(secrets, markers.check("the hook pytest_flowsecrets_secrets", provided))
+    return secrets
 
 
 def _failure_message(item: Any, error: Exception) -> str:

@@ -89,7 +89,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Declare the hooks that add encoders and formats."""
+    """Declare the hooks of ``hookspecs``."""
     from pytest_flowsecrets.plugin import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
@@ -161,12 +161,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: Any) -> None:
     """Add the findings of an xdist worker."""
     run_of(node.config).merge(getattr(node, "workeroutput", {}).get("flowsecrets", {}))
+    _announce_leaks(node.config)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Show a count for each secret and place."""
     run = run_of(config)
     run.mask_files()  # most reporters have written their files
+    _announce_leaks(config)
     lines = run.unreported_lines()
     if lines:
         terminalreporter.section("leaked secrets")
@@ -228,6 +230,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     run.begin_test(item)
     yield
     run.test = ""
+    _announce_leaks(item.config)
+
+
+def _announce_leaks(config: pytest.Config) -> None:
+    """Call the hook for new leaks. An xdist worker leaves that to the controller."""
+    run = run_of(config)
+    if run.reports_leaks and not run.in_worker:
+        for leak in run.record.unannounced():
+            with run.faults:
+                config.hook.pytest_flowsecrets_leak(config=config, leak=leak)
 
 
 def _with_real_name(item: pytest.Item) -> Iterator[None]:

@@ -40,10 +40,28 @@ def secrets_of(item: Any) -> Optional[Dict[str, Any]]:
             of_mark = _secrets(*mark.args, **mark.kwargs)
         except UsageError as error:
             raise UsageError(f"{item.nodeid}: {error}; write {RIGHT_FORM}") from None
-        closer = set(map(_identity, secrets or {}))
-        of_mark = {name: value for name, value in of_mark.items() if _identity(name) not in closer}
-        secrets = {**of_mark, **(secrets or {})}
+        secrets = merge(of_mark, secrets or {})
     return secrets
+
+
+def merge(secrets: Mapping[str, Any], closer: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the secrets of two sources. Those of ``closer`` win, whatever their spelling."""
+    names = set(map(_identity, closer))
+    return {**{name: value for name, value in secrets.items() if _identity(name) not in names}, **closer}
+
+
+def check(source: str, secrets: Any) -> Mapping[str, Any]:
+    """Return the secrets that a source provides if they are valid.
+
+    Raises:
+        UsageError: they are not a mapping, or a name or a value is not valid. The message names the source.
+    """
+    if not isinstance(secrets, Mapping):
+        raise UsageError(f"{source} must return a mapping of names to values, not {type(secrets).__name__}")
+    try:
+        return _secrets(secrets)
+    except UsageError as error:
+        raise UsageError(f"{source}: {error}") from None
 
 
 def _identity(name: str) -> str:

@@ -18,6 +18,11 @@ _depth = pytest.StashKey[int]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the settings of ``options.OPTIONS`` to the command line and to ini files."""
     group = parser.getgroup("flowsecrets", "secrets for Prefect flows")
+    group.addoption(
+        "--flowsecrets-explain",
+        action="store_true",
+        help="show where each secret of a failing test comes from, without values",
+    )
     for option in OPTIONS.values():
         group.addoption(option.flag, default=None, metavar="|".join(option.choices or ("X",)), help=option.help)
         parser.addini(option.ini, option.help)

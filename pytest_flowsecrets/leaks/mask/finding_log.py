@@ -26,7 +26,7 @@ class Record:
         self._of_test: Dict[str, List[Leak]] = {}
         self._unique: Set[Tuple[str, ...]] = set()
         self._failed: Set[Tuple[str, ...]] = set()
-        self._reported = 0
+        self._reported = self._announced = 0
 
     def __repr__(self) -> str:
         return f"<Record {len(self.findings)} findings>"
@@ -89,6 +89,11 @@ class Record:
             else:
                 report.outcome, report.longrepr = "failed", report_section(new)
                 vars(report).pop("wasxfail", None)
+
+    def unannounced(self) -> List[Leak]:
+        """Return the findings that no earlier call has returned."""
+        new, self._announced = self.findings[self._announced :], len(self.findings)
+        return new
 
     def unreported_summary(self) -> List[str]:
         """Return a line with a count for each secret and place that was not reported yet."""
