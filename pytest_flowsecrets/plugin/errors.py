@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
+from pytest_flowsecrets.plugin import markers
 from pytest_flowsecrets.plugin.isolation import isolation_of
 
 if TYPE_CHECKING:
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 
 _SECTION = "flowsecrets"
 _failed_fixtures = pytest.StashKey[Dict[str, Tuple[BaseException, str]]]()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test whose mark is wrong, as pytest does if a fixture is unknown. Other and skipped tests go on."""
+    message = markers.marker_error(item)
+    if message:
+        pytest.fail(message, pytrace=False)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -64,13 +64,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Add the isolation to a test whose marker or fixture needs it, or to every test with the option ``all``.
-
-    A test whose mark is wrong fails here, as a test that requests an unknown fixture does. Other tests run.
-    """
-    message = markers.marker_error(item)
-    if message:
-        pytest.fail(message, pytrace=False)
+    """Add the isolation to a test whose marker or fixture needs it, or to every test with the option ``all``."""
     names: List[str] = getattr(item, "fixturenames", [])
     everything = item.config.stash[SETTINGS]["isolation"].value == "all"
     if everything or any(map(item.get_closest_marker, MARKERS)) or not FIXTURES.isdisjoint(names):
