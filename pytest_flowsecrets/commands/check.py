@@ -176,6 +176,7 @@ class _Run:
         output = reporters.Output(stream, style, self.texts, [str(error) for error in self.errors], counts)
         reporters.write(results, chosen, output)
         if self.settings.format in TEXT_FORMATS and not self.arguments.quiet:
+            stream.flush()  # the summary follows the findings, also if both go to one pipe
             style = terminal.style_of(sys.stderr, self.arguments.color)
             print(terminal.summary(results, counts, style), file=sys.stderr)
 

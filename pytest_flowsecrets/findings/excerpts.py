@@ -61,6 +61,8 @@ def excerpt(line: str, column: int, name: str = "") -> Excerpt:
 
 
 def _hidden(text: str) -> str:
+    if text in ("'", '"'):
+        return text
     quote = text[0] if text[0] in "'\"" and len(text) > 1 and text[-1] == text[0] else ""
     return f"{quote}{HIDDEN}{quote}"
 

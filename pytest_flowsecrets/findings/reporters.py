@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -158,6 +157,8 @@ def _sarif_rule(name: str) -> Dict[str, Any]:
 
 def _fingerprints(findings: Iterable[Finding]) -> Iterator[str]:
     """Yield a fingerprint for each finding. It stays the same when lines move, and depends on no value."""
+    import hashlib
+
     numbers: Counter[Tuple[str, ...]] = Counter()
     for finding in findings:
         parts = (finding.id, finding.origin.place, finding.name, finding.test)

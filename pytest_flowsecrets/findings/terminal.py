@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, List, Mapping, Sequence
 
@@ -48,6 +46,8 @@ class Style:
         """
         if not self.width:
             return text
+        import textwrap
+
         lines = textwrap.wrap(text, self.width, subsequent_indent=indent, break_on_hyphens=False)
         return "\n".join(lines) or text
 
@@ -64,7 +64,13 @@ def style_of(stream: Any, choice: str = "auto") -> Style:
     colour = choice == "always"
     if choice == "auto" and not os.environ.get("NO_COLOR"):
         colour = bool(os.environ.get("FORCE_COLOR")) or (terminal and os.environ.get("TERM") != "dumb")
-    return Style(colour=colour, width=shutil.get_terminal_size().columns if terminal else 0)
+    return Style(colour=colour, width=_columns() if terminal else 0)
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def is_terminal(stream: Any) -> bool:

@@ -75,6 +75,17 @@ def test_examples(run, write, example):
     assert rule not in run("check", write(name_of(layout), layout % good)).ids
 
 
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("2.20", ["FS075"]), ("3.6.29", ["FS074", "FS075"]), ("3.7.0", ["FS074"]), ("3.99.0", ["FS074"]), (None, None)],
+)
+def test_releases(run, write, version, expected):
+    """With `--prefect-version`, only the findings of that release are reported; a newer one has those of the newest."""
+    name = write("prefect.yaml", ENV % "A: 'x{{ prefect.blocks.secret.x }}'")
+    options = ("--prefect-version", version) if version else ()
+    assert run("check", name, *options).ids == (expected or ["FS074", "FS075"])
+
+
 PLACES = """\
 definitions:
   pool: &pool

@@ -536,6 +536,7 @@ def test_excerpts_show_names_and_templates():
         f"TOKEN{HIDDEN}", "TOKEN"
     )
     assert excerpt("[context.secrets]  # hunter2", 1).text == f"[context.secrets]{HIDDEN}"
+    assert excerpt("  A: '{{ $HOME }}'", 6).text == "  A: '{{ $HOME }}'"
     part = excerpt("    key: hunter2 {{ prefect.blocks.secret.My-Key }}", 18)
     assert part.text == f"    key: {HIDDEN}{{{{ prefect.blocks.secret.My-Key }}}}"
     assert part.text[part.start : part.end] == "{{ prefect.blocks.secret.My-Key }}"

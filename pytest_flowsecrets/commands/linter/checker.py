@@ -101,7 +101,7 @@ class Checker:
         results = self.items(path, items)
         results += variables_findings([(item, _origin(item, path)) for item in items], kind, self.target)
         if kind == "yaml":
-            results += _documents(plain, path)
+            results += [each for each in _documents(plain, path) if self.target.concerns(each.versions)]
         return _unique([_moved(each, len(text) - len(plain)) for each in results])
 
     def toml(self, path: str, source: bytes) -> List[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from types import MappingProxyType
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
@@ -174,6 +173,8 @@ def _table_of(path: str) -> Dict[str, Any]:
 def _settings(path: str, table: Dict[str, Any]) -> Settings:
     for name, value in table.items():
         if name not in _TYPES:
+            import difflib
+
             near = difflib.get_close_matches(name, _TYPES, 1)
             raise UsageError(f"{path}: {TABLE} has no key {name}" + (f": write {near[0]}" if near else ""))
         is_valid, description = _TYPES[name]

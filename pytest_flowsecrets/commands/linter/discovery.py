@@ -6,7 +6,6 @@ beside them, and ``.git/info/exclude``. In a folder, a file of a common type is 
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -105,6 +104,8 @@ class Discovery:
                     yield each
 
     def _files_of(self, path: str) -> Iterator[str]:
+        import glob
+
         if os.path.isdir(path):
             yield from self._walk(path)
         elif not os.path.exists(path) and glob.has_magic(path):

@@ -5,7 +5,6 @@ A fixed file is checked again. A change that does not remove its finding, or tha
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import replace
 from typing import Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
@@ -126,6 +125,8 @@ def diff(path: str, before: str, after: str, *, show_values: bool) -> List[str]:
         after: its new text.
         show_values: whether the lines show values; otherwise the diff is for reading only.
     """
+    import difflib
+
     old, new = before.splitlines(), after.splitlines()
     lines = list(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", n=0, lineterm=""))
     if show_values:

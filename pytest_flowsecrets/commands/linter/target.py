@@ -8,7 +8,7 @@ from pytest_flowsecrets.errors import UnknownPrefectVersion
 from pytest_flowsecrets.findings.rules import finding_of
 from pytest_flowsecrets.names import PREFIX
 from pytest_flowsecrets.resolution.layers import Origin
-from pytest_flowsecrets.versions import installed_version, is_rest_version, uses_rest_api
+from pytest_flowsecrets.versions import installed_version, is_rest_version, release_of, uses_rest_api
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.commands.files.env_files import Item
@@ -29,6 +29,19 @@ class Target(NamedTuple):
     version: str = NEWEST
     is_rest: bool = False
     is_legacy: bool = False
+
+    def concerns(self, versions: str) -> bool:
+        """Return whether a finding concerns the release.
+
+        Args:
+            versions: the releases of the finding as ranges, such as ``2.20.0-2.20.27, 3.0.0-3.6.29``.
+        """
+        if not self.is_rest or not versions:
+            return True
+        own = release_of(self.version)[:2]
+        ranges = [[release_of(each)[:2] for each in span.split("-")] for span in versions.split(", ")]
+        # The newest release of a list stands for those after it.
+        return any(first <= own <= last for first, last in ranges) or (own > ranges[-1][1] >= release_of(NEWEST)[:2])
 
 
 def target_of(version: Optional[str]) -> Target:
