@@ -349,7 +349,7 @@ FIXTURES = [
         "given_with_fixture",
         "FailedHealthCheck",
         "from hypothesis import given, strategies as st\n@given(x=st.integers())\ndef test_it(local_secrets, x): pass\n",
-        ["function-scoped fixture 'local_secrets'", "fix: .*isolated_prefect"],
+        ["[Ff]unction-scoped fixture 'local_secrets'", "fix: .*isolated_prefect"],
     ),
     Mistake(
         "full_name_of_variable",
@@ -513,6 +513,7 @@ OTHERS = [
         "def test_it(prefect_cloud):\n    prefect_cloud.run('flow.py')\n",
         [r"run\(\) takes a Prefect flow, not a str"],
         line="legacy",
+        since=(0, 14, 0),
     ),
     Mistake(
         "run_with_lock",

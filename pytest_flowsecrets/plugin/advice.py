@@ -55,7 +55,7 @@ _ADVICE: Dict[str, Callable[[Match[str]], Optional[str]]] = {
         "fix: put the mark on the test, or set the secret in the fixture with local_secrets"
     ),
     rf"ScopeMismatch: You tried to access the (?:'?function'?) scoped fixture '?({_OURS})\b": _scope,
-    rf"FailedHealthCheck: (?s:.*?)function-scoped fixture '({_OURS})'": lambda _: (
+    rf"FailedHealthCheck: (?s:.*?)[Ff]unction-scoped fixture '({_OURS})'": lambda _: (
         "fix: set secrets with the mark, or with `with isolated_prefect({...}):` in the test, for each example"
     ),
     r"fixture '(\w+)' not found": _fixture,
