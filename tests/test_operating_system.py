@@ -58,6 +58,7 @@ print("somebody" in UserHomes())
 INTERRUPTED = """
 from pytest_flowsecrets.operating_system import has_parent, terminate_main_thread
 print(has_parent(os.getppid()), has_parent(os.getpid()))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes background processes ignore it
 try:
     terminate_main_thread(0)
     while True:
@@ -89,6 +90,7 @@ def run(code, tmp_path, first=""):
         stdout=subprocess.PIPE,
         encoding="utf-8",
         check=True,
+        timeout=240,
     )
     return done.stdout.splitlines()
 
