@@ -143,7 +143,7 @@ import pytest
 from pytest_flowsecrets import PrefectNotInstalled, SecretChangedWarning, SecretRejected
 
 def test_it(local_secrets):
-    with pytest.warns(SecretChangedWarning, match="returns int; to keep the value, set it to repr"):
+    with pytest.warns(SecretChangedWarning, match="returns int; to keep the value, set it to exact"):
         local_secrets["PIN"] = "0000"
     assert local_secrets["PIN"] == 0
     with pytest.raises(SecretRejected, match="'items'"):

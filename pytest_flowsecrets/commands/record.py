@@ -33,8 +33,9 @@ def run(arguments: Any) -> int:
     target = urlsplit(arguments.to)
     if target.scheme not in ("http", "https") or not target.hostname:
         raise UsageError(f"--to {arguments.to}: write the address of an API, such as http://127.0.0.1:4200/api")
-    if os.path.isdir(arguments.cassette) or not os.path.isdir(os.path.dirname(arguments.cassette) or "."):
-        raise UsageError(f"{arguments.cassette}: the cassette needs a folder that exists and a name of its own")
+    folder = os.path.dirname(arguments.cassette) or "."
+    if os.path.isdir(arguments.cassette) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise UsageError(f"{arguments.cassette}: the cassette needs a writable folder and a name of its own")
     kind = GRAPHQL if rest_version(arguments.prefect) is None else REST
     with listen_errors_explained("127.0.0.1", arguments.port):
         server = WorldServer(port=arguments.port)

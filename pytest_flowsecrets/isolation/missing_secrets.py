@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, List, NamedTuple, Optional, Sequence
 
 from pytest_flowsecrets.errors import FlowSecretsError, SecretNotFound
@@ -26,8 +27,8 @@ MAX_LINES = 6
 _MAX_NAMES = 8  # in the first line
 # The texts of `Secret.get` of Prefect 0.5.5, of 0.6.0 to 1.4.1, of its Cloud client, and of `Secret.load`.
 _MISSING = re.compile(
-    r'Local Secret "(?P<local>.+?)" was not found\.'
-    r"|The secret (?P<cloud>.+?) was not found\. "
+    r'Local Secret "(?P<local>.{1,200}?)" was not found\.'
+    r"|The secret (?P<cloud>.{1,200}?) was not found\. "
     r"|\bSecret (?P<old>[^\s\"]+) was not found\."
     r"|Unable to find block document named (?P<block>\S+) for block type secret\b"
 )
@@ -114,9 +115,12 @@ def _chain(error: Optional[BaseException]) -> Iterator[BaseException]:
             continue
         seen.add(id(each))
         yield each
-        pending += [each.__context__, each.__cause__, *getattr(each, "exceptions", ())]
-        result = getattr(getattr(each, "state", None), "result", None)  # a signal of Prefect
-        pending += [result] if isinstance(result, BaseException) else []
+        with suppress(Exception):  # the attributes of an error may be anything, such as a property that fails
+            more = getattr(each, "exceptions", ())
+            more = list(more) if isinstance(more, (list, tuple)) else []
+            more.append(getattr(getattr(each, "state", None), "result", None))  # of a signal of Prefect
+            pending += [other for other in more if isinstance(other, BaseException)]
+        pending += [each.__context__, each.__cause__]
 
 
 def _text(error: BaseException) -> str:
@@ -246,10 +250,10 @@ def _near_name(case: Case) -> Optional[Cause]:
 
 
 def _misspelled_mark(case: Case) -> Optional[Cause]:
-    """Find a mark that this package does not know, such as ``@pytest.mark.secret``."""
+    """Find a mark that this package does not know, such as ``@pytest.mark.secret(TOKEN="x")``."""
     for mark in case.marks:
         near = nearest_name(mark.name, ("secrets",))
-        if near is not None:
+        if near is not None and (mark.kwargs or mark.args):  # `@pytest.mark.secure` is a mark of the user
             return Cause(
                 f"the mark {mark.name!r} does nothing: the mark of this plugin is 'secrets'", f"write {case.mark}"
             )
@@ -304,9 +308,10 @@ def _state_texts(frame: Any) -> Iterator[str]:
     """Yield the messages of the states in the variables of a function, and the logs of its flow runs."""
     for value in list(frame.f_locals.values())[:_MAX_LOCALS]:
         kind = type(value)
-        if kind.__module__.startswith("prefect.") and hasattr(kind, "is_failed"):
+        module = str(getattr(kind, "__module__", ""))
+        if module.startswith("prefect.") and hasattr(kind, "is_failed"):
             yield from _messages(value)
-        elif kind.__module__.startswith("pytest_flowsecrets.") and kind.__name__ == "FlowRun":
+        elif module.startswith("pytest_flowsecrets.") and kind.__name__ == "FlowRun":
             yield from (log.message for log in value.logs)
 
 
@@ -325,9 +330,10 @@ def note_missing(error: Optional[BaseException], isolation: Isolation) -> None:
         error: the exception that ends the ``with`` block of the isolation, or None.
         isolation: the isolation, which is still active.
     """
-    name = missing_in_error(error)
-    if name is not None and isolation.active:
-        _noted[:] = [(error, explain_missing(Case(name, isolation)))]
+    with suppress(Exception):  # an explanation must not replace the error itself
+        name = missing_in_error(error)
+        if name is not None and isolation.active:
+            _noted[:] = [(error, explain_missing(Case(name, isolation)))]
 
 
 def noted_lines(error: BaseException) -> List[str]:

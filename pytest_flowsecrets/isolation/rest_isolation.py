@@ -316,7 +316,7 @@ class RestIsolation(Isolation):
         if block in values:
             stored, value = values[block], self.prefect.decode(values[block])
             steps.append({"what": f"stored in the {source['place']}", "value": mask.shown(stored)})
-            verb = "returns it" if type(stored) is type(value) else "decodes it as JSON"
+            verb = "returns it" if stored is value or stored == value else "decodes it as JSON"
             steps.append({"what": f"Secret.load({block!r}).get() {verb}", "value": mask.shown(value)})
             result = {"kind": "value", **mask.shown(value)}
         else:

@@ -95,7 +95,8 @@ def replace_file(path: str, source: bytes, folders: Iterable[str] = ()) -> str:
 def _replace(target: str, source: bytes) -> None:
     temporary = f"{target}.flowsecrets-{os.getpid()}"
     try:
-        with open(temporary, "wb") as file:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:
             file.write(source)
         os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
         os.replace(temporary, target)

@@ -19,7 +19,6 @@ _FIXTURES = (
     "secret_route",
     "cluster_secrets",
     "flow_environment",
-    "frozen_time",
     "flow_clock",
 )
 _OURS = "|".join(_FIXTURES)

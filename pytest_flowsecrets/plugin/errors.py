@@ -40,18 +40,20 @@ def _describe(fixturedef: pytest.FixtureDef[Any]) -> str:
     return f"the fixture {fixturedef.argname!r} (scope {fixturedef.scope})"
 
 
+@pytest.hookimpl(specname="pytest_runtest_makereport")
+def pytest_flowsecrets_shorten(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Show the errors of this package at the line of the test. In a TestCase, pytest adds the error just before."""
+    if call.excinfo is not None and not item.config.getoption("fulltrace"):
+        call.excinfo = _without_own_frames(call.excinfo)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Show the errors of this package at the line of the test, and add sections that explain others."""
-    if call.excinfo is None:
-        yield
-        return
-    error, traceback = call.excinfo.value, call.excinfo.tb
-    if not item.config.getoption("fulltrace"):
-        call.excinfo = _without_own_frames(call.excinfo)
+    """Add sections that explain a failure."""
     outcome: Any = yield
-    report = None if outcome.excinfo else outcome.get_result()
-    if report is not None and report.failed:
+    report = None if outcome.excinfo or call.excinfo is None else outcome.get_result()
+    if report is not None and report.failed and call.excinfo is not None:
+        error, traceback = call.excinfo.value, call.excinfo.tb
         _add_lines(report, [*_marshmallow_conflict(error), *_missing_secret(item, error, traceback, report)])
         _add_advice(report)
         if item.config.getoption("--flowsecrets-explain"):
@@ -133,8 +135,8 @@ def _missing_secret(item: Any, error: BaseException, traceback: Any, report: Any
         output = "\n".join(text for title, text in report.sections if title.startswith("Captured"))
         name = missing_secrets.missing_in_failure(error, traceback, output)
         return [] if name is None else missing_secrets.explain_missing(_case(item, name, error))
-    except Exception as own_error:  # noqa: BLE001 - a hint must not replace the failure itself
-        return [f"no explanation of this failure: {type(own_error).__name__}"]
+    except Exception:  # noqa: BLE001 - a hint must not replace the failure itself
+        return []
 
 
 def _case(item: Any, name: str, error: BaseException) -> Case:

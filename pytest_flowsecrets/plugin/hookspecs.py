@@ -35,7 +35,7 @@ def pytest_flowsecrets_leak(config: pytest.Config, leak: Leak) -> None:
     """React to a leak, in the modes ``warn`` and ``fail``.
 
     It is called once for each leak, after the test in which it was found. With pytest-xdist, the controller calls it
-    when a worker ends.
+    when a worker ends. It cannot fail or skip a test.
 
     Args:
         config: the configuration of the run.

@@ -8,6 +8,7 @@ output when it is written. At the end of the run, the files that it wrote are ma
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Iterator, List
 
 import pytest
@@ -47,6 +48,7 @@ def _end(config: pytest.Config) -> None:
     """
     run = config.stash[RUN]
     run.mask_files(finally_=True)
+    _announce_leaks(config)
     _fail_session(config)
     if run.findings:  # files can add findings after the session has ended
         _write_report(config)
@@ -238,8 +240,17 @@ def _announce_leaks(config: pytest.Config) -> None:
     run = run_of(config)
     if run.reports_leaks and not run.in_worker:
         for leak in run.record.unannounced():
-            with run.faults:
+            with run.faults, _without_outcomes(run):
                 config.hook.pytest_flowsecrets_leak(config=config, leak=leak)
+
+
+@contextmanager
+def _without_outcomes(run: LeakSession) -> Iterator[None]:
+    """Note a ``pytest.fail`` or ``pytest.skip`` where no test is running."""
+    try:
+        yield
+    except (pytest.fail.Exception, pytest.skip.Exception):
+        run.faults.note("pytest_flowsecrets_leak: a hook cannot fail or skip a test: use the mode fail")
 
 
 def _with_real_name(item: pytest.Item) -> Iterator[None]:

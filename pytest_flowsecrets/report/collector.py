@@ -83,6 +83,8 @@ class Collector:
     def set_outcome(self, outcome: str, *, when: str) -> None:
         """Set the outcome of a phase: ``passed``, ``failed``, ``skipped``, ``xfailed`` or ``xpassed``."""
         current = self._current
+        if current is not None and when == "setup" and current["outcome"]:  # pytest-rerunfailures runs it again
+            current.update(outcome="", secrets=[])
         if current is not None and (outcome != "passed" or when == "call") and current["outcome"] != "failed":
             current["outcome"] = "error" if outcome == "failed" and when != "call" else outcome
 

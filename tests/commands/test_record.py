@@ -16,8 +16,8 @@ API = "http://127.0.0.1:4200/api"
             ["c.json", "--to", "localhost"],
             "--to localhost: write the address of an API, such as http://127.0.0.1:4200/api",
         ),
-        ([".", "--to", API], ".: the cassette needs a folder that exists and a name of its own"),
-        (["none/c.json", "--to", API], "none/c.json: the cassette needs a folder that exists and a name of its own"),
+        ([".", "--to", API], ".: the cassette needs a writable folder and a name of its own"),
+        (["none/c.json", "--to", API], "none/c.json: the cassette needs a writable folder and a name of its own"),
         (["c.json", "--to", API, "--prefect", "9"], "--prefect 9 is not a version"),
     ],
 )

@@ -85,11 +85,19 @@ def write_cassette(path: str, exchanges: Sequence[Exchange]) -> None:
     Args:
         path: the file.
         exchanges: the masked exchanges.
+
+    Raises:
+        UsageError: the file cannot be written.
     """
     data = {"format": FORMAT, "exchanges": [asdict(each) for each in exchanges]}
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(data, file, indent=1, ensure_ascii=False)
-        file.write("\n")
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(data, file, indent=1, ensure_ascii=False)
+            file.write("\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror or type(error).__name__}") from None
 
 
 def settings_for(url: str, kind: str) -> Dict[str, str]:

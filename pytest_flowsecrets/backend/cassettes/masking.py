@@ -8,6 +8,7 @@ masked in all other texts, too, in every encoding that the search for leaks find
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence, Tuple
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _KEYS = frozenset({"access_token", "refresh_token", "api_token", "token", "key"})  # in answers of GraphQL
 _READS = frozenset({"secret_value", "secretValue"})
+_BLOCK_PATH = re.compile(r"/block_documents/([0-9a-fA-F-]{36})\b")
 _MASK, _END = "[secret ", "]"
 
 
@@ -75,6 +77,7 @@ class _Secrets:
         self.values: List[Tuple[str, Any]] = []
         self._secret_fields: Dict[str, List[str]] = {}  # by the id of the schema
         self._names: Dict[str, str] = {}  # of block documents, by id
+        self._schemas: Dict[str, Any] = {}  # the ids of their schemas
         for exchange in exchanges:
             self._learn(exchange.response)
 
@@ -85,6 +88,7 @@ class _Secrets:
                 self._secret_fields[str(data.get("id"))] = fields["secret_fields"]
             if _is_block(data):
                 self._names[str(data.get("id"))] = str(data.get("name"))
+                self._schemas[str(data.get("id"))] = data.get("block_schema_id")
         for value in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
             self._learn(value)
 
@@ -92,8 +96,13 @@ class _Secrets:
         """Return an exchange with a mask in the place of each secret, and collect their values."""
         if isinstance(exchange.request, dict) and isinstance(exchange.request.get("query"), str):
             return self._mask_graphql(exchange)
-        name = self._names.get(exchange.path.rpartition("/")[2], "")
-        request, response = (self._mask_blocks(data, name) for data in (exchange.request, exchange.response))
+        document = _BLOCK_PATH.match(exchange.path)
+        name, request = "", exchange.request
+        if document is not None:
+            name = self._names.get(document.group(1), "")
+            if isinstance(request, dict) and isinstance(request.get("data"), dict) and not _is_block(request):
+                request = {**request, "block_schema_id": self._schemas.get(document.group(1))}
+        request, response = (self._mask_blocks(data, name) for data in (request, exchange.response))
         return replace(exchange, request=request, response=response)
 
     def _add(self, name: str, value: Any) -> str:

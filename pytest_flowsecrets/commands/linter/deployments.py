@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 STEPS = ("build", "push", "pull")
 # `triggers` and `schedules` are templates of events, and the schema of parameters is data.
 _OTHER_TEMPLATES = ("triggers", "schedules", "schedule", "parameter_openapi_schema")
-_URL_WITH_PASSWORD = re.compile(r"[A-Za-z][\w+.-]*://[^\s/@{}$<]*:[^\s/@{}$<]+@")
+_URL_WITH_PASSWORD = re.compile(r"(?<![\w+.-])[A-Za-z][\w+.-]*://[^\s/@{}$<]*:[^\s/@{}$<]+@")
 _API_KEY = re.compile(r"\bpn[ub]_[A-Za-z0-9]{20,}")
 # Texts that stand in for a secret, and names of secrets, such as `sandbox_password` in a secret manager.
 _STAND_IN = re.compile(

@@ -12,10 +12,10 @@ from traceback import walk_tb
 from typing import Iterator, Optional
 
 from pytest_flowsecrets.errors import IncompatibleMarshmallow
-from pytest_flowsecrets.versions import installed_version
+from pytest_flowsecrets.versions import installed_version, release_of
 
 _PACKAGE = "marshmallow"
-_FIRST = 4  # the major version that Prefect does not support
+_FIRST = (4, 0, 0)  # the release that Prefect does not support
 
 
 def conflict_of(error: BaseException) -> Optional[IncompatibleMarshmallow]:
@@ -26,10 +26,11 @@ def conflict_of(error: BaseException) -> Optional[IncompatibleMarshmallow]:
     """
     if not isinstance(error, (AttributeError, TypeError, ImportError)) or not _comes_from_marshmallow(error):
         return None
-    version = metadata.version(_PACKAGE)
-    return (
-        None if int(version.partition(".")[0]) < _FIRST else IncompatibleMarshmallow(installed_version() or "", version)
-    )
+    try:
+        version = metadata.version(_PACKAGE)
+    except metadata.PackageNotFoundError:  # another module of this name
+        return None
+    return IncompatibleMarshmallow(installed_version() or "", version) if release_of(version) >= _FIRST else None
 
 
 def _comes_from_marshmallow(error: BaseException) -> bool:

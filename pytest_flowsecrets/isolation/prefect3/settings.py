@@ -66,8 +66,9 @@ class SettingsState:
     def restore(self) -> None:
         """Restore the same objects with the same contents."""
         for each, items in self._contents:
-            vars(each).clear()
-            vars(each).update(items)
+            vars(each).update(items)  # first, because other threads may be reading
+            for name in vars(each).keys() - items.keys():
+                del vars(each)[name]
         _context_module().GLOBAL_SETTINGS_CONTEXT = guarded(self._global)
         if self._level:
             _logger.setLevel(self._level)

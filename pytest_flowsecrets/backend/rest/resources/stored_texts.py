@@ -62,6 +62,7 @@ _TABLES = (
 )
 _OLD_NAMES = {"infra_overrides": "job_variables"}  # of Prefect 2, which the rows no longer have
 _IDS = re.compile(r"(.*_)?id|created|updated|timestamp|(.*_)?time|occurred")  # no user chooses these texts
+_GENERATED = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\d[T ][\d:.+Z-]+", re.IGNORECASE)
 _RUN_EVENT = re.compile(r"(prefect\.(?:flow|task)-run)\.\w+")
 _MAX_DEPTH = 50
 
@@ -96,13 +97,18 @@ def _texts(value: Any, path: str, depth: int) -> Iterator[TextAt]:
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield f"a name in {path}" if path else "a name", str(key)
-            if inner is not None and not (isinstance(inner, str) and _IDS.fullmatch(str(key))):
+            if inner is not None and not (isinstance(inner, str) and _is_generated(str(key), inner, depth)):
                 yield from _texts(inner, f"{path}.{_OLD_NAMES.get(key, key)}".lstrip("."), depth + 1)
     elif isinstance(value, (list, tuple, set)):
         for inner in value:
             yield from _texts(inner, path, depth + 1)
     elif value is not None and not isinstance(value, bool):
         yield path, str(value)
+
+
+def _is_generated(key: str, text: str, depth: int) -> bool:
+    """Return whether the server or the client has chosen a text: a column of the row, or an id or time inside it."""
+    return _IDS.fullmatch(key) is not None and (depth == 0 or _GENERATED.fullmatch(text) is not None)
 
 
 # -- the fake API ------------------------------------------------------------------------------------------------------
