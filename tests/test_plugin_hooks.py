@@ -12,6 +12,7 @@ def pytest_flowsecrets_secrets(config, item):
 
 def pytest_flowsecrets_leak(config, leak):
     print(f"LEAK of {leak.name} in {leak.place}")
+    pytest.fail("not here")
 """
 TESTS = """
 import pytest
@@ -46,6 +47,7 @@ def test_hooks_and_explanations(result):
         ["the hook pytest_flowsecrets_secrets must return a mapping of names to values, not list"]
     )
     result.stdout.fnmatch_lines(["*LEAK of other in live output*"])
+    result.stderr.fnmatch_lines(["*pytest_flowsecrets_leak: a hook cannot fail or skip a test: use the mode fail*"])
     result.stdout.fnmatch_lines(["*- flowsecrets: secrets of this test -*", "*other*", "*token*"])
     assert "from the project" not in result.stdout.str().replace('"from the project"', "")
 

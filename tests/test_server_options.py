@@ -30,7 +30,7 @@ def check(tmp_path, capsys):
         path = tmp_path / name
         path.write_text(text)
         main(["check", "--prefect-version", "1.4.1", str(path)])
-        return [line.split(": ")[1].split(" ")[0] for line in capsys.readouterr().out.splitlines()]
+        return [line.split(": ")[2].split(" ")[0] for line in capsys.readouterr().out.splitlines()]
 
     return check
 

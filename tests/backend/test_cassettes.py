@@ -12,7 +12,14 @@ import urllib.request
 import pytest
 
 from pytest_flowsecrets import UsageError
-from pytest_flowsecrets.backend.cassettes.exchanges import GRAPHQL, Exchange, read_cassette, settings_for
+from pytest_flowsecrets.backend.cassettes.exchanges import (
+    GRAPHQL,
+    Exchange,
+    read_cassette,
+    settings_for,
+    write_cassette,
+)
+from pytest_flowsecrets.backend.cassettes.masking import mask_exchanges
 from pytest_flowsecrets.backend.cassettes.player import Player, client_settings, replay
 from pytest_flowsecrets.backend.cassettes.recorder import Recorder
 from pytest_flowsecrets.backend.cassettes.world_server import WorldServer
@@ -73,6 +80,37 @@ def test_a_player_answers_in_the_order_of_the_recording():
         assert urllib.request.urlopen(f"{url}/text", timeout=60).read() == b"plain"
         assert post(f"{url}/c", {}) == (404, {"detail": "the cassette has no POST /c"})
     assert (player.unexpected, player.not_played) == (["POST /c"], [])
+
+
+def test_an_update_of_a_block_that_names_no_schema():
+    """The fields of the block's own schema are masked, or all fields if it was not recorded."""
+    known, unknown = "5b0e2d6c-0d0a-4d0e-8b0e-0d0a4d0e8b0e", "00000000-0000-4000-8000-000000000000"
+    schema = {"id": "schema", "fields": {"secret_fields": ["value"]}}
+    block = {"id": known, "name": "token", "data": {"value": "first-value"}, "block_schema_id": "schema"}
+    update = {"data": {"value": "second-value", "note": "shown"}}
+    exchanges = [
+        Exchange("GET", "/block_schemas/checksum/x", None, 200, schema),
+        Exchange(
+            "POST", "/block_documents/", {key: block[key] for key in ("name", "data", "block_schema_id")}, 201, block
+        ),
+        Exchange("PATCH", f"/block_documents/{known}", update, 204, None),
+        Exchange("PATCH", f"/block_documents/{unknown}", update, 204, None),
+    ]
+    masked = mask_exchanges(exchanges, {})
+    assert not [value for value in ("first-value", "second-value") if value in repr([vars(each) for each in masked])]
+    assert masked[2].request["data"] == {"value": "[secret token]", "note": "shown"}
+    assert masked[3].request["data"]["note"] == "[secret block.note]"
+
+
+def test_a_cassette_that_cannot_be_written(tmp_path):
+    """The error is one line, and a file that everybody can read is replaced by one of the owner."""
+    path = tmp_path / "cassette.json"
+    path.write_text("")
+    path.chmod(0o644)
+    write_cassette(str(path), [])
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(UsageError, match="cannot be written: No such file or directory"):
+        write_cassette(str(tmp_path / "none" / "cassette.json"), [])
 
 
 def test_an_api_that_cannot_be_reached():

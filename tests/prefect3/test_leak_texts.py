@@ -49,6 +49,14 @@ def test_every_text_of_a_row_has_its_path(case):
     assert f"api flow run {path}" in places
 
 
+def test_names_that_look_like_those_of_the_server():
+    """A text that a user chooses is searched whatever its name is; ids and times of the server are not."""
+    server = {"id": "0" * 8 + "-0000-4000-8000-" + "0" * 12, "created": "2026-01-31T08:00:00Z"}
+    texts = [text for text, _ in texts_of_row("flow run", {**server, "parameters": {"session_id": "hidden", **server}})]
+    assert "hidden" in texts
+    assert not set(server.values()) & set(texts)
+
+
 @given(rows_with_a_value())
 def test_a_secret_field_is_known_or_searched(case):
     """A field of a block is either a known secret or a searched text, never both and never neither."""
