@@ -94,10 +94,9 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
         isolation.secrets.warn_about(secrets)
 
     def __exit__(self, _: object, error: Optional[BaseException], __: object) -> None:
-        isolation = self._isolations[-1]
         try:
-            note_missing(error, isolation)
-            isolation.exit()
+            note_missing(error, self._isolations[-1])
+            self._isolations[-1].exit()
         except BaseException:  # a signal may have arrived before the exit began
             self._isolations[-1].exit()
             raise

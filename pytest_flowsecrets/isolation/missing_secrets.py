@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, List, Nam
 from pytest_flowsecrets.errors import FlowSecretsError, SecretNotFound
 from pytest_flowsecrets.isolation.environment.prefect_variables import secret_of
 from pytest_flowsecrets.isolation.environment.write_origins import IMPORT
+from pytest_flowsecrets.isolation.guards.signals import deferred_signals
 from pytest_flowsecrets.names import SECRETS_PREFIX
 from pytest_flowsecrets.resolution.masked_names import masked_name
 from pytest_flowsecrets.resolution.near_names import nearest_name
@@ -330,7 +331,8 @@ def note_missing(error: Optional[BaseException], isolation: Isolation) -> None:
         error: the exception that ends the ``with`` block of the isolation, or None.
         isolation: the isolation, which is still active.
     """
-    with suppress(Exception):  # an explanation must not replace the error itself
+    # An explanation must not replace the error itself, and must not hide the exception of a signal's handler.
+    with deferred_signals(), suppress(Exception):
         name = missing_in_error(error)
         if name is not None and isolation.active:
             _noted[:] = [(error, explain_missing(Case(name, isolation)))]

@@ -50,7 +50,7 @@ def resolve(template):
         ("{{ prefect.blocks.secret.TOKEN }}", "FS071", PrefectException),
         ("{{ prefect.blocks.secret.a_b }}", "FS071", PrefectException),
         ("{{ prefect.blocks.secret.a-b }}", "", "x-dashes"),
-        ("a{{ prefect.blocks.secret.token }}", "FS075", "ax-secret" if HAS_TEXT else ValueError),
+        ("a{{ prefect.blocks.secret.token }}", "" if HAS_TEXT else "FS075", "ax-secret" if HAS_TEXT else ValueError),
         ("{{ prefect.variables.nope }}", "FS072", ""),
         ("a{{ prefect.variables.nope }}", "FS072", "a"),
     ],

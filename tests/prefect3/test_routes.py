@@ -490,8 +490,8 @@ def test_without_secrets(secret_route):
         assert f"Secret 'number' under Prefect {VERSION}: the test set int, {place} is str; set text, and" in output
 
 
-def test_a_wrong_route_stops_the_run(run_tests):
-    """The run ends at collection with one line for each wrong mark."""
+def test_a_wrong_route_fails_its_test(run_tests):
+    """A route of the other line is an error at the setup of its test, in one line."""
     result = run_tests(
         """
 import pytest
@@ -501,5 +501,5 @@ import pytest
 def test_route(): pass
 """
     )
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*test_route: 'run_config' is a route of Prefect 0.5.5 to 1.4.1, and Prefect *"])
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*'run_config' is a route of Prefect 0.5.5 to 1.4.1, and Prefect *"])
