@@ -57,7 +57,7 @@ def test_secrets_of_cloud(prefect_cloud, tmp_path):
     text = path.read_text()
     assert not [value for value in ("hidden-token", "literal-value", key) if value in text]
     with replay(str(path), {"TOKEN": {"a": 1}}):
-        assert json.dumps(prefect_cloud.client.graphql({"query": {"secret_names": True}})).count("TOKEN") == 1
+        assert "TOKEN" in str(prefect_cloud.client.graphql({"query": {"secret_names": True}}))
 
 
 def test_a_player_answers_in_the_order_of_the_recording():
