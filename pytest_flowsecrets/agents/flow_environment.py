@@ -44,18 +44,7 @@ def flow_environment(  # noqa: PLR0913 - one for each place
     The agent of the installed Prefect creates it. Without Prefect, or for another version, the model does. Outside of
     an isolated test it is created in a new isolation, so settings of the developer have no effect.
 
-    Args:
-        agent: ``local``, ``docker``, ``kubernetes`` or ``ecs``.
-        run_config: a run config of Prefect, or a mapping of variables, which stands for ``UniversalRun(env=…)``.
-        agent_env: the variables of ``prefect agent … start --env NAME=value``.
-        job_template: the template of a Kubernetes job, as a mapping or the path of a YAML file.
-        task_definition: the definition of an ECS task, as a mapping or the path of a YAML file.
-        cluster_secrets: the objects for ``secretKeyRef`` and ``envFrom``. Without them, references are ``unresolved``.
-        host_env: the environment of the agent itself, whose ``PREFECT__`` variables configure the agent. The default is
-            the environment of this process.
-        prefect_version: the release. The default is the installed one, else 1.4.1.
-        host_files: the paths of the agent's own ``config.toml`` (``user``) and ``backend.toml`` (``backend``). The
-            default is the files that Prefect reads here.
+    The arguments are those of the public ``flow_environment`` on Prefect 0.5.5 to 1.4.1.
 
     Raises:
         UsageError: an argument is not valid. The message contains names, never values.

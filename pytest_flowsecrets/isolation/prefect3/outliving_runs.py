@@ -40,7 +40,7 @@ _ended_runs = _EndedRuns()
 _muted: Dict[str, Any] = {}  # settings by the id of a flow run, or by the address of an ended API
 _contexts: List[Any] = []  # of the runs that have outlived their isolation
 _classes: List[Any] = []  # the class of guards, once it exists
-_NO_KEY = "pnu_of_an_ended_test"
+_NO_KEY = "pnu_of_an_ended_test"  # without a key, the sender of events is not that of a Cloud
 
 
 def mute(context: Any, url: str, ended_url: str, release: Tuple[int, int, int]) -> bool:
@@ -148,9 +148,7 @@ def _without_reports(own: Any, url: str, release: Tuple[int, int, int]) -> Any:
     to_api = own.logging.to_api.model_copy(update={"enabled": False})
     changes = {
         "logging": own.logging.model_copy(update={"to_api": to_api}),
-        "api": own.api.model_copy(
-            update={"url": url, "key": own.api.key or pydantic.SecretStr("pnu_of_an_ended_test")}
-        ),
+        "api": own.api.model_copy(update={"url": url, "key": own.api.key or pydantic.SecretStr(_NO_KEY)}),
         "cloud": own.cloud.model_copy(update={"api_url": url}),
     }
     return own.model_copy(update=changes)
