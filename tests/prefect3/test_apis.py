@@ -180,8 +180,12 @@ def test_write_only_serves_runs_alone(fixture, request):
 @pytest.mark.secrets(TOKEN="hidden-token")
 @pytest.mark.filterwarnings("ignore")
 def test_write_only_serves_hooks_and_threads_of_a_run(prefect_server):
-    """A hook and a thread without context belong to the run, also if their requests name no flow."""
-    lengths = {}
+    """A hook and a thread without context belong to the run, also if their requests name no flow.
+
+    The system gives the identifier of a thread that has ended to the next one.
+    """
+    lengths, proceed = {}, threading.Event()
+    older = threading.Thread(target=proceed.wait)
 
     def load(place):
         lengths[place] = len(Secret.load("token").get())
@@ -191,11 +195,14 @@ def test_write_only_serves_hooks_and_threads_of_a_run(prefect_server):
 
     @flow(on_running=[hook])
     def reads_in_places():
+        proceed.set()
+        older.join()
         thread = threading.Thread(target=load, args=["thread"])
         thread.start()
         thread.join()
 
     prefect_server.write_only()
+    older.start()
     reads_in_places()
     assert lengths == {"hook": 12, "thread": 12}
 

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Collection, Iterator, List, Optional
+from weakref import WeakSet
 
 if TYPE_CHECKING:
+    from threading import Thread
     from types import FrameType
 
 _ENGINES = ("prefect.engine", "prefect.flow_engine", "prefect.task_engine")
 _BLOCKS = "prefect.blocks."
 
 
-def running_threads() -> Collection[int]:
-    """Return the identifiers of all threads of this process."""
-    return frozenset(sys._current_frames())  # noqa: SLF001 - documented, for such purposes
+def running_threads() -> Collection[Thread]:
+    """Return the threads of this process, weakly: a later thread may have the identifier of one that has ended."""
+    return WeakSet(threading.enumerate())
 
 
-def readers_are_in_runs(older: Collection[int]) -> Optional[bool]:
+def readers_are_in_runs(older: Collection[Thread]) -> Optional[bool]:
     """Return whether all code that waits for a block belongs to a flow run; None if no code of this process waits.
 
     Code belongs to a run if an engine of Prefect has called it, or if its thread is younger than the run.
@@ -31,12 +34,13 @@ def readers_are_in_runs(older: Collection[int]) -> Optional[bool]:
     Args:
         older: the threads that are older than the run.
     """
+    younger = {thread.ident for thread in threading.enumerate() if thread not in older}
     stacks = ((ident, list(_outwards(frame))) for ident, frame in sys._current_frames().items())  # noqa: SLF001
     threads = [
         (ident, stack) for ident, stack in stacks if any(map(_waits_for_block, stack)) and not _is_event_loop(stack)
     ]
     if threads:
-        return all(ident not in older or any(map(_is_engine, stack)) for ident, stack in threads)
+        return all(ident in younger or any(map(_is_engine, stack)) for ident, stack in threads)
     tasks = [stack for stack in _stacks_of_tasks() if any(map(_waits_for_block, stack))]
     return all(any(map(_is_engine, stack)) for stack in tasks) if tasks else None
 

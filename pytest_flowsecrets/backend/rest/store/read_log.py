@@ -12,6 +12,7 @@ from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from threading import Thread
 
     from pytest_flowsecrets.backend.rest.errors import Row
     from pytest_flowsecrets.backend.rest.store.table import Clock, Table
@@ -65,7 +66,7 @@ class ReadLog:
         self.reads: List[Read] = []
         self.write_only = False
         self.executing = 0
-        self._older_threads: Dict[str, Collection[int]] = {}  # by the id of a run
+        self._older_threads: Dict[str, Collection[Thread]] = {}  # by the id of a run
 
     def note_running(self, run_id: str) -> None:
         """Remember the threads that are older than a flow run, which is about to be Running."""
