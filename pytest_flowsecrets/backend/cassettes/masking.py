@@ -13,7 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence, Tuple
 
 from pytest_flowsecrets.backend.graphql.document_masking import own_values, root_fields, sets_secrets
-from pytest_flowsecrets.backend.rest.store.masking import secret_values
+from pytest_flowsecrets.backend.http.graphql_http import variables_of
+from pytest_flowsecrets.backend.messages import HttpFault
+from pytest_flowsecrets.backend.rest.store.masking import secret_fields, secret_name, secret_values
 from pytest_flowsecrets.leaks.common_words import is_common
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
 from pytest_flowsecrets.leaks.registry import texts_of
@@ -85,7 +87,7 @@ class _Secrets:
         if isinstance(data, dict):
             fields = data.get("fields")
             if isinstance(fields, dict) and isinstance(fields.get("secret_fields"), list):
-                self._secret_fields[str(data.get("id"))] = fields["secret_fields"]
+                self._secret_fields[str(data.get("id"))] = secret_fields(data)
             if _is_block(data):
                 self._names[str(data.get("id"))] = str(data.get("name"))
                 self._schemas[str(data.get("id"))] = data.get("block_schema_id")
@@ -133,13 +135,13 @@ class _Secrets:
             inner = data
             for parent in parents:
                 inner = inner[parent]
-            inner[key] = self._add(name if path == "value" else f"{name}.{path}", value)
+            inner[key] = self._add(secret_name(name, path), value)
         return data
 
     # -- GraphQL -------------------------------------------------------------------------------------------------------
 
     def _mask_graphql(self, exchange: Exchange) -> Exchange:
-        query, variables = exchange.request["query"], _decoded(exchange.request.get("variables"))
+        query, variables = exchange.request["query"], _variables(exchange.request)
         own, request = own_values(query), dict(exchange.request)
         if own is not None:
             request["query"] = own.remove_from_document(query)
@@ -194,13 +196,11 @@ def _argument(node: Any, name: str, variables: Mapping[str, Any]) -> str:
     return name
 
 
-def _decoded(variables: Any) -> Dict[str, Any]:
-    """Return the variables of an operation; Prefect's clients send them as a JSON text."""
+def _variables(request: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
-        decoded = json.loads(variables) if isinstance(variables, str) else variables
-    except ValueError:
-        decoded = None
-    return decoded if isinstance(decoded, dict) else {}
+        return variables_of(request)
+    except HttpFault:
+        return {}
 
 
 def _redacted(data: Any, redactor: Redactor) -> Any:

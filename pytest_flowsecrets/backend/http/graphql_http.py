@@ -96,7 +96,7 @@ def _operation(body: Mapping[str, Any], *, get: bool) -> Operation:
         raise HttpFault(400, "query is missing or not a text: it must contain the GraphQL document")
     if len(query) > MAX_DOCUMENT:
         raise HttpFault(400, f"query is longer than {MAX_DOCUMENT} characters: send large values in the variables")
-    variables = _variables(body)
+    variables = variables_of(body)
     if not isinstance(name, (str, type(None))):
         raise HttpFault(400, "operationName must be a text")
     if not isinstance(body.get("extensions"), (dict, type(None))):
@@ -104,7 +104,12 @@ def _operation(body: Mapping[str, Any], *, get: bool) -> Operation:
     return Operation(query=query, variables=variables, name=name or None, get=get)
 
 
-def _variables(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def variables_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the variables of an operation; Prefect's clients send them as a JSON text.
+
+    Raises:
+        HttpFault: 400.
+    """
     variables = body.get("variables")
     if isinstance(variables, str):
         variables = _parse(variables, "variables")

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterator, List, Ma
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.backend.request_text import texts_in
-from pytest_flowsecrets.backend.rest.store.masking import without_secrets
+from pytest_flowsecrets.backend.rest.store.masking import secret_fields, without_secrets
 from pytest_flowsecrets.leaks.registry import register
 from pytest_flowsecrets.leaks.search.finder import forms_of
 from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.messages import Request, Response
+    from pytest_flowsecrets.backend.rest.errors import Row
     from pytest_flowsecrets.backend.rest.view import View
 
 MAX_REQUESTS = 10_000
@@ -96,16 +97,15 @@ class ReceivedRequests:
             return request.body
         if not isinstance(content, dict) or not isinstance(content.get("data"), dict):
             return request.body
-        secret_fields = self._secret_fields(content.get("block_schema_id"), document[1])
-        return json.dumps({**content, "data": without_secrets(content["data"], secret_fields)}).encode()
+        schema = self._schema(content.get("block_schema_id"), document[1])
+        return json.dumps({**content, "data": without_secrets(content["data"], secret_fields(schema))}).encode()
 
-    def _secret_fields(self, schema_id: Any, document_id: Optional[str]) -> List[str]:
-        """Return the secret fields of a schema, or of that of an existing document."""
+    def _schema(self, schema_id: Any, document_id: Optional[str]) -> Optional[Row]:
+        """Return the schema with an id, or that of an existing document."""
         if schema_id is None and document_id:
             row = self._view.block_documents.get(document_id[1:])
             schema_id = row and row["block_schema_id"]
-        schema = self._view.block_types.schemas.get(schema_id) if isinstance(schema_id, str) else None
-        return list(schema["fields"].get("secret_fields", ())) if schema else []
+        return self._view.block_types.schemas.get(schema_id) if isinstance(schema_id, str) else None
 
     def contents(self) -> Iterator[Content]:
         """Return the stored requests, oldest first."""

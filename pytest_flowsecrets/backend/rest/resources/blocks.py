@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Tuple
 from pytest_flowsecrets.backend.rest.call import Route, page
 from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id
 from pytest_flowsecrets.backend.rest.store.filters import matches, sort_rows
-from pytest_flowsecrets.backend.rest.store.masking import keep_masked, mask, secret_values
+from pytest_flowsecrets.backend.rest.store.masking import (
+    keep_masked,
+    mask,
+    secret_fields,
+    secret_name,
+    secret_values,
+)
 from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
@@ -122,8 +128,8 @@ def create_document(call: Call) -> Row:
 def _report_secrets(view: View, row: Row) -> None:
     """Tell the view of the secrets in a document, under the document's name where it is a Secret."""
     schema = view.block_types.schemas.require(row["block_schema_id"])
-    for path, value in secret_values(row["data"], schema["fields"].get("secret_fields", ())):
-        view.on_secret(row["name"] if path == "value" else f"{row['name']}.{path}", value)
+    for path, value in secret_values(row["data"], secret_fields(schema)):
+        view.on_secret(secret_name(row["name"], path), value)
 
 
 def read_document(call: Call) -> Row:
@@ -255,7 +261,7 @@ def _resolve(view: View, row: Row, *, secrets: bool) -> Tuple[Dict[str, Any], Ro
             }
         }
     schema = view.block_types.schemas.require(row["block_schema_id"])
-    return data if secrets else mask(data, schema["fields"].get("secret_fields", ())), references
+    return data if secrets else mask(data, secret_fields(schema)), references
 
 
 ROUTES = (

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Set, Tuple
 
-from pytest_flowsecrets.backend.rest.store.masking import secret_values, without_secrets
+from pytest_flowsecrets.backend.rest.store.masking import secret_fields, secret_name, secret_values, without_secrets
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
@@ -133,16 +133,14 @@ def _stored(view: View) -> Iterator[TextAt]:
             for row in getattr(view, table):
                 yield from texts_of_row(kind, row, path)
         for row in view.block_documents:
-            yield from texts_of_row("block", {**row, "data": without_secrets(row["data"], secret_fields(view, row))})
+            yield from texts_of_row("block", {**row, "data": without_secrets(row["data"], _fields(view, row))})
         for event in list(view.events.items):
             yield from texts_of_row("event", event)
 
 
-def secret_fields(view: View, row: Row) -> Iterable[str]:
-    """Return the paths of the secret fields of a block document."""
-    schema: Optional[Row] = view.block_types.schemas.get(row["block_schema_id"])
-    fields: List[str] = schema["fields"].get("secret_fields", []) if schema else ["*"]
-    return fields
+def _fields(view: View, row: Row) -> List[str]:
+    schema = view.block_types.schemas.get(row["block_schema_id"])
+    return ["*"] if schema is None else secret_fields(schema)
 
 
 def _sent(contents: Iterable[Content]) -> Iterator[TextAt]:
@@ -199,17 +197,12 @@ def texts_of_filters(rows_of: Callable[[str], Iterable[Row]]) -> Iterator[TextAt
 def texts_of_documents(documents: Iterable[Row]) -> Iterator[TextAt]:
     """Yield the texts in block documents that the API has returned, except those of secret fields."""
     for row in documents:
-        shown = {"name": row["name"], "data": without_secrets(row["data"], _fields_of(row))}
+        shown = {"name": row["name"], "data": without_secrets(row["data"], secret_fields(row.get("block_schema")))}
         yield from texts_of_row("block", shown)
 
 
 def secrets_of_documents(documents: Iterable[Row]) -> Iterator[Tuple[str, Any]]:
     """Yield the secrets in block documents that the API has returned in clear text, with their names."""
     for row in documents:
-        for path, value in secret_values(row["data"], _fields_of(row)):
-            yield row["name"] if path == "value" else f"{row['name']}.{path}", value
-
-
-def _fields_of(document: Row) -> List[str]:
-    schema: Row = document.get("block_schema") or {}
-    return list((schema.get("fields") or {}).get("secret_fields") or ())
+        for path, value in secret_values(row["data"], secret_fields(row.get("block_schema"))):
+            yield secret_name(row["name"], path), value

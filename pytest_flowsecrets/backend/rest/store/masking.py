@@ -7,10 +7,20 @@ paths, which the schema does not name: the real server shows them, and so does t
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, List, Mapping, Tuple
+from typing import Any, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 MASK = "********"
 Path = Tuple[str, ...]
+
+
+def secret_fields(schema: Optional[Mapping[str, Any]]) -> List[str]:
+    """Return the paths of the secret fields of a block schema, none without a schema."""
+    return list(((schema or {}).get("fields") or {}).get("secret_fields") or ())
+
+
+def secret_name(block: str, path: str) -> str:
+    """Return the name of a secret field: that of the block for the field of a Secret, else with the path."""
+    return block if path == "value" else f"{block}.{path}"
 
 
 def mask(data: Mapping[str, Any], secret_fields: Iterable[str]) -> Any:
