@@ -116,9 +116,14 @@ def _secret(resolution: Resolution, name: str, outcome: Outcome, new: str, targe
 
 
 def _store(item: Item, value: Any, target: int) -> None:
+    """Set the form in which to store a value. What is too long for a variable becomes a block."""
     encode = secret_to_store if item.kind == BLOCK else variable_to_store
     try:
         item.stored = encode(value, target)
+    except TooLong:
+        item.kind = BLOCK
+        _store(item, value, target)
+        item.changes.append(TOO_LONG)
     except NotStorable as error:
         item.problem = str(error)
     else:
@@ -130,25 +135,13 @@ def _store(item: Item, value: Any, target: int) -> None:
 
 def _settings(resolution: Resolution, renames: Mapping[str, str], target: int) -> Iterator[Item]:
     for key, value in _user_settings(resolution):
-        too_long = _is_too_long(value, target)
-        is_block = too_long or _looks_sensitive(key[-1], value)
-        kind, derive = (BLOCK, block_name) if is_block else (VARIABLE, variable_name)
         old = ".".join(key)
         origin = next((str(slot.origin) for flat, slot in resolution.flat.items() if flat[: len(key)] == key), "")
-        item = Item(kind, old, _renamed(old, renames, kind) or derive(key[-1]), origin)
+        item = Item(BLOCK if _looks_sensitive(key[-1], value) else VARIABLE, old, "", origin)
         _store(item, value, target)
-        item.changes += [TOO_LONG] if too_long else []
+        derive = block_name if item.kind == BLOCK else variable_name
+        item.new = _renamed(old, renames, item.kind) or derive(key[-1])
         yield item
-
-
-def _is_too_long(value: Any, target: int) -> bool:
-    try:
-        variable_to_store(value, target)
-    except TooLong:
-        return True
-    except NotStorable:
-        pass
-    return False
 
 
 def _user_settings(resolution: Resolution) -> Iterator[Tuple[Tuple[str, ...], Any]]:
