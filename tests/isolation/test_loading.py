@@ -20,7 +20,7 @@ API, KEY = "PREFECT__CLOUD__API", "PREFECT__CLOUD__API_KEY"
 def loader():
     with isolated_prefect({"TOKEN": "x"}):
         loader = stack.current().legacy.loader
-        if not loader._is_plain(os.environ):
+        if not loader.is_plain(os.environ):
             pytest.skip("the defaults of this Prefect refer to each other: everything is loaded every time")
         yield loader
 
@@ -28,7 +28,7 @@ def loader():
 def agree(loader):
     """Return whether the cached path has the same result as Prefect's own loader."""
     tree = loader.load()
-    assert loader._is_plain(os.environ)
+    assert loader.is_plain(os.environ)
     everything = loader._load_all(os.environ)
     everything["context"].setdefault("secrets", type(everything)())
     return tree == everything

@@ -306,12 +306,14 @@ def test_a_forked_child(descriptors):
     os.close(pipe)
 
 
-def test_another_process(descriptors, monkeypatch):
+def test_another_process(descriptors):
     """``redirected()`` does nothing in a process other than the one that created the object."""
-    monkeypatch.setattr(descriptors, "_pid", 0)
-    before = os.fstat(1)
-    with descriptors.redirected():
-        assert os.path.samestat(os.fstat(1), before)
+    child = os.fork()
+    if not child:
+        before = os.fstat(1)
+        with descriptors.redirected():
+            os._exit(0 if os.path.samestat(os.fstat(1), before) else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_stream_that_is_opened_anew(descriptors):

@@ -62,7 +62,7 @@ class Loader:
             # literal_eval warns about "\d". With `-W error` the warning would change the value, unlike in production.
             warnings.simplefilter("ignore")
             variables = _variables()
-            tree = self._load_quickly(variables) if self._is_plain(variables) else self._load_all(variables)
+            tree = self._load_quickly(variables) if self.is_plain(variables) else self._load_all(variables)
         context = tree.setdefault("context", Tree())
         {}.update(context)  # raises an error unless it is a table, as the creation of `prefect.context` at import does
         if isinstance(context, Tree):
@@ -129,7 +129,7 @@ class Loader:
         write_private(copy, self._packaged)
         return str(copy)
 
-    def _is_plain(self, variables: Mapping[str, str]) -> bool:
+    def is_plain(self, variables: Mapping[str, str]) -> bool:
         """Return whether no value can refer to another one, so that only the variables determine ``context``."""
         if self.config_files() or not self._defaults_are_plain:
             return False
