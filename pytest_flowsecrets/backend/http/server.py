@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from contextlib import suppress
 from secrets import token_urlsafe
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any, Callable, Dict, Optional, Tuple
@@ -105,6 +106,13 @@ class Server(ThreadingMixIn, TCPServer):
     def start(self) -> None:
         """Serve in a thread that ends with the process."""
         threading.Thread(target=self.serve_forever, name="flowsecrets-http", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop listening."""
+        with suppress(OSError):  # on macOS and Windows, the thread notices the end within half a second only
+            self.socket.shutdown(socket.SHUT_RDWR)  # on Linux, this wakes the thread
+        self.shutdown()
+        self.server_close()
 
     def mount(self, world: World, path: Optional[str] = None) -> str:
         """Mount a world at a path, by default one that cannot be guessed, and return its URL."""

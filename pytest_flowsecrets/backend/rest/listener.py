@@ -75,11 +75,6 @@ class Listener(Server):
         _listeners.add(self)
         super().start()
 
-    def stop(self) -> None:
-        """Stop listening."""
-        self.shutdown()
-        self.server_close()
-
 
 _listeners: WeakSet[Listener] = WeakSet()
 
