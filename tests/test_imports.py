@@ -229,19 +229,24 @@ def place(path: Path) -> str:
 # -- the package -------------------------------------------------------------------------------------------------------
 
 
-def test_every_import_points_down():
+@pytest.fixture(scope="module")
+def graph():
+    return graph_of(PACKAGE)
+
+
+def test_every_import_points_down(graph):
     """The layers above, for all imports of all modules."""
-    assert upward(graph_of(PACKAGE), LAYERS) == []
+    assert upward(graph, LAYERS) == []
 
 
-def test_no_modules_import_each_other():
+def test_no_modules_import_each_other(graph):
     """There is no cycle of any length, nor one that only type checkers see."""
-    assert cycles(graph_of(PACKAGE)) == []
+    assert cycles(graph) == []
 
 
-def test_no_packages_import_each_other():
+def test_no_packages_import_each_other(graph):
     """In each folder the modules and folders can be put into an order, too."""
-    found = {name: cycles(graph) for name, graph in siblings(graph_of(PACKAGE)).items()}
+    found = {name: cycles(level) for name, level in siblings(graph).items()}
     assert {name: loops for name, loops in found.items() if loops} == {}
 
 
