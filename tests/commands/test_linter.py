@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import pytest_flowsecrets
-from pytest_flowsecrets import cli
+from pytest_flowsecrets.commands import parsers
 from pytest_flowsecrets.commands.files.reading import Unreadable
 from pytest_flowsecrets.commands.linter.checker import Checker
 from pytest_flowsecrets.commands.linter.configuration import FORMATS, Selection
@@ -182,8 +182,8 @@ def test_files_with_variables(run, write, name, text, expected):
 
 def test_choices_of_the_command_line():
     """The parser, which imports nothing, lists the types and formats of the linter."""
-    assert sorted(cli.KINDS) == sorted(KINDS_OF_FILES)
-    assert cli.FORMATS == FORMATS
+    assert sorted(parsers.KINDS) == sorted(KINDS_OF_FILES)
+    assert parsers.FORMATS == FORMATS
 
 
 def test_templates_in_folders_are_skipped(run, write):
