@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -201,14 +202,17 @@ def distinct_plan():
     return plan
 
 
+@lru_cache(maxsize=None)
 def recorded_items():
-    """Yield configuration, release, recorded answer and item for each secret that can be created."""
+    """Return configuration, release, recorded answer and item for each secret that can be created."""
+    rows = []
     for case in read():
         for release in VERSIONS:
             for item in plan_for(case, release).items:
                 if item.stored is not None and not item.problem.startswith("the legacy flow"):
                     item.problem = ""
-                    yield case, release, case["answers"][release][item.old], item
+                    rows.append((case, release, case["answers"][release][item.old], item))
+    return rows
 
 
 def key_of(item):
