@@ -21,6 +21,8 @@ import urllib.request
 from importlib.metadata import version
 from pathlib import Path
 
+from pytest_flowsecrets.isolation.prefect3.certificate import certificate_file
+
 HERE = Path(__file__).parent
 RECORDINGS = HERE / "recordings.json"
 QUIET_SERVICES = ("SCHEDULER", "LATE_RUNS", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP", "FOREMAN", "TELEMETRY")
@@ -32,6 +34,7 @@ def environment(home, **more):
     home.mkdir(parents=True, exist_ok=True)
     return {
         **kept,
+        "PREFECT_API_SSL_CERT_FILE": certificate_file(home),  # a client loads all certificates of the machine otherwise
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
