@@ -237,6 +237,10 @@ class RestIsolation(Isolation):
         """Create or replace Secret blocks, by the names of the blocks."""
         self._write(values)
 
+    def set_stored_texts(self, texts: Mapping[str, str]) -> None:
+        """Replace the stored values of Secret blocks by texts, as the UI and the REST API store them."""
+        self.api.set_secrets(texts)
+
     def remove_secrets(self, names: Iterable[str]) -> None:
         """Remove Secret blocks."""
         self.api.remove_secrets(names)

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.agents.flow_environment import texts_of
+from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.isolation.prefect3.value_changes import BlockValueChanges
-from pytest_flowsecrets.isolation.secrets.encoding import as_text, is_unchanged
+from pytest_flowsecrets.isolation.secrets.encoding import as_text, exact, is_unchanged
 from pytest_flowsecrets.leaks.registry import register
 from pytest_flowsecrets.workers import real_workers
 from pytest_flowsecrets.workers.worker_environment import worker_environment
@@ -37,10 +38,12 @@ ROUTES: Dict[str, Tuple[str, ...]] = {
 _OBJECT_NAME = "flowsecrets"  # the Kubernetes Secret that the job template refers to
 _STEPS = "prefect.deployments.steps."
 _WRITE_FILES = (
-    "import os, sys; [open(name, 'w', encoding='utf-8', newline='').write(os.environ[name]) for name in sys.argv[1:]]"
+    "import os, sys; [open(name, 'w', encoding='utf-8', newline='').write(os.environ[name]) for name in sys.argv[1:] "
+    "if name in os.environ]"
 )
 
 Texts = Dict[str, str]
+Arrived = Dict[str, Tuple[str, Any]]  # by the name of the block, the expression that reads a secret, and its result
 
 
 class _Delivery(NamedTuple):
@@ -87,8 +90,25 @@ def deliver(
     for name, value in values.items():
         register(name, value)
     arrived = _DELIVERIES[route](variant, _Delivery(isolation, values, cluster))
+    _check_exact(f"{route}:{variant}" if variant else route, values, arrived, isolation.version)
     changes = isolation.secrets.value_changes = RouteValueChanges(isolation.prefect, arrived)
     changes.record(values)
+
+
+def _check_exact(route: str, values: Mapping[str, Any], arrived: Arrived, version: str) -> None:
+    """Check that each ``exact`` text has arrived unchanged.
+
+    Raises:
+        UsageError: the route has changed one. The message does not hold the text.
+    """
+    for name, (expression, result) in arrived.items():
+        value = values[name]
+        if isinstance(value, exact) and not (isinstance(result, str) and result == value):
+            kind = "another text" if isinstance(result, str) else with_article(type(result).__name__)
+            raise UsageError(
+                f"secret {name!r}: the route {route} cannot deliver exactly this text under Prefect {version}: "
+                f"{expression} is {kind}; use the route env, or omit exact()"
+            )
 
 
 class RouteValueChanges(BlockValueChanges):
@@ -115,9 +135,6 @@ class RouteValueChanges(BlockValueChanges):
             f"Secret {name!r} under Prefect {self._prefect.version}: the test set {before}, {expression} is "
             f"{after if before != after else 'another ' + after}; set text, and convert it in the flow"
         )
-
-
-Arrived = Dict[str, Tuple[str, Any]]
 
 
 def _block(_: str, delivery: _Delivery) -> Arrived:
@@ -166,6 +183,12 @@ def _pull_step(variant: str, delivery: _Delivery) -> Arrived:
     ]
     with _environment(delivery.texts if variant == "env" else {}):
         real_workers.run_pull_steps(steps)
+    for name in delivery.secrets:
+        if not os.path.exists(variable_name(name)):
+            raise UsageError(
+                f"secret {name!r}: Prefect {delivery.isolation.version} drops {variable_name(name)} from the pull step"
+                ", because its value contains a template that cannot be resolved; use the route env"
+            )
     return {name: (f"the file {variable_name(name)}", _read(variable_name(name))) for name in delivery.secrets}
 
 
@@ -194,6 +217,9 @@ def _templates(variant: str, delivery: _Delivery) -> Texts:
     """Return environment variables with templates, and store what the templates refer to."""
     if variant == "block":
         delivery.isolation.set_secrets(delivery.secrets)
+        # A worker inserts the stored value. The one for `Secret.load` may have quotes, or be no text.
+        texts = {name: str(value) for name, value in delivery.secrets.items() if isinstance(value, exact)}
+        delivery.isolation.set_stored_texts(texts)
         return {variable_name(name): f"{{{{ prefect.blocks.secret.{name} }}}}" for name in delivery.secrets}
     if variant == "variable":
         texts = {name.replace("-", "_"): as_text(name, value) for name, value in delivery.secrets.items()}

@@ -15,7 +15,7 @@ import pytest
 from prefect.blocks.system import Secret
 from prefect.variables import Variable
 
-from pytest_flowsecrets import ClusterSecrets, CreateContainerConfigError, UsageError, routes
+from pytest_flowsecrets import ClusterSecrets, CreateContainerConfigError, UsageError, exact, routes
 from pytest_flowsecrets import flow_environment as public_flow_environment
 from pytest_flowsecrets.workers.routes import ROUTES, deliver
 from tests.prefect3.compat import IS_TYPED, RELEASE, VERSION
@@ -24,6 +24,7 @@ needs_kubernetes = pytest.mark.skipif(
     not find_spec("prefect_kubernetes"), reason="needs the package prefect-kubernetes"
 )
 EVERY = [f"{route}:{variant}" if variant else route for route, variants in ROUTES.items() for variant in variants]
+EXACT = ["4711", "0x1F", "true", "null", "1e5", " 7 ", '{"a": 1}', "[1]", '"x"', "$(X)", "a\\b\n"]
 TEXT = 'a$b "q" \\ $(X) é\n{"k": 1}'
 
 
@@ -119,6 +120,68 @@ def test_a_value_that_looks_like_a_template(flowsecrets_isolation, route, value,
     messages = [str(warning) for warning in flowsecrets_isolation.secrets.value_changes.warnings_for(["X"])]
     assert [" is another str; " in message for message in messages] == [True] * (value != result)
     assert "nope" not in "".join(messages)
+
+
+@pytest.mark.parametrize("route", [route for route in EVERY if not route.startswith("job_template")])
+def test_exact_texts_arrive(flowsecrets_isolation, route):
+    """The text arrives as it is by every route and variant, also if it looks like a number or JSON."""
+    _deliver_exact(flowsecrets_isolation, route)
+
+
+@needs_kubernetes
+@pytest.mark.parametrize("route", [route for route in EVERY if route.startswith("job_template")])
+def test_exact_texts_arrive_in_a_job(flowsecrets_isolation, route):
+    """The same for the routes of Kubernetes."""
+    _deliver_exact(flowsecrets_isolation, route)
+
+
+def _deliver_exact(isolation, route):
+    texts = {f"exact-{number}": text for number, text in enumerate(EXACT)}
+    name, _, variant = route.partition(":")
+    deliver(name, variant, {each: exact(text) for each, text in texts.items()}, isolation, ClusterSecrets())
+    results = {each: read(name, each.replace("-", "_")) for each in texts}
+    assert {each: (type(value), value) for each, value in results.items()} == {
+        each: (str, text) for each, text in texts.items()
+    }
+    assert isolation.secrets.value_changes.warnings_for(texts) == []
+
+
+@pytest.mark.parametrize("text", ["{{ hidden }}", "{{ $HIDDEN }}"])
+@pytest.mark.parametrize("route", [route for route in EVERY if not route.startswith("job_template")])
+def test_an_exact_text_that_looks_like_a_template(flowsecrets_isolation, route, text):
+    """It arrives as it is, or an error before the run names the secret, never the text. This depends on the release."""
+    name, _, variant = route.partition(":")
+    try:
+        deliver(name, variant, {"X": exact(text)}, flowsecrets_isolation, ClusterSecrets())
+    except UsageError as error:
+        assert name in ("job_variables", "pull_step")
+        assert re.match(
+            r"secret 'x': (the route \S+ cannot deliver exactly this text|Prefect \S+ drops X from) ", str(error)
+        )
+        assert "hidden" not in str(error).lower()
+    else:
+        assert read(name, "x") == text
+
+
+@pytest.mark.parametrize(
+    ("route", "text"),
+    [
+        ("job_variables:block", "a {{ prefect.variables.hidden }} b"),
+        ("job_variables:env", "{{ prefect.variables.hidden }}"),
+        ("pull_step:block", "a {{ prefect.variables.hidden }} b"),
+        pytest.param("job_template:value", "hidden$$", marks=needs_kubernetes),
+    ],
+)
+def test_an_exact_text_that_a_route_changes_is_one_clear_line(flowsecrets_isolation, route, text):
+    """Prefect or the kubelet would replace a part of the text. The error names secret and route, never the text."""
+    name, _, variant = route.partition(":")
+    with pytest.raises(UsageError) as caught:
+        deliver(name, variant, {"X": exact(text)}, flowsecrets_isolation, ClusterSecrets())
+    where = "the file X" if name == "pull_step" else "os.environ['X']"
+    assert str(caught.value) == (
+        f"secret 'x': the route {route} cannot deliver exactly this text under Prefect {VERSION}: {where} is another "
+        "text; use the route env, or omit exact()"
+    )
 
 
 @pytest.mark.parametrize("route", ["env", "job_variables", "pull_step"])
