@@ -52,6 +52,50 @@ def test_hooks_and_explanations(result):
     assert "from the project" not in result.stdout.str().replace('"from the project"', "")
 
 
+FACTORY = """
+import pytest
+
+@pytest.fixture(scope="session")
+def of_run(local_secrets_factory):
+    with local_secrets_factory({"own": "of the argument", "both": "of the argument"}) as secrets:
+        return dict(secrets)
+
+@pytest.fixture(scope="session")
+def without_argument(local_secrets_factory):
+    with local_secrets_factory() as secrets:
+        return dict(secrets)
+
+def test_it(of_run, without_argument):
+    assert of_run == {"own": "of the argument", "both": "of the argument", "item": "none", "folder": "FOLDER"}
+    assert without_argument == {"both": "of the project", "item": "none", "folder": "FOLDER"}
+"""
+
+
+def test_the_hook_provides_secrets_to_the_factory(run_tests, pytester):
+    """Each call asks the hooks that apply to the calling file, without an item. The argument takes precedence."""
+    pytester.makeconftest(
+        "def pytest_flowsecrets_secrets(item):\n"
+        "    return {'both': 'of the project', 'item': 'none' if item is None else 'test', 'folder': 'x'}\n"
+    )
+    for folder in ("a", "b"):
+        path = pytester.mkpydir(folder)
+        (path / "conftest.py").write_text(f"def pytest_flowsecrets_secrets(): return {{'folder': '{folder}'}}\n")
+        (path / f"test_{folder}.py").write_text(FACTORY.replace("FOLDER", folder))
+    run_tests(None, "-p", "no:randomly").assert_outcomes(passed=2)
+
+
+def test_wrong_secrets_of_the_hook_and_of_the_factory(run_tests, pytester):
+    """Both are one clear line that names the source, and never a value."""
+    pytester.makeconftest("def pytest_flowsecrets_secrets(): return {'token': 'x'}\n")
+    source = "def test_it(local_secrets_factory):\n    with local_secrets_factory({7: 'hidden'}): pass\n"
+    result = run_tests(source)
+    result.stdout.fnmatch_lines(["E*UsageError: the name of a secret must be text, not int"])
+    pytester.makeconftest("def pytest_flowsecrets_secrets(): return [('hidden', 1)]\n")
+    result = run_tests(None)
+    message = "E*UsageError: the hook pytest_flowsecrets_secrets must return a mapping of names to values, not list"
+    result.stdout.fnmatch_lines([message])
+
+
 def test_explain_names_the_nearest_secret(local_secrets):
     """The explanation of a missing secret names one that it may stand for."""
     local_secrets["github_token"] = "x"

@@ -15,18 +15,21 @@ if TYPE_CHECKING:
 
 
 @pytest.hookspec
-def pytest_flowsecrets_secrets(config: pytest.Config, item: pytest.Item) -> Optional[Mapping[str, Any]]:
-    """Return secrets for an isolated test, from a source of the project, such as a file or a password manager.
+def pytest_flowsecrets_secrets(config: pytest.Config, item: Optional[pytest.Item]) -> Optional[Mapping[str, Any]]:
+    """Return secrets from a source of the project, such as a file or a password manager.
 
-    It is called for each test with a ``secrets`` mark or a fixture that isolates it, before the isolation begins.
+    It is called for each test with a ``secrets`` marker or a fixture that isolates it, before the isolation begins,
+    and for each call of ``local_secrets_factory``.
 
     Args:
         config: the configuration of the run.
-        item: the test.
+        item: the test, or None for ``local_secrets_factory``, whose isolations belong to no test.
 
     Returns:
-        Names and values, as for the mark. The mark takes precedence, name by name. Of several implementations, the one
-        closest to the test takes precedence: a ``conftest.py`` in the folder of the test before one further up.
+        Names and values, as for the marker. The marker, or the argument of ``local_secrets_factory``, takes precedence,
+        name by name. Of several implementations, the one closest to the test takes precedence: a ``conftest.py`` in
+        the folder of the test before one further up. For ``local_secrets_factory``, the file that calls it takes the
+        place of the test.
     """
 
 

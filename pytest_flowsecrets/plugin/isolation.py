@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 import pytest
 
@@ -52,7 +54,7 @@ _real_server = pytest.StashKey[bool]()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test with a ``secret_routes`` mark once per route."""
+    """Run a test with a ``secret_routes`` marker once per route."""
     try:
         routes = markers.routes_of(metafunc.definition)
     except UsageError:
@@ -128,7 +130,7 @@ def pytest_runtest_call(item: pytest.Item) -> None:
         item.addfinalizer(lambda: _exit(item, isolation))
     elif item.get_closest_marker("secrets"):
         pytest.fail(
-            f"{item.nodeid}: the secrets mark was added after the setup of this test began: add it during collection",
+            f"{item.nodeid}: the secrets marker was added after the setup of this test began: add it during collection",
             pytrace=False,
         )
 
@@ -205,7 +207,8 @@ def _prepare_real_server(config: pytest.Config) -> None:
 
 def _set_secrets(item: Any, isolation: Isolation) -> None:
     """Enter an isolation with the secrets of a test's marks, delivered by its route, and warn about changed values."""
-    secrets = markers.merge(_secrets_of_hooks(item), markers.secrets_of(item) or {})
+    provided = item.ihook.pytest_flowsecrets_secrets(config=item.config, item=item)
+    secrets = markers.merge(_merged(provided), markers.secrets_of(item) or {})
     variables = markers.variables_of(item)
     route = markers.route_of(item)
     isolation.enter({} if route else secrets)
@@ -219,12 +222,18 @@ def _set_secrets(item: Any, isolation: Isolation) -> None:
         _warn(item, warning)
 
 
-def _secrets_of_hooks(item: Any) -> Dict[str, Any]:
-    """Return the secrets that the hook ``pytest_flowsecrets_secrets`` provides. The closest implementation wins."""
+def _merged(provided: Sequence[Any]) -> Dict[str, Any]:
+    """Return the secrets that implementations of ``pytest_flowsecrets_secrets`` provide. The first one wins."""
     secrets: Dict[str, Any] = {}
-    for provided in reversed(item.ihook.pytest_flowsecrets_secrets(config=item.config, item=item)):
-        secrets = markers.merge(secrets, markers.check("the hook pytest_flowsecrets_secrets", provided))
+    for mapping in reversed(provided):
+        secrets = markers.merge(secrets, markers.check("the hook pytest_flowsecrets_secrets", mapping))
     return secrets
+
+
+def _secrets_for_file(session: pytest.Session, path: str) -> Dict[str, Any]:
+    """Return the secrets that plugins, and the ``conftest.py`` files of a file's folders, provide without a test."""
+    hook = session.gethookproxy(Path(path))
+    return _merged(hook.pytest_flowsecrets_secrets(config=session.config, item=None))
 
 
 def _failure_message(item: Any, error: Exception) -> str:
@@ -277,7 +286,9 @@ def flowsecrets_isolation(request: pytest.FixtureRequest) -> Iterator[Isolation]
 
 @pytest.fixture
 def local_secrets(flowsecrets_isolation: Isolation) -> LocalSecrets:
-    """Return the local secrets of this test as a mapping with the results of ``Secret(name).get()``.
+    """Return the secrets of this test as a mapping, which the test can change.
+
+    The values are the results of ``Secret(name).get()``, or of ``Secret.load(name).get()`` on Prefect 2.20 and 3.
 
     ``.setenv()``, ``.unsetenv()``, ``.write_config()``, ``.use_local_secrets``, ``.environ``, ``.reload()``.
     """
@@ -286,14 +297,16 @@ def local_secrets(flowsecrets_isolation: Isolation) -> LocalSecrets:
 
 @pytest.fixture(scope="session")
 def local_secrets_factory(request: pytest.FixtureRequest) -> Callable[..., isolated_prefect]:
-    """Return a function that isolates Prefect in fixtures of any scope, in a ``with`` block with these secrets.
+    """Return a function that sets secrets inside a ``with`` block, for fixtures of any scope.
 
-    It takes the arguments of ``isolated_prefect``, and follows the options of the run.
+    It takes the arguments of ``isolated_prefect``, and follows the options and the hooks of the run.
     """
     from pytest_flowsecrets.isolation.context_manager import isolated_prefect
 
     def isolate(secrets: Optional[Mapping[str, Any]] = None, **files: Any) -> isolated_prefect:
-        return isolated_prefect(secrets, **files).using(lambda: _new_isolation(request.config, of_test=False))
+        provided = _secrets_for_file(request.session, sys._getframe(1).f_code.co_filename)  # noqa: SLF001 - the caller
+        merged = markers.merge(provided, secrets or {})
+        return isolated_prefect(merged, **files).using(lambda: _new_isolation(request.config, of_test=False))
 
     return isolate
 
@@ -315,6 +328,6 @@ def prefect_home(flowsecrets_isolation: Isolation) -> PrefectHome:
 
 @pytest.fixture
 def secret_route(request: pytest.FixtureRequest) -> str:
-    """Return the name of the route that delivers the secrets of a test with a ``secret_routes`` mark."""
+    """Return the name of the route that delivers the secrets of a test with a ``secret_routes`` marker."""
     route: str = getattr(request, "param", "")
-    return route or pytest.fail("the fixture secret_route needs a test with a secret_routes mark", pytrace=False)
+    return route or pytest.fail("the fixture secret_route needs a test with a secret_routes marker", pytrace=False)

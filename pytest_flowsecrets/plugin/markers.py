@@ -13,17 +13,17 @@ from pytest_flowsecrets.versions import uses_rest_api
 RIGHT_FORM = '@pytest.mark.secrets(GITHUB_ACCESS_TOKEN="x") or @pytest.mark.secrets({"my secret": 42})'
 ROUTE = "secret_route"  # the fixture, and therefore the parameter, that holds the route of a test
 ROUTES_HELP = (
-    "secret_routes(*routes): run this test once for each route, and deliver the secrets of the secrets mark by that "
+    "secret_routes(*routes): run this test once for each route, and deliver the secrets of the secrets marker by that "
     "route alone: context, config_file, env, agent, run_config, job_template, cloud, or all; on Prefect 2.20 and 3: "
     "block, variable, env, job_variables, pull_step, job_template, or all"
 )
 VARIABLES_HELP = (
-    "variables(mapping=None, /, **values): set these variables of Prefect 2.20 or 3 for this test; the closest mark "
+    "variables(mapping=None, /, **values): set these variables of Prefect 2.20 or 3 for this test; the closest marker "
     "takes precedence, name by name"
 )
 HELP = (
     "secrets(mapping=None, /, **values): set these secrets in the real Prefect for this test; use a mapping for names "
-    "that are not identifiers; the closest mark takes precedence, name by name"
+    "that are not identifiers; the closest marker takes precedence, name by name"
 )
 
 
@@ -66,16 +66,16 @@ def check(source: str, secrets: Any) -> Mapping[str, Any]:
 
 def _identity(name: str) -> str:
     """Return what two spellings of one secret share: for Prefect 2.20 and 3, the name of its block."""
-    return name.lower().replace("_", "-") if uses_rest_api() else name
+    return str(name).lower().replace("_", "-") if uses_rest_api() else name
 
 
 def _secrets(*arguments: Any, **values: Any) -> Dict[str, Any]:
     if len(arguments) > 1:
-        raise UsageError(f"the secrets mark takes one mapping, or names, or both, but got {len(arguments)} arguments")
+        raise UsageError(f"the secrets marker takes one mapping, or names, or both, but got {len(arguments)} arguments")
     mapping = arguments[0] if arguments else {}
     if not isinstance(mapping, Mapping):
         raise UsageError(
-            f"the argument of the secrets mark must be a mapping of names to values, not {type(mapping).__name__}"
+            f"the argument of the secrets marker must be a mapping of names to values, not {type(mapping).__name__}"
         )
     from pytest_flowsecrets.isolation.secrets.encoding import as_text, validate_name
 
@@ -96,7 +96,7 @@ def variables_of(item: Any) -> Dict[str, Any]:
         mapping = mark.args[0] if mark.args else {}
         if len(mark.args) > 1 or not isinstance(mapping, Mapping):
             raise UsageError(
-                f"{item.nodeid}: the variables mark takes one mapping, or names, or both; write "
+                f"{item.nodeid}: the variables marker takes one mapping, or names, or both; write "
                 '@pytest.mark.variables(region="eu") or @pytest.mark.variables({"retries-of-x": 3})'
             )
         variables = {**mapping, **mark.kwargs, **variables}
@@ -162,14 +162,14 @@ def route_of(item: Any) -> Optional[str]:
     """Return the route of a test that runs once per route, or None for other tests.
 
     Raises:
-        UsageError: the ``secret_routes`` mark is wrong, or pytest cannot parametrize the test.
+        UsageError: the ``secret_routes`` marker is wrong, or pytest cannot parametrize the test.
     """
     routes_of(item)
     callspec = getattr(item, "callspec", None)
     route: Optional[str] = callspec.params.get(ROUTE) if callspec else None
     if route is None and item.get_closest_marker("secret_routes"):
         raise UsageError(
-            f"{item.nodeid}: secret_routes needs a test function that pytest can parametrize: move the mark to one; a "
-            "parameter, a unittest.TestCase or a doctest cannot carry it"
+            f"{item.nodeid}: secret_routes needs a test function that pytest can parametrize: move the marker to one; "
+            "a parameter, a unittest.TestCase or a doctest cannot carry it"
         )
     return route
