@@ -128,7 +128,7 @@ def suites(tests, count, body, rounds):
     with tempfile.TemporaryDirectory() as folder:
         source = f"import pytest\n@pytest.mark.parametrize('n', range({tests}))\ndef test_it(n): {body}\n"
         Path(folder, "test_it.py").write_text(source)
-        Path(folder, "pytest.ini").write_text("[pytest]\nflowsecrets_known = KNOWN_*\n")
+        Path(folder, "pytest.ini").write_text("[pytest]\nflowsecrets_secret_env_vars = KNOWN_*\n")
         for _ in range(rounds):
             for name, arguments in PLUGINS.items():
                 run = partial(_cpu, [*arguments, "test_it.py"], folder, {**os.environ, **environ})

@@ -134,9 +134,9 @@ def run(suite: Suite, folder: Path, python: str) -> Tuple[str, List[Dict[str, st
     install(python, suite.project, *suite.needs)
     report = folder / "report.json"
     report.unlink(missing_ok=True)
-    (source / "declared.ini").write_text("[pytest]\nflowsecrets_known = DECLARED_*\n")
+    (source / "declared.ini").write_text("[pytest]\nflowsecrets_secret_env_vars = DECLARED_*\n")
     command = [python, "-m", "pytest", "-c", "declared.ini", "--rootdir=.", "-q", "-rA", "-p", "no:cacheprovider"]
-    command += ["--flowsecrets-leaks=warn", f"--flowsecrets-report={report}", suite.tests, *suite.arguments]
+    command += ["--flowsecrets-leaks=warn", f"--flowsecrets-leak-report={report}", suite.tests, *suite.arguments]
     process = subprocess.run(
         command,
         cwd=source,

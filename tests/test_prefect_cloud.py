@@ -185,8 +185,8 @@ def test_rate_limits_cost_no_time(prefect_cloud):
 # -- inside a run ------------------------------------------------------------------------------------------------------
 
 
-def test_executing_sets_what_an_agent_sets(prefect_cloud, local_secrets):
-    """``executing`` sets context, setting and key of an agent, and restores them."""
+def test_flow_run_sets_what_an_agent_sets(prefect_cloud, local_secrets):
+    """``flow_run`` sets context, setting and key of an agent, and restores them."""
     import prefect
 
     def state():
@@ -203,6 +203,16 @@ def test_executing_sets_what_an_agent_sets(prefect_cloud, local_secrets):
         assert (run["flow_id"], run["state"]) == (context["flow_id"], "Running")
     assert state() == before
     assert prefect_cloud.world.store.get("flow_run", run_id)["state"] == "Success"
+
+
+def test_executing_is_the_previous_name_of_flow_run(prefect_cloud):
+    """``executing()`` of the API and of a tenant warns with the current name, and does the same."""
+    for owner in (prefect_cloud, prefect_cloud.tenant):
+        with pytest.warns(DeprecationWarning, match=r"^executing\(\) is deprecated: use flow_run\(\)$") as caught:
+            context = owner.executing()
+        assert caught[0].filename == __file__
+        with context as run_id:
+            assert prefect_cloud.world.store.get("flow_run", run_id)["state"] == "Running"
 
 
 def test_an_exception_in_a_run(prefect_cloud):

@@ -291,4 +291,4 @@ class LeakSession(ObjectMasker):
             try:
                 write_report(path, self.shown_findings())
             except OSError as error:
-                self.faults.note(f"--flowsecrets-report: cannot write the report: {error.strerror}")
+                self.faults.note(f"--flowsecrets-leak-report: cannot write the report: {error.strerror}")

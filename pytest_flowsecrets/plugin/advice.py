@@ -1,4 +1,4 @@
-"""The next step for errors that pytest and Hypothesis raise when a fixture or a mark of this package is misused.
+"""The next step for errors that pytest and Hypothesis raise when a fixture or a marker of this package is misused.
 
 Their own messages say what is wrong, but cannot know what this package offers instead.
 """
@@ -51,11 +51,11 @@ def _scope(match: Match[str]) -> str:
 _ADVICE: Dict[str, Callable[[Match[str]], Optional[str]]] = {
     r"'(\w+)' not found in `markers` configuration option": _mark,
     r"Marks cannot be applied to fixtures": lambda _: (
-        "fix: put the mark on the test, or set the secret in the fixture with local_secrets"
+        "fix: put the marker on the test, or set the secret in the fixture with local_secrets"
     ),
     rf"ScopeMismatch: You tried to access the (?:'?function'?) scoped fixture '?({_OURS})\b": _scope,
     rf"FailedHealthCheck: (?s:.*?)[Ff]unction-scoped fixture '({_OURS})'": lambda _: (
-        "fix: set secrets with the mark, or with `with isolated_prefect({...}):` in the test, for each example"
+        "fix: set secrets with the marker, or with `with isolated_prefect({...}):` in the test, for each example"
     ),
     r"fixture '(\w+)' not found": _fixture,
 }

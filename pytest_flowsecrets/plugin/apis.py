@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def flow_clock() -> Iterator[FlowClock]:
-    """Freeze the time of Prefect and the fake API until the test moves it.
+    """Freeze the time of Prefect 0.5.5 to 1.4.1 and of the fake API until the test moves it.
 
     ``.now``, ``.tick()``, ``.move_to()``.
     """
@@ -36,10 +36,10 @@ def flow_clock() -> Iterator[FlowClock]:
 
 @pytest.fixture
 def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[Union[FakeCloud, RestCloud]]:
-    """Start a fake Prefect Cloud for this test and make Prefect use it: ``.secrets``, ``.client``, ``.flow_run()``, ….
+    """Start a fake Prefect Cloud for this test, and make Prefect use it.
 
-    ``.url``, ``.add_tenant()``, ``.requests``, ``.faults``, ``.assert_never_received()``. On Prefect 2.20 and 3 it is a
-    RestCloud.
+    ``.url``, ``.secrets``, ``.client``, ``.flow_run()``, ``.add_tenant()``, ``.requests``, ``.faults``,
+    ``.assert_never_received()``. On Prefect 2.20 and 3 it is a RestCloud.
     """
     if uses_rest_api():
         from pytest_flowsecrets.backend.rest.fake_server import enter_cloud
@@ -58,10 +58,10 @@ def prefect_cloud(flowsecrets_isolation: Isolation) -> Iterator[Union[FakeCloud,
 
 @pytest.fixture
 def prefect_server(flowsecrets_isolation: Isolation) -> Iterator[Union[FakeServer, RestServer]]:
-    """Start a fake Prefect Server for this test and make Prefect use it: ``.url``, ``.client``, ``.requests``, ….
+    """Start a fake Prefect Server for this test, and make Prefect use it.
 
-    Prefect Server has no secrets, so flows get those of ``local_secrets`` and the marker. On Prefect 2.20 and 3 it is a
-    RestServer.
+    ``.url``, ``.client``, ``.requests``, ``.faults``. Prefect Server has no secrets, so flows get those of
+    ``local_secrets`` and the marker. On Prefect 2.20 and 3 it is a RestServer.
     """
     if uses_rest_api():
         with cast("RestIsolation", flowsecrets_isolation).using_server() as own:
@@ -87,7 +87,10 @@ def flow_environment(
     flowsecrets_isolation: Isolation,  # noqa: ARG001 - the function uses it as the current one
     cluster_secrets: ClusterSecrets,
 ) -> Callable[..., FlowEnvironment]:
-    """Return ``pytest_flowsecrets.flow_environment`` with this test's ``cluster_secrets`` as the default."""
+    """Return a function that shows which variables an agent or a worker gives to a flow run, and their origins.
+
+    It is ``pytest_flowsecrets.flow_environment``, with the ``cluster_secrets`` of this test as the default.
+    """
     from functools import partial
 
     from pytest_flowsecrets.workers.flow_environment import flow_environment as function

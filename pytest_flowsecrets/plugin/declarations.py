@@ -8,7 +8,9 @@ from typing import Any, Dict, Iterator, List
 import pytest
 
 from pytest_flowsecrets.isolation.environment import declarations
+from pytest_flowsecrets.options import LISTS
 
+_HIDE = LISTS["hide"]
 # Plugins that set variables. They skip a default if the shell has set the variable.
 _SETTERS = ("pytest_env", "pytest_dotenv")
 _MAX_NAMES = 6  # in a line of the header
@@ -16,13 +18,7 @@ _MAX_NAMES = 6  # in a line of the header
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Start to record which code sets variables. This is the first hook of a run."""
-    parser.addini(
-        "flowsecrets_hide",
-        "names or globs of variables that isolated tests do not see unless the run declares them, in addition to "
-        "PREFECT__ variables, GITHUB_ACCESS_TOKEN and similar ones; a leading ! makes a variable visible again",
-        type="args",
-        default=[],
-    )
+    parser.addini(_HIDE.ini, _HIDE.help, type="args", default=[])
     config: Any = pluginmanager.get_plugin("pytestconfig")
     config.add_cleanup(declarations.start())
 
@@ -31,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: Any, args: Any) -> Iterator[None]:
     """Record the variables that pytest-env and pytest-dotenv set if the shell sets none."""
     run = declarations.current()
-    run.hide(early_config.getini("flowsecrets_hide"))
+    run.hide(early_config.getini(_HIDE.ini))
     arguments = {"early_config": early_config, "parser": parser, "args": args}
     for hook in early_config.hook.pytest_load_initial_conftests.get_hookimpls():
         module = getattr(hook.plugin, "__name__", "")
@@ -58,7 +54,7 @@ def _texts_without_shell(hook: Any, arguments: Dict[str, Any]) -> Dict[str, str]
 
 def pytest_configure(config: pytest.Config) -> None:
     """Add the declarations of the process that has started this xdist worker."""
-    declarations.current().hide(config.getini("flowsecrets_hide"))  # again, because a conftest may load this plugin
+    declarations.current().hide(config.getini(_HIDE.ini))  # again, because a conftest may load this plugin
     declarations.current().inherit(getattr(config, "workerinput", {}).get("flowsecrets_declared", ()))
 
 

@@ -17,13 +17,15 @@ from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.mask import pytest_items as tests
 from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.session import LeakSession
-from pytest_flowsecrets.options import resolve
+from pytest_flowsecrets.options import LISTS, by_either_name, resolve
+from pytest_flowsecrets.plugin.options import SETTINGS, renaming_warner
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.secret_leaks import SecretLeaks
 
 RUN = pytest.StashKey[LeakSession]()
 SESSION = pytest.StashKey[pytest.Session]()
+_VARIABLES = LISTS["secret-env-vars"]
 
 
 def run_of(config: pytest.Config) -> LeakSession:
@@ -34,7 +36,8 @@ def run_of(config: pytest.Config) -> LeakSession:
             mode = resolve("leaks", command_line=option, ini=config.getini("flowsecrets_leaks") or None).value
         except UsageError:
             mode = "off"  # the run ends with this error
-        config.stash[RUN] = LeakSession(mode or "off", config.getini("flowsecrets_known"))
+        variables = [*config.getini(_VARIABLES.ini), *config.getini(_VARIABLES.old_ini)]
+        config.stash[RUN] = LeakSession(mode or "off", variables)
         config.stash[RUN].begin()
         config.pluginmanager.register(LateReportHooks(config.stash[RUN]), "flowsecrets-late-reports")
         config.add_cleanup(lambda: _end(config))
@@ -71,10 +74,11 @@ def _fail_session(config: pytest.Config) -> None:
 
 
 def _write_report(config: pytest.Config) -> None:
-    """Write the report files that options ask for. In an xdist worker, do nothing: the controller writes them."""
-    run, path = config.stash[RUN], config.getoption("--flowsecrets-report", None)
-    if run.in_worker:
+    """Write the report files that settings ask for. In an xdist worker, do nothing: the controller writes them."""
+    run, settings = config.stash[RUN], config.stash.get(SETTINGS, None)
+    if run.in_worker or settings is None:  # without settings, the run ends with a usage error
         return
+    path = settings["leak-report"].value
     if path:
         run.write_report(path)
     for write in run.report_writers:
@@ -86,8 +90,8 @@ def _write_report(config: pytest.Config) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the ini option that has no command-line option."""
-    description = "names or globs of environment variables whose values are secrets"
-    parser.addini("flowsecrets_known", description, type="args", default=[])
+    parser.addini(_VARIABLES.ini, _VARIABLES.help, type="args", default=[])
+    parser.addini(_VARIABLES.old_ini, f"Deprecated: use {_VARIABLES.ini}", type="args", default=[])
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -108,6 +112,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker and the late hooks, and register the secrets that plugins have set."""
+    _check_names(config)
     config.addinivalue_line(
         "markers",
         "allow_leaks(*names, where=()): allow leaks of these secrets in this test, at these places or anywhere",
@@ -123,6 +128,14 @@ def pytest_configure(config: pytest.Config) -> None:
             register(config, run.descriptors)
     # Registered after pytest's capture plugin, so that its hooks run before those of capture.
     config.pluginmanager.register(CapturedOutputHooks(run, config), "flowsecrets-captured-output")
+
+
+def _check_names(config: pytest.Config) -> None:
+    """Warn if the ini key has its previous name."""
+    try:
+        by_either_name(config.getini, _VARIABLES.ini, _VARIABLES.old_ini, renaming_warner(config))
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _extend(run: LeakSession, config: pytest.Config) -> None:
@@ -364,7 +377,7 @@ class CapturedOutputHooks:
 
 @pytest.fixture
 def secret_leaks(request: pytest.FixtureRequest) -> Iterator[SecretLeaks]:
-    """Leaks of this test: ``.found``, ``.assert_none()``, ``.watch()``, ``.search()``, ``.add()``."""
+    """Return the leaks of this test: ``.found``, ``.assert_none()``, ``.watch()``, ``.search()``, ``.add()``."""
     from pytest_flowsecrets.leaks.secret_leaks import SecretLeaks
 
     try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Mapping
+from argparse import SUPPRESS
+from typing import Callable, Mapping
 
 import pytest
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.options import OPTIONS, Setting, resolve_all
+from pytest_flowsecrets.options import LISTS, OPTIONS, Setting, resolve_all
 from pytest_flowsecrets.plugin import markers
 
 SETTINGS = pytest.StashKey[Mapping[str, Setting]]()
@@ -21,11 +22,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--flowsecrets-explain",
         action="store_true",
-        help="show where each secret of a failing test comes from, without values",
+        help="Show where each secret of a failing test comes from, without values",
     )
     for option in OPTIONS.values():
-        group.addoption(option.flag, default=None, metavar="|".join(option.choices or ("X",)), help=option.help)
+        group.addoption(option.flag, default=None, metavar=option.metavar, help=option.help)
         parser.addini(option.ini, option.help)
+        if option.old_name:
+            group.addoption(option.old_flag, default=None, help=SUPPRESS)
+            parser.addini(option.old_ini, f"Deprecated: use {option.ini}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,11 +39,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", markers.ROUTES_HELP)
     config.stash[_depth] = isolation_depth()
     try:
-        config.stash[SETTINGS] = resolve_all(config.getoption, config.getini)
+        config.stash[SETTINGS] = resolve_all(config.getoption, config.getini, renaming_warner(config))
         _check_server(config.stash[SETTINGS])
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     _warn_about_unknown_keys(config)
+
+
+def renaming_warner(config: pytest.Config) -> Callable[[str, str], None]:
+    """Return a function that warns about the previous name of an option. If the warning is an error, the run ends."""
+
+    def warn(old: str, new: str) -> None:
+        if hasattr(config, "workerinput"):
+            return  # the controller of pytest-xdist warns
+        warning = DeprecationWarning(f"{old} is deprecated: use {new}")
+        try:
+            config.issue_config_time_warning(warning, stacklevel=3)
+        except DeprecationWarning as error:
+            raise UsageError(str(error)) from None
+
+    return warn
 
 
 def _warn_about_unknown_keys(config: pytest.Config) -> None:
@@ -48,7 +67,7 @@ def _warn_about_unknown_keys(config: pytest.Config) -> None:
     for key in sorted(key for key in keys if key.startswith("flowsecrets_") and not _is_known(config, key)):
         from pytest_flowsecrets.resolution.near_names import nearest_name
 
-        near = nearest_name(key, [option.ini for option in OPTIONS.values()])
+        near = nearest_name(key, [option.ini for option in (*OPTIONS.values(), *LISTS.values())])
         advice = f": did you mean {near.name}?" if near else ""
         config.issue_config_time_warning(pytest.PytestConfigWarning(f"{key} is not an option{advice}"), stacklevel=2)
 

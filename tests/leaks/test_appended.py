@@ -160,7 +160,7 @@ def test_it(number):
     handler.emit(logging.makeLogRecord({"msg": TOKEN}))
 """
     )
-    arguments = ["-n2", "--flowsecrets-leaks=fail", "--flowsecrets-report=leaks.json"]
+    arguments = ["-n2", "--flowsecrets-leaks=fail", "--flowsecrets-leak-report=leaks.json"]
     result = run_tests(source, *arguments, plugins=["xdist"])
     result.assert_outcomes(passed=4)
     assert result.ret == 1

@@ -91,7 +91,7 @@ def test_a_module_that_is_imported(run_tests, monkeypatch):
     """Output of processes that a module starts on import is masked."""
     monkeypatch.setenv("DEPLOY_KEY", TOKEN)
     source = HEAD + 'run(f"echo one {TOKEN}")\ndef test_it(): pass\n'
-    ini = "[pytest]\nflowsecrets_known = DEPLOY_KEY\n"
+    ini = "[pytest]\nflowsecrets_secret_env_vars = DEPLOY_KEY\n"
     result = run_tests(source, "--capture=sys", "--flowsecrets-leaks=warn", ini=ini)
     result.stdout.fnmatch_lines(["*one [[]secret DEPLOY_KEY[]]", "DEPLOY_KEY in live stdout: 1"])
 

@@ -61,7 +61,7 @@ def test_it(local_secrets):
 def test_secrets_registered_before_the_hooks_run(pytester, run_tests, monkeypatch):
     """Secrets that are registered before the hooks run are masked in the new form, too."""
     monkeypatch.setenv("MY_TOKEN", TOKEN)
-    pytester.makeini("[pytest]\nflowsecrets_known = MY_TOKEN\n")
+    pytester.makeini("[pytest]\nflowsecrets_secret_env_vars = MY_TOKEN\n")
     pytester.makeconftest(
         "print('loaded')\ndef pytest_flowsecrets_encoders():\n    return {'reversed': lambda text: text[::-1]}\n"
     )

@@ -100,9 +100,11 @@ def test_other(): pass
 def test_a_report_that_cannot_be_written(run_tests, pytester):
     """If the report file cannot be written, the run fails with one line that says so."""
     (pytester.path / "folder.sarif").mkdir()
-    result = run_tests(HEAD + "def test_it(): pass\n", "--flowsecrets-leaks=fail", "--flowsecrets-report=folder.sarif")
+    result = run_tests(
+        HEAD + "def test_it(): pass\n", "--flowsecrets-leaks=fail", "--flowsecrets-leak-report=folder.sarif"
+    )
     assert result.ret == 1
-    result.stderr.fnmatch_lines(["--flowsecrets-report: cannot write the report: *"])
+    result.stderr.fnmatch_lines(["--flowsecrets-leak-report: cannot write the report: *"])
 
 
 def test_output_of_an_interrupted_test(run_tests, pytester):
@@ -127,7 +129,7 @@ def test_it(value, secret_leaks):
     assert secret_leaks.found
     assert value not in repr(secret_leaks)
 """
-    run_tests(source, "--flowsecrets-report=leaks.sarif").assert_outcomes(passed=1)
+    run_tests(source, "--flowsecrets-leak-report=leaks.sarif").assert_outcomes(passed=1)
     written = (pytester.path / "leaks.sarif").read_text() + (pytester.path / "leaks.json").read_text()
     assert TOKEN not in written
     assert {finding["place"] for finding in json.loads((pytester.path / "leaks.json").read_text())} >= {"id"}

@@ -166,8 +166,8 @@ INTERLEAVED = {
     "zero-width spaces": "\u200b".join,
     "soft hyphens": lambda value: "\u00ad".join(_lines(value, 4)),
     "byte order marks": lambda value: "\ufeff".join(_lines(value, 4)),
-    "colours": lambda value: "".join(f"\x1b[38;5;{n}m{char}\x1b[0m" for n, char in enumerate(value)),
-    "colours in JSON": lambda value: json.dumps("".join(f"\x1b[1m{part}\x1b[0m" for part in _lines(value, 5))),
+    "colors": lambda value: "".join(f"\x1b[38;5;{n}m{char}\x1b[0m" for n, char in enumerate(value)),
+    "colors in JSON": lambda value: json.dumps("".join(f"\x1b[1m{part}\x1b[0m" for part in _lines(value, 5))),
     "links of terminals": lambda value: "".join(
         f"\x1b]8;;http://h/{n}\x1b\\{p}\x1b]8;;\x07" for n, p in enumerate(_lines(value, 9))
     ),

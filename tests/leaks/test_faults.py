@@ -52,7 +52,7 @@ for name in sys.argv[1:]:
     out = io.TextIOWrapper(io.BytesIO(), "utf-8")
     with mock.patch.object(owner, last, broken), contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         code = pytest.main(["-p", "pytest_flowsecrets.plugin", "-p", "no:randomly", "--capture=sys", "-rA", "-v",
-                            "--junit-xml=junit.xml", "--flowsecrets-leaks=fail", "--flowsecrets-report=leaks.sarif",
+                            "--junit-xml=junit.xml", "--flowsecrets-leaks=fail", "--flowsecrets-leak-report=leaks.sarif",
                             "test_project.py"])
     out.flush()
     written = open("junit.xml").read()

@@ -121,7 +121,7 @@ import pytest
 @pytest.mark.secrets(PIN="123456")
 def test_it(): assert True
 """
-    arguments = ["-v", "--flowsecrets-leaks=fail", "--junit-xml=junit.xml", "--flowsecrets-report=leaks.json"]
+    arguments = ["-v", "--flowsecrets-leaks=fail", "--junit-xml=junit.xml", "--flowsecrets-leak-report=leaks.json"]
     result = run_tests(source, *arguments)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
@@ -144,7 +144,7 @@ import pytest
 def test_it(value, request):
     assert str(value) in request.node.name
 """
-    result = run_tests(source, "-v", "--junit-xml=junit.xml", ini="[pytest]\nflowsecrets_known = CARD_*\n")
+    result = run_tests(source, "-v", "--junit-xml=junit.xml", ini="[pytest]\nflowsecrets_secret_env_vars = CARD_*\n")
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["*::test_it[[][[]secret CARD_NUMBER[]]*", "*::test_it[[]20240131[]]*"])
     assert "4929123456781234" not in result.stdout.str() + (pytester.path / "junit.xml").read_text()

@@ -217,7 +217,7 @@ def test_it(prefect_cloud):
 """
         )
         result = run_tests(
-            source, "--flowsecrets-leaks=fail", "-W", "ignore", ini="[pytest]\nflowsecrets_known = CI_TOKEN\n"
+            source, "--flowsecrets-leaks=fail", "-W", "ignore", ini="[pytest]\nflowsecrets_secret_env_vars = CI_TOKEN\n"
         )
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(

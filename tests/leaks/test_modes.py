@@ -128,7 +128,7 @@ def test_report(run_tests, pytester, arguments):
     """The report option writes SARIF and JSON without a value, also under xdist and without a terminal reporter."""
     if "xdist" in arguments:
         pytest.importorskip("xdist")
-    run_tests(LEAKING, "--flowsecrets-report=out/leaks.sarif", "--flowsecrets-leaks=warn", *arguments)
+    run_tests(LEAKING, "--flowsecrets-leak-report=out/leaks.sarif", "--flowsecrets-leaks=warn", *arguments)
     sarif = json.loads((pytester.path / "out" / "leaks.sarif").read_text())
     (finding,) = json.loads((pytester.path / "out" / "leaks.json").read_text())
     assert finding["name"] == "TOKEN"
@@ -148,7 +148,7 @@ import pytest
 @pytest.mark.secrets(TOKEN="{TOKEN}")
 def test_it(record_testsuite_property): record_testsuite_property("a", "{TOKEN}"); print("{TOKEN}")
 """
-    run_tests(source, "--junit-xml=junit.xml", "--flowsecrets-report=leaks.sarif")
+    run_tests(source, "--junit-xml=junit.xml", "--flowsecrets-leak-report=leaks.sarif")
     written = json.loads((pytester.path / "leaks.json").read_text())
     assert {finding["place"] for finding in written} == {"captured stdout", "file junit.xml"}
     odd = findings.Leak("A", "raw", "failure", "my tests/test_[a].py::test_it", "", ("A",))
@@ -173,7 +173,7 @@ def test_it(request):
 
 def test_report_named_json(run_tests, pytester):
     """With a ``.json`` path, the SARIF file is next to it."""
-    run_tests(LEAKING, "--flowsecrets-report=leaks.json")
+    run_tests(LEAKING, "--flowsecrets-leak-report=leaks.json")
     assert json.loads((pytester.path / "leaks.json").read_text())[0]["name"] == "TOKEN"
     assert json.loads((pytester.path / "leaks.sarif").read_text())["version"] == "2.1.0"
 
@@ -193,7 +193,7 @@ def test_it(monkeypatch):
 
 
 def test_variables_of_the_ini_file(run_tests, monkeypatch):
-    """Variables that ``flowsecrets_known`` names, also by globs, are secrets, except short and common values."""
+    """Variables that ``flowsecrets_secret_env_vars`` names, also by globs, are secrets, except short and common values."""
     for name, value in {
         "CI_TOKEN": "tok-aaaaaa-111",
         "DEPLOY_KEY": "key-bbbbbb-222",
@@ -203,7 +203,7 @@ def test_variables_of_the_ini_file(run_tests, monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
     source = "import os\ndef test_it():\n    for name in ('CI_TOKEN', 'DEPLOY_KEY', 'OTHER', 'B_TOKEN', 'C_TOKEN'): print(os.environ[name])\n"
-    result = run_tests(source, "-rP", ini="[pytest]\nflowsecrets_known = *_TOKEN DEPLOY_KEY\n")
+    result = run_tests(source, "-rP", ini="[pytest]\nflowsecrets_secret_env_vars = *_TOKEN DEPLOY_KEY\n")
     result.stdout.fnmatch_lines(
         [
             "flowsecrets: 2 secrets known",

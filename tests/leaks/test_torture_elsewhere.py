@@ -70,7 +70,7 @@ RUNS = {
         {"test_it.py": "def test_it():\n    here = ALL\n    assert here == 1\n"},
         ["--full-trace", "-l", "-vv"],
     ),
-    "colours": ({"test_it.py": "def test_it():\n    assert {'a': ALL} == {'a': 1}\n"}, ["--color=yes", "-vv"]),
+    "colors": ({"test_it.py": "def test_it():\n    assert {'a': ALL} == {'a': 1}\n"}, ["--color=yes", "-vv"]),
     "collect_only": (
         {"test_it.py": "@pytest.mark.parametrize('x', TEXTS)\ndef test_it(x): pass\n"},
         ["--collect-only"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 
-def test_a_secret_that_is_learnt_while_its_test_runs(run_tests):
+def test_a_secret_that_is_learned_while_its_test_runs(run_tests):
     """If a secret is registered while its test runs, worker and controller agree on the id, and the report masks it."""
     pytest.importorskip("xdist")
     result = run_tests(

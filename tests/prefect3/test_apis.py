@@ -122,7 +122,7 @@ def test_value(): pass
     )
     result.assert_outcomes(errors=3)
     result.stdout.fnmatch_lines_random(
-        ["*the variables mark takes one mapping*", "*'UPPER' cannot name a variable*", "*variable 'x': *"]
+        ["*the variables marker takes one mapping*", "*'UPPER' cannot name a variable*", "*variable 'x': *"]
     )
     assert "Traceback" not in result.stdout.str()
 
@@ -309,6 +309,17 @@ def test_plain_fields_of_a_block_are_searched(prefect_server):
         prefect_server.assert_never_received("token")
     assert [place.partition(": ")[2] for place in caught.value.places] == ["data.user"] * len(caught.value.places)
     assert {place.partition(" ")[0] for place in caught.value.places} == {"POST", "PATCH"}
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+def test_executing_is_the_previous_name_of_flow_run(prefect_server):
+    """``executing()`` warns with the current name, and opens a write-only API as ``flow_run()`` does."""
+    prefect_server.write_only()
+    with pytest.warns(DeprecationWarning, match=r"^executing\(\) is deprecated: use flow_run\(\)$") as caught:
+        context = prefect_server.executing()
+    assert caught[0].filename == __file__
+    with context:
+        assert Secret.load("token").get() == "hidden-token"
 
 
 @flow(name="named")

@@ -36,7 +36,7 @@ class Run:
             shutil.copy(path, folder)
         (folder / "pytest.ini").write_text("[pytest]\n")
         options = ["-rA", "-l", "--junit-xml=junit.xml", "-o", "junit_logging=all"]
-        report = ["--flowsecrets-leaks=warn", "--flowsecrets-report=leaks.json"]
+        report = ["--flowsecrets-leaks=warn", "--flowsecrets-leak-report=leaks.json"]
         environ = {"TORTURE_FORMS": ",".join(CHOSEN), "TORTURE_CLI": "1" if HAS_CLI else ""}
         self.output = run_pytest(folder, *options, *report, **environ)
         self.written = Written(folder, self.output, {path.name for path in sources})

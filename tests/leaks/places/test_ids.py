@@ -32,9 +32,9 @@ def test_later():
 
 
 @pytest.fixture(params=_params("fixture_param"))
-def parametrised(request):
+def parametrized(request):
     return request.param
 
 
-def test_fixture_param(parametrised):
+def test_fixture_param(parametrized):
     pass
