@@ -75,7 +75,7 @@ def _add_completion(subcommands: Any) -> None:
         description="Print the code that completes `flowsecrets` in a shell.",
         **examples('eval "$(flowsecrets completion bash)"', "flowsecrets completion fish | source"),
     )
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell that runs the code")
     parser.set_defaults(run=_completion)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 
 import pytest
 
-from pytest_flowsecrets.cli import main
+from pytest_flowsecrets.cli import _parser, main
 
 HEAVY = {
     *("pytest", "prefect", "graphql", "hypothesis", "freezegun", "yaml", "tomlkit", "http.server", "asyncio"),
@@ -25,7 +26,13 @@ def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixtu
     assert "usage: flowsecrets" in capsys.readouterr().err
 
 
-COMMANDS = ["demo", "explain", "check", "rule", "migrate", "serve", "completion"]
+def subcommands() -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the subcommands by name."""
+    (action,) = (each for each in _parser()._actions if isinstance(each, argparse._SubParsersAction))
+    return dict(action.choices)
+
+
+COMMANDS = sorted(subcommands())
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
@@ -38,6 +45,15 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert "usage: flowsecrets" in text
     assert "exit status: 0 without findings" in text
     assert len(arguments) == 1 or "examples:\n  " in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_help(name: str) -> None:
+    """A subcommand has a description, and each of its arguments has one line of help that begins in lower case."""
+    parser = subcommands()[name]
+    assert parser.description.endswith(".")
+    lines = [str(action.help) for action in parser._actions if action.help is not argparse.SUPPRESS]
+    assert [line for line in lines if line == "None" or "\n" in line or not line[0].islower()] == []
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def examples(*lines: str) -> Dict[str, Any]:
 def _add_demo(subcommands: Any) -> None:
     parser = subcommands.add_parser(
         "demo",
-        help="run the tests of a small example project on the real Prefect",
+        help="run the tests of a small example project on the installed Prefect",
         description="Write a small project with flows and tests, and run its tests on the installed Prefect.",
         **examples("flowsecrets demo", "flowsecrets demo --keep example"),
     )
@@ -79,12 +79,18 @@ def _add_flow_run(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "secrets of a flow run that an agent starts (--config, --backend and --env-file belong to the agent's machine)"
     )
-    group.add_argument("--agent", metavar="KIND", help="local, docker, kubernetes or ecs")
-    group.add_argument("--agent-env", metavar="NAME=value", action="append", help="prefect agent … start --env")
-    group.add_argument("--run-env", metavar="NAME=value", action="append", help="env of the run config")
-    group.add_argument("--job-template", metavar="FILE", help="template of a Kubernetes job, YAML")
-    group.add_argument("--task-definition", metavar="FILE", help="definition of an ECS task, YAML")
-    group.add_argument("--cluster-secrets", metavar="FILE", action="append", help="manifests of Secrets, YAML")
+    group.add_argument("--agent", metavar="KIND", help="the kind of agent: local, docker, kubernetes or ecs")
+    group.add_argument(
+        "--agent-env", metavar="NAME=value", action="append", help="a variable of `prefect agent … start --env`"
+    )
+    group.add_argument(
+        "--run-env", metavar="NAME=value", action="append", help="a variable in the env of the run config"
+    )
+    group.add_argument("--job-template", metavar="FILE", help="the template of a Kubernetes job (YAML)")
+    group.add_argument("--task-definition", metavar="FILE", help="the definition of an ECS task (YAML)")
+    group.add_argument(
+        "--cluster-secrets", metavar="FILE", action="append", help="manifests of Kubernetes Secrets (YAML)"
+    )
 
 
 def _explain(arguments: argparse.Namespace) -> int:
@@ -131,29 +137,43 @@ def _add_check(subcommands: Any) -> None:
 
 
 def _add_check_input(group: Any) -> None:
-    group.add_argument("--as", dest="kind", choices=KINDS, help="type of the files (default: inferred from the name)")
-    group.add_argument("--stdin-filename", metavar="NAME", help="file name of the standard input")
-    group.add_argument("--exclude", metavar="PATTERN", action="append", help="leave out files in folders")
-    group.add_argument("--no-respect-gitignore", action="store_true", help="check files that .gitignore names")
-    group.add_argument("--config", metavar="FILE", help="read [tool.flowsecrets] here (default: pyproject.toml)")
+    group.add_argument(
+        "--as", dest="kind", choices=KINDS, help="the type of the files (default: inferred from the name)"
+    )
+    group.add_argument("--stdin-filename", metavar="NAME", help="the file name of the standard input")
+    group.add_argument(
+        "--exclude", metavar="PATTERN", action="append", help="skip matching files in folders, as in .gitignore"
+    )
+    group.add_argument("--no-respect-gitignore", action="store_true", help="also check files that .gitignore excludes")
+    group.add_argument(
+        "--config", metavar="FILE", help="read [tool.flowsecrets] in this file (default: pyproject.toml)"
+    )
 
 
 def _add_check_rules(group: Any) -> None:
-    group.add_argument("--select", metavar="RULES", action="append", help="rules, or prefixes such as FS02 (all)")
-    group.add_argument("--ignore", metavar="RULES", action="append", help="rules or prefixes to leave out")
-    group.add_argument("--extend-ignore", metavar="RULES", action="append", help="the same, added to the settings")
+    group.add_argument(
+        "--select", metavar="RULES", action="append", help="check only these rules or prefixes, such as FS02"
+    )
+    group.add_argument("--ignore", metavar="RULES", action="append", help="skip these rules or prefixes")
+    group.add_argument(
+        "--extend-ignore", metavar="RULES", action="append", help="skip these in addition to the settings"
+    )
     group.add_argument("--no-notes", action="store_true", help="omit findings of the severity note")
     _add_versions(group)
 
 
 def _add_check_output(group: Any) -> None:
-    group.add_argument("--format", choices=FORMATS, help="text is full on a terminal, else concise (default: text)")
+    group.add_argument(
+        "--format", choices=FORMATS, help="the output format; text is full on a terminal, else concise (default: text)"
+    )
     group.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     group.add_argument("--output-file", metavar="FILE", help="write the findings to this file")
     group.add_argument("--fix", action="store_true", help="change the files where a fix is certain")
     group.add_argument("--diff", action="store_true", help="show the fixes, and change nothing")
     group.add_argument("--show-values", action="store_true", help="print the lines to write, which contain the values")
-    group.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colours (default: auto)")
+    group.add_argument(
+        "--color", choices=("auto", "always", "never"), default="auto", help="use colors (default: auto)"
+    )
     group.add_argument("-q", "--quiet", action="store_true", help="omit the summary")
 
 
@@ -169,11 +189,11 @@ def _check(arguments: argparse.Namespace) -> int:
 def _add_rule(subcommands: Any) -> None:
     parser = subcommands.add_parser(
         "rule",
-        help="explain a rule of check",
+        help="explain the rules of check",
         description="Explain rules of `flowsecrets check`.",
         **examples("flowsecrets rule FS021", "flowsecrets rule --all"),
     )
-    parser.add_argument("names", nargs="*", metavar="RULE", help="such as FS021")
+    parser.add_argument("names", nargs="*", metavar="RULE", help="rules such as FS021")
     parser.add_argument("--all", action="store_true", help="list all rules")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_rule)
@@ -191,7 +211,7 @@ def _rule(arguments: argparse.Namespace) -> int:
 def _add_serve(subcommands: Any) -> None:
     parser = subcommands.add_parser(
         "serve",
-        help="serve the fake API of Prefect Cloud to other processes until Ctrl-C",
+        help="serve the fake API to other processes until Ctrl-C",
         description="Serve the fake API to other processes until Ctrl-C. The output says how to use it.",
         **examples("flowsecrets serve", "flowsecrets serve --prefect 3 --secrets secrets.toml"),
     )
@@ -201,15 +221,17 @@ def _add_serve(subcommands: Any) -> None:
         help="serve the API of this Prefect: 1, 2.20, 3 or a release (default: the installed one, else 1)",
     )
     parser.add_argument("--server", action="store_true", help="serve the API of a self-hosted server: no keys")
-    parser.add_argument("--port", type=_port, default=4200, help="port (default: 4200, as for Prefect Server; 0: any)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=_port, default=4200, help="the port (default: 4200, as for Prefect Server; 0: any)"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--allow-remote", action="store_true", help="accept connections from other machines")
     parser.add_argument("--i-know", action=_AllowRemoteAlias, help=argparse.SUPPRESS)
     parser.add_argument(
-        "--user-key", metavar="KEY", help="key of scope USER; on Prefect 3 the API key (default: a new random one)"
+        "--user-key", metavar="KEY", help="the key of scope USER; on Prefect 3, the API key (default: a new random one)"
     )
     parser.add_argument(
-        "--runner-key", metavar="KEY", help="key of scope RUNNER, for agents (default: a new random one)"
+        "--runner-key", metavar="KEY", help="the key of scope RUNNER, for agents (default: a new random one)"
     )
     parser.add_argument("--secrets", metavar="FILE", help="set these secrets first: a mapping in TOML, JSON or .env")
     parser.add_argument("--json", action="store_true", help="print the address and the keys as one line of JSON")
@@ -250,14 +272,23 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _add_record(subcommands: Any) -> None:
     parser = subcommands.add_parser(
-        "record", help="record the traffic of an API into a file for tests, without values of secrets, until Ctrl-C"
+        "record",
+        help="record the traffic of an API in a file for tests until Ctrl-C, without the values of secrets",
+        description="Forward requests to an API until Ctrl-C, and record them in a file that `replay` answers from in "
+        "tests. The file holds no values of secrets. The output says how to use the recorder.",
+        **examples(
+            "flowsecrets record cassette.json --to http://localhost:4200/api",
+            "flowsecrets record cassette.json --to https://api.prefect.io --prefect 1",
+        ),
     )
-    parser.add_argument("cassette", metavar="FILE", help="the cassette to write (JSON)")
+    parser.add_argument("cassette", metavar="FILE", help="the file to write (JSON)")
     parser.add_argument(
-        "--to", metavar="URL", required=True, help="address of the API, such as http://localhost:4200/api"
+        "--to", metavar="URL", required=True, help="the address of the API, such as http://localhost:4200/api"
     )
-    parser.add_argument("--prefect", metavar="VERSION", help="1, 2.20 or 3 (default: the installed one, else 1)")
-    parser.add_argument("--port", type=_port, default=0, help="port of the recorder (default: any)")
+    parser.add_argument(
+        "--prefect", metavar="VERSION", help="the Prefect of the API: 1, 2.20 or 3 (default: the installed one, else 1)"
+    )
+    parser.add_argument("--port", type=_port, default=0, help="the port of the recorder (default: any)")
     parser.set_defaults(run=_record)
 
 
@@ -277,18 +308,26 @@ def _add_migrate(subcommands: Any) -> None:
         description="Plan Secret blocks and variables for a legacy configuration, and the changes of Python files.",
         **examples("flowsecrets migrate flows/", "flowsecrets migrate flows/ --write", "flowsecrets migrate --apply"),
     )
-    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="Python files and folders to change")
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="files and folders with Python code to change")
     parser.add_argument("--config", metavar="FILE", help="a user's config.toml (default: this machine's)")
     parser.add_argument("--backend", metavar="FILE", help="a backend.toml (default: this machine's)")
     parser.add_argument("--env-file", metavar="FILE", action="append", help="read the environment from this file")
     parser.add_argument(
-        "--prefect-version", metavar="X", help="legacy release (default: the installed one, else 1.4.1)"
+        "--prefect-version", metavar="X", help="the legacy release (default: the installed one, else 1.4.1)"
     )
-    parser.add_argument("--python-version", metavar="X.Y", help="Python of the legacy flow (default: this one)")
-    parser.add_argument("--target", type=int, choices=(2, 3), help="new Prefect (default: the installed one, else 3)")
-    parser.add_argument("--rename", metavar="OLD=new", action="append", default=[], help="choose the name of a block")
+    parser.add_argument("--python-version", metavar="X.Y", help="the Python of the legacy flow (default: this one)")
     parser.add_argument(
-        "--cloud-secret", metavar="NAME", action="append", default=[], help="list this secret of Prefect Cloud"
+        "--target", type=int, choices=(2, 3), help="the new Prefect (default: the installed one, else 3)"
+    )
+    parser.add_argument(
+        "--rename", metavar="OLD=new", action="append", default=[], help="choose another name for a block"
+    )
+    parser.add_argument(
+        "--cloud-secret",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="plan a block for this secret of Prefect Cloud, too",
     )
     parser.add_argument("--diff", action="store_true", help="show the changes in the Python files")
     parser.add_argument("--write", action="store_true", help="change the Python files")
@@ -308,11 +347,16 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
 def _add_versions(parser: Any) -> None:
     parser.add_argument(
-        "--prefect-version", "--prefect", metavar="X", help="release (default: the installed one, else 1.4.1)"
+        "--prefect-version",
+        "--prefect",
+        metavar="X",
+        help="the release of Prefect (default: the installed one, else 1.4.1)",
     )
-    parser.add_argument("--python-version", metavar="X.Y", help="Python of the flow (default: this one)")
+    parser.add_argument("--python-version", metavar="X.Y", help="the Python of the flow (default: this one)")
     parser.add_argument(
-        "--all-versions", action="store_true", help="show all releases, one for each range without a change"
+        "--all-versions",
+        action="store_true",
+        help="show the results of all releases, once for each range of releases that agree",
     )
 
 
