@@ -84,7 +84,7 @@ def validate_routes(names: Iterable[Any]) -> List[str]:
     routes = available_routes()
     chosen = [route for name in names for route in (routes if name == "all" else [name])]
     if not chosen:
-        raise UsageError(f"the secret_routes mark needs routes: {_choices()}")
+        raise UsageError(f"the secret_routes marker needs routes: {_choices()}")
     for name in chosen:
         if not _is_route(name, routes):
             raise UsageError(_no_route(name))

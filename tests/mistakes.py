@@ -42,9 +42,9 @@ class Mistake(NamedTuple):
 MARKS = [
     Mistake(
         "mark_without_s",
-        "the mark 'secret' does nothing",
+        "the marker 'secret' does nothing",
         "@pytest.mark.secret(TOKEN='VALUE-1')\ndef test_it(): assert read('TOKEN')\n",
-        ["is not isolated", "the mark 'secret' does nothing", MARK_FORM + "[Tt]"],
+        ["is not isolated", "the marker 'secret' does nothing", MARK_FORM + "[Tt]"],
         line="legacy",
     ),
     Mistake(
@@ -92,7 +92,7 @@ MARKS = [
     ),
     Mistake(
         "mark_with_two_mappings",
-        "the secrets mark takes one mapping",
+        "the secrets marker takes one mapping",
         "@pytest.mark.secrets({'A': 'a'}, {'B': 'b'})\ndef test_it(): pass\n",
         ["takes one mapping, or names, or both, but got 2 arguments"],
     ),
@@ -107,14 +107,14 @@ MARKS = [
         "mark_on_fixture",
         "Marks cannot be applied to fixtures",
         "@pytest.fixture\n@pytest.mark.secrets(TOKEN='VALUE-1')\ndef token(): return 1\ndef test_it(token): pass\n",
-        ["Marks cannot be applied to fixtures", "fix: put the mark on the test"],
+        ["Marks cannot be applied to fixtures", "fix: put the marker on the test"],
         pytest_since=(9,),
     ),
     Mistake(
         "mark_above_fixture",
         "Marks cannot be applied to fixtures",
         "@pytest.mark.secrets(TOKEN='VALUE-1')\n@pytest.fixture\ndef token(): return 1\ndef test_it(token): pass\n",
-        ["Marks cannot be applied to fixtures", "fix: put the mark on the test"],
+        ["Marks cannot be applied to fixtures", "fix: put the marker on the test"],
         pytest_since=(9,),
     ),
 ]
@@ -468,9 +468,9 @@ OTHERS = [
     ),
     Mistake(
         "route_without_mark",
-        "needs a test with a secret_routes mark",
+        "needs a test with a secret_routes marker",
         "def test_it(secret_route): pass\n",
-        ["the fixture secret_route needs a test with a secret_routes mark"],
+        ["the fixture secret_route needs a test with a secret_routes marker"],
     ),
     Mistake(
         "variables_on_prefect_1",

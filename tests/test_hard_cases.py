@@ -358,7 +358,7 @@ def test_too_late(late): pass
 """
     )
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*::test_too_late: the secrets mark was added after the setup*"])
+    result.stdout.fnmatch_lines(["*::test_too_late: the secrets marker was added after the setup*"])
 
 
 @pytest.mark.skipif(VERSION is not None and VERSION < (0, 11, 0), reason="nothing is typed before 0.11.0")

@@ -204,7 +204,8 @@ def test_wrong_marks_under_xdist(run_tests):
     )
     result.assert_outcomes(errors=1)
     assert (
-        "::test_wrong: the argument of the secrets mark must be a mapping" in result.stdout.str() + result.stderr.str()
+        "::test_wrong: the argument of the secrets marker must be a mapping"
+        in result.stdout.str() + result.stderr.str()
     )
 
 

@@ -1,4 +1,4 @@
-"""The text output of findings: one line each, or with an excerpt, in colours and as wide as the terminal."""
+"""The text output of findings: one line each, or with an excerpt, in colors and as wide as the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_flowsecrets.resolution.display import one_line
 if TYPE_CHECKING:
     from pytest_flowsecrets.findings.model import Finding
 
-_COLOURS = {"error": "31", "warning": "33", "note": "36"}
+_COLORS = {"error": "31", "warning": "33", "note": "36"}
 _BOLD, _BLUE = "1", "34"
 _NARROWEST = 40
 
@@ -21,21 +21,21 @@ class Style:
     """The style of a text output.
 
     Args:
-        colour: whether to use colours.
+        color: whether to use colors.
         width: the width in characters to which text is wrapped, or 0 not to wrap.
     """
 
-    def __init__(self, *, colour: bool = False, width: int = 0) -> None:
-        self.colour, self.width = colour, width and max(width, _NARROWEST)
+    def __init__(self, *, color: bool = False, width: int = 0) -> None:
+        self.color, self.width = color, width and max(width, _NARROWEST)
 
     def paint(self, text: str, *codes: str) -> str:
-        """Return a text in a colour, if colours are used.
+        """Return a text in a color, if colors are used.
 
         Args:
             text: the text.
             *codes: parameters of the escape sequence "Select Graphic Rendition".
         """
-        return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if self.colour else text
+        return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if self.color else text
 
     def wrap(self, text: str, indent: str) -> str:
         """Return a text wrapped to the width, with an indentation in front of all lines but the first.
@@ -61,10 +61,10 @@ def style_of(stream: Any, choice: str = "auto") -> Style:
             the stream is a terminal.
     """
     terminal = is_terminal(stream)
-    colour = choice == "always"
+    color = choice == "always"
     if choice == "auto" and not os.environ.get("NO_COLOR"):
-        colour = bool(os.environ.get("FORCE_COLOR")) or (terminal and os.environ.get("TERM") != "dumb")
-    return Style(colour=colour, width=_columns() if terminal else 0)
+        color = bool(os.environ.get("FORCE_COLOR")) or (terminal and os.environ.get("TERM") != "dumb")
+    return Style(color=color, width=_columns() if terminal else 0)
 
 
 def _columns() -> int:
@@ -90,7 +90,7 @@ def concise(finding: Finding, style: Style = Style()) -> str:  # noqa: B008 (not
         style: the style. The line is not wrapped.
     """
     place = style.paint(one_line(str(finding.origin)), _BOLD)
-    severity = style.paint(finding.severity, _COLOURS[finding.severity])
+    severity = style.paint(finding.severity, _COLORS[finding.severity])
     return f"{place}: {severity}: {style.paint(finding.id, _BOLD)} {one_line(finding.description)}"
 
 
@@ -105,7 +105,7 @@ def full(finding: Finding, lines: Sequence[str], style: Style) -> str:
     head = f"{finding.severity}[{finding.id}]"
     text = one_line(f"{head}: {replace(finding, advice='').description}")
     message = style.wrap(text, "  ")
-    painted = style.paint(head, _COLOURS[finding.severity], _BOLD) + message[len(head) :]
+    painted = style.paint(head, _COLORS[finding.severity], _BOLD) + message[len(head) :]
     parts = [painted, *_excerpt(finding, lines, style)]
     if finding.advice:
         parts.append(style.wrap(one_line(f"  = help: {finding.advice}"), "          "))
@@ -124,7 +124,7 @@ def _excerpt(finding: Finding, lines: Sequence[str], style: Style) -> List[str]:
     room = style.width - len(gutter) - 3 if style.width else len(part.text)
     shift = max(0, min(part.start, part.end - room))
     text = one_line(part.text[shift : shift + room])
-    marks = style.paint("^" * min(part.end - part.start, room), _COLOURS[finding.severity], _BOLD)
+    marks = style.paint("^" * min(part.end - part.start, room), _COLORS[finding.severity], _BOLD)
     source = f"{style.paint(str(number), _BLUE)} {bar} {text}"
     return [*place, f"{gutter} {bar}", source, f"{gutter} {bar} {' ' * (part.start - shift)}{marks}"]
 
@@ -137,8 +137,8 @@ def summary(findings: Sequence[Finding], counts: Mapping[str, int], style: Style
         counts: ``files``, and optionally ``fixed``, ``suppressed``, ``unreadable`` and ``templates``.
         style: the style.
     """
-    by_severity = [(name, sum(each.severity == name for each in findings)) for name in _COLOURS]
-    words = [style.paint(_count(number, name), _COLOURS[name]) for name, number in by_severity if number]
+    by_severity = [(name, sum(each.severity == name for each in findings)) for name in _COLORS]
+    words = [style.paint(_count(number, name), _COLORS[name]) for name, number in by_severity if number]
     result = f"{', '.join(words) or style.paint('no findings', '32')} in {_count(counts['files'], 'file')}"
     fixable = sum(bool(each.edits) for each in findings)
     more = [f"{counts[name]} {name}" for name in ("fixed", "suppressed", "unreadable") if counts.get(name)]

@@ -148,7 +148,7 @@ def _summary(case: Case) -> str:
     if case.fixture:
         return f"{missing} in {case.fixture}, which runs outside the isolation of the test"
     if case.isolation is None:
-        return f"{missing}: this test is not isolated, because it has no secrets mark and requests no fixture for them"
+        return f"{missing}: this test is not isolated, because it has no secrets marker and no fixture for secrets"
     names = [repr(masked_name(name)) for name in case.names]
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
     return f"{missing} in this test, which has {', '.join(names[:_MAX_NAMES]) + more if names else 'no secrets'}"
@@ -162,7 +162,7 @@ def _wider_scope(case: Case) -> Optional[Cause]:
         return None
     isolate = "local_secrets_factory" if case.fixture.startswith("the fixture") else "isolated_prefect"
     return Cause(
-        "marks and local_secrets set secrets for one test only; code of a wider scope runs before and after it",
+        "markers and local_secrets set secrets for one test only; code of a wider scope runs before and after it",
         f"use scope='function', or `with {isolate}({{{masked_name(case.name)!r}: \"...\"}}):` in it",
     )
 
@@ -256,7 +256,7 @@ def _misspelled_mark(case: Case) -> Optional[Cause]:
         near = nearest_name(mark.name, ("secrets",))
         if near is not None and (mark.kwargs or mark.args):  # `@pytest.mark.secure` is a mark of the user
             return Cause(
-                f"the mark {mark.name!r} does nothing: the mark of this plugin is 'secrets'", f"write {case.mark}"
+                f"the marker {mark.name!r} does nothing: the marker of this plugin is 'secrets'", f"write {case.mark}"
             )
     return None
 

@@ -84,7 +84,7 @@ def _node(node: Any, path: Iterable[Any]) -> Any:
 def label(job_variables: Mapping[str, Any], origin: str) -> Variables:
     """Return ``job_variables`` with a label instead of each environment variable, which shows where it comes from."""
     return {
-        key: _labelled(value, origin) if key == "env" else _text(value, origin) if key.startswith("env.") else value
+        key: _labeled(value, origin) if key == "env" else _text(value, origin) if key.startswith("env.") else value
         for key, value in job_variables.items()
     }
 
@@ -92,7 +92,7 @@ def label(job_variables: Mapping[str, Any], origin: str) -> Variables:
 def label_template(template: Variables, origin: str) -> None:
     """Replace each environment variable in a base job template by a label."""
     for env in _places(template):
-        changed = _labelled(env, origin)
+        changed = _labeled(env, origin)
         env.clear()
         (env.extend if isinstance(env, list) else env.update)(changed)
 
@@ -107,13 +107,13 @@ def origin_of(item: Mapping[str, Any]) -> Optional[str]:
     return text[len(_LABEL) :] if isinstance(text, str) and text.startswith(_LABEL) else None
 
 
-def _labelled(env: Any, origin: str) -> Any:
+def _labeled(env: Any, origin: str) -> Any:
     if isinstance(env, list):
-        return [_labelled_item(item, origin) if isinstance(item, Mapping) else item for item in env]
+        return [_labeled_item(item, origin) if isinstance(item, Mapping) else item for item in env]
     return {name: _text(value, origin) for name, value in env.items()} if isinstance(env, Mapping) else env
 
 
-def _labelled_item(item: Mapping[str, Any], origin: str) -> Variables:
+def _labeled_item(item: Mapping[str, Any], origin: str) -> Variables:
     if "valueFrom" in item:
         return {**item, "valueFrom": {_REFERENCE: {"fieldPath": _LABEL + origin}}}
     return {**item, "value": _text(item.get("value"), origin)}

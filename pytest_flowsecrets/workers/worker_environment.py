@@ -113,7 +113,7 @@ def _environment(request: arguments.Request, isolation: RestIsolation) -> FlowEn
     values = templates.Values(isolation.api.secret_values(), dict(isolation.api.variables))
     with _one_line_errors(request, values), _reading_for_a_run(isolation):
         items, env_from = _prepared(request.worker, request.job)
-        labels, _ = _prepared(request.worker, _labelled(request.job))
+        labels, _ = _prepared(request.worker, _labeled(request.job))
     entries = [_entry(request, item, templates.origin_of(label)) for item, label in zip(items, labels)]
     lost = list(_lost(request, entries))
     notes = [*_notes(request, entries, values), *_unpassed(request, entries)]
@@ -134,7 +134,7 @@ def _prepared(worker: str, job: real_workers.Job) -> Tuple[List[_Item], List[Any
     return container.get("env") or [], container.get("envFrom") or []
 
 
-def _labelled(job: real_workers.Job) -> real_workers.Job:
+def _labeled(job: real_workers.Job) -> real_workers.Job:
     template = deepcopy(dict(job.template))
     templates.label_template(template, "template")
     return replace(
@@ -148,14 +148,14 @@ def _labelled(job: real_workers.Job) -> real_workers.Job:
 def _entry(request: arguments.Request, item: _Item, origin: Optional[str]) -> Entry:
     name = item["name"]
     if origin is None:
-        return kubernetes.entry_of(item, _unlabelled_origin(request.worker, name))
+        return kubernetes.entry_of(item, _unlabeled_origin(request.worker, name))
     entry = kubernetes.entry_of(item, origin)
     names = templates.placeholders(request.places[origin].get(name))
     resolved = ", ".join(f"{{{{ {each} }}}}" for each in names)
     return replace(entry, detail=resolved) if resolved else entry
 
 
-def _unlabelled_origin(worker: str, name: str) -> str:
+def _unlabeled_origin(worker: str, name: str) -> str:
     if name.startswith(PREFIX):
         return "flow_run"
     return "worker" if worker == "process" and not name.startswith(REST_PREFIX) else "settings"

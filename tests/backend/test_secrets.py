@@ -281,7 +281,7 @@ def test_reads_are_told(cloud):
 
 
 def test_runs_go_on_after_a_flow_was_deleted(cloud):
-    """``executing`` recreates a deleted project and flow, and raises if the tenant is deleted."""
+    """``flow_run`` recreates a deleted project and flow, and raises if the tenant is deleted."""
     cloud.secrets.set("X", "x")
     deleted = cloud.add_tenant("gone")
     for _ in range(2):

@@ -443,7 +443,7 @@ class Terminal(io.StringIO):
         ({"TERM": "dumb"}, "auto", True, False),
     ],
 )
-def test_colours(monkeypatch, variables, choice, terminal_, expected):
+def test_colors(monkeypatch, variables, choice, terminal_, expected):
     """`--color` decides, then NO_COLOR, then FORCE_COLOR, then whether the output is a terminal."""
     for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
         monkeypatch.delenv(name, raising=False)
@@ -455,7 +455,7 @@ def test_colours(monkeypatch, variables, choice, terminal_, expected):
 
 @pytest.mark.parametrize("width", [40, 60, 200])
 def test_the_width_of_the_terminal(run, write, monkeypatch, width):
-    """On a terminal the output is in colour, has excerpts and is as wide as the terminal."""
+    """On a terminal the output is in color, has excerpts and is as wide as the terminal."""
     write("config.toml", f"[context.secrets]\n{'LONG_NAME_' * 12} = '0000'\n")
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -470,7 +470,7 @@ def test_the_width_of_the_terminal(run, write, monkeypatch, width):
 
 
 def test_an_output_file(run, write, tmp_path):
-    """`--output-file` writes the findings to a file in a new folder, without colours; the summary stays on stderr."""
+    """`--output-file` writes the findings to a file in a new folder, without colors; the summary stays on stderr."""
     name = write("config.toml", PIN)
     done = run("check", *V, name, "--output-file", "out/findings.txt", quiet=False)
     assert (done.out, done.err) == ("", "1 error in 1 file\n")

@@ -56,7 +56,7 @@ HIDDEN = [
 
 @pytest.mark.parametrize("text", HIDDEN)
 def test_no_value_is_shown(text):
-    """The excerpt shows no value, neither on the line of the fault nor on its neighbours."""
+    """The excerpt shows no value, neither on the line of the fault nor on its neighbors."""
     error = fault(text)
     assert "hunter2" not in str(error)
     assert error.excerpt

@@ -279,10 +279,10 @@ class RealSettings:
     def model(self, environ, files):
         """Resolve the case with the model."""
         kept = {name: text for name, text in os.environ.items() if not name.upper().startswith("PREFECT")}
-        return modelled(self.version, {**kept, **environ}, files, self.root)
+        return modeled(self.version, {**kept, **environ}, files, self.root)
 
 
-def modelled(version, environ, files, root):
+def modeled(version, environ, files, root):
     """Resolve the settings in files below a folder, which need not exist."""
 
     def read(name):

@@ -99,7 +99,7 @@ def names_shown():
         yield
 
 
-def modelled(real, user, backend, environ):
+def modeled(real, user, backend, environ):
     dialect = dialect_for(real.version)
     texts = {"user": user, "backend": backend}
     with names_shown():
@@ -122,7 +122,7 @@ def model_answer(resolution, names):
 def check(real, user, backend, environ):
     """Compare the results; return False if they cannot be compared."""
     environ = {"HOME": HOME, **environ}
-    resolution = modelled(real, user, backend, environ)
+    resolution = modeled(real, user, backend, environ)
     if resolution.hash_order_dependent or resolution.get("missing").kind == "cloud":
         return False  # depends on PYTHONHASHSEED; or the real one would ask its backend
     expected = real_answer(real, user, backend, environ)
@@ -352,7 +352,7 @@ def test_fresh_process(real, environ, tmp_path):
     )
     environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", **environ}
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
-    resolution = modelled(real, None, None, environ)
+    resolution = modeled(real, None, None, environ)
     fresh = json.loads(done.stdout.splitlines()[-1])
     if resolution.failure is not None:
         assert fresh == [resolution.failure.type, resolution.failure.message]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_flowsecrets.resolution.settings.resolve import COMPUTED
-from tests.prefect3.settings_cases import modelled, plain
+from tests.prefect3.settings_cases import modeled, plain
 
 RECORDED = json.loads(Path(__file__).with_name("cases").joinpath("settings.json").read_text("utf-8"))
 ROOT = "/root-of-case"
@@ -20,7 +20,7 @@ def test_recorded_cases(version):
     """The model gives the recorded values, and reports a problem exactly where Prefect failed."""
     compared = 0
     for case in json.loads(json.dumps(RECORDED[version]).replace("{root}", ROOT)):
-        resolution = modelled(version, case["environ"], case["files"], ROOT)
+        resolution = modeled(version, case["environ"], case["files"], ROOT)
         assert bool(resolution.problems) == ("error" in case["answer"]), case
         for path, value in case["answer"].get("values", {}).items():
             result = resolution.results[path]
@@ -38,7 +38,7 @@ def resolve(version, environ=(), **files):
     """Resolve settings. The names of files have ``__`` in place of dots."""
     names = {"env": "work/.env", "prefect": "work/prefect.toml", "pyproject": "work/pyproject.toml"}
     texts = {names.get(name, "home/.prefect/profiles.toml"): text for name, text in files.items()}
-    return modelled(version, dict(environ), texts, ROOT)
+    return modeled(version, dict(environ), texts, ROOT)
 
 
 PROFILES = 'active = "a"\n[profiles.a]\nPREFECT_API_URL = "http://profile.example/api"\n'

@@ -224,7 +224,7 @@ def test_of_its_own(cluster_secrets, flow_environment):
         (["job_templates"], "'job_templates' is not a route; did you mean job_template? Otherwise choose from all, "),
         (["nowhere"], "'nowhere' is not a route; choose from all, context, config_file (:raw, :interpolated), env, "),
         (["env:raw"], "'env:raw' is not a route; did you mean env? Otherwise choose from all, "),
-        ([], "the secret_routes mark needs routes: all, context, "),
+        ([], "the secret_routes marker needs routes: all, context, "),
         ([5], "5 is not a route; choose from all, "),
     ],
 )
@@ -247,7 +247,7 @@ def test_wrong_marks(run_tests):
     result.stdout.fnmatch_lines_random(
         [
             "*test_wrong_marks.py::test_name: 'route=' is not a route; choose from all, *",
-            "*the fixture secret_route needs a test with a secret_routes mark*",
+            "*the fixture secret_route needs a test with a secret_routes marker*",
             "*::TestIt::test_it: secret_routes needs a test function that pytest can parametrize*",
         ]
     )

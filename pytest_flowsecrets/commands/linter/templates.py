@@ -2,7 +2,7 @@
 
 Prefect replaces placeholders in three places: `prefect deploy` replaces those in a deployment, a step those in its own
 inputs, and a worker those in the base job template and then in the job variables. A placeholder that Prefect does not
-recognise stays as text, and one that it cannot replace is dropped or replaced by an empty text, without an error.
+recognize stays as text, and one that it cannot replace is dropped or replaced by an empty text, without an error.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DEPLOYMENT, JOB_VARIABLES, STEP, TEMPLATE, DEFAULT = (
     "the default of a variable",
 )
 _BRACES = re.compile(r"\{\{(.*?)\}\}")
-_PLACEHOLDER = re.compile(r"\{\{\s*([\w.\-\[\]$]+)\s*\}\}")  # what Prefect recognises
+_PLACEHOLDER = re.compile(r"\{\{\s*([\w.\-\[\]$]+)\s*\}\}")  # what Prefect recognizes
 _PREFIXES = ("blocks", "variables")
 _MISSPELLED = re.compile(r"(?:prefect[.\s]|blocks\.|variables\.)", re.IGNORECASE)
 _BLOCK_NAME = re.compile(r"[a-z0-9-]+")
@@ -130,7 +130,7 @@ def _placeholder_findings(placeholder: _Placeholder) -> Iterator[Finding]:
     name = placeholder.inner
     if _PLACEHOLDER.fullmatch(placeholder.written) is None:
         if _MISSPELLED.match(name) or name.startswith("$"):
-            message = "Prefect does not recognise this template, and the text stays as it is"
+            message = "Prefect does not recognize this template, and the text stays as it is"
             advice = "write {{ prefect.blocks.TYPE.NAME }}, {{ prefect.variables.NAME }} or {{ $NAME }}, no filters"
             yield placeholder.finding("FS070", message, advice)
     elif name.startswith("$"):

@@ -16,7 +16,7 @@ class exact(str):  # noqa: N801 - used as a function
     """A text that a flow gets as exactly this text, on every version of Prefect.
 
     Prefect turns the secret ``4711`` into a number and ``{"a": 1}`` into a table. With ``exact("4711")`` as the value
-    of a mark or of ``local_secrets``, the text is written with the quotes and escapes that this version needs.
+    of a marker or of ``local_secrets``, the text is written with the quotes and escapes that this version needs.
 
     Args:
         value: the text.

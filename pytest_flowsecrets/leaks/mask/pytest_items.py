@@ -8,7 +8,7 @@ from pytest_flowsecrets.leaks.registry import registry
 
 
 def learn_marks(node: Any) -> None:
-    """Register the values in a test's ``secrets`` marks. Invalid marks are reported elsewhere."""
+    """Register the values in a test's ``secrets`` markers. Invalid marks are reported elsewhere."""
     for mark in node.iter_markers("secrets"):
         _learn(mark)
 
@@ -54,7 +54,7 @@ def _marks_in(names: Dict[str, Any]) -> Iterator[Any]:
 
 
 def allowed_by(node: Any) -> List[Tuple[str, Tuple[str, ...]]]:
-    """Return what the ``allow_leaks`` marks of a test allow.
+    """Return what the ``allow_leaks`` markers of a test allow.
 
     Returns:
         Pairs of a name, or ``*`` for every secret, and parts of places; no parts allow every place.

@@ -20,7 +20,7 @@ from pytest_flowsecrets.leaks.search.skeletons import (
     common,
     common_end,
 )
-from pytest_flowsecrets.leaks.search.spans import ELLIPSES, Span, fitting_part, is_leak, span_of, with_neighbours
+from pytest_flowsecrets.leaks.search.spans import ELLIPSES, Span, fitting_part, is_leak, span_of, with_neighbors
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.formats.secret_parts import Part
@@ -231,7 +231,7 @@ class Index:
         if not whole and not is_leak(data, form, span, end):
             return None
         notes = [note for note, applies in (("truncated", not whole), ("wrapped", span.broken)) if applies]
-        start, stop = with_neighbours(data, span, form) if whole else (span.start, span.end)
+        start, stop = with_neighbors(data, span, form) if whole else (span.start, span.end)
         is_changed = form.kind == "raw" and stop - start != span.last - span.first
         return Hit(start, stop, value, _CHANGED if is_changed else form.kind, ", ".join(notes))
 

@@ -100,7 +100,7 @@ def _with_edges(data: bytes, span: Span, form: Form) -> Span:
     return Span(start, end, first, last, broken)
 
 
-def with_neighbours(data: bytes, span: Span, form: Form) -> Tuple[int, int]:
+def with_neighbors(data: bytes, span: Span, form: Form) -> Tuple[int, int]:
     """Return a span with its padding and the digits that a value shares with what is encoded before and after it."""
     digits = _DIGITS_85 if form.kind == "base85" else _DIGITS
     before, after = data[max(0, span.start - form.before) : span.start], data[span.end : span.end + form.after]

@@ -88,8 +88,8 @@ async def async_error_text(awaitable: Any) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """Return type and normalised text of an error."""
-    return normalise(f"{type(error).__name__}: {error}")
+    """Return type and normalized text of an error."""
+    return normalize(f"{type(error).__name__}: {error}")
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
@@ -115,7 +115,7 @@ _CHANGING = (
 )
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """Replace ids, times, addresses and paths."""
     for pattern, name in _CHANGING:
         text = pattern.sub(name, text)
@@ -127,11 +127,11 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value if value == value else "NaN"  # noqa: PLR0124 - NaN alone differs from itself
     if isinstance(value, str):
-        return normalise(str(value))
+        return normalize(str(value))
     if isinstance(value, dict):
-        return {normalise(str(key)): plain(item) for key, item in value.items()}
+        return {normalize(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, (set, frozenset)):
         return sorted((plain(item) for item in value), key=str)
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    return normalise(str(value))
+    return normalize(str(value))

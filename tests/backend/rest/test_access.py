@@ -121,7 +121,7 @@ def _socket_port(fd):
         return None
 
 
-def test_executing_opens_a_write_only_view(ask):
+def test_flow_run_opens_a_write_only_view(ask):
     """Inside ``flow_run()`` secrets can be read in clear; after it they cannot."""
     _saved(ask)
     ask.view.write_only()

@@ -44,7 +44,7 @@ def outcomes():
 @pytest.mark.skipif(not EXPECTED, reason=f"the real server of Prefect {INSTALLED} was not recorded")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_fake_behaves_like_the_real_server(outcomes, name):
-    """The normalised value or error text of an operation is the same at the fake and at the real server."""
+    """The normalized value or error text of an operation is the same at the fake and at the real server."""
     assert outcomes[name] == EXPECTED[name]
 
 

@@ -57,7 +57,7 @@ def create(call: Call) -> Reply:
     """Create a deployment, or replace the one of the same flow and name."""
     view, fields = call.view, call.sent(*_FIELDS)
     fields["flow_id"] = view.flows.require(canonical_id(fields["flow_id"]))["id"]
-    _normalise(call, fields)
+    _normalize(call, fields)
     row = view.deployments.first(flow_id=fields["flow_id"], name=fields["name"])
     status = 201 if row is None else 200
     defaults: Row = {
@@ -84,7 +84,7 @@ def create(call: Call) -> Reply:
     return Reply(status, present(view, row))
 
 
-def _normalise(call: Call, fields: Row) -> None:
+def _normalize(call: Call, fields: Row) -> None:
     if fields.get("infra_overrides") is not None:
         fields["job_variables"] = fields.pop("infra_overrides")
     fields.pop("infra_overrides", None)
@@ -145,7 +145,7 @@ def update(call: Call) -> None:
     if row is None:
         raise NotFoundError("Deployment not found.")
     changes = call.sent(*(name for name in _FIELDS if name not in ("name", "flow_id")))
-    _normalise(call, changes)
+    _normalize(call, changes)
     call.view.deployments.update(row, changes)
     _set_limit(call, row)
     if call.fields.get("schedules") is not None:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from catalogue import error_text, normalise, operation
+from catalogue import error_text, normalize, operation
 from prefect import get_client
 from prefect.blocks.system import Secret
 
@@ -34,7 +34,7 @@ def _prefect(*arguments):
     command = [str(Path(sys.executable).with_name("prefect")), *arguments]
     environment = {**os.environ, "PREFECT_CLI_COLORS": "false", "PREFECT_CLI_WRAP_LINES": "false", "COLUMNS": "200"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    lines = [normalise(line.strip()) for line in done.stdout.splitlines() if line.strip()]
+    lines = [normalize(line.strip()) for line in done.stdout.splitlines() if line.strip()]
     return done.returncode, lines
 
 
