@@ -279,6 +279,7 @@ def test_more_values_later():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # modules warn when their deprecated objects are read
 def test_no_false_alarm_in_the_documentation_of_the_standard_library():
     """None of 200 typical tokens is found in the documentation of the standard library."""
     chance = random.Random(7)
