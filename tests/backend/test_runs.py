@@ -143,6 +143,31 @@ def test_in_this_process(flow):
     assert set(run.timings) == {"register", "process", "total"}
 
 
+@pytest.mark.parametrize("in_process", [True, pytest.param(False, marks=pytest.mark.slow)])
+@has_runs
+def test_a_state_handler_reads_a_secret(flow, in_process):
+    """A run has the states that an agent sets, so that a handler may read secrets before the run is Running."""
+    from prefect.client import Secret
+
+    def handler(flow, before, after):
+        return after if Secret("WEBHOOK").get() == "https://hooks.example/T0" else None
+
+    flow.state_handlers = [handler]
+    with FakeCloud({"TOKEN": "hunter2", "WEBHOOK": "https://hooks.example/T0"}) as cloud:
+        run = cloud.run(flow, in_process=in_process)
+        states = [
+            (state["state"], state["message"])
+            for state in cloud.world.store.linked("flow_run_state", "flow_run_id", run.id)
+        ]
+    assert run.state.is_successful(), run.state.message
+    assert states == [
+        ("Scheduled", "Flow run scheduled."),
+        ("Submitted", "Submitted for execution"),
+        ("Running", "Running flow."),
+        ("Success", "All reference tasks succeeded."),
+    ]
+
+
 @pytest.mark.slow
 @has_runs
 @pytest.mark.parametrize("of_the_flow", [True, False])

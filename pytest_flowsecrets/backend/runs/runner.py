@@ -274,6 +274,7 @@ def _run_in_process(api: Api, flow: Any, request: RunRequest, run: Any) -> FlowE
 
     with api.isolation.overlay(api.agent_variables()):
         env = flow_environment("local", run_config=run.run_config, agent_env=request.agent_env)
+        _mark_as_submitted(run.id)
         ids = {FLOW_RUN_ID: run.id, FLOW_ID: run.flow.id}
         with api.isolation.overlay({**_HEARTBEAT, **env, **ids}):
             try:
@@ -283,3 +284,14 @@ def _run_in_process(api: Api, flow: Any, request: RunRequest, run: Any) -> FlowE
                 LOG_MANAGER.stop()
                 LOG_MANAGER._stopped.clear()  # noqa: SLF001 - otherwise it would never send logs again
     return env
+
+
+def _mark_as_submitted(run_id: str) -> None:
+    """Set the state Submitted, as an agent does before it deploys a flow run. Only now may the run read secrets."""
+    from prefect import Client
+    from prefect.engine.state import Submitted
+
+    client = Client()
+    info = client.get_flow_run_info(run_id)
+    state = Submitted(message="Submitted for execution", state=info.state)
+    client.set_flow_run_state(flow_run_id=run_id, version=info.version, state=state)
