@@ -8,7 +8,6 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, TypeVar, cast
 
 from pytest_flowsecrets.isolation.choice import new_isolation
-from pytest_flowsecrets.isolation.missing_secrets import note_missing
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 
 if TYPE_CHECKING:
@@ -95,7 +94,10 @@ class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function
 
     def __exit__(self, _: object, error: Optional[BaseException], __: object) -> None:
         try:
-            note_missing(error, self._isolations[-1])
+            if error is not None:
+                from pytest_flowsecrets.isolation.missing_secrets import note_missing
+
+                note_missing(error, self._isolations[-1])
             self._isolations[-1].exit()
         except BaseException:  # a signal may have arrived before the exit began
             self._isolations[-1].exit()

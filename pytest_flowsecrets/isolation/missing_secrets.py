@@ -324,11 +324,11 @@ def _messages(state: Any) -> Iterator[str]:
             yield str(each.message)
 
 
-def note_missing(error: Optional[BaseException], isolation: Isolation) -> None:
+def note_missing(error: BaseException, isolation: Isolation) -> None:
     """Remember why a secret is missing in an isolation that ends because of the error.
 
     Args:
-        error: the exception that ends the ``with`` block of the isolation, or None.
+        error: the exception that ends the ``with`` block of the isolation.
         isolation: the isolation, which is still active.
     """
     # An explanation must not replace the error itself, and must not hide the exception of a signal's handler.

@@ -18,7 +18,6 @@ from pytest_flowsecrets.isolation.prefect3.api import UNFINISHED, Api
 from pytest_flowsecrets.isolation.prefect3.block_names import block_name
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import register, registry
-from pytest_flowsecrets.leaks.search.finder import finder
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
@@ -204,6 +203,8 @@ class RestServer(Api):
         """
         if not names:
             raise UsageError("assert_never_received needs the name of at least one secret")
+        from pytest_flowsecrets.leaks.search.finder import finder
+
         self._flush()
         for name in names:
             block = block_name(name)

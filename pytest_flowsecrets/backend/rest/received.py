@@ -11,13 +11,13 @@ import json
 import re
 from collections import deque
 from contextlib import suppress
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.backend.request_text import texts_in
 from pytest_flowsecrets.backend.rest.store.masking import secret_fields, without_secrets
 from pytest_flowsecrets.leaks.registry import register
-from pytest_flowsecrets.leaks.search.finder import forms_of
 from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
@@ -127,13 +127,22 @@ class ReceivedRequests:
 
 
 def _secret_texts() -> Tuple[Callable[[str, Any], None], Callable[[str], List[str]]]:
-    """Return functions that remember a value of a secret, and that return the texts of all its values."""
-    texts: Dict[str, Dict[str, None]] = {}
+    """Return functions that remember a value of a secret, and that return the texts of all its values.
+
+    The texts are computed on demand, because the search takes longer to import than an isolation to begin.
+    """
+    values: Dict[str, List[Any]] = {}
 
     def remember(name: str, value: Any) -> None:
-        texts.setdefault(name, {}).update(dict.fromkeys(forms_of(value)))
+        values.setdefault(name, []).append(deepcopy(value))
 
-    return remember, lambda name: [text for text in texts.get(name, ()) if text]
+    def texts(name: str) -> List[str]:
+        from pytest_flowsecrets.leaks.search.finder import forms_of
+
+        forms = (form for value in values.get(name, ()) for form in forms_of(value))
+        return [text for text in dict.fromkeys(forms) if text]
+
+    return remember, texts
 
 
 def _store() -> Tuple[Callable[[Content], int], Callable[[], Iterator[Content]]]:

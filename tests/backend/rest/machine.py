@@ -86,11 +86,27 @@ class Requests(RuleBasedStateMachine):
 
     # -- blocks --------------------------------------------------------------------------------------------------------
 
-    @rule(target=documents, name=names, token=texts, plain=json_values)
-    def create_document(self, name, token, plain):
+    @rule(
+        target=documents,
+        name=names | few([None, "", "A b"]),
+        token=texts,
+        plain=json_values,
+        anonymous=few([None, False, True]),
+    )
+    def create_document(self, name, token, plain, anonymous):
         data = {"token": token, "plain": plain}
         body = {"name": name, "data": data, "block_type_id": self.type, "block_schema_id": self.schema}
+        if anonymous is not None:
+            body["is_anonymous"] = anonymous and name is not None
         return self.create("/block_documents/", body, "document")
+
+    @rule(token=texts)
+    def create_unnamed_document(self, token):
+        """The document is deleted at once, because each side chooses another name, so lists have another order."""
+        body = {"data": {"token": token}, "block_type_id": self.type, "block_schema_id": self.schema}
+        document = self.create("/block_documents/", {**body, "is_anonymous": True}, "document")
+        self.read_document(document, "?include_secrets=true")
+        self.ask("DELETE", ("/block_documents/", document))
 
     @rule(target=documents, name=names, inner=documents)
     def nest_document(self, name, inner):
@@ -115,10 +131,17 @@ class Requests(RuleBasedStateMachine):
     def delete_document(self, document):
         self.ask("DELETE", ("/block_documents/", document))
 
-    @rule(secrets=st.booleans(), slug=few(["thing", "nothing"]), limit=few([1, 2, 200]))
-    def filter_documents(self, secrets, slug, limit):
+    @rule(
+        secrets=st.booleans(),
+        slug=few(["thing", "nothing"]),
+        limit=few([1, 2, 200]),
+        chosen=few([None, {}, {"is_anonymous": {"eq_": True}}, {"is_anonymous": None}, {"name": {"any_": ["a", "b"]}}]),
+    )
+    def filter_documents(self, secrets, slug, limit, chosen):
         body = {"block_types": {"slug": {"any_": [slug]}}, "include_secrets": secrets, "limit": limit}
-        self.ask("POST", "/block_documents/filter", body)
+        self.ask("POST", "/block_documents/filter", {**body, "block_documents": chosen})
+        self.ask("POST", "/block_documents/count", {"block_documents": chosen})
+        self.ask("GET", f"/block_types/slug/{slug}/block_documents")
 
     # -- variables -----------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_flowsecrets.backend.rest import RestApi
 from pytest_flowsecrets.backend.rest.store.block_types import checksum
 from pytest_flowsecrets.backend.rest.store.masking import MASK, keep_masked, mask, secret_values
 
@@ -57,10 +58,19 @@ def test_names_are_unique_per_type(save):
 
 
 def test_anonymous_documents_are_not_listed(ask, save):
-    """Anonymous documents appear in no list and no count."""
-    assert save(None, is_anonymous=True).status == 201
-    assert ask.post("/block_documents/filter") == []
+    """Anonymous documents appear in no list and no count, unless a filter says so, and their names find them."""
+    row = save(None, is_anonymous=True).body
+    assert ask.post("/block_documents/filter", block_documents={"name": {"any_": [row["name"]]}}) == []
     assert ask.post("/block_documents/count") == 0
+    assert ask.post("/block_documents/count", block_documents={"is_anonymous": None}) == 1
+    assert ask.get(f"/block_types/slug/secret/block_documents/name/{row['name']}")["id"] == row["id"]
+
+
+def test_only_anonymous_documents_need_no_name(save):
+    """A document gets a valid name from the client, or a generated one if it is anonymous."""
+    assert [save(name).status for name in (None, "", "A b")] == [422] * 3
+    assert save("one", is_anonymous=True).body["name"] == "one"
+    assert save("one", is_anonymous=True).status == save("one").status == 409
 
 
 def test_updates_merge_and_keep_masked_values(ask, save):
@@ -137,18 +147,27 @@ def test_schemas_are_found_by_checksum(ask, ids):
     assert ask("DELETE", f"/block_schemas/{ids['block_schema_id']}").status == 204
 
 
-def test_later_views_know_the_types_of_earlier_ones(rest_api):
-    """Later views know the types of earlier ones, and deleting a type in one view keeps it in the others."""
-    first = rest_api.new_view()
-    ask = Client(rest_api, first)
-    own = ask.post("/block_types/", name="Shared", slug="shared-type")
-    ask.post("/block_schemas/", block_type_id=own["id"], fields={"title": "Shared"})
-    second = Client(rest_api, rest_api.new_view())
-    assert second.get("/block_types/slug/shared-type")["id"] == own["id"]
-    second("DELETE", f"/block_types/{own['id']}")
-    assert second("GET", "/block_types/slug/shared-type").status == 404
-    assert ask.get("/block_types/slug/shared-type")["id"] == own["id"]
-    assert ask.view.rows("block_documents") == []
+def test_later_views_know_the_types_of_prefect():
+    """Later views start with the types that Prefect ships, like a real server, with one schema each."""
+    with RestApi() as api:
+        first = Client(api, api.new_view())
+        shipped = first.post("/block_types/", name="Webhook", slug="webhook")
+        for title in ("Webhook", "Changed by a test"):
+            first.post("/block_schemas/", block_type_id=shipped["id"], fields={"title": title})
+        second = Client(api, api.new_view())
+        assert second.get("/block_types/slug/webhook")["id"] == shipped["id"]
+        assert [schema["fields"] for schema in second.post("/block_schemas/filter")] == [{"title": "Webhook"}]
+
+
+def test_other_types_stay_in_the_view_of_their_test():
+    """A type that Prefect does not ship is unknown to later views, so that each test can create it."""
+    with RestApi() as api:
+        first = Client(api, api.new_view())
+        own = first.post("/block_types/", name="Own", slug="own")
+        first.post("/block_schemas/", block_type_id=own["id"], fields={"title": "Own"})
+        second = Client(api, api.new_view())
+        assert second.post("/block_types/filter") == second.post("/block_schemas/filter") == []
+        assert second.post("/block_types/", name="Own", slug="own")["id"] != own["id"]
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Tuple
+from uuid import uuid4
 
 from pytest_flowsecrets.backend.rest.call import Route, page
-from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id
+from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, ValidationError, canonical_id
 from pytest_flowsecrets.backend.rest.store.filters import matches, sort_rows
 from pytest_flowsecrets.backend.rest.store.masking import (
     keep_masked,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
     from pytest_flowsecrets.backend.rest.view import View
 
+_NAME = re.compile("[a-z0-9-]+")  # of a document
 _TYPE_FIELDS = ("name", "slug", "logo_url", "documentation_url", "description", "code_example")
 
 # -- types and schemas -------------------------------------------------------------------------------------------------
@@ -114,11 +117,12 @@ def create_document(call: Call) -> Row:
         "block_type_id": canonical_id(fields["block_type_id"]),
         "is_anonymous": bool(fields["is_anonymous"]),
     }
-    if row["name"] is None:
-        row["name"] = f"anonymous-{canonical_id(row['block_type_id'])}-{len(call.view.block_documents)}"
-    if not row["is_anonymous"] and call.view.block_documents.first(
-        name=row["name"], block_type_id=row["block_type_id"]
-    ):
+    if row["name"] is None and row["is_anonymous"]:
+        row["name"] = f"anonymous-{uuid4()}"
+    if not _NAME.fullmatch(row["name"] or ""):
+        message = "Block document name must only contain lowercase letters, numbers, and dashes."
+        raise ValidationError("value_error", ("body", "name"), f"Value error, {message}")
+    if call.view.block_documents.first(name=row["name"], block_type_id=row["block_type_id"]):
         raise ApiError(409, "Block already exists")
     row = call.view.block_documents.insert(row)
     _report_secrets(call.view, row)
@@ -140,9 +144,7 @@ def read_document(call: Call) -> Row:
 def read_document_by_name(call: Call) -> Row:
     """Return a block document by the slug of its type and its name."""
     block_type = call.view.block_types.by_slug(call.path["slug"])
-    row = call.view.block_documents.first(
-        name=call.path["name"], block_type_id=block_type and block_type["id"], is_anonymous=False
-    )
+    row = call.view.block_documents.first(name=call.path["name"], block_type_id=block_type and block_type["id"])
     if block_type is None or row is None:
         raise NotFoundError("Block document not found")
     return _present(call, row, secrets=call.flag("include_secrets"))
@@ -195,7 +197,7 @@ def _chosen(call: Call) -> List[Row]:
     fields, view = call.fields, call.view
     types = {row["id"] for row in view.block_types.types if matches(row, fields.get("block_types"))}
     schemas = {row["id"] for row in view.block_types.schemas if matches(row, fields.get("block_schemas"))}
-    condition = fields.get("block_documents") or {"is_anonymous": {"eq_": False}}
+    condition = {"is_anonymous": {"eq_": False}, **(fields.get("block_documents") or {})}
     return [
         row
         for row in view.block_documents

@@ -1,7 +1,7 @@
-"""Block types and schemas. The real client registers them; the session keeps the rows, and each view starts with them.
+"""Block types and schemas, which the real client registers.
 
-Nothing of Prefect's own types is copied into this package: the first save in a session brings its type along, and every
-later view already has it.
+A real server starts with the types that Prefect ships. Nothing of them is copied into this package: the first save in a
+session brings such a type along, and every later view starts with it. Other types belong to the view of one test.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ PROTECTED = frozenset(
 
 
 class SharedBlockTypes:
-    """The types and schemas that any view of a session registered, by slug and by checksum with version."""
+    """The types that Prefect ships, each with one schema, as the clients of a session registered them, by slug."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -62,10 +62,10 @@ class SharedBlockTypes:
 
 
 class BlockTypes:
-    """The types and schemas of one view: those of the session when it was created, and its own changes.
+    """The types and schemas of one view: those that Prefect ships, and its own.
 
     Args:
-        shared: what the session knows.
+        shared: the types that Prefect ships, as far as the session knows them.
         now: the clock.
     """
 
@@ -92,10 +92,12 @@ class BlockTypes:
         return row
 
     def add_type(self, fields: Row) -> Row:
-        """Add a type, here and for later views."""
+        """Add a type; one that Prefect ships also for later views."""
         row = self.types.insert({**fields, "is_protected": fields["slug"] in PROTECTED})
-        with self._shared.lock:
-            return dict(self._shared.types.setdefault(row["slug"], dict(row)) and row)
+        if row["is_protected"]:
+            with self._shared.lock:
+                self._shared.types.setdefault(row["slug"], dict(row))
+        return dict(row)
 
     def add_schema(self, fields: Row) -> Row:
         """Add a schema of a type that the view has, unless it is there already."""
@@ -109,7 +111,7 @@ class BlockTypes:
         row = self.schemas.insert({**fields, "checksum": digest, "version": version, "capabilities": capabilities})
         with self._shared.lock:
             if self._shared.types.get(block_type["slug"], {}).get("id") == block_type["id"]:
-                self._shared.schemas.setdefault(f"{digest} {version}", row)
+                self._shared.schemas.setdefault(block_type["slug"], row)
         return row
 
     def schema_by_checksum(self, digest: str, version: Optional[str]) -> Row:
