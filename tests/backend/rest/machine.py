@@ -214,6 +214,13 @@ class Requests(RuleBasedStateMachine):
         body = {"flow_id": flow, "name": "once", "idempotency_key": key, "state": {"type": "PENDING"}}
         return self.create("/flow_runs/", body, "flow run")
 
+    @rule(target=flow_runs, flow=flows, task_run=task_runs, name=names, state=states(), retries=few([None, 1]))
+    def create_subflow_run(self, flow, task_run, name, state, retries):
+        body = {"flow_id": flow, "name": name, "parent_task_run_id": task_run, "state": state}
+        if retries is not None:
+            body["empirical_policy"] = {"retries": retries, "retry_delay": 0}
+        return self.create("/flow_runs/", body, "flow run")
+
     @rule(run=flow_runs, state=states(), force=few([False, False, True]))
     def set_flow_run_state(self, run, state, force):
         self.ask("POST", ("/flow_runs/", run, "/set_state"), {"state": state, "force": force})

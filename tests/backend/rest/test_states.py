@@ -126,11 +126,35 @@ def test_times_may_be_seconds(ask):
     assert answer["state"]["state_details"]["pause_timeout"] == "2030-01-01T00:00:00.500000Z"
 
 
+def test_a_subflow_shares_its_states_with_its_task_run(ask):
+    """The task run that stands for a subflow in its parent gets each state of the subflow, and they link to each other."""
+    parent = ask.flow_run("RUNNING")
+    task_run = ask.post("/task_runs/", flow_run_id=parent["id"], task_key="t", dynamic_key="0")
+    child = ask.flow_run("PENDING", parent_task_run_id=task_run["id"])
+    for kind, options in (("RUNNING", {}), ("FAILED", {"message": "no"}), ("COMPLETED", {"force": True})):
+        state = ask.set_state(child, kind, **options)["state"]
+        assert state["state_details"]["task_run_id"] == task_run["id"]
+        copied = ask.get(f"/task_runs/{task_run['id']}")["state"]
+        assert (copied["type"], copied["message"]) == (kind, options.get("message"))
+        details = copied["state_details"]
+        assert (details["task_run_id"], details["flow_run_id"]) == (task_run["id"], parent["id"])
+        assert details["child_flow_run_id"] == child["id"]
+    assert ask.get(f"/task_runs/{task_run['id']}")["run_count"] == 1
+
+
+def test_a_subflow_needs_an_existing_task_run(ask):
+    """A flow run whose parent task run does not exist gets 409."""
+    flow = ask.post("/flows/", name="f")
+    body = {"flow_id": flow["id"], "parent_task_run_id": "00000000-0000-0000-0000-000000000002"}
+    assert ask("POST", "/flow_runs/", body).status == 409
+
+
 def test_suspending_needs_a_deployment(ask):
     """Suspending needs a deployment and no parent; cancelling a suspended run cancels it at once."""
     run = ask.flow_run("RUNNING")
     assert ask.set_state(run, "PAUSED", state_details={"pause_reschedule": True})["status"] == "ABORT"
-    child = ask.flow_run("RUNNING", parent_task_run_id="00000000-0000-0000-0000-000000000002")
+    task_run = ask.post("/task_runs/", flow_run_id=run["id"], task_key="t", dynamic_key="0")
+    child = ask.flow_run("RUNNING", parent_task_run_id=task_run["id"])
     assert ask.set_state(child, "PAUSED", state_details={"pause_reschedule": True})["status"] == "ABORT"
     deployment = ask.post("/deployments/", name="d", flow_id=run["flow_id"])
     deployed = ask.post(f"/deployments/{deployment['id']}/create_flow_run")

@@ -58,7 +58,14 @@ def create(call: Call) -> Reply:
 
 
 def insert(view: View, fields: Row, state: Row) -> Row:
-    """Add a flow run with its first state, which no rule checks."""
+    """Add a flow run with its first state, which no rule checks.
+
+    Raises:
+        ApiError: 409, the task run that stands for it in its parent does not exist.
+    """
+    parent_task_run_id = fields.get("parent_task_run_id")
+    if parent_task_run_id is not None and view.task_runs.get(parent_task_run_id) is None:
+        raise ApiError(409, CONFLICT)
     row: Row = {
         "name": f"{_random.choice(_ADJECTIVES)}-{_random.choice(_ANIMALS)}",
         "parameters": {},

@@ -251,12 +251,14 @@ def propose(view: View, kind: str, run: Row, fields: Row, *, force: bool = False
 
 
 def set_state(view: View, kind: str, run: Row, fields: Row) -> Row:
-    """Give a run a state without asking the rules, and return the row of the state."""
-    details = (
-        {"flow_run_id": run["id"]}
-        if kind == "flow_run"
-        else {"task_run_id": run["id"], "flow_run_id": run.get("flow_run_id")}
-    )
+    """Give a run a state without asking the rules, and return the row of the state.
+
+    The task run that stands for a subflow in its parent gets the same state.
+    """
+    task_run_id = run.get("parent_task_run_id") if kind == "flow_run" else run["id"]
+    details = {"flow_run_id": run["id"] if kind == "flow_run" else run.get("flow_run_id")}
+    if task_run_id:
+        details["task_run_id"] = task_run_id
     before = run.get("state")
     state = new_state(view, fields, **details)
     getattr(view, f"{kind}_states").insert({**state, "run_id": run["id"]})
@@ -272,6 +274,10 @@ def set_state(view: View, kind: str, run: Row, fields: Row) -> Row:
     slots.release_slots(view, kind, run, state)
     if kind == "flow_run" and not view.legacy:  # clients of Prefect 3 send the events of task runs themselves
         view.events.publish(flow_run_event(view, run, before, state))
+    subflow_task_run = view.task_runs.get(task_run_id) if kind == "flow_run" else None
+    if subflow_task_run is not None:
+        details_of_task = {**state["state_details"], "child_flow_run_id": run["id"]}
+        set_state(view, "task_run", subflow_task_run, {**state, "state_details": details_of_task})
     return state
 
 
