@@ -7,6 +7,7 @@ import logging
 import time
 import uuid
 
+import anyio
 import pytest
 import respx
 from prefect._internal.compatibility.async_dispatch import async_dispatch
@@ -109,13 +110,13 @@ class SentEvents:
     def __init__(self, server):
         self._server = server
 
-    async def aprocess_events(self, dequeue_events=True, min_events=0, timeout=10):
+    async def aprocess_events(self, dequeue_events=True, min_events=0, timeout=10):  # noqa: ASYNC109 - as in Prefect
         """Wait until there are ``min_events``, at most ``timeout`` seconds."""
         until = time.monotonic() + timeout
         while len(self._server.events) < min_events:
             if time.monotonic() > until:
                 raise TimeoutError(f"{len(self._server.events)} events instead of {min_events}")
-            time.sleep(0.05)
+            await anyio.sleep(0.05)
 
     @async_dispatch(aprocess_events)
     def process_events(self, dequeue_events=True, min_events=0, timeout=10):

@@ -97,7 +97,9 @@ def run(folder, module, arguments):
             print(f"{module}: stopped after {arguments.minutes:g} minutes")
         else:
             if done.returncode not in (0, 1):
-                sys.exit(f"{module}: pytest exited with {done.returncode}\n{(folder / 'output.txt').read_text()[-4000:]}")
+                sys.exit(
+                    f"{module}: pytest exited with {done.returncode}\n{(folder / 'output.txt').read_text()[-4000:]}"
+                )
     return outcomes_of(log.read_text("utf-8"))
 
 
