@@ -82,23 +82,35 @@ def other():
 
 
 REMOTE = {
-    "github": (github, "api.github.com"),
-    "github enterprise": (lambda: github(base_url="https://u:hunter2@git.example.com/api"), "git.example.com"),
-    "gitlab": (gitlab, "gitlab.com"),
-    "bitbucket": (lambda: bitbucket(host="bitbucket.example.com"), "bitbucket.example.com"),
-    "bitbucket cloud": (bitbucket, "api.bitbucket.org"),
-    "git": (git, "github.com"),
-    "git of a secret": (lambda: git(repo=None, git_clone_url_secret_name="URL"), "the address in the secret 'URL'"),
-    "s3": (s3, "Amazon S3"),
-    "s3 elsewhere": (lambda: s3(client_options={"endpoint_url": "http://minio:9000"}), "minio"),
-    "codecommit": (codecommit, "Amazon CodeCommit"),
-    "gcs": (gcs, "Google Cloud Storage"),
-    "azure": (azure, "Azure"),
-    "docker": (docker, "a Docker daemon to build an image"),
-    "webhook": (lambda: webhook("https://example.com/flow?token=hunter2"), "example.com"),
-    "webhook of a variable": (lambda: webhook("${HOOK}"), "${hook}"),
-    "webhook to write": (lambda: webhook("http://localhost/", "/flow"), "an address without a host"),
-    "a subclass": (other, "api.github.com"),
+    "github": (github, "api.github.com", "base_url"),
+    "github enterprise": (
+        lambda: github(base_url="https://u:hunter2@git.example.com/api"),
+        "git.example.com",
+        "base_url",
+    ),
+    "gitlab": (gitlab, "gitlab.com", "host"),
+    "bitbucket": (lambda: bitbucket(host="bitbucket.example.com"), "bitbucket.example.com", "host"),
+    "bitbucket cloud": (bitbucket, "api.bitbucket.org", "host"),
+    "git": (git, "github.com", "repo and repo_host"),
+    "git of a secret": (
+        lambda: git(repo=None, git_clone_url_secret_name="URL"),
+        "the address in the secret 'URL'",
+        "repo and repo_host",
+    ),
+    "s3": (s3, "Amazon S3", "client_options or AWS_ENDPOINT_URL"),
+    "s3 elsewhere": (
+        lambda: s3(client_options={"endpoint_url": "http://minio:9000"}),
+        "minio",
+        "client_options or AWS_ENDPOINT_URL",
+    ),
+    "codecommit": (codecommit, "Amazon CodeCommit", "client_options or AWS_ENDPOINT_URL"),
+    "gcs": (gcs, "Google Cloud Storage", "STORAGE_EMULATOR_HOST"),
+    "azure": (azure, "Azure", "AZURE_STORAGE_CONNECTION_STRING"),
+    "docker": (docker, "a Docker daemon to build an image", ""),
+    "webhook": (lambda: webhook("https://example.com/flow?token=hunter2"), "example.com", "its url"),
+    "webhook of a variable": (lambda: webhook("${HOOK}"), "${hook}", "its url"),
+    "webhook to write": (lambda: webhook("http://localhost/", "/flow"), "an address without a host", "its url"),
+    "a subclass": (other, "api.github.com", "base_url"),
 }
 HERE = {
     "github": (lambda: github(base_url="http://127.0.0.1:8080/api"), {}),
@@ -139,10 +151,9 @@ def instance(make):
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize("make_and_place", REMOTE.values(), ids=REMOTE)
-def test_a_storage_on_the_network_is_refused(flow, monkeypatch, make_and_place):
-    """One line names the host and the alternatives; nothing is registered or requested."""
-    make, place = make_and_place
+@pytest.mark.parametrize(("make", "place", "setting"), REMOTE.values(), ids=REMOTE)
+def test_a_storage_on_the_network_is_refused(flow, monkeypatch, make, place, setting):
+    """One line names the host, the setting of the address and the alternatives; nothing is registered or requested."""
     flow.storage = instance(make)
     monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING", raising=False)
     with FakeCloud({"TOKEN": "x"}) as cloud:
@@ -154,6 +165,7 @@ def test_a_storage_on_the_network_is_refused(flow, monkeypatch, make_and_place):
             f"run() would access {place}, because the storage of this flow is {with_article(type(flow.storage).__name__)}: "
         )
         assert "storage='local'" in messages
+        assert (f" on 127.0.0.1 with {setting}, or pass " in messages) == bool(setting)
         assert "hunter2" not in messages
         assert storage_of(cloud, flow, flow.storage) is flow.storage  # said so
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 OFFLINE = "local"
 _LOOPBACK = ("localhost", "::1")
 _AMAZON = ("AWS_ENDPOINT_URL",)
+_AMAZON_SETTING = "client_options or AWS_ENDPOINT_URL"
 _AZURITE = "UseDevelopmentStorage=true"
 
 
@@ -43,26 +44,32 @@ def storage_of(api: Api, flow: Any, storage: Any) -> Any:
         )
     own = flow.storage
     if storage is None and own is not None:
-        host = _remote_host(own)
+        host, setting = _remote_host(own)
         if host is None:
             return own
+        server = f"point the storage to a test server on 127.0.0.1 with {setting}, " if setting else ""
         raise UsageError(
             f"run() would access {host}, because the storage of this flow is {with_article(type(own).__name__)}: pass "
-            f"storage={OFFLINE!r} to store the flow in the home of the test, point the storage to a test double on "
-            "127.0.0.1, or pass storage=flow.storage to use the network"
+            f"storage={OFFLINE!r} to store the flow in the home of the test, {server}"
+            "or pass storage=flow.storage to use the network"
         )
     more = {} if own is None else {"secrets": list(own.secrets), "labels": list(own.labels)}
     return Local(directory=str(api.isolation.home.path / "flows"), add_default_labels=False, **more)
 
 
-def _remote_host(storage: Any) -> Optional[str]:
-    """Return the remote host of a storage, or None if it is on this machine or not one of Prefect's storages."""
+def _remote_host(storage: Any) -> Tuple[Optional[str], str]:
+    """Return the remote host of a storage, and the setting of its address.
+
+    The host is None if it is on this machine, or if the storage is not one of Prefect's. The setting is empty if there
+    is none.
+    """
     classes = [owner for owner in type(storage).__mro__ if owner.__module__.startswith("prefect.storage.")]
-    find = next((_FINDERS[owner.__name__] for owner in classes if owner.__name__ in _FINDERS), None)
-    if find is None:
-        return None
+    finder = next((_FINDERS[owner.__name__] for owner in classes if owner.__name__ in _FINDERS), None)
+    if finder is None:
+        return None, ""
+    find, setting = finder
     host, default = find(storage)
-    return None if host and _is_local(host) else host or default
+    return None if host and _is_local(host) else host or default, setting
 
 
 def _is_local(host: str) -> bool:
@@ -111,15 +118,16 @@ def _host_of(address: Any) -> Optional[str]:
     return urlsplit(address if "//" in address else f"//{address}").hostname or "an address without a host"
 
 
-_FINDERS: Mapping[str, Callable[[Any], Host]] = {
-    "GitHub": _attribute("base_url", "api.github.com"),
-    "GitLab": _attribute("host", "gitlab.com"),
-    "Bitbucket": _attribute("host", "api.bitbucket.org"),
-    "Git": _git,
-    "S3": _variables(("AWS_ENDPOINT_URL_S3", *_AMAZON), "Amazon S3"),
-    "CodeCommit": _variables(("AWS_ENDPOINT_URL_CODECOMMIT", *_AMAZON), "Amazon CodeCommit"),
-    "GCS": _variables(("STORAGE_EMULATOR_HOST",), "Google Cloud Storage"),
-    "Azure": _azure,
-    "Webhook": _webhook,
-    "Docker": lambda _: (None, "a Docker daemon to build an image"),
+# For each storage, a function that finds its host, and the option or variable that sets it.
+_FINDERS: Mapping[str, Tuple[Callable[[Any], Host], str]] = {
+    "GitHub": (_attribute("base_url", "api.github.com"), "base_url"),
+    "GitLab": (_attribute("host", "gitlab.com"), "host"),
+    "Bitbucket": (_attribute("host", "api.bitbucket.org"), "host"),
+    "Git": (_git, "repo and repo_host"),
+    "S3": (_variables(("AWS_ENDPOINT_URL_S3", *_AMAZON), "Amazon S3"), _AMAZON_SETTING),
+    "CodeCommit": (_variables(("AWS_ENDPOINT_URL_CODECOMMIT", *_AMAZON), "Amazon CodeCommit"), _AMAZON_SETTING),
+    "GCS": (_variables(("STORAGE_EMULATOR_HOST",), "Google Cloud Storage"), "STORAGE_EMULATOR_HOST"),
+    "Azure": (_azure, "AZURE_STORAGE_CONNECTION_STRING"),
+    "Webhook": (_webhook, "its url"),
+    "Docker": (lambda _: (None, "a Docker daemon to build an image"), ""),
 }
