@@ -7,7 +7,13 @@ examples, and the others read them::
     python .ci/deep.py draw FOLDER --examples 200000     # generates, compares with the installed Prefect, writes
     python .ci/deep.py replay FOLDER                     # reads, compares with the installed Prefect
 
-Both print one line of JSON for each property: what ran on what, and the first examples on which the model and Prefect
+For the settings of Prefect 2.20 and 3, a third command generates cases and compares. The cases depend on the settings
+that a release has, and generating one takes less time than loading it. The number of a case determines the case, so a
+long run can be split, and a difference can be repeated::
+
+    python .ci/deep.py settings --values 100000 [--first CASE]
+
+All print one line of JSON for each property: what ran on what, and the first examples on which the model and Prefect
 disagree. The exit status is 1 if there are any.
 """
 
@@ -17,10 +23,12 @@ import argparse
 import importlib
 import json
 import platform
+import random
 import sys
 import tempfile
+import time
 import warnings
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +43,11 @@ PROPERTIES = (
     "test_varied_cases",
 )
 SHOWN = 20  # differences printed for each property
+WHOLE = 10  # of so many cases with settings of Prefect 3, one loads all settings, which takes ten times as long
 
 
 def main() -> int:
-    """Run one of the two commands."""
+    """Run one of the commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     for command in (draw, replay):
@@ -51,6 +60,11 @@ def main() -> int:
         else:
             options.add_argument("--first", type=int, default=0, help="number of the first example")
             options.add_argument("--last", type=int, default=None, help="number of the example after the last one")
+    options = commands.add_parser("settings", help=compare_settings.__doc__)
+    options.add_argument("--values", type=int, default=100_000, help="compare at least so many accepted values")
+    options.add_argument("--first", type=int, default=0, help="number of the first case")
+    options.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many seconds")
+    options.set_defaults(run=compare_settings, property=["settings"])
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # Prefect parses texts with unknown escapes
     failures = [arguments.run(arguments, name) for name in arguments.property or PROPERTIES]
@@ -84,6 +98,33 @@ def replay(arguments: argparse.Namespace, name: str) -> bool:
         for line in islice(file, arguments.first, arguments.last):
             comparison.compare(json.loads(line))
     return comparison.report(name)
+
+
+def compare_settings(arguments: argparse.Namespace, name: str) -> bool:
+    """Compare the settings of the installed Prefect 2.20 or 3 with the model."""
+    cases = importlib.import_module("tests.prefect3.settings_cases")
+    version = importlib.import_module("pytest_flowsecrets.versions").installed_version()
+    same, rejected, differences, end = 0, 0, [], time.monotonic() + arguments.seconds
+    with tempfile.TemporaryDirectory() as folder:
+        real = cases.RealSettings(sys.executable, version, Path(folder).resolve())
+        for number in count(arguments.first):
+            if same >= arguments.values or time.monotonic() > end:
+                break
+            whole = not cases.is_new(version) or number % WHOLE == 0
+            rng = random.Random(f"{version} {number}")  # noqa: S311
+            case = cases.large_case(rng, version, whole=whole)
+            try:
+                values, refused = real.check(case, whole=whole)
+            except Exception as error:  # noqa: BLE001 - a crash of either side is a difference
+                differences.append([number, f"{type(error).__name__}: {error}"])
+            else:
+                same, rejected = same + values, rejected + refused
+        real.close()
+    result = {"property": name, "prefect": version, "python": platform.python_version()}
+    counts = {"cases": [arguments.first, number], "same": same, "both_reject": rejected}
+    shown = {"different": len(differences), "shown": differences[:SHOWN]}
+    print(json.dumps({**result, **counts, **shown}), flush=True)
+    return bool(differences)
 
 
 class Comparison:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_flowsecrets.resolution.settings.catalogue import release, settings_of
 from pytest_flowsecrets.resolution.settings.model import Inputs
 from pytest_flowsecrets.resolution.settings.resolve import COMPUTED, resolve_settings
+from pytest_flowsecrets.resolution.settings.values import convert
 
 HOME_PROFILES = "home/.prefect/profiles.toml"
 OTHER_PROFILES = "home/other.toml"
@@ -68,22 +69,52 @@ _OTHERS = {
     "retry_extra_codes": ["429", "502", "503"],
 }
 _VACUUM = ["events", "flow_runs", "true"]  # "1" is JSON, and Prefect rejects it
+# Settings that Prefect rejects because of the value of another one.
+_DEPENDENT = (
+    "PREFECT_API_DATABASE_PASSWORD",
+    "PREFECT_LOGGING_TO_API_BATCH_SIZE",
+    "PREFECT_LOGGING_TO_API_MAX_LOG_SIZE",
+    "logging.to_api.batch_size",
+    "logging.to_api.max_log_size",
+)
+_DOTENV = 6  # settings in `.env`, more or less: Prefect parses it twice for each table
+# The environment of the worker. Prefect copies it for each line of `.env`.
+OWN_ENVIRON = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
 _LEFT_OUT = ("home", "profiles_path", "testing.test_setting", "server.database.driver", "PREFECT_HOME")
 
 
-def written(rng, setting, *, typed):
-    """Return a text, or sometimes a typed value for a TOML file. Most are valid."""
-    texts = (
-        _OTHERS.get(setting.name)
-        or (_VACUUM if setting.path.endswith("vacuum.enabled") else None)
-        or _VALUES[setting.kind]
-    )
-    typed = typed and texts is _VALUES[setting.kind]
-    if setting.choices and rng.randrange(2):
-        return rng.choice(setting.choices)
-    if typed and _TYPED[setting.kind] and rng.randrange(2):
-        return rng.choice(_TYPED[setting.kind][:2] if rng.randrange(2) else _TYPED[setting.kind])
-    return rng.choice(texts[:3] if rng.randrange(3) else texts)
+class Writer:
+    """Writes values of settings.
+
+    Args:
+        rng: chooses them.
+        valid: whether Prefect accepts all of them, by the model. Otherwise it accepts most.
+        version: of Prefect.
+    """
+
+    def __init__(self, rng, version, *, valid):
+        self.rng, self.valid, self.is_old = rng, valid, not is_new(version)
+
+    def __call__(self, setting, *, typed):
+        """Return a text, or sometimes a typed value for a TOML file."""
+        texts = (
+            _OTHERS.get(setting.name)
+            or (_VACUUM if setting.path.endswith("vacuum.enabled") else None)
+            or _VALUES[setting.kind]
+        )
+        typed = typed and texts is _VALUES[setting.kind]
+        if setting.choices and self.rng.randrange(2):
+            return self.rng.choice(setting.choices)
+        if typed and _TYPED[setting.kind] and self.rng.randrange(2):
+            return self._chosen(setting, _TYPED[setting.kind], 2) or self._chosen(setting, texts, 3)
+        return self._chosen(setting, texts, 3)
+
+    def _chosen(self, setting, values, first):
+        """Return a valid value, or mostly one of the first ones."""
+        if self.valid:
+            accepted = [each for each in values if not convert(setting, each, is_old=self.is_old).failure]
+            return self.rng.choice(accepted or setting.choices or [str(setting.default)])
+        return self.rng.choice(values[:first] if self.rng.randrange(3) else values)
 
 
 def toml_value(value):
@@ -116,20 +147,47 @@ def new_case(rng, version, *, whole, most=12):
     settings = [each for each in settings_of(version) if each.path not in _LEFT_OUT and (whole or each.table)]
     aliased = [each for each in settings if each.has_aliases]
     number = rng.randrange(1, 4 if whole else most + 1)
-    chosen = {each.path: each for each in (rng.choice(aliased or settings) for _ in range(number // 2))}
-    chosen.update((each.path, each) for each in (rng.choice(settings) for _ in range(number - number // 2)))
+    chosen = [rng.choice(aliased or settings) for _ in range(number // 2)]
+    chosen += [rng.choice(settings) for _ in range(number - number // 2)]
+    chosen = list({each.path: each for each in chosen}.values())
+    environ, files = _sources(rng, version, chosen, Writer(rng, version, valid=False))
+    if whole:
+        _add_rare(rng, files, environ, chosen[0])
+    return environ, files, [each.path for each in chosen]
+
+
+def large_case(rng, version, *, whole, most=100):
+    """Return a case with as many settings of five tables, or of all. Mostly all are valid, so that each is compared."""
+    valid = rng.randrange(4) > 0
+    left_out = (*_LEFT_OUT, *_DEPENDENT) if valid else _LEFT_OUT
+    settings = [each for each in settings_of(version) if each.path not in left_out and (whole or each.table)]
+    if not whole:
+        tables = rng.sample(sorted({each.table for each in settings}), 5)  # Prefect reads the sources for each table
+        settings = [each for each in settings if each.table in tables]
+    chosen = rng.sample(settings, min(most, len(settings)))
+    if whole and not valid:
+        chosen = chosen[:3]
+    kinds = [kind for kind in ("env", "dotenv", "toml", "profile") if rng.randrange(3)]
+    environ, files = _sources(rng, version, chosen, Writer(rng, version, valid=valid), kinds)
+    return environ, files, [each.path for each in chosen]
+
+
+def _sources(rng, version, chosen, write, kinds=("env", "dotenv", "toml", "profile")):
+    """Return an environment and files that set the chosen settings."""
     environ, dotenv, tables = [], [], {"prefect.toml": {}, "pyproject.toml": {}}
     profiles = {"a": [], "b": [], "ephemeral": []}
-    for setting in chosen.values():
-        environ += [(cased(rng, name), written(rng, setting, typed=False)) for name in some(rng, setting.names)]
-        names = some(rng, [*setting.names, setting.name])
-        dotenv += [dotenv_line(rng, cased(rng, name), written(rng, setting, typed=False)) for name in names]
-        for keys in tables.values():
-            if rng.randrange(3) == 0 and not version.startswith("2"):
-                keys.setdefault(setting.table, {})[setting.name] = toml_value(written(rng, setting, typed=True))
-        for name in dict.fromkeys(some(rng, setting.names)):
+    for setting in chosen:
+        if "env" in kinds:
+            environ += [(cased(rng, name), write(setting, typed=False)) for name in some(rng, setting.names)]
+        if "dotenv" in kinds and rng.randrange(len(chosen)) < _DOTENV:
+            names = some(rng, [*setting.names, setting.name])
+            dotenv += [dotenv_line(rng, cased(rng, name), write(setting, typed=False)) for name in names]
+        for keys in tables.values() if "toml" in kinds and is_new(version) else ():
+            if rng.randrange(3) == 0:
+                keys.setdefault(setting.table, {})[setting.name] = toml_value(write(setting, typed=True))
+        for name in dict.fromkeys(some(rng, setting.names)) if "profile" in kinds else ():
             spelled = name.upper() if version.startswith("2") or rng.randrange(6) else name
-            line = f"{spelled} = {toml_value(written(rng, setting, typed=True))}"
+            line = f"{spelled} = {toml_value(write(setting, typed=True))}"
             profiles[rng.choice(["a", "a", "b", "ephemeral"])].append(line)
     files = toml_files(tables)
     if dotenv:
@@ -138,9 +196,7 @@ def new_case(rng, version, *, whole, most=12):
     rng.shuffle(environ)
     environ = dict(environ)
     _add_profiles(rng, version, files, environ, profiles)
-    if whole:
-        _add_rare(rng, files, environ, next(iter(chosen.values())))
-    return environ, files, list(chosen)
+    return environ, files
 
 
 def toml_files(tables):
@@ -190,7 +246,7 @@ def _add_rare(rng, files, environ, setting):
         files[rng.choice(sorted(files))] += rng.choice(["[x\n", "= 1\n", "a = \n"])
     elif rare == "table" and setting.table:
         number = rng.randrange(1, len(setting.table) + 1)
-        value = written(rng, setting, typed=False)
+        value = rng.choice(_VALUES[setting.kind])
         for key in reversed((*setting.table[number:], setting.name)):
             value = {key: value}
         text = rng.choice([json.dumps(value), json.dumps(value), "x"])
@@ -214,8 +270,7 @@ class RealSettings:
 
     def __init__(self, python, version, root):
         self.version, self.root = version, Path(root)
-        environ = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT")}
-        environ["HOME"] = str(self.root / "home")
+        environ = {**OWN_ENVIRON, "HOME": str(self.root / "home")}
         script = str(Path(__file__).with_name("settings_worker.py"))
         self._process = subprocess.Popen(
             [python, script, str(self.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
@@ -234,11 +289,15 @@ class RealSettings:
         self._process.stdout.close()
 
     def check(self, case, *, whole):
-        """Compare the model with the real Prefect for one case."""
+        """Compare the model with the real Prefect for one case.
+
+        Returns:
+            The number of values that are the same, and of those that both reject, alone or with their table.
+        """
         environ, files, paths = case
         environ, files = self.filled(environ), self.filled(files)
         resolution = self.model(environ, files)
-        compared, raw = [], {}
+        compared, raw, rejected = [], {}, 0
         for path in paths:
             result = resolution.results[path]
             if (
@@ -266,11 +325,12 @@ class RealSettings:
             real = answer if "error" in answer else answer["values"][path]
             if problems:
                 assert "error" in real, context
+                rejected += 1
             else:
                 assert real == ("same" if path in raw else plain(resolution.results[path].value.value)), context
         if whole and "error" not in answer and not is_new(self.version):
             assert answer["profile"] == resolution.profile.name, (answer, resolution.profile, request)
-        return len(compared)
+        return len(compared) - rejected, rejected
 
     def filled(self, texts):
         """Fill in the folder of the worker."""
@@ -278,8 +338,7 @@ class RealSettings:
 
     def model(self, environ, files):
         """Resolve the case with the model."""
-        kept = {name: text for name, text in os.environ.items() if not name.upper().startswith("PREFECT")}
-        return modeled(self.version, {**kept, **environ}, files, self.root)
+        return modeled(self.version, {**OWN_ENVIRON, **environ}, files, self.root)
 
 
 def modeled(version, environ, files, root):

@@ -109,11 +109,13 @@ class Loader:
         settings_class = self.settings.Settings
         for table in tables:
             settings_class = settings_class.model_fields[table].annotation
-        try:
-            if settings_class not in made:
+        if settings_class not in made:
+            try:
                 made[settings_class] = settings_class()
-        except Exception as error:  # noqa: BLE001
-            return {"error": f"{type(error).__name__}: {error}"}
+            except Exception as error:  # noqa: BLE001
+                made[settings_class] = {"error": f"{type(error).__name__}: {error}"}
+        if isinstance(made[settings_class], dict):
+            return made[settings_class]
         value = getattr(made[settings_class], name)
         return self._compare(settings_class, name, value, raw[path]) if path in raw else plain(value)
 

@@ -110,11 +110,15 @@ class Sources:
     def _old_profile(self) -> Profile:
         """Return the profile of Prefect 2, whose file only the environment names."""
         written = {
-            name: next((value for _, value in self.env.entries.get(name, ()) if value is not None), None)
+            name: next((each for each in self.env.entries.get(name, ()) if each[1] is not None), (None, None))
             for name in ("prefect_home", "prefect_profiles_path")
         }
-        home = expand_home(written["prefect_home"] or "~/.prefect", self.inputs.home)
-        path = written["prefect_profiles_path"] or "$PREFECT_HOME/profiles.toml"
+        home = expand_home(written["prefect_home"][1] or "~/.prefect", self.inputs.home)
+        origin, path = written["prefect_profiles_path"]
+        if path == "":
+            reason = "the path is empty, and Prefect 2 tries to read the working directory"
+            self.problems.append(Problem(str(origin), reason, "PREFECT_PROFILES_PATH"))
+        path = path or "$PREFECT_HOME/profiles.toml"
         path = string.Template(path).safe_substitute(PREFECT_HOME=home)
         return old_profile(self._source(), path, {setting.path for setting in self.settings})
 
