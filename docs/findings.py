@@ -82,6 +82,12 @@ def job_template(properties: str, image: str) -> Dict[str, str]:
     return {"pool.json": f'{configuration}  "variables": {{"type": "object", "properties": {properties}}}\n}}\n'}
 
 
+def python(arguments: str) -> Dict[str, str]:
+    """Return Python code that creates a deployment."""
+    call = f'flow.deploy(\n    name="daily",\n    work_pool_name="pool",\n    {arguments},\n)\n'
+    return {"deploy.py": f"from flows import flow\n\n{call}"}
+
+
 CONTAINER = "containers:\n- env:\n  - name: PREFECT__CONTEXT__SECRETS__NAME\n    "
 EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS001": (toml("NAME = value"),),
@@ -147,6 +153,10 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
     "FS074": (prefect_yaml("TOKEN: '{{ prefect.blocks.secret.token }}'"), prefect_yaml("A: '{{ $GITHUB_TOKEN }}'")),
     "FS075": (step("repository: 'https://{{ prefect.blocks.secret.token }}@example.com/a'"),),
     "FS076": (job_template('{"image": {}}', "{{ imgae }}"),),
+    "FS083": (
+        python('job_variables={"env": {"TOKEN": "{{ $GITHUB_TOKEN }}"}}'),
+        python('parameters={"token": "{{ prefect.blocks.secret.token }}"}'),
+    ),
     "FS077": (step("access_token: hunter2"), prefect_yaml("DB: postgres://user:hunter2@host/db")),
     "FS078": (prefect_yaml("PIN: 0123"),),
     "FS079": (prefect_yaml(f"{VARIABLE}NAME: value"),),

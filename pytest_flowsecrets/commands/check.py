@@ -108,10 +108,10 @@ class _Run:
             if self.arguments.fix or self.arguments.diff:
                 results = self._fix(source, kind, text, results)
         except Unreadable as error:
-            if error.reason == TEMPLATE and not source.is_explicit:
-                self.counts["templates"] += 1  # of a Helm chart, for example
-            else:
+            if source.is_explicit or not _may_be_foreign(source, error):
                 self.errors.append(error)
+            elif error.reason == TEMPLATE:
+                self.counts["templates"] += 1  # of a Helm chart, for example
             return
         self.counts["files"] += 1
         self.findings += results
@@ -179,6 +179,11 @@ class _Run:
             stream.flush()  # the summary follows the findings, also if both go to one pipe
             style = terminal.style_of(sys.stderr, self.arguments.color)
             print(terminal.summary(results, counts, style), file=sys.stderr)
+
+
+def _may_be_foreign(source: Source, error: Unreadable) -> bool:
+    """Return whether a file that cannot be read is probably for another program, or for another release of Python."""
+    return error.reason == TEMPLATE or source.name.endswith(".py")
 
 
 def _created(path: str) -> Any:

@@ -13,7 +13,7 @@ from pytest_flowsecrets.errors import UsageError
 
 KINDS = (
     *("toml", "prefect-toml", "profiles", "pyproject", "env", "dockerfile", "makefile", "systemd", "supervisor"),
-    *("yaml", "shell"),
+    *("yaml", "shell", "python"),
 )
 FLOW_RUN = ("agent_env", "run_env", "job_template", "task_definition", "cluster_secrets")
 FORMATS = ("text", "concise", "full", "json", "github", "sarif")

@@ -206,6 +206,10 @@ GROUPS: Dict[str, Dict[str, Rule]] = {
         "FS076": Rule("error", "A base job template uses a variable that it does not have",
             "A worker drops the key of a placeholder without a variable, or uses an empty text. Add the variable to "
             "variables.properties, or correct its name."),
+        "FS083": Rule("error", "A template in Python code stays as it is",
+            "Only prefect deploy replaces {{ $NAME }}. flow.deploy(), to_deployment() and run_deployment() store it, "
+            "and no worker replaces it. In parameters, no template is replaced. The flow run gets the braces. In "
+            "job_variables, a worker replaces {{ prefect.blocks.secret.NAME }}."),
     },
     "Settings and values of Prefect 2.20 and 3": {
         "FS077": Rule("error", "A file contains a secret in clear text",

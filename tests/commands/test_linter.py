@@ -109,6 +109,7 @@ KINDS = [
     *(("agent.Dockerfile", "dockerfile"), ("Dockerfile.dev", "dockerfile"), ("Containerfile", "dockerfile")),
     *(("Makefile", "makefile"), ("GNUmakefile", "makefile"), ("rules.mk", "makefile"), ("a.service", "systemd")),
     *(("supervisord.conf", "supervisor"), ("supervisor/prefect-supervisor.ini", "supervisor"), ("run.sh", "shell")),
+    ("flows/deploy.py", "python"),
     *(
         (".github/workflows/ci.yml", "yaml"),
         ("values.yaml", "yaml"),

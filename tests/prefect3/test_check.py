@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from prefect import flow
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 from prefect.utilities.templating import resolve_block_document_references, resolve_variables
 
+from pytest_flowsecrets import flow_environment
 from pytest_flowsecrets.cli import main
 from tests.prefect3.compat import RELEASE
 
@@ -125,6 +127,66 @@ def test_types_of_variables(tmp_path, capsys):
             f"        A: {text}\n"
         )
         assert ids_of(capsys, path) == ({"FS078"} if changed else set()), text
+
+
+IN_PYTHON = """\
+deployment = own.to_deployment(
+    "a",
+    work_pool_name="pool",
+    parameters={"key": "{{ prefect.blocks.secret.token }}"},
+    job_variables={
+        "env": {
+            "STORED": "{{ prefect.blocks.secret.token }}",
+            "HOST": "{{ prefect.variables.host }}",
+            "OWN": "{{ $OWN_HOST }}",
+            "TYPO": "{{ prefect.block.secret.token }}",
+        }
+    },
+)
+"""
+
+
+@pytest.mark.secrets({"token": "x-secret"})
+@pytest.mark.variables(host="x-host")
+def test_deployments_in_python(tmp_path, capsys, monkeypatch):
+    """A worker and a flow run leave the templates in Python calls that FS070 and FS083 report, and no others."""
+    process = pytest.importorskip("prefect.workers.process", reason="prefect-client has no workers")
+    monkeypatch.setenv("OWN_HOST", "x-own")
+    scope = {"own": flow(name="own")(lambda key="": key)}
+    exec(IN_PYTHON, scope)
+    template = process.ProcessWorker.get_default_base_job_template()
+    with get_client(sync_client=True) as client:
+        pool = {"name": "pool", "type": "process", "base_job_template": template}
+        client._client.post("/work_pools/", json=pool).raise_for_status()
+        deployment_id = scope["deployment"].apply(work_pool_name="pool")
+        created = client._client.post(f"/deployments/{deployment_id}/create_flow_run", json={})
+        assert created.json()["parameters"] == {"key": "{{ prefect.blocks.secret.token }}"}
+    env = flow_environment("process", deployment="own/a")
+    assert {name: env[name] for name in ("STORED", "HOST", "OWN", "TYPO")} == {
+        "STORED": "x-secret",
+        "HOST": "x-host",
+        "OWN": "{{ $OWN_HOST }}",
+        "TYPO": "{{ prefect.block.secret.token }}",
+    }
+    path = tmp_path / "deploy.py"
+    path.write_text(IN_PYTHON)
+    capsys.readouterr()
+    main(["check", "--json", str(path)])
+    found = [(each["line"], each["id"]) for each in json.loads(capsys.readouterr().out)["findings"]]
+    assert found == [(4, "FS083"), (8, "FS072"), (9, "FS083"), (10, "FS070")]
+
+
+@pytest.mark.skipif(RELEASE < (3, 0, 0), reason="Prefect 2 runs a flow run by another function")
+@pytest.mark.secrets({"token": "x-secret"})
+def test_parameters_in_python():
+    """The flow gets the parameters of a flow run with the braces."""
+    from prefect.flow_engine import run_flow
+
+    own = flow(name="own")(lambda key="": key)
+    parameters = {"key": "{{ prefect.blocks.secret.token }}"}
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(own, parameters=parameters)
+    assert run_flow(own, flow_run=run, return_type="result") == parameters["key"]
 
 
 DEPLOYMENTS = """\

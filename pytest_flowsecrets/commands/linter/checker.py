@@ -95,6 +95,9 @@ class Checker:
             refuse_deep(path, source)
             return _unique(self.toml(path, source))
         plain = text.lstrip("\ufeff")
+        if kind == "python":
+            results = [each for each in _calls(plain, path) if self.target.concerns(each.versions)]
+            return _unique([_moved(each, len(text) - len(plain)) for each in results])
         if kind in ("prefect-toml", "profiles", "pyproject"):
             return _unique(settings_findings(plain, path, kind, self.target))
         items = list(_items(kind, plain, path))
@@ -187,6 +190,13 @@ def _items(kind: str, text: str, path: str) -> Iterable[Item]:
     from pytest_flowsecrets.commands.files.build_files import READERS
 
     return READERS[kind](text)
+
+
+def _calls(text: str, path: str) -> Iterator[Finding]:
+    """Check the calls in a Python file that create deployments of Prefect 2.20 and 3."""
+    from pytest_flowsecrets.commands.linter.deployments import python_findings
+
+    return python_findings(text, path)
 
 
 def _documents(text: str, path: str) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Rules for ``prefect.yaml`` and for the base job templates of work pools, in YAML or JSON."""
+"""Rules for ``prefect.yaml``, base job templates of work pools in YAML or JSON, and calls that deploy in Python."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Iterator, List, NamedTuple, Optional, Set, Tuple
 
+from pytest_flowsecrets.commands.files.python_calls import PARAMETERS, deployment_texts
 from pytest_flowsecrets.commands.files.yaml_nodes import TAG, child, entries, quoting_edits
 from pytest_flowsecrets.commands.linter import templates
 from pytest_flowsecrets.commands.linter.templates import (
+    CODE,
+    CODE_PARAMETERS,
     DEFAULT,
     DEPLOYMENT,
     JOB_VARIABLES,
@@ -84,6 +87,23 @@ def document_findings(document: Any, source: str, path: str) -> Iterator[Finding
             yield from _plain_secret(scalar, text)
             yield from _changed_type(scalar, text)
             yield from _legacy_variable(scalar, text)
+
+
+def python_findings(source: str, path: str) -> Iterator[Finding]:
+    """Check the calls in Python code that create deployments, such as ``flow.deploy(job_variables=…)``.
+
+    Args:
+        source: the text of the file.
+        path: the name of the file.
+
+    Raises:
+        Unreadable: this Python cannot parse it.
+    """
+    for each in deployment_texts(source, path):
+        region = CODE_PARAMETERS if each.argument == PARAMETERS else CODE
+        for finding in template_findings(Text(each.value, source, each.start, each.end, each.name, region, path)):
+            if not (each.is_formatted and finding.severity == "note"):  # parts of its names are unknown
+                yield finding
 
 
 def is_prefect_yaml(document: Any) -> bool:

@@ -1,7 +1,8 @@
 """The files to check: their types, the files in folders, and the files that ignore files leave out.
 
 Folders are searched as git does it: ``.gitignore`` of each folder and of its parents up to the repository, ``.ignore``
-beside them, and ``.git/info/exclude``. In a folder, a file of a common type is checked only if it mentions Prefect.
+beside them, and ``.git/info/exclude``. In a folder, a file of a common type is checked only if it mentions Prefect, and
+a Python file only if it contains a template of Prefect.
 """
 
 from __future__ import annotations
@@ -45,10 +46,15 @@ FILE_TYPES = (
     FileType("supervisor", r"supervisord?\.conf|.*supervisor.*\.(conf|ini)"),
     FileType("yaml", r".+\.(ya?ml|json)"),
     FileType("shell", r".+\.(sh|bash|zsh)"),
+    FileType("python", r".+\.py"),
 )
 KINDS = tuple(dict.fromkeys(each.kind for each in FILE_TYPES))
 _MENTION = re.compile(rb"prefect", re.IGNORECASE)
-_CONFIGURATION = re.compile(rb"prefect|context|use_local_secrets", re.IGNORECASE)
+# What a file of a common type must contain to be checked in a folder, by its type; by default the name of Prefect.
+_REQUIRED = {
+    "toml": re.compile(rb"prefect|context|use_local_secrets", re.IGNORECASE),
+    "python": re.compile(rb"\{\{\s*(?:\$|prefect\b|blocks\.|variables\.)", re.IGNORECASE),  # a template
+}
 
 
 def kind_of(path: str) -> str:
@@ -194,4 +200,4 @@ def _is_candidate(path: str) -> bool:
             source = file.read(LARGEST)
     except OSError:
         return True  # checking the file reports the error
-    return (_CONFIGURATION if file_type.kind == "toml" else _MENTION).search(source) is not None
+    return _REQUIRED.get(file_type.kind, _MENTION).search(source) is not None

@@ -3,6 +3,9 @@
 Prefect replaces placeholders in three places: `prefect deploy` replaces those in a deployment, a step those in its own
 inputs, and a worker those in the base job template and then in the job variables. A placeholder that Prefect does not
 recognize stays as text, and one that it cannot replace is dropped or replaced by an empty text, without an error.
+
+``flow.deploy()`` and the other functions for deployments replace none. Of their arguments, a worker replaces blocks and
+variables in ``job_variables``, and nothing replaces ``{{ $NAME }}`` or a template in ``parameters``.
 """
 
 from __future__ import annotations
@@ -23,12 +26,14 @@ REST_VERSIONS = "2.20.0-2.20.27, 3.0.0-3.9.1"
 STORED_VERSIONS = "3.0.0-3.9.1"
 WITHOUT_TEXT_VERSIONS = "2.20.0-2.20.27, 3.0.0-3.6.29"
 
-DEPLOYMENT, JOB_VARIABLES, STEP, TEMPLATE, DEFAULT = (
+DEPLOYMENT, JOB_VARIABLES, STEP, TEMPLATE, DEFAULT, CODE, CODE_PARAMETERS = (
     "a deployment",
     "job variables of a deployment",
     "a step",
     "a base job template",
     "the default of a variable",
+    "job_variables in Python",
+    "parameters in Python",
 )
 _BRACES = re.compile(r"\{\{(.*?)\}\}")
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w.\-\[\]$]+)\s*\}\}")  # what Prefect recognizes
@@ -128,7 +133,11 @@ def template_findings(text: Text) -> Iterator[Finding]:
 
 def _placeholder_findings(placeholder: _Placeholder) -> Iterator[Finding]:
     name = placeholder.inner
-    if _PLACEHOLDER.fullmatch(placeholder.written) is None:
+    if placeholder.text.region == CODE_PARAMETERS:
+        if name.startswith(("$", "prefect.blocks.", "prefect.variables.")):
+            message = "nothing replaces a template in the parameters of a deployment: the flow gets the braces"
+            yield placeholder.finding("FS083", message, "load the block or the variable in the flow")
+    elif _PLACEHOLDER.fullmatch(placeholder.written) is None:
         if _MISSPELLED.match(name) or name.startswith("$"):
             message = "Prefect does not recognize this template, and the text stays as it is"
             advice = "write {{ prefect.blocks.TYPE.NAME }}, {{ prefect.variables.NAME }} or {{ $NAME }}, no filters"
@@ -211,6 +220,14 @@ def _variable(placeholder: _Placeholder) -> Iterator[Finding]:
 
 def _environment(placeholder: _Placeholder) -> Iterator[Finding]:
     name, region = placeholder.inner.lstrip("$"), placeholder.text.region
+    if region == CODE:
+        message = "only `prefect deploy` replaces {{ $NAME }}, not this function: the flow run gets the braces"
+        advice = (
+            "for a secret, write {{ prefect.blocks.secret.NAME }}, which the worker replaces; for another value, "
+            f"os.environ[{name!r}], which the deployment stores"
+        )
+        yield placeholder.finding("FS083", message, advice)
+        return
     if region == DEFAULT:
         message = "a worker does not replace variables of the environment in defaults: the text stays as it is"
         yield placeholder.finding("FS073", message, "write the template in job_configuration")
