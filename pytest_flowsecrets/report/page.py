@@ -65,6 +65,7 @@ def render(tests: Sequence[Mapping[str, Any]], leaks: Sequence[Mapping[str, Any]
         lstrip_blocks=True,
     )
     environment.filters["value"] = describe_value
+    environment.filters["breakable"] = _breakable
     shown = [_with_links(test, leaks, anchor) for test, anchor in zip(tests, _anchors(test["id"] for test in tests))]
     return environment.get_template("page.html.j2").render(
         tests=shown,
@@ -74,6 +75,13 @@ def render(tests: Sequence[Mapping[str, Any]], leaks: Sequence[Mapping[str, Any]
         script=script,
         policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'",
     )
+
+
+def _breakable(text: str) -> Any:
+    """Return a node id as HTML in which a line may end after each part of the name."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"::|[/_\[]", r"\g<0><wbr>", str(escape(text))))  # noqa: S704 - the text is escaped
 
 
 def _digest(text: str) -> str:
