@@ -13,7 +13,7 @@ import sys
 from typing import Any, Callable, Optional, Sequence, Tuple
 
 from pytest_flowsecrets.commands import parsers
-from pytest_flowsecrets.commands.parsers import EXIT_STATUS, examples
+from pytest_flowsecrets.commands.parsers import EXIT_STATUS, HelpFormatter, examples
 from pytest_flowsecrets.errors import FlowSecretsError
 
 FINDINGS, USAGE = 1, 2
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="flowsecrets",
         description="Test and check the secrets of Prefect flows (0.5-1.4, 2.20 and 3).",
         epilog=f"`flowsecrets COMMAND --help` describes a command.\n{EXIT_STATUS}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action=_Version, help="show the version of this package, of Prefect and of Python")
     subcommands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -36,8 +36,9 @@ COMMANDS = sorted(subcommands())
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
-def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Each subcommand has help with a description, examples and the exit statuses."""
+def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each subcommand has help with a description, examples and the exit statuses, as wide as the terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as exit_:
         main(arguments)
     assert exit_.value.code == 0
@@ -45,6 +46,7 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert "usage: flowsecrets" in text
     assert "exit status: 0 without findings" in text
     assert len(arguments) == 1 or "examples:\n  " in text
+    assert [line for line in text.splitlines() if len(line) > 80 and "--as {" not in line] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -17,13 +17,22 @@ KINDS = (
 )
 FLOW_RUN = ("agent_env", "run_env", "job_template", "task_definition", "cluster_secrets")
 FORMATS = ("text", "concise", "full", "json", "github", "sarif")
-EXIT_STATUS = "exit status: 0 without findings, 1 with findings or failures, 2 for wrong usage or unreadable files"
+EXIT_STATUS = (
+    "exit status: 0 without findings, 1 with findings or failures,\n             2 for wrong usage or unreadable files"
+)
 
 
 def examples(*lines: str) -> Dict[str, Any]:
     """Return the arguments of a parser whose help ends with examples."""
     text = "\n".join(("examples:", *(f"  {line}" for line in lines), "", EXIT_STATUS))
-    return {"epilog": text, "formatter_class": argparse.RawDescriptionHelpFormatter}
+    return {"epilog": text, "formatter_class": HelpFormatter}
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps a text in one line, such as a description, and keeps the lines of another one, such as examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
 # -- demo --------------------------------------------------------------------------------------------------------------
@@ -77,7 +86,8 @@ def _add_explain(subcommands: Any) -> None:
 
 def _add_flow_run(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
-        "secrets of a flow run that an agent starts (--config, --backend and --env-file belong to the agent's machine)"
+        "secrets of a flow run that an agent starts",
+        "--config, --backend and --env-file belong to the agent's machine.",
     )
     group.add_argument("--agent", metavar="KIND", help="the kind of agent: local, docker, kubernetes or ecs")
     group.add_argument(
