@@ -498,6 +498,13 @@ def test_a_changed_value_is_told_once_without_the_value(local_secrets, recwarn):
     assert len(_warnings(recwarn)) == 1
 
 
+@pytest.mark.parametrize("value", [{1: "x"}, [{"a": {2: 3}}]], ids=repr)
+def test_keys_that_become_text_are_reported(local_secrets, value):
+    """A mapping whose keys are not text is delivered with text keys, and the warning says so."""
+    with pytest.warns(SecretChangedWarning, match="keys that are not text, and JSON has text keys only"):
+        local_secrets["A"] = value
+
+
 @pytest.mark.parametrize(
     "value", ["123", "true", "1.10", "1e5", '"quoted"', "a\\nb", "café", "null", "$HOME", "~", "x$HOME"]
 )

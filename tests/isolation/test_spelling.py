@@ -44,6 +44,8 @@ def test_other_values_are_refused_by_name_and_type():
         ([1], (1,), True),
         (1, {1}, False),
         ("x", None, False),
+        ({1: "x"}, {"1": "x"}, False),
+        ([{"a": {2: 3}}], [{"a": {"2": 3}}], False),
     ],
 )
 def test_same(original, result, expected):

@@ -210,6 +210,12 @@ def test_slices_of_the_middle(start):
     assert mine.redact(f"id={part};") == f"id={part};"
 
 
+def test_the_shortest_value_in_base32():
+    """Eight characters are masked in a longer text in base32, where twelve characters depend on nothing else."""
+    text = base64.b32encode(f"login{TOKEN[-8:]} and more".encode()).decode()
+    assert Redactor({TOKEN[-8:]: ("A",)}).redact(f"id: {text}") == f"id: {text[:8]}[secret A]{text[21:]}"
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

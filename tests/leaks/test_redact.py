@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import pydoc_data.topics
 import random
@@ -212,6 +213,15 @@ def test_a_payload_that_breaks_off(noise):
         assert mine.redact(whole[: len(whole) * 9 // 10] + end).startswith("[secret S0]")
     damaged = f"{whole[:140]}{'A' * 40}{whole[180:]}"
     assert mine.redact(f"flow: {damaged}").startswith("flow: [secret S0]")
+
+
+@pytest.mark.parametrize("encode", [bytes.hex, base64.b64encode, repr], ids=["hex", "base64", "repr"])
+def test_the_end_of_a_long_payload(encode):
+    """A payload is masked if the value is at its end, after thousands of characters."""
+    packed = encode(gzip.compress(f"{random.Random(1).getrandbits(40_000):x} {TOKEN}".encode()))
+    text = packed.decode() if isinstance(packed, bytes) else packed
+    assert len(text) > 6_000
+    assert "[secret S0]" in redactor(TOKEN).redact(f"flow: {text} end")
 
 
 @pytest.mark.slow
