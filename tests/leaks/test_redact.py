@@ -163,6 +163,16 @@ def test_short_parts_need_an_ellipsis():
     assert mine.redact("s3cr3…") == "[secret S0]…"
 
 
+def test_truncated_values_do_not_join_complete_ones_in_other_lines():
+    """The text between a value and a truncated one in the next or the previous line stays."""
+    value = "AKIANEWKEY7Q2W9E4R6T"
+    text = f'assert key == "{value}"\nassert "AKIAOL...9E4R6T" == "AKIANEWKEY7Q...Y7Q2W9E4R6T"\nE  differs: "{value}"'
+    masked = redactor(KEY=value).redact(text)
+    assert masked.replace("[secret KEY]", "#") == (
+        'assert key == "#"\nassert "AKIAOL...9E4R6T" == "#...#"\nE  differs: "#"'
+    )
+
+
 def test_words_of_a_value_are_not_masked():
     """Of a value of words, a longer part is needed, or an ellipsis."""
     mine = redactor("from the variable", "correct-horse-battery-staple")

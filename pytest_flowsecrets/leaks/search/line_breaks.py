@@ -112,6 +112,8 @@ def follow(data: bytes, end: int, key: bytes, place: int, alphabet: Alphabet) ->
             skeleton = Skeleton(line, alphabet)
             at = skeleton.text.find(key[place : place + _CERTAIN])
             size = common(skeleton.text[at:], key[place:]) if at >= 0 else 0
+            if common_end(skeleton.text[: max(at, 0)], key[:place]) >= _CERTAIN:
+                return end, place  # the line has the value on its own
             if size >= _CERTAIN or (size and skeleton.text == key[place:]):
                 end, place = begin + skeleton.place(at + size - 1) + 1, place + size
                 break
@@ -128,6 +130,8 @@ def precede(data: bytes, start: int, key: bytes, place: int, alphabet: Alphabet)
             end_of_part = key[max(0, place - _CERTAIN) : place]
             at = skeleton.text.rfind(end_of_part)
             size = common_end(skeleton.text[: at + len(end_of_part)], key[:place]) if at >= 0 else 0
+            if at >= 0 and common(skeleton.text[at + len(end_of_part) :], key[place:]) >= _CERTAIN:
+                return start, place  # the line has the value on its own
             if size >= _CERTAIN or (size and skeleton.text == key[:place]):
                 start, place = begin + skeleton.place(at + len(end_of_part) - size), place - size
                 break
