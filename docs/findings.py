@@ -157,7 +157,11 @@ EXAMPLES: Dict[str, Tuple[Dict[str, str], ...]] = {
         python('job_variables={"env": {"TOKEN": "{{ $GITHUB_TOKEN }}"}}'),
         python('parameters={"token": "{{ prefect.blocks.secret.token }}"}'),
     ),
-    "FS077": (step("access_token: hunter2"), prefect_yaml("DB: postgres://user:hunter2@host/db")),
+    "FS077": (
+        step("access_token: hunter2"),
+        prefect_yaml("DB: postgres://user:hunter2@host/db"),
+        step("repository: https://ghp_abcDEF0123456789xyz@github.com/acme/reports.git"),
+    ),
     "FS078": (prefect_yaml("PIN: 0123"),),
     "FS079": (prefect_yaml(f"{VARIABLE}NAME: value"),),
     "FS080": (

@@ -213,8 +213,9 @@ GROUPS: Dict[str, Dict[str, Rule]] = {
     },
     "Settings and values of Prefect 2.20 and 3": {
         "FS077": Rule("error", "A file contains a secret in clear text",
-            "Everyone who can read the repository or the image can read it, also later in the history. Put it into a "
-            "Secret block, or into a variable of the environment of the process."),
+            "Everyone who can read the repository or the image can read it, also later in the history. Secrets in URLs "
+            "are passwords, tokens as the user, signatures and the paths of webhooks. Put it into a Secret block, or "
+            "into a variable of the environment of the process."),
         "FS078": Rule("warning", "YAML changes a value of a deployment",
             "YAML 1.1 reads true, yes, 0123, 1:30 and times as other types, and the flow run gets another text, such "
             "as 'True' or '83'. Put the value in quotes: --fix does for variables of the environment."),

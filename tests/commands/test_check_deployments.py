@@ -14,6 +14,9 @@ ENV = HEAD + "  work_pool:\n    name: p\n    job_variables:\n      env:\n       
 PARAMETER = HEAD + "  parameters:\n    %s\n"
 STEP = "deployments: []\npull:\n- prefect.deployments.steps.git_clone:\n    %s\n"
 POOL = '{"job_configuration": {"env": {%s}}, "variables": {"type": "object", "properties": {"x": {%s}}}}'
+TOKEN = "ghp_Ab3De6Gh9Jk2Mn5Pq8St1Vw4Yz7Bc0Ef"
+HOOK = "https://hooks.slack.com/services/T0Q1W2E3R/B9Z8Y7X6W"
+DIGEST = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 
 # rule, layout, a text that triggers it, one that does not
 EXAMPLES = [
@@ -51,6 +54,25 @@ EXAMPLES = [
     ("FS077", STEP, "access_token: hunter2", "access_token: <your token>"),
     ("FS077", PARAMETER, "db_password: hunter2", "db_password: sandbox_password"),
     ("FS077", POOL, ("", '"default": {"password": "hunter2"}'), ("", '"title": "password"')),
+    (
+        "FS077",
+        STEP,
+        f"repository: https://{TOKEN}@git.hub/a.git",
+        "repository: https://your-access-token@git.hub/a.git",
+    ),
+    (
+        "FS077",
+        STEP,
+        f"script: |\n      cd x\n      git clone https://{TOKEN}@h/a",
+        "script: git clone https://$TOKEN@h/a",
+    ),
+    ("FS077", ENV, f"HOOK: {HOOK}/{TOKEN}", f"HOOK: '{HOOK}/{{{{ prefect.blocks.secret.x }}}}'"),
+    ("FS077", ENV, f"HOOK: {HOOK}/{TOKEN}", f"HOOK: {HOOK}/XXXXXXXXXXXXXXXXXXXXXXXX"),
+    ("FS077", ENV, f"A: 'https://h/bot123:{TOKEN}/send'", "A: https://h/bot123:<token>/{{ x }}"),
+    ("FS077", ENV, f"A: 'https://h/a?sig={TOKEN}'", "A: 'https://h/watch?v=dQw4w9WgXcQ&page_token=2'"),
+    ("FS077", ENV, f"WEBHOOK: 'https://h/{DIGEST}'", f"A: 'https://h/a/{DIGEST}/flows'"),
+    ("FS077", PARAMETER, f"url: https://h/{TOKEN}", f"url: https://docs.google.com/spreadsheets/d/{TOKEN}/edit"),
+    ("FS077", PARAMETER, f"url: https://h/{TOKEN}", f"url: https://h/{TOKEN}.tar.gz"),
     ("FS078", ENV, "A: true", "A: 'true'"),
     ("FS078", ENV, "A: 0123", "A: 123"),
     ("FS078", ENV, "A: 1.10", "A: 1.1"),
@@ -72,6 +94,7 @@ def test_examples(run, write, example):
     done = run("check", write(name_of(layout), layout % bad))
     assert rule in done.ids
     assert "hunter2" not in done.out
+    assert TOKEN not in done.out
     assert rule not in run("check", write(name_of(layout), layout % good)).ids
 
 
@@ -149,6 +172,11 @@ def test_the_place_in_a_long_text(run, write):
 def test_other_files(run, write, text):
     """Files that only resemble a `prefect.yaml` are not checked as one."""
     assert run("check", write("other.yaml", text)).code == 0
+
+
+def test_one_finding_of_a_variable(run, write):
+    """A variable in `env` of a deployment has one finding, although the file is read for its variables, too."""
+    assert run("check", write("prefect.yaml", ENV % f"HOOK: {HOOK}/{TOKEN}")).ids == ["FS077"]
 
 
 def test_loops(run, write):

@@ -8,6 +8,10 @@ NEW, OLD = ("--prefect-version", "3.9.1"), ("--prefect-version", "2.20.27")
 API_KEY = "pnu_0123456789abcdef0123456789abcdef"
 POD = "prefect: 1\nenv:\n- name: PREFECT_API_KEY\n  %s\n"
 URL = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+TOKEN = "ghp_Ab3De6Gh9Jk2Mn5Pq8St1Vw4Yz7Bc0Ef"
+HOOK = "https://hooks.slack.com/services/T0Q1W2E3R/B9Z8Y7X6W"
+COMPOSE = "services:\n  a:\n    image: x\n    environment:\n      A: %s\n"
+CI = "on: push\njobs:\n  a:\n    env:\n      A: %s\n    steps: [{run: prefect deploy}]\n"
 
 # rule, file, options, a text that triggers it, one that does not
 EXAMPLES = [
@@ -19,6 +23,10 @@ EXAMPLES = [
     ("FS077", "Dockerfile", (), f"ARG PREFECT_API_KEY={API_KEY}", "ARG PREFECT_API_KEY"),
     ("FS077", "run.sh", NEW, "export PREFECT_API_KEY=hunter2", "export PREFECT_API_KEY=$KEY"),
     ("FS077", "job.yaml", NEW, POD % "value: hunter2", POD % "valueFrom: {secretKeyRef: {name: a, key: b}}"),
+    ("FS077", "run.sh", NEW, f"export A={HOOK}/{TOKEN}", f"export A={HOOK}/$TOKEN"),
+    ("FS077", "compose.yaml", NEW, COMPOSE % f"{HOOK}/{TOKEN}", COMPOSE % f"{HOOK}/${{TOKEN}}"),
+    ("FS077", "ci.yaml", NEW, CI % f"https://{TOKEN}@h/a", CI % "https://${{ secrets.A }}@h/a"),
+    ("FS077", "Dockerfile", NEW, f"ENV A=https://{TOKEN}@h/a", "ENV A=https://h/a"),
     ("FS077", "prefect.toml", NEW, "[api]\nkey = 'hunter2'", "[api]\nkey = ''"),
     ("FS077", "prefect.toml", NEW, "server.api.auth_string = 'a:hunter2'", "server.api.host = 'a:hunter2'"),
     ("FS077", "pyproject.toml", NEW, "[tool.prefect]\napi.key = 'hunter2'", "[tool.other]\napi.key = 'hunter2'"),
@@ -50,7 +58,7 @@ def test_examples(run, write, example):
     rule, name, options, bad, good = example
     done = run("check", *options, write(name, f"{bad}\n"))
     assert rule in done.ids
-    assert not [value for value in ("hunter2", API_KEY) if value in done.out]
+    assert not [value for value in ("hunter2", API_KEY, TOKEN) if value in done.out]
     if good is not None:
         assert rule not in run("check", *options, write(name, f"{good}\n")).ids
 

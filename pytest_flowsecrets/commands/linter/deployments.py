@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, List, NamedTuple, Set, Tuple
 
 from pytest_flowsecrets.commands.files.python_calls import PARAMETERS, deployment_texts
 from pytest_flowsecrets.commands.files.yaml_nodes import TAG, child, entries, quoting_edits
 from pytest_flowsecrets.commands.linter import templates
+from pytest_flowsecrets.commands.linter.plain_secrets import secret_in
 from pytest_flowsecrets.commands.linter.templates import (
     CODE,
     CODE_PARAMETERS,
@@ -19,8 +20,6 @@ from pytest_flowsecrets.commands.linter.templates import (
     STEP,
     TEMPLATE,
     Text,
-    is_secret_name,
-    is_template,
     origin_at,
     template_findings,
 )
@@ -33,14 +32,6 @@ if TYPE_CHECKING:
 STEPS = ("build", "push", "pull")
 # `triggers` and `schedules` are templates of events, and the schema of parameters is data.
 _OTHER_TEMPLATES = ("triggers", "schedules", "schedule", "parameter_openapi_schema")
-_URL_WITH_PASSWORD = re.compile(r"(?<![\w+.-])[A-Za-z][\w+.-]*://[^\s/@{}$<]*:[^\s/@{}$<]+@")
-_API_KEY = re.compile(r"\bpn[ub]_[A-Za-z0-9]{20,}")
-# Texts that stand in for a secret, and names of secrets, such as `sandbox_password` in a secret manager.
-_STAND_IN = re.compile(
-    r"<.*>|\*+|x+|\.\.\.|change[_-]?me|none|null|true|false|\d?|(?:your|insert)[_ -].*|.*[_ -]here"
-    r"|(?=.*(?:password|passwd|token|key|secret))[a-z]+(?:[_-][a-z]+)+",
-    re.IGNORECASE,
-)
 
 
 class Scalar(NamedTuple):
@@ -188,29 +179,6 @@ def _plain_secret(scalar: Scalar, text: Text) -> Iterator[Finding]:
         origin = origin_at(text, text.start)
         advice = "put it into a Secret block, and load the block in the flow or in a step"
         yield finding_of("FS077", text.name, origin, f"{reason} stands in clear text in the file", advice, versions="")
-
-
-def secret_in(name: str, value: str) -> Optional[str]:
-    """Return what makes a text a secret in clear text, or None.
-
-    Args:
-        name: the key of the text.
-        value: the text.
-    """
-    if _API_KEY.search(value):
-        return "an API key of Prefect Cloud"
-    if _URL_WITH_PASSWORD.search(value) and "://user:password@" not in value:
-        return "a URL with a password"
-    return "a secret" if is_secret_name(name) and not is_stand_in(value) else None
-
-
-def is_stand_in(value: str) -> bool:
-    """Return whether a text is a template, stands in for a secret, or names one.
-
-    Args:
-        value: the text.
-    """
-    return is_template(value) or _STAND_IN.fullmatch(value) is not None
 
 
 def _changed_type(scalar: Scalar, text: Text) -> Iterator[Finding]:

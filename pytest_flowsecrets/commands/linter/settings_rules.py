@@ -11,7 +11,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
-from pytest_flowsecrets.commands.linter.deployments import is_stand_in, secret_in
+from pytest_flowsecrets.commands.linter.plain_secrets import is_stand_in, secret_in, token_in_url
 from pytest_flowsecrets.commands.linter.templates import REST_VERSIONS
 from pytest_flowsecrets.findings.rules import finding_of
 from pytest_flowsecrets.names import PREFIX
@@ -78,8 +78,11 @@ def variable_findings(item: Item, origin: Origin, kind: str, names: Names) -> It
     if item.name.startswith(PREFECT) and not item.name.startswith(PREFIX):
         yield from _name_findings(item.name, origin, names)
         yield from _secret_findings(item.name, item.value, origin, kind, names)
-    elif kind == "dockerfile" and item.value is not None and secret_in(item.name, item.value):
-        yield _clear_text(item.name, origin, "a secret", kind)
+    elif item.value is not None and kind not in _PRIVATE_KINDS:
+        # Tokens have an unmistakable form. Passwords of test services are common in files other than a Dockerfile.
+        reason = (secret_in if kind == "dockerfile" else token_in_url)(item.name, item.value)
+        if reason is not None:
+            yield _clear_text(item.name, origin, reason, kind)
 
 
 def _name_findings(name: str, origin: Origin, names: Names, effect: str = ", and ignores it") -> Iterator[Finding]:

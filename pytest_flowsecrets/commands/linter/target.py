@@ -75,7 +75,7 @@ def variables_findings(items: Sequence[Tuple[Item, Origin]], kind: str, target: 
             if item.name.startswith(PREFIX) and item.problem is None:
                 message, advice = "Prefect 2.20 and 3 ignore this variable", "`flowsecrets migrate` shows what to write"
                 results.append(finding_of("FS079", item.name, origin, message, advice, versions=""))
-    concerned = [each for each in items if each[0].name.startswith("PREFECT_") or kind == "dockerfile"]
+    concerned = [each for each in items if each[0].name.startswith("PREFECT_") or _may_be_secret(each[0], kind)]
     if not concerned or target.is_legacy:
         return results
     from pytest_flowsecrets.commands.linter.settings_rules import names_of, variable_findings
@@ -84,6 +84,10 @@ def variables_findings(items: Sequence[Tuple[Item, Origin]], kind: str, target: 
     for item, origin in concerned:
         results += variable_findings(item, origin, kind, names)
     return results
+
+
+def _may_be_secret(item: Item, kind: str) -> bool:
+    return kind == "dockerfile" or "://" in (item.value or "")
 
 
 def settings_findings(text: str, path: str, kind: str, target: Target) -> List[Finding]:

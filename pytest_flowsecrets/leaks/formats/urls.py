@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator
+from typing import Iterator, List, NamedTuple
 
 from pytest_flowsecrets.leaks.formats.sensitive_fields import (
     PUBLIC,
@@ -33,18 +33,52 @@ def url_leaves(text: str) -> Iterator[Leaf]:
     unquoted = _UNQUOTED.fullmatch(text) if not url or "@" not in url.group(1) else None
     if unquoted:
         yield from quoted_leaves(unquoted.group(1).partition(":")[2])
-        yield from _query_values(unquoted.group(2) or "")
+        for part in _parts_of("", "", unquoted.group(2) or "", ""):
+            yield from quoted_leaves(part.text)
     elif url:
-        yield from _url_parts(text, *(part or "" for part in url.groups()))
+        yield from _leaves_of(text, *(part or "" for part in url.groups()))
     else:
         yield from _oracle_url(text)
 
 
-def _url_parts(text: str, authority: str, path: str, query: str, fragment: str) -> Iterator[Leaf]:
+class UrlPart(NamedTuple):
+    """A sensitive part of a URL.
+
+    Attributes:
+        kind: ``user``, ``password``, ``path`` or ``query``.
+        text: the part, as it is written in the URL.
+        name: its name in the query or the fragment.
+    """
+
+    kind: str
+    text: str
+    name: str = ""
+
+
+def sensitive_parts(url: str) -> List[UrlPart]:
+    """Return the sensitive parts of a URL (RFC 3986 section 3), or nothing if the text is not a URL.
+
+    Args:
+        url: the URL. A password in it is percent-encoded.
+    """
+    match = _URL.fullmatch(url.strip())
+    return list(_parts_of(*(part or "" for part in match.groups()))) if match else []
+
+
+def _parts_of(authority: str, path: str, query: str, fragment: str) -> Iterator[UrlPart]:
     yield from _user_info(authority.rpartition("@")[0])
-    parts = [*_segments(path), *_query_values(query), *_query_values(fragment)]
-    yield from parts
-    is_sensitive = any(leaf.rank == SENSITIVE for leaf in parts)
+    yield from (UrlPart("path", segment) for segment in path.split("/") if is_random(segment))
+    for pair in [*query.split("&"), *fragment.split("&")]:
+        name, _, value = pair.partition("=")
+        if names_a_secret(name) or rank(value, name) == SENSITIVE:
+            yield UrlPart("query", value, name)
+
+
+def _leaves_of(text: str, authority: str, path: str, query: str, fragment: str) -> Iterator[Leaf]:
+    parts = list(_parts_of(authority, path, query, fragment))
+    for part in parts:
+        yield from quoted_leaves(part.text)
+    is_sensitive = any(part.kind in ("path", "query") for part in parts)
     target = f"{path}?{query}" if query else path
     if is_sensitive or (len(target) >= _TARGET and target.count("/") > 1):
         yield Leaf(target, rank=SENSITIVE if is_sensitive else UNCLEAR, whole=True, opaque=True)
@@ -58,12 +92,12 @@ def _oracle_url(text: str) -> Iterator[Leaf]:
         yield Leaf(oracle.group(2), "password")
 
 
-def _user_info(text: str) -> Iterator[Leaf]:
+def _user_info(text: str) -> Iterator[UrlPart]:
     user, colon, password = text.partition(":")
     if len(user) >= _USER and (not password or is_random(user)):
-        yield from quoted_leaves(user)
+        yield UrlPart("user", user)
     if colon:
-        yield from quoted_leaves(password)
+        yield UrlPart("password", password)
 
 
 def quoted_leaves(text: str) -> Iterator[Leaf]:
@@ -74,19 +108,6 @@ def quoted_leaves(text: str) -> Iterator[Leaf]:
     yield Leaf(plain, rank=SENSITIVE, opaque=True)
     if plain != text:  # also as quoted here; parts of it are parts of the plain text
         yield Leaf(text, rank=SENSITIVE, whole=True, opaque=True)
-
-
-def _segments(path: str) -> Iterator[Leaf]:
-    for segment in path.split("/"):
-        if is_random(segment):
-            yield from quoted_leaves(segment)
-
-
-def _query_values(query: str) -> Iterator[Leaf]:
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        if names_a_secret(name) or rank(value, name) == SENSITIVE:
-            yield from quoted_leaves(value)
 
 
 _URL_BEGINS = re.compile(r"(?<=[,;\s])(?=(?:jdbc:)?[A-Za-z][A-Za-z0-9+.-]{0,30}://)")
