@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_flowsecrets import SecretChangedWarning, SecretRejected, UsageError, exact
+from pytest_flowsecrets import SecretChangedWarning, SecretRejected, UsageError, exact, isolated_prefect
 from tests.compat import VERSION, needs_prefect, variable_secret
 
 pytestmark = needs_prefect
@@ -418,6 +418,18 @@ def test_a_config_path_that_the_test_has_set_is_left_alone(local_secrets, monkey
     import prefect
 
     assert prefect.config.debug is True
+
+
+def test_an_inner_isolation_does_not_read_the_copy_of_a_config_file(local_secrets, monkeypatch, tmp_path):
+    """A secret that is added to a copy of the test's file stays with its isolation."""
+    own = tmp_path / "own.toml"
+    own.write_text("debug = true\n")
+    monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(own))
+    local_secrets.reload()
+    local_secrets["A__B"] = "v"
+    with isolated_prefect() as inner:
+        assert dict(inner) == {}
+    assert dict(local_secrets) == {"A__B": "v"}
 
 
 def test_reload_drops_what_is_set_by_hand(local_secrets):
