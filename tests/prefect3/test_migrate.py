@@ -36,8 +36,9 @@ COMMANDS = """
 import json, sys
 from pytest_flowsecrets.cli import main
 
-for arguments in json.loads(sys.argv[1]):
-    print("> exit", main(["migrate", "--prefect-version", "1.4.1", *arguments]), flush=True)
+for command in json.loads(sys.argv[1]):
+    status = exec(command) if isinstance(command, str) else main(["migrate", "--prefect-version", "1.4.1", *command])
+    print("> exit", status, flush=True)
 """
 READ = """
 import json, sys
@@ -90,7 +91,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def migrate(run, tmp_path):
-    """Run commands in one child process; return the output of each one, and check that it shows no value."""
+    """Run commands, and code, in one child process; return what each one prints, and check that it shows no value."""
     (tmp_path / "config.toml").write_text(CONFIG)
     (tmp_path / "other.toml").write_text(CONFIG.replace("hunter2", "hunter3"))
 
@@ -132,17 +133,15 @@ def test_a_dry_run_creates_nothing(api, migrate):
     assert view.rows("variables") == view.rows("block_documents") == []
 
 
-def test_cloud_secrets_are_checked(api, migrate, run):
+def test_cloud_secrets_are_checked(api, migrate):
     """A secret to enter by hand is reported until its block exists."""
     view = api.new_view()
     command = ["--config", "config.toml", "--cloud-secret", "REMOTE_KEY", "--apply"]
-    done, status = migrate(view.url, command)
-    assert status == "1\n"
-    assert "not entered: block remote-key: Secret(value=...).save('remote-key')" in done
-    run(view.url, "from prefect.blocks.system import Secret; Secret(value='x').save('remote-key')")
-    done, status = migrate(view.url, command)
-    assert status == "0\n"
-    assert "exists: block remote-key\n" in done
+    save = "from prefect.blocks.system import Secret; Secret(value='x').save('remote-key')"
+    before, status, after, last_status = migrate(view.url, command, save, command)
+    assert "not entered: block remote-key: Secret(value=...).save('remote-key')" in before
+    assert "exists: block remote-key\n" in after
+    assert (status, last_status) == ("1\n", "0\n")
 
 
 def test_errors_of_the_api_are_reported_without_values(api, migrate):
