@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any, Callable, Optional, Sequence, Tuple
 
-from pytest_flowsecrets.commands import parsers
+from pytest_flowsecrets.commands import parsers, server_parsers
 from pytest_flowsecrets.commands.parsers import EXIT_STATUS, HelpFormatter, examples
 from pytest_flowsecrets.errors import FlowSecretsError
 
@@ -86,7 +86,7 @@ def _completion(arguments: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS: Tuple[Callable[[Any], None], ...] = (*parsers.COMMANDS, _add_completion)
+COMMANDS: Tuple[Callable[[Any], None], ...] = (*parsers.COMMANDS, *server_parsers.COMMANDS, _add_completion)
 
 if __name__ == "__main__":  # pragma: no cover - run in a process of its own by the tests
     sys.exit(main())
