@@ -51,6 +51,7 @@ ONLY_IN = {
         "agents/harness",
         "backend/runs/agent_main",
         "backend/runs/flow_run",
+        "backend/runs/in_process",
         "backend/runs/runner",
         "backend/client",
         "backend/resolvers/scheduling",

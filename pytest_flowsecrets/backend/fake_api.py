@@ -223,11 +223,11 @@ class FakeApi(ABC):
             agent_env: the variables of ``prefect agent … start --env NAME=value``.
             job_template: the Kubernetes job template, as a mapping or the path of a YAML file.
             cluster_secrets: the Kubernetes Secrets for ``secretKeyRef`` and ``envFrom``.
-            in_process: run the flow with the real CloudFlowRunner in this process, without agent and pickle.
+            in_process: run the real ``prefect execute flow-run`` in this process, without agent and pickle.
             timeout: the seconds after which the process is killed. A run in this process has no timeout.
             storage: a replacement for the flow's storage: ``"local"`` to store the flow in the home of the test, with
                 the ``secrets`` and labels of its own storage; or a Prefect storage, which may then access the network.
-                A run in this process uses no storage.
+                A run in this process does not load the flow from its storage, but loads the ``secrets`` of the storage.
 
         Raises:
             FlowRunTimeout: the run took too long; ``.run`` contains its state.

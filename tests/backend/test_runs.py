@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -166,6 +167,43 @@ def test_a_state_handler_reads_a_secret(flow, in_process):
         ("Running", "Running flow."),
         ("Success", "All reference tasks succeeded."),
     ]
+
+
+@pytest.mark.parametrize("in_process", [True, pytest.param(False, marks=pytest.mark.slow)])
+@has_runs
+def test_the_secrets_of_a_storage(in_process):
+    """A run has the secrets of its storage in the context, and fails like ``execute flow-run`` without one of them."""
+    import prefect
+
+    @prefect.task
+    def read():
+        return prefect.context.secrets["AWS_CREDENTIALS"]["ACCESS_KEY"], prefect.context.secrets["OWN"]
+
+    with prefect.Flow("uploads") as flow:
+        prefect.task(lambda values: values == ("AKIA1", "mine") or 1 / 0, name="check")(read())
+    flow.storage = prefect.storage.GitHub("me/flows", path="flow.py", secrets=["AWS_CREDENTIALS", "OWN"])
+    with FakeCloud({"AWS_CREDENTIALS": {"ACCESS_KEY": "AKIA1"}, "OWN": "of Cloud"}) as cloud:
+        cloud.local_secrets["OWN"] = "mine"
+        run = cloud.run(flow, in_process=in_process, storage="local")
+        assert run.state.is_successful(), run.state.message
+        assert dict(prefect.context.secrets) == {"OWN": "mine"}
+        cloud.secrets.delete("AWS_CREDENTIALS")
+        run = cloud.run(flow, in_process=in_process, storage="local")
+    assert re.match("Failed to load and execute .*The secret AWS_CREDENTIALS was not found", run.state.message)
+    assert ("ERROR", "execute flow-run", run.state.message) in run.logs
+    assert run.task_states["read-1"].is_pending()
+    assert not [name for name in sys.modules if name.startswith("pytest_flowsecrets_flow_")]
+
+
+@has_runs
+def test_an_error_outside_of_the_flow(flow):
+    """A run in this process raises the error if it cannot report it to the API."""
+    from prefect.exceptions import ClientError
+
+    with FakeCloud({"TOKEN": "hunter2"}) as cloud:
+        cloud.faults.graphql_error("of the test", on="flow_run")
+        with pytest.raises(ClientError, match="of the test"):
+            cloud.run(flow, in_process=True)
 
 
 @pytest.mark.slow

@@ -2,8 +2,8 @@
 
 The real client registers the flow and creates the run, the real agent deploys it, and a real process of ``prefect
 execute flow-run`` runs it. The result is read after that process has ended, because its last logs arrive after its last
-state. With ``in_process=True``, the real CloudFlowRunner runs the flow in this process instead. That takes a tenth of
-the time, and the test can inspect and patch the flow.
+state. With ``in_process=True``, the flow runs in this process instead (``in_process``). That takes a tenth of the time,
+and the test can inspect and patch the flow.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from pytest_flowsecrets.agents.model import AgentInputs
 from pytest_flowsecrets.backend.runs import deployment as deploying
 from pytest_flowsecrets.backend.runs.agent_process import AgentProcess
 from pytest_flowsecrets.backend.runs.flow_run import FlowRun, Stopwatch, read_flow_run
-from pytest_flowsecrets.backend.runs.storages import OFFLINE, storage_of
+from pytest_flowsecrets.backend.runs.in_process import run_in_process, storage_in_process
+from pytest_flowsecrets.backend.runs.storages import storage_of
 from pytest_flowsecrets.backend.runs.warm_agents import Deployment
 from pytest_flowsecrets.errors import FlowRunTimeout, UsageError, with_article
-from pytest_flowsecrets.names import FLOW_ID, FLOW_RUN_ID, PREFIX
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.runs.process_tree import Processes
 
 PROJECT = "pytest-flowsecrets"
-# Heartbeats of a run in this process are sent by a thread: a child process would outlive a process that is killed.
-_HEARTBEAT = {f"{PREFIX}CLOUD__HEARTBEAT_MODE": "thread"}
 
 
 @dataclass(frozen=True)
@@ -79,10 +77,11 @@ def execute_run(api: Api, flow: Any, request: RunRequest) -> FlowRun:
     _validate(request)
     stopwatch = Stopwatch()
     run_config = _run_config(request, flow, version)
-    run = _create(api, flow, request, run_config)
+    storage = storage_in_process(flow) if request.in_process else storage_of(api, flow, request.storage)
+    run = _create(api, flow, storage, request, run_config)
     stopwatch.end_step("register")
     if request.in_process:
-        environment = _run_in_process(api, flow, request, run)
+        environment = run_in_process(api, flow, storage, run, request.agent_env)
         stopwatch.end_step("process")
         return read_flow_run(api, run.id, None, environment, stopwatch.timings)
     environment, registry = _deploy(api, request, run)
@@ -181,11 +180,10 @@ def _agent_for(kind: str) -> str:
     return f" and use flow_environment for {with_article(kind)}"
 
 
-def _create(api: Api, flow: Any, request: RunRequest, run_config: Any) -> Any:
+def _create(api: Api, flow: Any, storage: Any, request: RunRequest, run_config: Any) -> Any:
     """Create a flow run that waits in the API, and return it in the form that agents receive."""
     from prefect.utilities.graphql import GraphQLResult
 
-    storage = storage_of(api, flow, OFFLINE if request.in_process else request.storage)
     client = api.client
     client.create_project(PROJECT)
     registered = flow.copy()
@@ -262,36 +260,3 @@ def _deploy(api: Api, request: RunRequest, run: Any) -> Tuple[FlowEnvironment, U
     deployment = Deployment(api.isolation.version, request.agent, env, run.labels, request.cluster_secrets, template)
     with api.isolation.overlay(api.agent_variables()):
         return deploying.deploy(deployment, run, api.agents, api.processes), api.processes
-
-
-def _run_in_process(api: Api, flow: Any, request: RunRequest, run: Any) -> FlowEnvironment:
-    """Run the real CloudFlowRunner in the environment that a LocalAgent sets, and send its logs at the end."""
-    import prefect
-    from prefect.engine.cloud import CloudFlowRunner
-    from prefect.utilities.logging import LOG_MANAGER
-
-    from pytest_flowsecrets.agents.flow_environment import flow_environment
-
-    with api.isolation.overlay(api.agent_variables()):
-        env = flow_environment("local", run_config=run.run_config, agent_env=request.agent_env)
-        _mark_as_submitted(run.id)
-        ids = {FLOW_RUN_ID: run.id, FLOW_ID: run.flow.id}
-        with api.isolation.overlay({**_HEARTBEAT, **env, **ids}):
-            try:
-                with prefect.context(running_with_backend=True):
-                    CloudFlowRunner(flow=flow).run()
-            finally:
-                LOG_MANAGER.stop()
-                LOG_MANAGER._stopped.clear()  # noqa: SLF001 - otherwise it would never send logs again
-    return env
-
-
-def _mark_as_submitted(run_id: str) -> None:
-    """Set the state Submitted, as an agent does before it deploys a flow run. Only now may the run read secrets."""
-    from prefect import Client
-    from prefect.engine.state import Submitted
-
-    client = Client()
-    info = client.get_flow_run_info(run_id)
-    state = Submitted(message="Submitted for execution", state=info.state)
-    client.set_flow_run_state(flow_run_id=run_id, version=info.version, state=state)
