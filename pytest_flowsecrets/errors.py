@@ -152,11 +152,12 @@ class SecretNotFound(FlowSecretsError, KeyError):  # noqa: N818
     Args:
         name: the name that the test asked for.
         similar: the name of an existing secret that it may stand for, or an empty text.
+        place: ``cloud`` if the mapping is ``prefect_cloud.secrets``, or an empty text.
     """
 
-    def __init__(self, name: str, similar: str = "") -> None:
-        super().__init__(name, similar)
-        self.name, self.similar = name, similar
+    def __init__(self, name: str, similar: str = "", place: str = "") -> None:
+        super().__init__(name, similar, place)
+        self.name, self.similar, self.place = name, similar, place
 
     def __str__(self) -> str:
         advice = f"did you mean {self.similar!r}?" if self.similar else "set it first"

@@ -173,7 +173,10 @@ MISSING = [
         "did you mean",
         "def test_it(prefect_cloud):\n    prefect_cloud.secrets.set('TOKEN', 'VALUE-1')\n"
         "    prefect_cloud.secrets.delete('TOKENS')\n",
-        ["SecretNotFound: secret 'TOKENS' does not exist: did you mean 'TOKEN'"],
+        [
+            "SecretNotFound: secret 'TOKENS' does not exist: did you mean 'TOKEN'",
+            "'TOKENS' does not exist in prefect_cloud, which has 'TOKEN'",
+        ],
         line="legacy",
     ),
     Mistake(
@@ -213,6 +216,31 @@ MISSING = [
         "def test_it(prefect_cloud):\n    prefect_cloud.secrets.set('TOKEN', 'VALUE-1')\n    assert read('TOKEN')\n",
         ["prefect_cloud has it", "only inside a flow run", "fix: .*with prefect_cloud.flow_run"],
         line="legacy",
+    ),
+    Mistake(
+        "secret_missing_in_cloud",
+        NOT_FOUND,
+        "import prefect\n@prefect.task\ndef use(): read('WEBHOOK')\n"
+        "def test_it(prefect_cloud):\n    prefect_cloud.secrets.set('TOKEN', 'VALUE-1')\n"
+        "    with prefect.Flow('f') as flow: use()\n"
+        "    run = prefect_cloud.run(flow, in_process=True)\n    assert run.state.is_successful()\n",
+        [
+            "'WEBHOOK' does not exist in prefect_cloud, which has 'TOKEN'",
+            r'fix: write prefect_cloud\.secrets\.set\("WEB',
+        ],
+        line="legacy",
+        since=(0, 15),
+    ),
+    Mistake(
+        "typo_of_cloud_secret",
+        "is similar",
+        "import prefect\n@prefect.task\ndef use(): read('TOKN')\n"
+        "def test_it(prefect_cloud):\n    prefect_cloud.secrets.set('TOKEN', 'VALUE-1')\n"
+        "    with prefect.Flow('f') as flow: use()\n"
+        "    run = prefect_cloud.run(flow, in_process=True)\n    assert run.state.is_successful()\n",
+        ["'TOKN' does not exist in prefect_cloud, which has 'TOKEN'", "'TOKEN' is similar", "fix: ask for 'TOKEN', or"],
+        line="legacy",
+        since=(0, 15),
     ),
     Mistake(
         "variable_of_ci",

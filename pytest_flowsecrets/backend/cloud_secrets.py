@@ -74,7 +74,7 @@ class CloudSecrets:
         """
         if not self._vault.delete(self._tenant_id, name):
             near = nearest_name(name, self.names())
-            raise SecretNotFound(name, near.name if near else "")
+            raise SecretNotFound(name, near.name if near else "", "cloud")
 
     def names(self) -> List[str]:
         """Return the names, in the order in which the secrets were first set."""

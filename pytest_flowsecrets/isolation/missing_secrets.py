@@ -10,12 +10,13 @@ import os
 import re
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, List, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence
 
-from pytest_flowsecrets.errors import FlowSecretsError, SecretNotFound
+from pytest_flowsecrets.errors import FlowSecretsError
 from pytest_flowsecrets.isolation.environment.prefect_variables import secret_of
 from pytest_flowsecrets.isolation.environment.write_origins import IMPORT
 from pytest_flowsecrets.isolation.guards.signals import deferred_signals
+from pytest_flowsecrets.isolation.missing_in_errors import chain_of, missing_in_error
 from pytest_flowsecrets.names import SECRETS_PREFIX
 from pytest_flowsecrets.resolution.masked_names import masked_name
 from pytest_flowsecrets.resolution.near_names import nearest_name
@@ -26,14 +27,21 @@ if TYPE_CHECKING:
 
 MAX_LINES = 6
 _MAX_NAMES = 8  # in the first line
-# The texts of `Secret.get` of Prefect 0.5.5, of 0.6.0 to 1.4.1, of its Cloud client, and of `Secret.load`.
-_MISSING = re.compile(
-    r'Local Secret "(?P<local>.{1,200}?)" was not found\.'
-    r"|The secret (?P<cloud>.{1,200}?) was not found\. "
-    r"|\bSecret (?P<old>[^\s\"]+) was not found\."
-    r"|Unable to find block document named (?P<block>\S+) for block type secret\b"
-)
 _UNREADABLE = re.compile(r"[^0-9A-Z]+")
+
+
+class Cloud(NamedTuple):
+    """The fake Prefect Cloud of a test.
+
+    Attributes:
+        variable: the name of the fixture or variable that holds it.
+        names: the names of its secrets.
+        reads: the names of the secrets that flow runs have read.
+    """
+
+    variable: str
+    names: Sequence[str]
+    reads: Sequence[str] = ()
 
 
 class Case(NamedTuple):
@@ -44,14 +52,21 @@ class Case(NamedTuple):
         isolation: the isolation of the test, or None if the test is not isolated.
         marks: the marks of the test.
         fixture: a description of the fixture of wider scope, or the like, in which the error was raised, or ``""``.
-        cloud: the names of the secrets of ``prefect_cloud``.
+        cloud: the fake Prefect Cloud of the test, or None.
+        place: where the secret is missing: see ``Missing``.
     """
 
     name: str
     isolation: Optional[Isolation]
     marks: Sequence[Any] = ()
     fixture: str = ""
-    cloud: Collection[str] = ()
+    cloud: Optional[Cloud] = None
+    place: str = ""
+
+    @property
+    def asked_cloud(self) -> Optional[Cloud]:
+        """The fake Prefect Cloud if it was asked for the secret."""
+        return self.cloud if self.place == "cloud" else None
 
     @property
     def names(self) -> List[str]:
@@ -77,6 +92,15 @@ class Case(NamedTuple):
         """The mark that sets the secret."""
         return f"@pytest.mark.secrets({self.assignment})"
 
+    @property
+    def statement(self) -> str:
+        """The code that sets the secret where it is missing: the mark, or a call that sets it in Cloud."""
+        if self.asked_cloud is None:
+            return self.mark
+        name = masked_name(self.name)
+        quoted = f'"{name}"' if name.isidentifier() else repr(name)
+        return f'{self.asked_cloud.variable}.secrets.set({quoted}, "...")'
+
 
 class Cause(NamedTuple):
     """Why a secret is missing, and the next step."""
@@ -85,80 +109,57 @@ class Cause(NamedTuple):
     fix: str
 
 
-def missing_name(text: str) -> Optional[str]:
-    """Return the name of the missing secret if a text holds Prefect's message about one.
-
-    Args:
-        text: the text of an error, a state or a log.
-    """
-    match = _MISSING.search(text)
-    return None if match is None else next(filter(None, match.groups()))
-
-
-def missing_in_error(error: Optional[BaseException]) -> Optional[str]:
-    """Return the name of the missing secret that an error, or one that it wraps, is about.
-
-    Args:
-        error: the exception.
-    """
-    for each in _chain(error):
-        name = each.name if isinstance(each, SecretNotFound) else missing_name(_text(each))
-        if name is not None:
-            return name
-    return None
-
-
-def _chain(error: Optional[BaseException]) -> Iterator[BaseException]:
-    pending, seen = [error], set()
-    while pending:
-        each = pending.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield each
-        with suppress(Exception):  # the attributes of an error may be anything, such as a property that fails
-            more = getattr(each, "exceptions", ())
-            more = list(more) if isinstance(more, (list, tuple)) else []
-            more.append(getattr(getattr(each, "state", None), "result", None))  # of a signal of Prefect
-            pending += [other for other in more if isinstance(other, BaseException)]
-        pending += [each.__context__, each.__cause__]
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - any error of the user may be broken
-        return ""
-
-
 def explain_missing(case: Case) -> List[str]:
     """Return the lines that explain why a secret is missing: at most six, the last with the next step.
 
     Args:
         case: the secret and the test.
+
+    Returns:
+        The lines. There are none if the secret may be missing for a reason that this package does not know.
     """
+    if case.place == "context":
+        return _explain_storage(case)
     causes = [cause for cause in (rule(case) for rule in CAUSES) if cause is not None]
     messages = [cause.message for cause in causes][: MAX_LINES - 2]
-    fix = causes[0].fix if causes else f"write {case.mark}"
+    fix = causes[0].fix if causes else f"write {case.statement}"
     return [_summary(case), *messages, f"fix: {fix}"]
+
+
+def _explain_storage(case: Case) -> List[str]:
+    """Explain why a library such as botocore, which reads the context only, does not find a secret of Cloud."""
+    if case.cloud is None or case.name not in case.cloud.names or case.name in case.cloud.reads:
+        return []
+    return [
+        f"{case.cloud.variable} has {case.name!r}, but a flow run gets it only if the storage of its flow names it",
+        f'fix: name it in the storage, such as GitHub(..., secrets=["{case.name}"])',
+    ]
 
 
 def _summary(case: Case) -> str:
     missing = f"secret {masked_name(case.name)!r} does not exist"
+    if case.asked_cloud is not None:
+        others = [name for name in case.asked_cloud.names if name != case.name]
+        return f"{missing} in {case.asked_cloud.variable}, which has {_list(others) or 'no secrets'}"
     if case.fixture:
         return f"{missing} in {case.fixture}, which runs outside the isolation of the test"
     if case.isolation is None:
-        return f"{missing}: this test is not isolated, because it has no secrets marker and no fixture for secrets"
-    names = [repr(masked_name(name)) for name in case.names]
+        return f"{missing}: this test is not isolated, because it has no secrets mark and requests no fixture for them"
+    return (
+        f"{missing} in this test, which has {_list(case.names) or ('no local secrets' if case.cloud else 'no secrets')}"
+    )
+
+
+def _list(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    return f"{missing} in this test, which has {', '.join(names[:_MAX_NAMES]) + more if names else 'no secrets'}"
+    return ", ".join(repr(masked_name(name)) for name in names[:_MAX_NAMES]) + more
 
 
 # -- causes, the most certain first ------------------------------------------------------------------------------------
 
 
 def _wider_scope(case: Case) -> Optional[Cause]:
-    if not case.fixture:
+    if not case.fixture or case.asked_cloud is not None:
         return None
     isolate = "local_secrets_factory" if case.fixture.startswith("the fixture") else "isolated_prefect"
     return Cause(
@@ -168,11 +169,14 @@ def _wider_scope(case: Case) -> Optional[Cause]:
 
 
 def _held_by_cloud(case: Case) -> Optional[Cause]:
-    if case.name not in case.cloud:
+    if case.cloud is None or case.name not in case.cloud.names:
         return None
+    cloud = case.cloud.variable
+    if case.asked_cloud is not None:
+        return Cause(f"{cloud} has it now, but did not have it when it was read", "set it before the flow run starts")
     return Cause(
-        "prefect_cloud has it, and Prefect asks Cloud for secrets only inside a flow run",
-        "read it inside `with prefect_cloud.flow_run():`, or set a local secret with local_secrets",
+        f"{cloud} has it, and Prefect asks Cloud for secrets only inside a flow run",
+        f"read it inside `with {cloud}.flow_run():`, or set a local secret with local_secrets",
     )
 
 
@@ -198,7 +202,7 @@ def _misspelled_variable(case: Case) -> Optional[Cause]:
 
 
 def _right_variable(case: Case) -> str:
-    return f"write {case.mark}" if uses_rest_api() else f"write {SECRETS_PREFIX}{masked_name(case.name)}"
+    return f"write {case.statement}" if uses_rest_api() else f"write {SECRETS_PREFIX}{masked_name(case.name)}"
 
 
 def _hidden_variable(case: Case) -> Optional[Cause]:
@@ -208,7 +212,7 @@ def _hidden_variable(case: Case) -> Optional[Cause]:
         declare = "call load_dotenv() in conftest.py" if source.startswith(IMPORT) else "set it in conftest.py"
         return Cause(
             f"{variable} (from {source}) is hidden: isolated tests see only variables that the test run itself sets",
-            f"write {case.mark}" if uses_rest_api() else f"write {case.mark}, or {declare}",
+            f"write {case.statement}" if uses_rest_api() else f"write {case.statement}, or {declare}",
         )
     return None
 
@@ -244,10 +248,12 @@ def _wrong_table(case: Case) -> Optional[Cause]:
 
 
 def _near_name(case: Case) -> Optional[Cause]:
-    near = nearest_name(case.name, [*case.names, *case.cloud])
+    of_cloud = case.cloud.names if case.cloud else ()
+    near = nearest_name(case.name, of_cloud if case.asked_cloud else [*case.names, *of_cloud])
     if near is None:
         return None
-    return Cause(near.message, f"ask for {masked_name(near.name)!r}, or write {case.mark}")
+    place = f"{case.cloud.variable}: " if case.cloud and not case.asked_cloud and near.name in of_cloud else ""
+    return Cause(place + near.message, f"ask for {masked_name(near.name)!r}, or write {case.statement}")
 
 
 def _misspelled_mark(case: Case) -> Optional[Cause]:
@@ -274,54 +280,9 @@ CAUSES: Sequence[Callable[[Case], Optional[Cause]]] = (
 )
 
 
-# -- where the name of the missing secret is ---------------------------------------------------------------------------
+# -- errors that end an isolation --------------------------------------------------------------------------------------
 
-_MAX_FRAMES, _MAX_LOCALS = 20, 200
 _noted: List[Any] = []  # the last error that left an isolation of the user, with the lines that explain it
-
-
-def missing_in_failure(error: BaseException, traceback: Any, output: str) -> Optional[str]:
-    """Return the name of the missing secret because of which a test has failed, or None.
-
-    Args:
-        error: the error of the test. It may be an assertion about the state of a flow run.
-        traceback: its traceback. The test's variables may hold the state or the result of a flow run.
-        output: the captured output and log of the test.
-    """
-    name = missing_in_error(error)
-    if name is None:
-        texts = (text for frame in _frames(traceback) for text in _state_texts(frame))
-        name = next(filter(None, map(missing_name, texts)), None)
-    return name or missing_name(output)
-
-
-def _frames(traceback: Any) -> Iterator[Any]:
-    count = 0
-    while traceback is not None and count < _MAX_FRAMES:
-        module = traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0]
-        if module not in ("_pytest", "pluggy", "prefect"):
-            count += 1
-            yield traceback.tb_frame
-        traceback = traceback.tb_next
-
-
-def _state_texts(frame: Any) -> Iterator[str]:
-    """Yield the messages of the states in the variables of a function, and the logs of its flow runs."""
-    for value in list(frame.f_locals.values())[:_MAX_LOCALS]:
-        kind = type(value)
-        module = str(getattr(kind, "__module__", ""))
-        if module.startswith("prefect.") and hasattr(kind, "is_failed"):
-            yield from _messages(value)
-        elif module.startswith("pytest_flowsecrets.") and kind.__name__ == "FlowRun":
-            yield from (log.message for log in value.logs)
-
-
-def _messages(state: Any) -> Iterator[str]:
-    yield str(state.message)
-    result = getattr(state, "result", None)  # up to Prefect 1.4.1, of a flow run: the states of its tasks
-    for each in result.values() if isinstance(result, dict) else ():
-        if hasattr(type(each), "is_failed"):
-            yield str(each.message)
 
 
 def note_missing(error: BaseException, isolation: Isolation) -> None:
@@ -333,12 +294,12 @@ def note_missing(error: BaseException, isolation: Isolation) -> None:
     """
     # An explanation must not replace the error itself, and must not hide the exception of a signal's handler.
     with deferred_signals(), suppress(Exception):
-        name = missing_in_error(error)
-        if name is not None and isolation.active:
-            _noted[:] = [(error, explain_missing(Case(name, isolation)))]
+        missing = missing_in_error(error)
+        if missing is not None and isolation.active:
+            _noted[:] = [(error, explain_missing(Case(missing.name, isolation, place=missing.place)))]
 
 
 def noted_lines(error: BaseException) -> List[str]:
     """Return the lines that ``note_missing`` has remembered for an error, and forget them."""
     noted, _noted[:] = list(_noted), []
-    return next((lines for each, lines in noted if any(part is each for part in _chain(error))), [])
+    return next((lines for each, lines in noted if any(part is each for part in chain_of(error))), [])

@@ -11,6 +11,7 @@ from pytest_flowsecrets.plugin import markers
 from pytest_flowsecrets.plugin.isolation import isolation_of
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.isolation.missing_in_errors import Missing
     from pytest_flowsecrets.isolation.missing_secrets import Case
 
 _SECTION = "flowsecrets"
@@ -126,27 +127,30 @@ def _missing_secret(item: Any, error: BaseException, traceback: Any, report: Any
     """Return the lines that explain the missing secret because of which a test has failed; none for other failures."""
     if "prefect" not in sys.modules and "pytest_flowsecrets.isolation.stack" not in sys.modules:
         return []
-    from pytest_flowsecrets.isolation import missing_secrets
+    from pytest_flowsecrets.isolation import missing_in_errors, missing_secrets
 
     try:
         noted = missing_secrets.noted_lines(error)
         if noted:
             return noted
         output = "\n".join(text for title, text in report.sections if title.startswith("Captured"))
-        name = missing_secrets.missing_in_failure(error, traceback, output)
-        return [] if name is None else missing_secrets.explain_missing(_case(item, name, error))
+        missing = missing_in_errors.missing_in_failure(error, traceback, output)
+        return [] if missing is None else missing_secrets.explain_missing(_case(item, missing, error, traceback))
     except Exception:  # noqa: BLE001 - a hint must not replace the failure itself
         return []
 
 
-def _case(item: Any, name: str, error: BaseException) -> Case:
-    from pytest_flowsecrets.isolation.missing_secrets import Case
+def _case(item: Any, missing: Missing, error: BaseException, traceback: Any) -> Case:
+    from pytest_flowsecrets.isolation.missing_in_errors import find_cloud
+    from pytest_flowsecrets.isolation.missing_secrets import Case, Cloud
 
     isolation = isolation_of(item)
     isolation = isolation if isolation is not None and isolation.active else None
-    cloud = getattr(item, "funcargs", {}).get("prefect_cloud")
-    names = getattr(getattr(cloud, "secrets", None), "names", list)
-    return Case(name, isolation, list(item.iter_markers()), _fixture_of(item, error) or "", names())
+    variable, cloud = find_cloud(getattr(item, "funcargs", {}), traceback) or ("", None)
+    reads = [] if cloud is None else [read.name for read in cloud.secrets.reads]
+    of_test = None if cloud is None else Cloud(variable, cloud.secrets.names(), reads)
+    fixture = _fixture_of(item, error) or ""
+    return Case(missing.name, isolation, list(item.iter_markers()), fixture, of_test, missing.place)
 
 
 def _fixture_of(item: Any, error: BaseException) -> Optional[str]:
