@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -232,7 +233,7 @@ def _merged(provided: Sequence[Any]) -> Dict[str, Any]:
 
 def _secrets_for_file(session: pytest.Session, path: str) -> Dict[str, Any]:
     """Return the secrets that plugins, and the ``conftest.py`` files of a file's folders, provide without a test."""
-    hook = session.gethookproxy(Path(path))
+    hook = session.gethookproxy(Path(os.path.abspath(path)))  # the path of code without a file is relative
     return _merged(hook.pytest_flowsecrets_secrets(config=session.config, item=None))
 
 
