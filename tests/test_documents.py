@@ -150,4 +150,4 @@ def test_the_table_of_leaks_in_the_api_is_up_to_date() -> None:
     """The guide has a row for each place, in the order in which the advice is chosen."""
     guide = (ROOT / "docs" / "how-to" / "leaks.md").read_text("utf-8")
     rows = [row for row in guide.splitlines() if row.startswith("| `api ")]
-    assert rows == [f"| `{place.name}` | {place.cause} | {place.advice} |" for place in PLACES]
+    assert rows == [f"| `{place.name}` | `{place.example}` | {place.cause} | {place.advice} |" for place in PLACES]

@@ -48,20 +48,30 @@ class Leak(_Finding):
         excerpt: the text around the value, masked.
         names: all names of the value.
         advice: how to fix the leak.
+        allowed: whether a marker ``allow_leaks`` allows the leak. Only ``secret_leaks`` returns allowed leaks.
     """
 
     form: str = ""
     place: str = ""
     excerpt: str = ""
     names: Sequence[str] = ()
+    allowed: bool = False
 
     def __init__(  # noqa: PLR0913, PLR0917 (the columns of a leak)
-        self, name: str, form: str, place: str, test: str, excerpt: str, names: Sequence[str] = ()
+        self,
+        name: str,
+        form: str,
+        place: str,
+        test: str,
+        excerpt: str,
+        names: Sequence[str] = (),
+        *,
+        allowed: bool = False,
     ) -> None:
         path, advice = test.partition("::")[0], _advice_for(place)
         origin, message = Origin("test", path), f"{form}, in {place}"
         super().__init__(LEAK, RULES[LEAK].severity, name, origin, message, advice=advice, test=test)
-        vars(self).update(form=form, place=place, excerpt=excerpt, names=names)
+        vars(self).update(form=form, place=place, excerpt=excerpt, names=names, allowed=allowed)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.form}) in {self.place}: {self.excerpt}"
@@ -83,7 +93,7 @@ class Leak(_Finding):
 
     def with_test(self, test: str) -> Leak:
         """Return the leak with another id of its test."""
-        return Leak(self.name, self.form, self.place, test, self.excerpt, self.names)
+        return Leak(self.name, self.form, self.place, test, self.excerpt, self.names, allowed=self.allowed)
 
     def as_row(self) -> List[Any]:
         """Return the arguments of this object, which an xdist worker can send."""

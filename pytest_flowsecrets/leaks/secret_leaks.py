@@ -56,14 +56,17 @@ class SecretLeaks:
         """
         from pytest_flowsecrets.leaks.scan.extract import texts_in
 
-        before = len(self._run.findings)
+        before = len(self._run.findings_of(self._item.nodeid))
         for text, where in texts_in(thing, place):
             self._run.clean(text, where, self._item.nodeid)
-        return self._run.findings[before:]
+        return self._run.findings_of(self._item.nodeid)[before:]
 
     @property
     def found(self) -> List[Leak]:
-        """The leaks so far, in reports, captured output, logs and watched files, and those from ``search``."""
+        """The leaks so far, in reports, captured output, logs and watched files, and those from ``search``.
+
+        A leak that a marker ``allow_leaks`` allows has ``allowed`` set. It does not fail the test in the mode ``fail``.
+        """
         self.scan_watched()
         self._run.forward_written()
         self._run.scan_artifacts(self._item)
@@ -75,13 +78,14 @@ class SecretLeaks:
         return self._run.findings_of(self._item.nodeid)
 
     def assert_none(self) -> None:
-        """Assert that nothing leaked.
+        """Assert that nothing leaked, except allowed leaks.
 
         Raises:
-            AssertionError: something leaked. The message shows name, form, place and fix of each leak, but no value.
+            AssertionError: something leaked that is not allowed. The message shows name, form, place and fix of each
+                leak, but no value.
         """
         __tracebackhide__ = True
-        findings = self.found
+        findings = [leak for leak in self.found if not leak.allowed]
         if findings:
             from pytest_flowsecrets.leaks.findings import report_section
 

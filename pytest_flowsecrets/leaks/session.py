@@ -237,11 +237,11 @@ class LeakSession(ObjectMasker):
 
     @property
     def findings(self) -> List[Leak]:
-        """All findings so far."""
+        """All findings so far that are not allowed."""
         return self.record.findings
 
     def findings_of(self, test: str) -> List[Leak]:
-        """Return the findings of a test, given any of its ids."""
+        """Return the findings of a test, also allowed ones, given any of its ids."""
         return self.record.findings_of(self.ids.collected_id(test))
 
     def fail_leaking_test(self, report: Any) -> None:

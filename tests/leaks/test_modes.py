@@ -7,6 +7,8 @@ import json
 import pytest
 
 from pytest_flowsecrets.leaks import findings
+from pytest_flowsecrets.leaks.mask.finding_log import Record
+from pytest_flowsecrets.leaks.mask.redactor import Masked
 
 TOKEN = "ghp_abcDEF0123456789xyzQRS"
 LEAKING = f"""
@@ -102,7 +104,20 @@ def test_a_wrong_mode(run_tests):
     )
 
 
-def test_allowed(run_tests):
+def test_allowed_findings():
+    """The record keeps allowed findings with their test, and apart from those that reports show."""
+    record = Record()
+    record.allowed["test"] = [("TOKEN", ("stdout",))]
+    for place in ("captured stdout", "failure"):
+        record.add([Masked(("TOKEN",), "raw", 0)], "[secret TOKEN]", place, "test", "test")
+    assert [(leak.place, leak.allowed) for leak in record.findings_of("test")] == [
+        ("captured stdout", True),
+        ("failure", False),
+    ]
+    assert [leak.place for leak in record.findings] == ["failure"]
+
+
+def test_allowed(run_tests, pytester):
     """``allow_leaks`` allows a leak by name, by place, or in general. The value is still masked."""
     source = f"""
 import pytest, sys
@@ -117,9 +132,21 @@ def test_other_place(): print("{TOKEN}")
 def test_other_name(): print("{TOKEN}")
 @pytest.mark.allow_leaks
 def test_all(): print("{TOKEN}")
+@pytest.mark.allow_leaks("TOKEN", where="stdout")
+def test_found(secret_leaks):
+    print("{TOKEN}")
+    assert [(leak.name, leak.place, leak.allowed) for leak in secret_leaks.found] == [("TOKEN", "captured stdout", True)]
+    secret_leaks.assert_none()
+@pytest.mark.allow_leaks("TOKEN", where="stdout")
+def test_both(secret_leaks):
+    print("{TOKEN}")
+    assert [leak.allowed for leak in secret_leaks.search("{TOKEN}")] == [False]
+    assert sorted(leak.allowed for leak in secret_leaks.found) == [False, True]
 """
-    result = run_tests(source, "--flowsecrets-leaks=fail", "-rA", "--strict-markers")
-    result.assert_outcomes(passed=3, failed=2)
+    result = run_tests(source, "--flowsecrets-leaks=fail", "--flowsecrets-leak-report=a.sarif", "--strict-markers")
+    result.assert_outcomes(passed=4, failed=3)
+    report = json.loads((pytester.path / "a.json").read_text())
+    assert sorted(each["place"] for each in report) == ["captured stdout", "captured stdout", "searched"]
     result.stdout.no_fnmatch_line(f"*{TOKEN}*")
 
 

@@ -180,6 +180,7 @@ def test_each_documented_place_is_generated():
     }
     others |= {"api task run"}
     assert {each.name for each in DOCUMENTED} - reached == others
+    assert {each.example for each in DOCUMENTED if each.name not in others} <= {*PLACES}
 
 
 def is_below(place, name):

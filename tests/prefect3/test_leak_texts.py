@@ -88,5 +88,6 @@ def test_each_place_has_its_advice():
     assert {place.name: advice_for(f"{place.name}.x of 'y'") for place in PLACES} == {
         place.name: place.advice for place in PLACES
     }
+    assert {place.name: advice_for(place.example) for place in PLACES} == {place.name: place.advice for place in PLACES}
     assert advice_for("captured stdout") is None
     assert advice_for("api create_flow_run variables.x") is None

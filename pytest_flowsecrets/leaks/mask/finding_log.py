@@ -16,7 +16,7 @@ class Record:
     """The findings of a run.
 
     Attributes:
-        findings: all findings, the oldest first.
+        findings: all findings that are not allowed, the oldest first.
         allowed: what may leak in a test, by its id.
     """
 
@@ -32,7 +32,7 @@ class Record:
         return f"<Record {len(self.findings)} findings>"
 
     def add(self, masked: Iterable[Masked], text: str, place: str, test: str, shown: str) -> None:
-        """Add findings that are not allowed, one for each combination of secret, form, place and test.
+        """Add findings, one for each combination of secret, form, place and test.
 
         Args:
             masked: what was masked.
@@ -44,14 +44,15 @@ class Record:
         from pytest_flowsecrets.leaks.findings import Leak
 
         for each in masked:
-            if self._is_allowed(each.names, place, test):
-                continue
             context = text[max(0, each.start - _CONTEXT) : each.start + 2 * _CONTEXT]
-            finding = Leak(each.names[0], each.form, place, shown, " ".join(context.split()), each.names)
+            allowed = self._is_allowed(each.names, place, test)
+            excerpt = " ".join(context.split())
+            finding = Leak(each.names[0], each.form, place, shown, excerpt, each.names, allowed=allowed)
             if finding.identity not in self._unique:
                 self._unique.add(finding.identity)
-                self.findings.append(finding)
                 self._of_test.setdefault(test, []).append(finding)
+                if not allowed:
+                    self.findings.append(finding)
 
     def _is_allowed(self, names: Iterable[str], place: str, test: str) -> bool:
         return any(
@@ -69,7 +70,7 @@ class Record:
                 self.findings.append(finding)
 
     def findings_of(self, test: str) -> List[Leak]:
-        """Return the findings of a test, given its id from collection."""
+        """Return the findings of a test, also allowed ones, given its id from collection."""
         return list(self._of_test.get(test, ()))
 
     def fail_leaking_test(self, report: Any, test: str) -> None:
@@ -79,7 +80,8 @@ class Record:
         """
         if getattr(report, "when", None) == "setup" and report.outcome == "passed":
             return
-        new = [finding for finding in self.findings_of(test) if finding.identity not in self._failed]
+        leaks = (finding for finding in self.findings_of(test) if not finding.allowed)
+        new = [finding for finding in leaks if finding.identity not in self._failed]
         self._failed.update(finding.identity for finding in new)
         if new:
             from pytest_flowsecrets.leaks.findings import report_section
