@@ -176,11 +176,11 @@ class _Report(NamedTuple):
     def _block_text(self, block: Block) -> Iterator[str]:
         version = self.resolution.version
         if not block.block:
-            yield f"{block.name} (Prefect {version}): no Secret block can have this name"
+            yield f"{block.name} (Prefect {version}): no setting, and no Secret block can have this name"
             yield "  rename    use lower-case letters, digits and dashes only"
             return
         call = f"Secret.load({block.block!r})"
-        yield f"{block.name} (Prefect {version}): the Secret block {block.block!r}"
+        yield f"{block.name} (Prefect {version}): no setting; if it is a secret, it is the Secret block {block.block!r}"
         if block.block != block.name:
             yield "  name      lower case, with a dash for each underscore: Prefect allows no other block names"
         api = api_of(self.resolution)

@@ -69,7 +69,10 @@ def test_secret(run, monkeypatch):
     monkeypatch.setenv(SECRET, "42")
     done = run("explain", "GITHUB_ACCESS_TOKEN", *V)
     assert done.code == 0
-    assert "GITHUB_ACCESS_TOKEN (Prefect 3.9.1): the Secret block 'github-access-token'\n" in done.out
+    assert (
+        "GITHUB_ACCESS_TOKEN (Prefect 3.9.1): no setting; if it is a secret, it is the Secret block 'github-access-token'\n"
+        in done.out
+    )
     assert "Secret.load('github-access-token') asks https://team.example/api (prefect.toml:2:1)\n" in done.out
     assert f"  ignored   {SECRET}: no effect on Prefect 2 and 3; save a Secret block" in done.out
     assert "comes back as int instead of str" in done.out
@@ -88,7 +91,7 @@ def test_impossible_name(run):
     )
     done = run("explain", "é", "A", *V)
     assert done.code == 1
-    assert "é (Prefect 3.9.1): no Secret block can have this name\n" in done.out
+    assert "é (Prefect 3.9.1): no setting, and no Secret block can have this name\n" in done.out
 
 
 def test_no_api(run, write):
