@@ -15,7 +15,6 @@ from pytest_flowsecrets.workers import real_workers, templates
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.flow_environment import Template
 
-_LEGACY_AGENTS = {"local": "process", "docker": "kubernetes", "ecs": "kubernetes"}
 _CHOICES = f"choose from {', '.join(real_workers.WORKERS)}"
 
 
@@ -83,10 +82,9 @@ def job(
 def _require_worker(worker: Any) -> None:
     if worker in real_workers.WORKERS:
         return
-    instead = _LEGACY_AGENTS.get(worker) if isinstance(worker, str) else None
-    if instead:
-        raise UsageError(f"{worker!r} is an agent of Prefect 0.5.5 to 1.4.1: use the {instead} worker")
-    raise UsageError(f"{worker!r} is not a worker: {_CHOICES}")
+    if worker == "local":
+        raise UsageError("'local' is an agent of Prefect 0.5.5 to 1.4.1: use the process worker")
+    raise UsageError(f"{worker!r} is not a supported worker: {_CHOICES}")
 
 
 def _template(source: Template) -> Dict[str, Any]:
@@ -116,7 +114,7 @@ def image_variables(worker: str, image_env: Any) -> Mapping[str, str]:
         UsageError: they are not valid, or the worker starts no image.
     """
     if image_env and worker == "process":
-        raise UsageError("image_env is for the kubernetes worker: a process worker starts no image; use host_env")
+        raise UsageError("image_env is for workers that start an image: the process worker does not; use host_env")
     return texts_of("image_env", image_env)
 
 

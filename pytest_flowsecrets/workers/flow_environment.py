@@ -77,11 +77,11 @@ def flow_environment(*positional: Any, **arguments: Any) -> FlowEnvironment:  # 
         prefect_version: a release up to 1.4.1. The default is the installed one, else 1.4.1.
         host_files: the paths of the agent's own ``config.toml`` (``user``) and ``backend.toml`` (``backend``). The
             default is the files that Prefect reads here.
-        worker: ``process`` or ``kubernetes``.
+        worker: ``process``, ``kubernetes`` or ``docker``.
         deployment: the name of a deployment in the API of the test, as ``flow/deployment``.
         job_variables: the ``job_variables`` of a deployment.
         run_job_variables: the ``job_variables`` of the flow run.
-        image_env: the variables of the image in which the Kubernetes worker runs the flow.
+        image_env: the variables of the image in which the Kubernetes or Docker worker runs the flow.
 
     Raises:
         UsageError: an argument is not valid, or belongs to the other line of Prefect. The message contains names, never

@@ -21,6 +21,7 @@ from pytest_flowsecrets.isolation.prefect3.threads import in_new_thread
 _CLASSES = {
     "process": ("prefect.workers.process", "ProcessWorker", "prefect"),
     "kubernetes": ("prefect_kubernetes.worker", "KubernetesWorker", "prefect-kubernetes"),
+    "docker": ("prefect_docker.worker", "DockerWorker", "prefect-docker"),
 }
 WORKERS = tuple(_CLASSES)
 

@@ -117,16 +117,17 @@ def _environment(request: arguments.Request, isolation: RestIsolation) -> FlowEn
     entries = [_entry(request, item, templates.origin_of(label)) for item, label in zip(items, labels)]
     lost = list(_lost(request, entries))
     notes = [*_notes(request, entries, values), *_unpassed(request, entries)]
-    if request.worker == "process":
-        return FlowEnvironment("process", isolation.version, entries, lost, notes, real=True, runner="worker")
-    pod = kubernetes.in_pod(isolation.version, entries, lost, env_from, request.cluster, notes=notes)
-    return _in_image(request, pod)
+    if request.worker == "kubernetes":
+        pod = kubernetes.in_pod(isolation.version, entries, lost, env_from, request.cluster, notes=notes)
+        return _in_image(request, pod)
+    env = FlowEnvironment(request.worker, isolation.version, entries, lost, notes, real=True, runner="worker")
+    return env if request.worker == "process" else _in_image(request, env)
 
 
 def _prepared(worker: str, job: real_workers.Job) -> Tuple[List[_Item], List[Any]]:
     """Return the variables of a prepared job, and the ``envFrom`` of its container."""
     configuration = real_workers.prepare(worker, job)
-    if worker == "process":
+    if worker != "kubernetes":
         return [{"name": name, "value": value} for name, value in configuration.env.items()], []
     container = kubernetes.container_of(configuration.job_manifest)
     manifests.require(container, manifests.CONTAINER, "the container")
@@ -200,7 +201,7 @@ def _notes(request: arguments.Request, entries: List[Entry], values: templates.V
 
 
 def _unpassed(request: arguments.Request, entries: List[Entry]) -> Iterator[str]:
-    """Yield a note for each variable in ``host_env`` that a Kubernetes worker keeps for itself."""
+    """Yield a note for each variable in ``host_env`` that a Kubernetes or Docker worker keeps for itself."""
     names = {entry.name for entry in entries}
     for name in request.host_env or {}:
         if name not in names and not name.startswith(REST_PREFIX):
@@ -217,7 +218,7 @@ def _in_image(request: arguments.Request, pod: FlowEnvironment) -> FlowEnvironme
     lost = [Lost(entry, pod.variables[entry.name]) for entry in image if entry.name in pod.variables]
     variables = [*own, *pod.variables.values()]
     return FlowEnvironment(
-        "kubernetes", pod.version, variables, [*lost, *pod.lost], pod.notes, real=True, runner="worker"
+        request.worker, pod.version, variables, [*lost, *pod.lost], pod.notes, real=True, runner="worker"
     )
 
 

@@ -389,15 +389,16 @@ def test_the_environment_of_the_worker(flow_environment, monkeypatch):
         ({"run_config": {}}, "run_config is for Prefect 0.5.5 to 1.4.1: use run_job_variables"),
         ({"agent_env": {}}, "agent_env is for Prefect 0.5.5 to 1.4.1: use job_variables"),
         ({"worker": "local"}, "'local' is an agent of Prefect 0.5.5 to 1.4.1: use the process worker"),
-        ({"worker": "vertex"}, "'vertex' is not a worker: choose from process, kubernetes"),
-        ({"worker": ["process"]}, "is not a worker"),
+        ({"worker": "vertex"}, "'vertex' is not a supported worker: choose from process, kubernetes, docker"),
+        ({"worker": "ecs"}, "'ecs' is not a supported worker: choose from process, kubernetes, docker"),
+        ({"worker": ["process"]}, "is not a supported worker"),
         ({"job_variables": "env"}, "job_variables must be a mapping, not a str"),
         ({"job_variables": {"env": "TOKEN"}}, "env must be a table of names and values, not str"),
         ({"run_job_variables": {1: 2}}, "every key must be a string"),
         ({"job_variables": {"env": {"A": object()}}}, "a value is not JSON"),
         ({"job_template": {}}, "the base job template lacks job_configuration"),
         ({"job_template": "nope.json"}, "nope.json: no such file"),
-        ({"image_env": {"A": "x"}}, "image_env is for the kubernetes worker"),
+        ({"image_env": {"A": "x"}}, "image_env is for workers that start an image"),
         ({"host_env": {"A": 1}}, "host_env: 'A' is an int"),
         ({"cluster_secrets": {}}, "cluster_secrets must be a ClusterSecrets, not a dict"),
     ],
@@ -429,6 +430,25 @@ def test_outside_of_an_isolation():
     assert env["A"] == "x"
     assert env.settings["PREFECT_API_URL"].startswith("http://127.0.0.1:")
     assert dict(os.environ) == before
+
+
+@pytest.mark.secrets(token="s3cret")
+def test_the_docker_worker(flow_environment, monkeypatch):
+    """The real worker prepares the environment of a container without Docker, and keeps its own environment."""
+    pytest.importorskip("prefect_docker.worker", reason="needs prefect-docker")
+    monkeypatch.setenv("OF_WORKER", "worker")
+    env = flow_environment(
+        "docker",
+        job_variables={"env": {"TOKEN": "{{ prefect.blocks.secret.token }}", "OVER": "deployment"}},
+        image_env={"OF_IMAGE": "image", "OVER": "image"},
+    )
+    assert (env["TOKEN"], env.origin("TOKEN")) == ("s3cret", "deployment")
+    assert (env["OF_IMAGE"], env.origin("OF_IMAGE")) == ("image", "image")
+    assert "OF_WORKER" not in env
+    assert [(each.entry.name, each.entry.origin, each.winner.origin) for each in env.lost] == [
+        ("OVER", "image", "deployment")
+    ]
+    assert "flow run of a docker worker" in env.explain()
 
 
 # -- Kubernetes --------------------------------------------------------------------------------------------------------
