@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import atexit
 import os
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NoReturn, Optional, Tuple, cast
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NoReturn, Optional, Tuple
+from urllib.parse import quote
 
 from pytest_flowsecrets.backend.prefect_server.server import PrefectServer
 from pytest_flowsecrets.backend.rest.resources.stored_texts import (
     secrets_of_documents,
     texts_of_documents,
     texts_of_filters,
+    texts_of_rows,
 )
 from pytest_flowsecrets.errors import NotOnRealServer, UsageError
 from pytest_flowsecrets.isolation.prefect3.api import UNFINISHED, Api
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.prefect_server.blocks import ServerSecrets
 
 _PAGE = 200  # rows of a page, the server's maximum
+_NEXT_EVENTS = "/events/filter/next"  # the path in the link to the next page
 # One server for each process and auth string: a fork must not reset the server of its parent.
 _servers: Dict[Tuple[int, str], PrefectServer] = {}
 _templates: List[Path] = []
@@ -119,13 +122,18 @@ class RealServer(Api):
     def texts(self) -> Iterator[Tuple[str, str]]:
         """Yield each text in the rows of the server, with its place, and register the secrets of all blocks.
 
-        Events and the secret fields of blocks are left out.
+        The secret fields of blocks are left out. The server has no route for deleted rows and earlier values.
         """
         documents = self._server.client.pages("/block_documents/filter", _PAGE, include_secrets=True)
         for name, value in secrets_of_documents(documents):
             register(name, value)
         yield from texts_of_documents(documents)
-        yield from texts_of_filters(lambda table: self._rows(f"/{table}/filter"))
+        yield from texts_of_filters(self._rows)
+        for run in self.flow_runs:
+            yield from texts_of_rows("flow run input", self._inputs(run["id"]))
+        for pool in self._rows("/work_pools/filter"):
+            yield from texts_of_rows("worker", self._rows(f"/work_pools/{quote(pool['name'], safe='')}/workers/filter"))
+        yield from texts_of_rows("event", self._events())
 
     def close(self) -> None:
         """Check that the server still runs; the next test resets it.
@@ -154,13 +162,33 @@ class RealServer(Api):
 
     @property
     def events(self) -> List[Dict[str, Any]]:
-        """The newest fifty events that the server has recorded."""
+        """All events that the server has recorded, newest first."""
         self._flush()
-        return cast("List[Dict[str, Any]]", self._server.client.ask("POST", "/events/filter", {"filter": {}})["events"])
+        return list(self._events())
+
+    def _events(self) -> Iterator[Dict[str, Any]]:
+        self._server.settle()
+        client = self._server.client
+        page = client.ask("POST", "/events/filter", {"filter": {}}, missing=True)
+        while page:
+            yield from page["events"]
+            link = page.get("next_page")
+            page = client.ask("GET", link[link.index(_NEXT_EVENTS) :]) if link else None
+
+    def _inputs(self, run: str) -> List[Dict[str, Any]]:
+        """Return the inputs of a flow run."""
+        path = f"/flow_runs/{run}/input/filter"
+        rows: List[Dict[str, Any]] = []
+        while True:
+            keys = [row["key"] for row in rows]
+            page = self._server.client.ask("POST", path, {"prefix": "", "limit": _PAGE, "exclude_keys": keys})
+            rows += page
+            if len(page) < _PAGE:
+                return rows
 
     def _rows(self, path: str) -> List[Dict[str, Any]]:
         self._flush()
-        return self._server.client.pages(path, _PAGE)
+        return self._server.client.pages(path, _PAGE, missing=True)
 
     def _flush(self) -> None:
         """Let Prefect's background threads send what they have."""

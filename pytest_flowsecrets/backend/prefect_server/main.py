@@ -1,7 +1,8 @@
 """The program of the child process: the installed Prefect's own server, with a channel to the test run.
 
 Its argument is the descriptor of a socket that carries lines of JSON. The first line has the options; then each line is
-a command, answered by one line: ``"reset"`` restores the template database. The server ends when the channel closes.
+a command, answered by one line: ``"settle"`` waits until the server has stored all events that it has received, and
+``"reset"`` also restores the template database. The server ends when the channel closes.
 
 Making the database takes Prefect seconds (migrations, block types). The first server of a version copies its new
 database into the template file; later ones start from that copy.
@@ -20,12 +21,14 @@ import traceback
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Dict, Iterator, NoReturn
+from weakref import WeakKeyDictionary
 
 from pytest_flowsecrets.backend.prefect_server.environment import startup_environment
 from pytest_flowsecrets.operating_system import lock_file
 
 _LONGEST_REASON = 300  # characters
 _BUSY_SECONDS = 60.0  # until a transaction of the server ends
+_SETTLE_SECONDS = 20.0  # an event that the server cannot store must not stop the tests
 
 
 class Database:
@@ -145,23 +148,41 @@ async def _serve(channel: Channel, listener: socket.socket, database: Database, 
 
 
 async def _obey(channel: Channel, database: Database) -> None:
-    loop = asyncio.get_running_loop()
-    while await loop.run_in_executor(None, channel.read) is not None:
-        await _await_events()
-        await loop.run_in_executor(None, database.restore)
-        await _forget_automations()
+    loop, consumers = asyncio.get_running_loop(), EventConsumers()
+    while True:
+        command = await loop.run_in_executor(None, channel.read)
+        if command is None:
+            return
+        await consumers.settle()
+        if command == "reset":
+            await loop.run_in_executor(None, database.restore)
+            await _forget_automations()
         channel.send(done=True)
 
 
-async def _await_events() -> None:
-    """Let the server's consumers write the events that it has received."""
-    from prefect.server.utilities.messaging import memory
+class EventConsumers:
+    """The server's consumers of events. One that waits for the next event has stored all events before it."""
 
-    for topic in list(getattr(memory.Topic, "_topics", {}).values()):
-        for subscription in list(getattr(topic, "_subscriptions", ())):
-            queue = getattr(subscription, "_queue", None)
-            while queue is not None and not queue.empty():  # noqa: ASYNC110 - the queue has no event for that
-                await asyncio.sleep(0)
+    def __init__(self) -> None:
+        self._most: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # the consumers of each queue that have waited
+
+    async def settle(self) -> None:
+        """Wait until the consumers have stored the events that the server has received."""
+        from prefect.server.utilities.messaging import memory
+
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _SETTLE_SECONDS
+        for topic in list(getattr(memory.Topic, "_topics", {}).values()):
+            for subscription in list(getattr(topic, "_subscriptions", ())):
+                queue = getattr(subscription, "_queue", None)
+                # asyncio.Queue has no event for that
+                while queue is not None and self._is_busy(queue) and loop.time() < end:  # noqa: ASYNC110
+                    await asyncio.sleep(0.002)
+
+    def _is_busy(self, queue: Any) -> bool:
+        waiting = len(getattr(queue, "_getters", ()))
+        most = self._most[queue] = max(waiting, self._most.get(queue, 0))
+        return not queue.empty() or waiting < most
 
 
 async def _forget_automations() -> None:

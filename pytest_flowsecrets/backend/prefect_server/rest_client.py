@@ -22,17 +22,18 @@ class RestClient:
     def __init__(self, url: Callable[[], str], headers: Mapping[str, str]) -> None:
         self._url, self._headers = url, {"Content-Type": "application/json", **headers}
 
-    def pages(self, path: str, size: int, **options: Any) -> List[Dict[str, Any]]:
+    def pages(self, path: str, size: int, *, missing: bool = False, **options: Any) -> List[Dict[str, Any]]:
         """Return all rows of a ``/filter`` route, which answers with at most ``size`` rows.
 
         Args:
             path: of the route.
             size: of a page.
+            missing: whether the server may lack the route, as Prefect 2.20 lacks automations: no rows.
             options: more fields of the request.
         """
         rows: List[Dict[str, Any]] = []
         while len(rows) % size == 0:
-            page = self.ask("POST", path, {"limit": size, "offset": len(rows), **options})
+            page = self.ask("POST", path, {"limit": size, "offset": len(rows), **options}, missing=missing)
             if not page:
                 break
             rows += page

@@ -174,6 +174,14 @@ class PrefectServer:
         self._end_process()
         self.start()
 
+    def settle(self) -> None:
+        """Return when the server has stored the events that it has received.
+
+        Raises:
+            PrefectServerFailed: the server has ended, or does not answer.
+        """
+        self._ask("settle", RESET_SECONDS)
+
     @property
     def has_ended(self) -> bool:
         """Whether the process has ended by itself, or a test has ended it."""

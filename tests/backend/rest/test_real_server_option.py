@@ -13,11 +13,16 @@ from .test_real_server import needs_server
 
 _TESTS = """
 import threading
+from datetime import datetime, timezone
+from uuid import uuid4
 
+import prefect
 import psutil
 import pytest
-from prefect import flow, get_run_logger, task
+from prefect import flow, get_client, get_run_logger, task
 from prefect.blocks.system import Secret
+
+HAS_EVENTS = not prefect.__version__.startswith("2.")  # they are experimental there
 
 @task
 def length(text):
@@ -85,6 +90,37 @@ def test_leaks(prefect_server, secret_leaks):
     assert {"api flow run parameters.token", "api log message"} <= places
     assert not [place for place in places if place.startswith("api block")]
 
+@pytest.mark.secrets(A_TOKEN="tok4vQm8Zr2LxW9sKd7")
+def test_leaks_in_other_rows(prefect_server, secret_leaks):
+    token, now = "tok4vQm8Zr2LxW9sKd7", datetime.now(timezone.utc).isoformat()
+    events = [
+        {"id": str(uuid4()), "occurred": now, "event": f"event.{number}", "payload": {"a": token} if number < 2 else {}}
+        for number in range(60)
+    ]
+    for event in events:
+        event["resource"] = {"prefect.resource.id": "r"}
+    with get_client(sync_client=True) as client:
+        def post(path, body):
+            response = client._client.post(path, json=body)
+            response.raise_for_status()
+            return response.json() if response.content else {}
+
+        run = post("/flow_runs/", {"flow_id": post("/flows/", {"name": "f"})["id"], "state": {"type": "PENDING"}})["id"]
+        for number in range(3):
+            post(f"/flow_runs/{run}/input", {"key": f"k{number}", "value": f'"{token}"'})
+        post("/work_queues/", {"name": "a queue", "description": token})
+        post("/work_pools/", {"name": "a pool", "type": "process"})
+        post("/work_pools/a pool/workers/heartbeat", {"name": token})
+        post("/concurrency_limits/", {"tag": token, "concurrency_limit": 1})
+        post("/v2/concurrency_limits/", {"name": f"limit {token}", "limit": 1})
+        if HAS_EVENTS:
+            post("/events", events)
+    places = {leak.place for leak in secret_leaks.found}
+    expected = {"flow run input value", "work queue description", "worker name", "concurrency limit name"}
+    expected |= {"event event.0", "event event.1"} if HAS_EVENTS else set()
+    assert {f"api {place}" for place in expected} <= places, places
+    assert len(prefect_server.events) >= (60 if HAS_EVENTS else 0)
+
 @pytest.mark.secrets(A_TOKEN="x")
 def test_server_dies():
     assert uses_a_secret() == 1
@@ -113,7 +149,7 @@ def test_the_fixtures_use_the_real_server(tmp_path, request):
         cwd=tmp_path,
         check=False,
     )
-    assert "1 failed, 7 passed" in done.stdout, done.stdout
+    assert "1 failed, 8 passed" in done.stdout, done.stdout
     assert "1 error" in done.stdout
     assert "the real server has no .write_only: only the fake API has it" in done.stdout
     assert "it ended during the test" in done.stdout

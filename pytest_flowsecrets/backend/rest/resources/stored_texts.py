@@ -169,16 +169,20 @@ def _kind(route: str) -> str:
 
 # -- the real API ------------------------------------------------------------------------------------------------------
 
+#: The routes that return all rows of a table, and what the rows are called.
 FILTERS = (
-    "flow_runs",
-    "task_runs",
-    "deployments",
-    "flows",
-    "logs",
-    "artifacts",
-    "variables",
-    "automations",
-    "work_pools",
+    ("/flow_runs/filter", "flow run"),
+    ("/task_runs/filter", "task run"),
+    ("/deployments/filter", "deployment"),
+    ("/flows/filter", "flow"),
+    ("/logs/filter", "log"),
+    ("/artifacts/filter", "artifact"),
+    ("/variables/filter", "variable"),
+    ("/automations/filter", "automation"),
+    ("/work_pools/filter", "work pool"),
+    ("/work_queues/filter", "work queue"),
+    ("/concurrency_limits/filter", "concurrency limit"),
+    ("/v2/concurrency_limits/filter", "concurrency limit"),
 )
 
 
@@ -186,12 +190,21 @@ def texts_of_filters(rows_of: Callable[[str], Iterable[Row]]) -> Iterator[TextAt
     """Yield the texts in the rows that the ``/filter`` routes of an API return.
 
     Args:
-        rows_of: returns all rows of a table, such as ``flow_runs``.
+        rows_of: returns all rows of a route.
     """
-    kinds = {table: kind for table, kind, _ in _TABLES}
-    for table in FILTERS:
-        for row in rows_of(table):
-            yield from texts_of_row(kinds[table], row)
+    for route, kind in FILTERS:
+        yield from texts_of_rows(kind, rows_of(route))
+
+
+def texts_of_rows(kind: str, rows: Iterable[Row]) -> Iterator[TextAt]:
+    """Yield the texts of rows.
+
+    Args:
+        kind: what a row is called, such as ``work queue``.
+        rows: the JSON data of the rows.
+    """
+    for row in rows:
+        yield from texts_of_row(kind, row)
 
 
 def texts_of_documents(documents: Iterable[Row]) -> Iterator[TextAt]:
