@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 
 import pytest
 from prefect import flow, get_client, get_run_logger, task
@@ -159,110 +158,7 @@ def test_a_type_without_a_block(prefect_server):
     assert len(prefect_server.blocks) == 0
 
 
-# -- write-only and never received -------------------------------------------------------------------------------------
-
-
-@pytest.mark.secrets(TOKEN="hidden-token")
-@pytest.mark.parametrize("fixture", ["prefect_server", "prefect_cloud"])
-def test_write_only_serves_runs_alone(fixture, request):
-    """In write-only mode a flow reads the secret, and code outside of a flow gets 403."""
-    api = request.getfixturevalue(fixture)
-    api.write_only()
-    with pytest.raises(Exception, match="write-only"):
-        Secret.load("token")
-    assert api.secrets.reads == []
-    assert reads() == 24
-    with api.flow_run():
-        assert Secret.load("token").get() == "hidden-token"
-    assert [read.flow_name for read in api.secrets.reads] == ["reader", "reader", None]
-
-
-@pytest.mark.secrets(TOKEN="hidden-token")
-@pytest.mark.filterwarnings("ignore")
-def test_write_only_serves_hooks_and_threads_of_a_run(prefect_server):
-    """A hook and a thread without context belong to the run, also if their requests name no flow.
-
-    The system gives the identifier of a thread that has ended to the next one.
-    """
-    lengths, proceed = {}, threading.Event()
-    older = threading.Thread(target=proceed.wait)
-
-    def load(place):
-        lengths[place] = len(Secret.load("token").get())
-
-    def hook(flow, flow_run, state):
-        load("hook")
-
-    @flow(on_running=[hook])
-    def reads_in_places():
-        proceed.set()
-        older.join()
-        thread = threading.Thread(target=load, args=["thread"])
-        thread.start()
-        thread.join()
-
-    prefect_server.write_only()
-    older.start()
-    reads_in_places()
-    assert lengths == {"hook": 12, "thread": 12}
-
-
-@pytest.mark.secrets(TOKEN="hidden-token")
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_write_only_refuses_others_during_a_run(prefect_server, is_async):
-    """A read by the test gets 403 while a flow of another thread is Running, and that flow reads the secret."""
-    running, proceed, lengths = threading.Event(), threading.Event(), []
-
-    @flow
-    def waits():
-        running.set()
-        proceed.wait(120)
-        lengths.append(len(Secret.load("token").get()))
-
-    async def load():
-        await Secret.load("token")
-
-    prefect_server.write_only()
-    thread = threading.Thread(target=waits)
-    thread.start()
-    assert running.wait(120)
-    with pytest.raises(Exception, match="write-only"):
-        asyncio.run(load()) if is_async else Secret.load("token")
-    proceed.set()
-    thread.join(120)
-    assert lengths == [12]
-
-
-@pytest.mark.slow
-def test_the_setting_write_only(run_tests):
-    """With the setting, both APIs are write-only from the start, and a test can change that. Other values are errors."""
-    tests = """
-import pytest
-from prefect import flow
-from prefect.blocks.system import Secret
-
-@flow
-def reads(): return len(Secret.load("t").get())
-
-@pytest.mark.secrets(T="value")
-def test_server(local_secrets):
-    with pytest.raises(Exception, match="write-only"): Secret.load("t")
-    assert local_secrets["T"] == "value"
-    assert reads() == 5
-
-@pytest.mark.secrets(T="value")
-def test_cloud(prefect_cloud):
-    with pytest.raises(Exception, match="write-only"): Secret.load("t")
-    prefect_cloud.write_only(enabled=False)
-    assert Secret.load("t").get() == "value"
-"""
-    ini = "[pytest]\nflowsecrets_write_only = on\n"
-    result = run_tests(tests, ini=ini)
-    result.assert_outcomes(passed=2)
-    assert "write-only=on (ini)" in result.stdout.str()
-    result = run_tests(tests, "--flowsecrets-server=real", ini=ini)
-    assert "the real server has no such mode" in result.stderr.str()
+# -- never received ----------------------------------------------------------------------------------------------------
 
 
 @flow
@@ -309,17 +205,6 @@ def test_plain_fields_of_a_block_are_searched(prefect_server):
         prefect_server.assert_never_received("token")
     assert [place.partition(": ")[2] for place in caught.value.places] == ["data.user"] * len(caught.value.places)
     assert {place.partition(" ")[0] for place in caught.value.places} == {"POST", "PATCH"}
-
-
-@pytest.mark.secrets(TOKEN="hidden-token")
-def test_executing_is_the_previous_name_of_flow_run(prefect_server):
-    """``executing()`` warns with the current name, and opens a write-only API as ``flow_run()`` does."""
-    prefect_server.write_only()
-    with pytest.warns(DeprecationWarning, match=r"^executing\(\) is deprecated: use flow_run\(\)$") as caught:
-        context = prefect_server.executing()
-    assert caught[0].filename == __file__
-    with context:
-        assert Secret.load("token").get() == "hidden-token"
 
 
 @flow(name="named")

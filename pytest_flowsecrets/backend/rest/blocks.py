@@ -32,14 +32,15 @@ class Blocks:
         in_new_thread(block_class.register_type_and_schema)
 
     def save(self, name: str, block: Any) -> None:
-        """Save a block, as ``block.save(name, overwrite=True)`` does.
+        """Save a block, as ``block.save(name, overwrite=True)`` does. Write-only mode allows this.
 
         Args:
             name: the name of the block document, without its type.
             block: an instance of a block class of any package, or of your own.
         """
         self._check()
-        in_new_thread(lambda: block.save(name, overwrite=True))
+        with self._view.saving_block():
+            in_new_thread(lambda: block.save(name, overwrite=True))
 
     def __iter__(self) -> Iterator[str]:
         with self._view.lock:

@@ -222,7 +222,14 @@ class RestServer(Api):
             )
 
     def write_only(self, *, enabled: bool = True) -> None:
-        """Refuse reads of secrets with 403 unless they come from a Running flow run, or inside ``flow_run()``."""
+        """Refuse reads of secrets with 403 unless they come from a flow run, or are inside ``flow_run()``.
+
+        The flow, its tasks, its threads and its hooks may read, also hooks that Prefect calls after the run has ended.
+        A child process may read while its run is Running.
+
+        Args:
+            enabled: False to allow all reads again.
+        """
         self._view.write_only(enabled=enabled)
 
     def flow_run(self) -> ContextManager[None]:

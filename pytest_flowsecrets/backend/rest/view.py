@@ -142,7 +142,14 @@ class View:
         return self.read_log.reads
 
     def write_only(self, *, enabled: bool = True) -> None:
-        """Refuse reads of secrets with 403 unless they come from a Running flow run, or inside ``flow_run()``."""
+        """Refuse reads of secrets with 403 unless they come from a flow run, or are inside ``flow_run()``.
+
+        The flow, its tasks, its threads and its hooks may read, also hooks that Prefect calls after the run has ended.
+        A child process may read while its run is Running.
+
+        Args:
+            enabled: False to allow all reads again.
+        """
         self.read_log.write_only = enabled
 
     @contextmanager
@@ -155,6 +162,17 @@ class View:
         finally:
             with self.lock:
                 self.read_log.executing -= 1
+
+    @contextmanager
+    def saving_block(self) -> Iterator[None]:
+        """Allow the plugin to save a block inside a ``with`` statement, and record no read."""
+        with self.lock:
+            self.read_log.saving += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.read_log.saving -= 1
 
     def holds(self, name: str, value: Any, *, block_type: str = "secret") -> bool:
         """Return whether a Secret block has exactly this value; nothing gives the value out.

@@ -210,15 +210,14 @@ def _chosen(call: Call) -> List[Row]:
 
 def _present(call: Call, row: Row, *, secrets: bool) -> Row:
     """Return a document as the API shows it: nested documents resolved, type and schema added, masked or not."""
-    if secrets:
-        call.view.read_log.admit(call.headers)
+    runs = call.view.read_log.admit(call.headers) if secrets else None
     types = call.view.block_types
     schema, block_type = types.schemas.require(row["block_schema_id"]), types.types.require(row["block_type_id"])
     data, references = _resolve(call.view, row, secrets=secrets)
-    if secrets:
+    if runs is not None:
         for document in _documents(call.view, row):
             kind = types.types.get(document["block_type_id"]) or {}
-            call.view.read_log.record(call.headers, document, kind.get("slug", ""))
+            call.view.read_log.record(call.headers, runs, document, kind.get("slug", ""))
     return {
         **row,
         "data": data,

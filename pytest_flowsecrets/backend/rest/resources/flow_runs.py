@@ -163,7 +163,7 @@ def count(call: Call) -> int:
 
 def set_state(call: Call) -> Reply:
     """Propose a state."""
-    if call.view.read_log.write_only and (call.fields.get("state") or {}).get("type") == "RUNNING":
+    if (call.fields.get("state") or {}).get("type") == "RUNNING":
         call.view.read_log.note_running(call.id)
     return answer_proposal(call, "flow_run", call.view.flow_runs)
 

@@ -1,4 +1,4 @@
-"""Find the code of this process that reads a block document, and whether that code belongs to a flow run.
+"""Find the code of this process that reads a block document, and the flow run that this code belongs to.
 
 A request does not say this: a hook and a thread without context name no flow, and clients before Prefect 3.6 never do.
 The fake API is in the process of its clients, and the client waits while the API answers. The stacks of the threads and
@@ -10,15 +10,52 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Collection, Iterator, List, Optional
+import time
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Collection,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Set,
+    Tuple,
+    TypeVar,
+)
 from weakref import WeakSet
 
 if TYPE_CHECKING:
     from threading import Thread
     from types import FrameType
 
+    Threads = List[Tuple[int, List[FrameType]]]
+
+T = TypeVar("T")
+
+_ATTEMPTS = 20
 _ENGINES = ("prefect.engine", "prefect.flow_engine", "prefect.task_engine")
 _BLOCKS = "prefect.blocks."
+_OWN_BLOCKS = "pytest_flowsecrets.backend.rest.blocks"
+_ASYNC = "prefect.utilities.asyncutils"
+
+
+class Reader(NamedTuple):
+    """Code of this process that waits for a block.
+
+    Attributes:
+        thread: the identifier of its thread; None for a task of asyncio.
+        in_engine: whether an engine of Prefect has called it.
+        flow_run_id: the flow run that the engine executes; None without an engine, or for a task without a flow.
+        is_plugin: whether it saves a block for ``prefect_server.blocks``: Prefect reads a block before it replaces it.
+    """
+
+    thread: Optional[int]
+    in_engine: bool
+    flow_run_id: Optional[str]
+    is_plugin: bool
 
 
 def running_threads() -> Collection[Thread]:
@@ -26,23 +63,81 @@ def running_threads() -> Collection[Thread]:
     return WeakSet(threading.enumerate())
 
 
-def readers_are_in_runs(older: Collection[Thread]) -> Optional[bool]:
-    """Return whether all code that waits for a block belongs to a flow run; None if no code of this process waits.
+def find_readers() -> List[Reader]:
+    """Return the code that waits for a block: threads, or tasks if no thread does."""
+    return _while_others_wait(_find_readers)
 
-    Code belongs to a run if an engine of Prefect has called it, or if its thread is younger than the run.
 
-    Args:
-        older: the threads that are older than the run.
+def runs_of_engines() -> Set[str]:
+    """Return the flow runs that engines execute in this process now, also those that call hooks."""
+    return _while_others_wait(_runs_of_engines)
+
+
+def _while_others_wait(inspect: Callable[[], T]) -> T:
+    """Return the result of an inspection of stacks during which no other thread has run.
+
+    A coroutine that goes on or begins to wait during the inspection would lose its callers. The client that asks begins
+    to wait soon.
     """
-    younger = {thread.ident for thread in threading.enumerate() if thread not in older}
-    stacks = ((ident, list(_outwards(frame))) for ident, frame in sys._current_frames().items())  # noqa: SLF001
-    threads = [
-        (ident, stack) for ident, stack in stacks if any(map(_waits_for_block, stack)) and not _is_event_loop(stack)
+    for _ in range(_ATTEMPTS):
+        positions = _positions()
+        result = inspect()
+        if _positions() == positions:
+            break
+        time.sleep(0.001)
+    return result
+
+
+def _positions() -> Dict[int, Tuple[FrameType, int]]:
+    """Return where each other thread is."""
+    own = threading.get_ident()
+    frames = sys._current_frames()  # noqa: SLF001 - the documented way to see other threads
+    return {ident: (frame, frame.f_lasti) for ident, frame in frames.items() if ident != own}
+
+
+def _find_readers() -> List[Reader]:
+    threads = _stacks_of_threads()
+    readers = [
+        _reader(ident, stack)
+        for ident, stack in ((ident, list(_with_coroutines(frames, threads))) for ident, frames in threads)
+        if any(map(_waits_for_block, stack)) and not _is_event_loop(stack)
     ]
-    if threads:
-        return all(ident in younger or any(map(_is_engine, stack)) for ident, stack in threads)
-    tasks = [stack for stack in _stacks_of_tasks() if any(map(_waits_for_block, stack))]
-    return all(any(map(_is_engine, stack)) for stack in tasks) if tasks else None
+    if readers:
+        return readers
+    return [_reader(None, stack) for stack in _stacks_of_tasks(threads) if any(map(_waits_for_block, stack))]
+
+
+def _runs_of_engines() -> Set[str]:
+    threads = _stacks_of_threads()
+    stacks = [*(frames for _, frames in threads), *_stacks_of_tasks(threads)]
+    return {run_id for run_id in map(_flow_run_id, stacks) if run_id is not None}
+
+
+def _reader(thread: Optional[int], stack: List[FrameType]) -> Reader:
+    is_plugin = any(_module(frame) == _OWN_BLOCKS for frame in stack)
+    return Reader(thread, any(map(_is_engine, stack)), _flow_run_id(stack), is_plugin)
+
+
+def _flow_run_id(stack: List[FrameType]) -> Optional[str]:
+    """Return the flow run of the innermost engine on a stack."""
+    for frame in filter(_is_engine, stack):
+        local = frame.f_locals
+        owner = local.get("self") or local.get("engine")
+        task_run = getattr(owner, "task_run", None) or local.get("task_run")
+        run_id = getattr(task_run, "flow_run_id", None)
+        if run_id is None:
+            run_id = getattr(getattr(owner, "flow_run", None) or local.get("flow_run"), "id", None)
+        if run_id is not None:
+            return str(run_id)
+    return None
+
+
+# -- stacks, innermost frame first -------------------------------------------------------------------------------------
+
+
+def _stacks_of_threads() -> Threads:
+    current = sys._current_frames()  # noqa: SLF001
+    return [(ident, list(_outwards(frame))) for ident, frame in current.items()]
 
 
 def _outwards(frame: Optional[FrameType]) -> Iterator[FrameType]:
@@ -51,31 +146,53 @@ def _outwards(frame: Optional[FrameType]) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _stacks_of_tasks() -> Iterator[List[FrameType]]:
-    """Yield the frames of the coroutines that each task of asyncio waits for."""
+def _with_coroutines(stack: List[FrameType], threads: Threads) -> Iterator[FrameType]:
+    """Yield the frames of a stack, and of the coroutine that it waits for: an async hook runs in another thread."""
+    for frame in stack:
+        if frame.f_code.co_name == "run_coro_as_sync" and _module(frame) == _ASYNC:
+            yield from _stack_of_coroutine(frame.f_locals.get("coroutine"), threads)
+        yield frame
+
+
+def _stacks_of_tasks(threads: Threads) -> Iterator[List[FrameType]]:
+    """Yield the frames of each task of asyncio."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return
-    for each in gc.get_objects():
-        if issubclass(type(each), asyncio.Task) and not each.done():
-            yield list(_awaited(each.get_coro()))
+    for _, stack in threads:
+        for frame in stack:
+            if frame.f_code.co_name == "run_forever" and _module(frame) == "asyncio.base_events":
+                for task in asyncio.all_tasks(frame.f_locals["self"]):
+                    yield _stack_of_coroutine(task.get_coro(), threads)
 
 
-def _awaited(coroutine: Any) -> Iterator[FrameType]:
+def _stack_of_coroutine(coroutine: Any, threads: Threads) -> List[FrameType]:
+    """Return the frames of a coroutine, of those that it awaits, and of the functions that they call now."""
+    frames = _awaiting(coroutine)
+    for _, stack in threads:
+        if frames and frames[0] in stack:
+            return [*stack[: stack.index(frames[0])], *frames]
+    return frames
+
+
+def _awaiting(coroutine: Any) -> List[FrameType]:
+    """Return the frames of a coroutine and of those that it awaits."""
+    frames: List[FrameType] = []
     while coroutine is not None:
         for prefix in ("cr", "gi", "ag"):
             frame = getattr(coroutine, f"{prefix}_frame", None)
             if frame is not None:
-                yield frame
+                frames.append(frame)
                 coroutine = getattr(coroutine, f"{prefix}_await", None) or getattr(coroutine, "gi_yieldfrom", None)
                 break
-        else:
-            return
+        else:  # the step of an async generator has no attribute for the generator
+            coroutine = next((each for each in gc.get_referents(coroutine) if hasattr(each, "ag_frame")), None)
+    return frames[::-1]
 
 
 def _waits_for_block(frame: FrameType) -> bool:
     module = _module(frame)
-    if module == "prefect.utilities.asyncutils":  # the coroutine of `sync_compatible` runs in another thread
+    if module == _ASYNC:  # the coroutine of `sync_compatible` runs in another thread
         return str(getattr(frame.f_locals.get("async_fn"), "__module__", "")).startswith(_BLOCKS)
     is_client = module.startswith("prefect.client.") and "block_document" in frame.f_code.co_name
     return module.startswith(_BLOCKS) or is_client

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hmac
 import json
+import threading
 from typing import TYPE_CHECKING, Any, Collection, Dict, List, Mapping, NamedTuple, Optional
 
 from pytest_flowsecrets.backend.rest.errors import ApiError
-from pytest_flowsecrets.backend.rest.store.callers import readers_are_in_runs, running_threads
+from pytest_flowsecrets.backend.rest.store.callers import find_readers, running_threads, runs_of_engines
 from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from threading import Thread
 
     from pytest_flowsecrets.backend.rest.errors import Row
+    from pytest_flowsecrets.backend.rest.store.callers import Reader
     from pytest_flowsecrets.backend.rest.store.table import Clock, Table
 
 _FLOW_ID = "x-prefect-flow-id"
 REFUSAL = (
-    "this API is write-only: it gives secrets to running flow runs only; read the secret inside a flow, "
+    "this API is write-only: it gives secrets to flow runs only; read the secret inside a flow, "
     "or inside `with flow_run():`"
 )
 
@@ -46,8 +48,9 @@ class ReadLog:
     """The reads of one view.
 
     From Prefect 3.6 on the client names the flow of a request in ``x-prefect-flow-id``, but not its run. Hooks, threads
-    without context and older clients name nothing. While a run is Running, the stacks of this process then decide who
-    asks. If no code of this process asks, clients before 3.6 are served, because they may belong to the run.
+    without context and older clients name nothing. The stacks of this process then decide who asks: code that an engine
+    of Prefect has called belongs to the run of the engine, whatever its state is. If no code of this process asks,
+    clients before 3.6 are served while a run is Running, because they may belong to the run.
 
     Args:
         flow_runs: of the view.
@@ -57,61 +60,82 @@ class ReadLog:
 
     Attributes:
         reads: oldest first.
-        write_only: whether only running flow runs may read.
+        write_only: whether only flow runs may read.
         executing: how many ``flow_run()`` statements are open.
+        saving: how many blocks the plugin saves now.
     """
 
     def __init__(self, flow_runs: Table, flows: Table, now: Clock, *, any_run: bool) -> None:
         self._flow_runs, self._flows, self._now, self._any_run = flow_runs, flows, now, any_run
         self.reads: List[Read] = []
         self.write_only = False
-        self.executing = 0
+        self.executing = self.saving = 0
         self._older_threads: Dict[str, Collection[Thread]] = {}  # by the id of a run
 
     def note_running(self, run_id: str) -> None:
         """Remember the threads that are older than a flow run, which is about to be Running."""
         self._older_threads.setdefault(run_id, running_threads())
 
-    def admit(self, headers: Mapping[str, str]) -> None:
-        """Check that a request may read secrets.
+    def admit(self, headers: Mapping[str, str]) -> Optional[List[Row]]:
+        """Return the flow runs that a request for secrets may come from; None if the plugin asks, to save a block.
 
         Raises:
-            ApiError: 403, the view is write-only and no running flow run asks.
+            ApiError: 403, the view is write-only and neither a flow run nor the plugin asks.
         """
-        if self.write_only and not self.executing and not self._is_from_run(headers):
+        readers = find_readers() if self._flow_runs or self.saving else []
+        if readers and all(reader.is_plugin for reader in readers):
+            return None
+        runs = self._asking_runs(headers, readers)
+        if self.write_only and not self.executing and not runs:
             raise ApiError(403, REFUSAL)
+        return runs
 
-    def _is_from_run(self, headers: Mapping[str, str]) -> bool:
-        if _FLOW_ID in headers:
-            return bool(self._running(headers))
-        runs = [run["id"] for run in self._flow_runs if (run.get("state") or {}).get("type") == "RUNNING"]
-        if not runs:
-            return False
-        older = self._older_threads.get(runs[-1], ())
-        for run_id in runs:
-            older = set(older).intersection(self._older_threads.get(run_id, ()))
-        in_runs = readers_are_in_runs(older)
-        return self._any_run if in_runs is None else in_runs
+    def _asking_runs(self, headers: Mapping[str, str], readers: List[Reader]) -> List[Row]:
+        flow_id = headers.get(_FLOW_ID)
+        called = self._called_by_engines(readers)
+        if called:
+            return [run for run in called if run["flow_id"] == flow_id] or called
+        running = [run for run in self._flow_runs if (run.get("state") or {}).get("type") == "RUNNING"]
+        if flow_id is not None:
+            return [run for run in running if run["flow_id"] == flow_id]
+        if not readers:
+            return running if self._any_run else []
+        return self._runs_that_started(readers, running)
 
-    def record(self, headers: Mapping[str, str], document: Row, block_type: str) -> None:
-        """Record that a request was sent a document with its secrets."""
-        runs = self._running(headers)
+    def _called_by_engines(self, readers: List[Reader]) -> List[Row]:
+        """Return the runs whose engines have called the readers; none if a reader has another caller."""
+        runs = {reader.flow_run_id: self._flow_runs.get(reader.flow_run_id) for reader in readers}
+        return [] if None in runs.values() else [run for run in runs.values() if run]
+
+    def _runs_that_started(self, readers: List[Reader], running: List[Row]) -> List[Row]:
+        """Return the active runs if each reader is a thread that is younger than one of them, or has an engine."""
+        ids = {run["id"] for run in running} | runs_of_engines()  # the run of a hook has ended
+        runs = [run for run in self._flow_runs if run["id"] in ids]
+        older = [set(self._older_threads.get(run["id"], ())) for run in runs]
+        if not older:
+            return []
+        oldest = set.intersection(*older)
+        younger = {thread.ident for thread in threading.enumerate() if thread not in oldest}
+        return runs if all(reader.in_engine or reader.thread in younger for reader in readers) else []
+
+    def record(self, headers: Mapping[str, str], runs: List[Row], document: Row, block_type: str) -> None:
+        """Record that a request was sent a document with its secrets.
+
+        Args:
+            headers: of the request.
+            runs: those that ``admit()`` returned.
+            document: the block document.
+            block_type: slug of its type.
+        """
         run = runs[0] if len(runs) == 1 else None
-        flow = self._flows.get(run["flow_id"] if run else headers.get(_FLOW_ID))
+        flow_ids = {run["flow_id"] for run in runs} or {headers.get(_FLOW_ID)}
+        flow = self._flows.get(flow_ids.pop()) if len(flow_ids) == 1 else None
         name = document.get("name") or ""
         names = (flow["name"] if flow else "", run.get("name") or run["id"] if run else "")
         api_events.emit("read", name, run=", ".join(filter(None, names)))
         self.reads.append(
             Read(name, block_type, self._now(), run["id"] if run else None, flow["name"] if flow else None)
         )
-
-    def _running(self, headers: Mapping[str, str]) -> List[Row]:
-        """Return the Running flow runs that a request may come from."""
-        runs = [run for run in self._flow_runs if (run.get("state") or {}).get("type") == "RUNNING"]
-        flow_id = headers.get(_FLOW_ID)
-        if flow_id is not None:
-            return [run for run in runs if run["flow_id"] == flow_id]
-        return runs if self._any_run else []
 
 
 def same_value(value: Any, other: Any) -> bool:

@@ -1,0 +1,227 @@
+"""Write-only mode on Prefect 2.20 and 3: flow runs read secrets, and other code gets 403."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+
+import pytest
+from prefect import flow, task
+from prefect.blocks.system import Secret
+
+from tests.prefect3.compat import RELEASE
+
+
+@task
+def use():
+    return len(Secret.load("token").get())
+
+
+@flow(name="reader")
+def reads():
+    return len(Secret.load("token").get()) + use()
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.parametrize("fixture", ["prefect_server", "prefect_cloud"])
+def test_write_only_serves_runs_alone(fixture, request):
+    """In write-only mode a flow reads the secret, and code outside of a flow gets 403."""
+    api = request.getfixturevalue(fixture)
+    api.write_only()
+    with pytest.raises(Exception, match="write-only"):
+        Secret.load("token")
+    assert api.secrets.reads == []
+    assert reads() == 24
+    with api.flow_run():
+        assert Secret.load("token").get() == "hidden-token"
+    assert [read.flow_name for read in api.secrets.reads] == ["reader", "reader", None]
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+def test_write_only_serves_hooks_and_threads_of_a_run(prefect_server):
+    """A hook and a thread without context belong to the run, also if their requests name no flow.
+
+    The system gives the identifier of a thread that has ended to the next one.
+    """
+    lengths, proceed = {}, threading.Event()
+    older = threading.Thread(target=proceed.wait)
+
+    def load(place):
+        lengths[place] = len(Secret.load("token").get())
+
+    def hook(flow, flow_run, state):
+        load("hook")
+
+    @flow(on_running=[hook])
+    def reads_in_places():
+        proceed.set()
+        older.join()
+        thread = threading.Thread(target=load, args=["thread"])
+        thread.start()
+        thread.join()
+
+    prefect_server.write_only()
+    older.start()
+    reads_in_places()
+    assert lengths == {"hook": 12, "thread": 12}
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_write_only_refuses_others_during_a_run(prefect_server, is_async):
+    """A read by the test gets 403 while a flow of another thread is Running, and that flow reads the secret."""
+    running, proceed, lengths = threading.Event(), threading.Event(), []
+
+    @flow
+    def waits():
+        running.set()
+        proceed.wait(120)
+        lengths.append(len(Secret.load("token").get()))
+
+    async def load():
+        await Secret.load("token")
+
+    prefect_server.write_only()
+    thread = threading.Thread(target=waits)
+    thread.start()
+    assert running.wait(120)
+    with pytest.raises(Exception, match="write-only"):
+        asyncio.run(load()) if is_async else Secret.load("token")
+    proceed.set()
+    thread.join(120)
+    assert lengths == [12]
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("has_async_hook", [False, True], ids=["sync-hook", "async-hook"])
+def test_write_only_serves_all_hooks_of_a_flow(prefect_server, is_async, has_async_hook):
+    """A hook reads the secret also after the run has ended, and the read names the run and its flow."""
+    if is_async and not has_async_hook and RELEASE >= (3, 0, 0):
+        pytest.skip("Secret.load returns a coroutine in this hook")
+    states = []
+
+    def hook(flow, flow_run, state):
+        states.append((state.name, Secret.load("token").get()))
+
+    async def async_hook(flow, flow_run, state):
+        for load in (Secret.load, getattr(Secret, "aload", Secret.load)):
+            secret = load("token")
+            states.append((state.name, (await secret if inspect.isawaitable(secret) else secret).get()))
+
+    def body(*, fails):
+        if fails:
+            raise RuntimeError
+
+    async def async_body(*, fails):
+        body(fails=fails)
+
+    hooks = [async_hook if has_async_hook else hook]
+    hooked = flow(name="hooked", on_running=hooks, on_completion=hooks, on_failure=hooks)(
+        async_body if is_async else body
+    )
+    prefect_server.write_only()
+    for fails in (False, True):
+        result = hooked(fails=fails, return_state=True)
+        if is_async:
+            asyncio.run(result)
+    times = 2 if has_async_hook else 1
+    names = ("Running", "Completed", "Running", "Failed")
+    assert states == [(name, "hidden-token") for name in names for _ in range(times)]
+    runs = [run["id"] for run in prefect_server.flow_runs for _ in range(2 * times)]
+    assert [(read.flow_run_id, read.flow_name) for read in prefect_server.secrets.reads] == [
+        (run, "hooked") for run in runs
+    ]
+    with pytest.raises(Exception, match="write-only"):
+        Secret.load("token")
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+def test_write_only_serves_a_thread_of_a_hook_alone(prefect_server):
+    """A thread that a hook starts belongs to the run that has ended. A thread that is older than the run does not."""
+    results, proceed, done = {}, threading.Event(), threading.Event()
+
+    def load(place):
+        try:
+            results[place] = len(Secret.load("token").get())
+        except Exception as error:  # noqa: BLE001 - the error is the result
+            results[place] = "write-only" in str(error)
+
+    def load_later():
+        proceed.wait(120)
+        load("older")
+        done.set()
+
+    def hook(flow, flow_run, state):
+        thread = threading.Thread(target=load, args=["thread"])
+        thread.start()
+        thread.join()
+        proceed.set()
+        done.wait(120)
+
+    older = threading.Thread(target=load_later)
+    older.start()
+    prefect_server.write_only()
+    flow(name="hooked", on_completion=[hook])(lambda: None)()
+    older.join()
+    assert results == {"thread": 12, "older": True}
+    assert [read.flow_name for read in prefect_server.secrets.reads] == ["hooked"]
+
+
+@pytest.mark.slow
+def test_the_setting_write_only(run_tests):
+    """With the setting, both APIs are write-only from the start, and a test can change that. Other values are errors."""
+    tests = """
+import pytest
+from prefect import flow
+from prefect.blocks.system import Secret
+
+@flow
+def reads(): return len(Secret.load("t").get())
+
+@pytest.mark.secrets(T="value")
+def test_server(local_secrets):
+    with pytest.raises(Exception, match="write-only"): Secret.load("t")
+    assert local_secrets["T"] == "value"
+    assert reads() == 5
+
+@pytest.mark.secrets(T="value")
+def test_cloud(prefect_cloud):
+    with pytest.raises(Exception, match="write-only"): Secret.load("t")
+    prefect_cloud.write_only(enabled=False)
+    assert Secret.load("t").get() == "value"
+"""
+    ini = "[pytest]\nflowsecrets_write_only = on\n"
+    result = run_tests(tests, ini=ini)
+    result.assert_outcomes(passed=2)
+    assert "write-only=on (ini)" in result.stdout.str()
+    result = run_tests(tests, "--flowsecrets-server=real", ini=ini)
+    assert "the real server has no such mode" in result.stderr.str()
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+def test_executing_is_the_previous_name_of_flow_run(prefect_server):
+    """``executing()`` warns with the current name, and opens a write-only API as ``flow_run()`` does."""
+    prefect_server.write_only()
+    with pytest.warns(DeprecationWarning, match=r"^executing\(\) is deprecated: use flow_run\(\)$") as caught:
+        context = prefect_server.executing()
+    assert caught[0].filename == __file__
+    with context:
+        assert Secret.load("token").get() == "hidden-token"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_write_only_allows_the_plugin_to_replace_a_block(prefect_server):
+    """``blocks.save`` replaces a block. Prefect reads the block for that, which is no read of the test."""
+    prefect_server.write_only()
+    for password in ("hidden-password", "hidden-rotated"):
+        prefect_server.blocks.save("reports", Secret(value=password))
+    assert prefect_server.blocks.holds("secret/reports", {"value": "hidden-rotated"})
+    assert prefect_server.secrets.reads == []
+    with pytest.raises(Exception, match="write-only"):
+        Secret.load("reports")
