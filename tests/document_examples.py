@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Iterable
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -33,16 +34,19 @@ def run_tests(folder: Path, *arguments: str, **environ: str) -> subprocess.Compl
     return run_python(folder, "-m", "pytest", "-p", "pytest_flowsecrets.plugin", "-v", "-rs", *arguments, **environ)
 
 
-def write_examples(folder: Path, *, tests: bool, line: str | None = None) -> int:
+def write_examples(
+    folder: Path, *, tests: bool, line: str | None = None, documents: Iterable[Path] = tuple(DOCUMENTS)
+) -> int:
     """Write the examples that are tests, or those that are scripts, as files named after their position.
 
     Args:
         folder: where the files are written.
         tests: whether to write the examples that are tests.
         line: ``prefect3`` for the examples of Prefect 3, None for those of Prefect 0.5 to 1.4.
+        documents: the documents whose examples are written; by default all.
     """
     count = 0
-    for document in DOCUMENTS:
+    for document in documents:
         text = document.read_text("utf-8")
         for example in EXAMPLE.finditer(text):
             code = example["code"]

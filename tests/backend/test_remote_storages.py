@@ -10,6 +10,7 @@ from pytest_flowsecrets import FakeCloud, FakeServer, UsageError
 from pytest_flowsecrets.backend.runs.storages import storage_of
 from pytest_flowsecrets.errors import with_article
 from tests.compat import VERSION
+from tests.document_examples import ROOT, run_tests, write_examples
 
 pytestmark = pytest.mark.skipif(VERSION is None or VERSION < (0, 15), reason="real flow runs are for Prefect 0.15.0 on")
 S = "PREFECT__CONTEXT__SECRETS__"
@@ -219,3 +220,16 @@ def test_without_a_storage(flow):
     """A flow without a storage is stored in the home of the test."""
     with FakeServer() as server:
         assert server.run(flow, run_config={f"{S}TOKEN": "x"}).state.is_successful()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["github-storage", "production-flow", "s3-results"])
+def test_recipes_that_need_the_clients_of_services(tmp_path, name):
+    """The examples of the recipes pass, and skip no test, where PyGithub and boto3 are installed."""
+    pytest.importorskip("github", reason="needs PyGithub")
+    pytest.importorskip("boto3")
+    assert write_examples(tmp_path, tests=True, documents=[ROOT / "docs" / "how-to" / f"{name}.md"])
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\nflowsecrets_leaks = fail\n")
+    result = run_tests(tmp_path, "-Werror::pytest_flowsecrets.SecretChangedWarning")
+    assert result.returncode == 0, result.stdout
+    assert "skipped" not in result.stdout.splitlines()[-1]
