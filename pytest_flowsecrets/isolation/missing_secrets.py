@@ -144,7 +144,7 @@ def _summary(case: Case) -> str:
     if case.fixture:
         return f"{missing} in {case.fixture}, which runs outside the isolation of the test"
     if case.isolation is None:
-        return f"{missing}: this test is not isolated, because it has no secrets mark and requests no fixture for them"
+        return f"{missing}: this test is not isolated, because it has no secrets marker and no fixture for secrets"
     return (
         f"{missing} in this test, which has {_list(case.names) or ('no local secrets' if case.cloud else 'no secrets')}"
     )
