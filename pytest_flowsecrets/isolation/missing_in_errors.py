@@ -107,7 +107,8 @@ def find_cloud(fixtures: Mapping[str, Any], traceback: Any) -> Optional[Tuple[st
         fixtures: the values of the fixtures of the test.
         traceback: the traceback of the failure. The variables of the test may hold the Cloud.
     """
-    for variables in (fixtures, *(frame.f_locals for frame in _frames(traceback))):
+    own = {name: value for name, value in fixtures.items() if name == "prefect_cloud"}  # other fixtures may return it
+    for variables in (own, fixtures, *(frame.f_locals for frame in _frames(traceback))):
         for name, value in list(variables.items())[:_MAX_LOCALS]:
             if (type(value).__module__, type(value).__name__) == _FAKE_CLOUD:
                 return name, value

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_flowsecrets import isolated_prefect
+from pytest_flowsecrets import FakeCloud, isolated_prefect
 from pytest_flowsecrets.isolation import stack
 from pytest_flowsecrets.isolation.missing_in_errors import (
     Missing,
+    find_cloud,
     missing_in_error,
     missing_in_failure,
     missing_in_text,
@@ -123,6 +124,17 @@ def test_a_secret_that_neither_the_test_nor_cloud_has():
         "prefect_cloud: 'TOKEN' is similar: a letter or a word differs",
     ]
     assert re.search(r"fix: ask for 'TOKEN', or write @pytest\.mark\.secrets", lines[2])
+
+
+def test_the_variable_of_a_cloud():
+    """A Cloud is found as the fixture prefect_cloud, as another fixture, and in a variable of the test."""
+    cloud = FakeCloud()
+    assert find_cloud({"production": cloud, "prefect_cloud": cloud}, None) == ("prefect_cloud", cloud)
+    assert find_cloud({"text": "x", "production": cloud}, None) == ("production", cloud)
+    with pytest.raises(AssertionError) as caught:
+        assert cloud is None
+    assert find_cloud({}, caught.tb) == ("cloud", cloud)
+    assert find_cloud({}, None) is None
 
 
 def test_credentials_that_botocore_misses():
