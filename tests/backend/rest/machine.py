@@ -8,6 +8,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from .pair import Pair
 
 few = st.sampled_from
+results = few([None, {}, {"storage_key": "k"}])
 names = few(["a", "b", "a-b", "c"])
 tags = st.lists(few(["x", "y", "z"]), max_size=2, unique=True)
 texts = few(["", "v", "42", "é"])
@@ -221,9 +222,14 @@ class Requests(RuleBasedStateMachine):
             body["empirical_policy"] = {"retries": retries, "retry_delay": 0}
         return self.create("/flow_runs/", body, "flow run")
 
-    @rule(run=flow_runs, state=states(), force=few([False, False, True]))
-    def set_flow_run_state(self, run, state, force):
-        self.ask("POST", ("/flow_runs/", run, "/set_state"), {"state": state, "force": force})
+    @rule(run=flow_runs, state=states(), data=results, force=few([False, False, True]))
+    def set_flow_run_state(self, run, state, data, force):
+        self.ask("POST", ("/flow_runs/", run, "/set_state"), {"state": {**state, "data": data}, "force": force})
+
+    @rule(run=flow_runs, data=results, state=states(), force=few([False, False, True]))
+    def complete_flow_run(self, run, data, state, force):
+        self.set_flow_run_state(run, {"type": "COMPLETED"}, data, force)
+        self.set_flow_run_state(run, state, None, force)
 
     @rule(run=flow_runs)
     def resume_flow_run(self, run):

@@ -142,6 +142,21 @@ def test_a_subflow_shares_its_states_with_its_task_run(ask):
     assert ask.get(f"/task_runs/{task_run['id']}")["run_count"] == 1
 
 
+def test_a_completed_run_with_a_result_stays_completed(ask):
+    """A completed run whose result is stored does not run again, and keeps its result."""
+    run, data = ask.flow_run("RUNNING"), {"storage_key": "k"}
+    assert ask.set_state(run, "COMPLETED", data=data)["status"] == "ACCEPT"
+    for kind in ("SCHEDULED", "PENDING", "RUNNING"):
+        assert ask.set_state(run, kind)["details"]["reason"] == "Run is already COMPLETED."
+    for force in (False, True):
+        assert ask.set_state(run, "COMPLETED", force=force)["status"] == "REJECT"
+    assert ask.set_state(run, "COMPLETED", data=data)["status"] == "ACCEPT"
+    task_run = ask.post("/task_runs/", flow_run_id=run["id"], task_key="t", dynamic_key="0")
+    ask.set_state(task_run, "COMPLETED", table="task_runs", data=data)
+    assert ask.set_state(task_run, "FAILED", table="task_runs")["status"] == "REJECT"
+    assert ask.get(f"/task_runs/{task_run['id']}")["state"]["data"] == data
+
+
 def test_a_subflow_needs_an_existing_task_run(ask):
     """A flow run whose parent task run does not exist gets 409."""
     flow = ask.post("/flows/", name="f")

@@ -117,7 +117,7 @@ def create_document(call: Call) -> Row:
         "block_type_id": canonical_id(fields["block_type_id"]),
         "is_anonymous": bool(fields["is_anonymous"]),
     }
-    if row["name"] is None and row["is_anonymous"]:
+    if row["is_anonymous"] and (row["name"] is None or (call.view.legacy and not row["name"])):
         row["name"] = f"anonymous-{uuid4()}"
     if not _NAME.fullmatch(row["name"] or ""):
         message = "Block document name must only contain lowercase letters, numbers, and dashes."

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STEPS_SINCE = (3, 6, 0)  # named steps of Pending, and leaving Cancelled
 CANCEL_PAUSED_SINCE = (3, 8, 0)
+RESULT_KEPT_SINCE = (3, 7, 0)
 
 Rule = Callable[[Transition], Optional[Verdict]]
 
@@ -41,9 +42,29 @@ def _ended(step: Transition) -> Optional[Verdict]:
     if step.after in ("CRASHED", "CANCELLING", "PAUSED"):
         terminal = "in terminal state " if step.kind == "flow_run" else ""
         return Verdict(ABORT, f"Run is already {terminal}{step.before}.")
+    if step.before == "COMPLETED" and _has_result(step.initial):
+        if step.kind == "task_run":
+            return Verdict(REJECT, "This run is already completed.")
+        if step.after not in FINAL:
+            return Verdict(REJECT, "Run is already COMPLETED.")
     if step.kind == "flow_run" and step.after == "SCHEDULED" and step.run.get("deployment_id") is None:
         return Verdict(ABORT, "Cannot reschedule a run without an associated deployment.")
     return None
+
+
+def _result_lost(step: Transition) -> Optional[Verdict]:
+    if step.view.release < RESULT_KEPT_SINCE or not step.before == step.after == "COMPLETED":
+        return None
+    if not _has_result(step.initial) or _has_result(step.proposed):
+        return None
+    reason = "Cannot overwrite a COMPLETED state that carries persisted result data with one that does not."
+    return Verdict(REJECT, reason)
+
+
+def _has_result(state: Row) -> bool:
+    """Return whether the data of a state refer to a stored result."""
+    data = state.get("data")
+    return isinstance(data, dict) and bool(data) and data.get("type") != "unpersisted"
 
 
 def _cancelling(step: Transition) -> Optional[Verdict]:
@@ -200,6 +221,7 @@ RULES: Dict[str, Tuple[Rule, ...]] = {
     "flow_run": (
         _repeated,
         _ended,
+        _result_lost,
         _cancelling,
         _not_pending_again,
         _nothing_to_cancel,
@@ -222,7 +244,7 @@ RULES: Dict[str, Tuple[Rule, ...]] = {
 
 
 # The rules for a state that the client forces.
-FORCED_RULES: Dict[str, Tuple[Rule, ...]] = {"flow_run": (_nothing_to_cancel,), "task_run": ()}
+FORCED_RULES: Dict[str, Tuple[Rule, ...]] = {"flow_run": (_result_lost, _nothing_to_cancel), "task_run": ()}
 
 
 def propose(view: View, kind: str, run: Row, fields: Row, *, force: bool = False) -> Verdict:
