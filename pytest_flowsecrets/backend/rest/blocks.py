@@ -59,12 +59,14 @@ class Blocks:
         Raises:
             KeyError: there is none.
         """
+        from pytest_flowsecrets.backend.rest.resources.blocks import remove_document
+
         self._check()
         with self._view.lock:
             row = self._row(name)
             if row is None:
                 raise KeyError(name)
-            self._view.block_documents.delete(row["id"])
+            remove_document(self._view, row)
 
     def holds(self, name: str, data: Any) -> bool:
         """Return whether a block has exactly these data, a mapping of its fields as the API stores them."""

@@ -65,12 +65,14 @@ class SecretBlocks:
         Raises:
             KeyError: there is none.
         """
+        from pytest_flowsecrets.backend.rest.resources.blocks import remove_document
+
         self._check()
         with self._view.lock:
             row = self._row(name)
             if row is None:
                 raise KeyError(name)
-            self._view.block_documents.delete(row["id"])
+            remove_document(self._view, row)
         api_events.emit("delete", name)
 
     def __contains__(self, name: object) -> bool:

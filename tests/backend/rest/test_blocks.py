@@ -66,6 +66,16 @@ def test_anonymous_documents_are_not_listed(ask, save):
     assert ask.get(f"/block_types/slug/secret/block_documents/name/{row['name']}")["id"] == row["id"]
 
 
+def test_a_deleted_document_leaves_the_documents_that_refer_to_it(ask, save):
+    """A document without the one that it refers to can be read and referred to, without the reference."""
+    inner = save("inner").body
+    outer = save("outer", {"$ref": {"block_document_id": inner["id"]}}).body
+    assert outer["data"] == {"value": {"value": MASK}}
+    assert ask("DELETE", f"/block_documents/{inner['id']}").status == 204
+    assert ask.get(f"/block_documents/{outer['id']}")["data"] == {}
+    assert save("around", {"$ref": {"block_document_id": outer["id"]}}).status == 201
+
+
 def test_only_anonymous_documents_need_no_name(save):
     """A document gets a valid name from the client, or a generated one if it is anonymous."""
     assert [save(name).status for name in (None, "", "A b")] == [422] * 3

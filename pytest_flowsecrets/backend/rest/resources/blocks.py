@@ -70,7 +70,7 @@ def delete_type(call: Call) -> None:
         raise ApiError(403, "protected block types cannot be deleted.")
     call.view.block_types.delete_type(row["id"])
     for document in call.view.block_documents.where(block_type_id=row["id"]):
-        call.view.block_documents.delete(document["id"])
+        remove_document(call.view, document)
 
 
 def create_schema(call: Call) -> Row:
@@ -189,8 +189,16 @@ def update_document(call: Call) -> None:
 def delete_document(call: Call) -> None:
     """Remove a document."""
     row = call.view.block_documents.require(call.id)
-    call.view.block_documents.delete(call.id)
+    remove_document(call.view, row)
     api_events.emit("delete", row["name"])
+
+
+def remove_document(view: View, row: Row) -> None:
+    """Remove a document, and the references of other documents to it."""
+    for other in view.block_documents:
+        for key in [key for key, inner_id in _references(other) if inner_id == row["id"]]:
+            del other["data"][key]
+    view.block_documents.delete(row["id"])
 
 
 def _chosen(call: Call) -> List[Row]:
@@ -230,10 +238,15 @@ def _present(call: Call, row: Row, *, secrets: bool) -> Row:
 
 def _nested(view: View, row: Row) -> Iterator[Tuple[str, Row]]:
     """Yield the keys of a document's data that refer to another document, with that document."""
-    for key, value in row["data"].items():
+    for key, document_id in _references(row):
+        yield key, view.block_documents.require(document_id)
+
+
+def _references(row: Row) -> Iterator[Tuple[str, str]]:
+    for key, value in (row.get("data") or {}).items():
         reference = value.get("$ref") if isinstance(value, dict) else None
         if isinstance(reference, dict) and "block_document_id" in reference:
-            yield key, view.block_documents.require(canonical_id(reference["block_document_id"]))
+            yield key, canonical_id(reference["block_document_id"])
 
 
 def _documents(view: View, row: Row) -> Iterator[Row]:

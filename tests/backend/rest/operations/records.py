@@ -235,4 +235,4 @@ async def events_subscribed(client):
             event = await subscriber.__anext__()
             return [event.event, dict(event.resource.root if hasattr(event.resource, "root") else event.resource)]
 
-        return await asyncio.wait_for(first(), 10)
+        return await asyncio.wait_for(first(), 60)
