@@ -38,6 +38,33 @@ if TYPE_CHECKING:
 # What the APIs of Prefect 2.20 and 3 offer, and these do not.
 _OF_REST = frozenset({"blocks", "flow_runs", "task_runs", "logs", "events", "write_only", "require_auth"})
 
+# What to use instead of an attribute of these APIs on Prefect 2.20 and 3.
+_INSTEAD = {
+    "run": "call the flow, or run its deployment with a worker or flow.serve()",
+    "agent": "start a worker, or call flow.serve()",
+    "client": "use prefect.get_client()",
+    "client_for": "use prefect.get_client()",
+    "environ": "use os.environ, which child processes inherit",
+    "local_secrets": "use the fixture local_secrets",
+}
+
+
+def describe_legacy_attribute(class_name: str, name: str) -> str:
+    """Return why the APIs of Prefect 2.20 and 3 lack an attribute of these APIs; empty for other names.
+
+    Args:
+        class_name: ``FakeCloud`` or ``FakeServer``.
+        name: of the attribute.
+    """
+    if name.startswith("_"):
+        return ""
+    import pytest_flowsecrets
+
+    if name not in dir(getattr(pytest_flowsecrets, class_name)):
+        return ""
+    instead = f": on Prefect 2.20 and 3, {_INSTEAD[name]}" if name in _INSTEAD else ", not for the installed Prefect"
+    return f".{name} of this API is for Prefect 0.5.5 to 1.4.1{instead}"
+
 
 class FakeApi(ABC):
     """The base class of ``FakeCloud`` and ``FakeServer``."""

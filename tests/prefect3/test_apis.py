@@ -13,7 +13,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.variables import Variable
 from pydantic import VERSION as PYDANTIC
 
-from pytest_flowsecrets import RestCloud, RestServer, SecretReceived, UsageError
+from pytest_flowsecrets import FakeCloud, FakeServer, RestCloud, RestServer, SecretReceived, UsageError
 from tests.prefect3.compat import IS_TYPED, RELEASE
 
 if IS_TYPED or PYDANTIC.startswith("1."):
@@ -158,6 +158,20 @@ def test_a_type_without_a_block(prefect_server):
     assert len(prefect_server.blocks) == 0
 
 
+@pytest.mark.parametrize("fixture", ["prefect_server", "prefect_cloud"])
+def test_features_of_prefect_1_are_one_clear_error(fixture, request):
+    """Each public attribute that the fixture has on Prefect 1 alone is an AttributeError that says so."""
+    api = request.getfixturevalue(fixture)
+    legacy = FakeCloud if fixture == "prefect_cloud" else FakeServer
+    missing = [name for name in dir(legacy) if not name.startswith("_") and not hasattr(api, name)]
+    assert {"run", "agent", "client", "environ", "requests", "faults"} <= set(missing)
+    for name in missing:
+        with pytest.raises(AttributeError, match=rf"^\.{name} of this API is for Prefect 0\.5\.5 to 1\.4\.1[:,] "):
+            getattr(api, name)
+    with pytest.raises(AttributeError, match=r"has no attribute 'secretz'$"):
+        api.secretz
+
+
 # -- never received ----------------------------------------------------------------------------------------------------
 
 
@@ -222,6 +236,22 @@ def test_earlier_values_of_a_secret_are_searched(prefect_server, local_secrets):
         with pytest.raises(SecretReceived, match=r"parameters\.text"):
             prefect_server.assert_never_received("TOKEN")
         local_secrets.clear()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_secrets_of_other_blocks_are_searched(prefect_server):
+    """``type/name`` names a block of any type for ``assert_never_received``, and ``blocks.reads`` has its reads."""
+    block = Credentials(user="me", password=SecretStr("hidden-password"), token=Secret(value="hidden-inner"))
+    prefect_server.blocks.save("mine", block)
+    Credentials.load("mine")
+    assert [(read.block_type, read.name) for read in prefect_server.blocks.reads] == [("credentials-of-a-test", "mine")]
+    assert prefect_server.secrets.reads == []
+    prefect_server.assert_never_received("credentials-of-a-test/mine")
+    takes("hidden-password")
+    with pytest.raises(SecretReceived, match=r"parameters\.text"):
+        prefect_server.assert_never_received("credentials-of-a-test/mine")
+    with pytest.raises(UsageError, match="'mine' is not a Secret block: write 'credentials-of-a-test/mine'"):
+        prefect_server.assert_never_received("mine")
 
 
 @pytest.mark.skipif(not IS_TYPED, reason="Prefect 2.20 cannot hold an empty text")

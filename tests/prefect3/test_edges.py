@@ -196,7 +196,8 @@ def test_secrets_that_prefect_cannot_read(local_secrets, prefect_server):
     with pytest.raises(UsageError, match="cannot name a Secret block"):
         local_secrets["\u212a"] = "x"
     local_secrets["q"] = "x"
-    assert not prefect_server.blocks.holds("secret/q", "x")
+    with pytest.raises(UsageError, match="the block 'secret/q' are not a mapping: write"):
+        prefect_server.blocks.holds("secret/q", "x")
     assert prefect_server.blocks.holds("secret/q", {"value": "x"})
 
 

@@ -88,7 +88,10 @@ class RealServer(Api):
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise NotOnRealServer(name)
+        from pytest_flowsecrets.backend.fake_api import describe_legacy_attribute
+
+        message = describe_legacy_attribute("FakeServer", name)
+        raise AttributeError(message) if message else NotOnRealServer(name)
 
     @property
     def url(self) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.prefect3.threads import in_new_thread
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
+    from pytest_flowsecrets.backend.rest.store.read_log import Read
     from pytest_flowsecrets.backend.rest.view import View
 
 
@@ -69,15 +70,34 @@ class Blocks:
             remove_document(self._view, row)
 
     def holds(self, name: str, data: Any) -> bool:
-        """Return whether a block has exactly these data, a mapping of its fields as the API stores them."""
+        """Return whether a block has exactly these data.
+
+        Args:
+            name: ``type/name``.
+            data: a mapping of its fields as the API stores them, such as ``{"value": "x"}`` for a Secret block.
+
+        Raises:
+            UsageError: the name has no type, or the data are not a mapping.
+        """
         slug, _, document = name.partition("/")
         if not document:
             raise UsageError(f"{name!r} does not name a block: write type/name, such as secret/{name}")
+        if not isinstance(data, Mapping):
+            example = '{"value": ...}' if slug == "secret" else "a mapping of its fields"
+            raise UsageError(f"the data of the block {name!r} are not a mapping: write {example}")
         kind = self._view.block_types.by_slug(slug)
-        row = self._row(name)
-        if kind is None or row is None or not isinstance(data, Mapping):
+        if kind is None or self._row(name) is None:
             return False
         return self._view.holds(document, data.get("value") if slug == "secret" else data, block_type=slug)
+
+    @property
+    def reads(self) -> List[Read]:
+        """The reads of blocks of all types in clear, oldest first.
+
+        Each read has the attributes ``name``, ``block_type``, ``at`` (a datetime in UTC), ``flow_run_id`` and
+        ``flow_name``. The last two are None if no flow run asked, or if the API cannot tell which one.
+        """
+        return self._view.reads
 
     def _row(self, name: str) -> Optional[Row]:
         slug, _, document = name.partition("/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator, List, Mapping, Tuple, cast
+from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator, List, Mapping, NoReturn, Tuple, cast
 
 from pytest_flowsecrets.backend.rest.api import RestApi
 from pytest_flowsecrets.backend.rest.blocks import Blocks
@@ -70,10 +70,18 @@ class RestServer(Api):
     """A fake self-hosted Prefect server with the rows of one test.
 
     Attributes:
-        secrets: the Secret blocks: ``.holds()``, ``.reads``; you can set and delete them.
+        secrets: the Secret blocks by name, such as ``token``. You can set, list and delete them.
+            ``holds(name, value)`` compares a value. ``reads`` lists who has read them.
         variables: the variables as a mapping.
-        blocks: the saved blocks of all types: ``.save()``, ``.register()``, ``.holds()``; you can list and delete them.
+        blocks: the saved blocks of all types by ``type/name``, such as ``secret/token``. You can list and delete them.
+            ``save(name, block)`` takes the name without the type and also replaces a block. ``register(block_class)``
+            registers a type. ``holds("type/name", data)`` compares the fields of a block, for example with
+            ``{"value": "x"}`` for a Secret block. ``reads`` lists who has read blocks of any type. Each read has
+            ``name``, ``block_type``, ``at`` (a datetime in UTC), ``flow_run_id`` and ``flow_name``; the last two are
+            None if no flow run asked, or if the API cannot tell which one.
     """
+
+    _legacy_name = "FakeServer"  # the API of the same fixture on Prefect 0.5.5 to 1.4.1
 
     def __init__(self, api: RestApi, view: View, auth_string: str = "") -> None:
         self._api, self._view, self._auth_string = api, view, auth_string
@@ -84,6 +92,15 @@ class RestServer(Api):
         self.blocks = Blocks(view, self._check_in_use)
         view.on_secret = self._received.register_secret
         view.owner = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0] or view.owner
+
+    if not TYPE_CHECKING:  # with `__getattr__`, type checkers would accept any name
+
+        def __getattr__(self, name: str) -> NoReturn:
+            from pytest_flowsecrets.backend.fake_api import describe_legacy_attribute
+
+            kind = type(self).__name__
+            message = describe_legacy_attribute(self._legacy_name, name)
+            raise AttributeError(message or f"{kind!r} object has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self.url}>"
@@ -194,7 +211,8 @@ class RestServer(Api):
         blocks and so on) for all encodings of the current and the earlier values.
 
         Args:
-            names: the names of the secrets, at least one.
+            names: the names of the secrets, at least one. ``type/name``, such as ``slack-webhook/alerts``, names the
+                secret fields of a block of any type.
 
         Raises:
             SecretReceived: the API received a value; the error lists the places.
@@ -207,11 +225,10 @@ class RestServer(Api):
 
         self._flush()
         for name in names:
-            block = block_name(name)
+            block = name if "/" in name else f"secret/{block_name(name)}"
             texts = self._received.texts_of(block)
             if not texts:
-                state = "is empty" if block in self.secrets else "does not exist in this API"
-                raise UsageError(f"the secret {name!r} {state}, so nothing was checked")
+                raise UsageError(f"the secret {name!r} {self._problem(block)}, so nothing was checked")
             places = self._received.search(finder(texts))
             if places:
                 raise SecretReceived(name, places)
@@ -220,6 +237,13 @@ class RestServer(Api):
                 f"the contents of the first {self._received.forgotten} requests have been discarded and cannot be "
                 "checked: assert earlier"
             )
+
+    def _problem(self, block: str) -> str:
+        """Describe why a block has no value to search for."""
+        if block in self.blocks:
+            return "is empty"
+        other = next((each for each in self.blocks if each.partition("/")[2] == block.partition("/")[2]), "")
+        return f"is not a Secret block: write {other!r}" if other else "does not exist in this API"
 
     def write_only(self, *, enabled: bool = True) -> None:
         """Refuse reads of secrets with 403 unless they come from a flow run, or are inside ``flow_run()``.
@@ -244,6 +268,8 @@ class RestServer(Api):
 
 class RestCloud(RestServer):
     """A fake workspace of Prefect Cloud with the rows of one test."""
+
+    _legacy_name = "FakeCloud"
 
     @property
     def api_key(self) -> str:

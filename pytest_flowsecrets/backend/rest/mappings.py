@@ -57,7 +57,7 @@ class SecretBlocks:
                 fields = {"name": name, "block_type_id": block_type["id"], "is_anonymous": False}
                 row = self._view.block_documents.insert(fields)
             self._view.block_documents.update(row, {"data": {"value": value}, "block_schema_id": schema["id"]})
-        self._view.on_secret(name, value)
+        self._view.on_secret(name, value, f"secret/{name}")
 
     def __delitem__(self, name: str) -> None:
         """Remove a block.
@@ -87,12 +87,22 @@ class SecretBlocks:
         return sum(1 for _ in self)
 
     def holds(self, name: str, value: Any) -> bool:
-        """Return whether a block has exactly this value."""
+        """Return whether a block has exactly this value.
+
+        Raises:
+            UsageError: the name includes a type.
+        """
+        if "/" in name:
+            raise UsageError(f"{name!r} is not the name of a secret: write it without a type, or use blocks.holds()")
         return self._view.holds(name, value)
 
     @property
     def reads(self) -> List[Read]:
-        """The reads of Secret blocks in clear, oldest first, each with the name, the time, the flow and its run."""
+        """The reads of Secret blocks in clear, oldest first. ``blocks.reads`` also has those of other types.
+
+        Each read has the attributes ``name``, ``block_type``, ``at`` (a datetime in UTC), ``flow_run_id`` and
+        ``flow_name``. The last two are None if no flow run asked, or if the API cannot tell which one.
+        """
         return [read for read in self._view.reads if read.block_type == "secret"]
 
     def stored_value(self, name: str) -> Any:

@@ -49,15 +49,15 @@ class ReceivedRequests:
         self._store, self._contents = _store()
         self._remember, self._texts = _secret_texts()
 
-    def register_secret(self, name: str, value: Any) -> None:
-        """Register a value that a secret has from now on. The search includes its earlier values."""
+    def register_secret(self, name: str, value: Any, block: str) -> None:
+        """Register a value that a secret of a block has from now on. The search includes its earlier values."""
         register(name, value)
-        self._remember(name, value)
+        self._remember(block, value)
         api_events.emit("write", name)
 
-    def texts_of(self, name: str) -> List[str]:
-        """Return the texts to search for: those of all values that a secret has had, except the empty text."""
-        return self._texts(name)
+    def texts_of(self, block: str) -> List[str]:
+        """Return the texts to search for: those of all secrets that a block has had, except the empty text."""
+        return self._texts(block)
 
     def record(self, request: Request, answer: Callable[[], Response]) -> Response:
         """Record a request, and answer it. This is an interceptor of a view."""
@@ -127,19 +127,19 @@ class ReceivedRequests:
 
 
 def _secret_texts() -> Tuple[Callable[[str, Any], None], Callable[[str], List[str]]]:
-    """Return functions that remember a value of a secret, and that return the texts of all its values.
+    """Return functions that remember a secret of a block, and that return the texts of all of them.
 
     The texts are computed on demand, because the search takes longer to import than an isolation to begin.
     """
     values: Dict[str, List[Any]] = {}
 
-    def remember(name: str, value: Any) -> None:
-        values.setdefault(name, []).append(deepcopy(value))
+    def remember(block: str, value: Any) -> None:
+        values.setdefault(block, []).append(deepcopy(value))
 
-    def texts(name: str) -> List[str]:
+    def texts(block: str) -> List[str]:
         from pytest_flowsecrets.leaks.search.finder import forms_of
 
-        forms = (form for value in values.get(name, ()) for form in forms_of(value))
+        forms = (form for value in values.get(block, ()) for form in forms_of(value))
         return [text for text in dict.fromkeys(forms) if text]
 
     return remember, texts

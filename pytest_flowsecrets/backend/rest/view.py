@@ -71,7 +71,8 @@ class View:
         owner: the test that uses the view, for the error after its end.
         lock: guards all tables; reentrant.
         intercept: called for each request with the function that answers it; it may log, delay, replace or refuse.
-        on_secret: called with the name and value of each secret that a client stores, such as ``creds.token``.
+        on_secret: called with the name and value of each secret that a client stores, such as ``creds.token``, and with
+            its block, such as ``database/creds``.
         events: every event that the view was sent, with its subscribers.
     """
 
@@ -119,7 +120,7 @@ class View:
         self.read_log = ReadLog(self.flow_runs, self.flows, now, any_run=self.release < FLOW_HEADER_SINCE)
         self.settings: Dict[str, Any] = {}
         self.intercept: Interceptor = pass_on
-        self.on_secret: Callable[[str, Any], object] = lambda _name, _value: None
+        self.on_secret: Callable[[str, Any, str], object] = lambda _name, _value, _block: None
 
     def __repr__(self) -> str:
         return f"<View {self.url}>"

@@ -78,12 +78,12 @@ def test_an_interceptor_sees_all_requests_of_its_view(ask):
 
 
 def test_stored_secrets_are_reported(ask):
-    """``on_secret`` gets each secret that a client stores or changes, under the name of its document."""
+    """``on_secret`` gets each secret that a client stores or changes, under the name of its document, and the block."""
     seen = []
-    ask.view.on_secret = lambda name, value: seen.append((name, value))
+    ask.view.on_secret = lambda *secret: seen.append(secret)
     row = _saved(ask)
     ask("PATCH", f"/block_documents/{row['id']}", {"data": {"value": {"a": 1}}})
-    assert seen == [("token", "hidden"), ("token", {"a": 1})]
+    assert seen == [("token", "hidden", "secret/token"), ("token", {"a": 1}, "secret/token")]
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")

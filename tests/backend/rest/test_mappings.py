@@ -32,7 +32,9 @@ def test_a_secret_is_set_compared_and_deleted(blank):
     assert secrets.holds("token", "hidden")
     secrets["token"] = {"a": [1, None]}
     assert blank.get(CLEAR)["data"] == {"value": {"a": [1, None]}}
-    assert seen == [("token", "hidden"), ("token", {"a": [1, None]})]
+    assert seen == [("token", "hidden", "secret/token"), ("token", {"a": [1, None]}, "secret/token")]
+    with pytest.raises(UsageError, match=r"without a type, or use blocks\.holds"):
+        secrets.holds("secret/token", "hidden")
     assert repr(secrets) == "<SecretBlocks token>"
     assert not hasattr(secrets, "__getitem__")
     del secrets["token"]

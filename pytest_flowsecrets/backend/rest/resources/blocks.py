@@ -132,8 +132,9 @@ def create_document(call: Call) -> Row:
 def _report_secrets(view: View, row: Row) -> None:
     """Tell the view of the secrets in a document, under the document's name where it is a Secret."""
     schema = view.block_types.schemas.require(row["block_schema_id"])
+    block = f"{view.block_types.types.require(row['block_type_id'])['slug']}/{row['name']}"
     for path, value in secret_values(row["data"], secret_fields(schema)):
-        view.on_secret(secret_name(row["name"], path), value)
+        view.on_secret(secret_name(row["name"], path), value, block)
 
 
 def read_document(call: Call) -> Row:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FLOW_ID = "x-prefect-flow-id"
 REFUSAL = (
     "this API is write-only: it gives secrets to flow runs only; read the secret inside a flow, "
-    "or inside `with flow_run():`"
+    "or inside `with flow_run():` (start a worker there, too, if it reads secrets itself)"
 )
 
 
