@@ -53,6 +53,7 @@ EXAMPLES = [
     ("FS077", ENV, "K: pnu_0123456789abcdef0123456789abcdef", "K: pnu_short"),
     ("FS077", STEP, "access_token: hunter2", "access_token: <your token>"),
     ("FS077", PARAMETER, "db_password: hunter2", "db_password: sandbox_password"),
+    ("FS077", PARAMETER, "db_password: '4711471'", "db_password: '12345'"),
     ("FS077", POOL, ("", '"default": {"password": "hunter2"}'), ("", '"title": "password"')),
     (
         "FS077",

@@ -11,7 +11,8 @@ _URL_WITH_PASSWORD = re.compile(r"(?<![\w+.-])[A-Za-z][\w+.-]*://[^\s/@{}$<]*:[^
 _API_KEY = re.compile(r"\bpn[ub]_[A-Za-z0-9]{20,}")
 # Texts that stand in for a secret, and names of secrets, such as `sandbox_password` in a secret manager.
 _STAND_IN = re.compile(
-    r"<.*>|\*+|x+|\.\.\.|change[_-]?me|none|null|true|false|unknown|\d?|(?:your|insert)[_ -].*|.*[_ -]here"
+    r"<.*>|\*+|x+|\.\.\.|change[_-]?me|none|null|true|false|unknown|\d?|12345(?:67?8?9?0?)?"
+    r"|(?:your|insert)[_ -].*|.*[_ -]here"
     r"|(?=.*(?:password|passwd|token|key|secret))[a-z]+(?:[_-][a-z]+)+",
     re.IGNORECASE,
 )
