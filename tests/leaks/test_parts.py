@@ -303,6 +303,53 @@ def test_warnings():
     assert elsewhere.filename == "/MASK.py"
 
 
+def _literal_in_an_entry_without_an_error(value):
+    return value[0], "ghp_abcDEF0123456789xyzQRS"
+
+
+def _literal_in_source():
+    return "ghp_abcDEF0123456789xyzQRS".index("nothing")
+
+
+def _literal_in_the_message():
+    raise ValueError("ghp_abcDEF0123456789xyzQRS")
+
+
+class _Failing:
+    def __getitem__(self, index):
+        raise KeyError(index)
+
+
+@pytest.mark.parametrize("style", ["long", "short"])
+@pytest.mark.parametrize("path", ["test_parts.py", "tests/leaks/test_parts.py", "test_other.py"])
+@pytest.mark.parametrize(
+    ("function", "arguments", "leaks"),
+    [
+        (_literal_in_source, (), False),
+        (_literal_in_an_entry_without_an_error, (_Failing(),), False),
+        (_literal_in_the_message, (), True),
+    ],
+)
+def test_literals_in_the_source_of_the_test(style, path, function, arguments, leaks):
+    """A literal in the lines of the test's own file is masked, but only its value in an error is a leak."""
+    with pytest.raises((KeyError, ValueError)) as info:
+        function(*arguments)
+    report = types.SimpleNamespace(nodeid=f"{path}::test_it", outcome="failed", longrepr=info.getrepr(style=style))
+    places = set()
+
+    def clean(text, place):
+        masked = text.replace(TOKEN, "MASK") if TOKEN in text else text
+        if masked is not text:
+            places.add(place)
+        return masked
+
+    assert TOKEN in str(report.longrepr)
+    reports.mask_report(report, clean, "withheld")
+    assert TOKEN not in str(report.longrepr)
+    assert "MASK" in str(report.longrepr)
+    assert ("failure" in places) is (leaks or path == "test_other.py")
+
+
 def test_lines_of_a_native_traceback():
     """Lines of a text are masked together, whether or not they end with line breaks."""
     assert reports.mask_data([f"a {TOKEN}\n", "b\n"], _clean) == ["a MASK\n", "b\n"]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from dataclasses import is_dataclass
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
+from pytest_flowsecrets.leaks.mask.masker import OWN_SOURCE
+from pytest_flowsecrets.leaks.mask.own_source import OwnSource, is_source
 from pytest_flowsecrets.leaks.mask.pytest_items import set_nodeid, without_parameters
 
 Clean = Callable[[Any], Any]
@@ -42,7 +44,8 @@ def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str) ->
         place = _PLACES.get(name, f"report {name}")
         try:
             if name == "longrepr":
-                masked = _mask_longrepr(value, _at(clean, _place_of(report, place)))
+                sources = OwnSource(str(report.nodeid).partition("::")[0], _at(clean, OWN_SOURCE))
+                masked = _mask_longrepr(value, _at(clean, _place_of(report, place)), sources)
             elif name == "sections":
                 masked = _mask_sections(value, clean)
             else:
@@ -107,9 +110,9 @@ def _mask_sections(sections: Any, clean: Callable[[Any, str], Any]) -> Any:
     return masked if changed else sections
 
 
-def _mask_longrepr(longrepr: Any, clean: Clean) -> Any:
+def _mask_longrepr(longrepr: Any, clean: Clean, source: OwnSource) -> Any:
     """Mask the parts of a traceback, and then its text: a class can join texts in its own way."""
-    longrepr = mask_data(longrepr, clean)
+    longrepr = _Walk(clean, source).masked(longrepr)
     if longrepr is None or isinstance(longrepr, (str, tuple)):
         return longrepr
     text = str(longrepr)
@@ -153,8 +156,10 @@ class _Walk:
     The first pass reads the data and notes which nodes lead to a secret. The second pass copies only these.
     """
 
-    def __init__(self, clean: Clean) -> None:
+    def __init__(self, clean: Clean, source: Optional[OwnSource] = None) -> None:
         self._clean = clean
+        self._source = source
+        self._own_lines: Dict[int, Set[str]] = {}  # lines of the test's file by the id of the lines of an entry
         self._texts: Dict[int, Tuple[Any, Any]] = {}  # the text and the masked text by the id of the text
         self._lines: Dict[int, List[str]] = {}  # masked lines by the id of their list
         self._nodes: Dict[int, _Node] = {}
@@ -180,7 +185,9 @@ class _Walk:
                 self._changed.add(id(value))
         elif id(value) not in self._nodes and _is_node(value):
             node = self._nodes[id(value)] = _node_of(value)
-            if isinstance(value, list) and _is_lines(value):
+            if self._source and "lines" in node.names:
+                self._own_lines[id(value.lines)] = self._source.lines_of(value)
+            if isinstance(value, list) and (_is_lines(value) or self._own_lines.get(id(value))):
                 self._read_lines(value)
                 return
             for part in node.parts:
@@ -191,7 +198,12 @@ class _Walk:
         """Mask the lines of a text together, because a value can span them."""
         glue = "" if all(line.endswith("\n") for line in lines) else "\n"
         text = glue.join(lines)
-        masked = self._clean(text)
+        own = self._own_lines.get(id(lines))
+        if self._source and own:
+            self._clean(glue.join(line for line in lines if not is_source(line, own)))
+            masked = self._source.mask(text)
+        else:
+            masked = self._clean(text)
         if masked is not text:
             shown = masked.splitlines(keepends=True) if glue == "" else masked.split("\n")
             self._lines[id(lines)] = [str(line) for line in shown]
