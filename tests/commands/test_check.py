@@ -448,7 +448,7 @@ BAD = [
     (
         "data.bin",
         b"x",
-        "data.bin: unknown type of file: add --as toml, prefect-toml, profiles, pyproject, env, dockerfile, makefile, systemd, supervisor, yaml or shell",
+        "data.bin: unknown type of file: add --as toml, prefect-toml, profiles, pyproject, env, dockerfile, makefile, systemd, supervisor, yaml, shell or python",
     ),
 ]
 
