@@ -32,7 +32,7 @@ class Option(NamedTuple):
 
     @property
     def metavar(self) -> str:
-        """What stands for the value in ``pytest --help``."""
+        """The placeholder for the value in ``pytest --help``."""
         return "|".join(self.choices) if self.choices else "X.Y.Z" if self.pattern else "FILE"
 
     @property
@@ -169,7 +169,7 @@ def resolve_all(
     Args:
         command_line: returns the value of a command-line flag, or None.
         ini: returns the value of an ini key. An empty value counts as not set.
-        warn_renamed: is called with a previous name that is in use, and the current one.
+        warn_renamed: called with a previous name that is in use, and the current one.
 
     Raises:
         UsageError: a value is not permitted, or a setting has a value under both of its names.
@@ -193,7 +193,7 @@ def by_either_name(
         read: returns the value of a flag or an ini key.
         name: the current name.
         old_name: the previous name, or an empty text.
-        warn_renamed: is called with both names if the previous one is in use.
+        warn_renamed: called with both names if the previous one is in use.
 
     Raises:
         UsageError: both names have a value.

@@ -95,7 +95,7 @@ class FlowEnvironment(AbstractMapping):  # type: ignore[type-arg] # a class of P
     """The variables of a flow run as a mapping of names to values, with their origins.
 
     Args:
-        agent: ``local``, ``docker``, ``kubernetes`` or ``ecs``; of a worker ``process``, ``kubernetes`` or ``docker``.
+        agent: ``local``, ``docker``, ``kubernetes`` or ``ecs``; for a worker ``process``, ``kubernetes`` or ``docker``.
         version: the release of Prefect.
         variables: the variables, in order. A value of None is known only where the flow runs.
         lost: the variables that the flow run does not get.

@@ -50,11 +50,13 @@ _INSTEAD = {
 
 
 def describe_legacy_attribute(class_name: str, name: str) -> str:
-    """Return why the APIs of Prefect 2.20 and 3 lack an attribute of these APIs; empty for other names.
+    """Return the error message for an attribute that only these APIs have, or an empty text for another name.
+
+    The APIs of Prefect 2.20 and 3 raise it if a test uses such an attribute.
 
     Args:
         class_name: ``FakeCloud`` or ``FakeServer``.
-        name: of the attribute.
+        name: the name of the attribute.
     """
     if name.startswith("_"):
         return ""
@@ -250,7 +252,7 @@ class FakeApi(ABC):
             agent_env: the variables of ``prefect agent … start --env NAME=value``.
             job_template: the Kubernetes job template, as a mapping or the path of a YAML file.
             cluster_secrets: the Kubernetes Secrets for ``secretKeyRef`` and ``envFrom``.
-            in_process: run the real ``prefect execute flow-run`` in this process, without agent and pickle.
+            in_process: run the real ``prefect execute flow-run`` in this process, without an agent and without pickle.
             timeout: the seconds after which the process is killed. A run in this process has no timeout.
             storage: a replacement for the flow's storage: ``"local"`` to store the flow in the home of the test, with
                 the ``secrets`` and labels of its own storage; or a Prefect storage, which may then access the network.

@@ -1,4 +1,4 @@
-"""The parsers of the subcommands that read files: one function for each adds its options and what it runs.
+"""The parsers of the subcommands that read files. A function for each adds its options and the code that it runs.
 
 The code of a subcommand is imported only when the subcommand runs.
 """
@@ -28,7 +28,7 @@ def examples(*lines: str) -> Dict[str, Any]:
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Wraps a text in one line, such as a description, and keeps the lines of another one, such as examples."""
+    """Wraps texts without line breaks, such as descriptions, and keeps the line breaks of others, such as examples."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return text if "\n" in text else super()._fill_text(text, width, indent)

@@ -207,15 +207,15 @@ GROUPS: Dict[str, Dict[str, Rule]] = {
             "A worker drops the key of a placeholder without a variable, or uses an empty text. Add the variable to "
             "variables.properties, or correct its name."),
         "FS083": Rule("error", "A template in Python code stays as it is",
-            "Only prefect deploy replaces {{ $NAME }}. flow.deploy(), to_deployment() and run_deployment() store it, "
-            "and no worker replaces it. In parameters, no template is replaced. The flow run gets the braces. In "
-            "job_variables, a worker replaces {{ prefect.blocks.secret.NAME }}."),
+            "Only prefect deploy replaces {{ $NAME }}. flow.deploy(), to_deployment() and run_deployment() store it as "
+            "text, and no worker replaces it. In parameters, nothing replaces any template. The flow run then gets the "
+            "text with the braces. In job_variables, a worker replaces {{ prefect.blocks.secret.NAME }}."),
     },
     "Settings and values of Prefect 2.20 and 3": {
         "FS077": Rule("error", "A file contains a secret in clear text",
-            "Everyone who can read the repository or the image can read it, also later in the history. Secrets in URLs "
-            "are passwords, tokens as the user, signatures and the paths of webhooks. Put it into a Secret block, or "
-            "into a variable of the environment of the process."),
+            "Everyone who can read the repository or the image can read the secret, even later in the history. In a "
+            "URL, a secret can be a password, a token in place of the user name, a signature or the path of a webhook. "
+            "Put the secret into a Secret block, or into an environment variable of the process."),
         "FS078": Rule("warning", "YAML changes a value of a deployment",
             "YAML 1.1 reads true, yes, 0123, 1:30 and times as other types, and the flow run gets another text, such "
             "as 'True' or '83'. Put the value in quotes: --fix does for variables of the environment."),

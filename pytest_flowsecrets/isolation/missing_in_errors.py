@@ -86,7 +86,7 @@ def _text(error: BaseException) -> str:
 
 
 def missing_in_failure(error: BaseException, traceback: Any, output: str) -> Optional[Missing]:
-    """Return the missing secret because of which a test has failed, or None.
+    """Return the missing secret that made a test fail, or None.
 
     Args:
         error: the error of the test. It may be an assertion about the state of a flow run.

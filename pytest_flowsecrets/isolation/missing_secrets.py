@@ -65,7 +65,7 @@ class Case(NamedTuple):
 
     @property
     def asked_cloud(self) -> Optional[Cloud]:
-        """The fake Prefect Cloud if it was asked for the secret."""
+        """The fake Prefect Cloud if the flow asked it for the secret, or None."""
         return self.cloud if self.place == "cloud" else None
 
     @property

@@ -51,7 +51,8 @@ PLACES = (
         "api flow run job_variables",
         "api flow run job_variables.env.TOKEN",
         "`run_deployment(job_variables=…)`",
-        f"Prefect stores job variables readable; use a template such as {{{{ prefect.blocks.secret.x }}}}, or {_LOAD}",
+        "Prefect stores job variables in clear text; use a template such as {{ prefect.blocks.secret.x }}, or "
+        f"{_LOAD}",
     ),
     ApiPlace(
         "api flow run input",
@@ -69,8 +70,8 @@ PLACES = (
         "api deployment job_variables.env.TOKEN of 'daily'",
         "`prefect deploy`, which resolves `{{ prefect.blocks.secret.x }}` in `prefect.yaml` on Prefect 3; "
         "`deploy(job_variables=…)`",
-        "the deployment stores the value readable, because prefect deploy resolves templates in prefect.yaml; deploy "
-        f"with flow.deploy(), which stores the template for the worker, or pass the block's name and {_LOAD}",
+        "the deployment stores the value in clear text, because prefect deploy resolves templates in prefect.yaml; "
+        f"deploy with flow.deploy(), which stores the template for the worker, or pass the block's name and {_LOAD}",
     ),
     ApiPlace(
         "api deployment parameters",

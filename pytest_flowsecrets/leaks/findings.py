@@ -21,8 +21,8 @@ _ADVICE = {
     "id": "give the parameter an id: pytest.param(value, id='token')",
     "property": "record the secret's name, not its value",
     "file": "do not write it to files, or remove the files",
-    "result": "do not return it with persist_result; return the block's name and load the block where it is used; for "
-    "an exception that keeps the value, as those of HTTP clients keep the request, raise another one from None",
+    "result": "do not return it with persist_result; return the block's name and load the block where it is used; if "
+    "an exception keeps the value, as those of HTTP clients keep the request, raise a different one from None",
     "run": "do not put values into the env of run configs (Prefect stores it readable); read the secret in the flow",
     "environment": "a LocalAgent passes on its whole environment, as workers and serve() of Prefect 2 and 3 do; "
     "start it with an environment without secrets",

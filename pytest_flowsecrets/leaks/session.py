@@ -241,7 +241,7 @@ class LeakSession(ObjectMasker):
         return self.record.findings
 
     def findings_of(self, test: str) -> List[Leak]:
-        """Return the findings of a test, also allowed ones, given any of its ids."""
+        """Return the findings of a test, including allowed ones, given any of its ids."""
         return self.record.findings_of(self.ids.collected_id(test))
 
     def fail_leaking_test(self, report: Any) -> None:

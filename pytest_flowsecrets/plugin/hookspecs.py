@@ -27,9 +27,9 @@ def pytest_flowsecrets_secrets(config: pytest.Config, item: Optional[pytest.Item
 
     Returns:
         Names and values, as for the marker. The marker, or the argument of ``local_secrets_factory``, takes precedence,
-        name by name. Of several implementations, the one closest to the test takes precedence: a ``conftest.py`` in
-        the folder of the test before one further up. For ``local_secrets_factory``, the file that calls it takes the
-        place of the test.
+        name by name. If there are several implementations, the one closest to the test takes precedence: a
+        ``conftest.py`` in the folder of the test overrides one in a parent folder. For ``local_secrets_factory``, the
+        file that calls it counts as the test.
     """
 
 

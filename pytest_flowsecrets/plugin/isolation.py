@@ -224,7 +224,7 @@ def _set_secrets(item: Any, isolation: Isolation) -> None:
 
 
 def _merged(provided: Sequence[Any]) -> Dict[str, Any]:
-    """Return the secrets that implementations of ``pytest_flowsecrets_secrets`` provide. The first one wins."""
+    """Return the secrets that implementations of ``pytest_flowsecrets_secrets`` provide. The first takes precedence."""
     secrets: Dict[str, Any] = {}
     for mapping in reversed(provided):
         secrets = markers.merge(secrets, markers.check("the hook pytest_flowsecrets_secrets", mapping))
@@ -300,7 +300,7 @@ def local_secrets(flowsecrets_isolation: Isolation) -> LocalSecrets:
 def local_secrets_factory(request: pytest.FixtureRequest) -> Callable[..., isolated_prefect]:
     """Return a function that sets secrets inside a ``with`` block, for fixtures of any scope.
 
-    It takes the arguments of ``isolated_prefect``, and follows the options and the hooks of the run.
+    It takes the arguments of ``isolated_prefect``, and applies the options and the hooks of the run.
     """
     from pytest_flowsecrets.isolation.context_manager import isolated_prefect
 

@@ -131,7 +131,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _check_names(config: pytest.Config) -> None:
-    """Warn if the ini key has its previous name."""
+    """Warn if the ini file uses the previous name of the key."""
     try:
         by_either_name(config.getini, _VARIABLES.ini, _VARIABLES.old_ini, renaming_warner(config))
     except UsageError as error:

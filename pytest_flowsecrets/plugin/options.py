@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def renaming_warner(config: pytest.Config) -> Callable[[str, str], None]:
-    """Return a function that warns about the previous name of an option. If the warning is an error, the run ends."""
+    """Return a function that warns about the previous name of an option. If warnings are errors, the run ends."""
 
     def warn(old: str, new: str) -> None:
         if hasattr(config, "workerinput"):

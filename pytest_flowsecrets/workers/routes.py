@@ -99,7 +99,7 @@ def _check_exact(route: str, values: Mapping[str, Any], arrived: Arrived, versio
     """Check that each ``exact`` text has arrived unchanged.
 
     Raises:
-        UsageError: the route has changed one. The message does not hold the text.
+        UsageError: the route has changed one. The message does not contain the text.
     """
     for name, (expression, result) in arrived.items():
         value = values[name]

@@ -201,7 +201,7 @@ def _notes(request: arguments.Request, entries: List[Entry], values: templates.V
 
 
 def _unpassed(request: arguments.Request, entries: List[Entry]) -> Iterator[str]:
-    """Yield a note for each variable in ``host_env`` that a Kubernetes or Docker worker keeps for itself."""
+    """Yield a note for each variable in ``host_env`` that a Kubernetes or Docker worker does not pass on."""
     names = {entry.name for entry in entries}
     for name in request.host_env or {}:
         if name not in names and not name.startswith(REST_PREFIX):

@@ -109,7 +109,7 @@ class Server(ThreadingMixIn, TCPServer):
 
     def stop(self) -> None:
         """Stop listening."""
-        with suppress(OSError):  # on macOS and Windows, the thread notices the end within half a second only
+        with suppress(OSError):  # on macOS and Windows, the thread takes up to half a second to stop
             self.socket.shutdown(socket.SHUT_RDWR)  # on Linux, this wakes the thread
         self.shutdown()
         self.server_close()

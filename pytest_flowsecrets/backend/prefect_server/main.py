@@ -161,10 +161,10 @@ async def _obey(channel: Channel, database: Database) -> None:
 
 
 class EventConsumers:
-    """The server's consumers of events. One that waits for the next event has stored all events before it."""
+    """The server's consumers of events. A consumer that waits for the next event has stored all earlier events."""
 
     def __init__(self) -> None:
-        self._most: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # the consumers of each queue that have waited
+        self._most: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # by queue, how many consumers have waited
 
     async def settle(self) -> None:
         """Wait until the consumers have stored the events that the server has received."""
@@ -175,7 +175,7 @@ class EventConsumers:
         for topic in list(getattr(memory.Topic, "_topics", {}).values()):
             for subscription in list(getattr(topic, "_subscriptions", ())):
                 queue = getattr(subscription, "_queue", None)
-                # asyncio.Queue has no event for that
+                # asyncio.Queue has no event to wait for
                 while queue is not None and self._is_busy(queue) and loop.time() < end:  # noqa: ASYNC110
                     await asyncio.sleep(0.002)
 

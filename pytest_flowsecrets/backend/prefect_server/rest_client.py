@@ -28,7 +28,7 @@ class RestClient:
         Args:
             path: of the route.
             size: of a page.
-            missing: whether the server may lack the route, as Prefect 2.20 lacks automations: no rows.
+            missing: whether the server may lack the route, as Prefect 2.20 lacks automations. There are then no rows.
             options: more fields of the request.
         """
         rows: List[Dict[str, Any]] = []

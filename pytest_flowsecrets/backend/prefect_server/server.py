@@ -175,7 +175,7 @@ class PrefectServer:
         self.start()
 
     def settle(self) -> None:
-        """Return when the server has stored the events that it has received.
+        """Wait until the server has stored the events that it has received.
 
         Raises:
             PrefectServerFailed: the server has ended, or does not answer.

@@ -70,14 +70,14 @@ class Blocks:
             remove_document(self._view, row)
 
     def holds(self, name: str, data: Any) -> bool:
-        """Return whether a block has exactly these data.
+        """Return whether a block has exactly this data.
 
         Args:
             name: ``type/name``.
             data: a mapping of its fields as the API stores them, such as ``{"value": "x"}`` for a Secret block.
 
         Raises:
-            UsageError: the name has no type, or the data are not a mapping.
+            UsageError: the name has no type, or the data is not a mapping.
         """
         slug, _, document = name.partition("/")
         if not document:
@@ -92,10 +92,10 @@ class Blocks:
 
     @property
     def reads(self) -> List[Read]:
-        """The reads of blocks of all types in clear, oldest first.
+        """The reads of blocks of all types with their secrets, oldest first.
 
         Each read has the attributes ``name``, ``block_type``, ``at`` (a datetime in UTC), ``flow_run_id`` and
-        ``flow_name``. The last two are None if no flow run asked, or if the API cannot tell which one.
+        ``flow_name``. The last two are None if no flow run read it, or if the API cannot tell which one did.
         """
         return self._view.reads
 

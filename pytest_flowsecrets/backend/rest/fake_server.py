@@ -78,7 +78,7 @@ class RestServer(Api):
             registers a type. ``holds("type/name", data)`` compares the fields of a block, for example with
             ``{"value": "x"}`` for a Secret block. ``reads`` lists who has read blocks of any type. Each read has
             ``name``, ``block_type``, ``at`` (a datetime in UTC), ``flow_run_id`` and ``flow_name``; the last two are
-            None if no flow run asked, or if the API cannot tell which one.
+            None if no flow run read the block, or if the API cannot tell which one did.
     """
 
     _legacy_name = "FakeServer"  # the API of the same fixture on Prefect 0.5.5 to 1.4.1
@@ -248,7 +248,7 @@ class RestServer(Api):
     def write_only(self, *, enabled: bool = True) -> None:
         """Refuse reads of secrets with 403 unless they come from a flow run, or are inside ``flow_run()``.
 
-        The flow, its tasks, its threads and its hooks may read, also hooks that Prefect calls after the run has ended.
+        The flow, its tasks, its threads and its hooks may read, even hooks that Prefect calls after the run has ended.
         A child process may read while its run is Running.
 
         Args:

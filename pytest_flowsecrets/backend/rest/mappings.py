@@ -98,10 +98,10 @@ class SecretBlocks:
 
     @property
     def reads(self) -> List[Read]:
-        """The reads of Secret blocks in clear, oldest first. ``blocks.reads`` also has those of other types.
+        """The reads of Secret blocks with their values, oldest first. ``blocks.reads`` also lists reads of other types.
 
         Each read has the attributes ``name``, ``block_type``, ``at`` (a datetime in UTC), ``flow_run_id`` and
-        ``flow_name``. The last two are None if no flow run asked, or if the API cannot tell which one.
+        ``flow_name``. The last two are None if no flow run read it, or if the API cannot tell which one did.
         """
         return [read for read in self._view.reads if read.block_type == "secret"]
 

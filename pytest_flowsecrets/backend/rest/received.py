@@ -50,13 +50,13 @@ class ReceivedRequests:
         self._remember, self._texts = _secret_texts()
 
     def register_secret(self, name: str, value: Any, block: str) -> None:
-        """Register a value that a secret of a block has from now on. The search includes its earlier values."""
+        """Register the new value of a secret of a block. The search also includes the earlier values."""
         register(name, value)
         self._remember(block, value)
         api_events.emit("write", name)
 
     def texts_of(self, block: str) -> List[str]:
-        """Return the texts to search for: those of all secrets that a block has had, except the empty text."""
+        """Return the texts to search for: those of all current and earlier secrets of a block, except empty texts."""
         return self._texts(block)
 
     def record(self, request: Request, answer: Callable[[], Response]) -> Response:
@@ -127,9 +127,9 @@ class ReceivedRequests:
 
 
 def _secret_texts() -> Tuple[Callable[[str, Any], None], Callable[[str], List[str]]]:
-    """Return functions that remember a secret of a block, and that return the texts of all of them.
+    """Return two functions: one remembers a secret of a block, the other returns the texts of all its secrets.
 
-    The texts are computed on demand, because the search takes longer to import than an isolation to begin.
+    The texts are computed on demand, because importing the search takes longer than starting an isolation.
     """
     values: Dict[str, List[Any]] = {}
 

@@ -145,7 +145,7 @@ class View:
     def write_only(self, *, enabled: bool = True) -> None:
         """Refuse reads of secrets with 403 unless they come from a flow run, or are inside ``flow_run()``.
 
-        The flow, its tasks, its threads and its hooks may read, also hooks that Prefect calls after the run has ended.
+        The flow, its tasks, its threads and its hooks may read, even hooks that Prefect calls after the run has ended.
         A child process may read while its run is Running.
 
         Args:

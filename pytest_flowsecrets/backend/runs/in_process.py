@@ -1,7 +1,7 @@
 """Flow runs in this process: the real ``prefect execute flow-run`` runs the flow object of the test.
 
 That command loads the secrets of the flow's storage, loads the flow from the storage and runs it with the real
-CloudFlowRunner. The storage is Prefect's ``Module``, with a module that holds the flow object: nothing is pickled.
+CloudFlowRunner. The storage is Prefect's ``Module``, with a module that holds the flow object, so nothing is pickled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
     from pytest_flowsecrets.backend.runs.flow_run import Api
 
-# Heartbeats of a run in this process are sent by a thread: a child process would outlive a process that is killed.
+# A thread sends the heartbeats of a run in this process. A child process would continue after this one is killed.
 _HEARTBEAT = {f"{PREFIX}CLOUD__HEARTBEAT_MODE": "thread"}
 
 
@@ -67,7 +67,7 @@ def run_in_process(
 
 
 def _mark_as_submitted(run_id: str) -> None:
-    """Set the state Submitted, as an agent does before it deploys a flow run. Only now may the run read secrets."""
+    """Set the state Submitted, as an agent does before it deploys a flow run. The run may read secrets from now on."""
     from prefect import Client
     from prefect.engine.state import Submitted
 

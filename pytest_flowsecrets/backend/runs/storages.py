@@ -58,10 +58,10 @@ def storage_of(api: Api, flow: Any, storage: Any) -> Any:
 
 
 def _remote_host(storage: Any) -> Tuple[Optional[str], str]:
-    """Return the remote host of a storage, and the setting of its address.
+    """Return the remote host of a storage, and the name of the setting for its address.
 
-    The host is None if it is on this machine, or if the storage is not one of Prefect's. The setting is empty if there
-    is none.
+    The host is None if it is this machine, or if the storage is not one of Prefect's. The name is empty if there is no
+    such setting.
     """
     classes = [owner for owner in type(storage).__mro__ if owner.__module__.startswith("prefect.storage.")]
     finder = next((_FINDERS[owner.__name__] for owner in classes if owner.__name__ in _FINDERS), None)

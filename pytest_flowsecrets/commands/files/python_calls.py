@@ -24,7 +24,7 @@ _FUNCTIONS = frozenset(
 _TEMPLATE = re.compile(r"\{\{\s*(?:\$|prefect\b|blocks\.|variables\.)", re.IGNORECASE)
 _UNKNOWN = "x"  # stands for a replacement field of an f-string
 _LINE_STARTS = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
-_DEEPEST = 20  # names that refer to names
+_DEEPEST = 20  # limit for names that refer to names
 
 
 class PythonText(NamedTuple):
@@ -32,7 +32,7 @@ class PythonText(NamedTuple):
 
     Attributes:
         value: the text.
-        name: the last key that leads to it, or the argument.
+        name: the last key that leads to it, or the name of the argument if there is no key.
         argument: :data:`JOB_VARIABLES` or :data:`PARAMETERS`.
         start: the offset in the file where the literal starts.
         end: the offset after the literal.
@@ -48,7 +48,7 @@ class PythonText(NamedTuple):
 
 
 def has_templates(source: str) -> bool:
-    """Return whether a text contains something like a template of Prefect, so that it is worth parsing.
+    """Return whether a text seems to contain a template of Prefect. Only then is it worth parsing.
 
     Args:
         source: the text of a file.
@@ -57,7 +57,7 @@ def has_templates(source: str) -> bool:
 
 
 def deployment_texts(source: str, path: str) -> Iterator[PythonText]:
-    """Yield the texts in the arguments of the calls that create deployments or run them.
+    """Yield the texts in the arguments of the calls that create or run deployments.
 
     Args:
         source: the text of a Python file.
@@ -114,7 +114,7 @@ class _Reader:
         Args:
             node: the expression.
             name: the key that leads to it.
-            argument: the argument in which it stands.
+            argument: the argument that contains it.
             depth: the number of names that led to it.
         """
         text = _text_of(node)
@@ -153,7 +153,7 @@ def _text_of(node: Optional[ast.expr]) -> Optional[str]:
 
 
 def _parts(node: Optional[ast.expr]) -> Iterator[Tuple[str, ast.expr]]:
-    """Yield the parts of an expression that are parts of its value, with the key of each, or ``""``."""
+    """Yield the subexpressions that become part of the value of an expression, with the key of each, or ``""``."""
     if isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values):
             yield _text_of(key) or "", value

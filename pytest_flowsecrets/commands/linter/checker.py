@@ -103,7 +103,7 @@ class Checker:
         items = list(_items(kind, plain, path))
         results = self.items(path, items)
         results += variables_findings([(item, _origin(item, path)) for item in items], kind, self.target)
-        if kind == "yaml":  # a rule about the document is more exact than the same rule about the variable
+        if kind == "yaml":  # a finding in the document is more precise than one about the variable
             documents = [each for each in _documents(plain, path) if self.target.concerns(each.versions)]
             places = {(each.id, each.origin.line, each.name) for each in documents}
             results = [each for each in results if (each.id, each.origin.line, each.name) not in places] + documents

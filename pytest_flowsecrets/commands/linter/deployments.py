@@ -178,7 +178,7 @@ def _plain_secret(scalar: Scalar, text: Text) -> Iterator[Finding]:
     if reason is not None and scalar.node.tag == f"{TAG}str":
         origin = origin_at(text, text.start)
         advice = "put it into a Secret block, and load the block in the flow or in a step"
-        yield finding_of("FS077", text.name, origin, f"{reason} stands in clear text in the file", advice, versions="")
+        yield finding_of("FS077", text.name, origin, f"the file contains {reason} in clear text", advice, versions="")
 
 
 def _changed_type(scalar: Scalar, text: Text) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Which texts in a file are secrets in clear text: the names and forms that rule FS077 knows."""
+"""Recognize secrets in clear text in a file, by the names and forms that rule FS077 knows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STAND_IN = re.compile(
 _URL = re.compile(r"(?<![\w+.-])[A-Za-z][\w+.-]{0,30}://[^\s'\"`]+")
 _PLACEHOLDER = re.compile(r"\$?\{\{.*?\}\}|\$\{[^}]*\}|<[^<>]*>|%\w+%")
 _HOOK = re.compile(r"hook", re.IGNORECASE)
-_TOKEN = 20  # characters of a random segment that is a secret anywhere; in a webhook, shorter ones are, too
+_TOKEN = 20  # minimum length of a random segment that is a secret; in a webhook, shorter segments are secrets, too
 # Random segments that are public: file names, digests, numbers and resources in hexadecimal digits, and what follows a
 # word for a document or a revision.
 _PUBLIC = re.compile(r".*\..*|(?:[a-z]{1,8}-)?[0-9a-f-]+", re.IGNORECASE)
@@ -55,7 +55,7 @@ def token_in_url(name: str, value: str) -> Optional[str]:
     """Return which part of a URL in a text is a secret, or None.
 
     The parts are those of :func:`~pytest_flowsecrets.leaks.formats.urls.sensitive_parts`. In a file, the URL may also
-    be public, so random texts that usual URLs contain are left out.
+    be public, so random texts that are common in public URLs are ignored.
 
     Args:
         name: the key of the text.

@@ -121,7 +121,7 @@ def _clear_text(name: str, origin: Origin, reason: str, kind: str) -> Finding:
         "yaml": "use a secret of Kubernetes, of Docker Compose or of the CI system",
     }.get(kind, "keep the file out of the repository" if is_private else "set the variable in the environment")
     severity = "note" if is_private else ""
-    message = f"{reason} stands in clear text in the file"
+    message = f"the file contains {reason} in clear text"
     return finding_of("FS077", name, origin, message, advice, versions="", severity=severity)
 
 

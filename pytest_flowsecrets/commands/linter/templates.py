@@ -4,8 +4,8 @@ Prefect replaces placeholders in three places: `prefect deploy` replaces those i
 inputs, and a worker those in the base job template and then in the job variables. A placeholder that Prefect does not
 recognize stays as text, and one that it cannot replace is dropped or replaced by an empty text, without an error.
 
-``flow.deploy()`` and the other functions for deployments replace none. Of their arguments, a worker replaces blocks and
-variables in ``job_variables``, and nothing replaces ``{{ $NAME }}`` or a template in ``parameters``.
+``flow.deploy()`` and the other functions for deployments replace no placeholders. In their ``job_variables``, a worker
+replaces blocks and variables. Nothing replaces ``{{ $NAME }}``, or a placeholder in their ``parameters``.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ def _environment(placeholder: _Placeholder) -> Iterator[Finding]:
         message = "only `prefect deploy` replaces {{ $NAME }}, not this function: the flow run gets the braces"
         advice = (
             "for a secret, write {{ prefect.blocks.secret.NAME }}, which the worker replaces; for another value, "
-            f"os.environ[{name!r}], which the deployment stores"
+            f"use os.environ[{name!r}], whose value the deployment stores"
         )
         yield placeholder.finding("FS083", message, advice)
         return

@@ -70,7 +70,7 @@ class Record:
                 self.findings.append(finding)
 
     def findings_of(self, test: str) -> List[Leak]:
-        """Return the findings of a test, also allowed ones, given its id from collection."""
+        """Return the findings of a test, including allowed ones, given its id from collection."""
         return list(self._of_test.get(test, ()))
 
     def fail_leaking_test(self, report: Any, test: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 WITHHELD = "[withheld: it could not be masked]"
-OWN_SOURCE = "own source"  # the place of lines of a test's own file, where a value is a literal and no leak
+OWN_SOURCE = "own source"  # the place of lines of a test's own file, where a value is a literal and not a leak
 _MOST_SHORT, _MOST_LONG = 2000, 4  # texts in the cache
 _LONG = 2000  # characters
 

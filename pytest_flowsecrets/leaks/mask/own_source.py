@@ -1,10 +1,10 @@
-"""The lines of a test's own file in a traceback. A secret in them is a literal of the developer, which is no leak."""
+"""The lines of a test's own file in a traceback. A secret in them is a literal, and not a leak."""
 
 from __future__ import annotations
 
 from typing import Any, Callable, NamedTuple, Set
 
-_ERROR = "E   "  # the beginning of the lines of a traceback that show the error; sources begin after as many characters
+_ERROR = "E   "  # prefix of the traceback lines that show the error; the prefix of source lines has the same length
 
 
 class OwnSource(NamedTuple):

@@ -39,7 +39,7 @@ _UPDATED = ("name", "flow_version", "parameters", "empirical_policy", "tags", "i
 # Names of two words, as Prefect chooses them.
 _ADJECTIVES = ("agile", "bold", "clever", "deft", "early", "frank", "glad", "humble", "lively", "neat", "swift")
 _ANIMALS = ("bison", "cricket", "dingo", "egret", "ferret", "gopher", "hare", "lynx", "mole", "puffin", "seal", "wren")
-_random = random.Random()  # noqa: S311 - no secret; of its own, so that a test's seed is neither used nor moved
+_random = random.Random()  # noqa: S311 - not a secret; separate, so it neither uses nor advances a test's seed
 
 
 def create(call: Call) -> Reply:
@@ -61,7 +61,7 @@ def insert(view: View, fields: Row, state: Row) -> Row:
     """Add a flow run with its first state, which no rule checks.
 
     Raises:
-        ApiError: 409, the task run that stands for it in its parent does not exist.
+        ApiError: 409, the task run that represents it in its parent does not exist.
     """
     parent_task_run_id = fields.get("parent_task_run_id")
     if parent_task_run_id is not None and view.task_runs.get(parent_task_run_id) is None:

@@ -273,9 +273,9 @@ def propose(view: View, kind: str, run: Row, fields: Row, *, force: bool = False
 
 
 def set_state(view: View, kind: str, run: Row, fields: Row) -> Row:
-    """Give a run a state without asking the rules, and return the row of the state.
+    """Set the state of a run without applying the rules, and return the row of the state.
 
-    The task run that stands for a subflow in its parent gets the same state.
+    The task run that represents a subflow in its parent gets the same state.
     """
     task_run_id = run.get("parent_task_run_id") if kind == "flow_run" else run["id"]
     details = {"flow_run_id": run["id"] if kind == "flow_run" else run.get("flow_run_id")}

@@ -1,7 +1,7 @@
 """Block types and schemas, which the real client registers.
 
-A real server starts with the types that Prefect ships. Nothing of them is copied into this package: the first save in a
-session brings such a type along, and every later view starts with it. Other types belong to the view of one test.
+A real server starts with the types that Prefect ships. This package contains no copies of them. The first save in a
+session registers such a type, and every later view starts with it. Other types belong to the view of one test.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ PROTECTED = frozenset(
 
 
 class SharedBlockTypes:
-    """The types that Prefect ships, each with one schema, as the clients of a session registered them, by slug."""
+    """The types that Prefect ships and that clients have registered in the session, by slug, with one schema each."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -65,7 +65,7 @@ class BlockTypes:
     """The types and schemas of one view: those that Prefect ships, and its own.
 
     Args:
-        shared: the types that Prefect ships, as far as the session knows them.
+        shared: the types that Prefect ships and that clients have registered in the session.
         now: the clock.
     """
 
@@ -92,7 +92,7 @@ class BlockTypes:
         return row
 
     def add_type(self, fields: Row) -> Row:
-        """Add a type; one that Prefect ships also for later views."""
+        """Add a type. If Prefect ships it, later views have it, too."""
         row = self.types.insert({**fields, "is_protected": fields["slug"] in PROTECTED})
         if row["is_protected"]:
             with self._shared.lock:

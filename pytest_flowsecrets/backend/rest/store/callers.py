@@ -59,7 +59,7 @@ class Reader(NamedTuple):
 
 
 def running_threads() -> Collection[Thread]:
-    """Return the threads of this process, weakly: a later thread may have the identifier of one that has ended."""
+    """Return weak references to the threads of this process, because later threads may reuse the identifiers."""
     return WeakSet(threading.enumerate())
 
 
@@ -69,15 +69,15 @@ def find_readers() -> List[Reader]:
 
 
 def runs_of_engines() -> Set[str]:
-    """Return the flow runs that engines execute in this process now, also those that call hooks."""
+    """Return the ids of the flow runs that engines execute in this process now, even if they only call hooks."""
     return _while_others_wait(_runs_of_engines)
 
 
 def _while_others_wait(inspect: Callable[[], T]) -> T:
-    """Return the result of an inspection of stacks during which no other thread has run.
+    """Inspect the stacks while no other thread runs, and return the result.
 
-    A coroutine that goes on or begins to wait during the inspection would lose its callers. The client that asks begins
-    to wait soon.
+    If a coroutine resumes or starts to wait during the inspection, its callers are lost. The client that has sent the
+    request soon starts to wait.
     """
     for _ in range(_ATTEMPTS):
         positions = _positions()

@@ -14,12 +14,12 @@ Path = Tuple[str, ...]
 
 
 def secret_fields(schema: Optional[Mapping[str, Any]]) -> List[str]:
-    """Return the paths of the secret fields of a block schema, none without a schema."""
+    """Return the paths of the secret fields of a block schema, or an empty list without a schema."""
     return list(((schema or {}).get("fields") or {}).get("secret_fields") or ())
 
 
 def secret_name(block: str, path: str) -> str:
-    """Return the name of a secret field: that of the block for the field of a Secret, else with the path."""
+    """Return the name of a secret field: the name of the block, with the path unless it is the value of a Secret."""
     return block if path == "value" else f"{block}.{path}"
 
 

@@ -62,7 +62,7 @@ class ReadLog:
         reads: oldest first.
         write_only: whether only flow runs may read.
         executing: how many ``flow_run()`` statements are open.
-        saving: how many blocks the plugin saves now.
+        saving: how many blocks the plugin is saving.
     """
 
     def __init__(self, flow_runs: Table, flows: Table, now: Clock, *, any_run: bool) -> None:
@@ -77,10 +77,10 @@ class ReadLog:
         self._older_threads.setdefault(run_id, running_threads())
 
     def admit(self, headers: Mapping[str, str]) -> Optional[List[Row]]:
-        """Return the flow runs that a request for secrets may come from; None if the plugin asks, to save a block.
+        """Return the flow runs that a request for secrets may come from; None if the plugin saves a block.
 
         Raises:
-            ApiError: 403, the view is write-only and neither a flow run nor the plugin asks.
+            ApiError: 403, the view is write-only, and neither a flow run nor the plugin sent the request.
         """
         readers = find_readers() if self._flow_runs or self.saving else []
         if readers and all(reader.is_plugin for reader in readers):
@@ -103,7 +103,7 @@ class ReadLog:
         return self._runs_that_started(readers, running)
 
     def _called_by_engines(self, readers: List[Reader]) -> List[Row]:
-        """Return the runs whose engines have called the readers; none if a reader has another caller."""
+        """Return the runs whose engines called the readers, or an empty list if a reader has another caller."""
         runs = {reader.flow_run_id: self._flow_runs.get(reader.flow_run_id) for reader in readers}
         return [] if None in runs.values() else [run for run in runs.values() if run]
 
@@ -119,7 +119,7 @@ class ReadLog:
         return runs if all(reader.in_engine or reader.thread in younger for reader in readers) else []
 
     def record(self, headers: Mapping[str, str], runs: List[Row], document: Row, block_type: str) -> None:
-        """Record that a request was sent a document with its secrets.
+        """Record that the answer to a request contains a document with its secrets.
 
         Args:
             headers: of the request.
