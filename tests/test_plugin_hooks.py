@@ -44,7 +44,7 @@ def test_hooks_and_explanations(result):
     """A project's secrets reach its tests, leaks reach its hook, and a failing test explains its secrets."""
     result.assert_outcomes(passed=3, failed=1, errors=1)
     result.stdout.fnmatch_lines(
-        ["the hook pytest_flowsecrets_secrets must return a mapping of names to values, not list"]
+        ["the hook pytest_flowsecrets_secrets requires a mapping of names to values, not a list"]
     )
     result.stdout.fnmatch_lines(["*LEAK of other in live output*"])
     result.stderr.fnmatch_lines(["*pytest_flowsecrets_leak: a hook cannot fail or skip a test: use the mode fail*"])
@@ -89,10 +89,18 @@ def test_wrong_secrets_of_the_hook_and_of_the_factory(run_tests, pytester):
     pytester.makeconftest("def pytest_flowsecrets_secrets(): return {'token': 'x'}\n")
     source = "def test_it(local_secrets_factory):\n    with local_secrets_factory({7: 'hidden'}): pass\n"
     result = run_tests(source)
-    result.stdout.fnmatch_lines(["E*UsageError: the name of a secret must be text, not int"])
+    result.stdout.fnmatch_lines(["E*UsageError: local_secrets_factory(): the name of a secret must be text, not int"])
+    wrong = "def test_it(local_secrets_factory):\n    with local_secrets_factory('hidden'): pass\n"
+    result = run_tests(wrong)
+    message = "E*UsageError: local_secrets_factory() requires a mapping of names to values, not a str"
+    result.stdout.fnmatch_lines([message])
+    pytester.makeconftest("def pytest_flowsecrets_secrets(item): return {'token': item.name}\n")
+    result = run_tests(source)
+    message = "E*UsageError: a hook pytest_flowsecrets_secrets failed: for local_secrets_factory, its item is None"
+    result.stdout.fnmatch_lines([message])
     pytester.makeconftest("def pytest_flowsecrets_secrets(): return [('hidden', 1)]\n")
     result = run_tests(None)
-    message = "E*UsageError: the hook pytest_flowsecrets_secrets must return a mapping of names to values, not list"
+    message = "E*UsageError: the hook pytest_flowsecrets_secrets requires a mapping of names to values, not a list"
     result.stdout.fnmatch_lines([message])
 
 

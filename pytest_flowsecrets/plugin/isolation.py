@@ -232,9 +232,19 @@ def _merged(provided: Sequence[Any]) -> Dict[str, Any]:
 
 
 def _secrets_for_file(session: pytest.Session, path: str) -> Dict[str, Any]:
-    """Return the secrets that plugins, and the ``conftest.py`` files of a file's folders, provide without a test."""
+    """Return the secrets that plugins, and the ``conftest.py`` files of a file's folders, provide without a test.
+
+    Raises:
+        UsageError: a hook expects a test.
+    """
     hook = session.gethookproxy(Path(os.path.abspath(path)))  # the path of code without a file is relative
-    return _merged(hook.pytest_flowsecrets_secrets(config=session.config, item=None))
+    try:
+        provided = hook.pytest_flowsecrets_secrets(config=session.config, item=None)
+    except AttributeError as error:
+        raise UsageError(
+            "a hook pytest_flowsecrets_secrets failed: for local_secrets_factory, its item is None"
+        ) from error
+    return _merged(provided)
 
 
 def _failure_message(item: Any, error: Exception) -> str:
@@ -306,7 +316,8 @@ def local_secrets_factory(request: pytest.FixtureRequest) -> Callable[..., isola
 
     def isolate(secrets: Optional[Mapping[str, Any]] = None, **files: Any) -> isolated_prefect:
         provided = _secrets_for_file(request.session, sys._getframe(1).f_code.co_filename)  # noqa: SLF001 - the caller
-        merged = markers.merge(provided, secrets or {})
+        own = {} if secrets is None else markers.check("local_secrets_factory()", secrets)
+        merged = markers.merge(provided, own)
         return isolated_prefect(merged, **files).using(lambda: _new_isolation(request.config, of_test=False))
 
     return isolate

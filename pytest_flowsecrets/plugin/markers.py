@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.versions import uses_rest_api
 
 RIGHT_FORM = '@pytest.mark.secrets(GITHUB_ACCESS_TOKEN="x") or @pytest.mark.secrets({"my secret": 42})'
@@ -57,7 +57,7 @@ def check(source: str, secrets: Any) -> Mapping[str, Any]:
         UsageError: they are not a mapping, or a name or a value is not valid. The message names the source.
     """
     if not isinstance(secrets, Mapping):
-        raise UsageError(f"{source} must return a mapping of names to values, not {type(secrets).__name__}")
+        raise UsageError(f"{source} requires a mapping of names to values, not {with_article(type(secrets).__name__)}")
     try:
         return _secrets(secrets)
     except UsageError as error:

@@ -117,6 +117,16 @@ def test_allowed_findings():
     assert [leak.place for leak in record.findings] == ["failure"]
 
 
+def test_a_value_that_is_not_allowed_beside_one_that_is():
+    """Both are found, although their first name, form and place are the same."""
+    record = Record()
+    record.allowed["test"] = [("OLD", ())]
+    for names in (("TOKEN", "OLD"), ("TOKEN",)):
+        record.add([Masked(names, "raw", 0)], "[secret TOKEN]", "captured stdout", "test", "test")
+    assert [leak.allowed for leak in record.findings_of("test")] == [True, False]
+    assert [leak.names for leak in record.findings] == [("TOKEN",)]
+
+
 def test_allowed(run_tests, pytester):
     """``allow_leaks`` allows a leak by name, by place, or in general. The value is still masked."""
     source = f"""

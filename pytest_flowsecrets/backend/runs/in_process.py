@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence
 from uuid import uuid4
 
+from pytest_flowsecrets.errors import RouteUnavailable
 from pytest_flowsecrets.names import FLOW_ID, FLOW_RUN_ID, PREFIX
 
 if TYPE_CHECKING:
@@ -23,8 +24,15 @@ _HEARTBEAT = {f"{PREFIX}CLOUD__HEARTBEAT_MODE": "thread"}
 
 
 def storage_in_process(flow: Any) -> Any:
-    """Return a storage with a new module name, and with the secrets and labels of the flow's own storage."""
-    from prefect.storage import Module
+    """Return a storage with a new module name, and with the secrets and labels of the flow's own storage.
+
+    Raises:
+        RouteUnavailable: the installed Prefect is older than 0.14.7, which brought ``Module``.
+    """
+    try:
+        from prefect.storage import Module
+    except ImportError:
+        raise RouteUnavailable("runs in this process require Prefect 0.14.7 or later") from None
 
     own = flow.storage
     options = {} if own is None else {"secrets": list(own.secrets), "labels": list(own.labels)}
@@ -98,7 +106,7 @@ def _importable(name: str, flow: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
 
 
 @contextmanager

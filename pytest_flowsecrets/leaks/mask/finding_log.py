@@ -48,8 +48,12 @@ class Record:
             allowed = self._is_allowed(each.names, place, test)
             excerpt = " ".join(context.split())
             finding = Leak(each.names[0], each.form, place, shown, excerpt, each.names, allowed=allowed)
-            if finding.identity not in self._unique:
-                self._unique.add(finding.identity)
+            key = (
+                *finding.identity,
+                str(allowed),
+            )  # a value that is not allowed can have the first name of one that is
+            if key not in self._unique:
+                self._unique.add(key)
                 self._of_test.setdefault(test, []).append(finding)
                 if not allowed:
                     self.findings.append(finding)
@@ -65,8 +69,9 @@ class Record:
         from pytest_flowsecrets.leaks.findings import Leak
 
         for finding in (Leak(*row) for row in findings):
-            if finding.identity not in self._unique:  # several workers see the same file
-                self._unique.add(finding.identity)
+            key = (*finding.identity, str(False))
+            if key not in self._unique:  # several workers see the same file
+                self._unique.add(key)
                 self.findings.append(finding)
 
     def findings_of(self, test: str) -> List[Leak]:
