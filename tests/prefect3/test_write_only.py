@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
-from prefect import flow, task
+from prefect import flow, get_client, task
 from prefect.blocks.system import Secret
+from prefect.states import Running
 
+from pytest_flowsecrets.backend.rest.store import callers
+from tests.backend.rest.catalogue import wait_until
 from tests.prefect3.compat import RELEASE
 
 
@@ -21,6 +26,33 @@ def use():
 @flow(name="reader")
 def reads():
     return len(Secret.load("token").get()) + use()
+
+
+async def load_async():
+    secret = Secret.load("token")
+    return len((await secret if inspect.isawaitable(secret) else secret).get())
+
+
+@contextmanager
+def running_flow(work=lambda proceed: proceed.wait(120)):
+    """Run a flow in another thread until the end of a ``with`` statement. The flow then has to read the secret."""
+    running, proceed, lengths = threading.Event(), threading.Event(), []
+
+    @flow
+    def waits():
+        running.set()
+        work(proceed)
+        lengths.append(len(Secret.load("token").get()))
+
+    thread = threading.Thread(target=waits)
+    thread.start()
+    try:
+        assert running.wait(120)
+        yield
+    finally:
+        proceed.set()
+        thread.join(120)
+    assert lengths == [12]
 
 
 @pytest.mark.secrets(TOKEN="hidden-token")
@@ -49,7 +81,7 @@ def test_write_only_serves_hooks_and_threads_of_a_run(prefect_server):
     older = threading.Thread(target=proceed.wait)
 
     def load(place):
-        lengths[place] = len(Secret.load("token").get())
+        lengths[place] = [len(Secret.load("token").get()), asyncio.run(load_async())]
 
     def hook(flow, flow_run, state):
         load("hook")
@@ -65,7 +97,7 @@ def test_write_only_serves_hooks_and_threads_of_a_run(prefect_server):
     prefect_server.write_only()
     older.start()
     reads_in_places()
-    assert lengths == {"hook": 12, "thread": 12}
+    assert lengths == {"hook": [12, 12], "thread": [12, 12]}
 
 
 @pytest.mark.secrets(TOKEN="hidden-token")
@@ -73,26 +105,131 @@ def test_write_only_serves_hooks_and_threads_of_a_run(prefect_server):
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 def test_write_only_refuses_others_during_a_run(prefect_server, is_async):
     """A read by the test gets 403 while a flow of another thread is Running, and that flow reads the secret."""
-    running, proceed, lengths = threading.Event(), threading.Event(), []
+    prefect_server.write_only()
+    with running_flow(), pytest.raises(Exception, match="write-only"):
+        asyncio.run(load_async()) if is_async else Secret.load("token")
 
-    @flow
-    def waits():
-        running.set()
-        proceed.wait(120)
-        lengths.append(len(Secret.load("token").get()))
 
-    async def load():
-        await Secret.load("token")
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+def test_write_only_refuses_others_during_a_run_that_was_created_running(prefect_server):
+    """A read by the test gets 403 while a run is Running that was never in another state."""
+
+    async def create():
+        async with get_client() as client:
+            await client.create_flow_run(reads, state=Running())
 
     prefect_server.write_only()
-    thread = threading.Thread(target=waits)
-    thread.start()
-    assert running.wait(120)
+    asyncio.run(create())
     with pytest.raises(Exception, match="write-only"):
-        asyncio.run(load()) if is_async else Secret.load("token")
-    proceed.set()
-    thread.join(120)
-    assert lengths == [12]
+        Secret.load("token")
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+def test_write_only_refuses_others_while_a_subflow_waits(prefect_server):
+    """A read by the test gets 403 while a subflow of another thread is Pending, because it waits for a task."""
+
+    def work(proceed):
+        future = task(name="waits")(lambda: proceed.wait(120)).submit()
+        flow(name="subflow")(lambda: None)(wait_for=[future])
+
+    prefect_server.write_only()
+    with running_flow(work):
+        assert wait_until(lambda: len(prefect_server.flow_runs) == 2, 120)
+        with pytest.raises(Exception, match="write-only"):
+            Secret.load("token")
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+def test_write_only_refuses_tasks_of_asyncio_while_a_flow_is_in_a_block(prefect_server):
+    """A task of asyncio outside of a flow gets 403 while a flow of another thread executes code of a block."""
+    in_block = threading.Event()
+
+    def work(proceed):
+        def get_secret_value():
+            in_block.set()
+            proceed.wait(120)
+
+        Secret.get(SimpleNamespace(value=SimpleNamespace(get_secret_value=get_secret_value)))
+
+    prefect_server.write_only()
+    with running_flow(work):
+        assert in_block.wait(120)
+        with pytest.raises(Exception, match="write-only"):
+            asyncio.run(load_async())
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(RELEASE < (3, 0, 0), reason="Prefect 2 has no task runs outside of flows")
+def test_write_only_refuses_a_task_without_a_flow(prefect_server):
+    """A task that the test calls gets 403 while a flow of another thread is Running."""
+    prefect_server.write_only()
+    with running_flow(), pytest.raises(Exception, match="write-only"):
+        use()
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+def test_write_only_refuses_tasks_of_asyncio_while_a_thread_starts(prefect_server, monkeypatch):
+    """A task of asyncio outside of a flow gets 403 while a thread has no identifier yet, because it only starts."""
+    thread = threading.Thread()
+    prefect_server.write_only()
+    with running_flow(), monkeypatch.context() as patch:
+        patch.setitem(threading._limbo, thread, thread)
+        assert None in [each.ident for each in threading.enumerate()]
+        with pytest.raises(Exception, match="write-only"):
+            asyncio.run(load_async())
+
+
+class Impostor:
+    """An object that has all attributes, like a mock."""
+
+    def __getattr__(self, name):
+        raise AssertionError(name)
+
+
+class Awaitable:
+    """An object that a task can wait for, and that refers to an impostor."""
+
+    __slots__ = ("impostor", "steps")
+
+    def __init__(self):
+        self.impostor, self.steps = Impostor(), iter([None] * 3)
+
+    def __await__(self):
+        return self
+
+    def __next__(self):
+        return next(self.steps)
+
+
+def test_the_search_for_readers_ignores_objects_like_mocks():
+    """The search for readers follows coroutines and asynchronous generators, and executes no code of other objects."""
+    places = []
+
+    async def wait():
+        places.extend(sorted({frame.f_code.co_name for _, stack in stacks() for frame in stack}))
+        await Awaitable()
+
+    async def generate():
+        await Awaitable()
+        yield
+
+    async def iterate():
+        async for _ in generate():
+            pass
+
+    async def main():
+        await asyncio.gather(iterate(), wait(), wait())
+
+    def stacks():
+        return callers._stacks_of_tasks(callers._stacks_of_threads())
+
+    asyncio.run(main())
+    assert {"main", "iterate", "generate", "wait"} <= set(places)
 
 
 @pytest.mark.secrets(TOKEN="hidden-token")
@@ -171,6 +308,26 @@ def test_write_only_serves_a_thread_of_a_hook_alone(prefect_server):
     older.join()
     assert results == {"thread": 12, "older": True}
     assert [read.flow_name for read in prefect_server.secrets.reads] == ["hooked"]
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+def test_write_only_serves_a_thread_of_a_hook_of_a_run_that_was_never_running(prefect_server):
+    """A thread that a hook starts reads the secret, also if the parameters are not valid and the run only fails."""
+    lengths = []
+
+    def hook(flow, flow_run, state):
+        thread = threading.Thread(target=lambda: lengths.append(len(Secret.load("token").get())))
+        thread.start()
+        thread.join()
+
+    @flow(on_failure=[hook])
+    def doubles(number: int):
+        return 2 * number
+
+    prefect_server.write_only()
+    assert doubles("text", return_state=True).is_failed()
+    assert lengths == [12]
 
 
 @pytest.mark.slow

@@ -78,7 +78,16 @@ def test_a_deleted_document_leaves_the_documents_that_refer_to_it(ask, save):
 
 def test_only_anonymous_documents_need_no_name(save):
     """A document gets a valid name from the client, or a generated one if it is anonymous."""
-    assert [save(name).status for name in (None, "", "A b")] == [422] * 3
+    messages = {
+        None: "Value error, Names must be provided for block documents.",
+        "": "Value error, Names must be provided for block documents.",
+        5: "Input should be a valid string",
+        "A b": "Value error, Block document name must only contain lowercase letters, numbers, and dashes.",
+    }
+    answers = {name: save(name) for name in messages}
+    assert {answer.status for answer in answers.values()} == {422}
+    assert {name: answer.body["exception_detail"][0]["msg"] for name, answer in answers.items()} == messages
+    assert save(5, is_anonymous=True).status == 422
     assert save("one", is_anonymous=True).body["name"] == "one"
     assert save("one", is_anonymous=True).status == save("one").status == 409
 

@@ -164,6 +164,21 @@ def test_a_subflow_needs_an_existing_task_run(ask):
     assert ask("POST", "/flow_runs/", body).status == 409
 
 
+@pytest.mark.parametrize("form", [str.upper, lambda text: text.replace("-", "")], ids=["upper-case", "without-dashes"])
+def test_ids_of_related_rows_have_one_form(ask, form):
+    """A run refers to its parent, flow and deployment in any form of their ids, and shows the usual form."""
+    parent = ask.flow_run("RUNNING")
+    deployment = ask.post("/deployments/", name="d", flow_id=parent["flow_id"])
+    task_run_id = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+    ask.post("/task_runs/", id=form(task_run_id), flow_run_id=form(parent["id"]), task_key="t", dynamic_key="0")
+    assert ask.get(f"/task_runs/{task_run_id}")["flow_run_id"] == parent["id"]
+    ids = {"flow_id": parent["flow_id"], "deployment_id": deployment["id"], "parent_task_run_id": task_run_id}
+    child = ask.post("/flow_runs/", **{name: form(each) for name, each in ids.items()})
+    assert {name: child[name] for name in ids} == ids
+    path = f"/deployments/{deployment['id']}/create_flow_run"
+    assert ask.post(path, parent_task_run_id=form(task_run_id))["parent_task_run_id"] == task_run_id
+
+
 def test_suspending_needs_a_deployment(ask):
     """Suspending needs a deployment and no parent; cancelling a suspended run cancels it at once."""
     run = ask.flow_run("RUNNING")

@@ -119,14 +119,27 @@ def create_document(call: Call) -> Row:
     }
     if row["is_anonymous"] and (row["name"] is None or (call.view.legacy and not row["name"])):
         row["name"] = f"anonymous-{uuid4()}"
-    if not _NAME.fullmatch(row["name"] or ""):
-        message = "Block document name must only contain lowercase letters, numbers, and dashes."
-        raise ValidationError("value_error", ("body", "name"), f"Value error, {message}")
+    _check_name(row)
     if call.view.block_documents.first(name=row["name"], block_type_id=row["block_type_id"]):
         raise ApiError(409, "Block already exists")
     row = call.view.block_documents.insert(row)
     _report_secrets(call.view, row)
     return _present(call, row, secrets=False)
+
+
+def _check_name(row: Row) -> None:
+    """Check the name of a new document.
+
+    Raises:
+        ValidationError: there is no name, or it is not valid.
+    """
+    if not row["name"] and not row["is_anonymous"]:
+        raise ValidationError("value_error", ("body",), "Value error, Names must be provided for block documents.")
+    if not isinstance(row["name"], str):
+        raise ValidationError("string_type", ("body", "name"), "Input should be a valid string")
+    if not _NAME.fullmatch(row["name"]):
+        message = "Block document name must only contain lowercase letters, numbers, and dashes."
+        raise ValidationError("value_error", ("body", "name"), f"Value error, {message}")
 
 
 def _report_secrets(view: View, row: Row) -> None:

@@ -45,7 +45,7 @@ _random = random.Random()  # noqa: S311 - not a secret; separate, so it neither 
 def create(call: Call) -> Reply:
     """Create a flow run, or return the one with the same flow and idempotency key."""
     view, fields = call.view, {key: value for key, value in call.sent(*_CREATED).items() if value is not None}
-    fields["flow_id"] = canonical_id(fields["flow_id"])
+    fields.update({key: canonical_id(fields[key]) for key in ("flow_id", "deployment_id") if key in fields})
     if view.flows.get(fields["flow_id"]) is None:
         raise ApiError(409, CONFLICT)
     key = fields.get("idempotency_key")
@@ -63,9 +63,10 @@ def insert(view: View, fields: Row, state: Row) -> Row:
     Raises:
         ApiError: 409, the task run that represents it in its parent does not exist.
     """
-    parent_task_run_id = fields.get("parent_task_run_id")
-    if parent_task_run_id is not None and view.task_runs.get(parent_task_run_id) is None:
-        raise ApiError(409, CONFLICT)
+    if fields.get("parent_task_run_id") is not None:
+        fields = {**fields, "parent_task_run_id": canonical_id(fields["parent_task_run_id"])}
+        if view.task_runs.get(fields["parent_task_run_id"]) is None:
+            raise ApiError(409, CONFLICT)
     row: Row = {
         "name": f"{_random.choice(_ADJECTIVES)}-{_random.choice(_ANIMALS)}",
         "parameters": {},
@@ -163,8 +164,6 @@ def count(call: Call) -> int:
 
 def set_state(call: Call) -> Reply:
     """Propose a state."""
-    if (call.fields.get("state") or {}).get("type") == "RUNNING":
-        call.view.read_log.note_running(call.id)
     return answer_proposal(call, "flow_run", call.view.flow_runs)
 
 

@@ -46,10 +46,9 @@ _DEFAULTS: Row = {
 def create(call: Call) -> Reply:
     """Create a task run, or return the one with the same flow run and keys."""
     view, fields = call.view, {key: value for key, value in call.sent(*_CREATED).items() if value is not None}
-    if "flow_run_id" in fields:
-        fields["flow_run_id"] = canonical_id(fields["flow_run_id"])
-        if view.flow_runs.get(fields["flow_run_id"]) is None:
-            raise ApiError(409, CONFLICT)
+    fields.update({key: canonical_id(fields[key]) for key in ("id", "flow_run_id") if key in fields})
+    if "flow_run_id" in fields and view.flow_runs.get(fields["flow_run_id"]) is None:
+        raise ApiError(409, CONFLICT)
     keys = {name: fields.get(name) for name in ("flow_run_id", "task_key", "dynamic_key")}
     known = view.task_runs.first(**keys)
     if known is not None:

@@ -282,6 +282,8 @@ def set_state(view: View, kind: str, run: Row, fields: Row) -> Row:
     if task_run_id:
         details["task_run_id"] = task_run_id
     before = run.get("state")
+    if kind == "flow_run" and fields["type"] in ("RUNNING", *FINAL):
+        view.read_log.note_running(run["id"])
     state = new_state(view, fields, **details)
     getattr(view, f"{kind}_states").insert({**state, "run_id": run["id"]})
     table = view.flow_runs if kind == "flow_run" else view.task_runs

@@ -11,6 +11,7 @@ import gc
 import sys
 import threading
 import time
+import types
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -36,24 +37,33 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ATTEMPTS = 20
-_ENGINES = ("prefect.engine", "prefect.flow_engine", "prefect.task_engine")
+_FLOW_ENGINES = ("prefect.engine", "prefect.flow_engine")
+_ENGINES = (*_FLOW_ENGINES, "prefect.task_engine")
 _BLOCKS = "prefect.blocks."
+_WORKER_THREADS = "anyio.from_thread"
 _OWN_BLOCKS = "pytest_flowsecrets.backend.rest.blocks"
 _ASYNC = "prefect.utilities.asyncutils"
+# The attributes with the frame of a coroutine, and with the object that it awaits.
+_COROUTINES: Dict[type, Tuple[str, str]] = {
+    types.CoroutineType: ("cr_frame", "cr_await"),
+    types.GeneratorType: ("gi_frame", "gi_yieldfrom"),
+    types.AsyncGeneratorType: ("ag_frame", "ag_await"),
+}
 
 
 class Reader(NamedTuple):
     """Code of this process that waits for a block.
 
     Attributes:
-        thread: the identifier of its thread; None for a task of asyncio.
-        in_engine: whether an engine of Prefect has called it.
-        flow_run_id: the flow run that the engine executes; None without an engine, or for a task without a flow.
+        thread: the identifier of its thread; None for a task of asyncio in a thread of Prefect's own.
+        in_flow: whether an engine of flows has called it.
+        flow_run_id: the flow run that the engine executes; None without an engine, for a task without a flow, and in
+            the thread that calls a flow of Prefect 2, whose engine is in another thread.
         is_plugin: whether it saves a block for ``prefect_server.blocks``: Prefect reads a block before it replaces it.
     """
 
     thread: Optional[int]
-    in_engine: bool
+    in_flow: bool
     flow_run_id: Optional[str]
     is_plugin: bool
 
@@ -64,7 +74,10 @@ def running_threads() -> Collection[Thread]:
 
 
 def find_readers() -> List[Reader]:
-    """Return the code that waits for a block: threads, or tasks if no thread does."""
+    """Return the code that waits for a block: threads and tasks.
+
+    While a thread waits, the tasks in the threads of Prefect are not listed, because they may work for that thread.
+    """
     return _while_others_wait(_find_readers)
 
 
@@ -97,25 +110,28 @@ def _positions() -> Dict[int, Tuple[FrameType, int]]:
 
 def _find_readers() -> List[Reader]:
     threads = _stacks_of_threads()
-    readers = [
-        _reader(ident, stack)
+    waiting = [
+        (ident, stack)
         for ident, stack in ((ident, list(_with_coroutines(frames, threads))) for ident, frames in threads)
         if any(map(_waits_for_block, stack)) and not _is_event_loop(stack)
     ]
-    if readers:
-        return readers
-    return [_reader(None, stack) for stack in _stacks_of_tasks(threads) if any(map(_waits_for_block, stack))]
+    readers = [_reader(ident, stack) for ident, stack in waiting]
+    if any(_module(frame) == _WORKER_THREADS for _, stack in waiting for frame in stack):
+        return readers  # the coroutine that such a thread waits for is a task of another thread
+    tasks = [(ident, stack) for ident, stack in _stacks_of_tasks(threads) if any(map(_waits_for_block, stack))]
+    return readers + [_reader(ident, stack) for ident, stack in tasks if ident is not None or not readers]
 
 
 def _runs_of_engines() -> Set[str]:
     threads = _stacks_of_threads()
-    stacks = [*(frames for _, frames in threads), *_stacks_of_tasks(threads)]
-    return {run_id for run_id in map(_flow_run_id, stacks) if run_id is not None}
+    run_ids = (_flow_run_id(stack) for _, stack in (*threads, *_stacks_of_tasks(threads)))
+    return {run_id for run_id in run_ids if run_id is not None}
 
 
 def _reader(thread: Optional[int], stack: List[FrameType]) -> Reader:
     is_plugin = any(_module(frame) == _OWN_BLOCKS for frame in stack)
-    return Reader(thread, any(map(_is_engine, stack)), _flow_run_id(stack), is_plugin)
+    in_flow = any(_module(frame) in _FLOW_ENGINES for frame in stack)
+    return Reader(thread, in_flow, _flow_run_id(stack), is_plugin)
 
 
 def _flow_run_id(stack: List[FrameType]) -> Optional[str]:
@@ -154,16 +170,20 @@ def _with_coroutines(stack: List[FrameType], threads: Threads) -> Iterator[Frame
         yield frame
 
 
-def _stacks_of_tasks(threads: Threads) -> Iterator[List[FrameType]]:
-    """Yield the frames of each task of asyncio."""
+def _stacks_of_tasks(threads: Threads) -> Iterator[Tuple[Optional[int], List[FrameType]]]:
+    """Yield the thread of each task of asyncio, or None for a thread of Prefect, and the frames of the task.
+
+    The code that runs the event loop belongs to the frames: a flow may call ``asyncio.run``.
+    """
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return
-    for _, stack in threads:
-        for frame in stack:
+    for ident, stack in threads:
+        thread = None if _is_event_loop(stack) else ident
+        for position, frame in enumerate(stack):
             if frame.f_code.co_name == "run_forever" and _module(frame) == "asyncio.base_events":
                 for task in asyncio.all_tasks(frame.f_locals["self"]):
-                    yield _stack_of_coroutine(task.get_coro(), threads)
+                    yield thread, [*_stack_of_coroutine(task.get_coro(), threads), *stack[position:]]
 
 
 def _stack_of_coroutine(coroutine: Any, threads: Threads) -> List[FrameType]:
@@ -176,18 +196,21 @@ def _stack_of_coroutine(coroutine: Any, threads: Threads) -> List[FrameType]:
 
 
 def _awaiting(coroutine: Any) -> List[FrameType]:
-    """Return the frames of a coroutine and of those that it awaits."""
+    """Return the frames of a coroutine and of those that it awaits.
+
+    Only objects of Python's own types are followed: a task can wait for any object, such as a mock.
+    """
     frames: List[FrameType] = []
-    while coroutine is not None:
-        for prefix in ("cr", "gi", "ag"):
-            frame = getattr(coroutine, f"{prefix}_frame", None)
-            if frame is not None:
-                frames.append(frame)
-                coroutine = getattr(coroutine, f"{prefix}_await", None) or getattr(coroutine, "gi_yieldfrom", None)
-                break
-        else:  # the step of an async generator has no attribute for the generator
-            coroutine = next((each for each in gc.get_referents(coroutine) if hasattr(each, "ag_frame")), None)
-    return frames[::-1]
+    while True:
+        if type(coroutine).__name__.startswith("async_generator_"):  # a step, without an attribute for the generator
+            referents = gc.get_referents(coroutine)
+            coroutine = next((each for each in referents if type(each) is types.AsyncGeneratorType), None)
+        frame_name, awaited_name = _COROUTINES.get(type(coroutine), ("", ""))
+        frame = getattr(coroutine, frame_name) if frame_name else None
+        if frame is None or frame in frames:
+            return frames[::-1]
+        frames.append(frame)
+        coroutine = getattr(coroutine, awaited_name)
 
 
 def _waits_for_block(frame: FrameType) -> bool:

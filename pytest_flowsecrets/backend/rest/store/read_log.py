@@ -73,7 +73,11 @@ class ReadLog:
         self._older_threads: Dict[str, Collection[Thread]] = {}  # by the id of a run
 
     def note_running(self, run_id: str) -> None:
-        """Remember the threads that are older than a flow run, which is about to be Running."""
+        """Remember the threads that are older than the code of a flow run.
+
+        Call it before the run is Running for the first time, or ends: a run can fail before it is Running, and its
+        hooks are code of the run.
+        """
         self._older_threads.setdefault(run_id, running_threads())
 
     def admit(self, headers: Mapping[str, str]) -> Optional[List[Row]]:
@@ -108,15 +112,20 @@ class ReadLog:
         return [] if None in runs.values() else [run for run in runs.values() if run]
 
     def _runs_that_started(self, readers: List[Reader], running: List[Row]) -> List[Row]:
-        """Return the active runs if each reader is a thread that is younger than one of them, or has an engine."""
+        """Return the active runs if each reader is in a flow, or in a thread that is younger than one of the runs."""
         ids = {run["id"] for run in running} | runs_of_engines()  # the run of a hook has ended
-        runs = [run for run in self._flow_runs if run["id"] in ids]
-        older = [set(self._older_threads.get(run["id"], ())) for run in runs]
-        if not older:
+        # The code of a run that waits for its start has not begun.
+        runs = [run for run in self._flow_runs if run["id"] in ids & self._older_threads.keys()]
+        if not runs:
             return []
-        oldest = set.intersection(*older)
+        oldest = set.intersection(*(set(self._older_threads[run["id"]]) for run in runs))
         younger = {thread.ident for thread in threading.enumerate() if thread not in oldest}
-        return runs if all(reader.in_engine or reader.thread in younger for reader in readers) else []
+        younger.discard(None)  # a thread that has not started yet
+        return runs if all(self._is_in_flow(reader) or reader.thread in younger for reader in readers) else []
+
+    def _is_in_flow(self, reader: Reader) -> bool:
+        """Return whether a flow has called a reader: a run of this view, or one that the stack does not name."""
+        return reader.in_flow if reader.flow_run_id is None else self._flow_runs.get(reader.flow_run_id) is not None
 
     def record(self, headers: Mapping[str, str], runs: List[Row], document: Row, block_type: str) -> None:
         """Record that the answer to a request contains a document with its secrets.
