@@ -50,7 +50,7 @@ class Case(NamedTuple):
     Attributes:
         name: the name that the flow asks for.
         isolation: the isolation of the test, or None if the test is not isolated.
-        marks: the marks of the test.
+        marks: the markers of the test.
         fixture: a description of the fixture of wider scope, or the like, in which the error was raised, or ``""``.
         cloud: the fake Prefect Cloud of the test, or None.
         place: where the secret is missing: see ``Missing``.
@@ -89,12 +89,12 @@ class Case(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """The mark that sets the secret."""
+        """The marker that sets the secret."""
         return f"@pytest.mark.secrets({self.assignment})"
 
     @property
     def statement(self) -> str:
-        """The code that sets the secret where it is missing: the mark, or a call that sets it in Cloud."""
+        """The code that sets the secret where it is missing: the marker, or a call that sets it in Cloud."""
         if self.asked_cloud is None:
             return self.mark
         name = masked_name(self.name)
@@ -257,10 +257,10 @@ def _near_name(case: Case) -> Optional[Cause]:
 
 
 def _misspelled_mark(case: Case) -> Optional[Cause]:
-    """Find a mark that this package does not know, such as ``@pytest.mark.secret(TOKEN="x")``."""
+    """Find a marker that this package does not know, such as ``@pytest.mark.secret(TOKEN="x")``."""
     for mark in case.marks:
         near = nearest_name(mark.name, ("secrets",))
-        if near is not None and (mark.kwargs or mark.args):  # `@pytest.mark.secure` is a mark of the user
+        if near is not None and (mark.kwargs or mark.args):  # `@pytest.mark.secure` is a marker of the user
             return Cause(
                 f"the marker {mark.name!r} does nothing: the marker of this plugin is 'secrets'", f"write {case.mark}"
             )

@@ -119,7 +119,7 @@ class LeakSession(ObjectMasker):
                 self._prefect.learn()
 
     def learn_tests(self, items: Iterable[Any]) -> None:
-        """Register the secrets in the marks of tests, and mask the names of tests."""
+        """Register the secrets in the markers of tests, and mask the names of tests."""
         if not self.watching:
             return
         items = list(items)
@@ -137,7 +137,7 @@ class LeakSession(ObjectMasker):
                 self._names |= names
 
     def begin_test(self, item: Any) -> None:
-        """Attribute the following findings to a test, and read from its marks what may leak in it."""
+        """Attribute the following findings to a test, and read from its markers what may leak in it."""
         self.test = item.nodeid
         if self.watching:
             with self.faults:

@@ -19,7 +19,7 @@ _failed_fixtures = pytest.StashKey[Dict[str, Tuple[BaseException, str]]]()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a test whose mark is wrong, as pytest does if a fixture is unknown. Other and skipped tests go on."""
+    """Fail a test whose marker is wrong, as pytest does if a fixture is unknown. Other and skipped tests go on."""
     message = markers.marker_error(item)
     if message:
         pytest.fail(message, pytrace=False)
@@ -63,7 +63,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report(collector: Any) -> Iterator[None]:
-    """Add the next step to errors of pytest about the marks of this package."""
+    """Add the next step to errors of pytest about the markers of this package."""
     outcome: Any = yield
     if outcome.excinfo is None and outcome.get_result().failed and _uses_marks(collector):
         _add_advice(outcome.get_result())

@@ -207,7 +207,7 @@ def _prepare_real_server(config: pytest.Config) -> None:
 
 
 def _set_secrets(item: Any, isolation: Isolation) -> None:
-    """Enter an isolation with the secrets of a test's marks, delivered by its route, and warn about changed values."""
+    """Enter an isolation with the secrets of a test, delivered by its route, and warn about changed values."""
     provided = item.ihook.pytest_flowsecrets_secrets(config=item.config, item=item)
     secrets = markers.merge(_merged(provided), markers.secrets_of(item) or {})
     variables = markers.variables_of(item)

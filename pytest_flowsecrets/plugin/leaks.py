@@ -196,7 +196,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector) -> Iterator[None]:
-    """Register the secrets in the marks of a test, and mask the ids of its parameters before they are used."""
+    """Register the secrets in the markers of a test, and mask the ids of its parameters before they are used."""
     outcome: Any = yield
     run = run_of(collector.config)
     if run.watching and outcome.excinfo is None:
@@ -224,7 +224,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
-    """Mask the report of a collector, and register the secrets in the marks of a broken module."""
+    """Mask the report of a collector, and register the secrets in the markers of a broken module."""
     outcome: Any = yield
     if outcome.excinfo is None:
         report, run = outcome.get_result(), run_of(collector.config)

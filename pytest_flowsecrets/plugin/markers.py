@@ -1,6 +1,6 @@
 """Read the markers ``secrets``, ``variables`` and ``secret_routes`` of a test.
 
-This module does not import pytest. It only reads the attributes of items and marks.
+This module does not import pytest. It only reads the attributes of items and markers.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ HELP = (
 
 
 def secrets_of(item: Any) -> Optional[Dict[str, Any]]:
-    """Return the secrets that the marks of a test set, or None if there is no mark. The closest mark of a name wins.
+    """Return the secrets that the markers of a test set, or None without a marker. The closest marker of a name wins.
 
     Raises:
-        UsageError: a mark has wrong arguments. The message names the test, the error and the correct form, never a
+        UsageError: a marker has wrong arguments. The message names the test, the error and the correct form, never a
             value.
     """
     secrets: Optional[Dict[str, Any]] = None
@@ -86,10 +86,10 @@ def _secrets(*arguments: Any, **values: Any) -> Dict[str, Any]:
 
 
 def variables_of(item: Any) -> Dict[str, Any]:
-    """Return the variables that the marks of a test set. The closest mark of a name wins.
+    """Return the variables that the markers of a test set. The closest marker of a name wins.
 
     Raises:
-        UsageError: a mark has wrong arguments. The message names the test and the correct form.
+        UsageError: a marker has wrong arguments. The message names the test and the correct form.
     """
     variables: Dict[str, Any] = {}
     for mark in _closest_first(item, "variables"):
@@ -104,7 +104,7 @@ def variables_of(item: Any) -> Dict[str, Any]:
 
 
 def _closest_first(item: Any, name: str) -> Iterator[Any]:
-    """Yield the marks of a test with a name: those of its parameters, function, classes, modules and packages."""
+    """Yield the markers of a test with a name: those of its parameters, function, classes, modules and packages."""
     callspec = getattr(item, "callspec", None)
     of_parameters = _named(name, callspec.marks) if callspec else []
     yield from reversed(of_parameters)
@@ -120,7 +120,7 @@ def _named(name: str, marks: Iterable[Any]) -> List[Any]:
 
 
 def _order_in_classes(node: Any) -> Dict[int, int]:
-    """Return the position of each mark of a class, the class before its bases. pytest lists the bases first."""
+    """Return the position of each marker of a class, the class before its bases. pytest lists the bases first."""
     target = getattr(node, "obj", None)
     if not isinstance(target, type):
         return {}
@@ -132,7 +132,7 @@ def _order_in_classes(node: Any) -> Dict[int, int]:
 
 
 def marker_error(item: Any) -> Optional[str]:
-    """Return the error message for the marks of a test, or None if they are correct."""
+    """Return the error message for the markers of a test, or None if they are correct."""
     try:
         secrets_of(item)
         route_of(item)
@@ -142,7 +142,7 @@ def marker_error(item: Any) -> Optional[str]:
 
 
 def routes_of(definition: Any) -> List[str]:
-    """Return the routes of a test's closest ``secret_routes`` mark, or an empty list if there is no mark.
+    """Return the routes of a test's closest ``secret_routes`` marker, or an empty list if there is none.
 
     Raises:
         UsageError: a route does not exist. The message names the test and the routes that exist.

@@ -210,7 +210,7 @@ def _kept_segments(item: Any, matches: Sequence[Any]) -> List[str]:
 
 
 def _all_by_chance(item: Any, matches: Iterable[Any]) -> bool:
-    """Return whether all matches in a test's id are short numbers, none of them a secret of the test's own marks."""
+    """Return whether all matches in a test's id are short numbers, none of them a secret of the test's own markers."""
     own = names_in_marks(item)
     return all(own.isdisjoint(each.names) and _is_chance(item.nodeid[each.start : each.end]) for each in matches)
 

@@ -1,4 +1,4 @@
-"""What tests declare before they run: secrets and allowed leaks in marks, and names with parameters."""
+"""What tests declare before they run: secrets and allowed leaks in markers, and names with parameters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_flowsecrets.leaks.registry import registry
 
 
 def learn_marks(node: Any) -> None:
-    """Register the values in a test's ``secrets`` markers. Invalid marks are reported elsewhere."""
+    """Register the values in a test's ``secrets`` markers. Invalid markers are reported elsewhere."""
     for mark in node.iter_markers("secrets"):
         _learn(mark)
 
@@ -25,12 +25,12 @@ def _pairs(mark: Any) -> Iterator[Tuple[Any, Any]]:
 
 
 def names_in_marks(node: Any) -> Set[str]:
-    """Return the names of the secrets in a test's marks."""
+    """Return the names of the secrets in a test's markers."""
     return {str(name) for mark in node.iter_markers("secrets") for name, _ in _pairs(mark)}
 
 
 def learn_broken_module(error: BaseException) -> None:
-    """Register the secrets in the marks of a module that failed to import, from the globals in the traceback."""
+    """Register the secrets in the markers of a module that failed to import, from the globals in the traceback."""
     visited: List[BaseException] = []
     link: Any = error
     while link is not None and link not in visited:
