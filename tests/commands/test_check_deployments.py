@@ -14,8 +14,12 @@ ENV = HEAD + "  work_pool:\n    name: p\n    job_variables:\n      env:\n       
 PARAMETER = HEAD + "  parameters:\n    %s\n"
 STEP = "deployments: []\npull:\n- prefect.deployments.steps.git_clone:\n    %s\n"
 POOL = '{"job_configuration": {"env": {%s}}, "variables": {"type": "object", "properties": {"x": {%s}}}}'
+COMPOSE = "services:\n  a:\n    image: prefect\n    environment:\n"
+V = ("--prefect-version", "3.9.1")
 TOKEN = "ghp_Ab3De6Gh9Jk2Mn5Pq8St1Vw4Yz7Bc0Ef"
 HOOK = "https://hooks.slack.com/services/T0Q1W2E3R/B9Z8Y7X6W"
+RANDOM = "1x9QvT2mZ7rLk3Wd8YpB5nHs"
+HEX = "9c1f0b7e4a2d8635f1e0c9b7a6d54e32"
 DIGEST = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 
 # rule, layout, a text that triggers it, one that does not
@@ -72,8 +76,16 @@ EXAMPLES = [
     ("FS077", ENV, f"A: 'https://h/bot123:{TOKEN}/send'", "A: https://h/bot123:<token>/{{ x }}"),
     ("FS077", ENV, f"A: 'https://h/a?sig={TOKEN}'", "A: 'https://h/watch?v=dQw4w9WgXcQ&page_token=2'"),
     ("FS077", ENV, f"WEBHOOK: 'https://h/{DIGEST}'", f"A: 'https://h/a/{DIGEST}/flows'"),
-    ("FS077", PARAMETER, f"url: https://h/{TOKEN}", f"url: https://docs.google.com/spreadsheets/d/{TOKEN}/edit"),
+    ("FS077", PARAMETER, f"url: https://h/{TOKEN}", f"url: https://docs.google.com/spreadsheets/d/{RANDOM}/edit"),
     ("FS077", PARAMETER, f"url: https://h/{TOKEN}", f"url: https://h/{TOKEN}.tar.gz"),
+    ("FS077", ENV, f"A: https://{RANDOM}@h/a", f"A: https://{HEX}@o1.ingest.sentry.io/1"),
+    ("FS077", ENV, f"A: https://{HEX}@h/a", f"A: abfss://{RANDOM}@store.dfs.core.windows.net/a"),
+    ("FS077", ENV, f"WEBHOOK: https://h/{RANDOM}", f"WEBHOOK: https://h/{HEX}.tar.gz"),
+    ("FS077", ENV, f"SLACK_WEBHOOK_URL: https://h/{HEX}", f"HOOKS_URL: https://h/{HEX}"),
+    ("FS077", ENV, "A: https://h/a?sig=aB3%2Bd5E7gH9%3D", "A: https://h/a?sig=%SIGNATURE%"),
+    ("FS077", ENV, "A: https://h/a?token=hunter2", "A: 'https://h/a?token={token}'"),
+    ("FS077", ENV, f"A: https://h/a?key={RANDOM}", "A: https://h/a?key=hunter2"),
+    ("FS077", ENV, f"A: https://h/a?x_key={RANDOM}", "A: https://h/a?s3_key=data/day.csv"),
     ("FS078", ENV, "A: true", "A: 'true'"),
     ("FS078", ENV, "A: 0123", "A: 123"),
     ("FS078", ENV, "A: 1.10", "A: 1.1"),
@@ -173,6 +185,54 @@ def test_the_place_in_a_long_text(run, write):
 def test_other_files(run, write, text):
     """Files that only resemble a `prefect.yaml` are not checked as one."""
     assert run("check", write("other.yaml", text)).code == 0
+
+
+PUBLIC_URLS = [
+    f"https://github.com/pre-commit/pre-commit-hooks/archive/{HEX}12345678.tar.gz",
+    f"https://raw.githubusercontent.com/acme/webhook/{HEX}12345678/action.yml",
+    f"https://hub.docker.com/layers/acme/webhook/1/images/sha256-{HEX}{HEX}",
+    f"https://www.notion.so/acme/Team-Home-{HEX}",
+    f"https://docs.google.com/forms/d/e/1FAIpQL{RANDOM}/viewform",
+    f"https://www.figma.com/file/{RANDOM}/x",
+    f"https://h/a?page_token=abc&nextPageToken={RANDOM}&continuation_token={RANDOM}",
+    "https://h/a?api_key=test&key=DEMO_KEY&token=my-token&access_token=pk.eyJ1IjoiYWNtZSJ9",
+    f"https://{HEX}@sentry.acme.com/prefix/42",
+    f"ssh://APKA{RANDOM.upper()}@git-codecommit.us-east-1.amazonaws.com/v1/repos/a",
+]
+WEBHOOKS = [
+    "hooks.slack.com/workflows/T0Q1W2E3R/A1B2C3D4E5/",
+    "discord.com/api/webhooks/123456789012345678/",
+    "canary.discordapp.com/api/v10/webhooks/123456789012345678/",
+    f"acme.webhook.office.com/webhookb2/{DIGEST}@{DIGEST}/IncomingWebhook/",
+    f"outlook.office.com/webhook/{DIGEST}/IncomingWebhook/",
+    "hooks.zapier.com/hooks/catch/123/",
+    "maker.ifttt.com/trigger/done/with/key/",
+    "api.telegram.org/file/bot123456:",
+    "hook.eu1.make.com/",
+    "events.pagerduty.com/integration/",
+    "hc-ping.com/",
+    "open.larksuite.com/open-apis/bot/v2/hook/",
+    "api.prefect.cloud/hooks/",
+    "n8n.acme.com:5678/webhook/",
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "head", "line"),
+    [
+        ("prefect.yaml", ENV.replace("%s", "A: a"), "        {}: '{}'\n"),
+        ("run.sh", "", "export {}='{}'\n"),
+        ("compose.yaml", COMPOSE, "      {}: '{}'\n"),
+        ("Dockerfile", "FROM prefect\n", "ENV {}='{}'\n"),
+    ],
+)
+def test_urls(run, write, kind, head, line):
+    """In files of each type, webhooks are secrets, whatever the name, and URLs that are public by design are not."""
+    public = head + "".join(line.format(f"HOOK_{at}", url) for at, url in enumerate(PUBLIC_URLS))
+    assert "FS077" not in run("check", *V, write(kind, public)).ids
+    urls = [f"https://{each}{RANDOM}" for each in WEBHOOKS]
+    secret = head + "".join(line.format(f"A_{at}", url) for at, url in enumerate(urls))
+    assert run("check", *V, write(kind, secret)).ids.count("FS077") == len(urls)
 
 
 def test_one_finding_of_a_variable(run, write):

@@ -19,11 +19,27 @@ EXAMPLES = [
     ("FS083", "flow.deploy(job_variables={**{'env': [{'value': %s}]}, 'a': 1})\n", '"{{ $A }}"', '"{{ a }}"'),
     ("FS083", "x = %s\nENV: dict = {'A': x}\nflow.deploy(job_variables=base | {'env': ENV})\n", '"{{ $A }}"', "x"),
     ("FS083", "flow.deploy(parameters={'a': {'b': %s}})\n", BLOCK, '"{{ a }}"'),
-    ("FS083", "await flow.aserve(parameters={'a': %s})\n", '"{{ $A }}"', '"{{ prefect }}"'),
+    ("FS083", "import prefect_aws\nflow.aserve(parameters={'a': %s})\n", '"{{ $A }}"', '"{{ prefect }}"'),
     ("FS083", "Deployment.build_from_flow(f, infra_overrides={'env.A': %s})\n", '"{{ $A }}"', "1"),
+    (
+        "FS083",
+        "from prefect.x import y\nserve(parameters={'a': %s})\n",
+        '"{{ $A }}"',
+        "{'__prefect_kind': 'a', 'b': '{{ $A }}'}",
+    ),
+    ("FS083", "%s\ndef f(env):\n  flow.deploy(job_variables=A)\n", 'A = "{{ $A }}"', 'env = A = B = "{{ $A }}"\nA = 1'),
+    (
+        "FS083",
+        "def f(): return lambda: flow.deploy(job_variables=A)\n%s\n",
+        "A = ['{{ $A }}']",
+        "def g(): A = ['{{ $A }}']",
+    ),
+    ("FS083", "A = %s\nA += ''\nA: str\nclass B:\n  flow.deploy(job_variables=A)\n", "'{{ $A }}'", "'{{ a }}'"),
     ("FS070", ENV, '"{{ prefect.block.secret.a }}"', BLOCK),
     ("FS071", ENV, '"{{ prefect.blocks.secret.GH }}"', 'f"{{{{ prefect.blocks.secret.{name} }}}}"'),
     ("FS072", ENV, '"{{ prefect.variables.a }}"', 'f"{{{{ prefect.variables.{name} }}}}"'),
+    ("FS070", ENV, "f'{a}{{{{ prefect.block.secret.a }}}}'", "f'{{{{ prefect.{a}.secret.a }}}}'"),
+    ("FS071", ENV, "f'{{{{ prefect.blocks.secret.A }}}}'", "f'{{{{ prefect.blocks.secret.{a}_A }}}}'"),
     ("FS075", ENV, '"a{{ prefect.blocks.secret.a }}"', BLOCK),
 ]
 
@@ -43,6 +59,17 @@ def test_examples(run, write, example):
         "flow.deploy(description='{{ $A }}', name='{{ $B }}')\n",
         "A = '{{ $A }}'\nA = os.environ['A']\nflow.deploy(job_variables={'env': {'A': A}})\n",
         "a = b\nb = a\nflow.deploy(job_variables=a, name='{{ $A }}')\n",
+        "def f(A): flow.deploy(job_variables=A)\ndef g(): A = '{{ $A }}'\n",
+        "A = '{{ $A }}'\ndef f(A): flow.deploy(job_variables=A)\n",
+        "def f(*, A): return lambda: flow.deploy(job_variables=A)\nA = '{{ $A }}'\n",
+        "A = '{{ $A }}'\ndef f():\n  for A in B: flow.deploy(job_variables=A)\n",
+        "A = '{{ $A }}'\ndef f():\n  try: a()\n  except B as A: flow.deploy(job_variables=A)\n",
+        "A = '{{ $A }}'\ndef f():\n  global A\n  A = 1\nflow.deploy(job_variables=A)\n",
+        "from a import A\ndef f(): A = '{{ $A }}'\nclass B:\n  A = '{{ $A }}'\n  def f(self): flow.deploy(job_variables=A)\n",
+        "site.deploy(parameters={'title': '{{ $scope.title }}'})\n",
+        "from .prefect import a\nimport flask\nsite.serve(parameters='{{ $scope.title }}')\n",
+        "import prefect\nf.deploy(parameters={'t': {'__prefect_kind': 'jinja', 'template': '{{ prefect.variables.x }}'}})\n",
+        "import prefect\nf.deploy(parameters=dict(t=dict(__prefect_kind='jinja', template=['{{ prefect.variables.x }}'])))\n",
         "TEMPLATE = '{{ $A }} {{ prefect.blocks.secret.NO }}'\n",
         "flow.deploy(job_variables={'A': b'{{ $A }}', 'B': None}, **{'parameters': '{{ $A }}'})\n",
     ],
@@ -59,6 +86,12 @@ def test_places(run, write):
     assert done.out.startswith("deploy.py:3:5: error: FS083 A: only `prefect deploy` replaces")
     code = 'E = {"A": "{{ $A }}"}\n\n\nflow.deploy(job_variables={"env": E})\nrun_deployment("a/b", job_variables=E)\n'
     assert [line[:16] for line in run("check", write("deploy.py", code)).out.splitlines()] == ["deploy.py:1:12: "]
+
+
+def test_advice(run, write):
+    """The advice contains the name of the variable, and none if the code computes it."""
+    assert "use os.environ['A'], whose" in run("check", write("deploy.py", ENV % "'{{ $A }}'")).out
+    assert "use the value of os.environ, whose" in run("check", write("deploy.py", ENV % "f'{{{{ ${a} }}}}'")).out
 
 
 def test_comments_and_fixes(run, write, tmp_path):

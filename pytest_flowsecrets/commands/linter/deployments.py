@@ -92,9 +92,7 @@ def python_findings(source: str, path: str) -> Iterator[Finding]:
     """
     for each in deployment_texts(source, path):
         region = CODE_PARAMETERS if each.argument == PARAMETERS else CODE
-        for finding in template_findings(Text(each.value, source, each.start, each.end, each.name, region, path)):
-            if not (each.is_formatted and finding.severity == "note"):  # parts of its names are unknown
-                yield finding
+        yield from template_findings(Text(each.value, source, each.start, each.end, each.name, region, path))
 
 
 def is_prefect_yaml(document: Any) -> bool:

@@ -11,6 +11,7 @@ import os
 import re
 from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from pytest_flowsecrets.commands.files.python_calls import TEMPLATE
 from pytest_flowsecrets.commands.files.reading import LARGEST, Unreadable
 from pytest_flowsecrets.errors import UsageError
 
@@ -53,7 +54,7 @@ _MENTION = re.compile(rb"prefect", re.IGNORECASE)
 # What a file of a common type must contain to be checked in a folder, by its type; by default the name of Prefect.
 _REQUIRED = {
     "toml": re.compile(rb"prefect|context|use_local_secrets", re.IGNORECASE),
-    "python": re.compile(rb"\{\{\s*(?:\$|prefect\b|blocks\.|variables\.)", re.IGNORECASE),  # a template
+    "python": re.compile(TEMPLATE.encode(), re.IGNORECASE),
 }
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, Optional
+from typing import TYPE_CHECKING, Iterator, Optional
 
 from pytest_flowsecrets.commands.linter.templates import is_secret_name, is_template
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.leaks.formats.urls import UrlPart
 
 _URL_WITH_PASSWORD = re.compile(r"(?<![\w+.-])[A-Za-z][\w+.-]*://[^\s/@{}$<]*:[^\s/@{}$<]+@")
 _API_KEY = re.compile(r"\bpn[ub]_[A-Za-z0-9]{20,}")
@@ -17,13 +20,36 @@ _STAND_IN = re.compile(
     re.IGNORECASE,
 )
 _URL = re.compile(r"(?<![\w+.-])[A-Za-z][\w+.-]{0,30}://[^\s'\"`]+")
-_PLACEHOLDER = re.compile(r"\$?\{\{.*?\}\}|\$\{[^}]*\}|<[^<>]*>|%\w+%")
-_HOOK = re.compile(r"hook", re.IGNORECASE)
-_TOKEN = 20  # minimum length of a random segment that is a secret; in a webhook, shorter segments are secrets, too
-# Random segments that are public: file names, digests, numbers and resources in hexadecimal digits, and what follows a
-# word for a document or a revision.
-_PUBLIC = re.compile(r".*\..*|(?:[a-z]{1,8}-)?[0-9a-f-]+", re.IGNORECASE)
-_IDENTIFIED = re.compile(r"/(?:d|folders|commit|tree|blob|raw)/[^/?#]+")
+_PLACEHOLDER = re.compile(r"\$?\{\{.*?\}\}|\$\{[^}]*\}|\{[\w.]*\}|<[^<>]*>|%[A-Za-z_]\w*%")
+_KNOWN_TOKEN = re.compile(
+    r"(?:gh[oprsu]_|github_pat_|gl(?:pat|dt|cbt)-|xox[abeprs]-|hf_|npm_|pypi-|sk-|pn[ub]_)[\w-]{16,}", re.IGNORECASE
+)
+# In other URLs, the user names a container, a key or a person.
+_HTTP = re.compile(r"(?:\w+\+)?https?://", re.IGNORECASE)
+_SENTRY = re.compile(r"https?://[0-9a-f]{32}@[^?#]*/\d+/?", re.IGNORECASE)  # public: clients in browsers contain it
+# URLs whose path is a secret. Many programs receive webhooks below `/hooks/` or `/webhook/`, such as Prefect Cloud,
+# Mattermost and n8n.
+_WEBHOOK = re.compile(
+    r"\w+://(?:[^/]+/(?:web)?hooks?/|[^/]+/(?:file/)?bot\d+:|hooks\.(?:slack|zapier)\.com/|[\w.-]+\.webhook\.office\.com/"
+    r"|outlook\.office(?:365)?\.com/webhook|(?:\w+\.)?discord(?:app)?\.com/api/(?:v\d+/)?webhooks/|maker\.ifttt\.com/"
+    r"|hook\.(?:\w+\.)?(?:make|integromat)\.com/|events\.pagerduty\.com/integration/|hc-ping\.com/"
+    r"|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/)",
+    re.IGNORECASE,
+)
+_WEBHOOK_NAME = re.compile(r"web[_-]?hooks?(?:[_-]?(?:ur[il]|address|endpoint))?\Z", re.IGNORECASE)
+_FILE = re.compile(r".*\.\w{1,5}")
+_POSITION = re.compile(r"page|next|continuation|cursor|sync|skip|resum", re.IGNORECASE)  # such as `page_token`
+# Values of queries that are examples, and keys that services publish.
+_EXAMPLE = re.compile(
+    r"(?:(?:my|test|demo|dummy|sample|fake|foo|abc|token|key|secret|password)[_-]?)+\d{0,6}|.*example.*|pk[._].+",
+    re.IGNORECASE,
+)
+_REASONS = {
+    "user": "a URL with a token",
+    "password": "a URL with a token",
+    "path": "a URL with a secret path",
+    "query": "a URL with a secret in its query",
+}
 
 
 def secret_in(name: str, value: str) -> Optional[str]:
@@ -54,8 +80,8 @@ def is_stand_in(value: str) -> bool:
 def token_in_url(name: str, value: str) -> Optional[str]:
     """Return which part of a URL in a text is a secret, or None.
 
-    The parts are those of :func:`~pytest_flowsecrets.leaks.formats.urls.sensitive_parts`. In a file, the URL may also
-    be public, so random texts that are common in public URLs are ignored.
+    Most URLs with random parts are public, such as those of documents, commits and images. A part is a secret if it is
+    a token of a known format, a random user name, the path of a webhook, or a query value with the name of a secret.
 
     Args:
         name: the key of the text.
@@ -67,25 +93,29 @@ def token_in_url(name: str, value: str) -> Optional[str]:
 
 
 def _parts(name: str, url: str) -> Iterator[str]:
-    from pytest_flowsecrets.leaks.formats.sensitive_fields import is_random, names_a_secret
     from pytest_flowsecrets.leaks.formats.urls import sensitive_parts
 
-    is_hook = _HOOK.search(name + url) is not None
-    path = url.partition("?")[0].partition("://")[2]
-    has_gap = any(is_stand_in(segment) for segment in path.split("/") if segment and not segment.isdigit())
     for part in sensitive_parts(url):
-        text = part.text
-        if is_stand_in(text):
-            continue
-        if part.kind == "user" and is_random(text):
-            yield "a URL with a token"
-        elif part.kind == "query" and names_a_secret(part.name):
-            yield "a URL with a secret in its query"
-        elif part.kind == "path" and not has_gap and _is_secret_segment(text, path, is_hook=is_hook):
-            yield "a URL with a secret path"
+        if not is_stand_in(part.text) and (_KNOWN_TOKEN.fullmatch(part.text) or _is_secret(part, name, url)):
+            yield _REASONS[part.kind]
 
 
-def _is_secret_segment(text: str, path: str, *, is_hook: bool) -> bool:
-    if any(match.endswith(f"/{text}") for match in _IDENTIFIED.findall(path)):
-        return False
-    return is_hook or (len(text) >= _TOKEN and not _PUBLIC.fullmatch(text))
+def _is_secret(part: UrlPart, name: str, url: str) -> bool:
+    from pytest_flowsecrets.leaks.formats.sensitive_fields import is_random, names_a_secret
+
+    if part.kind == "user":
+        return is_random(part.text) and _HTTP.match(url) is not None and not _SENTRY.fullmatch(url)
+    if part.kind == "query":
+        if _POSITION.search(part.name) or _EXAMPLE.fullmatch(part.text):
+            return False
+        is_named = part.name == "key" or names_a_secret(part.name)
+        return is_secret_name(part.name) or (is_named and is_random(part.text))
+    if part.kind == "path" and not _FILE.fullmatch(part.text) and not _has_gap(url):
+        return bool(_WEBHOOK.match(url) or _WEBHOOK_NAME.search(name) or names_a_secret(name))
+    return False
+
+
+def _has_gap(url: str) -> bool:
+    """Return whether a segment of the path stands in for another, so that the rest of the path is no secret."""
+    path = url.partition("?")[0].partition("://")[2]
+    return any(is_stand_in(segment) for segment in path.split("/") if segment and not segment.isdigit())

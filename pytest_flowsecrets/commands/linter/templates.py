@@ -15,6 +15,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional, Tuple
 
+from pytest_flowsecrets.commands.files.python_calls import UNKNOWN
 from pytest_flowsecrets.findings.model import Edit
 from pytest_flowsecrets.findings.rules import finding_of
 from pytest_flowsecrets.resolution.layers import Origin
@@ -134,9 +135,10 @@ def template_findings(text: Text) -> Iterator[Finding]:
 def _placeholder_findings(placeholder: _Placeholder) -> Iterator[Finding]:
     name = placeholder.inner
     if placeholder.text.region == CODE_PARAMETERS:
-        if name.startswith(("$", "prefect.blocks.", "prefect.variables.")):
-            message = "nothing replaces a template in the parameters of a deployment: the flow gets the braces"
-            yield placeholder.finding("FS083", message, "load the block or the variable in the flow")
+        yield from _parameter(placeholder)
+    elif UNKNOWN in name:  # no rule about names applies
+        if name.startswith("$"):
+            yield from _environment(placeholder)
     elif _PLACEHOLDER.fullmatch(placeholder.written) is None:
         if _MISSPELLED.match(name) or name.startswith("$"):
             message = "Prefect does not recognize this template, and the text stays as it is"
@@ -150,6 +152,12 @@ def _placeholder_findings(placeholder: _Placeholder) -> Iterator[Finding]:
         yield from _variable(placeholder)
     elif _MISSPELLED.match(name):
         yield placeholder.finding("FS070", _dropped(placeholder.text.region), _suggestion(name))
+
+
+def _parameter(placeholder: _Placeholder) -> Iterator[Finding]:
+    if placeholder.inner.startswith(("$", "prefect.blocks.", "prefect.variables.")):
+        message = "nothing replaces a template in the parameters of a deployment: the flow gets the braces"
+        yield placeholder.finding("FS083", message, "load the block or the variable in the flow")
 
 
 def _dropped(region: str) -> str:
@@ -222,9 +230,10 @@ def _environment(placeholder: _Placeholder) -> Iterator[Finding]:
     name, region = placeholder.inner.lstrip("$"), placeholder.text.region
     if region == CODE:
         message = "only `prefect deploy` replaces {{ $NAME }}, not this function: the flow run gets the braces"
+        use = "the value of os.environ" if UNKNOWN in name else f"os.environ[{name!r}]"
         advice = (
             "for a secret, write {{ prefect.blocks.secret.NAME }}, which the worker replaces; for another value, "
-            f"use os.environ[{name!r}], whose value the deployment stores"
+            f"use {use}, whose value the deployment stores"
         )
         yield placeholder.finding("FS083", message, advice)
         return
