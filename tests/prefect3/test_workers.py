@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from contextlib import contextmanager
+from copy import deepcopy
 from importlib.util import find_spec
 
 import pytest
@@ -73,7 +74,7 @@ async def deploy(client, folder):
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.workers.process import ProcessWorker
 
-    template = ProcessWorker.get_default_base_job_template()
+    template = deepcopy(ProcessWorker.get_default_base_job_template())
     template["variables"]["properties"]["env"]["default"] = {"OF_POOL": "pool"}
     await client.create_work_pool(WorkPoolCreate(name="pool", type="process", base_job_template=template))
     flow_id = await client.create_flow_from_name("report")
