@@ -152,7 +152,8 @@ def test_write_only_refuses_tasks_of_asyncio_while_a_flow_is_in_a_block(prefect_
             in_block.set()
             proceed.wait(120)
 
-        Secret.get(SimpleNamespace(value=SimpleNamespace(get_secret_value=get_secret_value)))
+        # On 2.20, the method sends an event of a real block first.
+        inspect.unwrap(Secret.get)(SimpleNamespace(value=SimpleNamespace(get_secret_value=get_secret_value)))
 
     prefect_server.write_only()
     with running_flow(work):
