@@ -35,6 +35,7 @@ def environment(home, **more):
     return {
         **kept,
         "PREFECT_API_SSL_CERT_FILE": certificate_file(home),  # a client loads all certificates of the machine otherwise
+        "HOME": str(home),  # some releases store results there, whatever PREFECT_HOME says
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
