@@ -86,6 +86,10 @@ class ReadLog:
         Raises:
             ApiError: 403, the view is write-only, and neither a flow run nor the plugin sent the request.
         """
+        if not self.write_only and not self.saving:
+            running = self._running(headers.get(_FLOW_ID))
+            if len(running) == 1:
+                return running  # the request names its run, so the stacks are not inspected
         readers = find_readers() if self._flow_runs or self.saving else []
         if readers and all(reader.is_plugin for reader in readers):
             return None
@@ -99,12 +103,18 @@ class ReadLog:
         called = self._called_by_engines(readers)
         if called:
             return [run for run in called if run["flow_id"] == flow_id] or called
-        running = [run for run in self._flow_runs if (run.get("state") or {}).get("type") == "RUNNING"]
         if flow_id is not None:
-            return [run for run in running if run["flow_id"] == flow_id]
+            return self._running(flow_id)
+        running = [run for run in self._flow_runs if _is_running(run)]
         if not readers:
             return running if self._any_run else []
         return self._runs_that_started(readers, running)
+
+    def _running(self, flow_id: Optional[str]) -> List[Row]:
+        """Return the Running runs of a flow."""
+        return [
+            run for run in self._flow_runs if flow_id is not None and run["flow_id"] == flow_id and _is_running(run)
+        ]
 
     def _called_by_engines(self, readers: List[Reader]) -> List[Row]:
         """Return the runs whose engines called the readers, or an empty list if a reader has another caller."""
@@ -145,6 +155,10 @@ class ReadLog:
         self.reads.append(
             Read(name, block_type, self._now(), run["id"] if run else None, flow["name"] if flow else None)
         )
+
+
+def _is_running(run: Row) -> bool:
+    return (run.get("state") or {}).get("type") == "RUNNING"
 
 
 def same_value(value: Any, other: Any) -> bool:
