@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Callable, List, NoReturn, Optional, Sequence
 
 from pytest_flowsecrets.backend.faults import Faults
 from pytest_flowsecrets.backend.http.graphql_http import internal_fault, read_operation, write_answer, write_fault
-from pytest_flowsecrets.backend.import_lock import importing
 from pytest_flowsecrets.backend.messages import (
     Answer,
     ApiError,
@@ -21,6 +20,7 @@ from pytest_flowsecrets.backend.messages import (
 from pytest_flowsecrets.backend.records.keys import Caller, Keyring
 from pytest_flowsecrets.backend.records.secret_store import Vault
 from pytest_flowsecrets.backend.records.store import Store
+from pytest_flowsecrets.backend.request_context import importing
 from pytest_flowsecrets.backend.request_log import RequestLog
 from pytest_flowsecrets.clock import now as utc_now
 from pytest_flowsecrets.report import api_events

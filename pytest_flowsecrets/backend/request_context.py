@@ -1,11 +1,13 @@
-"""The context of a resolver: the API, the caller, and the rows that the caller may see."""
+"""The context of a resolver: the API, the caller, and the rows that the caller may see; the lock for imports."""
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Protocol
 
 from pytest_flowsecrets.backend.messages import ApiError, Unauthenticated
+from pytest_flowsecrets.operating_system import register_at_fork
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -134,3 +136,10 @@ _SPECIAL_TABLES: Mapping[str, Callable[[RequestContext], List[Row]]] = {
     "user": RequestContext.users,
     "membership": lambda context: context.store.linked("membership", "user_id", context.caller.user_id),
 }
+
+
+# Delays forks while a thread of the server imports: the child would inherit import locks that stay held forever.
+# Reentrant: the thread that holds it may import a module that forks.
+importing = threading.RLock()
+
+register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)

@@ -28,7 +28,7 @@ from typing import (
 )
 
 from pytest_flowsecrets.backend.graphql.document_masking import OwnValues, own_values, shown
-from pytest_flowsecrets.backend.request_text import texts_in
+from pytest_flowsecrets.backend.messages import texts_in
 from pytest_flowsecrets.leaks.registry import registry
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from pytest_flowsecrets.backend.request_text import texts_in
+from pytest_flowsecrets.backend.messages import texts_in
 from tests.compat import needs_prefect
 
 V = "ghp_secret"

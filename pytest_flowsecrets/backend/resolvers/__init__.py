@@ -18,8 +18,7 @@ from typing import Any, Callable, Dict, Tuple
 
 Resolver = Callable[..., Any]
 SUCCESS = {"success": True}
-_MODULES: Tuple[str, ...] = ("agents", "artifacts", "cloud", "flow_runs", "flows", "info", "keys")
-_MODULES += ("logs", "projects", "secrets", "task_runs")
+_MODULES: Tuple[str, ...] = ("cloud", "flow_runs", "flows", "secrets", "task_runs")
 _KIND = "_kind"
 
 

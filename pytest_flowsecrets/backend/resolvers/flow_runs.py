@@ -1,4 +1,4 @@
-"""Flow runs: creation, states, cancellation, the agents' queue."""
+"""Flow runs: creation, states, cancellation; agents and their queue."""
 
 from __future__ import annotations
 
@@ -115,3 +115,27 @@ def _flow(context: RequestContext, inputs: Mapping[str, Any]) -> Row:
     if flow["archived"]:
         raise ApiError("An archived flow cannot run")
     return flow
+
+
+# -- agents ------------------------------------------------------------------------------------------------------------
+
+
+@mutation
+def register_agent(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Register an agent, or return the existing agent with the same type, name and labels."""
+    tenant_id = context.tenant_of(inputs.get("tenant_id"))
+    values = {"type": inputs.get("type"), "name": inputs.get("name"), "labels": sorted(inputs.get("labels") or [])}
+    for agent in context.store.linked("agent", "tenant_id", tenant_id):
+        if all(agent[name] == value for name, value in values.items()):
+            return context.store.change("agent", agent["id"], agent_config_id=inputs.get("agent_config_id"))
+    return context.store.add("agent", tenant_id=tenant_id, agent_config_id=inputs.get("agent_config_id"), **values)
+
+
+@mutation
+def delete_agent(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Delete an agent, but not its flow runs."""
+    agent = context.get_or_error("agent", inputs["agent_id"])
+    for run in context.store.linked("flow_run", "agent_id", agent["id"]):
+        context.store.change("flow_run", run["id"], agent_id=None)
+    context.store.remove("agent", agent["id"])
+    return SUCCESS

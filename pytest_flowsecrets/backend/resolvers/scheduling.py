@@ -10,10 +10,10 @@ import logging
 import random
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
-from pytest_flowsecrets.backend.import_lock import importing
 from pytest_flowsecrets.backend.messages import BadInput
 from pytest_flowsecrets.backend.records import states
 from pytest_flowsecrets.backend.records.scalars import read_time
+from pytest_flowsecrets.backend.request_context import importing
 
 if TYPE_CHECKING:
     from datetime import datetime

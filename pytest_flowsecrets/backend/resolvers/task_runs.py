@@ -1,4 +1,4 @@
-"""Task runs: creation, states, heartbeats."""
+"""Task runs: creation, states, heartbeats, artifacts, and the logs of runs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation, query
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.records.store import Row
     from pytest_flowsecrets.backend.request_context import RequestContext
+
+_ARTIFACTS = "task_run_artifact"
 
 
 @query
@@ -74,3 +76,59 @@ def _get_or_create(context: RequestContext, inputs: Mapping[str, Any]) -> Row:
     for run in context.store.linked("task_run", "slot", slot):
         return run
     return states.add_task_run(context.store, flow_run, task, index)
+
+
+# -- artifacts: links and Markdown -------------------------------------------------------------------------------------
+
+
+@mutation
+def create_task_run_artifact(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Create an artifact of an existing task run."""
+    run = context.get_or_error("task_run", inputs["task_run_id"])
+    values = {"task_run_id": run["id"], "kind": inputs["kind"], "data": inputs["data"]}
+    return context.store.add(_ARTIFACTS, tenant_id=run["tenant_id"], **values)
+
+
+@mutation
+def update_task_run_artifact(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Replace the data of an artifact."""
+    artifact = context.get_or_error(_ARTIFACTS, inputs["task_run_artifact_id"])
+    context.store.change(_ARTIFACTS, artifact["id"], data=inputs["data"])
+    return SUCCESS
+
+
+@mutation
+def delete_task_run_artifact(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Delete an artifact."""
+    context.store.remove(_ARTIFACTS, context.get_or_error(_ARTIFACTS, inputs["task_run_artifact_id"])["id"])
+    return SUCCESS
+
+
+# -- logs --------------------------------------------------------------------------------------------------------------
+
+
+@mutation
+def write_run_logs(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Add a batch of logs. Drop logs of runs that the caller cannot see, because the real API accepts them too."""
+    for log in inputs["logs"]:
+        task_run = context.row("task_run", log.get("task_run_id"))
+        flow_run = context.row("flow_run", log.get("flow_run_id") or (task_run["flow_run_id"] if task_run else None))
+        if flow_run is not None:
+            context.store.add(
+                "log",
+                tenant_id=flow_run["tenant_id"],
+                flow_run_id=flow_run["id"],
+                task_run_id=task_run and task_run["id"],
+                timestamp=log.get("timestamp") or context.now,
+                name=log.get("name"),
+                level=log.get("level") or "INFO",
+                message=log.get("message"),
+                info=log.get("info"),
+            )
+    return SUCCESS
+
+
+@mutation
+def write_run_log(context: RequestContext, inputs: Mapping[str, Any]) -> Any:
+    """Add one log, as clients up to 0.6 do."""
+    return write_run_logs(context, {"logs": [inputs]})

@@ -15,7 +15,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
-from pytest_flowsecrets.backend.request_text import texts_in
+from pytest_flowsecrets.backend.messages import texts_in
 from pytest_flowsecrets.backend.rest.store.masking import secret_fields, without_secrets
 from pytest_flowsecrets.leaks.registry import register
 from pytest_flowsecrets.report import api_events
