@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pytest_flowsecrets.clock import sleep_patch
+from pytest_flowsecrets.clock import intercept_sleep, module_of
 
 
 def sleep_in(module, seconds):
@@ -19,8 +19,8 @@ def taking(module, calls):
     """Return a handler for the sleep calls of one module, and the list of calls that it was asked about."""
 
     def handler(caller, seconds):
-        calls.append((sleep_patch.module_of(caller), seconds))
-        return sleep_patch.module_of(caller) == module
+        calls.append((module_of(caller), seconds))
+        return module_of(caller) == module
 
     return handler
 
@@ -28,7 +28,7 @@ def taking(module, calls):
 def test_naps_of_some_modules_only():
     """A call that no handler accepts sleeps."""
     calls = []
-    with sleep_patch.intercept_sleep(taking("a", calls)):
+    with intercept_sleep(taking("a", calls)):
         start = time.monotonic()
         sleep_in("a", 60)
         assert time.monotonic() - start < 5
@@ -41,7 +41,7 @@ def test_naps_of_some_modules_only():
 def test_the_last_is_asked_first():
     """The newest handler is asked first, and the others only if it does not handle the call."""
     outer, inner = [], []
-    with sleep_patch.intercept_sleep(taking("a", outer)), sleep_patch.intercept_sleep(taking("b", inner)):
+    with intercept_sleep(taking("a", outer)), intercept_sleep(taking("b", inner)):
         sleep_in("b", 60)
         sleep_in("a", 60)
     assert (outer, inner) == ([("a", 60)], [("b", 60), ("a", 60)])
@@ -49,19 +49,19 @@ def test_the_last_is_asked_first():
 
 def test_afterwards():
     """At the end, the previous ``time.sleep`` is restored, also one that a test has patched."""
-    with sleep_patch.intercept_sleep(lambda *_: False):
+    with intercept_sleep(lambda *_: False):
         pass  # removes a patch that remains below that of another test
     real = time.sleep
     slept = []
     time.sleep = slept.append
     try:
-        with sleep_patch.intercept_sleep(lambda *_: False):
+        with intercept_sleep(lambda *_: False):
             time.sleep(60)
         assert time.sleep == slept.append
     finally:
         time.sleep = real
     assert slept == [60]
-    with sleep_patch.intercept_sleep(lambda *_: False), sleep_patch.intercept_sleep(lambda *_: False):
+    with intercept_sleep(lambda *_: False), intercept_sleep(lambda *_: False):
         assert time.sleep is not real
     assert time.sleep is real
 
@@ -70,7 +70,7 @@ def test_afterwards():
 def test_patched_on_top(monkeypatch, inside):
     """A later patch by a test stays until the test removes it, and then ``time.sleep`` sleeps."""
     slept = []
-    with sleep_patch.intercept_sleep(lambda *_: False):
+    with intercept_sleep(lambda *_: False):
         monkeypatch.setattr(time, "sleep", slept.append)
         time.sleep(60)
         if inside:
@@ -82,13 +82,13 @@ def test_patched_on_top(monkeypatch, inside):
     time.sleep(0.02)
     assert time.monotonic() - start >= 0.02
     assert slept == [60]
-    with sleep_patch.intercept_sleep(taking("a", slept)):
+    with intercept_sleep(taking("a", slept)):
         sleep_in("a", 60)
 
 
 def test_threads():
     """Calls in threads are handled too."""
-    with sleep_patch.intercept_sleep(taking("a", [])):
+    with intercept_sleep(taking("a", [])):
         thread = threading.Thread(target=sleep_in, args=("a", 60))
         thread.start()
         thread.join(5)

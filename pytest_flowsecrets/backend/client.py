@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator, List, NamedTuple, Optional
 
 from pytest_flowsecrets import clock
-from pytest_flowsecrets.clock import sleep_patch
+from pytest_flowsecrets.clock import intercept_sleep, module_of
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -107,12 +107,12 @@ def skip_retry_waits(path: str) -> ContextManager[None]:
     def skips(caller: FrameType, _: float) -> bool:
         if clock.is_frozen():
             return False
-        module = sleep_patch.module_of(caller)
+        module = module_of(caller)
         return module.startswith("prefect.client.") or (
             module == "urllib3.util.retry" and _last_path(caller.f_locals.get("self")).startswith(path)
         )
 
-    return sleep_patch.intercept_sleep(skips)
+    return intercept_sleep(skips)
 
 
 def _last_path(retry: Any) -> str:

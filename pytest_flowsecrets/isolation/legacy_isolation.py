@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.isolation import guards
 from pytest_flowsecrets.isolation.env_overlays import EnvOverlays, Variables
-from pytest_flowsecrets.isolation.guards import lock
-from pytest_flowsecrets.isolation.guards.signals import deferred_signals
+from pytest_flowsecrets.isolation.guards import deferred_signals
 from pytest_flowsecrets.isolation.home.private_home import PrefectHome, file_savepoint
 from pytest_flowsecrets.isolation.prefect1.adapter import (
     LegacyPrefect,
@@ -124,7 +124,7 @@ class LegacyIsolation(PrefectState):
     @contextmanager
     def changing(self, *names: str) -> Iterator[Injector]:
         """Yield the injector for a change of ``names``, then apply the change to Prefect. If that fails, undo it."""
-        with deferred_signals(), lock.lock:
+        with deferred_signals(), guards.lock:
             self.require_current()
             undo = self.injector.savepoint()
             try:
@@ -146,7 +146,7 @@ class LegacyIsolation(PrefectState):
         try:
             yield
         finally:
-            with deferred_signals(), lock.lock:
+            with deferred_signals(), guards.lock:
                 if self.active:
                     self.exit_inner()
                     self._overlays.pop(self.injector, overlay)
@@ -155,7 +155,7 @@ class LegacyIsolation(PrefectState):
     @contextmanager
     def writing(self, target: Path, content: Dict[str, Any], strict: bool) -> Iterator[None]:  # noqa: FBT001
         """Apply a config file to Prefect after its write in the ``with`` block. If ``strict``, undo a failed write."""
-        with deferred_signals(), lock.lock:
+        with deferred_signals(), guards.lock:
             self.require_current()
             if not strict:
                 self.require_prefect("strict=False")
@@ -187,7 +187,7 @@ class LegacyIsolation(PrefectState):
 
     def reload(self, *names: str) -> None:
         """Load the whole configuration and apply it. ``names`` are the secrets to name if Prefect cannot load it."""
-        with deferred_signals(), lock.lock:
+        with deferred_signals(), guards.lock:
             self.require_current()
             self._sync()
             if self.legacy is None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Seq
 from pytest_flowsecrets.errors import FlowSecretsError
 from pytest_flowsecrets.isolation.environment.prefect_variables import secret_of
 from pytest_flowsecrets.isolation.environment.write_origins import IMPORT
-from pytest_flowsecrets.isolation.guards.signals import deferred_signals
+from pytest_flowsecrets.isolation.guards import deferred_signals
 from pytest_flowsecrets.isolation.missing_in_errors import chain_of, missing_in_error
 from pytest_flowsecrets.names import SECRETS_PREFIX
 from pytest_flowsecrets.resolution.masked_names import masked_name

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.isolation.guards import lock
-from pytest_flowsecrets.isolation.guards.signals import deferred_signals
+from pytest_flowsecrets.isolation import guards
+from pytest_flowsecrets.isolation.guards import deferred_signals
 from pytest_flowsecrets.isolation.prefect3.adapter import MAX_DRAIN_AFTER_END, RestPrefect, find_prefect
 from pytest_flowsecrets.isolation.prefect3.api import Api, open_api
 from pytest_flowsecrets.isolation.prefect3.block_names import block_name, block_values
@@ -170,16 +170,16 @@ class RestIsolation(Isolation):
 
         At the end of the block, all inner isolations are exited. If this isolation has ended, nothing happens.
         """
-        with deferred_signals(), lock.lock:
+        with deferred_signals(), guards.lock:
             self.require_current()
             previous = self.api
         try:
-            with deferred_signals(), lock.lock:
+            with deferred_signals(), guards.lock:
                 self.use(api)
                 api.take_over(previous)
             yield
         finally:
-            with deferred_signals(), lock.lock:
+            with deferred_signals(), guards.lock:
                 if self.active:
                     self.exit_inner()
                     self.use(previous)
@@ -205,7 +205,7 @@ class RestIsolation(Isolation):
 
     def reload(self, *_: str) -> None:
         """Let Prefect read its settings again from ``os.environ`` and the private home, and apply them."""
-        with deferred_signals(), lock.lock:
+        with deferred_signals(), guards.lock:
             self.require_current()
             self._keep_private()
             context = read_settings(self.prefect.release, self.home.path, self.api.url, self._hiding)
@@ -229,7 +229,7 @@ class RestIsolation(Isolation):
     @contextmanager
     def changing(self, *_: str) -> Iterator[RestIsolation]:
         """Yield this isolation for a change of secrets. Each change is complete when its call returns."""
-        with deferred_signals(), lock.lock:
+        with deferred_signals(), guards.lock:
             self.require_current()
             yield self
 
@@ -247,7 +247,7 @@ class RestIsolation(Isolation):
 
     def set_variables(self, values: Mapping[str, Any]) -> None:
         """Set variables in the API."""
-        with deferred_signals(), lock.lock:
+        with deferred_signals(), guards.lock:
             self.require_current()
             self.api.set_variables(values)
 

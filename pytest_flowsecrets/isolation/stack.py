@@ -4,7 +4,7 @@ An isolation belongs to the process, not to a thread, because threads share ``os
 Isolations can be nested and exited in any order. To exit one that is not the innermost first exits those inside it.
 
 Every thread may read and change the secrets of the innermost isolation. Changes happen one after another. The module
-``guards.lock`` decides which threads may enter an isolation.
+``guards`` decides which threads may enter an isolation.
 
 What an isolation does to Prefect depends on the line of Prefect. ``legacy_isolation`` is for Prefect 0.5.5 to 1.4.1,
 ``rest_isolation`` for 2.20 and 3. ``choice`` chooses one.
@@ -17,10 +17,9 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
 
 from pytest_flowsecrets.errors import FlowSecretsError, IsolationEnded
+from pytest_flowsecrets.isolation import guards
 from pytest_flowsecrets.isolation.environment.prefect_variables import PrefectVariables, current_variables
-from pytest_flowsecrets.isolation.guards import lock
-from pytest_flowsecrets.isolation.guards.forkserver import ForkServers
-from pytest_flowsecrets.isolation.guards.signals import deferred_signals
+from pytest_flowsecrets.isolation.guards import ForkServers, deferred_signals
 from pytest_flowsecrets.isolation.home.private_home import PrefectHome, homes
 from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChanges
 
@@ -44,13 +43,13 @@ def current() -> Optional[Isolation]:
     return _entered[-1] if _entered else None
 
 
-def _owners() -> List[lock.Owner]:
+def _owners() -> List[guards.Owner]:
     return [isolation.owner for isolation in _entered]
 
 
 def unwind(to: int = 0) -> None:
     """Exit isolations until only ``to`` are active. At the end of a run, this is the safety net."""
-    with lock.lock:
+    with guards.lock:
         while len(_entered) > to:
             _entered[-1].exit()
 
@@ -80,8 +79,8 @@ class Isolation(ABC):
         self._forkservers = ForkServers()
         self.api: Any = None
         self.resources = ExitStack()
-        self.scheduled_changes = ScheduledChanges(lock.lock, self._set_if_current)
-        self.owner = lock.Owner(of_test=of_test)
+        self.scheduled_changes = ScheduledChanges(guards.lock, self._set_if_current)
+        self.owner = guards.Owner(of_test=of_test)
         self._undo = ExitStack()
 
     # -- what depends on the line of Prefect --------------------------------------------------------------------------
@@ -157,7 +156,7 @@ class Isolation(ABC):
 
     def _enter_in_turn(self, secrets: Mapping[str, Any]) -> bool:
         try:
-            with deferred_signals(), lock.lock:
+            with deferred_signals(), guards.lock:
                 if not self.owner.may_enter(_owners()):
                     return False
                 self._import_unisolated()
@@ -194,7 +193,7 @@ class Isolation(ABC):
         """Restore the state from before this innermost isolation inside the ``with`` block. Changes there persist."""
         resuming = ExitStack()
         try:
-            with deferred_signals(), lock.lock:
+            with deferred_signals(), guards.lock:
                 self.require_current()
                 self._suspend(resuming)
             yield
@@ -217,7 +216,7 @@ class Isolation(ABC):
 
     @staticmethod
     def _resume(resuming: ExitStack) -> None:
-        with deferred_signals(), lock.lock:
+        with deferred_signals(), guards.lock:
             resuming.close()
 
     def exit(self) -> None:
@@ -229,7 +228,7 @@ class Isolation(ABC):
             raise
 
     def _exit(self) -> None:
-        with deferred_signals(), lock.lock:
+        with deferred_signals(), guards.lock:
             if not self.active:
                 return
             self.exit_inner()
@@ -237,7 +236,7 @@ class Isolation(ABC):
                 self.resources.close()
             finally:
                 self._undo.close()  # runs every callback, even if one of them fails
-                lock.isolation_exited.notify_all()
+                guards.isolation_exited.notify_all()
 
     @property
     def active(self) -> bool:

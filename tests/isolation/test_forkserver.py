@@ -121,7 +121,7 @@ def test_a_server_that_somebody_ended():
 def test_no_session_pays_for_it():
     """The guard does not import multiprocessing."""
     code = (
-        "import sys\nbefore = set(sys.modules)\nfrom pytest_flowsecrets.isolation.guards.forkserver import ForkServers\n"
+        "import sys\nbefore = set(sys.modules)\nfrom pytest_flowsecrets.isolation.guards import ForkServers\n"
         "servers = ForkServers(); servers.enter(); servers.renew(); servers.exit()\n"
         "assert 'multiprocessing.forkserver' not in set(sys.modules) - before"
     )

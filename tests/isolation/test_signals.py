@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from pytest_flowsecrets import isolated_prefect
-from pytest_flowsecrets.isolation import context_manager, stack
+from pytest_flowsecrets.isolation import context_manager, guards, stack
 from pytest_flowsecrets.isolation.environment.prefect_variables import current_variables
-from pytest_flowsecrets.isolation.guards import lock
-from pytest_flowsecrets.isolation.guards.signals import deferred_signals
+from pytest_flowsecrets.isolation.guards import deferred_signals
 from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
 from pytest_flowsecrets.isolation.prefect1.loader import Loader
 from tests.compat import needs_prefect
@@ -129,7 +128,7 @@ def interrupted(moment, codes=None):
     return interrupter, raised
 
 
-CLASSES = (deferred_signals, context_manager.isolated_prefect, LegacyIsolation, stack.Isolation, lock.Owner)
+CLASSES = (deferred_signals, context_manager.isolated_prefect, LegacyIsolation, stack.Isolation, guards.Owner)
 OUTSIDE = {vars(kind)[name].__code__ for kind in CLASSES for name in NAMES if name in vars(kind)}
 
 
@@ -230,9 +229,9 @@ def lock_is_free():
     results = []
 
     def attempt():
-        results.append(lock.lock.acquire(blocking=False))
+        results.append(guards.lock.acquire(blocking=False))
         if results == [True]:
-            lock.lock.release()
+            guards.lock.release()
 
     thread = threading.Thread(target=attempt)
     thread.start()

@@ -12,9 +12,8 @@ import threading
 import pytest
 
 from pytest_flowsecrets import IsolationEnded, UsageError, isolated_prefect
-from pytest_flowsecrets.isolation import stack
+from pytest_flowsecrets.isolation import guards, stack
 from pytest_flowsecrets.isolation.environment.prefect_variables import current_variables
-from pytest_flowsecrets.isolation.guards import lock
 from tests.compat import variable_secret
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest_flowsecrets.SecretChangedWarning")
@@ -149,7 +148,7 @@ def test_isolations_of_threads_take_turns():
 
 def test_a_thread_that_never_gets_its_turn(monkeypatch):
     """An error names the other thread and the rule if a thread waits too long."""
-    monkeypatch.setattr(lock, "MAX_WAIT", 0.05)
+    monkeypatch.setattr(guards, "MAX_WAIT", 0.05)
     with isolated_prefect():
         failures = in_threads(lambda: isolated_prefect().__enter__())
     assert [type(failure) for failure in failures] == [UsageError]
@@ -235,8 +234,8 @@ def test_a_fork_while_another_thread_changes_a_secret():
 
 
 def lock_once():
-    assert lock.lock.acquire(timeout=30)
-    lock.lock.release()
+    assert guards.lock.acquire(timeout=30)
+    guards.lock.release()
 
 
 @pytest.mark.slow

@@ -13,13 +13,12 @@ import pytest
 from prefect.settings import PREFECT_API_URL
 
 from pytest_flowsecrets import isolated_prefect
-from pytest_flowsecrets.isolation import context_manager, stack
-from pytest_flowsecrets.isolation.guards import lock
-from pytest_flowsecrets.isolation.guards.signals import deferred_signals
+from pytest_flowsecrets.isolation import context_manager, guards, stack
+from pytest_flowsecrets.isolation.guards import deferred_signals
 from pytest_flowsecrets.isolation.rest_isolation import RestIsolation
 from tests.isolation.test_signals import ALONE, NAMES, Interrupted, Interrupter, alone, lock_is_free
 
-CLASSES = (deferred_signals, context_manager.isolated_prefect, RestIsolation, stack.Isolation, lock.Owner)
+CLASSES = (deferred_signals, context_manager.isolated_prefect, RestIsolation, stack.Isolation, guards.Owner)
 OUTSIDE = {vars(kind)[name].__code__ for kind in CLASSES for name in NAMES if name in vars(kind)}
 
 

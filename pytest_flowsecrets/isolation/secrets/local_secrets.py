@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, Mutabl
 
 from pytest_flowsecrets import clock
 from pytest_flowsecrets.errors import IsolationEnded, SecretChangedWarning, SecretNotFound, UsageError
+from pytest_flowsecrets.isolation import guards
 from pytest_flowsecrets.isolation.environment.prefect_variables import current_variables
-from pytest_flowsecrets.isolation.guards import lock
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments, warn_user
 from pytest_flowsecrets.isolation.secrets.encoding import as_text, validate_name
 from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChange
@@ -127,7 +127,7 @@ class LocalSecrets(MutableMapping[str, Any]):
         self._isolation.scheduled_changes.add(ScheduledChange(moment, name, value))
 
     def _set(self, values: Mapping[str, Any]) -> None:
-        with lock.lock:
+        with guards.lock:
             values = self._isolation.by_prefect_name(values)
             with self._isolation.changing(*values) as injector:
                 injector.set_secrets(values)
@@ -136,7 +136,7 @@ class LocalSecrets(MutableMapping[str, Any]):
         _issue(warnings)
 
     def _remove(self, names: Sequence[str]) -> None:
-        with lock.lock:
+        with guards.lock:
             with self._isolation.changing(*names) as injector:
                 injector.remove_secrets(names)
             self.value_changes.forget(names)
@@ -155,7 +155,7 @@ class LocalSecrets(MutableMapping[str, Any]):
             SecretRejected: Prefect cannot load its configuration with this variable. Nothing has changed.
         """
         self._isolation.require_legacy("local_secrets.setenv")
-        with lock.lock:
+        with guards.lock:
             with self._isolation.changing() as injector:
                 injector.set_secret_variable(_variable(name)[len(SECRETS_PREFIX) :], text)
             self.value_changes.record({name: text}, lenient=True)
@@ -228,7 +228,7 @@ class LocalSecrets(MutableMapping[str, Any]):
 
     def warn_about(self, names: Iterable[str]) -> None:
         """Warn about each of ``names`` for which the flow gets another value than the test set."""
-        with lock.lock:
+        with guards.lock:
             warnings = self.value_changes.warnings_for(names)
         _issue(warnings)
 

@@ -14,12 +14,13 @@ Child processes use the real time.
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import threading
+import time
 import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Union, cast
 
-from pytest_flowsecrets.clock import sleep_patch
 from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def frozen_clock(at: Optional[When] = None) -> Iterator[FlowClock]:
     freezing.start()
     clock = FlowClock()
     try:
-        with sleep_patch.intercept_sleep(clock.skip_sleep):
+        with intercept_sleep(clock.skip_sleep):
             _clocks.append(clock)
             yield clock
     finally:
@@ -136,7 +137,7 @@ class FlowClock:
 
     def skip_sleep(self, caller: FrameType, seconds: float) -> bool:
         """Move the clock instead of sleeping if Prefect calls ``time.sleep``, and return whether it does."""
-        if self is not _clocks[-1] or not sleep_patch.module_of(caller).startswith(_SKIPPED_CALLERS):
+        if self is not _clocks[-1] or not module_of(caller).startswith(_SKIPPED_CALLERS):
             return False
         self.tick(max(0.0, seconds))
         return True
@@ -201,3 +202,42 @@ def _as_timedelta(delta: Any) -> dt.timedelta:
     if delta < dt.timedelta():
         raise UsageError("tick() cannot move the clock back: use move_to()")
     return delta
+
+
+# -- skipped calls of time.sleep ---------------------------------------------------------------------------------------
+
+# Takes the frame that calls `time.sleep` and the seconds, and returns whether to skip the sleep.
+Handler = Callable[["FrameType", float], bool]
+
+_handlers: List[Handler] = []
+_originals: List[Callable[[float], None]] = [time.sleep]  # the real function, or the replacement of a test
+
+
+@contextmanager
+def intercept_sleep(handler: Handler) -> Iterator[None]:
+    """Ask a handler in the block whether to skip a call of ``time.sleep``.
+
+    Args:
+        handler: the handler. The one that was entered last is asked first. A call that none of them skips really
+            sleeps.
+    """
+    if not _handlers and time.sleep is not cast("Any", _sleep):
+        _originals[0], time.sleep = time.sleep, cast("Any", _sleep)
+    _handlers.append(handler)
+    try:
+        yield
+    finally:
+        _handlers.remove(handler)
+        if not _handlers and time.sleep is cast("Any", _sleep):  # other code may have replaced it, and will restore it
+            time.sleep = cast("Any", _originals[0])
+
+
+def _sleep(seconds: float) -> None:
+    caller = sys._getframe(1)  # noqa: SLF001 - the only way to the calling frame
+    if not any(handler(caller, seconds) for handler in reversed(_handlers)):
+        _originals[0](seconds)
+
+
+def module_of(caller: FrameType) -> str:
+    """Return the name of the module of a frame."""
+    return str(caller.f_globals.get("__name__"))
