@@ -27,7 +27,7 @@ LAYERS = [
     {"commands"},
     {"migration"},
     {"routes", "strategies"},
-    {"_strategies", "backend"},
+    {"backend"},
     {"workers"},
     {"agents"},
     {"isolation"},
@@ -66,7 +66,7 @@ ONLY_IN = {
     "graphql": {"backend"},
     "h11": {"backend"},
     "wsproto": {"backend/rest/listener"},
-    "hypothesis": {"strategies", "_strategies"},
+    "hypothesis": {"strategies"},
     "libcst": {
         f"migration/{name}"
         for name in ("import_lines", "legacy_names", "legacy_uses", "mask_code", "rewrite", "source_tree")

@@ -1,1 +1,0 @@
-"""The implementation of :mod:`pytest_flowsecrets.strategies`."""
