@@ -1,4 +1,7 @@
-"""Names and prefixes of Prefect's environment variables."""
+"""Names and prefixes of Prefect's environment variables.
+
+A module of its own, because every layer uses them, and it imports nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,13 @@
 """The settings: their names, their permitted values, and the source of the current value.
 
-The precedence is the same for all settings: marker > command line > ini > default.
+The precedence is the same for all settings: marker > command line > ini > default. A public name that has changed, of a
+setting or of anything else, keeps working for one release and warns.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
 
 from pytest_flowsecrets.errors import UsageError
@@ -162,14 +164,14 @@ def resolve(
 
 
 def resolve_all(
-    command_line: Callable[[str], Any], ini: Callable[[str], Any], warn_renamed: Callable[[str, str], None]
+    command_line: Callable[[str], Any], ini: Callable[[str], Any], warn: Callable[[str, str], None]
 ) -> Mapping[str, Setting]:
     """Return every setting.
 
     Args:
         command_line: returns the value of a command-line flag, or None.
         ini: returns the value of an ini key. An empty value counts as not set.
-        warn_renamed: called with a previous name that is in use, and the current one.
+        warn: called with a previous name that is in use, and the current one.
 
     Raises:
         UsageError: a value is not permitted, or a setting has a value under both of its names.
@@ -177,23 +179,21 @@ def resolve_all(
     return {
         name: resolve(
             name,
-            command_line=by_either_name(command_line, option.flag, option.old_flag, warn_renamed),
-            ini=by_either_name(ini, option.ini, option.old_ini, warn_renamed) or None,
+            command_line=by_either_name(command_line, option.flag, option.old_flag, warn),
+            ini=by_either_name(ini, option.ini, option.old_ini, warn) or None,
         )
         for name, option in OPTIONS.items()
     }
 
 
-def by_either_name(
-    read: Callable[[str], Any], name: str, old_name: str, warn_renamed: Callable[[str, str], None]
-) -> Any:
+def by_either_name(read: Callable[[str], Any], name: str, old_name: str, warn: Callable[[str, str], None]) -> Any:
     """Return the value of a setting under its current or its previous name.
 
     Args:
         read: returns the value of a flag or an ini key.
         name: the current name.
         old_name: the previous name, or an empty text.
-        warn_renamed: called with both names if the previous one is in use.
+        warn: called with both names if the previous one is in use.
 
     Raises:
         UsageError: both names have a value.
@@ -204,7 +204,7 @@ def by_either_name(
         return value
     if value:
         raise UsageError(f"{name} and its previous name {old_name} are both set: use only {name}")
-    warn_renamed(old_name, name)
+    warn(old_name, name)
     return old_value
 
 
@@ -214,3 +214,13 @@ def _check(option: Option, value: str, source: str) -> None:
         raise UsageError(f"{where}: {value!r} is not one of {', '.join(option.choices)}")
     if option.pattern and not re.fullmatch(option.pattern, value):
         raise UsageError(f"{where}: {value!r} is not a version such as 0.15.13")
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn that a public name has changed, at the caller of the function that has the old name.
+
+    Args:
+        old: the old name, as the user writes it.
+        new: the new name.
+    """
+    warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=3)

@@ -36,7 +36,7 @@ LAYERS = [
     {"report"},
     {"findings"},
     {"resolution"},
-    {"deprecations", "names", "operating_system", "options", "tracebacks", "versions"},
+    {"names", "operating_system", "options", "tracebacks", "versions"},
     {"errors"},
 ]
 # Foreign packages that only certain modules may import.

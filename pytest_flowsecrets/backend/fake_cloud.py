@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Callable, ContextManager, List, Mapping, 
 from pytest_flowsecrets.backend.fake_api import FakeApi
 from pytest_flowsecrets.backend.records.store import slugify
 from pytest_flowsecrets.backend.tenant import Tenant
-from pytest_flowsecrets.deprecations import warn_renamed
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.names import API_KEY, AUTH_TOKEN, BACKEND, CLOUD_API, PREFIX, TENANT_ID
+from pytest_flowsecrets.options import warn_renamed
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from pytest_flowsecrets.backend.records.keys import RUNNER, USER, Caller
 from pytest_flowsecrets.backend.records.states import is_a
 from pytest_flowsecrets.backend.records.store import slugify
 from pytest_flowsecrets.clock import as_moment
-from pytest_flowsecrets.deprecations import warn_renamed
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.names import FLOW_ID, FLOW_RUN_ID, USE_LOCAL_SECRETS
+from pytest_flowsecrets.options import warn_renamed
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.request_context import Service
