@@ -67,10 +67,7 @@ ONLY_IN = {
     "h11": {"backend"},
     "wsproto": {"backend/rest/listener"},
     "hypothesis": {"strategies"},
-    "libcst": {
-        f"migration/{name}"
-        for name in ("import_lines", "legacy_names", "legacy_uses", "mask_code", "rewrite", "source_tree")
-    },
+    "libcst": {f"migration/{name}" for name in ("import_lines", "legacy_uses", "rewrite", "sources")},
     "freezegun": {"clock"},
     "toml": {"resolution/toml_reader"},
     "yaml": {"commands/files/kubernetes_files", "agents/manifests"},
@@ -93,11 +90,8 @@ AT_TOP = {
     "backend/graphql/schema": {"graphql"},
     "backend/graphql/validation": {"graphql"},
     "migration/import_lines": {"libcst"},
-    "migration/legacy_names": {"libcst"},
     "migration/legacy_uses": {"libcst"},
-    "migration/mask_code": {"libcst"},
     "migration/rewrite": {"libcst"},
-    "migration/source_tree": {"libcst"},
 }
 LARGEST_FOLDER = 14  # modules
 

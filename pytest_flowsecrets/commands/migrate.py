@@ -14,7 +14,7 @@ from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.migration.apply import GOOD, apply_plan, installed_target, require_client
 from pytest_flowsecrets.migration.model import BLOCK, Plan
 from pytest_flowsecrets.migration.plan import make_plan, new_names, texts_not_decoded
-from pytest_flowsecrets.migration.sources import replace_file, source_files
+from pytest_flowsecrets.migration.sources import parse_modules, replace_file, source_files
 from pytest_flowsecrets.resolution.display import Mask, one_line
 from pytest_flowsecrets.resolution.resolve import resolve
 from pytest_flowsecrets.versions import release_of
@@ -120,8 +120,6 @@ def _modules(sources: Dict[str, bytes]) -> Tuple[List[SourceModule], List[str]]:
     if not sources:
         return [], []
     _require_libcst()
-    from pytest_flowsecrets.migration.source_tree import parse_modules
-
     return parse_modules(sources)
 
 

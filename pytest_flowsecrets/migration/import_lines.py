@@ -1,19 +1,55 @@
-"""The import statements of a module, and the lines that replace them."""
+"""The legacy names of secrets, the import statements that bring them in, and the lines that replace these."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Set, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import libcst as cst
 
-from pytest_flowsecrets.migration.legacy_names import CONTEXT, ENVIRONMENT, LEGACY, bound_name, dotted, import_prefix
-
-if TYPE_CHECKING:
-    from pytest_flowsecrets.migration.legacy_uses import Use
-
+SECRET, TASK, ENVIRONMENT, CONTEXT = "Secret", "PrefectSecret", "EnvVarSecret", "prefect.context.secrets"
+LEGACY: Dict[str, str] = {
+    "prefect.client.Secret": SECRET,
+    "prefect.client.secrets.Secret": SECRET,
+    **{f"prefect.tasks.secrets.{place}{name}": TASK for place in ("", "base.") for name in ("Secret", "PrefectSecret")},
+    "prefect.tasks.secrets.EnvVarSecret": ENVIRONMENT,
+    "prefect.tasks.secrets.env_var.EnvVarSecret": ENVIRONMENT,
+    "prefect.context.secrets": CONTEXT,
+    "prefect.utilities.context.context.secrets": CONTEXT,
+}
 Line = cst.SimpleStatementLine
 _BLOCK = "prefect.blocks.system.Secret"
 _MODULES = frozenset(name.rpartition(".")[0] for name in LEGACY if "secrets." in name)
+
+
+def dotted(node: Optional[cst.CSTNode]) -> str:
+    """Return a name with dots as text, or ``""`` for a relative import.
+
+    Args:
+        node: a Name, an Attribute of names, or None.
+    """
+    if isinstance(node, cst.Name):
+        return node.value
+    return f"{dotted(node.value)}.{node.attr.value}" if isinstance(node, cst.Attribute) else ""
+
+
+def import_prefix(node: cst.ImportFrom) -> str:
+    """Return what stands before the names of a ``from`` import: ``"prefect.client."``, or ``".."`` for ``from ..``.
+
+    Args:
+        node: the statement.
+    """
+    module = dotted(node.module)
+    return "." * len(node.relative) + (f"{module}." if module else "")
+
+
+def bound_name(alias: cst.ImportAlias) -> str:
+    """Return the local name that an import binds.
+
+    Args:
+        alias: a part of an import.
+    """
+    name = alias.asname.name if alias.asname is not None else alias.name
+    return dotted(name)
 
 
 class Statement:
@@ -96,23 +132,28 @@ class Imports:
 
     Args:
         statements: the import statements of the module.
-        uses: the uses that are rewritten.
+        uses: the kind of each use that is rewritten, and the imported name that it starts with.
         kept: the local names that are still needed.
         local: the local name of the new class.
         has_os: whether the module imports ``os``.
     """
 
     def __init__(
-        self, statements: Sequence[Statement], uses: Sequence[Use], kept: Set[str], local: str, *, has_os: bool
+        self,
+        statements: Sequence[Statement],
+        uses: Sequence[Tuple[str, Optional[str]]],
+        kept: Set[str],
+        local: str,
+        *,
+        has_os: bool,
     ) -> None:
         lines = {ENVIRONMENT: "" if has_os else "import os"}
         block = "" if local == existing_block(statements) else _import_of(local)
         self.removed: Dict[int, List[cst.ImportAlias]] = {}
         self.added: Dict[int, List[str]] = {}
         used: Dict[Optional[str], Set[str]] = {}
-        for use in uses:
-            key = None if use.kind == CONTEXT else use.local
-            used.setdefault(key, set()).add(lines.get(use.kind, block))
+        for kind, name in uses:
+            used.setdefault(None if kind == CONTEXT else name, set()).add(lines.get(kind, block))
         emitted: Set[str] = set()
         for statement in statements:
             self._plan(statement, used, kept, emitted)

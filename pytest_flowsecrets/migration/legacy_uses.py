@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Set, Tuple, Type
 import libcst as cst
 from libcst import metadata as md
 
-from pytest_flowsecrets.migration.legacy_names import (
+from pytest_flowsecrets.migration.import_lines import (
     CONTEXT,
     ENVIRONMENT,
     LEGACY,

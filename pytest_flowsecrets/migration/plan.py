@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.formats.sensitive_fields import is_random, names_a_secret
 from pytest_flowsecrets.migration.model import BLOCK, VARIABLE, Item, Missing, Plan
-from pytest_flowsecrets.migration.names import block_name, is_block_name, is_variable_name, variable_name
 from pytest_flowsecrets.migration.values import NotStorable, TooLong, secret_to_store, variable_to_store
 from pytest_flowsecrets.resolution.display import Mask
 from pytest_flowsecrets.resolution.env_names import SECRETS
@@ -33,6 +32,12 @@ _SENSITIVE_WORDS = frozenset({"auth", "authorization", "cert", "certificate", "c
 _SENSITIVE_WORDS |= {"pat", "pin", "private", "pw"}
 _SENSITIVE_ENDS = frozenset({"conn", "connection", "cred"})
 _URL_WITH_SECRET = re.compile(r"://[^\s@]*:[^\s]*@|://[^/\s]*@|://[^\s]*(?:webhook|hooks\.)", re.IGNORECASE)
+# Prefect 2 and 3 allow lower-case letters, digits and dashes in the name of a block, and lower-case letters, digits and
+# underscores in the name of a variable (the newest releases also allow dashes). So no legacy name with a capital or an
+# underscore can name a block.
+_LONGEST_VARIABLE = 255
+_BLOCK = re.compile(r"[a-z0-9-]*[a-z0-9][a-z0-9-]*")
+_VARIABLE = re.compile(r"[a-z0-9_]*[a-z0-9][a-z0-9_]*")
 # Keys that Prefect's agents set, and those that belong to Prefect itself.
 _OWN_CONTEXT = frozenset({"secrets", "config", "flow_id", "flow_run_id", "flow_run_name", "flow_run_version", "image"})
 _OWN_CONFIG = frozenset({"context", "user_config_path", "backend_config_path", "backend", "server", "agent"})
@@ -184,6 +189,52 @@ def _names_a_secret(name: str) -> bool:
 
 
 # -- names -------------------------------------------------------------------------------------------------------------
+
+
+def block_name(name: str) -> str:
+    """Return the name of the Secret block for a legacy secret: ``GITHUB_TOKEN`` becomes ``github-token``.
+
+    Where ``isolation.prefect3.block_names`` accepts a name, the result is the same.
+
+    Args:
+        name: the name that a flow passes to ``Secret``.
+
+    Returns:
+        The name, or ``""`` if no letter or digit is left.
+    """
+    result = re.sub(r"[^a-z0-9]", "-", name.lower())
+    return result if is_block_name(result) else ""
+
+
+def variable_name(name: str) -> str:
+    """Return the name of the variable for a key of the legacy configuration: ``My-Bucket`` becomes ``my_bucket``.
+
+    Args:
+        name: the key.
+
+    Returns:
+        The name, or ``""`` if no letter or digit is left, or the name is too long.
+    """
+    result = re.sub(r"[^a-z0-9_]", "_", name.lower())
+    return result if is_variable_name(result) else ""
+
+
+def is_block_name(name: str) -> bool:
+    """Return whether a block can have a name.
+
+    Args:
+        name: any text.
+    """
+    return _BLOCK.fullmatch(name) is not None
+
+
+def is_variable_name(name: str) -> bool:
+    """Return whether a variable can have a name in all releases of Prefect 2.20 and 3.
+
+    Args:
+        name: any text.
+    """
+    return len(name) <= _LONGEST_VARIABLE and _VARIABLE.fullmatch(name) is not None
 
 
 def _block_name(name: str, renames: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from tests.compat import HAS_LIBCST, needs_libcst
 if HAS_LIBCST:
     import libcst as cst
 
-    from pytest_flowsecrets.migration.mask_code import diff, masked_expression
+    from pytest_flowsecrets.migration.rewrite import diff, masked_expression
 
 pytestmark = needs_libcst
 

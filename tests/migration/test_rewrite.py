@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from pytest_flowsecrets.migration.names import block_name
+from pytest_flowsecrets.migration.plan import block_name
 from tests.compat import HAS_LIBCST, needs_libcst
 
 if HAS_LIBCST:

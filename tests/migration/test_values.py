@@ -10,7 +10,7 @@ import pickle
 import pytest
 
 from pytest_flowsecrets.isolation.prefect3 import block_names
-from pytest_flowsecrets.migration.names import block_name, is_block_name, is_variable_name, variable_name
+from pytest_flowsecrets.migration.plan import block_name, is_block_name, is_variable_name, variable_name
 from pytest_flowsecrets.migration.values import NotStorable, decode, same, secret_to_store, variable_to_store
 from pytest_flowsecrets.resolution.layers import Items, Table
 
