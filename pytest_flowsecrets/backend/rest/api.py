@@ -12,8 +12,7 @@ from urllib.parse import parse_qsl
 
 from pytest_flowsecrets.backend.http.graphql_http import internal_fault
 from pytest_flowsecrets.backend.messages import Request, Response
-from pytest_flowsecrets.backend.rest import cloud
-from pytest_flowsecrets.backend.rest.authorization import check_authorization
+from pytest_flowsecrets.backend.rest.authorization import answer_about_caller, check_authorization
 from pytest_flowsecrets.backend.rest.call import Call, Reply
 from pytest_flowsecrets.backend.rest.errors import ApiError
 from pytest_flowsecrets.backend.rest.rules.slots import LockedError
@@ -183,7 +182,7 @@ class RestApi:
                 return _response(200, b"true")
             if request.path == "/api/me" or request.path.startswith("/api/me/"):
                 authorization = request.headers.get("authorization", "")
-                return _response(200, cloud.answer(request.method, request.path[4:], authorization, self.views))
+                return _response(200, answer_about_caller(request.method, request.path[4:], authorization, self.views))
             view, path = self.find_view(request.path)
         except ApiError as error:
             return _response(error.status, error.body)

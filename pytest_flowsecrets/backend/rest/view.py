@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List
 
 from pytest_flowsecrets.backend.rest.store.block_types import BlockTypes
-from pytest_flowsecrets.backend.rest.store.event_stream import EventStream
+from pytest_flowsecrets.backend.rest.store.events import EventStream
 from pytest_flowsecrets.backend.rest.store.read_log import ReadLog, same_value
 from pytest_flowsecrets.backend.rest.store.table import Table
 from pytest_flowsecrets.versions import release_of

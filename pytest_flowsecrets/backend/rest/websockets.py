@@ -18,14 +18,14 @@ from pytest_flowsecrets.backend.rest.call import Route
 from pytest_flowsecrets.backend.rest.errors import ApiError
 from pytest_flowsecrets.backend.rest.resources import work_pools
 from pytest_flowsecrets.backend.rest.resources.records import receive_event
-from pytest_flowsecrets.backend.rest.routing import Router
-from pytest_flowsecrets.backend.rest.store.event_filters import event_matches
-from pytest_flowsecrets.backend.rest.store.filters import matches
+from pytest_flowsecrets.backend.rest.routes import Router
+from pytest_flowsecrets.backend.rest.rules.filters import matches
+from pytest_flowsecrets.backend.rest.store.events import event_matches
 from pytest_flowsecrets.backend.rest.store.table import time_text
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
-    from pytest_flowsecrets.backend.rest.store.event_stream import EventStream
+    from pytest_flowsecrets.backend.rest.store.events import EventStream
     from pytest_flowsecrets.backend.rest.view import View
 
 POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1

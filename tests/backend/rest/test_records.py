@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flowsecrets.backend.rest.store.event_filters import event_matches
+from pytest_flowsecrets.backend.rest.store.events import event_matches
 
 MISSING = "00000000-0000-0000-0000-000000000009"
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from pytest_flowsecrets.backend.rest.call import Route, page
 from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, ValidationError, canonical_id
-from pytest_flowsecrets.backend.rest.store.filters import matches, sort_rows
+from pytest_flowsecrets.backend.rest.rules.filters import matches, sort_rows
 from pytest_flowsecrets.backend.rest.store.masking import (
     keep_masked,
     mask,

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, List, Optional
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
-from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id
+from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id, invalid_parameter
 from pytest_flowsecrets.backend.rest.resources import flow_runs, work_pools
-from pytest_flowsecrets.backend.rest.rules import relations, slots
-from pytest_flowsecrets.backend.rest.rules.due_runs import due_runs
-from pytest_flowsecrets.backend.rest.rules.parameters import invalid_parameter
-from pytest_flowsecrets.backend.rest.store.filters import sort_rows
+from pytest_flowsecrets.backend.rest.rules import filters, slots
+from pytest_flowsecrets.backend.rest.rules.filters import due_runs, sort_rows
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
@@ -171,13 +169,13 @@ def remove(view: View, row: Row) -> None:
 
 def select(call: Call) -> List[Row]:
     """Return the deployments that fit."""
-    rows = sort_rows(relations.select(call, "deployments"), call.fields.get("sort"), "NAME_ASC")
+    rows = sort_rows(filters.select(call, "deployments"), call.fields.get("sort"), "NAME_ASC")
     return [present(call.view, row) for row in page(call, rows)]
 
 
 def count(call: Call) -> int:
     """Return how many deployments fit."""
-    return len(relations.select(call, "deployments"))
+    return len(filters.select(call, "deployments"))
 
 
 def pause(call: Call) -> None:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, List
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
 from pytest_flowsecrets.backend.rest.errors import CONFLICT, ApiError, NotFoundError, canonical_id
-from pytest_flowsecrets.backend.rest.resources.state_proposals import answer_proposal
-from pytest_flowsecrets.backend.rest.rules import orchestration, relations
-from pytest_flowsecrets.backend.rest.rules.states import present_state, present_times
-from pytest_flowsecrets.backend.rest.rules.transition import ABORT, REJECT, Verdict
-from pytest_flowsecrets.backend.rest.store.filters import sort_rows
+from pytest_flowsecrets.backend.rest.rules import filters, orchestration
+from pytest_flowsecrets.backend.rest.rules.filters import sort_rows
+from pytest_flowsecrets.backend.rest.rules.orchestration import answer_proposal
+from pytest_flowsecrets.backend.rest.rules.states import ABORT, REJECT, Verdict, present_state, present_times
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
@@ -150,13 +149,13 @@ def remove(view: View, run: Row) -> None:
 
 def select(call: Call) -> List[Row]:
     """Return the flow runs that fit."""
-    rows = sort_rows(relations.select(call, "flow_runs"), call.fields.get("sort"))
+    rows = sort_rows(filters.select(call, "flow_runs"), call.fields.get("sort"))
     return [present(call.view, row) for row in page(call, rows)]
 
 
 def count(call: Call) -> int:
     """Return how many flow runs fit."""
-    return len(relations.select(call, "flow_runs"))
+    return len(filters.select(call, "flow_runs"))
 
 
 # -- states ------------------------------------------------------------------------------------------------------------

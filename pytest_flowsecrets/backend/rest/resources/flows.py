@@ -8,8 +8,8 @@ from pytest_flowsecrets.backend.rest.call import Reply, Route, page
 from pytest_flowsecrets.backend.rest.errors import NotFoundError, ValidationError
 from pytest_flowsecrets.backend.rest.resources.deployments import remove as remove_deployment
 from pytest_flowsecrets.backend.rest.resources.flow_runs import remove as remove_flow_run
-from pytest_flowsecrets.backend.rest.rules import relations
-from pytest_flowsecrets.backend.rest.store.filters import sort_rows
+from pytest_flowsecrets.backend.rest.rules import filters
+from pytest_flowsecrets.backend.rest.rules.filters import sort_rows
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
@@ -63,12 +63,12 @@ def delete(call: Call) -> None:
 
 def select(call: Call) -> List[Row]:
     """Return the flows that fit."""
-    return page(call, sort_rows(relations.select(call, "flows"), call.fields.get("sort"), "NAME_ASC"))
+    return page(call, sort_rows(filters.select(call, "flows"), call.fields.get("sort"), "NAME_ASC"))
 
 
 def count(call: Call) -> int:
     """Return how many flows fit."""
-    return len(relations.select(call, "flows"))
+    return len(filters.select(call, "flows"))
 
 
 ROUTES = (

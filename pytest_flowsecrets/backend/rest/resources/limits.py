@@ -15,7 +15,7 @@ from pytest_flowsecrets.backend.rest.errors import (
     check_range,
 )
 from pytest_flowsecrets.backend.rest.rules import slots
-from pytest_flowsecrets.backend.rest.store.filters import sort_rows
+from pytest_flowsecrets.backend.rest.rules.filters import sort_rows
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call

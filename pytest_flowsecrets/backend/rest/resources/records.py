@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Dict, List
 from pytest_flowsecrets.backend.rest.call import Route, page
 from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, PlainApiError, ValidationError
 from pytest_flowsecrets.backend.rest.resources.task_runs import record_event
-from pytest_flowsecrets.backend.rest.rules import relations
-from pytest_flowsecrets.backend.rest.store.event_filters import event_matches
-from pytest_flowsecrets.backend.rest.store.filters import matches, sort_rows
+from pytest_flowsecrets.backend.rest.rules import filters
+from pytest_flowsecrets.backend.rest.rules.filters import matches, sort_rows
+from pytest_flowsecrets.backend.rest.store.events import event_matches
 from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
 
 if TYPE_CHECKING:
@@ -60,23 +60,23 @@ def read_latest_artifact(call: Call) -> Row:
 
 def select_artifacts(call: Call) -> List[Row]:
     """Return the artifacts that fit."""
-    return page(call, sort_rows(relations.select(call, "artifacts"), call.fields.get("sort")))
+    return page(call, sort_rows(filters.select(call, "artifacts"), call.fields.get("sort")))
 
 
 def select_latest_artifacts(call: Call) -> List[Row]:
     """Return the newest artifact of each key that fits."""
-    rows = relations.select(call, "artifacts", _latest(call.view))
+    rows = filters.select(call, "artifacts", _latest(call.view))
     return [{**row, "latest_id": row["id"]} for row in page(call, sort_rows(rows, call.fields.get("sort")))]
 
 
 def count_artifacts(call: Call) -> int:
     """Return how many artifacts fit."""
-    return len(relations.select(call, "artifacts"))
+    return len(filters.select(call, "artifacts"))
 
 
 def count_latest_artifacts(call: Call) -> int:
     """Return how many keys have an artifact that fits."""
-    return len(relations.select(call, "artifacts", _latest(call.view)))
+    return len(filters.select(call, "artifacts", _latest(call.view)))
 
 
 def _latest(view: View) -> List[Row]:

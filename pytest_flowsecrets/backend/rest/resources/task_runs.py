@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, List, Optional
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
 from pytest_flowsecrets.backend.rest.errors import CONFLICT, ApiError, NotFoundError, canonical_id
-from pytest_flowsecrets.backend.rest.resources.state_proposals import answer_proposal
-from pytest_flowsecrets.backend.rest.rules import orchestration, relations
+from pytest_flowsecrets.backend.rest.rules import filters, orchestration
+from pytest_flowsecrets.backend.rest.rules.filters import sort_rows
+from pytest_flowsecrets.backend.rest.rules.orchestration import answer_proposal
 from pytest_flowsecrets.backend.rest.rules.states import present_state, present_times, run_fields
-from pytest_flowsecrets.backend.rest.store.filters import sort_rows
 from pytest_flowsecrets.backend.rest.store.table import parse_time
 
 if TYPE_CHECKING:
@@ -88,13 +88,13 @@ def delete(call: Call) -> None:
 
 def select(call: Call) -> List[Row]:
     """Return the task runs that fit."""
-    rows = sort_rows(relations.select(call, "task_runs"), call.fields.get("sort"))
+    rows = sort_rows(filters.select(call, "task_runs"), call.fields.get("sort"))
     return [present(call.view, row) for row in page(call, rows)]
 
 
 def count(call: Call) -> int:
     """Return how many task runs fit."""
-    return len(relations.select(call, "task_runs"))
+    return len(filters.select(call, "task_runs"))
 
 
 def set_state(call: Call) -> Reply:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 from pytest_flowsecrets.backend.rest.call import Route, page
 from pytest_flowsecrets.backend.rest.errors import CONFLICT, ApiError, ValidationError
-from pytest_flowsecrets.backend.rest.store.filters import matches, sort_rows
+from pytest_flowsecrets.backend.rest.rules.filters import matches, sort_rows
 
 if TYPE_CHECKING:
     from typing import List

@@ -1,1 +1,1 @@
-"""What the API decides: states, slots of limits, relations between rows, parameters."""
+"""What the API decides: states of runs, slots of limits, and which rows fit a filter."""

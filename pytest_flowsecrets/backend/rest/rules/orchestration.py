@@ -12,19 +12,36 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Callable, Dict, Optional, Tuple
 
+from pytest_flowsecrets.backend.rest.call import Reply
+from pytest_flowsecrets.backend.rest.errors import PlainApiError
 from pytest_flowsecrets.backend.rest.rules import slots
-from pytest_flowsecrets.backend.rest.rules.flow_run_events import flow_run_event
-from pytest_flowsecrets.backend.rest.rules.states import FINAL, end_fields, new_state, run_fields, scheduled_time
-from pytest_flowsecrets.backend.rest.rules.transition import ABORT, ACCEPT, REJECT, WAIT, Transition, Verdict
+from pytest_flowsecrets.backend.rest.rules.states import (
+    ABORT,
+    ACCEPT,
+    FINAL,
+    REJECT,
+    WAIT,
+    Transition,
+    Verdict,
+    end_fields,
+    flow_run_event,
+    new_state,
+    run_fields,
+    scheduled_time,
+)
 from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.rest.call import Call
     from pytest_flowsecrets.backend.rest.errors import Row
+    from pytest_flowsecrets.backend.rest.store.table import Table
     from pytest_flowsecrets.backend.rest.view import View
 
 STEPS_SINCE = (3, 6, 0)  # named steps of Pending, and leaving Cancelled
 CANCEL_PAUSED_SINCE = (3, 8, 0)
 RESULT_KEPT_SINCE = (3, 7, 0)
+
+_KINDS = {"flow_run": "Flow run", "task_run": "Task run"}  # in errors
 
 Rule = Callable[[Transition], Optional[Verdict]]
 
@@ -139,38 +156,25 @@ def _too_early(step: Transition) -> Optional[Verdict]:
     return Verdict(WAIT, "Scheduled time is in the future", delay=math.ceil(delay)) if delay > 0 else None
 
 
-def _retried_flow(step: Transition) -> Optional[Verdict]:
+def _retried(step: Transition) -> Optional[Verdict]:
     policy = step.run.get("empirical_policy") or {}
-    retries = policy.get("retries") or 0
-    if step.before != "RUNNING" or step.after != "FAILED" or step.run.get("run_count", 0) > retries:
+    runs = step.run.get("run_count", 0)
+    if step.before != "RUNNING" or step.after != "FAILED" or runs > (policy.get("retries") or 0):
         return None
-    return _awaiting_retry(step, policy.get("retry_delay") or 0)
-
-
-def _retried_task(step: Transition) -> Optional[Verdict]:
-    policy = step.run.get("empirical_policy") or {}
-    retries = policy.get("retries") or 0
-    if step.before != "RUNNING" or step.after != "FAILED" or step.run.get("run_count", 0) > retries:
-        return None
-    if step.detail("retriable") is False:
+    if step.kind == "task_run" and step.detail("retriable") is False:
         return None
     delay = policy.get("retry_delay") or 0
-    if isinstance(delay, list):
-        delay = delay[min(step.run.get("run_count", 1), len(delay)) - 1]
+    if isinstance(delay, list):  # tasks only, and so is the jitter
+        delay = delay[min(runs, len(delay)) - 1]
     jitter = policy.get("retry_jitter_factor")
     if jitter:
         delay = delay * (1 + random.uniform(0, jitter))  # noqa: S311 - a delay is no secret
-    return _awaiting_retry(step, delay)
-
-
-def _awaiting_retry(step: Transition, delay: float) -> Verdict:
-    start = time_text(step.view.now() + timedelta(seconds=delay))
     state = {
         "type": "SCHEDULED",
         "name": "AwaitingRetry",
         "message": step.proposed.get("message"),
         "data": step.proposed.get("data"),
-        "state_details": {"scheduled_time": start},
+        "state_details": {"scheduled_time": time_text(step.view.now() + timedelta(seconds=delay))},
     }
     return Verdict(REJECT, "Retrying", state)
 
@@ -230,7 +234,7 @@ RULES: Dict[str, Tuple[Rule, ...]] = {
         _not_pausable,
         _not_resumable,
         _too_early,
-        _retried_flow,
+        _retried,
     ),
     "task_run": (
         _cached,
@@ -238,7 +242,7 @@ RULES: Dict[str, Tuple[Rule, ...]] = {
         _ended,
         slots.secure_tag_slots,
         _too_early,
-        _retried_task,
+        _retried,
     ),
 }
 
@@ -258,12 +262,8 @@ def propose(view: View, kind: str, run: Row, fields: Row, *, force: bool = False
         force: accept the state whatever most rules say.
     """
     step = Transition(view, kind, run, fields)
-    verdict = None
-    for rule in FORCED_RULES[kind] if force else RULES[kind]:
-        verdict = rule(step)
-        if verdict is not None:
-            break
-    verdict = verdict or Verdict(ACCEPT)
+    rules = FORCED_RULES[kind] if force else RULES[kind]
+    verdict = next(filter(None, (rule(step) for rule in rules)), Verdict(ACCEPT))
     chosen = _renamed(step) if verdict.status == ACCEPT else verdict.state
     if chosen is not None:
         state = set_state(view, kind, run, chosen)
@@ -320,3 +320,23 @@ def result(run: Row, verdict: Verdict) -> Row:
     if verdict.delay is not None:
         details["delay_seconds"] = verdict.delay
     return {"state": run.get("state"), "status": verdict.status, "details": details}
+
+
+def answer_proposal(call: Call, kind: str, runs: Table) -> Reply:
+    """Propose the state of a request, and return 201 if the run changed its state, 200 if it did not.
+
+    Args:
+        call: the request, with the fields ``state`` and ``force``.
+        kind: ``flow_run`` or ``task_run``.
+        runs: the table of runs; the orchestration rules decide which state the run gets.
+
+    Raises:
+        PlainApiError: 404, there is no such run.
+    """
+    run = runs.get(call.id)
+    if run is None:
+        raise PlainApiError(404, f"{_KINDS[kind]} with id {call.id} not found")
+    before = run.get("state")
+    force = bool(call.fields.get("force"))
+    verdict = propose(call.view, kind, run, call.fields["state"], force=force)
+    return Reply(200 if run.get("state") is before else 201, result(run, verdict))

@@ -11,13 +11,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, List, Optional
 
 from pytest_flowsecrets.backend.rest.errors import ApiError
-from pytest_flowsecrets.backend.rest.rules.states import FINAL
-from pytest_flowsecrets.backend.rest.rules.transition import ABORT, REJECT, WAIT, Verdict
+from pytest_flowsecrets.backend.rest.rules.states import ABORT, FINAL, REJECT, WAIT, Verdict
 from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
-    from pytest_flowsecrets.backend.rest.rules.transition import Transition
+    from pytest_flowsecrets.backend.rest.rules.states import Transition
     from pytest_flowsecrets.backend.rest.view import View
 
 TAG_PREFIX = "tag:"

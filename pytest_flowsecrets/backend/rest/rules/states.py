@@ -1,9 +1,9 @@
-"""Rows of states, and what a new state changes in its run."""
+"""States: proposals and verdicts, rows, what a new state changes in its run, and the event that announces it."""
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Optional
 
 from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.view import View
     from pytest_flowsecrets.versions import Release
 
+ACCEPT, REJECT, ABORT, WAIT = "ACCEPT", "REJECT", "ABORT", "WAIT"
 STARTED_AT_END_SINCE = (3, 6, 0)
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 _TIMES = frozenset({"scheduled_time", "cache_expiration", "pause_timeout"})
@@ -34,6 +35,63 @@ _DETAILS: Row = {
     "transition_id": None,
     "task_parameters_id": None,
 }
+
+
+# -- proposals and verdicts --------------------------------------------------------------------------------------------
+
+
+class Verdict(NamedTuple):
+    """What the rules decide.
+
+    Attributes:
+        status: ``ACCEPT``, ``REJECT``, ``ABORT`` or ``WAIT``.
+        reason: for people; empty when the state is accepted.
+        state: fields of the state that is set instead; None leaves the run as it is.
+        delay: seconds that a client has to wait.
+    """
+
+    status: str
+    reason: str = ""
+    state: Optional[Row] = None
+    delay: Optional[int] = None
+
+
+class Transition(NamedTuple):
+    """A run and the state that a client proposes for it.
+
+    Attributes:
+        view: whose run it is.
+        kind: ``flow_run`` or ``task_run``.
+        run: the row.
+        proposed: fields of the state.
+    """
+
+    view: View
+    kind: str
+    run: Row
+    proposed: Row
+
+    @property
+    def initial(self) -> Row:
+        """The state of the run; an empty row before its first one."""
+        return self.run.get("state") or {}
+
+    @property
+    def before(self) -> Optional[str]:
+        """Type of the initial state."""
+        return self.initial.get("type")
+
+    @property
+    def after(self) -> str:
+        """Type of the proposed state."""
+        return str(self.proposed["type"])
+
+    def detail(self, name: str) -> Any:
+        """Return a detail of the proposed state."""
+        return (self.proposed.get("state_details") or {}).get(name)
+
+
+# -- rows --------------------------------------------------------------------------------------------------------------
 
 
 def new_state(view: View, fields: Row, **details: Any) -> Row:
@@ -128,3 +186,49 @@ def present_times(run: Row, view: View) -> Row:
     if expected and (start or state.get("type") not in FINAL | {"SCHEDULED"}):
         delay = max(0.0, ((parse_time(start) if start else now) - parse_time(expected)).total_seconds())
     return {"total_run_time": total, "estimated_run_time": estimate, "estimated_start_time_delta": delay}
+
+
+# -- events ------------------------------------------------------------------------------------------------------------
+
+
+def flow_run_event(view: View, run: Row, before: Optional[Row], state: Row) -> Row:
+    """Return the event ``prefect.flow-run.NAME`` of a run's new state."""
+    return {
+        "id": str(uuid.uuid4()),
+        "occurred": state["timestamp"],
+        "received": time_text(view.now()),
+        "event": f"prefect.flow-run.{state['name']}",
+        "resource": {
+            "prefect.resource.id": f"prefect.flow-run.{run['id']}",
+            "prefect.resource.name": run["name"],
+            "prefect.run-count": str(run.get("run_count", 0)),
+            "prefect.state-message": state["message"] or "",
+            "prefect.state-name": state["name"],
+            "prefect.state-timestamp": state["timestamp"],
+            "prefect.state-type": state["type"],
+        },
+        "related": list(_related(view, run)),
+        "payload": {
+            "intended": {"from": before and before["type"], "to": state["type"]},
+            "initial_state": before and _short(before),
+            "validated_state": _short(state),
+        },
+        "follows": None,
+    }
+
+
+def _short(state: Row) -> Row:
+    message = {"message": state["message"]} if state["message"] else {}
+    return {"type": state["type"], "name": state["name"], **message}
+
+
+def _related(view: View, run: Row) -> Iterator[Row]:
+    flow, deployment = view.flows.get(run.get("flow_id")), view.deployments.get(run.get("deployment_id"))
+    queue = view.work_queues.get(run.get("work_queue_id"))
+    pool = view.work_pools.get(queue["work_pool_id"]) if queue else None
+    for role, row in (("flow", flow), ("deployment", deployment), ("work-queue", queue), ("work-pool", pool)):
+        if row is not None:
+            named = {"prefect.resource.role": role, "prefect.resource.name": row["name"]}
+            yield {"prefect.resource.id": f"prefect.{role}.{row['id']}", **named}
+    for tag in run.get("tags") or ():
+        yield {"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"}

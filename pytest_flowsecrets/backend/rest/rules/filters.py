@@ -1,0 +1,225 @@
+"""Which rows a request selects: the filters and sort orders of the ``/filter`` routes, and the runs that are due.
+
+A filter is a JSON object: its keys name a property of the row, the values hold operators such as ``any_`` or ``like_``.
+One table of operators serves every kind of row. The body of a request holds filters of several kinds of rows, which
+are joined by their relations.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional
+
+from pytest_flowsecrets.backend.rest.rules.states import FINAL
+from pytest_flowsecrets.backend.rest.store.table import parse_time
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.backend.rest.call import Call
+    from pytest_flowsecrets.backend.rest.errors import Row
+    from pytest_flowsecrets.backend.rest.view import View
+
+Predicate = Callable[[Any, Any], bool]
+Properties = Mapping[str, Callable[["Row"], Any]]
+
+
+def _texts(values: Iterable[Any]) -> List[str]:
+    return [str(value) for value in values]
+
+
+def _is_in(value: Any, options: List[Any]) -> bool:
+    if isinstance(value, list):
+        return any(item in options for item in value)
+    return value is not None and str(value) in _texts(options)
+
+
+def _orders(compare: Callable[[Any, Any], bool]) -> Predicate:
+    def check(value: Any, bound: Any) -> bool:
+        if value is None:
+            return False
+        if isinstance(bound, str):
+            return compare(parse_time(value), parse_time(bound))
+        return compare(value, bound)
+
+    return check
+
+
+_OPERATORS: Dict[str, Predicate] = {
+    "any_": _is_in,
+    "not_any_": lambda value, options: not _is_in(value, options),
+    "all_": lambda value, options: set(options) <= set(value or ()),
+    "eq_": lambda value, other: value == other,
+    "ne_": lambda value, other: value != other,
+    "like_": lambda value, text: text.lower() in str(value or "").lower(),
+    "startswith_": lambda value, options: str(value or "").startswith(
+        tuple([options] if isinstance(options, str) else options)
+    ),
+    "is_null_": lambda value, wanted: (not value) == wanted,
+    "exists_": lambda value, wanted: (value is not None) == wanted,
+    "before_": _orders(lambda value, bound: value <= bound),
+    "after_": _orders(lambda value, bound: value >= bound),
+    "ge_": _orders(lambda value, bound: value >= bound),
+    "gt_": _orders(lambda value, bound: value > bound),
+    "le_": _orders(lambda value, bound: value <= bound),
+    "lt_": _orders(lambda value, bound: value < bound),
+}
+
+# The table of each key of a body.
+_TABLES = {
+    "flows": "flows",
+    "flow_runs": "flow_runs",
+    "task_runs": "task_runs",
+    "deployments": "deployments",
+    "work_pools": "work_pools",
+    "work_pool_queues": "work_queues",
+    "work_queues": "work_queues",
+    "artifacts": "artifacts",
+}
+
+# Properties whose name in a filter differs from the row's key, or that lead into the row.
+_PROPERTIES: Dict[str, Callable[[Row], Any]] = {
+    "state": lambda row: row.get("state") or {},
+    "block_type_slug": lambda row: row.get("slug"),
+    "block_capabilities": lambda row: row.get("capabilities"),
+}
+
+
+def matches(row: Row, condition: Optional[Mapping[str, Any]], properties: Optional[Properties] = None) -> bool:
+    """Return whether a row fits a filter; None fits every row.
+
+    Args:
+        row: of any kind.
+        condition: such as ``{"name": {"any_": ["a"]}}``.
+        properties: more properties that a filter may name.
+    """
+    if not condition:
+        return True
+    results = []
+    for name, part in condition.items():
+        if name == "operator" or part is None:
+            continue
+        if name in ("and_", "or_", "not_"):
+            nested = [matches(row, each, properties) for each in part]
+            results.append(all(nested) if name == "and_" else any(nested) == (name == "or_"))
+        else:
+            results.append(_property_matches(row, name, part, properties))
+    return any(results) if condition.get("operator") == "or_" and results else all(results)
+
+
+def _property_matches(row: Row, name: str, part: Mapping[str, Any], properties: Optional[Properties]) -> bool:
+    read = (properties or {}).get(name) or _PROPERTIES.get(name)
+    value = read(row) if read else row.get(name)
+    if isinstance(value, dict) and not any(key in _OPERATORS for key in part):
+        return matches(value, part)
+    checks = [
+        _OPERATORS[key](value, option) for key, option in part.items() if option is not None and key in _OPERATORS
+    ]
+    return any(checks) if part.get("operator") == "or_" and checks else all(checks)
+
+
+def sort_rows(rows: List[Row], order: Optional[str], default: str = "ID_DESC") -> List[Row]:
+    """Return rows in an order such as ``START_TIME_DESC``; rows without the value come last.
+
+    Equal rows keep the order of their creation.
+    """
+    field, _, direction = (order or default).lower().rpartition("_")
+    present = [row for row in rows if row.get(field) is not None]
+    missing = [row for row in rows if row.get(field) is None]
+    return sorted(present, key=lambda row: row[field], reverse=direction == "desc") + missing
+
+
+# -- filters of related rows -------------------------------------------------------------------------------------------
+
+
+def select(call: Call, kind: str, rows: Optional[Iterable[Row]] = None) -> List[Row]:
+    """Return the rows of a kind that fit their own filter and the filters of related rows.
+
+    Args:
+        call: its body holds the filters.
+        kind: a key of the body, such as ``flow_runs``.
+        rows: to choose from; by default all of the table.
+    """
+    view, fields = call.view, call.fields
+    chosen = list(getattr(view, _TABLES[kind])) if rows is None else list(rows)
+    chosen = [row for row in chosen if matches(row, fields.get(kind), _properties(view, kind))]
+    for other, condition in fields.items():
+        if other in _TABLES and other != kind and condition:
+            related = [
+                row for row in getattr(view, _TABLES[other]) if matches(row, condition, _properties(view, other))
+            ]
+            chosen = _join(view, kind, chosen, other, related)
+    return chosen
+
+
+def _properties(view: View, kind: str) -> Dict[str, Any]:
+    if kind == "flow_runs":
+        return {
+            "parent_flow_run_id": lambda row: _parent_flow_run_id(view, row),
+            "work_queue_name": lambda row: row.get("work_queue_name"),
+        }
+    if kind == "task_runs":
+        return {"subflow_runs": lambda row: _has_subflow(view, row)}
+    if kind == "flows":
+        return {"deployment": lambda row: {"is_null": view.deployments.first(flow_id=row["id"]) is None}}
+    return {}
+
+
+def _parent_flow_run_id(view: View, run: Row) -> Optional[str]:
+    task_run = view.task_runs.get(run.get("parent_task_run_id"))
+    return task_run.get("flow_run_id") if task_run else None
+
+
+def _has_subflow(view: View, task_run: Row) -> Optional[str]:
+    run = view.flow_runs.first(parent_task_run_id=task_run["id"])
+    return run["id"] if run else None
+
+
+def _links(view: View, kind: str, row: Row) -> Dict[str, List[Optional[str]]]:
+    """Return the ids of the rows that a row belongs to, by kind."""
+    if kind == "task_runs":
+        run = view.flow_runs.get(row.get("flow_run_id"))
+        return {"flow_runs": [row.get("flow_run_id")], **(_links(view, "flow_runs", run) if run else {})}
+    if kind == "artifacts":
+        run = view.flow_runs.get(row.get("flow_run_id"))
+        return {
+            "flow_runs": [row.get("flow_run_id")],
+            "task_runs": [row.get("task_run_id")],
+            **(_links(view, "flow_runs", run) if run else {}),
+        }
+    queue = view.work_queues.get(row.get("work_queue_id"))
+    links: Dict[str, List[Optional[str]]] = {
+        "flows": [row.get("flow_id")],
+        "deployments": [row.get("deployment_id")],
+        "work_pools": [queue["work_pool_id"] if queue else None],
+    }
+    links["work_pool_queues"] = links["work_queues"] = [row.get("work_queue_id")]
+    return links
+
+
+def _join(view: View, kind: str, rows: List[Row], other: str, related: List[Row]) -> List[Row]:
+    """Return the rows that belong to a related row, or that a related row belongs to."""
+    ids = {row["id"] for row in related}
+    owners: set[Optional[str]] = set()
+    for row in related:
+        owners.update(_links(view, other, row).get(kind, ()))
+    return [row for row in rows if ids.intersection(_links(view, kind, row).get(other, ())) or row["id"] in owners]
+
+
+# -- runs that are due or active ---------------------------------------------------------------------------------------
+
+
+def is_active(run: Row) -> bool:
+    """Return whether a run occupies a slot of a pool or queue: it is pending, running or cancelling."""
+    kind = (run.get("state") or {}).get("type")
+    return kind is not None and kind not in FINAL | {"SCHEDULED", "PAUSED"}
+
+
+def due_runs(view: View, rows: List[Row], fields: Row) -> List[Row]:
+    """Return the scheduled runs among rows whose time comes before ``scheduled_before``, the next one first."""
+    before = fields.get("scheduled_before")
+    limit = parse_time(before) if before else view.now() + timedelta(seconds=1)
+    chosen = [
+        row
+        for row in rows
+        if row.get("state_type") == "SCHEDULED" and parse_time(row["next_scheduled_start_time"]) <= limit
+    ]
+    return sorted(chosen, key=lambda row: parse_time(row["next_scheduled_start_time"]))
