@@ -1,14 +1,12 @@
-"""Rules about configuration files, and FS015: a configuration in which no secret works."""
+"""Rules about the text of a configuration file."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, List, Optional
+from typing import TYPE_CHECKING, Iterator, List
 
-from pytest_flowsecrets.findings.readings import version_ranges, written_slots
 from pytest_flowsecrets.findings.rules import finding_of
 from pytest_flowsecrets.resolution.env_names import SECRETS
-from pytest_flowsecrets.resolution.layers import Layer, Origin, type_name
-from pytest_flowsecrets.resolution.resolve import Resolution, resolve
+from pytest_flowsecrets.resolution.layers import Layer, Origin
 from pytest_flowsecrets.resolution.toml_positions import position, positions_of
 from pytest_flowsecrets.resolution.toml_reader import (
     SyntaxFault,
@@ -22,51 +20,9 @@ from pytest_flowsecrets.resolution.toml_reader import (
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.findings.model import Finding
-    from pytest_flowsecrets.resolution.dialects import Dialect
 
 _BOM = "\ufeff"
 _TWICE = ("twice", "overwrite", "declare", "duplicate", "redefine", "immutable")  # tomli's words for a duplicate
-_ADVICE = "use a table: [context.secrets] in config.toml, or one variable for each secret"
-
-
-def whole_findings(resolution: Resolution) -> Iterator[Finding]:
-    """Report that ``import prefect``, or every ``Secret.get()``, fails.
-
-    Args:
-        resolution: a resolution for which no rule reports an error.
-    """
-    message = _problem(resolution)
-    if message is None:
-        return
-    versions = version_ranges(lambda row: _problem(_resolve_for(resolution, row)) == message)
-    yield finding_of("FS015", "", _origin(resolution), message, _ADVICE, versions=versions)
-
-
-def _problem(resolution: Resolution) -> Optional[str]:
-    failure = resolution.failure
-    if failure is not None:
-        unreadable = any(layer.failure for layer in resolution.layers)  # the rules about files report these
-        return None if unreadable else f"import prefect fails ({failure.type}: {failure.safe_message})"
-    if resolution.secrets is None or isinstance(resolution.secrets, dict):
-        return None
-    return f"context.secrets is {type_name(resolution.secrets)}, not a table: Secret.get() fails for every name"
-
-
-def _resolve_for(resolution: Resolution, row: Dialect) -> Resolution:
-    layers = [layer for layer in resolution.layers if layer.kind != "defaults"]
-    return resolve(layers, resolution.environ, row, machine=resolution.machine)
-
-
-def _origin(resolution: Resolution) -> Origin:
-    """Return the place that the error names, else the first line about ``context``, else the first of the file."""
-    origins = [slot.origin for slot in written_slots(resolution)]
-    place = resolution.failure.where if resolution.failure is not None else ""
-    named = [origin for origin in origins if str(origin) == place]
-    about_context = [origin for origin in origins if origin.key[:1] == ("context",)]
-    return (named or about_context or origins)[0]
-
-
-# -- the text of a configuration file ----------------------------------------------------------------------------------
 
 
 def file_findings(source: bytes, place: str) -> List[Finding]:

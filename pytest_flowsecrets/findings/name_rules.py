@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Set, Tuple
 
-from pytest_flowsecrets.findings.agent_rules import agent_variables, secrets_of_flow_runs
 from pytest_flowsecrets.findings.config_rules import misread_names
-from pytest_flowsecrets.findings.readings import version_ranges, written_slots
+from pytest_flowsecrets.findings.readings import version_ranges
 from pytest_flowsecrets.findings.rules import ALL_VERSIONS, finding_of
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 from pytest_flowsecrets.resolution.dialects import default_box
@@ -30,13 +29,13 @@ _TABLE_EFFECTS = {
 }
 
 
-def shape_findings(resolution: Resolution) -> Iterator[Finding]:
+def shape_findings(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
     """Apply all rules about names and structure.
 
     Args:
         resolution: a resolution, whether it failed or not.
+        slots: its written values.
     """
-    slots = written_slots(resolution)
     for rule in SHAPE_RULES:
         yield from rule(resolution, slots)
 
@@ -226,8 +225,6 @@ SHAPE_RULES: Tuple[ShapeRule, ...] = (
     circular_reference,
     unreachable_by_variable,
     invalid_flag,
-    agent_variables,
-    secrets_of_flow_runs,
 )
 
 

@@ -1,7 +1,7 @@
 """The table of all rules, for the functions that apply them and for the reporters.
 
 The functions are next to the data that they inspect: ``value_rules`` and ``type_rules`` (one text), ``name_rules`` and
-``agent_rules`` (a whole resolution), ``config_rules`` (a file), ``commands/files/`` (other files), ``leaks/`` (leaks).
+``engine`` (a whole resolution), ``config_rules`` (a file), ``commands/linter/`` (other files), ``leaks/`` (leaks).
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ from pytest_flowsecrets.commands.linter.discovery import kind_of
 from pytest_flowsecrets.commands.linter.fixes import fixed_text
 from pytest_flowsecrets.commands.linter.target import Target
 from pytest_flowsecrets.findings import terminal
-from pytest_flowsecrets.findings.excerpts import HIDDEN, excerpt
 from pytest_flowsecrets.findings.rules import GROUPS, LEAK, RULES
+from pytest_flowsecrets.findings.terminal import HIDDEN, excerpt
 from pytest_flowsecrets.resolution.dialects import dialect_for
 from pytest_flowsecrets.resolution.resolve import Machine
 

@@ -9,8 +9,8 @@ import re
 from dataclasses import replace
 from typing import Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
 
-from pytest_flowsecrets.findings.excerpts import excerpt
 from pytest_flowsecrets.findings.model import Edit, Finding
+from pytest_flowsecrets.findings.terminal import excerpt
 from pytest_flowsecrets.names import SECRETS_PREFIX
 
 _HEADER = re.compile(r"(?im)^[ \t]*\[[ \t]*(context[ \t]*\.[ \t]*secrets)[ \t]*\]")
