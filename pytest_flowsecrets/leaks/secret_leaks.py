@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, List
 
 from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.leaks.artifacts import scan_files
 from pytest_flowsecrets.leaks.mask.masked_stream import take_captured
 from pytest_flowsecrets.leaks.registry import registry
-from pytest_flowsecrets.leaks.scan.artifacts import scan_files
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.findings import Leak
@@ -54,7 +54,7 @@ class SecretLeaks:
         Returns:
             The findings in this object. ``found`` contains them, too.
         """
-        from pytest_flowsecrets.leaks.scan.extract import texts_in
+        from pytest_flowsecrets.leaks.artifacts import texts_in
 
         before = len(self._run.findings_of(self._item.nodeid))
         for text, where in texts_in(thing, place):

@@ -11,7 +11,7 @@ from pytest_flowsecrets.leaks.mask.masker import WITHHELD
 from pytest_flowsecrets.leaks.mask.object_masker import SEPARATOR, ObjectMasker
 from pytest_flowsecrets.leaks.mask.pytest_items import allowed_by, learn_marks, names_of
 from pytest_flowsecrets.leaks.registry import Search, TextSource, registry
-from pytest_flowsecrets.leaks.scan.secret_sources import (
+from pytest_flowsecrets.leaks.secret_sources import (
     EnvironmentSecrets,
     PrefectSecrets,
     learn_config_file,
@@ -155,7 +155,7 @@ class LeakSession(ObjectMasker):
         """Search the requests that an API received."""
         with self.faults:
             if self.redactor is not None:
-                from pytest_flowsecrets.leaks.scan.artifacts import scan_requests
+                from pytest_flowsecrets.leaks.artifacts import scan_requests
 
                 scan_requests(search, self.redactor, self.clean)
 
@@ -164,13 +164,13 @@ class LeakSession(ObjectMasker):
         with self.faults:
             self.learn_environment()
             if self.redactor is not None:
-                from pytest_flowsecrets.leaks.scan.artifacts import scan_source
+                from pytest_flowsecrets.leaks.artifacts import scan_source
 
                 scan_source(source, self.redactor, self.clean)
 
     def scan_artifacts(self, item: Any) -> None:
         """Search the files that a test has written so far."""
-        from pytest_flowsecrets.leaks.scan.artifacts import folders_of, scan_files
+        from pytest_flowsecrets.leaks.artifacts import folders_of, scan_files
 
         with self.faults:
             for folder, kind in folders_of(item):
@@ -182,7 +182,7 @@ class LeakSession(ObjectMasker):
         """Search the home directory of an isolation that ends."""
         with self.faults:
             if self.redactor is not None:
-                from pytest_flowsecrets.leaks.scan.artifacts import scan_home
+                from pytest_flowsecrets.leaks.artifacts import scan_home
 
                 scan_home(home, self.clean, self.test)
 

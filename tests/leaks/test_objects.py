@@ -13,8 +13,8 @@ from unittest import mock
 
 import pytest
 
+from pytest_flowsecrets.leaks import artifacts
 from pytest_flowsecrets.leaks.mask import reports
-from pytest_flowsecrets.leaks.scan import extract
 
 TOKEN = "k9TzWq4mLrV7"
 MASK = "[secret TOKEN]"
@@ -205,7 +205,7 @@ def test_mocks_are_not_accessed():
     double = Watched(spec=["serialize", "tasks"])
     accessed.clear()
     reports.mask_data([double, TOKEN], _clean)
-    list(extract.texts_in({"flow": double}, "searched"))
+    list(artifacts.texts_in({"flow": double}, "searched"))
     assert double.mock_calls == []
     assert not {"serialize", "tasks"}.intersection(accessed)
 
@@ -308,5 +308,5 @@ def test_any_data(value):
     before = copy.deepcopy(value)
     masked = reports.mask_data(value, _clean)
     assert value == before
-    assert not [text for text, _ in extract.texts_in(masked, "") if _clean(text) is not text]
-    assert (masked is value) == (not [text for text, _ in extract.texts_in(value, "") if _clean(text) is not text])
+    assert not [text for text, _ in artifacts.texts_in(masked, "") if _clean(text) is not text]
+    assert (masked is value) == (not [text for text, _ in artifacts.texts_in(value, "") if _clean(text) is not text])

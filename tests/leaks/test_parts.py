@@ -13,14 +13,13 @@ from pathlib import Path
 import pytest
 
 from pytest_flowsecrets.findings import reporters, terminal
-from pytest_flowsecrets.leaks import findings
+from pytest_flowsecrets.leaks import artifacts, findings
 from pytest_flowsecrets.leaks.mask import masked_stream, pytest_items, reports
 from pytest_flowsecrets.leaks.mask.masker import WITHHELD, CleanTexts
 from pytest_flowsecrets.leaks.mask.node_ids import MaskedName, RealId
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
 from pytest_flowsecrets.leaks.registry import SecretRegistry, texts_of
-from pytest_flowsecrets.leaks.scan import extract
-from pytest_flowsecrets.leaks.scan.secret_sources import EnvironmentSecrets
+from pytest_flowsecrets.leaks.secret_sources import EnvironmentSecrets
 from pytest_flowsecrets.leaks.session import LeakSession
 
 TOKEN = "ghp_abcDEF0123456789xyzQRS"
@@ -91,7 +90,7 @@ def variables(monkeypatch):
         monkeypatch.delenv(name)
     mine = SecretRegistry()
     mine.listen()
-    monkeypatch.setattr("pytest_flowsecrets.leaks.scan.secret_sources.registry", mine)
+    monkeypatch.setattr("pytest_flowsecrets.leaks.secret_sources.registry", mine)
     return EnvironmentSecrets(["*_TOKEN"]), mine
 
 
@@ -492,7 +491,7 @@ def test_a_flow_that_cannot_be_pickled():
         def serialize(self, build):
             return {"a": TOKEN, "build": build}
 
-    assert [place for _, place in extract.texts_in(Flow(), "x")] == ["x flow, serialized"]
+    assert [place for _, place in artifacts.texts_in(Flow(), "x")] == ["x flow, serialized"]
 
 
 def test_odd_values():

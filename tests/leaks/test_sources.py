@@ -9,9 +9,9 @@ from unittest import mock
 
 import pytest
 
+from pytest_flowsecrets.leaks import secret_sources
 from pytest_flowsecrets.leaks.mask.masker import Faults
 from pytest_flowsecrets.leaks.registry import SecretRegistry
-from pytest_flowsecrets.leaks.scan import secret_sources
 from tests.compat import needs_prefect
 
 NAME = "PREFECT__CONTEXT__SECRETS__TOKEN"

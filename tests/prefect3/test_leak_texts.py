@@ -13,7 +13,7 @@ from prefect.serializers import CompressedSerializer, JSONSerializer, PickleSeri
 from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_row
 from pytest_flowsecrets.backend.rest.store.masking import secret_values, without_secrets
 from pytest_flowsecrets.leaks.api_places import PLACES, advice_for
-from pytest_flowsecrets.leaks.scan.result_files import layers_of
+from pytest_flowsecrets.leaks.artifacts import layers_of
 
 NAMES = st.text(string.ascii_lowercase, min_size=1, max_size=6).filter(
     lambda name: name not in {"id", "created", "name"}
