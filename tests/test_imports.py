@@ -351,7 +351,10 @@ def test_a_bare_run_loads_nothing(run_tests):
         for room in ("routes", "agents", "workers", "resolution", "findings", "commands", "backend")
     ]
     own.append("pytest_flowsecrets.migration")
-    own += [f"pytest_flowsecrets.leaks.{name}" for name in ("search", "mask.redactor", "mask.reports", "secret_leaks")]
+    own += [
+        f"pytest_flowsecrets.leaks.{name}"
+        for name in ("search", "mask.redactor", "mask.reports", "mask.masked_copies", "secret_leaks")
+    ]
     if sys.version_info < (3, 11):
         heavy.remove("tomli")  # pytest itself reads pyproject.toml with it
     result = run_tests(

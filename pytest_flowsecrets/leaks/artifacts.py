@@ -184,7 +184,7 @@ def _object(thing: Any, place: str) -> Iterator[Tuple[Any, str]]:
         yield f"{thing}", place
         for link in (thing.args, thing.__cause__, thing.__context__):
             yield link, place
-    from pytest_flowsecrets.leaks.mask.reports import attributes_of
+    from pytest_flowsecrets.leaks.mask.masked_copies import attributes_of
 
     kind = type(thing).__name__
     where = "run config" if type(thing).__module__.startswith("prefect.run_configs") else f"{place} {kind}"

@@ -1,4 +1,4 @@
-"""Sources of secrets: environment variables that are Prefect's or match a pattern, and Prefect's own configuration.
+"""Sources of secrets: environment variables, Prefect's own configuration, and the markers of tests.
 
 A test can set secrets for a moment with ``with prefect.context(secrets=...)`` or ``set_temporary_config``, which in
 Prefect 0.5.5 to 1.4.1 ends in ``with prefect.context(config=...)``. They no longer exist when the test is reported, so
@@ -12,7 +12,7 @@ import os
 import sys
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping
+from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Mapping, Set, Tuple
 
 from pytest_flowsecrets.leaks.registry import TOKENS, registry
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
@@ -241,3 +241,52 @@ class PrefectSecrets:
                 if self._states.get(name) != state:
                     self._states[name] = state
                     registry.register_settings(settings)
+
+
+# -- the markers of tests ----------------------------------------------------------------------------------------------
+
+
+def learn_marks(node: Any) -> None:
+    """Register the values in a test's ``secrets`` markers. Invalid markers are reported elsewhere."""
+    for mark in node.iter_markers("secrets"):
+        _learn(mark)
+
+
+def _learn(mark: Any) -> None:
+    for name, value in _pairs(mark):
+        registry.register(str(name), value)
+
+
+def _pairs(mark: Any) -> Iterator[Tuple[Any, Any]]:
+    for values in (*mark.args, mark.kwargs):
+        if isinstance(values, dict):
+            yield from values.items()
+
+
+def names_in_marks(node: Any) -> Set[str]:
+    """Return the names of the secrets in a test's markers."""
+    return {str(name) for mark in node.iter_markers("secrets") for name, _ in _pairs(mark)}
+
+
+def learn_broken_module(error: BaseException) -> None:
+    """Register the secrets in the markers of a module that failed to import, from the globals in the traceback."""
+    visited: List[BaseException] = []
+    link: Any = error
+    while link is not None and link not in visited:
+        visited.append(link)
+        traceback = link.__traceback__
+        while traceback is not None:
+            for mark in _marks_in(traceback.tb_frame.f_globals):
+                _learn(mark)
+            traceback = traceback.tb_next
+        link = link.__cause__ or link.__context__
+
+
+def _marks_in(names: Dict[str, Any]) -> Iterator[Any]:
+    owners = [names.get("pytestmark")]
+    owners += [vars(thing).get("pytestmark") for thing in list(names.values()) if hasattr(thing, "__dict__")]
+    for marks in owners:
+        for mark in marks if isinstance(marks, list) else [marks]:
+            plain = getattr(mark, "mark", mark)
+            if getattr(plain, "name", "") == "secrets" and hasattr(plain, "kwargs"):
+                yield plain

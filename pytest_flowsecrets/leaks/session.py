@@ -5,17 +5,18 @@ While no secret is registered, this module imports nothing expensive.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from pytest_flowsecrets.leaks.mask.masker import WITHHELD
-from pytest_flowsecrets.leaks.mask.object_masker import SEPARATOR, ObjectMasker
-from pytest_flowsecrets.leaks.mask.pytest_items import allowed_by, learn_marks, names_of
+from pytest_flowsecrets.leaks.mask.finding_log import allowed_by
+from pytest_flowsecrets.leaks.mask.masker import SEPARATOR, WITHHELD, Masker
 from pytest_flowsecrets.leaks.registry import Search, TextSource, registry
 from pytest_flowsecrets.leaks.secret_sources import (
     EnvironmentSecrets,
     PrefectSecrets,
     learn_config_file,
+    learn_marks,
     learn_profiles,
+    names_in_marks,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.mask.written_files import AppendedFiles, WrittenFiles
 
 
-class LeakSession(ObjectMasker):
+class LeakSession(Masker):
     """The search for leaks in one run.
 
     Args:
@@ -130,9 +131,9 @@ class LeakSession(ObjectMasker):
             redactor = self.redactor
             if redactor is None:
                 return
-            names = {name for item in items for name in names_of(item)} - self._names
+            names = {name for item in items for name in _names_of(item)} - self._names
             if redactor.find(SEPARATOR.join(names)):
-                self.ids.mask(items, redactor.redact, redactor.find)
+                self.ids.mask(items, redactor.redact, redactor.find, names_in_marks)
             else:
                 self._names |= names
 
@@ -292,3 +293,8 @@ class LeakSession(ObjectMasker):
                 write_report(path, self.shown_findings())
             except OSError as error:
                 self.faults.note(f"--flowsecrets-leak-report: cannot write the report: {error.strerror}")
+
+
+def _names_of(item: Any) -> Tuple[str, str, str]:
+    """Return the names in a test's reports: its node id, its name and the id of its parameters."""
+    return item.nodeid, item.name, getattr(getattr(item, "callspec", None), "id", "")

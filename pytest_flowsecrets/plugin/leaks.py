@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Iterator, List
 import pytest
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.leaks.mask import pytest_items as tests
 from pytest_flowsecrets.leaks.registry import registry
+from pytest_flowsecrets.leaks.secret_sources import learn_broken_module
 from pytest_flowsecrets.leaks.session import LeakSession
 from pytest_flowsecrets.options import LISTS, by_either_name, resolve
 from pytest_flowsecrets.plugin.options import SETTINGS, renaming_warner
@@ -231,7 +231,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
         call = getattr(report, "call", None)
         if call is not None and call.excinfo is not None and run.watching:
             with run.faults:
-                tests.learn_broken_module(call.excinfo.value)
+                learn_broken_module(call.excinfo.value)
         run.mask_report(report)
 
 

@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from pytest_flowsecrets.leaks.mask.descriptors import Descriptors
-from pytest_flowsecrets.leaks.mask.masker import Faults
+from pytest_flowsecrets.leaks.mask.finding_log import Faults
 
 TOKEN = "k9TzWq4mLrV7"
 HEAD = f"""

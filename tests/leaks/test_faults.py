@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_flowsecrets.leaks.mask.masker import Faults
+from pytest_flowsecrets.leaks.mask.finding_log import Faults
 from pytest_flowsecrets.leaks.registry import SecretRegistry
 
 TOKEN = "k9TzWq4mLrV7"

@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 
 from pytest_flowsecrets.leaks import artifacts
-from pytest_flowsecrets.leaks.mask import reports
+from pytest_flowsecrets.leaks.mask import masked_copies, reports
 
 TOKEN = "k9TzWq4mLrV7"
 MASK = "[secret TOKEN]"
@@ -75,37 +75,37 @@ def test_every_kind_of_object_is_copied():
         for one in (TOKEN, inner, Frozen(inner), [Plain((TOKEN,))], Slots(TOKEN), types.MappingProxyType(inner)):
             value = kind(one, "nothing")
             before = copy.deepcopy(value) if not isinstance(one, types.MappingProxyType) else kind(one, "nothing")
-            masked = reports.mask_data(value, _clean)
+            masked = masked_copies.mask_data(value, _clean)
             assert value == before
             assert type(masked) is type(value)
             assert masked != before
-    assert reports.mask_data({TOKEN, "a"}, _clean) == {MASK, "a"}
-    assert reports.mask_data(frozenset([TOKEN]), _clean) == frozenset([MASK])
+    assert masked_copies.mask_data({TOKEN, "a"}, _clean) == {MASK, "a"}
+    assert masked_copies.mask_data(frozenset([TOKEN]), _clean) == frozenset([MASK])
 
 
 def test_what_holds_no_secret_is_the_same_object():
     """An object without a secret is returned itself, also if it refers to itself or is next to a copied one."""
     ring = Plain("nothing")
     ring.two = [ring]
-    assert reports.mask_data(ring, _clean) is ring
+    assert masked_copies.mask_data(ring, _clean) is ring
     quiet = Frozen(["nothing"])
-    masked = reports.mask_data([quiet, TOKEN], _clean)
+    masked = masked_copies.mask_data([quiet, TOKEN], _clean)
     assert masked[0] is quiet
-    assert reports.mask_data(Plain, _clean) is Plain
+    assert masked_copies.mask_data(Plain, _clean) is Plain
 
 
 def test_objects_that_refer_to_each_other():
     """Copies refer to each other, never to an original. An object with two references has one copy."""
     parent, child = Plain(), Plain(TOKEN)
     parent.one, parent.two, child.two = [child], child, parent
-    masked = reports.mask_data(parent, _clean)
+    masked = masked_copies.mask_data(parent, _clean)
     assert masked.two is masked.one[0]
     assert masked.two.one == MASK
     assert masked.two.two is masked
     assert (parent.two, child.one, child.two) == (child, TOKEN, parent)
     through = ([],)
     through[0].extend([through, TOKEN])
-    assert reports.mask_data(through, _clean)[0][1] == MASK
+    assert masked_copies.mask_data(through, _clean)[0][1] == MASK
     assert through[0][1] == TOKEN
 
 
@@ -151,7 +151,7 @@ def test_the_end_of_a_copy_runs_no_code(kind):
     quiet, loud = kind("quiet"), kind(TOKEN)
     quiet.more = [quiet]
     pair = Pair(TOKEN, 1)
-    masked = reports.mask_data([quiet, loud, pair], _clean)
+    masked = masked_copies.mask_data([quiet, loud, pair], _clean)
     assert masked[0] is quiet
     assert isinstance(masked[1], kind)
     assert isinstance(masked[2], Pair)
@@ -190,7 +190,7 @@ def test_a_mapping_that_makes_its_values_is_read_once():
         def __len__(self):
             return 1
 
-    assert reports.mask_data(Computed(), _clean) == {"a": MASK + "1"}
+    assert masked_copies.mask_data(Computed(), _clean) == {"a": MASK + "1"}
 
 
 def test_mocks_are_not_accessed():
@@ -204,7 +204,7 @@ def test_mocks_are_not_accessed():
 
     double = Watched(spec=["serialize", "tasks"])
     accessed.clear()
-    reports.mask_data([double, TOKEN], _clean)
+    masked_copies.mask_data([double, TOKEN], _clean)
     list(artifacts.texts_in({"flow": double}, "searched"))
     assert double.mock_calls == []
     assert not {"serialize", "tasks"}.intersection(accessed)
@@ -306,7 +306,7 @@ GRAPHS = st.recursive(
 def test_any_data(value):
     """No text of the masked data contains the secret, and the original is unchanged."""
     before = copy.deepcopy(value)
-    masked = reports.mask_data(value, _clean)
+    masked = masked_copies.mask_data(value, _clean)
     assert value == before
     assert not [text for text, _ in artifacts.texts_in(masked, "") if _clean(text) is not text]
     assert (masked is value) == (not [text for text, _ in artifacts.texts_in(value, "") if _clean(text) is not text])

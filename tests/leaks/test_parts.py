@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pytest_flowsecrets.findings import reporters, terminal
-from pytest_flowsecrets.leaks import artifacts, findings
-from pytest_flowsecrets.leaks.mask import masked_stream, pytest_items, reports
+from pytest_flowsecrets.leaks import artifacts, findings, secret_sources
+from pytest_flowsecrets.leaks.mask import masked_copies, masked_stream, node_ids, reports
 from pytest_flowsecrets.leaks.mask.masker import WITHHELD, CleanTexts
 from pytest_flowsecrets.leaks.mask.node_ids import MaskedName, RealId
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
@@ -351,17 +351,17 @@ def test_literals_in_the_source_of_the_test(style, path, function, arguments, le
 
 def test_lines_of_a_native_traceback():
     """Lines of a text are masked together, whether or not they end with line breaks."""
-    assert reports.mask_data([f"a {TOKEN}\n", "b\n"], _clean) == ["a MASK\n", "b\n"]
-    assert reports.mask_data([f"a {TOKEN}", "b"], _clean) == ["a MASK", "b"]
+    assert masked_copies.mask_data([f"a {TOKEN}\n", "b\n"], _clean) == ["a MASK\n", "b\n"]
+    assert masked_copies.mask_data([f"a {TOKEN}", "b"], _clean) == ["a MASK", "b"]
     lines = ["a", "b"]
-    assert reports.mask_data(lines, _clean) is lines
+    assert masked_copies.mask_data(lines, _clean) is lines
 
 
 def test_data_that_contains_itself():
     """A mapping that contains itself is masked once."""
     data = {"a": TOKEN}
     data["self"] = data
-    assert reports.mask_data(data, _clean)["a"] == "MASK"
+    assert masked_copies.mask_data(data, _clean)["a"] == "MASK"
 
 
 class Report:
@@ -387,7 +387,7 @@ def test_node_ids_of_every_pytest(attribute):
         parse = staticmethod(str)
 
     owner = types.SimpleNamespace(**{attribute: Structure("old")})
-    pytest_items.set_nodeid(owner, "new")
+    node_ids.set_nodeid(owner, "new")
     assert str(getattr(owner, attribute)) == "new"
 
 
@@ -412,7 +412,7 @@ def test_marks_of_a_broken_module():
 
     registry.listen()
     try:
-        pytest_items.learn_broken_module(outer)
+        secret_sources.learn_broken_module(outer)
         assert {("A",), ("B",)} <= set(registry.values().values())
     finally:
         registry.forget()
@@ -457,7 +457,7 @@ def test_objects_that_cannot_be_masked_are_withheld(monkeypatch):
     run = LeakSession("mask")
     run.begin()
     try:
-        monkeypatch.setattr(reports, "mask_in_place", lambda *_: 1 / 0)
+        monkeypatch.setattr(masked_copies, "mask_in_place", lambda *_: 1 / 0)
         with pytest.raises(ValueError, match="ghp_") as caught:
             raise ValueError(TOKEN)
         traceback = caught.getrepr()

@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from pytest_flowsecrets.leaks import secret_sources
-from pytest_flowsecrets.leaks.mask.masker import Faults
+from pytest_flowsecrets.leaks.mask.finding_log import Faults
 from pytest_flowsecrets.leaks.registry import SecretRegistry
 from tests.compat import needs_prefect
 

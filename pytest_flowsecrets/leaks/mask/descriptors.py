@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Tuple
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.leaks.mask.masker import Faults
+    from pytest_flowsecrets.leaks.mask.finding_log import Faults
 
 _OUT, _ERR = 1, 2
 _PLACES = "live stdout", "live stderr"

@@ -1,4 +1,4 @@
-"""The single path of every text: a masker masks it and records what it masked as findings.
+"""The single path of every text and of pytest's objects: a masker masks them and records what it masked as findings.
 
 Errors inside the masking code are counted and described without a value, and never reach pytest. While no secret is
 registered, texts pass unchanged and this module imports nothing expensive.
@@ -6,23 +6,24 @@ registered, texts pass unchanged and this module imports nothing expensive.
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Deque, Iterable, List, Optional, Set, Tuple, Type
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, Any, Callable, Deque, Iterable, List, Optional, Set, Tuple
 
 from pytest_flowsecrets.leaks.common_words import SHORTEST
-from pytest_flowsecrets.leaks.mask.finding_log import Record
-from pytest_flowsecrets.leaks.mask.node_ids import TestIds
+from pytest_flowsecrets.leaks.mask.finding_log import OWN_SOURCE, Faults, Record
+from pytest_flowsecrets.leaks.mask.node_ids import TestIds, set_nodeid, without_parameters
 from pytest_flowsecrets.leaks.registry import registry
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from pytest_flowsecrets.leaks.mask.redactor import Masked, Redactor
 
-
 WITHHELD = "[withheld: it could not be masked]"
-OWN_SOURCE = "own source"  # the place of lines of a test's own file, where a value is a literal and not a leak
+# Attributes of a report that contain only names, times and captured output.
+_SIMPLE_ATTRIBUTES = frozenset(
+    ["nodeid", "_id", "location", "keywords", "outcome", "longrepr", "when", "user_properties", "sections", "duration"]
+).union(["start", "stop", "result", "call", "node", "worker_id", "testrun_uid", "item_index"])
+SEPARATOR = "\0"  # joins texts for one search; no value continues across it
 _MOST_SHORT, _MOST_LONG = 2000, 4  # texts in the cache
 _LONG = 2000  # characters
 
@@ -60,18 +61,20 @@ class CleanTexts:
 
 
 class Masker:
-    """Masks texts with all secrets that are registered so far.
+    """Masks texts, and pytest's objects in place, with all secrets that are registered so far. Withholds the rest.
 
     Attributes:
         faults: errors inside the masking code.
         record: the findings.
         ids: the real and masked ids of tests.
         test: the id of the running test, or an empty string.
+        in_worker: whether this process is a worker of pytest-xdist.
     """
 
     def __init__(self) -> None:
         self.faults, self.record, self.ids = Faults(), Record(), TestIds()
         self.test = ""
+        self.in_worker = False
         self._clean_texts = CleanTexts()
         self._names: Set[str] = set()  # names and keywords of tests that contain no secret
         self._redactor: Optional[Redactor] = None
@@ -178,70 +181,95 @@ class Masker:
             self._clean_texts.add(text)
         return True
 
+    # -- objects of pytest ---------------------------------------------------------------------------------------------
 
-_PACKAGE = Path(__file__).parents[2]
-
-
-class Faults:
-    """A context manager that suppresses every ``Exception`` and records where it was raised.
-
-    The caller withholds the text that could not be masked. ``KeyboardInterrupt``, ``pytest.exit`` and ``pytest.fail``
-    pass through, because they are not subclasses of ``Exception``.
-    """
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._reported: Counter[str] = Counter()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        self.add(error)
+    def has_unseen_text(self, report: Any) -> bool:
+        """Return whether a report contains a text that was not searched yet."""
+        with self.faults:
+            return report.longrepr is not None or not all(
+                content in self._clean_texts for _, content in report.sections
+            )
         return True
 
-    def __len__(self) -> int:
-        return sum(self._counts.values())
+    def mask_report(self, report: Any) -> None:
+        """Mask a report. If that fails, withhold everything in it that can contain a secret."""
+        with self.faults:
+            if self.redactor is not None and not self._is_clean_report(report):
+                self._mask_report(report)
+            return
+        from pytest_flowsecrets.leaks.mask.reports import withhold_report
 
-    def __repr__(self) -> str:
-        return f"<Faults {len(self)}>"
+        withhold_report(report, WITHHELD)
 
-    def add(self, error: Exception) -> None:
-        """Record an error by its type and place. Its text can contain a value and is not recorded."""
-        self.note(f"text withheld because it could not be masked: {type(error).__name__} in {_place_of(error)}")
+    def _mask_report(self, report: Any) -> None:
+        from pytest_flowsecrets.leaks.mask.reports import mask_report
 
-    def note(self, description: str) -> None:
-        """Record another fault, described without a value."""
-        self._counts[description] += 1
+        nodeid = report.nodeid if isinstance(report.nodeid, str) else ""
+        test = self.ids.collected_id(nodeid)
+        if getattr(report, "when", "") == "collect" and "::" not in nodeid and self.redactor is not None:
+            self.ids.keep_path(nodeid, self.redactor.find(nodeid))
+        shown = self.clean(test, "id", test)
+        if shown == WITHHELD:
+            shown = without_parameters(test, WITHHELD)
+        if self.in_worker:  # the controller knows the test by its id from collection
+            shown = test
+        if shown != nodeid:
+            self.ids.remember(test, shown)
+            set_nodeid(report, shown)
+        mask_report(report, lambda text, place: self.clean(text, place, test), WITHHELD)
 
-    def merge(self, counts: Any) -> None:
-        """Add the faults of an xdist worker, as pairs of a description and a count."""
-        for description, count in counts:
-            self._counts[description] += count
+    def mask_id(self, data: Any) -> None:
+        """Mask the test id in a report that is about to be sent or written."""
+        with self.faults:
+            if self.redactor is not None and isinstance(data, dict) and isinstance(data.get("nodeid"), str):
+                data["nodeid"] = self.clean(data["nodeid"], "id", data["nodeid"])
 
-    def pairs(self) -> List[List[Any]]:
-        """Return pairs of a description and a count, as plain data that xdist can send."""
-        return [[description, count] for description, count in sorted(self._counts.items())]
+    def _is_clean_report(self, report: Any) -> bool:
+        """Return whether a quick check shows that a report contains no secret.
 
-    def unreported_lines(self) -> List[str]:
-        """Return a line with a count for each kind of fault that was not reported yet."""
-        new, self._reported = self._counts - self._reported, self._counts.copy()
-        return [f"{description}: {count}" for description, count in sorted(new.items())]
+        The check covers the names and captured output of passed tests only.
+        """
+        if (
+            report.longrepr is not None
+            or not vars(report).keys() <= _SIMPLE_ATTRIBUTES
+            or getattr(report, "user_properties", None)
+        ):
+            return False
+        names = {report.nodeid, *getattr(report, "keywords", ())}
+        if not names <= self._names:
+            names -= self._names
+            if not self._is_clean(SEPARATOR.join(map(str, names))):
+                return False
+            self._names |= names
+        return all(self._is_clean(content) for _, content in report.sections)
 
+    def mask_object(self, thing: Any, place: str) -> None:
+        """Mask the attributes of an object that pytest created, in place."""
+        with self.faults:
+            if self.redactor is not None:
+                from pytest_flowsecrets.leaks.mask.masked_copies import mask_in_place
 
-def _place_of(error: BaseException) -> str:
-    """Return the last line of this package that the error passed through."""
-    place, traceback = "an unknown place", error.__traceback__
-    while traceback is not None:
-        path = Path(traceback.tb_frame.f_code.co_filename)
-        if _PACKAGE in path.parents:
-            place = f"{path.relative_to(_PACKAGE.parent).as_posix()}:{traceback.tb_lineno}"
-        traceback = traceback.tb_next
-    return place
+                mask_in_place(thing, lambda text: self.clean(text, place))
+            return
+        from pytest_flowsecrets.leaks.mask.reports import withhold_object
+
+        withhold_object(thing, WITHHELD)
+
+    def mask_warning(self, recorded: Any, test: str) -> None:
+        """Mask a recorded warning in place."""
+        with self.faults:
+            if self.redactor is not None:
+                from pytest_flowsecrets.leaks.mask.reports import mask_warning
+
+                mask_warning(recorded, lambda text: self.clean(text, "warning", test))
+            return
+        recorded.message, recorded.line = UserWarning(WITHHELD), ""
+
+    def mask_captured(self, config: Any) -> None:
+        """Mask captured output that pytest is about to write to the terminal itself."""
+        with self.faults:
+            if self.redactor is not None:
+                from pytest_flowsecrets.leaks.mask.masked_stream import take_captured
+
+                for stream, text in take_captured(config):
+                    stream.write(self.clean(text, f"captured {'stdout' if stream is sys.stdout else 'stderr'}"))

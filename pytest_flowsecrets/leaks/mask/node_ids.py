@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Pattern, Sequence, Set, Tuple
 
-from pytest_flowsecrets.leaks.mask.pytest_items import names_in_marks, set_nodeid
-
 _PLACEHOLDER = "\uf8f7"  # a private-use character, which no secret contains
 _NUMBER = re.compile(r"[\d.+-]+")
 _LONGEST_CHANCE = 10  # characters; a longer number does not occur in an id by chance
@@ -84,17 +82,24 @@ class TestIds:
     def __repr__(self) -> str:
         return f"<TestIds {len(self._masked)} masked>"
 
-    def mask(self, items: Iterable[Any], redact: Callable[[str], str], find: Callable[[str], Sequence[Any]]) -> None:
+    def mask(
+        self,
+        items: Iterable[Any],
+        redact: Callable[[str], str],
+        find: Callable[[str], Sequence[Any]],
+        names_in_marks: Callable[[Any], Set[str]],
+    ) -> None:
         """Rename the tests whose names contain secrets. The new names are unique.
 
         Args:
             items: collected tests.
             redact: masks a text.
             find: returns the matches in a text.
+            names_in_marks: returns the names of the secrets in a test's markers.
         """
         for item in items:
             matches = find(item.nodeid)
-            segments = _kept_segments(item, matches)
+            segments = _kept_segments(item, matches, names_in_marks(item)) if matches else []
             if segments:
                 self._kept.update(segments)
                 self._keywords.update(part.name for part in item.listchain())
@@ -196,12 +201,12 @@ class TestIds:
         return (of_text, _PLACEHOLDER) if isinstance(text, str) else (of_bytes, _PLACEHOLDER.encode())
 
 
-def _kept_segments(item: Any, matches: Sequence[Any]) -> List[str]:
+def _kept_segments(item: Any, matches: Sequence[Any], own: Set[str]) -> List[str]:
     """Return the segments of a test's id in which digits of secrets occur by chance, or none if the id must be masked.
 
     A segment that is too short is not kept, because keeping it would show the number elsewhere.
     """
-    if not _all_by_chance(item, matches):
+    if not _all_by_chance(item, matches, own):
         return []
     segments = [text for start, text in _segments(item) if any(_overlap(start, text, each) for each in matches)]
     if any(_letters(segment) < _CONTEXT for segment in segments):
@@ -209,9 +214,8 @@ def _kept_segments(item: Any, matches: Sequence[Any]) -> List[str]:
     return [variant for segment in segments for variant in _variants(segment)]
 
 
-def _all_by_chance(item: Any, matches: Iterable[Any]) -> bool:
+def _all_by_chance(item: Any, matches: Iterable[Any], own: Set[str]) -> bool:
     """Return whether all matches in a test's id are short numbers, none of them a secret of the test's own markers."""
-    own = names_in_marks(item)
     return all(own.isdisjoint(each.names) and _is_chance(item.nodeid[each.start : each.end]) for each in matches)
 
 
@@ -265,3 +269,19 @@ def _named(item: Any, name: str, nodeid: str) -> Iterator[None]:
 def _set_names(item: Any, name: str, nodeid: str) -> None:
     item.name = name
     set_nodeid(item, nodeid)
+
+
+def set_nodeid(owner: Any, nodeid: str) -> None:
+    """Set the node id of a test or a report. No public API does this in all supported versions of pytest."""
+    if hasattr(owner, "_id"):  # a structure since pytest 9.1
+        owner._id = type(owner._id).parse(nodeid)  # noqa: SLF001
+    elif hasattr(owner, "_nodeid"):
+        owner._nodeid = nodeid  # noqa: SLF001
+    else:
+        owner.nodeid = nodeid
+
+
+def without_parameters(nodeid: str, note: str) -> str:
+    """Return the id of a test with a note instead of its parameters."""
+    function, bracket, _ = nodeid.partition("[")
+    return f"{function}[{note}]" if bracket else nodeid

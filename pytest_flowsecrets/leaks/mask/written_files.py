@@ -129,7 +129,7 @@ def _masked_xml(data: bytes, clean: Callable[[Any], Any]) -> bytes:
 def _masked_json(data: bytes, clean: Callable[[Any], Any]) -> bytes:
     import json
 
-    from pytest_flowsecrets.leaks.mask.reports import mask_data
+    from pytest_flowsecrets.leaks.mask.masked_copies import mask_data
 
     text = data.decode()
     try:
