@@ -14,8 +14,8 @@ from typing import Dict, Iterator, List, Tuple
 
 from pytest_flowsecrets.commands.files.env_files import env_items
 from pytest_flowsecrets.commands.linter.checker import Checker
+from pytest_flowsecrets.commands.linter.configuration import Target
 from pytest_flowsecrets.commands.linter.discovery import kind_of
-from pytest_flowsecrets.commands.linter.target import Target
 from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.findings.model import Finding
 from pytest_flowsecrets.findings.rules import GROUPS, RULES

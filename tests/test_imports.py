@@ -70,7 +70,7 @@ ONLY_IN = {
     "libcst": {f"migration/{name}" for name in ("import_lines", "legacy_uses", "rewrite", "sources")},
     "freezegun": {"clock"},
     "toml": {"resolution/toml_reader"},
-    "yaml": {"commands/files/kubernetes_files", "agents/manifests"},
+    "yaml": {"commands/files/yaml_nodes", "agents/manifests"},
     "dotenv": {"commands/files/env_files", "resolution/settings/files"},
     "pathspec": {"commands/linter/discovery", "commands/linter/configuration"},
     "argcomplete": {"cli"},

@@ -1,1 +1,4 @@
-"""Bodies of the commands; each module has ``run(arguments) -> exit code``."""
+"""The subcommands of ``flowsecrets``: a module for each, however small, which is imported only when the subcommand runs.
+
+Each has ``run(arguments)``, which returns the exit status. ``parsers`` and ``server_parsers`` declare the options.
+"""

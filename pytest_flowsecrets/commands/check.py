@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Tuple
 from pytest_flowsecrets.commands.files.reading import LARGEST, TEMPLATE, Unreadable, checked_bytes, decoded, read_bytes
 from pytest_flowsecrets.commands.inputs import dialects_of, machine_of
 from pytest_flowsecrets.commands.linter.checker import Checker
-from pytest_flowsecrets.commands.linter.configuration import FileIgnores, Selection, Settings, merged, read_settings
+from pytest_flowsecrets.commands.linter.configuration import (
+    FileIgnores,
+    Selection,
+    Settings,
+    merged,
+    read_settings,
+    target_of,
+)
 from pytest_flowsecrets.commands.linter.discovery import STDIN, Discovery, kind_of
-from pytest_flowsecrets.commands.linter.target import target_of
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.findings import reporters, terminal
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pytest_flowsecrets.commands.files import environment_owners
+from pytest_flowsecrets.commands.files import env_files
 
 S = "PREFECT__CONTEXT__SECRETS__"
 FLAG = "PREFECT__CLOUD__USE_LOCAL_SECRETS"
@@ -44,8 +44,8 @@ def check(run, write):
 )
 def test_which_agent_a_text_starts(text, kind):
     """`agent_in` recognizes commands and lists of words, in the order of all releases, and ignores comments."""
-    assert environment_owners.agent_in(text) == kind
-    assert environment_owners.owner_of(text).role == ("agent" if kind else "")
+    assert env_files.agent_in(text) == kind
+    assert env_files.owner_of(text).role == ("agent" if kind else "")
 
 
 AGENTS = {

@@ -18,11 +18,10 @@ import pytest_flowsecrets
 from pytest_flowsecrets.commands import parsers
 from pytest_flowsecrets.commands.files.reading import Unreadable
 from pytest_flowsecrets.commands.linter.checker import Checker
-from pytest_flowsecrets.commands.linter.configuration import FORMATS, Selection
+from pytest_flowsecrets.commands.linter.configuration import FORMATS, Selection, Target
 from pytest_flowsecrets.commands.linter.discovery import KINDS as KINDS_OF_FILES
 from pytest_flowsecrets.commands.linter.discovery import kind_of
 from pytest_flowsecrets.commands.linter.fixes import fixed_text
-from pytest_flowsecrets.commands.linter.target import Target
 from pytest_flowsecrets.findings import terminal
 from pytest_flowsecrets.findings.rules import GROUPS, LEAK, RULES
 from pytest_flowsecrets.findings.terminal import HIDDEN, excerpt

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Pattern
 
-from pytest_flowsecrets.commands.files.env_files import Item, shell_items
-from pytest_flowsecrets.commands.files.environment_owners import owner_of
+from pytest_flowsecrets.commands.files.env_files import Item, owner_of, shell_items
 
 _NAME = r"[A-Za-z_]\w*"
 _DOCKER = re.compile(r"\s*(?P<word>ENV|ARG)\s+(?P<rest>.*)", re.IGNORECASE | re.DOTALL | re.ASCII)

@@ -13,7 +13,6 @@ from typing import (
     Dict,
     Iterable,
     Iterator,
-    List,
     Mapping,
     Optional,
     Set,
@@ -22,11 +21,20 @@ from typing import (
 
 from pytest_flowsecrets.agents.cluster import KEY, OBJECT_NAME
 from pytest_flowsecrets.commands.files import interpolation, yaml_scripts
-from pytest_flowsecrets.commands.files.env_files import ASSIGNMENT, Item, Problem
-from pytest_flowsecrets.commands.files.environment_owners import AGENT, FLOW_RUN, Owner, concerns_prefect, owner_of
+from pytest_flowsecrets.commands.files.env_files import (
+    AGENT,
+    ASSIGNMENT,
+    FLOW_RUN,
+    Item,
+    Owner,
+    Problem,
+    concerns_prefect,
+    owner_of,
+)
 from pytest_flowsecrets.commands.files.interpolation import Interpolated
 from pytest_flowsecrets.commands.files.reading import TEMPLATE, Unreadable
 from pytest_flowsecrets.commands.files.yaml_nodes import (
+    BRACES,
     TAG,
     child,
     compose_type,
@@ -36,10 +44,10 @@ from pytest_flowsecrets.commands.files.yaml_nodes import (
     lower_case_edits,
     place_of,
     quoting_edits,
+    yaml_documents,
     yaml_item,
     yaml_line,
 )
-from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.findings.rules import RULES
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 
@@ -55,10 +63,7 @@ _ALLOWED = {
 }
 _REFERENCES = ("secretKeyRef", "configMapKeyRef")
 _WHOLE_REFERENCES = ("secretRef", "configMapRef")
-_BRACES = re.compile(r"\{\{|\{%")
 
-_DEEPEST = 150  # levels that the recursion of PyYAML can always read
-_MANY = 2_000
 # Keys of Kubernetes and run configs, of ECS and Docker Compose, and of values of Helm charts. ECS also has `secrets`.
 _TABLES = re.compile(r"(?:extra_?)?(?:env|environment)(?:_?(?:vars?|variables?))?", re.IGNORECASE)
 
@@ -75,35 +80,11 @@ def yaml_items(text: str, path: str) -> Iterator[Item]:
         UsageError: PyYAML is not installed.
     """
     documents = yaml_documents(text, path)
-    template = _BRACES.search(text) is not None
+    template = BRACES.search(text) is not None
     compose = "compose" in os.path.basename(path) or any(map(_is_compose, documents))
     walk = _Walk(path, text, template=template, compose=compose)
     for document in documents:
         yield from walk.items(document)
-
-
-def yaml_documents(text: str, path: str) -> List[Any]:
-    """Return the nodes of the documents in a YAML or JSON file.
-
-    Args:
-        text: one or several documents.
-        path: the name of the file, for errors.
-
-    Raises:
-        Unreadable: the text is not YAML.
-        UsageError: PyYAML is not installed.
-    """
-    yaml = _yaml()
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if _is_shallow(text) else yaml.SafeLoader
-    try:
-        if loader is yaml.SafeLoader:
-            _refuse_deep(yaml.scan(text, Loader=loader), path)
-        return list(yaml.compose_all(text, Loader=loader))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = TEMPLATE if _BRACES.search(text) else "not valid YAML"
-        place = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        raise Unreadable(path, reason, *place) from None
 
 
 def _is_compose(document: Any) -> bool:
@@ -111,30 +92,6 @@ def _is_compose(document: Any) -> bool:
     return services is not None and any(
         child(service, "image") or child(service, "build") for _, service in entries(services)
     )
-
-
-def _yaml() -> Any:
-    try:
-        import yaml
-    except ImportError:
-        raise UsageError("checking YAML needs PyYAML: pip install 'pytest-flowsecrets[check]'") from None
-    return yaml
-
-
-def _is_shallow(text: str) -> bool:
-    """Return whether the text is too shallow to end the process through the recursion of libyaml."""
-    openings = sum(text.count(mark) for mark in ("[", "{", "- ", "? "))
-    return openings < _MANY and max(map(len, re.findall(r"^ +", text, re.MULTILINE)), default=0) < _MANY
-
-
-def _refuse_deep(tokens: Iterable[Any], path: str) -> None:
-    depth = 0
-    for token in tokens:
-        name = type(token).__name__
-        depth += name.endswith(("SequenceStartToken", "MappingStartToken"))
-        depth -= name in ("BlockEndToken", "FlowSequenceEndToken", "FlowMappingEndToken")
-        if depth > _DEEPEST:
-            raise Unreadable(path, "nested too deeply", *place_of(token))
 
 
 class _Walk:
@@ -348,7 +305,7 @@ def _invalid_references(name: str, source: Any, references: Tuple[str, ...]) -> 
         reference = child(source, kind)
         for field, (pattern, allowed) in _ALLOWED.items():
             node = child(reference, field)
-            if node is None or _BRACES.search(str(node.value)):
+            if node is None or BRACES.search(str(node.value)):
                 continue
             if not isinstance(node.value, str) or len(node.value) > _LONGEST or not pattern.fullmatch(node.value):
                 message = f"Kubernetes does not allow the {field} of this {kind}"
@@ -357,7 +314,7 @@ def _invalid_references(name: str, source: Any, references: Tuple[str, ...]) -> 
 
 
 def _variable(name: Any, value: Any) -> Item:
-    is_known = value.id == "scalar" and value.tag.startswith(TAG) and not _BRACES.search(value.value)
+    is_known = value.id == "scalar" and value.tag.startswith(TAG) and not BRACES.search(value.value)
     text = value.value if is_known else None
     text = "" if value.tag == f"{TAG}null" else text
     variable = str(name.value)

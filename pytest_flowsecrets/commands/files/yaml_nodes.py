@@ -1,4 +1,4 @@
-"""The nodes of PyYAML: children, entries and positions, and the types of unquoted values.
+"""The nodes of PyYAML: loading, children, entries and positions, and the types of unquoted values.
 
 Kubernetes and Docker Compose do not read every unquoted value as a string.
 """
@@ -7,9 +7,63 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, List, Optional, Pattern, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Pattern, Tuple
 
+from pytest_flowsecrets.commands.files.reading import TEMPLATE, Unreadable
+from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.findings.model import Edit
+
+BRACES = re.compile(r"\{\{|\{%")
+_DEEPEST = 150  # levels that the recursion of PyYAML can always read
+_MANY = 2_000
+
+
+def yaml_documents(text: str, path: str) -> List[Any]:
+    """Return the nodes of the documents in a YAML or JSON file.
+
+    Args:
+        text: one or several documents.
+        path: the name of the file, for errors.
+
+    Raises:
+        Unreadable: the text is not YAML.
+        UsageError: PyYAML is not installed.
+    """
+    yaml = _yaml()
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if _is_shallow(text) else yaml.SafeLoader
+    try:
+        if loader is yaml.SafeLoader:
+            _refuse_deep(yaml.scan(text, Loader=loader), path)
+        return list(yaml.compose_all(text, Loader=loader))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = TEMPLATE if BRACES.search(text) else "not valid YAML"
+        place = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        raise Unreadable(path, reason, *place) from None
+
+
+def _yaml() -> Any:
+    try:
+        import yaml
+    except ImportError:
+        raise UsageError("checking YAML needs PyYAML: pip install 'pytest-flowsecrets[check]'") from None
+    return yaml
+
+
+def _is_shallow(text: str) -> bool:
+    """Return whether the text is too shallow to end the process through the recursion of libyaml."""
+    openings = sum(text.count(mark) for mark in ("[", "{", "- ", "? "))
+    return openings < _MANY and max(map(len, re.findall(r"^ +", text, re.MULTILINE)), default=0) < _MANY
+
+
+def _refuse_deep(tokens: Iterable[Any], path: str) -> None:
+    depth = 0
+    for token in tokens:
+        name = type(token).__name__
+        depth += name.endswith(("SequenceStartToken", "MappingStartToken"))
+        depth -= name in ("BlockEndToken", "FlowSequenceEndToken", "FlowMappingEndToken")
+        if depth > _DEEPEST:
+            raise Unreadable(path, "nested too deeply", *place_of(token))
 
 
 def entries(node: Any) -> List[Tuple[Any, Any]]:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Iterator, List, Tuple
 
-from pytest_flowsecrets.commands.files.env_files import ASSIGNMENT, Item, shell_items
-from pytest_flowsecrets.commands.files.environment_owners import OPTION, Owner, agent_in, concerns_prefect
+from pytest_flowsecrets.commands.files.env_files import (
+    ASSIGNMENT,
+    OPTION,
+    Item,
+    Owner,
+    agent_in,
+    concerns_prefect,
+    shell_items,
+)
 
 KEYS = ("args", "command", "entrypoint", "run", "script", "before_script", "after_script")
 _OPTIONS = ("--env", "-e")

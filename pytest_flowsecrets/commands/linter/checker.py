@@ -6,14 +6,19 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Tuple
 
-from pytest_flowsecrets.commands.files.env_files import Item, env_items, shell_items
-from pytest_flowsecrets.commands.files.environment_owners import OPTION
+from pytest_flowsecrets.commands.files.env_files import OPTION, Item, env_items, shell_items
 from pytest_flowsecrets.commands.files.interpolation import UNKNOWN
 from pytest_flowsecrets.commands.files.reading import decoded, read_bytes, refuse_deep
-from pytest_flowsecrets.commands.files.variable_rules import item_findings, notation_findings
+from pytest_flowsecrets.commands.linter.configuration import Target
 from pytest_flowsecrets.commands.linter.fixes import with_edits
 from pytest_flowsecrets.commands.linter.suppressions import UNUSED, Suppressions
-from pytest_flowsecrets.commands.linter.target import Target, legacy_file, settings_findings, variables_findings
+from pytest_flowsecrets.commands.linter.variable_rules import (
+    item_findings,
+    legacy_file,
+    notation_findings,
+    settings_findings,
+    variables_findings,
+)
 from pytest_flowsecrets.findings.config_rules import file_findings
 from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.findings.model import Edit
@@ -205,7 +210,7 @@ def _documents(text: str, path: str) -> Iterator[Finding]:
     """Check the documents of Prefect 2.20 and 3 in a YAML or JSON file."""
     if "deployments" not in text and "job_configuration" not in text:
         return
-    from pytest_flowsecrets.commands.files.kubernetes_files import yaml_documents
+    from pytest_flowsecrets.commands.files.yaml_nodes import yaml_documents
     from pytest_flowsecrets.commands.linter.deployments import document_findings
 
     for document in yaml_documents(text, path):

@@ -6,9 +6,11 @@ import os
 from types import MappingProxyType
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from pytest_flowsecrets.errors import UsageError
+from pytest_flowsecrets.errors import UnknownPrefectVersion, UsageError
 from pytest_flowsecrets.findings.rules import RULES
+from pytest_flowsecrets.versions import installed_version, is_rest_version, release_of, uses_rest_api
 
+NEWEST = "3.9.1"
 FILE, TABLE = "pyproject.toml", "tool.flowsecrets"
 FORMATS = ("text", "concise", "full", "json", "github", "sarif")
 
@@ -220,3 +222,50 @@ def merged(arguments: Any, settings: Settings) -> Settings:
         "place": "--select, --ignore" if select or ignore or arguments.extend_ignore else None,
     }
     return settings._replace(**{name: value for name, value in changes.items() if value is not None})
+
+
+# -- the release of Prefect 2.20 or 3 ----------------------------------------------------------------------------------
+
+
+class Target(NamedTuple):
+    """The release of Prefect 2.20 or 3.
+
+    Attributes:
+        version: the release.
+        is_rest: whether all files are for this release. Otherwise only those are that no legacy release reads.
+        is_legacy: whether all files are for a legacy release that the user names.
+    """
+
+    version: str = NEWEST
+    is_rest: bool = False
+    is_legacy: bool = False
+
+    def concerns(self, versions: str) -> bool:
+        """Return whether a finding concerns the release.
+
+        Args:
+            versions: the releases of the finding as ranges, such as ``2.20.0-2.20.27, 3.0.0-3.6.29``.
+        """
+        if not self.is_rest or not versions:
+            return True
+        own = release_of(self.version)[:2]
+        ranges = [[release_of(each)[:2] for each in span.split("-")] for span in versions.split(", ")]
+        # The newest release of a list stands for those after it.
+        return any(first <= own <= last for first, last in ranges) or (own > ranges[-1][1] >= release_of(NEWEST)[:2])
+
+
+def target_of(version: Optional[str]) -> Target:
+    """Return the release of Prefect 2.20 or 3.
+
+    Args:
+        version: the version in the settings of ``check``, or None for the installed one.
+    """
+    if version is None:
+        return Target(str(installed_version()), is_rest=True) if uses_rest_api() else Target()
+    if version in ("2", "2.20", "3"):
+        return Target("2.20.27" if version.startswith("2") else NEWEST, is_rest=True)
+    try:
+        is_rest = is_rest_version(version)
+    except UnknownPrefectVersion:
+        is_rest = False  # the legacy rules report the error
+    return Target(version, is_rest=True) if is_rest else Target(is_legacy=True)

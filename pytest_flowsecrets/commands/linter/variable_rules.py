@@ -1,22 +1,23 @@
-"""Rules about the way in which a variable is written, and about its owner, independent of its value."""
+"""Rules about variables and settings in files, independent of the values: notation, owner, and release of Prefect."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Callable, Container, Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Container, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from pytest_flowsecrets.agents.model import AGENT_OWN
 from pytest_flowsecrets.agents.rules import refused_options
-from pytest_flowsecrets.commands.files.environment_owners import AGENT, CONTAINER_AGENTS, OPTION
+from pytest_flowsecrets.commands.files.env_files import AGENT, CONTAINER_AGENTS, OPTION
 from pytest_flowsecrets.findings.rules import ALL_VERSIONS, finding_of
 from pytest_flowsecrets.isolation.prefect1.paths import MISSING, MISSING_ADVICE, missing_file
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
+from pytest_flowsecrets.resolution.layers import Origin
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.commands.files.env_files import Item
+    from pytest_flowsecrets.commands.linter.configuration import Target
     from pytest_flowsecrets.findings.model import Finding
     from pytest_flowsecrets.resolution.dialects import Dialect
-    from pytest_flowsecrets.resolution.layers import Origin
 
 # Default secrets by their bare names, with the part of Prefect that reads a variable of that name.
 _READERS = {
@@ -132,3 +133,60 @@ _RULES: Tuple[Callable[[_Subject], Optional[Finding]], ...] = (
     _not_passed_on,
     _equals_in_option,
 )
+
+
+# -- Prefect 2.20 and 3 ------------------------------------------------------------------------------------------------
+
+
+def variables_findings(items: Sequence[Tuple[Item, Origin]], kind: str, target: Target) -> List[Finding]:
+    """Apply the rules about settings of Prefect 2.20 and 3 to variables.
+
+    Args:
+        items: the variables with their places.
+        kind: the type of the file.
+        target: the release.
+    """
+    results: List[Finding] = []
+    if target.is_rest:
+        for item, origin in items:
+            if item.name.startswith(PREFIX) and item.problem is None:
+                message, advice = "Prefect 2.20 and 3 ignore this variable", "`flowsecrets migrate` shows what to write"
+                results.append(finding_of("FS079", item.name, origin, message, advice, versions=""))
+    concerned = [each for each in items if each[0].name.startswith("PREFECT_") or _may_be_secret(each[0], kind)]
+    if not concerned or target.is_legacy:
+        return results
+    from pytest_flowsecrets.commands.linter.settings_rules import names_of, variable_findings
+
+    names = names_of(target.version)
+    for item, origin in concerned:
+        results += variable_findings(item, origin, kind, names)
+    return results
+
+
+def _may_be_secret(item: Item, kind: str) -> bool:
+    return kind == "dockerfile" or "://" in (item.value or "")
+
+
+def settings_findings(text: str, path: str, kind: str, target: Target) -> List[Finding]:
+    """Check a file with settings of Prefect 2.20 and 3.
+
+    Args:
+        text: the text of the file.
+        path: the name of the file.
+        kind: ``prefect-toml``, ``profiles`` or ``pyproject``.
+        target: the release.
+    """
+    from pytest_flowsecrets.commands.linter.settings_rules import names_of, toml_findings
+
+    return toml_findings(text, path, kind, names_of(target.version))
+
+
+def legacy_file(path: str) -> List[Finding]:
+    """Return the finding about a configuration file that only Prefect 0.5 to 1.4 reads.
+
+    Args:
+        path: the file.
+    """
+    origin = Origin("user", path, 1, 1)
+    message, advice = "Prefect 2.20 and 3 do not read this file", "`flowsecrets migrate` shows what to write instead"
+    return [finding_of("FS082", "", origin, message, advice, versions="")]
