@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_flowsecrets.backend.hasura import sdl
 from pytest_flowsecrets.backend.records import tables
 from tests.backend.asking import Team
 from tests.compat import VERSION, needs_prefect
@@ -130,8 +129,10 @@ def test_server_has_no_secrets():
 
 def test_types_of_tables_come_from_the_table():
     """A new column of a table appears in all types that are generated from it."""
+    from pytest_flowsecrets.backend.graphql.schema import query_types
+
     table = tables.Table("thing", {"id": "uuid", "size": "Int", "data": "jsonb"}, {"owner": ("user", "owner_id")})
-    text = sdl.query_types({"thing": table})
+    text = query_types({"thing": table})
     assert "  size: Int\n" in text
     assert "  data(path: String): jsonb\n" in text
     assert "  owner: user\n" in text

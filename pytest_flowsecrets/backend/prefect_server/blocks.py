@@ -1,17 +1,75 @@
-"""Secret blocks and variables of a real server as mappings, with the surface that those of the fake API have."""
+"""Secret blocks and variables of a real server, with the methods that those of the fake API have; its REST client."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, MutableMapping, Optional
-from urllib.parse import quote
+import json
+from typing import Any, Callable, Dict, Iterator, List, Mapping, MutableMapping, Optional
+from urllib.parse import quote, urlsplit
 
-from pytest_flowsecrets.backend.rest.mappings import check_block_name, check_json, check_variable_name
+from pytest_flowsecrets.backend.rest.blocks_and_variables import check_block_name, check_json, check_variable_name
 from pytest_flowsecrets.backend.rest.store.read_log import same_value
+from pytest_flowsecrets.errors import FlowSecretsError
 
-if TYPE_CHECKING:
-    from pytest_flowsecrets.backend.prefect_server.rest_client import RestClient
-
+_SECONDS = 120.0
 _PAGE = 200  # rows of a page, the server's maximum
+
+
+class RestClient:
+    """Asks the REST API of a server.
+
+    Args:
+        url: returns the URL of the API.
+        headers: that every request carries.
+    """
+
+    def __init__(self, url: Callable[[], str], headers: Mapping[str, str]) -> None:
+        self._url, self._headers = url, {"Content-Type": "application/json", **headers}
+
+    def pages(self, path: str, size: int, *, missing: bool = False, **options: Any) -> List[Dict[str, Any]]:
+        """Return all rows of a ``/filter`` route, which answers with at most ``size`` rows.
+
+        Args:
+            path: of the route.
+            size: of a page.
+            missing: whether the server may lack the route, as Prefect 2.20 lacks automations. There are then no rows.
+            options: more fields of the request.
+        """
+        rows: List[Dict[str, Any]] = []
+        while len(rows) % size == 0:
+            page = self.ask("POST", path, {"limit": size, "offset": len(rows), **options}, missing=missing)
+            if not page:
+                break
+            rows += page
+        return rows
+
+    def ask(self, method: str, path: str, body: Any = None, *, missing: bool = False) -> Any:
+        """Return the JSON of a response.
+
+        Args:
+            method: of HTTP.
+            path: below the URL of the API.
+            body: JSON data, or None for no body.
+            missing: whether 404 is an answer, too: None.
+
+        Raises:
+            FlowSecretsError: the server refuses the request. Its message is left out, because it may hold the body.
+        """
+        from http.client import HTTPConnection
+
+        url = urlsplit(self._url())
+        connection = HTTPConnection(url.netloc, timeout=_SECONDS)
+        try:
+            data = None if body is None else json.dumps(body).encode()
+            connection.request(method, url.path + path, data, self._headers)
+            response = connection.getresponse()
+            text = response.read()
+        finally:
+            connection.close()
+        if missing and response.status == 404:  # noqa: PLR2004 - Not Found
+            return None
+        if response.status >= 400:  # noqa: PLR2004 - client and server errors
+            raise FlowSecretsError(f"the Prefect server answered {response.status} to {method} {path}: see its log")
+        return json.loads(text) if text else None
 
 
 class ServerSecrets:

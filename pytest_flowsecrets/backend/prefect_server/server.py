@@ -14,13 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 
-from pytest_flowsecrets.backend.prefect_server.blocks import ServerSecrets, ServerVariables
+from pytest_flowsecrets.backend.prefect_server.blocks import RestClient, ServerSecrets, ServerVariables
 from pytest_flowsecrets.backend.prefect_server.environment import (
     authorization_header,
     database_path,
     server_environment,
 )
-from pytest_flowsecrets.backend.prefect_server.rest_client import RestClient
 from pytest_flowsecrets.backend.runs.process_tree import ROOT, SupervisedProcess
 from pytest_flowsecrets.errors import PrefectServerFailed, UsageError
 from pytest_flowsecrets.isolation.home.run_folder import RunFolder, on_termination

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator, List, Mapping, NoReturn, Tuple, cast
 
 from pytest_flowsecrets.backend.rest.api import RestApi
-from pytest_flowsecrets.backend.rest.blocks import Blocks
-from pytest_flowsecrets.backend.rest.mappings import SecretBlocks, Variables
+from pytest_flowsecrets.backend.rest.blocks_and_variables import Blocks, SecretBlocks, Variables
 from pytest_flowsecrets.backend.rest.received import ReceivedRequests
 from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_view
 from pytest_flowsecrets.errors import SecretReceived, UsageError

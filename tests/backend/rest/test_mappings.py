@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_flowsecrets.backend.rest import RestApi
-from pytest_flowsecrets.backend.rest.mappings import SecretBlocks, Variables
+from pytest_flowsecrets.backend.rest.blocks_and_variables import SecretBlocks, Variables
 from pytest_flowsecrets.errors import UsageError
 
 from .conftest import Client

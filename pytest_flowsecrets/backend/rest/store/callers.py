@@ -41,7 +41,7 @@ _FLOW_ENGINES = ("prefect.engine", "prefect.flow_engine")
 _ENGINES = (*_FLOW_ENGINES, "prefect.task_engine")
 _BLOCKS = "prefect.blocks."
 _WORKER_THREADS = "anyio.from_thread"
-_OWN_BLOCKS = "pytest_flowsecrets.backend.rest.blocks"
+_OWN_BLOCKS = "pytest_flowsecrets.backend.rest.blocks_and_variables"
 _ASYNC = "prefect.utilities.asyncutils"
 # The attributes with the frame of a coroutine, and with the object that it awaits.
 _COROUTINES: Dict[type, Tuple[str, str]] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from pytest_flowsecrets.backend.hasura.operators import comparison, listed, rank
+from pytest_flowsecrets.backend.graphql.hasura_operators import comparison, listed, rank
 from pytest_flowsecrets.backend.messages import ApiError
 from pytest_flowsecrets.backend.records.tables import TABLES, Link
 

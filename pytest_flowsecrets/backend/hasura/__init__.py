@@ -1,1 +1,0 @@
-"""Queries of tables in the dialect of Hasura 1."""
