@@ -19,8 +19,8 @@ from pytest_flowsecrets.agents.flow_environment import flow_environment
 from pytest_flowsecrets.agents.rules import equals_in_option, refused_options
 from pytest_flowsecrets.errors import PrefectNotInstalled, RouteUnavailable, UsageError
 from pytest_flowsecrets.isolation.secrets.encoding import as_text, exact
+from pytest_flowsecrets.isolation.secrets.injector import write_exactly
 from pytest_flowsecrets.isolation.secrets.value_changes import ValueChanges
-from pytest_flowsecrets.isolation.secrets.written_text import write_exactly
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
 from pytest_flowsecrets.resolution import secret_get
 from pytest_flowsecrets.resolution.dialects import dialect_for

@@ -605,10 +605,10 @@ def test_the_model_agrees_with_the_real_prefect(local_secrets):
     """The model has the same secrets as the real Prefect in this isolation."""
     local_secrets.update({"my secret": 42, "A__B": "by file", "T": "true", "D": {"a": [1, None]}, "lower": "1.10"})
     local_secrets.setenv("NUMBER", "5")
-    from pytest_flowsecrets.isolation.secrets import model
+    from pytest_flowsecrets.isolation import legacy_state
     from pytest_flowsecrets.versions import DEFAULT_VERSION, installed_version
 
-    resolution = model.resolve_process(installed_version() or DEFAULT_VERSION)
-    assert sorted(model.secrets_in(resolution)) == sorted(local_secrets)
+    resolution = legacy_state.resolve_process(installed_version() or DEFAULT_VERSION)
+    assert sorted(legacy_state.secrets_in(resolution)) == sorted(local_secrets)
     for name in local_secrets:
-        assert json.dumps(model.secret_value(resolution, name)) == json.dumps(local_secrets[name], default=dict)
+        assert json.dumps(legacy_state.secret_value(resolution, name)) == json.dumps(local_secrets[name], default=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_flowsecrets import IncompatibleMarshmallow
-from pytest_flowsecrets.isolation.prefect1.marshmallow import conflict_of, marshmallow_explained
+from pytest_flowsecrets.isolation.prefect1.prefect_errors import conflict_of, marshmallow_explained
 from tests.compat import VERSION, needs_prefect
 
 pytestmark = needs_prefect

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.errors import FlowSecretsError, UsageError, with_article
-from pytest_flowsecrets.isolation.prefect1.marshmallow import conflict_of
-from pytest_flowsecrets.resolution.masked_names import masked_name
+from pytest_flowsecrets.isolation.prefect1.prefect_errors import conflict_of
+from pytest_flowsecrets.resolution.shown_names import masked_name
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.model import AgentInputs

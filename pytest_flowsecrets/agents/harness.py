@@ -19,7 +19,7 @@ from pytest_flowsecrets.agents import agent_errors, kubernetes, model, stub_serv
 from pytest_flowsecrets.agents.variable_origins import ABSENT, Entry, merge_entries
 from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.names import FLOW_RUN_ID
-from pytest_flowsecrets.resolution.masked_names import masked_name
+from pytest_flowsecrets.resolution.shown_names import masked_name
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.model import AgentInputs

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, 
 from pytest_flowsecrets.agents import manifests
 from pytest_flowsecrets.agents.variable_origins import Entry, FlowEnvironment, Lost
 from pytest_flowsecrets.errors import CreateContainerConfigError, UsageError, with_article
-from pytest_flowsecrets.resolution.masked_names import masked_name
+from pytest_flowsecrets.resolution.shown_names import masked_name
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets

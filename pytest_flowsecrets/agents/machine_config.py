@@ -17,7 +17,7 @@ from pytest_flowsecrets.agents.rules import Facts
 from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.names import PREFIX
 from pytest_flowsecrets.resolution.display import Mask
-from pytest_flowsecrets.resolution.masked_names import masked_name
+from pytest_flowsecrets.resolution.shown_names import masked_name
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, 
 
 from pytest_flowsecrets.errors import with_article
 from pytest_flowsecrets.names import PREFIX, REST_PREFIX
-from pytest_flowsecrets.resolution.masked_names import masked_name
+from pytest_flowsecrets.resolution.shown_names import masked_name
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.display import Mask

@@ -9,7 +9,7 @@ from pytest_flowsecrets.clock import as_moment
 from pytest_flowsecrets.errors import SecretNotFound, UsageError, WriteOnlySecret
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.isolation.secrets.encoding import validate_name
-from pytest_flowsecrets.resolution.near_names import nearest_name
+from pytest_flowsecrets.resolution.shown_names import nearest_name
 
 if TYPE_CHECKING:
     from datetime import datetime

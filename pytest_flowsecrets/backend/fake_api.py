@@ -19,7 +19,7 @@ from pytest_flowsecrets.backend.runs.warm_agents import Agents
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation import stack
 from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
-from pytest_flowsecrets.isolation.prefect1.marshmallow import marshmallow_explained
+from pytest_flowsecrets.isolation.prefect1.prefect_errors import marshmallow_explained
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.search.finder import any_of, finder, forms_of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.request_log import Place, Requests
     from pytest_flowsecrets.backend.runs.agent_process import AgentProcess
     from pytest_flowsecrets.backend.runs.flow_run import FlowRun
-    from pytest_flowsecrets.isolation.env_overlays import Variables
+    from pytest_flowsecrets.isolation.legacy_isolation import Variables
     from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
 
 # What the APIs of Prefect 2.20 and 3 offer, and these do not.

@@ -15,7 +15,7 @@ from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.cloud_secrets import CloudSecrets
-    from pytest_flowsecrets.isolation.env_overlays import Variables
+    from pytest_flowsecrets.isolation.legacy_isolation import Variables
 
 _HAS_KEYS, _HAS_SERVER = (0, 15, 0), (0, 10, 0)  # the first releases with API keys and with Server
 # After 429, the client of 1.x sleeps for three minutes or more unless configured otherwise. Its other waits have no

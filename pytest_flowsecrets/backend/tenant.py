@@ -24,8 +24,7 @@ from pytest_flowsecrets.options import warn_renamed
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.request_context import Service
     from pytest_flowsecrets.clock import When
-    from pytest_flowsecrets.isolation.env_overlays import Variables
-    from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
+    from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation, Variables
 
 
 class Cloud(Protocol):

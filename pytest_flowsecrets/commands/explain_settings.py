@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple
 from pytest_flowsecrets.commands.files.reading import Unreadable, read_bytes
 from pytest_flowsecrets.commands.inputs import environment_of
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.isolation.prefect3.block_names import block_name
+from pytest_flowsecrets.isolation.prefect3.blocks import block_name
 from pytest_flowsecrets.migration.values import decode
 from pytest_flowsecrets.names import REST_PREFIX, SECRETS_PREFIX
 from pytest_flowsecrets.resolution.display import Mask, one_line

@@ -16,8 +16,8 @@ from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.prefect1.paths import FILES, config_files, config_path, configured_path
 from pytest_flowsecrets.resolution.dialects import SPANS, dialect_for
 from pytest_flowsecrets.resolution.display import Mask
-from pytest_flowsecrets.resolution.masked_names import masked_name
 from pytest_flowsecrets.resolution.resolve import resolve
+from pytest_flowsecrets.resolution.shown_names import masked_name
 from pytest_flowsecrets.resolution.toml_reader import read_layer
 from pytest_flowsecrets.versions import release_of
 

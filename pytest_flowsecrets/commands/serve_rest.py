@@ -120,7 +120,7 @@ def text_of(details: Dict[str, Any]) -> str:
 
 
 def _save(secrets: Dict[str, Any], environ: Dict[str, str]) -> None:
-    from pytest_flowsecrets.isolation.prefect3.block_names import block_values
+    from pytest_flowsecrets.isolation.prefect3.blocks import block_values
 
     try:
         data = json.dumps(block_values(secrets))

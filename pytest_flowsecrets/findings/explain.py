@@ -14,7 +14,7 @@ from pytest_flowsecrets.findings.engine import findings
 from pytest_flowsecrets.resolution.display import one_line
 from pytest_flowsecrets.resolution.env_names import SECRETS
 from pytest_flowsecrets.resolution.layers import Failure, Origin, Slot, type_name
-from pytest_flowsecrets.resolution.near_names import Near, nearest_name
+from pytest_flowsecrets.resolution.shown_names import Near, nearest_name
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.findings.model import Finding

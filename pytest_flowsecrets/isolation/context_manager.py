@@ -1,4 +1,4 @@
-"""An isolation of the real Prefect as a context manager and a decorator, for use without fixtures."""
+"""Create an isolation of the installed Prefect, or enter one as a context manager and a decorator, without fixtures."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, TypeVar, cast
 
-from pytest_flowsecrets.isolation.choice import new_isolation
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
+from pytest_flowsecrets.versions import DEFAULT_VERSION, uses_rest_api
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.isolation.home.private_home import ConfigText
@@ -17,6 +17,26 @@ if TYPE_CHECKING:
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def new_isolation(
+    version: str = DEFAULT_VERSION, *, of_test: bool = False, server: str = "fake", write_only: bool = False
+) -> Isolation:
+    """Return an isolation for the installed Prefect. Nothing else in this package chooses between the two kinds.
+
+    Args:
+        version: the Prefect version whose rules apply if Prefect is not installed.
+        of_test: whether the isolation belongs to a whole test. Other threads may then nest isolations inside it.
+        server: the API of Prefect 2.20 and 3: ``fake`` or ``real``.
+        write_only: whether the fake API refuses reads of secrets outside flow runs from the start.
+    """
+    if uses_rest_api():
+        from pytest_flowsecrets.isolation.rest_isolation import RestIsolation
+
+        return RestIsolation(of_test=of_test, server=server, write_only=write_only)
+    from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
+
+    return LegacyIsolation(version, of_test=of_test)
 
 
 class isolated_prefect(ContextDecorator):  # noqa: N801 - used as a function

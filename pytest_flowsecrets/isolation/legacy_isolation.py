@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation import guards
-from pytest_flowsecrets.isolation.env_overlays import EnvOverlays, Variables
 from pytest_flowsecrets.isolation.guards import deferred_signals
 from pytest_flowsecrets.isolation.home.private_home import PrefectHome, file_savepoint
-from pytest_flowsecrets.isolation.prefect1.adapter import (
-    LegacyPrefect,
-    check_delivery,
-    find_prefect,
-    load_errors_explained,
-)
+from pytest_flowsecrets.isolation.legacy_state import LegacyState
+from pytest_flowsecrets.isolation.prefect1.adapter import LegacyPrefect, find_prefect
 from pytest_flowsecrets.isolation.prefect1.config_tree import Tree
-from pytest_flowsecrets.isolation.prefect1.network import UNREACHABLE, CloudGuard
-from pytest_flowsecrets.isolation.prefect1.snapshot import PrefectSnapshot
-from pytest_flowsecrets.isolation.prefect_state import PrefectState
-from pytest_flowsecrets.isolation.secrets import model
+from pytest_flowsecrets.isolation.prefect1.live_state import PrefectSnapshot
+from pytest_flowsecrets.isolation.prefect1.network import CloudGuard, block_default_address
+from pytest_flowsecrets.isolation.prefect1.prefect_errors import check_delivery, load_errors_explained
 from pytest_flowsecrets.isolation.secrets.injector import Injector
 from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
 from pytest_flowsecrets.isolation.secrets.value_changes import ValueChanges
 from pytest_flowsecrets.leaks.registry import registry
-from pytest_flowsecrets.names import PREFIX
 from pytest_flowsecrets.versions import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_flowsecrets.resolution.display import Mask
+
+Variables = Mapping[str, Optional[str]]
+Overlay = Dict[str, Optional[str]]
 
 
-class LegacyIsolation(PrefectState):
+class LegacyIsolation(LegacyState):
     """One isolation. Call ``enter`` and ``exit`` only once.
 
     Args:
@@ -85,7 +80,7 @@ class LegacyIsolation(PrefectState):
         self.legacy = find_prefect()
         if self.legacy:
             self.version = self.legacy.version
-            self._outside = PrefectSnapshot(self.legacy)
+            self._outside = PrefectSnapshot(self.legacy.live)
             self._undo.callback(lambda: self._outside.restore())  # noqa: PLW0108 - `suspended` replaces the snapshot
             self._undo.callback(self._guard.exit)
             self._guard.enter()
@@ -100,24 +95,15 @@ class LegacyIsolation(PrefectState):
 
     def _suspend_prefect(self, resuming: ExitStack) -> None:
         if self.legacy:
-            inside = PrefectSnapshot(self.legacy)
+            inside = PrefectSnapshot(self.legacy.live)
             self._guard.exit()
             resuming.callback(self._guard.enter)
             self._outside.restore()
             resuming.callback(self._restore, inside)
 
     def _restore(self, inside: PrefectSnapshot) -> None:
-        self._outside = PrefectSnapshot(self.require_prefect("suspended"))
+        self._outside = PrefectSnapshot(self.require_prefect("suspended").live)
         inside.restore()
-
-    def explain(self, name: str) -> str:
-        """Explain where a secret comes from and what changed its value. Values are masked."""
-        return "\n".join([model.explain_secret(self, name), *self.notes(name)])
-
-    def explanation(self, name: str, mask: Mask) -> Dict[str, Any]:
-        """Return the explanation of a secret as plain data, with the keys of ``flowsecrets explain --json``."""
-        data = model.explanation(self, name, mask)
-        return {**data, "notes": [*data["notes"], *(note.strip() for note in self.notes(name))]}
 
     # -- changes ------------------------------------------------------------------------------------------------------
 
@@ -198,20 +184,67 @@ class LegacyIsolation(PrefectState):
 
     def _load(self, legacy: LegacyPrefect, blamed: str, *, strict: bool = True) -> Tree:
         with load_errors_explained(blamed, legacy.version, strict=strict):
-            self._set_address(legacy)
+            self._environment.keep_home()
+            block_default_address(legacy.loader, self.injector.set_variable)
             tree = legacy.loader.load()
         registry.register_settings(tree)
         return tree
 
-    def _set_address(self, legacy: LegacyPrefect) -> None:
-        """Replace the default address of Cloud by an unreachable one, unless the test or its files set the address."""
-        self._environment.keep_home()
-        variable = f"{PREFIX}CLOUD__{legacy.loader.cloud_key.upper()}"
-        if os.environ.get(variable, UNREACHABLE) == UNREACHABLE:
-            os.environ.pop(variable, None)
-            if not legacy.loader.is_set_in_files("cloud", legacy.loader.cloud_key):
-                self.injector.set_variable(variable, UNREACHABLE)
-
 
 def _describe(names: Sequence[str]) -> str:
     return "secret " + ", ".join(map(repr, names)) if names else "the current settings"
+
+
+class EnvOverlays:
+    """Temporary environment variables of an isolation, such as those of a fake API or of a flow run.
+
+    Overlays are stacked and can be removed in any order. The topmost overlay of a variable decides its value. If the
+    test itself sets the variable, the value of the test stays. A value of None hides the variable.
+    """
+
+    def __init__(self) -> None:
+        self._overlays: List[Overlay] = []
+        self._applied: Overlay = {}
+        self._underlying: Dict[str, Tuple[Optional[str], bool]] = {}  # the text, and whether the isolation has set it
+
+    def push(self, injector: Injector, variables: Variables) -> Overlay:
+        """Add an overlay on top of the others, and return it for ``pop``."""
+        overlay = dict(variables)
+        for name, text in overlay.items():
+            self._sync(injector, name)
+            self._apply(injector, name, text)
+        self._overlays.append(overlay)
+        return overlay
+
+    def pop(self, injector: Injector, overlay: Overlay) -> None:
+        """Remove an overlay from any position."""
+        for name in list(overlay):
+            self._sync(injector, name)
+        self._overlays = [other for other in self._overlays if other is not overlay]
+        for name in overlay:
+            self._apply(injector, name, self._effective(name))
+            if not self._has_overlay(name) and not self._underlying[name][1]:
+                injector.variables.pop(name, None)  # the variable belongs to the run or the test again
+
+    def _sync(self, injector: Injector, name: str) -> None:
+        """Remember the underlying value of a variable. If the test has set it, drop the variable from all overlays."""
+        text = os.environ.get(name)
+        if not self._has_overlay(name) or text != self._applied[name]:
+            for overlay in self._overlays:
+                overlay.pop(name, None)
+            self._underlying[name] = text, name in injector.variables
+
+    def _has_overlay(self, name: str) -> bool:
+        return any(name in overlay for overlay in self._overlays)
+
+    def _effective(self, name: str) -> Optional[str]:
+        return next(
+            (overlay[name] for overlay in reversed(self._overlays) if name in overlay), self._underlying[name][0]
+        )
+
+    def _apply(self, injector: Injector, name: str, text: Optional[str]) -> None:
+        self._applied[name] = text
+        if text is None:
+            injector.unset_variable(name)
+        else:
+            injector.set_variable(name, text)

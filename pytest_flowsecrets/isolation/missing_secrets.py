@@ -18,8 +18,7 @@ from pytest_flowsecrets.isolation.environment.write_origins import IMPORT
 from pytest_flowsecrets.isolation.guards import deferred_signals
 from pytest_flowsecrets.isolation.missing_in_errors import chain_of, missing_in_error
 from pytest_flowsecrets.names import SECRETS_PREFIX
-from pytest_flowsecrets.resolution.masked_names import masked_name
-from pytest_flowsecrets.resolution.near_names import nearest_name
+from pytest_flowsecrets.resolution.shown_names import masked_name, nearest_name
 from pytest_flowsecrets.versions import DEFAULT_VERSION, installed_version, uses_rest_api
 
 if TYPE_CHECKING:

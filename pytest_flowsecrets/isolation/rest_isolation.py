@@ -11,11 +11,9 @@ from pytest_flowsecrets.isolation import guards
 from pytest_flowsecrets.isolation.guards import deferred_signals
 from pytest_flowsecrets.isolation.prefect3.adapter import MAX_DRAIN_AFTER_END, RestPrefect, find_prefect
 from pytest_flowsecrets.isolation.prefect3.api import Api, open_api
-from pytest_flowsecrets.isolation.prefect3.block_names import block_name, block_values
-from pytest_flowsecrets.isolation.prefect3.certificate import certificate_file
-from pytest_flowsecrets.isolation.prefect3.child_environments import watch_flow_runs
-from pytest_flowsecrets.isolation.prefect3.home import RestHome
-from pytest_flowsecrets.isolation.prefect3.outliving_runs import mute
+from pytest_flowsecrets.isolation.prefect3.blocks import BlockValueChanges, block_name, block_values
+from pytest_flowsecrets.isolation.prefect3.flow_runs import mute, watch_flow_runs
+from pytest_flowsecrets.isolation.prefect3.home import RestHome, certificate_file
 from pytest_flowsecrets.isolation.prefect3.settings import (
     URL,
     SettingsState,
@@ -23,13 +21,11 @@ from pytest_flowsecrets.isolation.prefect3.settings import (
     secret_settings,
     settings_of_files,
 )
-from pytest_flowsecrets.isolation.prefect3.value_changes import BlockValueChanges
 from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
 from pytest_flowsecrets.isolation.stack import Isolation
 from pytest_flowsecrets.leaks.registry import register, registry
 from pytest_flowsecrets.names import SECRETS_PREFIX
-from pytest_flowsecrets.resolution.masked_names import masked_name
-from pytest_flowsecrets.resolution.near_names import nearest_name
+from pytest_flowsecrets.resolution.shown_names import masked_name, nearest_name
 
 if TYPE_CHECKING:
     from typing import NoReturn

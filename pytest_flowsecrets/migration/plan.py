@@ -15,8 +15,8 @@ from pytest_flowsecrets.migration.model import BLOCK, VARIABLE, Item, Missing, P
 from pytest_flowsecrets.migration.values import NotStorable, TooLong, secret_to_store, variable_to_store
 from pytest_flowsecrets.resolution.display import Mask
 from pytest_flowsecrets.resolution.env_names import SECRETS
-from pytest_flowsecrets.resolution.masked_names import HIDDEN
 from pytest_flowsecrets.resolution.packaged_defaults import OPEN_TABLES, known_settings, packaged_defaults
+from pytest_flowsecrets.resolution.shown_names import HIDDEN
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.resolution.resolve import Resolution
@@ -194,7 +194,7 @@ def _names_a_secret(name: str) -> bool:
 def block_name(name: str) -> str:
     """Return the name of the Secret block for a legacy secret: ``GITHUB_TOKEN`` becomes ``github-token``.
 
-    Where ``isolation.prefect3.block_names`` accepts a name, the result is the same.
+    Where ``isolation.prefect3.blocks`` accepts a name, the result is the same.
 
     Args:
         name: the name that a flow passes to ``Secret``.

@@ -26,14 +26,14 @@ _MARKS = ("secrets", "secret_routes", "variables", "allow_leaks")
 
 
 def _mark(match: Match[str]) -> Optional[str]:
-    from pytest_flowsecrets.resolution.near_names import nearest_name
+    from pytest_flowsecrets.resolution.shown_names import nearest_name
 
     near = nearest_name(match.group(1), _MARKS)
     return f"fix: write @pytest.mark.{near.name}" if near and match.group(1) not in _MARKS else None
 
 
 def _fixture(match: Match[str]) -> Optional[str]:
-    from pytest_flowsecrets.resolution.near_names import nearest_name
+    from pytest_flowsecrets.resolution.shown_names import nearest_name
 
     near = nearest_name(match.group(1), _FIXTURES)
     return f"fix: request the fixture {near.name!r}" if near else None

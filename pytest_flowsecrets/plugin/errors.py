@@ -114,7 +114,7 @@ def _without_own_frames(excinfo: pytest.ExceptionInfo[BaseException]) -> pytest.
 def _marshmallow_conflict(error: BaseException) -> List[str]:
     if "marshmallow" not in sys.modules:
         return []
-    from pytest_flowsecrets.isolation.prefect1.marshmallow import conflict_of
+    from pytest_flowsecrets.isolation.prefect1.prefect_errors import conflict_of
 
     conflict = conflict_of(error)
     return [] if conflict is None else [str(conflict)]

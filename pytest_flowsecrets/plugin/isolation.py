@@ -179,7 +179,7 @@ def _exit(item: Any, isolation: Isolation) -> None:
 
 def _new_isolation(config: pytest.Config, *, of_test: bool) -> Isolation:
     """Return an isolation with the settings of a run."""
-    from pytest_flowsecrets.isolation.choice import new_isolation
+    from pytest_flowsecrets.isolation.context_manager import new_isolation
     from pytest_flowsecrets.versions import DEFAULT_VERSION
 
     if hasattr(config, "workerinput") and _parent_watch not in config.stash:

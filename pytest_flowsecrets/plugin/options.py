@@ -65,7 +65,7 @@ def _warn_about_unknown_keys(config: pytest.Config) -> None:
     """Warn about a key in an ini file that looks like one of ours. pytest ignores it, and so a leak would not fail."""
     keys = config._inicfg if hasattr(config, "_inicfg") else config.inicfg  # noqa: SLF001 - no public name in pytest 9
     for key in sorted(key for key in keys if key.startswith("flowsecrets_") and not _is_known(config, key)):
-        from pytest_flowsecrets.resolution.near_names import nearest_name
+        from pytest_flowsecrets.resolution.shown_names import nearest_name
 
         near = nearest_name(key, [option.ini for option in (*OPTIONS.values(), *LISTS.values())])
         advice = f": did you mean {near.name}?" if near else ""

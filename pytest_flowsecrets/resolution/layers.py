@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Set, Tuple, Union
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.resolution.masked_names import Doubt
+    from pytest_flowsecrets.resolution.shown_names import Doubt
     from pytest_flowsecrets.resolution.toml_positions import Position
 
 #: A function that writes a text as a line of a file. It returns None if the file has no way to write the text.

@@ -27,8 +27,7 @@ from pytest_flowsecrets.resolution.env_names import SECRETS, Key
 from pytest_flowsecrets.resolution.layers import Failure, Layer, Origin, PrefectLoadError, Slot, Table, object_name
 from pytest_flowsecrets.resolution.loader.interpolate import LoadContext
 from pytest_flowsecrets.resolution.loader.merge import Flat, load_flat, merge_flat, merge_tables
-from pytest_flowsecrets.resolution.loader.nest import build, context_of, validate
-from pytest_flowsecrets.resolution.loader.task_defaults import check_task_defaults
+from pytest_flowsecrets.resolution.loader.nest import build, check_task_defaults, context_of, validate
 from pytest_flowsecrets.resolution.packaged_defaults import packaged_defaults
 from pytest_flowsecrets.resolution.reserved_keys import forbidden_names
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Match, NamedTuple, Optional, Tuple, Union
 
 from pytest_flowsecrets.resolution.layers import Failure, Layer
-from pytest_flowsecrets.resolution.masked_names import Doubt, StandardReading, mask_names, position_of
+from pytest_flowsecrets.resolution.shown_names import Doubt, StandardReading, mask_names, position_of
 from pytest_flowsecrets.resolution.toml_positions import Position, positions_of
 
 Key = Tuple[str, ...]
@@ -60,7 +60,7 @@ def read_layer(source: Union[str, bytes], kind: str = "user", place: str = "") -
 
     Returns:
         A layer. If Prefect's parser fails, its ``failure`` is the error and its data is empty. Names that may contain
-        a value are masked, see :mod:`~pytest_flowsecrets.resolution.masked_names`.
+        a value are masked, see :mod:`~pytest_flowsecrets.resolution.shown_names`.
     """
     try:
         text = decode(source)

@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from uuid import uuid4
 
 from pytest_flowsecrets.errors import RouteUnavailable, UsageError
-from pytest_flowsecrets.isolation.prefect3.threads import in_new_thread
+from pytest_flowsecrets.isolation.prefect3.adapter import in_new_thread
 
 _CLASSES = {
     "process": ("prefect.workers.process", "ProcessWorker", "prefect"),

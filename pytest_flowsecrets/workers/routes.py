@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, 
 
 from pytest_flowsecrets.agents.flow_environment import texts_of
 from pytest_flowsecrets.errors import UsageError, with_article
-from pytest_flowsecrets.isolation.prefect3.value_changes import BlockValueChanges
+from pytest_flowsecrets.isolation.prefect3.blocks import BlockValueChanges
 from pytest_flowsecrets.isolation.secrets.encoding import as_text, exact, is_unchanged
 from pytest_flowsecrets.leaks.registry import register
 from pytest_flowsecrets.workers import real_workers

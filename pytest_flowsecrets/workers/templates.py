@@ -8,7 +8,7 @@ import re
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.errors import with_article
-from pytest_flowsecrets.resolution.masked_names import masked_name
+from pytest_flowsecrets.resolution.shown_names import masked_name
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([^\s{}]+)\s*\}\}")
 _SECRET, _VARIABLE = "prefect.blocks.secret.", "prefect.variables."

@@ -19,7 +19,7 @@ from pytest_flowsecrets.errors import FlowSecretsError, UsageError
 from pytest_flowsecrets.isolation import stack
 from pytest_flowsecrets.isolation.environment import declarations
 from pytest_flowsecrets.names import PREFIX, REST_PREFIX
-from pytest_flowsecrets.resolution.masked_names import masked_name
+from pytest_flowsecrets.resolution.shown_names import masked_name
 from pytest_flowsecrets.workers import arguments, real_workers, templates
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _isolation(exits: ExitStack) -> RestIsolation:
     """Return the current isolation, or enter a new one until the end of the call."""
     isolation = stack.current()
     if isolation is None:
-        from pytest_flowsecrets.isolation.choice import new_isolation
+        from pytest_flowsecrets.isolation.context_manager import new_isolation
 
         isolation = new_isolation()
         exits.callback(isolation.exit)

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from pytest_flowsecrets.agents.variable_origins import Entry, FlowEnvironment
-from pytest_flowsecrets.isolation.home.unparsed_values import raw_values
-from pytest_flowsecrets.resolution.masked_names import masked_name
+from pytest_flowsecrets.isolation.home.config_text import raw_values
+from pytest_flowsecrets.resolution.shown_names import masked_name
 from pytest_flowsecrets.resolution.toml_reader import legacy_fault, read_layer
 from tests.compat import VERSION
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from pytest_flowsecrets.isolation.prefect1.config_copies import thread_states
+from pytest_flowsecrets.isolation.prefect1.live_state import thread_states
 
 
 class Local(threading.local):

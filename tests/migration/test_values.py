@@ -9,7 +9,7 @@ import pickle
 
 import pytest
 
-from pytest_flowsecrets.isolation.prefect3 import block_names
+from pytest_flowsecrets.isolation.prefect3 import blocks
 from pytest_flowsecrets.migration.plan import block_name, is_block_name, is_variable_name, variable_name
 from pytest_flowsecrets.migration.values import NotStorable, decode, same, secret_to_store, variable_to_store
 from pytest_flowsecrets.resolution.layers import Items, Table
@@ -36,7 +36,7 @@ def test_block_names(old, new):
 @pytest.mark.parametrize("name", ["GITHUB_ACCESS_TOKEN", "a__b", "_x", "Mixed-1"])
 def test_tests_and_flows_use_the_same_block_names(name):
     """A test on Prefect 3 that sets a secret by its legacy name sets the block that the migrated code loads."""
-    assert block_name(name) == block_names.block_name(name)
+    assert block_name(name) == blocks.block_name(name)
 
 
 @pytest.mark.parametrize(

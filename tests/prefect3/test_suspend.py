@@ -10,7 +10,7 @@ from prefect import flow, get_client
 from prefect.blocks.system import Secret
 
 from pytest_flowsecrets.backend.prefect_server.api import close_servers, keep_templates
-from pytest_flowsecrets.isolation.choice import new_isolation
+from pytest_flowsecrets.isolation.context_manager import new_isolation
 from tests.backend.rest.test_real_server import RUNS_HERE
 from tests.prefect3.compat import RELEASE
 

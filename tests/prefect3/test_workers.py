@@ -13,7 +13,7 @@ import pytest
 from prefect import flow, get_client  # noqa: F401 - the import completes the models of Prefect 3.0
 
 from pytest_flowsecrets import flow_environment
-from pytest_flowsecrets.isolation.choice import new_isolation
+from pytest_flowsecrets.isolation.context_manager import new_isolation
 from tests.prefect3.compat import RELEASE
 
 pytestmark = pytest.mark.slow

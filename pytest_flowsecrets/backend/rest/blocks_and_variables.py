@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, MutableMapping, Optional, Tuple
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.isolation.prefect3.threads import in_new_thread
+from pytest_flowsecrets.isolation.prefect3.adapter import in_new_thread
 from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:

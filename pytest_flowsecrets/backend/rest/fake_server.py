@@ -13,7 +13,7 @@ from pytest_flowsecrets.backend.rest.received import ReceivedRequests
 from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_view
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation.prefect3.api import UNFINISHED, Api
-from pytest_flowsecrets.isolation.prefect3.block_names import block_name
+from pytest_flowsecrets.isolation.prefect3.blocks import block_name
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import register, registry
 from pytest_flowsecrets.options import warn_renamed

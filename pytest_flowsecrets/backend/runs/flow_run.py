@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.request_context import Service
     from pytest_flowsecrets.backend.runs.process_tree import Processes
     from pytest_flowsecrets.backend.runs.warm_agents import Agents
-    from pytest_flowsecrets.isolation.env_overlays import Variables
-    from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation
+    from pytest_flowsecrets.isolation.legacy_isolation import LegacyIsolation, Variables
 
 
 class Log(NamedTuple):

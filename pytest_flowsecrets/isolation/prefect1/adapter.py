@@ -12,18 +12,9 @@ Settings that Prefect applies at import are not reloaded: log level and handlers
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
-from pytest_flowsecrets.errors import SecretRejected, UsageError
-from pytest_flowsecrets.isolation.prefect1.config_copies import (
-    CONFIGURATION,
-    PACKAGE,
-    LiveCopies,
-    LiveCopiesFinder,
-    module,
-    thread_states,
-)
+from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.prefect1.config_tree import (
     MISSING,
     Path,
@@ -37,12 +28,21 @@ from pytest_flowsecrets.isolation.prefect1.config_tree import (
     replace_items,
     thaw,
 )
+from pytest_flowsecrets.isolation.prefect1.live_state import (
+    CONFIGURATION,
+    PACKAGE,
+    LiveCopies,
+    LiveCopiesFinder,
+    State,
+    context_items,
+    module,
+    thread_states,
+)
 from pytest_flowsecrets.isolation.prefect1.loader import Loader
-from pytest_flowsecrets.isolation.prefect1.marshmallow import marshmallow_explained
+from pytest_flowsecrets.isolation.prefect1.prefect_errors import marshmallow_explained
 from pytest_flowsecrets.versions import installed_version, require_supported
 
 SECRETS = ("context", "secrets")
-State = Dict[str, Any]
 
 
 _versions: Dict[None, LegacyPrefect] = {}
@@ -190,16 +190,6 @@ class LegacyPrefect:
         return [config for config in configs if isinstance(config, live.tables) and not _is_one_of(config, live.roots)]
 
 
-def context_items(roots: Iterable[Any], tables: Tuple[type, ...]) -> State:
-    """Return the items that the ``context`` tables of configurations contribute to the context of a thread."""
-    items: State = {}
-    for root in roots:
-        context = dict.get(items_of(root), "context")
-        if isinstance(context, tables):
-            items.update(copy_items(context))
-    return items
-
-
 def _update_config(config: Any, differences: Dict[Path, Any], tables: Tuple[type, ...]) -> None:
     for path, value in differences.items():
         change(config, path, value, tables)
@@ -234,47 +224,3 @@ def _set(items: Dict[str, Any], key: str, value: Any) -> None:
 
 def _is_one_of(value: Any, others: Iterable[Any]) -> bool:
     return any(value is other for other in others)
-
-
-@contextmanager
-def load_errors_explained(blamed: str, version: str, *, strict: bool = True) -> Iterator[None]:
-    """Replace the errors of Prefect's loader inside the ``with`` block by errors that hold no value.
-
-    Args:
-        blamed: the secrets or the file whose change the error names.
-        version: the version of Prefect.
-        strict: whether to replace the errors.
-
-    Raises:
-        SecretRejected: Prefect cannot load the configuration.
-        UsageError: Prefect cannot read a file.
-    """
-    try:
-        yield
-    except Exception as error:  # `import prefect` raises ValueError, TypeError, UnicodeError, …
-        if not strict or (isinstance(error, OSError) and error.filename is None):
-            raise
-        if isinstance(error, OSError):
-            raise UsageError(
-                f"Prefect cannot read {error.filename} ({type(error).__name__}): make it readable; if the test "
-                "replaces the file system (pyfakefs), add the file with fs.add_real_file"
-            ) from None
-        # Only this text of Prefect holds no value: it names methods of dict.
-        reason = f": {error}" if str(error).startswith("Invalid config key") else ""
-        raise SecretRejected(blamed, version, type(error).__name__ + reason) from None
-
-
-def check_delivery(tree: Tree, names: Sequence[str], is_set: Callable[[str], bool]) -> None:
-    """Check that a loaded configuration has the secrets that the test has set, and not those that it has removed.
-
-    Raises:
-        UsageError: a variable for the whole table overrides the change.
-    """
-    secrets = tree["context"].get("secrets") if isinstance(tree["context"], Tree) else None
-    loaded = secrets if isinstance(secrets, Tree) else {}
-    wrong = [name for name in names if (name in loaded) != is_set(name)]
-    if wrong:
-        raise UsageError(
-            f"secret {', '.join(map(repr, wrong))}: a variable or key for the whole table of secrets overrides the "
-            "change (PREFECT__CONTEXT__SECRETS, PREFECT__CONTEXT): change that one instead"
-        )

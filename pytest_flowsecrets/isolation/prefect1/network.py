@@ -7,16 +7,35 @@ It also blocks the default address itself, at the last step of a request, so tha
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Tuple
+import os
+from typing import TYPE_CHECKING, Any, Callable, List, Tuple
 from urllib.parse import urlsplit
 
 from pytest_flowsecrets.errors import CloudUnreachable
 from pytest_flowsecrets.isolation.prefect1.loader import CLOUD_ADDRESS
+from pytest_flowsecrets.names import PREFIX
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.isolation.prefect1.loader import Loader
 
 # `requests` does not know this scheme and raises an error immediately. It would retry a refused connection for 63 s.
 UNREACHABLE = "unreachable://from-an-isolated-test--use-the-fixture-prefect_cloud-or-prefect_server"
 
 _HOST = urlsplit(CLOUD_ADDRESS).hostname
+
+
+def block_default_address(loader: Loader, set_variable: Callable[[str, str], object]) -> None:
+    """Replace the default address of Cloud by an unreachable one, unless the test or its files set the address.
+
+    Args:
+        loader: knows the setting and the files of this version.
+        set_variable: sets a variable.
+    """
+    variable = f"{PREFIX}CLOUD__{loader.cloud_key.upper()}"
+    if os.environ.get(variable, UNREACHABLE) == UNREACHABLE:
+        os.environ.pop(variable, None)
+        if not loader.is_set_in_files("cloud", loader.cloud_key):
+            set_variable(variable, UNREACHABLE)
 
 
 class CloudGuard:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 import warnings
 from contextlib import contextmanager
-from typing import Any, Dict, Iterable, Iterator, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
 
 from pytest_flowsecrets.errors import UnsupportedPrefect, UsageError
-from pytest_flowsecrets.isolation.prefect3.outliving_runs import unguarded
-from pytest_flowsecrets.isolation.prefect3.threads import in_new_thread
+from pytest_flowsecrets.isolation.prefect3.flow_runs import unguarded
 from pytest_flowsecrets.isolation.secrets.encoding import exact
 from pytest_flowsecrets.versions import installed_version, release_of
 
@@ -175,3 +175,25 @@ def _quiet(names: Iterable[str]) -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeFilter(is_other)
+
+
+def in_new_thread(function: Callable[[], Any]) -> Any:
+    """Return or raise the result of a function in a new thread, which has neither an event loop nor context variables.
+
+    Many functions of Prefect return a coroutine if an event loop runs in their thread.
+    """
+    results: List[Any] = []
+    errors: List[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised in the calling thread
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="flowsecrets-prefect", daemon=True)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]

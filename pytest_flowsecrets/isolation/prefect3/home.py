@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from pytest_flowsecrets.errors import UsageError
@@ -9,9 +10,9 @@ from pytest_flowsecrets.isolation.home.private_home import PrefectHome, file_sav
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_flowsecrets.isolation.home.private_home import ConfigText
+
+_END = "-----END CERTIFICATE-----\n"
 
 
 class RestHome(PrefectHome):
@@ -85,3 +86,18 @@ class RestHome(PrefectHome):
             restore()
             raise
         return target
+
+
+def certificate_file(folder: Path) -> str:
+    """Return the path of a file in ``folder`` with the first certificate of certifi's bundle.
+
+    Every client of Prefect creates an SSL context, also for ``http://``. To load all certificates takes longer than the
+    request itself.
+    """
+    target = folder / "certificate.pem"
+    if not target.exists():
+        import certifi  # a dependency of httpx
+
+        bundle = Path(certifi.where()).read_text("utf-8")
+        write_private(target, bundle[bundle.index("-----BEGIN") : bundle.index(_END) + len(_END)])
+    return str(target)

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Container, Dict, Iterable, Iterator, List, Mapping, Tuple
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.isolation.prefect3.outliving_runs import guarded, unguarded
-from pytest_flowsecrets.isolation.prefect3.threads import in_new_thread
+from pytest_flowsecrets.isolation.prefect3.adapter import in_new_thread
+from pytest_flowsecrets.isolation.prefect3.flow_runs import guarded, unguarded
 from pytest_flowsecrets.names import REST_PREFIX
 
 if TYPE_CHECKING:

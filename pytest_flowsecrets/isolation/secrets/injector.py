@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping, Optional, Set, Tuple
 
 from pytest_flowsecrets.errors import ConfigSyntaxError, UsageError, with_article
 from pytest_flowsecrets.isolation.environment.prefect_variables import (
@@ -22,10 +22,13 @@ from pytest_flowsecrets.isolation.environment.prefect_variables import (
 )
 from pytest_flowsecrets.isolation.home import config_text
 from pytest_flowsecrets.isolation.home.private_home import EFFECTIVE_BACKEND, EFFECTIVE_CONFIG, write_private
-from pytest_flowsecrets.isolation.prefect1.paths import config_path
+from pytest_flowsecrets.isolation.prefect1.paths import config_path, this_machine
 from pytest_flowsecrets.isolation.secrets.encoding import as_text, exact, validate_name
 from pytest_flowsecrets.leaks.registry import register
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX
+
+if TYPE_CHECKING:
+    from pytest_flowsecrets.findings.readings import Reading
 
 Content = Dict[str, Any]
 _MAX_CHARACTERS = 300_000  # of all variables that hold secrets; each character has up to four bytes
@@ -79,8 +82,6 @@ class Injector:
         """Return the text of a secret as an operator writes it, and whether it needs a file."""
         if not isinstance(value, exact):
             return as_text(name, value), in_file
-        from pytest_flowsecrets.isolation.secrets.written_text import write_exactly
-
         needs_file = in_file or variable_for(name, "", self._version) is None or not self._has_room(value)
         return write_exactly(name, value, self._version, in_file=needs_file)
 
@@ -114,8 +115,6 @@ class Injector:
         """
         variable = SECRETS_PREFIX + name
         if isinstance(text, exact):
-            from pytest_flowsecrets.isolation.secrets.written_text import write_exactly
-
             register(name, str(text))
             text, needs_file = write_exactly(name, text, self._version, in_file=False)
             if needs_file:
@@ -276,6 +275,44 @@ def _secrets_table(content: Content, *, create: bool) -> Optional[Dict[str, Any]
             return None
         table = table.setdefault(key, {}) if create else table.get(key, {})
     return table if isinstance(table, dict) else None
+
+
+def evaluate(name: str, text: str, version: str, *, in_file: bool) -> Reading:
+    """Evaluate a text as the only secret, in a variable or in a config file."""
+    from pytest_flowsecrets.findings.readings import evaluate_text
+    from pytest_flowsecrets.resolution.dialects import dialect_for
+    from pytest_flowsecrets.resolution.env_names import SECRETS
+    from pytest_flowsecrets.resolution.layers import Origin, Slot
+    from pytest_flowsecrets.resolution.loader.interpolate import LoadContext
+
+    machine = this_machine()
+    around = LoadContext(dialect_for(version), dict(os.environ), machine.home, machine.users, machine.python)
+    origin = Origin("user", "config.toml") if in_file else Origin("env", f"{SECRETS_PREFIX}{name}")
+    return evaluate_text(name, text, Slot(text, origin, (*SECRETS, name)), around)
+
+
+def write_exactly(name: str, value: str, version: str, *, in_file: bool) -> Tuple[str, bool]:
+    """Return how to write a text so that a flow gets exactly this text: what to write, and whether to use a file.
+
+    Args:
+        name: the name of the secret.
+        value: the text that the flow should get.
+        version: the version of Prefect.
+        in_file: whether a variable is not possible.
+
+    Raises:
+        UsageError: this version has no way to write the text.
+    """
+    from pytest_flowsecrets.findings.quoting import exact_text
+
+    for use_file in (True,) if in_file else (False, True):
+        text = exact_text(evaluate(name, str(value), version, in_file=use_file))
+        if text is not None and (use_file or variable_for(name, text, version) is not None):
+            return text, use_file
+    raise UsageError(
+        f"secret {name!r}: Prefect {version} has no way to write this text exactly: set another text, or set it in "
+        "prefect.context.secrets"
+    )
 
 
 def _toml_value(value: Any, text: str) -> Any:

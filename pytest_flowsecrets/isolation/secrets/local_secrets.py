@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Mapping, MutableMapping, Optional, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ContextManager,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    MutableMapping,
+    Optional,
+    Protocol,
+    Sequence,
+)
 
 from pytest_flowsecrets import clock
 from pytest_flowsecrets.errors import IsolationEnded, SecretChangedWarning, SecretNotFound, UsageError
@@ -11,17 +24,15 @@ from pytest_flowsecrets.isolation import guards
 from pytest_flowsecrets.isolation.environment.prefect_variables import current_variables
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments, warn_user
 from pytest_flowsecrets.isolation.secrets.encoding import as_text, validate_name
-from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChange
+from pytest_flowsecrets.isolation.secrets.scheduled_changes import ScheduledChange, ScheduledChanges
 from pytest_flowsecrets.names import PREFIX, SECRETS_PREFIX, USE_LOCAL_SECRETS
-from pytest_flowsecrets.resolution.masked_names import masked_name
-from pytest_flowsecrets.resolution.near_names import nearest_name
+from pytest_flowsecrets.resolution.shown_names import masked_name, nearest_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_flowsecrets.clock import When
-    from pytest_flowsecrets.isolation.home.private_home import ConfigText
-    from pytest_flowsecrets.isolation.secrets.holder import Changes, Holder
+    from pytest_flowsecrets.isolation.home.private_home import ConfigText, PrefectHome
 
 FLAG = USE_LOCAL_SECRETS
 
@@ -35,6 +46,60 @@ def _variable(name: str) -> str:
     if isinstance(name, str) and name.startswith(PREFIX) and not name.startswith(SECRETS_PREFIX):
         raise UsageError(f"{name!r} is not the variable of a secret: set it with monkeypatch, then call reload()")
     return SECRETS_PREFIX + validate_name(name)
+
+
+class Changes(Protocol):
+    """The values that a test has set, compared with those that a flow gets."""
+
+    def record(self, values: Mapping[str, Any], *, in_file: bool = False, lenient: bool = False) -> None:
+        """Remember values that the test has set."""
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget secrets that the test has deleted."""
+
+    def warnings_for(self, names: Iterable[str]) -> List[SecretChangedWarning]:
+        """Return a warning for each of ``names`` whose value changes, unless it was reported before."""
+
+
+class Holder(Protocol):
+    """An isolation as its secrets see it. ``LegacyIsolation`` and ``RestIsolation`` implement it."""
+
+    version: str
+    home: PrefectHome
+    scheduled_changes: ScheduledChanges
+
+    def require_current(self) -> None:
+        """Check that this is the innermost isolation."""
+
+    def changing(self, *names: str) -> ContextManager[Any]:
+        """Yield an object that changes the secrets ``names``, and apply the change to Prefect afterwards."""
+
+    def reload(self, *names: str) -> None:
+        """Load the whole configuration again and apply it."""
+
+    def view(self) -> Dict[str, Any]:
+        """Return the names and raw values of the secrets that this thread sees."""
+
+    def read(self, name: str) -> Any:
+        """Return the result of ``Secret(name).get()``."""
+
+    def notes(self, name: str) -> List[str]:
+        """Return a line for each hidden or kept variable of a secret."""
+
+    def secret_name(self, name: str) -> str:
+        """Return the name under which Prefect holds the secret that a test calls ``name``."""
+
+    def by_prefect_name(self, values: Mapping[str, Any]) -> Dict[str, Any]:
+        """Return secrets under the names that Prefect uses."""
+
+    def explain(self, name: str) -> str:
+        """Explain where a secret comes from and what changed its value. Values are masked."""
+
+    def require_legacy(self, feature: str) -> Any:
+        """Check that the installed Prefect has a feature of Prefect 0.5.5 to 1.4.1."""
+
+    def use_local_secrets(self) -> bool:
+        """Return the flag as ``Secret.get`` reads it."""
 
 
 class LocalSecrets(MutableMapping[str, Any]):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Protocol, Set
 
 from pytest_flowsecrets.errors import SecretChangedWarning
 from pytest_flowsecrets.isolation.environment.prefect_variables import variable_for
 from pytest_flowsecrets.isolation.secrets import encoding
-from pytest_flowsecrets.isolation.secrets.written_text import evaluate
+from pytest_flowsecrets.isolation.secrets.injector import Injector, evaluate
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.findings.readings import Reading
-    from pytest_flowsecrets.isolation.secrets.holder import LegacyHolder
 
 
 class Input(NamedTuple):
@@ -33,10 +32,23 @@ class Input(NamedTuple):
         return is_decoded or encoding.is_unchanged(self.value, result)
 
 
+class Readable(Protocol):
+    """An isolation of Prefect 0.5.5 to 1.4.1 whose values are compared. ``LegacyIsolation`` implements it."""
+
+    version: str
+    injector: Injector
+
+    def view(self) -> Dict[str, Any]:
+        """Return the names and raw values of the secrets that this thread sees."""
+
+    def read_ignoring_flags(self, name: str) -> Any:
+        """Return the result that ``Secret(name).get()`` has if flags and the current flow are ignored."""
+
+
 class ValueChanges:
     """The values that the test has set in one isolation, compared with the values that the real Prefect returns."""
 
-    def __init__(self, isolation: LegacyHolder) -> None:
+    def __init__(self, isolation: Readable) -> None:
         self._isolation = isolation
         self._inputs: Dict[str, Input] = {}
         self._reported: Set[str] = set()

@@ -8,6 +8,7 @@ python-box, a key hides the method of the same name from Prefect's own code.
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from datetime import timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Optional, Tuple, Type
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Key = Tuple[str, ...]
 
 _DEEPEST = 900  # the limit of Python is 1,000 calls, some of which the import needs
+_TASKS, _DEFAULTS = ("tasks",), ("tasks", "defaults")
 _KEEPS_CLASS = 5  # from this python-box on, a list of lists keeps the class of the dicts in it
 
 
@@ -110,12 +112,39 @@ def context_of(config: Table, dialect: Dialect) -> Dict[Any, Any]:
     return context
 
 
+def check_task_defaults(config: Table, flat: Dict[Key, Slot], dialect: Dialect) -> None:
+    """Check ``tasks.defaults``, which Prefect converts to numbers and durations (``process_task_defaults``).
+
+    Before 0.6.4 Prefect does this before it checks the names of keys, later after that.
+
+    Args:
+        config: the configuration.
+        flat: the same configuration by keys, to locate an invalid value.
+        dialect: the rules.
+
+    Raises:
+        PrefectLoadError: one of the tables is not a table, a key hides a method (without python-box), or a number of
+            seconds is larger than a duration can be.
+    """
+    defaults = _in_box(config, flat) if dialect.box else _in_dotdict(config, flat)
+    if not isinstance(defaults, Table):
+        _fail(flat, _DEFAULTS, "AttributeError", f"'{object_name(defaults)}' object has no attribute 'setdefault'")
+    if not dialect.box:
+        _check_methods(defaults, _DEFAULTS, flat, "setdefault", "get")
+    for name in ("retry_delay",) if dialect.at_least("0.13.19") else ("retry_delay", "timeout"):
+        seconds = defaults.get(name, False)
+        try:
+            timedelta(seconds=seconds if isinstance(seconds, int) else 0)
+        except OverflowError as error:
+            _fail(flat, (*_DEFAULTS, name), "OverflowError", str(error))
+
+
 def _descend(node: Any, part: str, slot: Slot, dialect: Dialect) -> Any:
     if not isinstance(node, Table):
         message = f"'{object_name(node)}' object has no attribute 'setdefault'"
         raise PrefectLoadError(Failure("AttributeError", message, str(slot.origin)))
     if not dialect.box and "setdefault" in node:
-        raise PrefectLoadError(not_callable(node["setdefault"], slot))
+        raise PrefectLoadError(_not_callable(node["setdefault"], slot))
     return node.setdefault(part, Table())
 
 
@@ -152,11 +181,11 @@ def _check_names(table: Table, forbidden: FrozenSet[str], dialect: Dialect) -> N
 
 def _entries(table: Table, *, box: bool) -> Any:
     if not box and "items" in table:  # a DotDict's key hides the method that Prefect calls here
-        raise PrefectLoadError(not_callable(table["items"]))
+        raise PrefectLoadError(_not_callable(table["items"]))
     return table.items()
 
 
-def not_callable(value: Any, slot: Optional[Slot] = None) -> Failure:
+def _not_callable(value: Any, slot: Optional[Slot] = None) -> Failure:
     """Return the error for a key, in a table without python-box, that hides a method that Prefect calls.
 
     Args:
@@ -189,3 +218,36 @@ def _check_config(context: Dict[Any, Any], dialect: Dialect) -> None:
     config = context.get("config", {})
     if dialect.at_least("0.6.4") and not isinstance(config, dict):
         raise PrefectLoadError(Failure("AttributeError", f"'{object_name(config)}' object has no attribute 'items'"))
+
+
+def _in_box(config: Table, flat: Dict[Key, Slot]) -> Any:
+    tasks = config.get("tasks", Table())
+    if not isinstance(tasks, Table):
+        _fail(flat, _TASKS, "AttributeError", f"'{object_name(tasks)}' object has no attribute 'setdefault'")
+    return tasks.get("defaults", Table())
+
+
+def _in_dotdict(config: Table, flat: Dict[Key, Slot]) -> Any:
+    _check_methods(config, (), flat, "setdefault_nested", "setdefault")
+    tasks = config.get("tasks", Table())
+    if isinstance(tasks, Table):
+        return tasks.get("defaults", Table())
+    message = f"argument of type '{object_name(tasks)}' is not iterable"
+    if isinstance(tasks, str):
+        message = "'str' object does not support item assignment"
+        if "defaults" in tasks:
+            message = "string indices must be integers"
+    elif isinstance(tasks, list):
+        message = "list indices must be integers or slices, not str"
+    return _fail(flat, _TASKS, "TypeError", message)
+
+
+def _check_methods(table: Table, key: Key, flat: Dict[Key, Slot], *methods: str) -> None:
+    for method in methods:
+        if method in table:
+            raise PrefectLoadError(_not_callable(table[method], flat.get((*key, method))))
+
+
+def _fail(flat: Dict[Key, Slot], key: Key, kind: str, message: str) -> Any:
+    slot = flat.get(key)
+    raise PrefectLoadError(Failure(kind, message, str(slot.origin) if slot else ""))

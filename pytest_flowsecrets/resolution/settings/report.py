@@ -9,11 +9,11 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from pytest_flowsecrets.resolution.display import one_line
-from pytest_flowsecrets.resolution.masked_names import masked_name
 from pytest_flowsecrets.resolution.settings.catalogue import recorded_release
 from pytest_flowsecrets.resolution.settings.model import rules_of
 from pytest_flowsecrets.resolution.settings.resolve import COMPUTED
 from pytest_flowsecrets.resolution.settings.values import Converted, convert
+from pytest_flowsecrets.resolution.shown_names import masked_name
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:

@@ -25,10 +25,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Dict, List
 
-from pytest_flowsecrets.resolution.settings.ignored import ignored
 from pytest_flowsecrets.resolution.settings.model import Candidate, Inputs, Problem, Result, SettingsResolution
 from pytest_flowsecrets.resolution.settings.profiles import check_profiles, expand_home
-from pytest_flowsecrets.resolution.settings.sources import Sources
+from pytest_flowsecrets.resolution.settings.sources import Sources, ignored
 from pytest_flowsecrets.resolution.settings.values import Converted, convert, decode_json
 
 if TYPE_CHECKING:

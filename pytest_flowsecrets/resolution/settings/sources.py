@@ -20,6 +20,14 @@ from pytest_flowsecrets.resolution.settings.values import Converted, decode_json
 
 Table = Tuple[str, ...]
 
+#: Variables that are no settings, and the beginnings of others: of the logging configuration and of integrations.
+_OTHERS = frozenset({"prefect_profile"})
+_OTHER_PREFIXES = (
+    "prefect__",
+    "prefect_integrations_",
+    *(f"prefect_logging_{name}_" for name in ("loggers", "handlers", "formatters", "filters", "root")),
+)
+
 
 class Names:
     """Variables by their names in lower case. Each name holds all spellings, the one that counts first."""
@@ -231,3 +239,36 @@ class Sources:
             if value is not None:
                 rank = 4 if not self.rules.is_old or name.upper() in self.inputs.environ else -1
                 yield Candidate((key, rank, number, 0), self.profile.origin(name.upper()), value)
+
+
+def ignored(sources: Sources) -> Iterator[Origin]:
+    """Yield the places of names that no setting has. Prefect ignores them, so a misspelled name has no effect.
+
+    Args:
+        sources: the sources.
+    """
+    known = {name for setting in sources.settings for name in setting.names} | _OTHERS
+    known |= {"_".join(("prefect", *table)) for table in sources.tables}
+    for source in (sources.env, sources.dotenv):
+        for name, spellings in source.entries.items():
+            if name.startswith("prefect_") and name not in known and not name.startswith(_OTHER_PREFIXES):
+                yield spellings[0][0]
+    for name in sources.profile.table:
+        if name.lower() not in known or name != name.upper():
+            yield sources.profile.origin(name)
+    for rank, file, header in sources.files:
+        yield from _ignored_keys(sources, KINDS[rank], file, header, ())
+
+
+def _ignored_keys(sources: Sources, kind: str, file: TomlFile, header: Table, table: Table) -> Iterator[Origin]:
+    paths = {setting.path for setting in sources.settings}
+    try:
+        items = file.table((*header, *table))
+    except BrokenFile:
+        return
+    for name in items:
+        below = (*table, name)
+        if below in sources.tables:
+            yield from _ignored_keys(sources, kind, file, header, below)
+        elif ".".join(below) not in paths:
+            yield file.origin(kind, (*header, *below))

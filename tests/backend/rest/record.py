@@ -21,7 +21,7 @@ import urllib.request
 from importlib.metadata import version
 from pathlib import Path
 
-from pytest_flowsecrets.isolation.prefect3.certificate import certificate_file
+from pytest_flowsecrets.isolation.prefect3.home import certificate_file
 
 HERE = Path(__file__).parent
 RECORDINGS = HERE / "recordings.json"

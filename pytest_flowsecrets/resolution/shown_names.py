@@ -1,4 +1,4 @@
-"""Masks for names in a TOML text that may contain values.
+"""Names in messages: masks for those that may contain values, and the name that resembles a missing one.
 
 If a value is not quoted, Prefect's parser (``toml`` 0.10.2) reads everything up to the last ``=`` of the line as the
 name: ``URL=user:password@host?timeout=10`` defines the secret ``URL=user:password@host?timeout``. TOML 1.0 rejects such
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from pytest_flowsecrets.resolution.dialects import DIALECTS
 from pytest_flowsecrets.resolution.packaged_defaults import packaged_defaults
@@ -19,6 +19,7 @@ from pytest_flowsecrets.resolution.toml_positions import Position
 Key = Tuple[str, ...]
 
 HIDDEN = "•••"
+_SEPARATORS = re.compile(r"[-_.\s]+")
 _NAME = re.compile(r"[\w-]+|\"[^\"=]*\"|'[^'=]*'", re.ASCII)
 
 
@@ -160,3 +161,48 @@ def always_names() -> FrozenSet[str]:
     """Return words that are never values: the names of Prefect's own settings, and the names that it rejects."""
     settings = {part for dialect in DIALECTS for part in _parts(packaged_defaults(dialect))}
     return every_forbidden_name() | settings | {"context", "secrets"}
+
+
+# -- near names --------------------------------------------------------------------------------------------------------
+
+
+class Near(NamedTuple):
+    """An existing name that resembles a missing one.
+
+    Attributes:
+        name: the existing name.
+        difference: how it differs from the missing one, in a few words.
+    """
+
+    name: str
+    difference: str
+
+    @property
+    def message(self) -> str:
+        """The name and the difference, for a message."""
+        return f"{masked_name(self.name)!r} is similar: {self.difference}"
+
+
+def nearest_name(name: str, names: Iterable[str]) -> Optional[Near]:
+    """Return the name that resembles a missing name most, or None.
+
+    Args:
+        name: the missing name.
+        names: the existing names.
+    """
+    others = [other for other in names if other != name]
+    for other in others:
+        if other.casefold() == name.casefold():
+            return Near(other, "only upper and lower case differ")
+    for other in others:
+        if _letters(other) == _letters(name):
+            return Near(other, "a separator (_ or -) differs")
+    from difflib import get_close_matches
+
+    by_letters = {_letters(other): other for other in others}
+    match = next(iter(get_close_matches(_letters(name), by_letters, n=1, cutoff=0.75)), None)
+    return None if match is None else Near(by_letters[match], "a letter or a word differs")
+
+
+def _letters(name: str) -> str:
+    return _SEPARATORS.sub("", name).casefold()

@@ -1,5 +1,6 @@
-"""Flow runs that outlive their isolation: their logs and events must reach no other API.
+"""Flow runs that outlive their isolation, and the environments that child processes of flow runs get.
 
+The logs and events of a run that outlives its isolation must reach no other API.
 Prefect's background senders belong to the process. A run that still executes after its test would report to the API of
 the next test or of the developer, because Prefect reads the address when a sender starts. While such a run exists, the
 global settings context is an object whose settings depend on the caller: code of the run gets settings without logs,
@@ -12,8 +13,13 @@ from __future__ import annotations
 import copy
 import gc
 import logging
+import os
+import sys
 from types import new_class
 from typing import Any, Dict, Iterator, List, Set, Tuple
+
+from pytest_flowsecrets.leaks.registry import registry
+from pytest_flowsecrets.names import REST_PREFIX
 
 
 class _EndedRuns(logging.Filter):
@@ -152,3 +158,31 @@ def _without_reports(own: Any, url: str, release: Tuple[int, int, int]) -> Any:
         "cloud": own.cloud.model_copy(update={"api_url": url}),
     }
     return own.model_copy(update=changes)
+
+
+# -- the environments that a worker or a runner in this process passes to flow runs, for the search for leaks ----------
+
+_FLOW_RUN_ID = "PREFECT__FLOW_RUN_ID"  # set for the process of a flow run only
+
+_hooks: List[Any] = []
+
+
+def watch_flow_runs() -> None:
+    """Search the environments of flow runs from now on, if a test run reports leaks.
+
+    Python cannot remove an audit hook. This one does nothing while nobody reports leaks.
+    """
+    if registry.on_source_close and not _hooks:
+        _hooks.append(_on_event)
+        sys.addaudithook(_on_event)
+
+
+def _on_event(event: str, arguments: Tuple[Any, ...]) -> None:
+    """Report the variables that the process of a flow run inherits. Others have been set for it on purpose."""
+    if event != "subprocess.Popen" or not registry.on_source_close:
+        return
+    environ = arguments[3]
+    if isinstance(environ, dict) and _FLOW_RUN_ID in environ:
+        for name, text in list(environ.items()):
+            if isinstance(name, str) and os.environ.get(name) == text and not name.startswith(REST_PREFIX):
+                registry.report_text(text, f"environment {name} of a flow run")
