@@ -54,7 +54,7 @@ ONLY_IN = {
         "backend/runs/in_process",
         "backend/runs/runner",
         "backend/client",
-        "backend/resolvers/scheduling",
+        "backend/resolvers/flow_runs",
         "backend/runs/storages",
         "backend/prefect_server/main",
         "clock",
@@ -85,7 +85,6 @@ LAZY = {
 # Except where a class derives from it or all is about it; such a module is itself imported inside functions only.
 AT_TOP = {
     "backend/http/connection": {"h11", "http"},
-    "backend/http/request_reader": {"h11"},
     "backend/graphql/execution": {"graphql"},
     "backend/graphql/schema": {"graphql"},
     "backend/graphql/validation": {"graphql"},

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from pytest_flowsecrets.backend.records.scalars import read_interval, read_time, read_uuid, write_interval
+from pytest_flowsecrets.backend.records.tables import read_interval, read_time, read_uuid, write_interval
 
 pytest.importorskip("hypothesis")
 from hypothesis import given

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pytest_flowsecrets.backend.http import connection, request_reader, server
+from pytest_flowsecrets.backend.http import connection, server
+from pytest_flowsecrets.backend.http.connection import MAX_BODY, MAX_LINE
 from pytest_flowsecrets.backend.http.graphql_http import write_fault
-from pytest_flowsecrets.backend.http.request_reader import MAX_BODY, MAX_LINE
 from pytest_flowsecrets.backend.http.server import Server
 from pytest_flowsecrets.backend.messages import HttpFault, Response
 from pytest_flowsecrets.clock import frozen_clock
@@ -404,8 +404,8 @@ def test_a_fault_of_the_world(url, caplog):
 @pytest.mark.slow
 def test_slow_clients(url, monkeypatch):
     """Slow requests and idle connections time out without delaying other clients."""
-    monkeypatch.setattr(request_reader, "REQUEST_SECONDS", 2)
-    monkeypatch.setattr(request_reader, "IDLE_SECONDS", 2)
+    monkeypatch.setattr(connection, "REQUEST_SECONDS", 2)
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 2)
     with Line(url) as slow, Line(url) as silent:
         request = slow.request(OK)
         slow.send(request[:40])
@@ -421,7 +421,7 @@ def test_slow_clients(url, monkeypatch):
 @pytest.mark.slow
 def test_clients_that_do_not_read(url, world, monkeypatch):
     """A client that does not read the response times out."""
-    monkeypatch.setattr(request_reader, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.3)
     monkeypatch.setattr(world, "answer", lambda _: Response(200, (), b"x" * 50_000_000))
     with Line(url) as line:
         line.send(line.request(OK))

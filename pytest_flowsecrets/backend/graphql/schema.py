@@ -23,7 +23,7 @@ from graphql import (
 from pytest_flowsecrets.backend import resolvers
 from pytest_flowsecrets.backend.graphql.hasura_filters import Arguments, aggregate, candidates, select
 from pytest_flowsecrets.backend.graphql.hasura_operators import step_into
-from pytest_flowsecrets.backend.records import scalars, tables
+from pytest_flowsecrets.backend.records import tables
 from pytest_flowsecrets.backend.request_context import RequestContext
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _file(name: str) -> str:
 
 
 def _set_scalars(built: GraphQLSchema) -> None:
-    for name, (read, write) in scalars.CODECS.items():
+    for name, (read, write) in tables.CODECS.items():
         scalar: Any = built.type_map[name]
         if hasattr(scalar, "coerce_input_value"):  # graphql-core 3.3
             scalar.coerce_input_value, scalar.coerce_output_value = read, write

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Set
 
 from pytest_flowsecrets.backend.messages import ApiError, BadInput
-from pytest_flowsecrets.backend.records.scalars import read_time
+from pytest_flowsecrets.backend.records.tables import read_time
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from pytest_flowsecrets.backend.messages import ApiError
 from pytest_flowsecrets.backend.resolvers import SUCCESS, mutation
+from pytest_flowsecrets.backend.resolvers.flow_runs import add_scheduled_runs
 from pytest_flowsecrets.backend.resolvers.registration import core_version, decompress, register, validate_flow
-from pytest_flowsecrets.backend.resolvers.scheduling import add_scheduled_runs
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.records.store import Row
