@@ -58,6 +58,14 @@ def test_every_option_has_help(name: str) -> None:
     assert [line for line in lines if line == "None" or "\n" in line or not line[0].islower()] == []
 
 
+def test_explain_and_migrate_describe_their_files_alike() -> None:
+    """Both read the same files, so the options for them have the same help."""
+    explain, migrate = (subcommands()[name]._option_string_actions for name in ("explain", "migrate"))
+    for option in ("--config", "--backend", "--env-file"):
+        one, other = explain[option], migrate[option]
+        assert (one.help, one.metavar, one.nargs) == (other.help, other.metavar, other.nargs)
+
+
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["check", "config.toml", *NEW], ["explain", "--env-file", "flow.env", *NEW]]
 )

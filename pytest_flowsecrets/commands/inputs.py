@@ -61,9 +61,7 @@ def rest_version(arguments: Any) -> Optional[str]:
     with suppress(UnknownPrefectVersion):
         if is_rest_version(wanted):
             return wanted
-    raise UsageError(
-        f"--prefect-version {wanted} is not supported: use 0.5.0 to 1.4.1, 2.20, 3 or one of their releases"
-    )
+    raise UsageError(f"Prefect {wanted} is not supported: use 0.5.0 to 1.4.1, 2.20, 3 or one of their releases")
 
 
 def dialects_of(arguments: Any) -> List[Dialect]:

@@ -73,9 +73,7 @@ def _add_explain(subcommands: Any) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="secrets, or settings of Prefect 3 such as api.url (default: all)"
     )
-    parser.add_argument("--config", metavar="FILE", help="a user's config.toml (default: this machine's)")
-    parser.add_argument("--backend", metavar="FILE", help="a backend.toml (default: this machine's)")
-    parser.add_argument("--env-file", metavar="FILE", action="append", help="read the environment from this file")
+    _add_sources(parser)
     parser.add_argument("--show-values", action="store_true", help="show the values themselves")
     parser.add_argument("--json", action="store_true", help="print JSON")
     _add_versions(parser)
@@ -225,9 +223,7 @@ def _add_migrate(subcommands: Any) -> None:
         **examples("flowsecrets migrate flows/", "flowsecrets migrate flows/ --write", "flowsecrets migrate --apply"),
     )
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="files and folders with Python code to change")
-    parser.add_argument("--config", metavar="FILE", help="a user's config.toml (default: this machine's)")
-    parser.add_argument("--backend", metavar="FILE", help="a backend.toml (default: this machine's)")
-    parser.add_argument("--env-file", metavar="FILE", action="append", help="read the environment from this file")
+    _add_sources(parser)
     parser.add_argument(
         "--prefect-version", metavar="X", help="the legacy release (default: the installed one, else 1.4.1)"
     )
@@ -259,6 +255,12 @@ def _migrate(arguments: argparse.Namespace) -> int:
     from pytest_flowsecrets.commands import migrate
 
     return migrate.run(arguments)
+
+
+def _add_sources(parser: Any) -> None:
+    parser.add_argument("--config", metavar="FILE", help="a user's config.toml (default: this machine's)")
+    parser.add_argument("--backend", metavar="FILE", help="a backend.toml (default: this machine's)")
+    parser.add_argument("--env-file", metavar="FILE", action="append", help="read the environment from this file")
 
 
 def _add_versions(parser: Any) -> None:
