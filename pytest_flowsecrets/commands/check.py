@@ -83,7 +83,7 @@ class _Run:
         self.arguments, self.settings = arguments, settings
         selection = Selection(settings.select, (*settings.ignore, *settings.extend_ignore), settings.place)
         self.file_ignores = FileIgnores(settings.per_file_ignores, settings.folder, settings.place)
-        target = target_of(settings.prefect_version)
+        target = target_of(settings.prefect_version, all_versions=settings.all_versions)
         dialects = [] if target.is_rest else dialects_of(arguments)
         self.checker = Checker(dialects, machine_of(arguments), selection, target)
         self.findings: List[Finding] = []

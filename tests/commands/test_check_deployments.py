@@ -16,6 +16,7 @@ STEP = "deployments: []\npull:\n- prefect.deployments.steps.git_clone:\n    %s\n
 POOL = '{"job_configuration": {"env": {%s}}, "variables": {"type": "object", "properties": {"x": {%s}}}}'
 COMPOSE = "services:\n  a:\n    image: prefect\n    environment:\n"
 V = ("--prefect-version", "3.9.1")
+ALL = ("--prefect-version", "3", "--all-versions")
 TOKEN = "ghp_Ab3De6Gh9Jk2Mn5Pq8St1Vw4Yz7Bc0Ef"
 HOOK = "https://hooks.slack.com/services/T0Q1W2E3R/B9Z8Y7X6W"
 RANDOM = "1x9QvT2mZ7rLk3Wd8YpB5nHs"
@@ -104,22 +105,29 @@ def name_of(layout):
 def test_examples(run, write, example):
     """A rule applies to its own case and not to a similar harmless one, and no value is shown."""
     rule, layout, bad, good = example
-    done = run("check", write(name_of(layout), layout % bad))
+    done = run("check", *ALL, write(name_of(layout), layout % bad))
     assert rule in done.ids
     assert "hunter2" not in done.out
     assert TOKEN not in done.out
-    assert rule not in run("check", write(name_of(layout), layout % good)).ids
+    assert rule not in run("check", *ALL, write(name_of(layout), layout % good)).ids
 
 
 @pytest.mark.parametrize(
-    ("version", "expected"),
-    [("2.20", ["FS075"]), ("3.6.29", ["FS074", "FS075"]), ("3.7.0", ["FS074"]), ("3.99.0", ["FS074"]), (None, None)],
+    ("options", "expected"),
+    [
+        (("--prefect", "2.20"), ["FS075"]),
+        (("--prefect", "3.6.29"), ["FS074", "FS075"]),
+        (("--prefect", "3.7.0"), ["FS074"]),
+        (("--prefect", "3.99.0"), ["FS074"]),
+        (("--prefect", "3.7.0", "--all-versions"), ["FS074", "FS075"]),
+        (ALL, ["FS074", "FS075"]),
+        (("--all-versions",), ["FS074", "FS075"]),
+    ],
 )
-def test_releases(run, write, version, expected):
-    """With `--prefect-version`, only the findings of that release are reported; a newer one has those of the newest."""
+def test_releases(run, write, options, expected):
+    """Only the findings of a release are reported, or those of all; a newer release has those of the newest."""
     name = write("prefect.yaml", ENV % "A: 'x{{ prefect.blocks.secret.x }}'")
-    options = ("--prefect-version", version) if version else ()
-    assert run("check", name, *options).ids == (expected or ["FS074", "FS075"])
+    assert run("check", name, *options).ids == expected
 
 
 PLACES = """\

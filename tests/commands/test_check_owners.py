@@ -7,6 +7,7 @@ import json
 import pytest
 
 from pytest_flowsecrets.commands.files import env_files
+from pytest_flowsecrets.versions import uses_rest_api
 
 S = "PREFECT__CONTEXT__SECRETS__"
 FLAG = "PREFECT__CLOUD__USE_LOCAL_SECRETS"
@@ -256,6 +257,7 @@ def test_credentials_that_have_to_be_a_table(check, name, value, rules):
     assert check("a.yaml", f"env:\n- {{name: {S}{name}, valueFrom: {{secretKeyRef: {{name: a, key: b}}}}}}\n") == []
 
 
+@pytest.mark.skipif(uses_rest_api(), reason="setenv is for Prefect 0.5.5 to 1.4.1")
 def test_explain_names_credentials_that_are_a_text(local_secrets):
     """`LocalSecrets.explain` reports credentials that are a string."""
     local_secrets.setenv("AWS_CREDENTIALS", "{ACCESS_KEY: x}")

@@ -234,11 +234,13 @@ class Target(NamedTuple):
         version: the release.
         is_rest: whether all files are for this release. Otherwise only those are that no legacy release reads.
         is_legacy: whether all files are for a legacy release that the user names.
+        all_versions: whether findings of all its releases are reported.
     """
 
     version: str = NEWEST
     is_rest: bool = False
     is_legacy: bool = False
+    all_versions: bool = False
 
     def concerns(self, versions: str) -> bool:
         """Return whether a finding concerns the release.
@@ -246,7 +248,7 @@ class Target(NamedTuple):
         Args:
             versions: the releases of the finding as ranges, such as ``2.20.0-2.20.27, 3.0.0-3.6.29``.
         """
-        if not self.is_rest or not versions:
+        if self.all_versions or not self.is_rest or not versions:
             return True
         own = release_of(self.version)[:2]
         ranges = [[release_of(each)[:2] for each in span.split("-")] for span in versions.split(", ")]
@@ -254,18 +256,20 @@ class Target(NamedTuple):
         return any(first <= own <= last for first, last in ranges) or (own > ranges[-1][1] >= release_of(NEWEST)[:2])
 
 
-def target_of(version: Optional[str]) -> Target:
+def target_of(version: Optional[str], *, all_versions: bool = False) -> Target:
     """Return the release of Prefect 2.20 or 3.
 
     Args:
         version: the version in the settings of ``check``, or None for the installed one.
+        all_versions: whether all releases are checked: those of the line of the version, or of both without a version.
     """
     if version is None:
-        return Target(str(installed_version()), is_rest=True) if uses_rest_api() else Target()
+        return Target() if all_versions or not uses_rest_api() else Target(str(installed_version()), is_rest=True)
     if version in ("2", "2.20", "3"):
-        return Target("2.20.27" if version.startswith("2") else NEWEST, is_rest=True)
+        newest = "2.20.27" if version.startswith("2") else NEWEST
+        return Target(newest, is_rest=True, all_versions=all_versions)
     try:
         is_rest = is_rest_version(version)
     except UnknownPrefectVersion:
         is_rest = False  # the legacy rules report the error
-    return Target(version, is_rest=True) if is_rest else Target(is_legacy=True)
+    return Target(version, is_rest=True, all_versions=all_versions) if is_rest else Target(is_legacy=True)
