@@ -67,6 +67,24 @@ def test_a_server_records_what_a_flow_does(prefect_server):
     assert "hidden-token" not in repr((prefect_server, prefect_server.secrets, prefect_server.blocks))
 
 
+@pytest.fixture
+def first_api(monkeypatch):
+    """The state of the first test of a session: no API has started, and no client has registered a block type."""
+    apis = {}
+    monkeypatch.setattr("pytest_flowsecrets.backend.rest.fake_server._apis", apis)
+    yield
+    for api in apis.values():
+        api.close()
+
+
+@pytest.mark.parametrize("fixture", ["prefect_server", "prefect_cloud"])
+def test_the_first_secret_of_a_session_may_be_set_on_the_fixture(first_api, fixture, request):
+    """The fixture registers the type Secret for the first block, without a marker or an earlier test."""
+    server = request.getfixturevalue(fixture)
+    server.secrets["token"] = "hidden-token"
+    assert Secret.load("token").get() == "hidden-token"
+
+
 @pytest.mark.secrets(TOKEN="hidden-token")
 def test_secrets_of_a_server_are_those_of_local_secrets(prefect_server, local_secrets):
     """Both mappings change the same blocks."""

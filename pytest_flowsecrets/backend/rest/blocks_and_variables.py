@@ -32,15 +32,16 @@ def _accept() -> None:
 class SecretBlocks:
     """The Secret blocks of a view. They can be set, named, compared and deleted; nothing gives a value out.
 
-    The real client has to register the type once per session: ``Secret.register_type_and_schema()``.
+    The first block of a session needs the type Secret, which the real client registers.
 
     Args:
         view: whose blocks.
         check: raises an error if a change would have no effect.
+        register: lets the client register the type, if a client uses the view.
     """
 
-    def __init__(self, view: View, check: Callable[[], None] = _accept) -> None:
-        self._view, self._check = view, check
+    def __init__(self, view: View, check: Callable[[], None] = _accept, register: Callable[[], None] = _accept) -> None:
+        self._view, self._check, self._register = view, check, register
 
     def __repr__(self) -> str:
         return f"<SecretBlocks {', '.join(self)}>"
@@ -49,12 +50,15 @@ class SecretBlocks:
         """Create or replace a block.
 
         Raises:
-            UsageError: the name cannot be that of a block, the value is not JSON data, or the type is not known yet.
+            UsageError: the name cannot be that of a block, the value is not JSON data, or the type is not known and no
+                client uses this API.
         """
         self._check()
         check_block_name(name)
         check_json(f"secret {name!r}", value)
         value = deepcopy(value)
+        if not self.has_type:
+            self._register()  # without the lock: the client sends requests
         with self._view.lock:
             block_type, schema = self._type()
             row = self._row(name)
@@ -118,6 +122,12 @@ class SecretBlocks:
     def _row(self, name: str) -> Optional[Row]:
         kind = self._view.block_types.by_slug("secret")
         return self._view.block_documents.first(name=name, block_type_id=kind["id"]) if kind else None
+
+    @property
+    def has_type(self) -> bool:
+        """Whether a client has registered the block type of Secret."""
+        kind = self._view.block_types.by_slug("secret")
+        return bool(kind and self._view.block_types.schemas.where(block_type_id=kind["id"]))
 
     def _type(self) -> Tuple[Row, Row]:
         kind = self._view.block_types.by_slug("secret")

@@ -86,7 +86,7 @@ class RestServer(Api):
         self._api, self._view, self._auth_string = api, view, auth_string
         self._received = ReceivedRequests(view)
         view.intercept = self._received.record
-        self.secrets = SecretBlocks(view, self._check_not_replaced)
+        self.secrets = SecretBlocks(view, self._check_not_replaced, self._register_secret_type)
         self.variables = Variables(view, self._check_not_replaced)
         self.blocks = Blocks(view, self._check_in_use)
         view.on_secret = self._received.register_secret
@@ -121,6 +121,11 @@ class RestServer(Api):
                 "former, or use only one of the fixtures prefect_cloud and prefect_server"
             )
 
+    def _register_secret_type(self) -> None:
+        """Let the client of the test register the block type of Secret, if it uses this API."""
+        if self._isolation is not None and self._isolation.active:
+            self._isolation.prefect.register_secret_type()
+
     def _flush(self) -> None:
         """Let Prefect's background threads send what they have, so that a test reads everything."""
         if self._isolation is not None and self._isolation.active:
@@ -136,8 +141,7 @@ class RestServer(Api):
     @property
     def has_secret_type(self) -> bool:
         """Whether a client has registered the block type of Secret."""
-        kind = self._view.block_types.by_slug("secret")
-        return bool(kind and self._view.block_types.schemas.where(block_type_id=kind["id"]))
+        return self.secrets.has_type
 
     def secret_values(self) -> Dict[str, Any]:
         """Return the stored value of each Secret block by the name of the block."""
