@@ -58,6 +58,30 @@ def _check_options(arguments: Any) -> None:
             raise UsageError(
                 f"--{name.replace('_', '-')} is for Prefect 0.5 to 1.4: leave it out, or name such a release"
             )
+    for name in arguments.names:
+        _refuse_other_kinds(name)
+
+
+def _refuse_other_kinds(name: str) -> None:
+    """Refuse a name of a variable, or of a block with its type. A flow gets their values as they were saved.
+
+    Args:
+        name: a name from the command line, which may be written as in a template or for ``Block.load``.
+
+    Raises:
+        UsageError: the name is one of those. The message says which command shows it.
+    """
+    kind, _, rest = name[len("prefect.") if name.startswith("prefect.") else 0 :].partition(".")
+    if kind == "variables":
+        reason = f"a flow gets a variable as it was saved: run `prefect variable inspect {rest or 'NAME'}`"
+    else:
+        block = rest.replace(".", "/", 1) if kind == "blocks" else name
+        slug, slash, document = block.partition("/")
+        if not slash:
+            return
+        reason = f"a flow gets this block as it was saved: run `prefect block inspect {block}`"
+        reason = f"run `flowsecrets explain {document}`" if slug == "secret" else reason
+    raise UsageError(one_line(f"{name}: explain takes the names of settings and secrets: {reason}"))
 
 
 def _read(path: str) -> Optional[bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_flowsecrets.resolution.settings.catalogue import releases
+from pytest_flowsecrets.resolution.settings.catalogue import releases, settings_of
 
 V = ("--prefect", "3.9.1")
 SECRET = "PREFECT__CONTEXT__SECRETS__GITHUB_ACCESS_TOKEN"
@@ -92,6 +92,33 @@ def test_impossible_name(run):
     done = run("explain", "é", "A", *V)
     assert done.code == 1
     assert "é (Prefect 3.9.1): no setting, and no Secret block can have this name\n" in done.out
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("variables.bucket", "prefect variable inspect bucket"),
+        ("prefect.variables.bucket", "prefect variable inspect bucket"),
+        ("variables.", "prefect variable inspect NAME"),
+        ("aws-credentials/prod", "prefect block inspect aws-credentials/prod"),
+        ("prefect.blocks.aws-credentials.prod", "prefect block inspect aws-credentials/prod"),
+        ("secret/github-access-token", "flowsecrets explain github-access-token"),
+        ("prefect.blocks.secret.github-access-token", "flowsecrets explain github-access-token"),
+    ],
+)
+def test_names_of_other_kinds(run, name, command):
+    """A variable, or a block of another type, is refused with the command that shows it."""
+    done = run("explain", "api.url", name, *V)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"flowsecrets: {name}: explain takes the names of settings and secrets: ")
+    assert done.err.endswith(f"run `{command}`\n")
+
+
+def test_no_setting_looks_like_a_name_of_another_kind():
+    """No setting is refused as a variable or a block."""
+    paths = [setting.path for release in releases() for setting in settings_of(release)]
+    assert "api.url" in paths
+    assert [path for path in paths if path.startswith(("variables.", "blocks.", "prefect.")) or "/" in path] == []
 
 
 def test_no_api(run, write):
