@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import anyio.from_thread
+import anyio.to_thread
 import pytest
 from prefect import flow, get_client, task
 from prefect.blocks.system import Secret
@@ -160,6 +163,81 @@ def test_write_only_refuses_tasks_of_asyncio_while_a_flow_is_in_a_block(prefect_
         assert in_block.wait(120)
         with pytest.raises(Exception, match="write-only"):
             asyncio.run(load_async())
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+def test_write_only_refuses_tasks_of_asyncio_while_a_thread_waits_for_another_loop(prefect_server):
+    """A task of asyncio outside of a flow gets 403 while a thread of a flow waits in ``anyio.from_thread``."""
+    in_block = threading.Event()
+
+    def work(proceed):
+        async def wait():
+            in_block.set()
+            await anyio.to_thread.run_sync(proceed.wait, 120)
+
+        # The stack of the thread has code of a block, as that of a sync task of Prefect 2.20.
+        value = SimpleNamespace(get_secret_value=lambda: anyio.from_thread.run(wait))
+        get = functools.partial(inspect.unwrap(Secret.get), SimpleNamespace(value=value))
+        asyncio.run(anyio.to_thread.run_sync(get))
+
+    prefect_server.write_only()
+    with running_flow(work):
+        assert in_block.wait(120)
+        with pytest.raises(Exception, match="write-only"):
+            asyncio.run(load_async())
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+def test_write_only_serves_a_thread_that_waits_for_another_loop(prefect_server):
+    """A thread of a flow reads the secret by ``anyio.from_thread``, in a task of the loop of the flow."""
+    lengths = []
+
+    @flow
+    def reads_by_another_thread():
+        read = functools.partial(anyio.from_thread.run, load_async)
+        lengths.append(asyncio.run(anyio.to_thread.run_sync(read)))
+
+    prefect_server.write_only()
+    reads_by_another_thread()
+    assert lengths == [12]
+
+
+@pytest.mark.secrets(TOKEN="hidden-token")
+@pytest.mark.filterwarnings("ignore")
+def test_write_only_refuses_a_test_that_names_a_flow_that_has_ended(prefect_server, monkeypatch):
+    """A read by the test gets 403 after the end of a run, also if variables make the client name its flow (3.6)."""
+    prefect_server.write_only()
+    assert reads() == 24
+    monkeypatch.setenv("PREFECT__FLOW_ID", prefect_server.flow_runs[0]["flow_id"])
+    with pytest.raises(Exception, match="write-only"):
+        Secret.load("token")
+
+
+HOOK_OF_CHILD = """
+from prefect import flow
+from prefect.blocks.system import Secret
+
+def hook(flow, flow_run, state):
+    try:
+        print(state.name, len(Secret.load("token").get()), flush=True)
+    except Exception as error:
+        print(state.name, "write-only" in str(error), flush=True)
+
+flow(name="hooked", on_completion=[hook])(lambda: None)()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.secrets(TOKEN="hidden-token")
+def test_write_only_serves_a_hook_of_a_child_process(prefect_server, child):
+    """A hook of a child process reads the secret after the run has ended, if the client names the flow (3.6)."""
+    prefect_server.write_only()
+    names_flow = RELEASE >= (3, 6, 0)
+    assert child(HOOK_OF_CHILD) == ("Completed 12" if names_flow else "Completed True")
+    runs = [run["id"] for run in prefect_server.flow_runs] if names_flow else []
+    assert [read.flow_run_id for read in prefect_server.secrets.reads] == runs
 
 
 @pytest.mark.secrets(TOKEN="hidden-token")

@@ -252,7 +252,7 @@ class RestServer(Api):
         """Refuse reads of secrets with 403 unless they come from a flow run, or are inside ``flow_run()``.
 
         The flow, its tasks, its threads and its hooks may read, even hooks that Prefect calls after the run has ended.
-        A child process may read while its run is Running.
+        A child process may read while its run is Running; from Prefect 3.6 on, its hooks may read afterwards, too.
 
         Args:
             enabled: False to allow all reads again.

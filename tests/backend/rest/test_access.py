@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -34,7 +36,7 @@ def test_reads_are_open_by_default(ask):
 
 
 def test_a_write_only_view_answers_running_flows(ask):
-    """A write-only view answers requests of a Running flow, named by the client's header, and others with 403."""
+    """A write-only view answers requests that name a flow which runs or has ended, as its hooks do; others get 403."""
     _saved(ask)
     ask.view.write_only()
     refused = ask("GET", CLEAR)
@@ -47,10 +49,24 @@ def test_a_write_only_view_answers_running_flows(ask):
     assert ask("GET", CLEAR, **by_flow).status == 200
     assert [(each.flow_run_id, each.flow_name) for each in ask.view.reads] == [(run["id"], "a-flow")]
     ask.set_state(run, "COMPLETED")
-    assert ask("GET", CLEAR, **by_flow).status == 403
+    assert ask("GET", CLEAR).status == 403
+    assert ask("GET", CLEAR, **by_flow).status == 200
+    assert {each.flow_run_id for each in ask.view.reads} == {run["id"]}
     assert ask("GET", CLEAR.replace("true", "false")).status == 200
     ask.view.write_only(enabled=False)
     assert ask("GET", CLEAR).status == 200
+
+
+@pytest.mark.parametrize("mode", ["write-only", "flow_run", "saving"])
+def test_a_request_that_names_a_running_flow_inspects_no_stacks(ask, monkeypatch, mode):
+    """The stacks of the threads are not needed if the header names the flow of one Running run, in every mode."""
+    _saved(ask)
+    run = ask.flow_run("RUNNING")
+    ask.view.write_only(enabled=mode == "write-only")
+    monkeypatch.setattr(sys, "_current_frames", lambda: pytest.fail("the stacks were inspected"))
+    with {"flow_run": ask.view.flow_run, "saving": ask.view.saving_block}.get(mode, nullcontext)():
+        assert ask("GET", CLEAR, x_prefect_flow_id=run["flow_id"]).status == 200
+    assert [each.flow_run_id for each in ask.view.reads] == [run["id"]]
 
 
 def test_prefect_2_names_no_flow(legacy_ask):

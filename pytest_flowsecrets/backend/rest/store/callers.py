@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     Threads = List[Tuple[int, List[FrameType]]]
+    Tasks = List[Tuple[Optional[int], List[FrameType]]]
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ _ATTEMPTS = 20
 _FLOW_ENGINES = ("prefect.engine", "prefect.flow_engine")
 _ENGINES = (*_FLOW_ENGINES, "prefect.task_engine")
 _BLOCKS = "prefect.blocks."
-_WORKER_THREADS = "anyio.from_thread"
+_ANYIO = "anyio._backends._asyncio"
 _OWN_BLOCKS = "pytest_flowsecrets.backend.rest.blocks_and_variables"
 _ASYNC = "prefect.utilities.asyncutils"
 # The attributes with the frame of a coroutine, and with the object that it awaits.
@@ -110,16 +111,18 @@ def _positions() -> Dict[int, Tuple[FrameType, int]]:
 
 def _find_readers() -> List[Reader]:
     threads = _stacks_of_threads()
-    waiting = [
-        (ident, stack)
-        for ident, stack in ((ident, list(_with_coroutines(frames, threads))) for ident, frames in threads)
+    tasks = list(_stacks_of_tasks(threads))
+    stacks = ((ident, list(_with_coroutines(frames, threads, tasks))) for ident, frames in threads)
+    readers = [
+        _reader(ident, stack)
+        for ident, stack in stacks
         if any(map(_waits_for_block, stack)) and not _is_event_loop(stack)
     ]
-    readers = [_reader(ident, stack) for ident, stack in waiting]
-    if any(_module(frame) == _WORKER_THREADS for _, stack in waiting for frame in stack):
-        return readers  # the coroutine that such a thread waits for is a task of another thread
-    tasks = [(ident, stack) for ident, stack in _stacks_of_tasks(threads) if any(map(_waits_for_block, stack))]
-    return readers + [_reader(ident, stack) for ident, stack in tasks if ident is not None or not readers]
+    return readers + [
+        _reader(ident, stack)
+        for ident, stack in tasks
+        if any(map(_waits_for_block, stack)) and _anyio_wrapper(stack) is None and (ident is not None or not readers)
+    ]
 
 
 def _runs_of_engines() -> Set[str]:
@@ -162,12 +165,31 @@ def _outwards(frame: Optional[FrameType]) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _with_coroutines(stack: List[FrameType], threads: Threads) -> Iterator[FrameType]:
-    """Yield the frames of a stack, and of the coroutine that it waits for: an async hook runs in another thread."""
+def _with_coroutines(stack: List[FrameType], threads: Threads, tasks: Tasks) -> Iterator[FrameType]:
+    """Yield the frames of a stack, and of the coroutine that it waits for, which runs in another thread.
+
+    Prefect runs async hooks this way, and ``anyio.from_thread`` the coroutines of sync tasks.
+    """
     for frame in stack:
         if frame.f_code.co_name == "run_coro_as_sync" and _module(frame) == _ASYNC:
             yield from _stack_of_coroutine(frame.f_locals.get("coroutine"), threads)
+        elif frame.f_code.co_name == "run_async_from_thread" and _module(frame) == _ANYIO:
+            yield from _stack_of_anyio_task(frame.f_locals.get("func"), tasks)
         yield frame
+
+
+def _stack_of_anyio_task(function: Any, tasks: Tasks) -> List[FrameType]:
+    """Return the frames of the task in which ``anyio.from_thread`` runs a function for a thread."""
+    for _, stack in tasks:
+        wrapper = _anyio_wrapper(stack)
+        if wrapper is not None and wrapper.f_locals.get("func") is function:
+            return stack[: stack.index(wrapper)]
+    return []
+
+
+def _anyio_wrapper(stack: List[FrameType]) -> Optional[FrameType]:
+    """Return the frame of ``anyio`` in the stack of a task that runs for a thread, or None for other tasks."""
+    return next((frame for frame in stack if _module(frame) == _ANYIO and frame.f_code.co_name == "task_wrapper"), None)
 
 
 def _stacks_of_tasks(threads: Threads) -> Iterator[Tuple[Optional[int], List[FrameType]]]:

@@ -47,10 +47,12 @@ class Read(NamedTuple):
 class ReadLog:
     """The reads of one view.
 
-    From Prefect 3.6 on the client names the flow of a request in ``x-prefect-flow-id``, but not its run. Hooks, threads
-    without context and older clients name nothing. The stacks of this process then decide who asks: code that an engine
-    of Prefect has called belongs to the run of the engine, whatever its state is. If no code of this process asks,
-    clients before 3.6 are served while a run is Running, because they may belong to the run.
+    From Prefect 3.6 on the client names the flow of a request in ``x-prefect-flow-id``, but not its run. If one run of
+    the flow is Running, the request belongs to it. Threads without context and older clients name nothing. The stacks
+    of this process then decide who asks: code that an engine of Prefect has called belongs to the run of the engine,
+    whatever its state is. If no code of this process asks, a child process does. A request that names a flow then
+    belongs to a run of it, which has ended if a hook asks. Clients before 3.6 are served while a run is Running,
+    because they may belong to the run.
 
     Args:
         flow_runs: of the view.
@@ -86,10 +88,9 @@ class ReadLog:
         Raises:
             ApiError: 403, the view is write-only, and neither a flow run nor the plugin sent the request.
         """
-        if not self.write_only and not self.saving:
-            running = self._running(headers.get(_FLOW_ID))
-            if len(running) == 1:
-                return running  # the request names its run, so the stacks are not inspected
+        running = list(filter(_is_running, self._runs_of(headers.get(_FLOW_ID))))
+        if len(running) == 1:
+            return running  # the request names its run, so the stacks are not inspected; the plugin names none
         readers = find_readers() if self._flow_runs or self.saving else []
         if readers and all(reader.is_plugin for reader in readers):
             return None
@@ -104,17 +105,15 @@ class ReadLog:
         if called:
             return [run for run in called if run["flow_id"] == flow_id] or called
         if flow_id is not None:
-            return self._running(flow_id)
-        running = [run for run in self._flow_runs if _is_running(run)]
+            runs = self._runs_of(flow_id)
+            return list(filter(_is_running, runs)) or ([] if readers else list(filter(_has_ended, runs)))
+        running = list(filter(_is_running, self._flow_runs))
         if not readers:
             return running if self._any_run else []
         return self._runs_that_started(readers, running)
 
-    def _running(self, flow_id: Optional[str]) -> List[Row]:
-        """Return the Running runs of a flow."""
-        return [
-            run for run in self._flow_runs if flow_id is not None and run["flow_id"] == flow_id and _is_running(run)
-        ]
+    def _runs_of(self, flow_id: Optional[str]) -> List[Row]:
+        return [] if flow_id is None else self._flow_runs.where(flow_id=flow_id)
 
     def _called_by_engines(self, readers: List[Reader]) -> List[Row]:
         """Return the runs whose engines called the readers, or an empty list if a reader has another caller."""
@@ -158,7 +157,11 @@ class ReadLog:
 
 
 def _is_running(run: Row) -> bool:
-    return (run.get("state") or {}).get("type") == "RUNNING"
+    return run.get("state_type") == "RUNNING"
+
+
+def _has_ended(run: Row) -> bool:
+    return run.get("end_time") is not None
 
 
 def same_value(value: Any, other: Any) -> bool:
