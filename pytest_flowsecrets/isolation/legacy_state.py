@@ -78,9 +78,12 @@ class LegacyState(Isolation):
         """Return the result of ``Secret(name).get()``."""
         return self.legacy.get(name) if self.legacy else secret_value(self.model(), name)
 
-    def read_ignoring_flags(self, name: str) -> Any:
-        """Return the result that ``Secret(name).get()`` has without flags and flow. The caller holds the lock."""
-        return self.legacy.decode(name, self.view()[name]) if self.legacy else self.read(name)
+    def read_ignoring_flags(self, name: str, raw: Any) -> Any:
+        """Return the result that ``Secret(name).get()`` has for a raw value without flags and flow.
+
+        The caller holds the lock.
+        """
+        return self.legacy.decode(name, raw) if self.legacy else self.read(name)
 
     def use_local_secrets(self) -> bool:
         """Return the flag as ``Secret.get`` reads it."""

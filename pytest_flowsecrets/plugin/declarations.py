@@ -41,10 +41,10 @@ def _texts_without_shell(hook: Any, arguments: Dict[str, Any]) -> Dict[str, str]
     run, before = declarations.current(), dict(os.environ)
     with declarations.recording_paused():
         try:
-            for name in filter(run.tracks, before):
+            for name in run.tracked(before):
                 del os.environ[name]
             hook.function(*(arguments[name] for name in hook.argnames))
-            return {name: text for name, text in os.environ.items() if run.tracks(name)}
+            return {name: os.environ[name] for name in run.tracked(os.environ)}
         except Exception:  # noqa: BLE001 - the hook raises the same error again when pytest calls it
             return {}
         finally:
@@ -110,7 +110,7 @@ def pytest_report_header(config: pytest.Config) -> List[str]:
     """Return lines with the names of the variables that isolated tests see, and of those that are hidden."""
     run = declarations.current()
     kept = {name: entry.source for name, entry in run.in_effect().items()}
-    hidden = {name: run.source_of(name) for name in os.environ if run.tracks(name) and name not in kept}
+    hidden = {name: run.source_of(name) for name in run.tracked(os.environ) if name not in kept}
     return [*_line(config, "hidden from isolated tests", hidden), *_line(config, "kept in isolated tests", kept)]
 
 

@@ -44,7 +44,7 @@ def item(table, key):
 
 def make(kind, **items):
     table = kind()
-    replace_items(table, items)
+    replace_items(items_of(table), items)
     return table
 
 
@@ -144,12 +144,12 @@ def test_a_snapshot_brings_objects_and_contents_back(kind):
     """A snapshot restores objects and contents, also of shared and recursive tables."""
     shared = make(kind, n=1)
     first, second = make(kind, shared=shared), make(kind, shared=shared)
-    replace_items(shared, {"n": 1, "self": shared})
+    replace_items(items_of(shared), {"n": 1, "self": shared})
     snapshot = TableSnapshot([first, second], kind)
     assert shared in snapshot
     assert kind() not in snapshot
-    replace_items(first, {})
-    replace_items(shared, {"n": 2})
+    replace_items(items_of(first), {})
+    replace_items(items_of(shared), {"n": 2})
     snapshot.restore()
     assert item(first, "shared") is shared is item(second, "shared")
     assert item(shared, "n") == 1

@@ -31,18 +31,7 @@ import re
 import sys
 from contextlib import contextmanager
 from fnmatch import translate
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Tuple,
-)
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Pattern, Tuple
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.environment.write_origins import EVERYWHERE, IMPORT, SHELL, origin_of
@@ -100,7 +89,7 @@ class Declarations:
     def __init__(self, ambient: Dict[str, str]) -> None:
         self.ambient = ambient
         self.path: Optional[str] = None
-        self._is_hidden_name = _pattern(())
+        self._is_hidden = _pattern(()).match
         self._entries: Dict[Tuple[str, str, int], Declaration] = {}
         self._before_override: Dict[str, List[Declaration]] = {}  # from when the variable last had the shell's value
         self._owner: Tuple[object, str] = (None, "")
@@ -111,11 +100,16 @@ class Declarations:
         Args:
             patterns: globs, as for ``fnmatch``. A pattern that begins with ``!`` excludes the names that it matches.
         """
-        self._is_hidden_name = _pattern(patterns)
+        self._is_hidden = _pattern(patterns).match
+
+    def tracked(self, names: Iterable[str]) -> List[str]:
+        """Return the variables among ``names`` that are hidden from isolated tests unless the run declares them."""
+        is_hidden = self._is_hidden  # for all names at once, because each isolation asks for the whole environment
+        return [name for name in names if is_hidden(name) or (name.startswith(REST_PREFIX) and _is_rest_line())]
 
     def tracks(self, name: str) -> bool:
         """Return whether a variable is hidden from isolated tests unless the run declares it."""
-        return name.startswith(PREFIX) or _is_rest_setting(name) or self._is_hidden_name(name)
+        return bool(self.tracked((name,)))
 
     def begin(self, owner: object, source: str) -> Callable[[], None]:
         """Make ``owner`` the owner of all writes from now on, and return a function that restores the previous one."""
@@ -241,28 +235,25 @@ class ProcessDeclarations(Declarations):
         return {
             name: Declaration(name, text, EVERYWHERE, None, "this process")
             for name, text in os.environ.items()
-            if self.tracks(name) and self.ambient.get(name) != text
+            if self.ambient.get(name) != text and self.tracks(name)
         }
 
 
-def _is_rest_setting(name: str) -> bool:
-    """Return whether a variable is a setting of the installed Prefect 2.20 or 3."""
-    if not name.startswith(REST_PREFIX):
-        return False
+def _is_rest_line() -> bool:
+    """Return whether Prefect 2.20 or 3 is installed, whose settings are variables."""
     try:
         return uses_rest_api()
     except UsageError:  # the test has replaced the file system before anything has asked
         return False
 
 
-def _pattern(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Return a function that says whether to hide a name that does not begin with ``PREFECT__``."""
-    hidden: Dict[str, None] = dict.fromkeys(TOKEN_VARIABLES)
+def _pattern(patterns: Iterable[str]) -> Pattern[str]:
+    """Return a pattern of the names to hide: ``PREFECT__…``, ``TOKEN_VARIABLES``, and those of the user's globs."""
     shown = [translate(pattern[1:]) for pattern in patterns if pattern.startswith("!")]
-    hidden.update(dict.fromkeys(pattern for pattern in patterns if not pattern.startswith("!")))
-    matches = re.compile("|".join(translate(pattern) for pattern in hidden)).match
-    excludes = re.compile("|".join(shown)).match if shown else None
-    return lambda name: bool(matches(name)) and not (excludes and excludes(name))
+    hidden = [*TOKEN_VARIABLES, *(pattern for pattern in patterns if not pattern.startswith("!"))]
+    names = "|".join(map(translate, dict.fromkeys(hidden)))
+    except_shown = f"(?!{'|'.join(shown)})" if shown else ""
+    return re.compile(f"{PREFIX}|{except_shown}(?:{names})")
 
 
 # -- recording ---------------------------------------------------------------------------------------------------------

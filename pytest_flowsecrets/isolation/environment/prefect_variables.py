@@ -75,7 +75,7 @@ class PrefectVariables:
 
     def _hide(self, run: declarations.Declarations, excluded: Collection[str]) -> None:
         """Remove all tracked variables, and report them as hidden except those in ``excluded``."""
-        tracked = {name: text for name, text in self._saved.items() if run.tracks(name)}
+        tracked = {name: self._saved[name] for name in run.tracked(self._saved)}
         self.hidden = {name: run.source_of(name) for name in tracked if name not in excluded}
         self._ambient = {name: text for name, text in tracked.items() if run.ambient.get(name) == text}
         for name in tracked:
@@ -131,9 +131,9 @@ class PrefectVariables:
 
 def current_variables() -> Dict[str, str]:
     """Return the variables that a child process needs to see the same secrets, in order: home and tracked variables."""
-    tracks = declarations.current().tracks
-    names = [name for name in os.environ if name in HOME_NAMES or name == _USER_BASE or tracks(name)]
-    texts = [(name, os.environ.get(name)) for name in names]
+    names = list(os.environ)
+    kept = {*HOME_NAMES, _USER_BASE, *declarations.current().tracked(names)}
+    texts = [(name, os.environ.get(name)) for name in names if name in kept]
     return {name: text for name, text in texts if text is not None}  # another thread may have removed a variable
 
 

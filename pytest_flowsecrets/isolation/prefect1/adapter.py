@@ -107,7 +107,7 @@ class LegacyPrefect:
     def context_secrets(self) -> Dict[str, Any]:
         """Return a copy of ``prefect.context.secrets`` of this thread. It is empty if that is not a table."""
         secrets = self.package.context.get("secrets", {})
-        if isinstance(secrets, (dict, *self.live().tables)):
+        if isinstance(secrets, dict) or type(secrets) in self.live().tables:  # a table is a dict from 0.6.6 on
             return copy_items(secrets)
         return dict(secrets) if hasattr(secrets, "keys") else {}
 
@@ -152,8 +152,9 @@ class LegacyPrefect:
                 state.update(after)
 
     def _require_own(self, live: LiveCopies) -> None:
+        package = self.package
         for name, own in (("config", live.roots), ("context", live.contexts)):
-            value = getattr(self.package, name, None)
+            value = getattr(package, name, None)
             if not _is_one_of(value, own):
                 raise UsageError(
                     f"prefect.{name} is {type(value).__name__}, not Prefect's own, and cannot hold the secrets: "
@@ -223,4 +224,4 @@ def _set(items: Dict[str, Any], key: str, value: Any) -> None:
 
 
 def _is_one_of(value: Any, others: Iterable[Any]) -> bool:
-    return any(value is other for other in others)
+    return id(value) in map(id, others)

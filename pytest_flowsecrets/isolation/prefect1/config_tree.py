@@ -13,7 +13,7 @@ There are two representations of a tree:
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Dict, Iterable, Iterator, List, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, Tuple, Union
 
 Path = Tuple[str, ...]
 Kind = Union[type, Tuple[type, ...]]  # the class of the tables, or several after Prefect was imported again
@@ -45,9 +45,8 @@ def copy_items(table: Any) -> Dict[str, Any]:
     return dict(dict.items(items_of(table)))
 
 
-def replace_items(table: Any, items: Dict[str, Any]) -> None:
-    """Replace the items of ``table`` in place. Keys that stay are visible to other threads at every moment."""
-    current = items_of(table)
+def replace_items(current: Dict[str, Any], items: Dict[str, Any]) -> None:
+    """Replace the items of a dictionary in place. Keys that stay are visible to other threads at every moment."""
     for key in [key for key in dict.keys(current) if key not in items]:
         dict.pop(current, key, None)
     dict.update(current, items)
@@ -55,23 +54,25 @@ def replace_items(table: Any, items: Dict[str, Any]) -> None:
 
 def freeze(table: Any, kind: Kind) -> Tree:
     """Return a copy by value of a table of the class ``kind``."""
-    return Tree(
-        (key, freeze(value, kind) if isinstance(value, kind) else value) for key, value in dict.items(items_of(table))
-    )
+    items = dict.items(items_of(table))
+    return Tree({key: freeze(value, kind) if isinstance(value, kind) else value for key, value in items})
 
 
 def thaw(table: Any, tree: Tree, kind: Kind) -> None:
     """Replace the contents of a table by those of ``tree``, in place. Existing tables inside it are reused."""
-    current = items_of(table)
-    items = {}
-    for key, value in tree.items():
-        if isinstance(value, Tree):
-            child = dict.get(current, key)
-            items[key] = child if isinstance(child, kind) else type(table)()
-            thaw(items[key], value, kind)
-        else:
-            items[key] = value if type(value) in _SCALARS else deepcopy(value)
-    replace_items(table, items)
+    pending, prepared = [(items_of(table), tree)], []
+    for current, subtree in pending:  # grows: the tables inside follow
+        items = {}
+        for key, value in subtree.items():
+            if isinstance(value, Tree):
+                child = dict.get(current, key)
+                items[key] = child if isinstance(child, kind) else type(table)()
+                pending.append((items_of(items[key]), value))
+            else:
+                items[key] = value if type(value) in _SCALARS else deepcopy(value)
+        prepared.append((current, items))
+    for current, items in reversed(prepared):  # the innermost first, so that other threads see no empty tables
+        replace_items(current, items)
 
 
 def changes(old: Tree, new: Tree) -> Dict[Path, Any]:
@@ -154,25 +155,18 @@ class TableSnapshot:
     """
 
     def __init__(self, tables: Iterable[Any], kind: Kind) -> None:
-        self._kind = kind
         self._saved: Dict[int, Tuple[Any, Dict[str, Any]]] = {}
-        for table in tables:
-            self._save(table)
-
-    def _save(self, table: Any) -> None:
-        if id(table) in self._saved:
-            return
-        items = copy_items(table)
-        self._saved[id(table)] = table, items
-        for value in items.values():
-            if isinstance(value, self._kind):
-                self._save(value)
+        pending = list(tables)
+        for table in pending:  # grows: the tables inside follow
+            if id(table) not in self._saved:
+                items = copy_items(table)
+                self._saved[id(table)] = table, items
+                pending += [value for value in items.values() if isinstance(value, kind)]
 
     def __contains__(self, table: object) -> bool:
         return id(table) in self._saved
 
     def restore(self) -> None:
         """Restore the items of every table."""
-        saved: List[Tuple[Any, Dict[str, Any]]] = list(self._saved.values())
-        for table, items in saved:
-            replace_items(table, items)
+        for table, items in list(self._saved.values()):
+            replace_items(items_of(table), items)

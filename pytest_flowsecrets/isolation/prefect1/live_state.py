@@ -50,7 +50,7 @@ class LiveCopies(NamedTuple):
     def root_of(self, context: Any) -> Any:
         """Return the configuration from which a context takes its initial contents."""
         config = _globals_of(type(context)).get("config")
-        return config if any(config is root for root in self.roots) else self.roots[0]
+        return config if id(config) in map(id, self.roots) else self.roots[0]
 
 
 class LiveCopiesFinder:
@@ -63,20 +63,17 @@ class LiveCopiesFinder:
     def __call__(self) -> LiveCopies:
         """Return the live objects. Prefect is imported if necessary."""
         current = [module(name) for name in _NAMES]
-        kinds = context_classes()
+        kinds = tuple([kind for kind in threading.local.__subclasses__() if _is_class(kind, CONTEXT, "Context")])
         tables = _table_classes([*map(_globals_of, kinds), *(vars(owner) for owner in current)])
-        self._search(kinds, tables)
-        older = [value for value in (reference() for reference in self._older) if value is not None]
-        modules = _unique([*current, *_of_types(older, (ModuleType,))])
-        values = [vars(owner).get(name) for name in ("config", "context") for owner in modules] + older
-        return LiveCopies(modules, _unique(_of_types(values, kinds)), _unique(_of_types(values, tables)), tables)
-
-    def _search(self, kinds: Classes, tables: Classes) -> None:
-        if (kinds, tables) == self._searched:
-            return
-        self._searched = kinds, tables
-        several = len(kinds) > 1 or len(tables) > 1
-        self._older = [weakref.ref(value) for value in _find_older(kinds, tables)] if several else []
+        if (kinds, tables) != self._searched:
+            self._searched = kinds, tables
+            several = len(kinds) > 1 or len(tables) > 1
+            self._older = [weakref.ref(value) for value in _find_older(kinds, tables)] if several else []
+        older = [reference() for reference in self._older]
+        modules = _unique([*current, *[value for value in older if type(value) is ModuleType]])
+        values = _unique([*[vars(owner).get(name) for name in ("config", "context") for owner in modules], *older])
+        contexts = [value for value in values if type(value) in kinds]
+        return LiveCopies(modules, contexts, [value for value in values if type(value) in tables], tables)
 
 
 def module(name: str) -> Any:
@@ -84,21 +81,17 @@ def module(name: str) -> Any:
     return sys.modules.get(name) or import_module(name)
 
 
-def context_classes() -> Classes:
-    """Return the live classes ``prefect.utilities.context.Context``."""
-    kinds = threading.local.__subclasses__()
-    return tuple(kind for kind in kinds if kind.__module__ == CONTEXT and kind.__name__ == "Context")
-
-
 def _table_classes(namespaces: Iterable[Dict[str, Any]]) -> Classes:
     """Return the live classes ``prefect.configuration.Config``: those that are bound, and their siblings."""
-    bound: List[Any] = [kind for space in namespaces for kind in (space.get("Config"), type(space.get("config")))]
-    bases = _unique(base for kind in bound if _is_table_class(kind) for base in kind.__bases__)
-    return tuple(_unique(kind for base in bases for kind in base.__subclasses__() if _is_table_class(kind)))
+    bound = _unique([kind for space in namespaces for kind in (space.get("Config"), type(space.get("config")))])
+    tables = [kind for kind in bound if _is_class(kind, CONFIGURATION, "Config")]
+    bases = _unique([base for kind in tables for base in kind.__bases__])
+    siblings = _unique([kind for base in bases for kind in base.__subclasses__()])
+    return tuple([kind for kind in siblings if _is_class(kind, CONFIGURATION, "Config")])
 
 
-def _is_table_class(kind: Any) -> bool:
-    return isinstance(kind, type) and kind.__module__ == CONFIGURATION and kind.__name__ == "Config"
+def _is_class(kind: Any, module: str, name: str) -> bool:
+    return isinstance(kind, type) and (kind.__module__, kind.__name__) == (module, name)
 
 
 def _globals_of(kind: type) -> Dict[str, Any]:
@@ -120,11 +113,6 @@ def _find_older(kinds: Classes, tables: Classes) -> Iterator[Any]:
 
 def _is_root(table: Any) -> bool:
     return set(dict.keys(items_of(table))) >= _ROOT_KEYS
-
-
-def _of_types(values: Iterable[Any], kinds: Classes) -> List[Any]:
-    """Return the values of exactly these types, without subclasses."""
-    return [value for value in values if type(value) in kinds]
 
 
 def _unique(values: Iterable[Any]) -> List[Any]:
@@ -207,7 +195,9 @@ class PrefectSnapshot:
             replace_items(state, self._states[id(state)][1])
         for value in inside.values():
             if isinstance(value, live.tables) and value not in self._tables:
-                replace_items(value, {})  # a running thread may restore this table at the end of a `with` block
+                replace_items(
+                    items_of(value), {}
+                )  # a running thread may restore this table at the end of a `with` block
 
     def _fill_new(self, live: LiveCopies) -> None:
         outside = freeze(self._root, live.tables)

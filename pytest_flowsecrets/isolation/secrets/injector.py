@@ -68,7 +68,8 @@ class Injector:
         written = {validate_name(name): self._write(name, value, in_file=in_file) for name, value in values.items()}
         for name, (text, _) in written.items():
             register(name, text)
-            register(name, values[name])
+            if text is not values[name]:
+                register(name, values[name])
         self.remove_secrets(written)
         for name, (text, needs_file) in written.items():
             variable = None if needs_file else variable_for(name, text, self._version)
@@ -225,10 +226,11 @@ class ConfigFile:
         return self._last
 
     def _path(self, put: Mapping[str, Any], drop: Set[str]) -> Optional[str]:
-        content = self._read() if put or drop else {}
-        if _edit(content, put, drop):
-            write_private(self._copy, config_text.to_text(content))
-            return str(self._copy)
+        if put or drop:
+            content = self._read()
+            if _edit(content, put, drop):
+                write_private(self._copy, config_text.to_text(content))
+                return str(self._copy)
         if self.declared is None and self._home_has_moved() and os.path.exists(self._private):
             return str(self._private)
         return self.declared

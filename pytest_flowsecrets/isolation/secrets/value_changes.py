@@ -41,8 +41,8 @@ class Readable(Protocol):
     def view(self) -> Dict[str, Any]:
         """Return the names and raw values of the secrets that this thread sees."""
 
-    def read_ignoring_flags(self, name: str) -> Any:
-        """Return the result that ``Secret(name).get()`` has if flags and the current flow are ignored."""
+    def read_ignoring_flags(self, name: str, raw: Any) -> Any:
+        """Return the result that ``Secret(name).get()`` has for a raw value if flags and the flow are ignored."""
 
 
 class ValueChanges:
@@ -55,7 +55,7 @@ class ValueChanges:
 
     def record(self, values: Mapping[str, Any], *, in_file: bool = False, lenient: bool = False) -> None:
         """Remember values that the test has set."""
-        self._inputs.update((name, Input(value, in_file, lenient)) for name, value in values.items())
+        self._inputs.update({name: Input(value, in_file, lenient) for name, value in values.items()})
 
     def forget(self, names: Iterable[str]) -> None:
         """Forget secrets that the test has deleted."""
@@ -81,7 +81,7 @@ class ValueChanges:
         if name not in view:
             return "there is no secret of that name, because this version changes names in variables"
         try:
-            result = self._isolation.read_ignoring_flags(name)
+            result = self._isolation.read_ignoring_flags(name, view[name])
         except Exception:  # noqa: BLE001 - not readable here (in a `with Flow` block, or from Cloud only)
             return None
         if original.is_intended(result):
@@ -92,8 +92,9 @@ class ValueChanges:
         """Describe a table that Prefect keeps as JSON text, because true, false and null are not Python literals."""
         from pytest_flowsecrets.resolution.dialects import dialect_for
 
-        is_typed = dialect_for(self._isolation.version).at_least("0.11.2")  # in variables and files
-        if not is_typed or not isinstance(original.value, (dict, list)) or not isinstance(raw, str):
+        if not isinstance(original.value, (dict, list)) or not isinstance(raw, str):
+            return None
+        if not dialect_for(self._isolation.version).at_least("0.11.2"):  # the values of variables and files are text
             return None
         kind = type(original.value).__name__
         return (
