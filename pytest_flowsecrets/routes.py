@@ -15,7 +15,7 @@ import warnings
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Tuple, cast
 
-from pytest_flowsecrets.agents.flow_environment import flow_environment
+from pytest_flowsecrets.agents.agent_environment import agent_environment
 from pytest_flowsecrets.agents.rules import equals_in_option, refused_options
 from pytest_flowsecrets.errors import PrefectNotInstalled, RouteUnavailable, UsageError
 from pytest_flowsecrets.isolation.secrets.encoding import as_text, exact
@@ -220,9 +220,9 @@ def _agent(variant: str, secrets: Mapping[str, Any], isolation: LegacyIsolation,
         raise RouteUnavailable(equals_in_option(version, rejected))
     if variant == "host":
         isolation.resources.enter_context(isolation.overlay(_variables(secrets)))
-        _apply(flow_environment("local"), isolation)
+        _apply(agent_environment("local"), isolation)
     else:
-        _apply(flow_environment(variant, agent_env=_variables(secrets)), isolation)
+        _apply(agent_environment(variant, agent_env=_variables(secrets)), isolation)
 
 
 def _run_config(variant: str, secrets: Mapping[str, Any], isolation: LegacyIsolation, _: ClusterSecrets) -> None:
@@ -234,7 +234,7 @@ def _run_config(variant: str, secrets: Mapping[str, Any], isolation: LegacyIsola
     real_agents.require(agent, version)
     is_universal = variant == "universal"
     run_config = real_agents.run_config_of(agent, _variables(secrets), {}, version=version, universal=is_universal)
-    _apply(flow_environment(agent, run_config=run_config), isolation)
+    _apply(agent_environment(agent, run_config=run_config), isolation)
 
 
 def _job_template(
@@ -244,7 +244,7 @@ def _job_template(
     isolation.require_prefect("the route job_template")
     container = {"name": "flow", **_container_env(variant, secrets, cluster)}
     template = {"spec": {"template": {"spec": {"containers": [container]}}}}
-    _apply(flow_environment("kubernetes", job_template=template, cluster_secrets=cluster), isolation)
+    _apply(agent_environment("kubernetes", job_template=template, cluster_secrets=cluster), isolation)
 
 
 def _container_env(variant: str, secrets: Mapping[str, Any], cluster: ClusterSecrets) -> Dict[str, Any]:

@@ -141,3 +141,14 @@ def _from_base64(what: str, text: Any) -> bytes:
         return base64.b64decode(re.sub(r"[\r\n]", "", text), validate=True)
     except (TypeError, ValueError):
         raise UsageError(f"{what} in data is not Base64; use stringData for plain text") from None
+
+
+def require_cluster(cluster_secrets: Any) -> None:
+    """Check that an argument is a :class:`ClusterSecrets` or None.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if not isinstance(cluster_secrets, (ClusterSecrets, type(None))):
+        kind = with_article(type(cluster_secrets).__name__)
+        raise UsageError(f"cluster_secrets must be a ClusterSecrets, not {kind}")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List, Optional, Union
 
 from pytest_flowsecrets.errors import UsageError, with_article
 
 Path = Union[str, "os.PathLike[str]"]
+Template = Union[Path, Mapping[str, Any]]
 
 
 def load_all(path: Path) -> List[Any]:
@@ -141,3 +142,31 @@ def require_json(node: Any, what: str) -> None:
 def _require_type(node: Any, expected: Any, what: str) -> None:
     if not isinstance(node, expected):
         raise UsageError(f"{what} is {with_article(type(node).__name__)}, but must be {_WORDS[expected]}")
+
+
+def texts_of(what: str, texts: Optional[Mapping[str, str]]) -> Mapping[str, str]:
+    """Return variables after a check.
+
+    Args:
+        what: the argument, for the error.
+        texts: the value of the argument.
+
+    Raises:
+        UsageError: it is not a mapping of strings, or a process cannot have such a variable. The message contains
+            names, never values.
+    """
+    if not isinstance(texts, (Mapping, type(None))):
+        raise UsageError(f"{what} must be a mapping of names to strings, not {type(texts).__name__}")
+    for name, text in (texts or {}).items():
+        _require_variable(what, name, text)
+    return dict(texts or {})
+
+
+def _require_variable(what: str, name: Any, text: Any) -> None:
+    if not isinstance(name, str) or not isinstance(text, str):
+        kind = with_article(type(text).__name__)
+        raise UsageError(f"{what}: {name!r} is {kind}, but a variable must be a string: put it in quotes")
+    if not name or "=" in name or "\0" in name + text:
+        raise UsageError(
+            f"{what}: {name!r} cannot be set: a name is not empty, contains no '=', and nothing contains NUL"
+        )

@@ -6,8 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
+from pytest_flowsecrets.agents.agent_environment import agent_environment
 from pytest_flowsecrets.agents.cluster import ClusterSecrets
-from pytest_flowsecrets.agents.flow_environment import flow_environment
 from pytest_flowsecrets.agents.rules import OLDEST, require_agent
 from pytest_flowsecrets.commands.explain import as_dict, explain_secrets, files_of, write
 from pytest_flowsecrets.commands.files.reading import read_toml
@@ -58,7 +58,7 @@ class _FlowRun:
     def __init__(
         self, arguments: Any, version: Optional[str], host: Mapping[str, str], files: Mapping[str, str]
     ) -> None:
-        self.env = flow_environment(
+        self.env = agent_environment(
             arguments.agent,
             run_config=_pairs("--run-env", arguments.run_env) or None,
             agent_env=_pairs("--agent-env", arguments.agent_env),

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from pytest_flowsecrets.agents import manifests
-from pytest_flowsecrets.agents.cluster import ClusterSecrets
-from pytest_flowsecrets.agents.flow_environment import texts_of
 from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.workers import real_workers, templates
 
 if TYPE_CHECKING:
-    from pytest_flowsecrets.agents.flow_environment import Template
+    from pytest_flowsecrets.agents.cluster import ClusterSecrets
+    from pytest_flowsecrets.agents.manifests import Template
 
 _CHOICES = f"choose from {', '.join(real_workers.WORKERS)}"
 
@@ -115,16 +114,4 @@ def image_variables(worker: str, image_env: Any) -> Mapping[str, str]:
     """
     if image_env and worker == "process":
         raise UsageError("image_env is for workers that start an image: the process worker does not; use host_env")
-    return texts_of("image_env", image_env)
-
-
-def cluster(cluster_secrets: Any) -> Optional[ClusterSecrets]:
-    """Return the Secrets of the cluster.
-
-    Raises:
-        UsageError: the argument has another type.
-    """
-    if not isinstance(cluster_secrets, (ClusterSecrets, type(None))):
-        kind = with_article(type(cluster_secrets).__name__)
-        raise UsageError(f"cluster_secrets must be a ClusterSecrets, not {kind}")
-    return cluster_secrets
+    return manifests.texts_of("image_env", image_env)

@@ -10,7 +10,7 @@ from pytest_flowsecrets.errors import UsageError
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets
-    from pytest_flowsecrets.agents.flow_environment import Template
+    from pytest_flowsecrets.agents.manifests import Template
     from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
 
 _INSTEAD = {
@@ -103,7 +103,7 @@ def _function(arguments: Mapping[str, Any]) -> Any:
         from pytest_flowsecrets.workers.worker_environment import worker_environment
 
         return worker_environment
-    from pytest_flowsecrets.agents.flow_environment import flow_environment as agent_environment
+    from pytest_flowsecrets.agents.agent_environment import agent_environment
 
     return agent_environment
 

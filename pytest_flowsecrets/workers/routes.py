@@ -14,7 +14,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
-from pytest_flowsecrets.agents.flow_environment import texts_of
+from pytest_flowsecrets.agents.manifests import texts_of
 from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.isolation.prefect3.blocks import BlockValueChanges
 from pytest_flowsecrets.isolation.secrets.encoding import as_text, exact, is_unchanged

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ContextManager, Iterator, List, Mapping, Optional, Tuple, cast
 
 from pytest_flowsecrets.agents import kubernetes, manifests
-from pytest_flowsecrets.agents.flow_environment import texts_of
+from pytest_flowsecrets.agents.cluster import require_cluster
 from pytest_flowsecrets.agents.variable_origins import Entry, FlowEnvironment, Lost
 from pytest_flowsecrets.errors import FlowSecretsError, UsageError
 from pytest_flowsecrets.isolation import stack
@@ -24,7 +24,7 @@ from pytest_flowsecrets.workers import arguments, real_workers, templates
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets
-    from pytest_flowsecrets.agents.flow_environment import Template
+    from pytest_flowsecrets.agents.manifests import Template
     from pytest_flowsecrets.isolation.rest_isolation import RestIsolation
 
 # Settings of the worker that the isolation makes, without which the worker would not use the API of the test.
@@ -51,6 +51,7 @@ def worker_environment(  # noqa: PLR0913 - one for each place
         RouteUnavailable: the package of the worker is not installed.
         CreateContainerConfigError: the pod needs a Secret or a key that ``cluster_secrets`` does not have.
     """
+    require_cluster(cluster_secrets)
     with ExitStack() as exits:
         isolation = _isolation(exits)
         if deployment is not None:
@@ -58,9 +59,9 @@ def worker_environment(  # noqa: PLR0913 - one for each place
         request = arguments.Request(
             worker=worker,
             job=arguments.job(worker, job_variables, run_job_variables, job_template, deployment),
-            host_env=None if host_env is None else texts_of("host_env", host_env),
+            host_env=None if host_env is None else manifests.texts_of("host_env", host_env),
             image_env=arguments.image_variables(worker, image_env),
-            cluster=arguments.cluster(cluster_secrets),
+            cluster=cluster_secrets,
         )
         exits.enter_context(_host_environment(isolation, request.host_env))
         return _environment(request, isolation)

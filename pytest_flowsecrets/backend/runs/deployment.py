@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from pytest_flowsecrets.agents import agent_errors, harness, real_agents
 from pytest_flowsecrets.agents.cluster import ClusterSecrets
-from pytest_flowsecrets.agents.flow_environment import texts_of
+from pytest_flowsecrets.agents.manifests import texts_of
 from pytest_flowsecrets.agents.model import AgentInputs
 from pytest_flowsecrets.backend.runs.warm_agents import import_paths
 from pytest_flowsecrets.errors import AgentFailed, RouteUnavailable, UsageError

@@ -58,10 +58,10 @@ def run_in_process(
     """
     from prefect.utilities.logging import LOG_MANAGER
 
-    from pytest_flowsecrets.agents.flow_environment import flow_environment
+    from pytest_flowsecrets.agents.agent_environment import agent_environment
 
     with api.isolation.overlay(api.agent_variables()):
-        env = flow_environment("local", run_config=run.run_config, agent_env=agent_env)
+        env = agent_environment("local", run_config=run.run_config, agent_env=agent_env)
         _mark_as_submitted(run.id)
         ids = {FLOW_RUN_ID: run.id, FLOW_ID: run.flow.id}
         with api.isolation.overlay({**_HEARTBEAT, **env, **ids}):

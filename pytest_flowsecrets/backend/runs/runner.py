@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Tuple, Union
 
 from pytest_flowsecrets.agents import agent_errors, kubernetes, manifests, real_agents
 from pytest_flowsecrets.agents.cluster import ClusterSecrets
-from pytest_flowsecrets.agents.flow_environment import texts_of
+from pytest_flowsecrets.agents.manifests import texts_of
 from pytest_flowsecrets.agents.model import AgentInputs
 from pytest_flowsecrets.backend.runs import deployment as deploying
 from pytest_flowsecrets.backend.runs.agent_process import AgentProcess

@@ -1,11 +1,11 @@
-"""``flow_environment``, for tests, scripts and the command line: with the real agent, or with the model."""
+"""The environment that an agent of Prefect 0.5.5 to 1.4.1 gives to a flow run, by the real agent or by the model."""
 
 from __future__ import annotations
 
 import os
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
 from pytest_flowsecrets import versions
 from pytest_flowsecrets.agents import (
@@ -16,18 +16,19 @@ from pytest_flowsecrets.agents import (
     model,
     rules,
 )
-from pytest_flowsecrets.agents.cluster import ClusterSecrets
+from pytest_flowsecrets.agents.cluster import require_cluster
+from pytest_flowsecrets.agents.manifests import texts_of
 from pytest_flowsecrets.agents.model import AgentInputs
 from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.versions import release_of
 
 if TYPE_CHECKING:
+    from pytest_flowsecrets.agents.cluster import ClusterSecrets
+    from pytest_flowsecrets.agents.manifests import Template
     from pytest_flowsecrets.agents.variable_origins import FlowEnvironment
 
-Template = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
-
-def flow_environment(  # noqa: PLR0913 - one for each place
+def agent_environment(  # noqa: PLR0913 - one for each place
     agent: str = "local",
     *,
     run_config: Any = None,
@@ -39,7 +40,7 @@ def flow_environment(  # noqa: PLR0913 - one for each place
     prefect_version: Optional[str] = None,
     host_files: Optional[Mapping[str, str]] = None,
 ) -> FlowEnvironment:
-    """Return the environment that a flow run gets, each variable with its origin.
+    """Return the environment that a flow run gets from an agent, each variable with its origin.
 
     The agent of the installed Prefect creates it. Without Prefect, or for another version, the model does. Outside of
     an isolated test it is created in a new isolation, so settings of the developer have no effect.
@@ -78,10 +79,7 @@ def _require_arguments(agent: str, prefect_version: Any, cluster_secrets: Any) -
         raise UsageError(
             f"prefect_version must be a string such as '1.4.1', not {with_article(type(prefect_version).__name__)}"
         )
-    if not isinstance(cluster_secrets, (ClusterSecrets, type(None))):
-        raise UsageError(
-            f"cluster_secrets must be a ClusterSecrets, not {with_article(type(cluster_secrets).__name__)}"
-        )
+    require_cluster(cluster_secrets)
 
 
 def _require_version(version: str, inputs: AgentInputs) -> str:
@@ -157,31 +155,3 @@ def _run_env(run_config: Any) -> Mapping[str, str]:
     if run_config is not None and not isinstance(run_config, Mapping):
         raise UsageError("without this version of Prefect, run_config must be a mapping of variables")
     return texts_of("run_config", run_config)
-
-
-def texts_of(what: str, texts: Optional[Mapping[str, str]]) -> Mapping[str, str]:
-    """Return variables after a check.
-
-    Args:
-        what: the argument, for the error.
-        texts: the value of the argument.
-
-    Raises:
-        UsageError: it is not a mapping of strings, or a process cannot have such a variable. The message contains
-            names, never values.
-    """
-    if not isinstance(texts, (Mapping, type(None))):
-        raise UsageError(f"{what} must be a mapping of names to strings, not {type(texts).__name__}")
-    for name, text in (texts or {}).items():
-        _require_variable(what, name, text)
-    return dict(texts or {})
-
-
-def _require_variable(what: str, name: Any, text: Any) -> None:
-    if not isinstance(name, str) or not isinstance(text, str):
-        kind = with_article(type(text).__name__)
-        raise UsageError(f"{what}: {name!r} is {kind}, but a variable must be a string: put it in quotes")
-    if not name or "=" in name or "\0" in name + text:
-        raise UsageError(
-            f"{what}: {name!r} cannot be set: a name is not empty, contains no '=', and nothing contains NUL"
-        )
