@@ -9,8 +9,9 @@ from __future__ import annotations
 pytest_plugins = [
     "pytest_flowsecrets.plugin.options",
     "pytest_flowsecrets.plugin.isolation",
-    "pytest_flowsecrets.plugin.apis",
+    "pytest_flowsecrets.plugin.fixtures",
     "pytest_flowsecrets.plugin.leaks",
+    "pytest_flowsecrets.plugin.masking",
     "pytest_flowsecrets.plugin.declarations",
     "pytest_flowsecrets.plugin.errors",
     "pytest_flowsecrets.plugin.html_report",

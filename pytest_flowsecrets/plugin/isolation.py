@@ -1,18 +1,16 @@
-"""Isolate the tests that need secrets, at the right moment, and provide the fixtures for local secrets."""
+"""The hooks that isolate the tests that need secrets, at the right moment. ``fixtures`` uses their functions."""
 
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
 
 import pytest
 
 from pytest_flowsecrets.errors import (
     FlowSecretsError,
-    PrefectNotInstalled,
     RouteUnavailable,
     SecretChangedWarning,
     UnsupportedPrefect,
@@ -23,9 +21,6 @@ from pytest_flowsecrets.plugin.options import SETTINGS, isolation_depth
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.agents.cluster import ClusterSecrets
-    from pytest_flowsecrets.isolation.context_manager import isolated_prefect
-    from pytest_flowsecrets.isolation.home.private_home import PrefectHome
-    from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
     from pytest_flowsecrets.isolation.stack import Isolation
 
 ISOLATION = "flowsecrets_isolation"
@@ -127,8 +122,8 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     if _isolation in item.stash:
         return
     if item.stash.get(_needs_isolation, False):
-        isolation = _enter(item)
-        item.addfinalizer(lambda: _exit(item, isolation))
+        isolation = enter(item)
+        item.addfinalizer(lambda: exit_(item, isolation))
     elif item.get_closest_marker("secrets"):
         pytest.fail(
             f"{item.nodeid}: the secrets marker was added after the setup of this test began: add it during collection",
@@ -142,13 +137,14 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     yield
     isolation = item.stash.get(_isolation, None)
     if isolation is not None:
-        _exit(item, isolation)
+        exit_(item, isolation)
         isolation.sweep()
         del item.stash[_isolation]
 
 
-def _enter(item: Any) -> Isolation:
-    isolation = _new_isolation(item.config, of_test=True)
+def enter(item: Any) -> Isolation:
+    """Return the isolation of a test, entered with its secrets. Fail or skip the test if that is not possible."""
+    isolation = isolation_for_run(item.config, of_test=True)
     item.stash[_isolation] = isolation
     try:
         _set_secrets(item, isolation)
@@ -166,7 +162,7 @@ def _enter(item: Any) -> Isolation:
     pytest.fail(message, pytrace=False)
 
 
-def _exit(item: Any, isolation: Isolation) -> None:
+def exit_(item: Any, isolation: Isolation) -> None:
     """Exit an isolation. An error of this package is one line, because no frame of the test leads to it."""
     try:
         isolation.exit()
@@ -177,7 +173,7 @@ def _exit(item: Any, isolation: Isolation) -> None:
     pytest.fail(message, pytrace=False)
 
 
-def _new_isolation(config: pytest.Config, *, of_test: bool) -> Isolation:
+def isolation_for_run(config: pytest.Config, *, of_test: bool) -> Isolation:
     """Return an isolation with the settings of a run."""
     from pytest_flowsecrets.isolation.context_manager import new_isolation
     from pytest_flowsecrets.versions import DEFAULT_VERSION
@@ -231,7 +227,7 @@ def _merged(provided: Sequence[Any]) -> Dict[str, Any]:
     return secrets
 
 
-def _secrets_for_file(session: pytest.Session, path: str) -> Dict[str, Any]:
+def secrets_for_file(session: pytest.Session, path: str) -> Dict[str, Any]:
     """Return the secrets that plugins, and the ``conftest.py`` files of a file's folders, provide without a test.
 
     Raises:
@@ -280,66 +276,3 @@ def cluster_of(item: Any) -> ClusterSecrets:
 
     cluster: ClusterSecrets = item.stash.setdefault(_cluster, ClusterSecrets())
     return cluster
-
-
-# -- fixtures ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def flowsecrets_isolation(request: pytest.FixtureRequest) -> Iterator[Isolation]:
-    """Isolate this test. A test with a ``secrets`` marker gets this fixture automatically."""
-    isolation = _enter(request.node)
-    try:
-        yield isolation
-    finally:
-        _exit(request.node, isolation)
-
-
-@pytest.fixture
-def local_secrets(flowsecrets_isolation: Isolation) -> LocalSecrets:
-    """Return the secrets of this test as a mapping, which the test can change.
-
-    The values are the results of ``Secret(name).get()``, or of ``Secret.load(name).get()`` on Prefect 2.20 and 3.
-
-    ``.setenv()``, ``.unsetenv()``, ``.write_config()``, ``.use_local_secrets``, ``.environ``, ``.reload()``.
-    """
-    return flowsecrets_isolation.secrets
-
-
-@pytest.fixture(scope="session")
-def local_secrets_factory(request: pytest.FixtureRequest) -> Callable[..., isolated_prefect]:
-    """Return a function that sets secrets inside a ``with`` block, for fixtures of any scope.
-
-    It takes the arguments of ``isolated_prefect``, and applies the options and the hooks of the run.
-    """
-    from pytest_flowsecrets.isolation.context_manager import isolated_prefect
-
-    def isolate(secrets: Optional[Mapping[str, Any]] = None, **files: Any) -> isolated_prefect:
-        provided = _secrets_for_file(request.session, sys._getframe(1).f_code.co_filename)  # noqa: SLF001 - the caller
-        own = {} if secrets is None else markers.check("local_secrets_factory()", secrets)
-        merged = markers.merge(provided, own)
-        return isolated_prefect(merged, **files).using(lambda: _new_isolation(request.config, of_test=False))
-
-    return isolate
-
-
-@pytest.fixture
-def real_prefect(flowsecrets_isolation: Isolation) -> Any:
-    """Return the real package ``prefect``, isolated, or skip the test if it is not installed."""
-    try:
-        return flowsecrets_isolation.require_prefect("the fixture real_prefect").package
-    except PrefectNotInstalled as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
-def prefect_home(flowsecrets_isolation: Isolation) -> PrefectHome:
-    """Return the private ``~/.prefect`` of this test: ``.path``, ``.write_config()``, ``.write_backend()``."""
-    return flowsecrets_isolation.home
-
-
-@pytest.fixture
-def secret_route(request: pytest.FixtureRequest) -> str:
-    """Return the name of the route that delivers the secrets of a test with a ``secret_routes`` marker."""
-    route: str = getattr(request, "param", "")
-    return route or pytest.fail("the fixture secret_route needs a test with a secret_routes marker", pytrace=False)

@@ -1,27 +1,21 @@
-"""The hooks and the fixture of the leak detector. ``plugin`` loads this module.
+"""The beginning and the end of the search for leaks in a run, what a run reports about them, and its late reports.
 
-Texts are masked as early as possible: names of tests at collection, reports when they are created and again before
-other plugins see them (an xdist worker masks before it sends), warnings when they are recorded, terminal and log
-output when it is written. At the end of the run, the files that it wrote are masked.
+``masking`` has the hooks that mask tests and the reports about them.
 """
 
 from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator, List
+from typing import Any, Iterator, List
 
 import pytest
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.leaks.registry import registry
-from pytest_flowsecrets.leaks.secret_sources import learn_broken_module
 from pytest_flowsecrets.leaks.session import LeakSession
 from pytest_flowsecrets.options import LISTS, by_either_name, resolve
 from pytest_flowsecrets.plugin.options import SETTINGS, renaming_warner
-
-if TYPE_CHECKING:
-    from pytest_flowsecrets.leaks.secret_leaks import SecretLeaks
 
 RUN = pytest.StashKey[LeakSession]()
 SESSION = pytest.StashKey[pytest.Session]()
@@ -51,7 +45,7 @@ def _end(config: pytest.Config) -> None:
     """
     run = config.stash[RUN]
     run.mask_files(finally_=True)
-    _announce_leaks(config)
+    announce_leaks(config)
     _fail_session(config)
     if run.findings:  # files can add findings after the session has ended
         _write_report(config)
@@ -83,6 +77,24 @@ def _write_report(config: pytest.Config) -> None:
         run.write_report(path)
     for write in run.report_writers:
         write()
+
+
+def announce_leaks(config: pytest.Config) -> None:
+    """Call the hook for new leaks. An xdist worker leaves that to the controller."""
+    run = run_of(config)
+    if run.reports_leaks and not run.in_worker:
+        for leak in run.record.unannounced():
+            with run.faults, _without_outcomes(run):
+                config.hook.pytest_flowsecrets_leak(config=config, leak=leak)
+
+
+@contextmanager
+def _without_outcomes(run: LeakSession) -> Iterator[None]:
+    """Note a ``pytest.fail`` or ``pytest.skip`` where no test is running."""
+    try:
+        yield
+    except (pytest.fail.Exception, pytest.skip.Exception):
+        run.faults.note("pytest_flowsecrets_leak: a hook cannot fail or skip a test: use the mode fail")
 
 
 # -- the beginning and the end of a run --------------------------------------------------------------------------------
@@ -121,11 +133,6 @@ def pytest_configure(config: pytest.Config) -> None:
     run.in_worker = hasattr(config, "workerinput")
     run.learn_environment()
     _extend(run, config)
-    if run.descriptors is not None:
-        with run.faults:
-            from pytest_flowsecrets.plugin.descriptors import register
-
-            register(config, run.descriptors)
     # Registered after pytest's capture plugin, so that its hooks run before those of capture.
     config.pluginmanager.register(CapturedOutputHooks(run, config), "flowsecrets-captured-output")
 
@@ -176,14 +183,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: Any) -> None:
     """Add the findings of an xdist worker."""
     run_of(node.config).merge(getattr(node, "workeroutput", {}).get("flowsecrets", {}))
-    _announce_leaks(node.config)
+    announce_leaks(node.config)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Show a count for each secret and place."""
     run = run_of(config)
     run.mask_files()  # most reporters have written their files
-    _announce_leaks(config)
+    announce_leaks(config)
     lines = run.unreported_lines()
     if lines:
         terminalreporter.section("leaked secrets")
@@ -191,128 +198,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             terminalreporter.write_line(line)
 
 
-# -- collection --------------------------------------------------------------------------------------------------------
-
-
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_pycollect_makeitem(collector: pytest.Collector) -> Iterator[None]:
-    """Register the secrets in the markers of a test, and mask the ids of its parameters before they are used."""
-    outcome: Any = yield
-    run = run_of(collector.config)
-    if run.watching and outcome.excinfo is None:
-        result = outcome.get_result()
-        run.learn_tests(node for node in _as_list(result) if isinstance(node, pytest.Item))
-
-
-def _as_list(result: Any) -> List[Any]:
-    return result if isinstance(result, list) else [result]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """Mask the names of tests that were collected before their secrets were registered.
-
-    ``--deselect`` compares node ids, so this hook deselects renamed tests by their real ids.
-    """
-    run = run_of(config)
-    run.learn_tests(items)
-    deselected = run.ids.deselected(items, config.getoption("deselect") or ())
-    if deselected:
-        config.hook.pytest_deselected(items=deselected)
-        items[:] = [item for item in items if item not in deselected]
-
-
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
-    """Mask the report of a collector, and register the secrets in the markers of a broken module."""
-    outcome: Any = yield
-    if outcome.excinfo is None:
-        report, run = outcome.get_result(), run_of(collector.config)
-        call = getattr(report, "call", None)
-        if call is not None and call.excinfo is not None and run.watching:
-            with run.faults:
-                learn_broken_module(call.excinfo.value)
-        run.mask_report(report)
-
-
-# -- running -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Attribute the following findings to this test."""
-    run = run_of(item.config)
-    run.begin_test(item)
-    yield
-    run.test = ""
-    _announce_leaks(item.config)
-
-
-def _announce_leaks(config: pytest.Config) -> None:
-    """Call the hook for new leaks. An xdist worker leaves that to the controller."""
-    run = run_of(config)
-    if run.reports_leaks and not run.in_worker:
-        for leak in run.record.unannounced():
-            with run.faults, _without_outcomes(run):
-                config.hook.pytest_flowsecrets_leak(config=config, leak=leak)
-
-
-@contextmanager
-def _without_outcomes(run: LeakSession) -> Iterator[None]:
-    """Note a ``pytest.fail`` or ``pytest.skip`` where no test is running."""
-    try:
-        yield
-    except (pytest.fail.Exception, pytest.skip.Exception):
-        run.faults.note("pytest_flowsecrets_leak: a hook cannot fail or skip a test: use the mode fail")
-
-
-def _with_real_name(item: pytest.Item) -> Iterator[None]:
-    """Give a test its real name while its own code runs. Plugins around a phase see the masked name."""
-    with run_of(item.config).ids.real(item):
-        yield
-
-
-pytest_runtest_setup = pytest.hookimpl(hookwrapper=True, trylast=True)(_with_real_name)
-pytest_runtest_call = pytest.hookimpl(hookwrapper=True, trylast=True)(_with_real_name)
-pytest_runtest_teardown = pytest.hookimpl(hookwrapper=True, trylast=True)(_with_real_name)
-
-
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Iterator[None]:
-    """Give a test its masked name while pytest sets up its own fixtures.
-
-    ``tmp_path`` names a folder after the test, and JUnit fixtures look up its report.
-    """
-    if getattr(fixturedef.func, "__module__", "").startswith("_pytest."):
-        with run_of(request.config).ids.masked(request.node):
-            yield
-    else:
-        yield
-
-
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Mask a report after all other plugins have changed it. In mode ``fail``, fail a leaking test."""
-    outcome: Any = yield
-    if outcome.excinfo is None:
-        run, report = run_of(item.config), outcome.get_result()
-        if report.when == "call" and run.reports_leaks:
-            run.scan_artifacts(item)
-        if run.has_unseen_text(report):
-            run.learn_environment()  # tests set variables too
-        run.mask_report(report)
-        run.fail_leaking_test(report)
-
-
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_report_to_serializable(config: pytest.Config) -> Iterator[None]:
-    """Mask the id in a report that is about to be sent or written.
-
-    If a secret is registered while its test runs, an xdist worker needs the real id until now.
-    """
-    outcome: Any = yield
-    if outcome.excinfo is None:
-        run_of(config).mask_id(outcome.get_result())
+# -- reports and captured output ---------------------------------------------------------------------------------------
 
 
 class LateReportHooks:
@@ -370,19 +256,3 @@ class CapturedOutputHooks:
             session.config.workeroutput["flowsecrets"] = run.export()
         _fail_session(session.config)
         _write_report(session.config)
-
-
-# -- the fixture -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def secret_leaks(request: pytest.FixtureRequest) -> Iterator[SecretLeaks]:
-    """Return the leaks of this test: ``.found``, ``.assert_none()``, ``.watch()``, ``.search()``, ``.add()``."""
-    from pytest_flowsecrets.leaks.secret_leaks import SecretLeaks
-
-    try:
-        leaks = SecretLeaks(run_of(request.config), request.node)
-    except UsageError as error:
-        pytest.fail(str(error), pytrace=False)
-    yield leaks
-    leaks.scan_watched()
