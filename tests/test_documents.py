@@ -11,7 +11,7 @@ import pytest
 
 import pytest_flowsecrets
 from pytest_flowsecrets.findings.rules import LEAK, RULES
-from pytest_flowsecrets.leaks.api_places import PLACES
+from pytest_flowsecrets.leaks.findings import PLACES
 from pytest_flowsecrets.versions import installed_version, uses_rest_api
 from tests.document_examples import README, ROOT, run_python, run_tests, write_examples
 

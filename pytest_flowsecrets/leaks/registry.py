@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
 
-from pytest_flowsecrets.leaks.common_words import SHORTEST, is_common
+from pytest_flowsecrets.leaks.formats import SHORTEST, is_common
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from pytest_flowsecrets.backend.rest import RestApi
 from pytest_flowsecrets.backend.rest.fake_server import RestServer
-from pytest_flowsecrets.leaks.api_places import PLACES as DOCUMENTED
 from pytest_flowsecrets.leaks.artifacts import scan_source
+from pytest_flowsecrets.leaks.findings import PLACES as DOCUMENTED
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
 from tests.backend.rest.conftest import SECRET_FIELDS, Client
 from tests.leaks.disguises import FORMS, traces_of, value_of

@@ -12,8 +12,8 @@ from prefect.serializers import CompressedSerializer, JSONSerializer, PickleSeri
 
 from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_row
 from pytest_flowsecrets.backend.rest.store.masking import secret_values, without_secrets
-from pytest_flowsecrets.leaks.api_places import PLACES, advice_for
 from pytest_flowsecrets.leaks.artifacts import layers_of
+from pytest_flowsecrets.leaks.findings import PLACES, api_advice_for
 
 NAMES = st.text(string.ascii_lowercase, min_size=1, max_size=6).filter(
     lambda name: name not in {"id", "created", "name"}
@@ -85,9 +85,11 @@ def test_other_files_are_searched_as_they_are(data):
 
 def test_each_place_has_its_advice():
     """No row of the table of places hides a later one, and places of pytest have the advice of the legacy line."""
-    assert {place.name: advice_for(f"{place.name}.x of 'y'") for place in PLACES} == {
+    assert {place.name: api_advice_for(f"{place.name}.x of 'y'") for place in PLACES} == {
         place.name: place.advice for place in PLACES
     }
-    assert {place.name: advice_for(place.example) for place in PLACES} == {place.name: place.advice for place in PLACES}
-    assert advice_for("captured stdout") is None
-    assert advice_for("api create_flow_run variables.x") is None
+    assert {place.name: api_advice_for(place.example) for place in PLACES} == {
+        place.name: place.advice for place in PLACES
+    }
+    assert api_advice_for("captured stdout") is None
+    assert api_advice_for("api create_flow_run variables.x") is None

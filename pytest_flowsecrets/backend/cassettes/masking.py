@@ -16,7 +16,7 @@ from pytest_flowsecrets.backend.graphql.document_masking import own_values, root
 from pytest_flowsecrets.backend.http.graphql_http import variables_of
 from pytest_flowsecrets.backend.messages import HttpFault
 from pytest_flowsecrets.backend.rest.store.masking import secret_fields, secret_name, secret_values
-from pytest_flowsecrets.leaks.common_words import is_common
+from pytest_flowsecrets.leaks.formats import is_common
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
 from pytest_flowsecrets.leaks.registry import texts_of
 

@@ -10,7 +10,6 @@ import re
 from itertools import starmap
 from typing import Callable, Iterable, Iterator, NamedTuple, Tuple
 
-from pytest_flowsecrets.leaks.formats.command_lines import command_leaves
 from pytest_flowsecrets.leaks.formats.encoded_secrets import (
     base64_leaves,
     json_leaves,
@@ -22,6 +21,7 @@ from pytest_flowsecrets.leaks.formats.encoded_secrets import (
 from pytest_flowsecrets.leaks.formats.name_value_pairs import (
     LINE,
     assignment_leaves,
+    command_leaves,
     connection_leaves,
     flow_leaves,
     split_lines,

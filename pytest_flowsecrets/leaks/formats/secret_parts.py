@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
-from pytest_flowsecrets.leaks.common_words import is_common
+from pytest_flowsecrets.leaks.formats import is_common
 from pytest_flowsecrets.leaks.formats.encoded_secrets import data_leaves, decoded
 from pytest_flowsecrets.leaks.formats.known_formats import FORMATS, Format
 from pytest_flowsecrets.leaks.formats.sensitive_fields import (

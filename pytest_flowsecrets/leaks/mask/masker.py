@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, Iterable, List, Optional, Set, Tuple
 
-from pytest_flowsecrets.leaks.common_words import SHORTEST
+from pytest_flowsecrets.leaks.formats import SHORTEST
 from pytest_flowsecrets.leaks.mask.finding_log import OWN_SOURCE, Faults, Record
 from pytest_flowsecrets.leaks.mask.node_ids import TestIds, set_nodeid, without_parameters
 from pytest_flowsecrets.leaks.registry import registry

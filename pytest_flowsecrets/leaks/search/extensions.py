@@ -8,7 +8,7 @@ from types import GeneratorType
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Tuple
 
 from pytest_flowsecrets.errors import UsageError
-from pytest_flowsecrets.leaks.common_words import SHORTEST
+from pytest_flowsecrets.leaks.formats import SHORTEST
 from pytest_flowsecrets.leaks.formats.known_formats import Format
 from pytest_flowsecrets.leaks.formats.sensitive_fields import SENSITIVE, Leaf
 from pytest_flowsecrets.leaks.registry import registry

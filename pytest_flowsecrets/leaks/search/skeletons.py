@@ -1,7 +1,7 @@
 """Skeletons: some bytes without those that escaping, wrapping and quoting add or change.
 
 A value that is escaped, doubled, wrapped or put into a table keeps its letters and digits in their order. A search
-therefore compares letters and digits alone, and checks the gaps between them only where these agree (``line_breaks``).
+therefore compares letters and digits alone, and checks the gaps between them only where these agree (``spans``).
 Values with too few letters have a skeleton that keeps punctuation.
 """
 
