@@ -109,7 +109,7 @@ def search_files(folder: Path, finder: Finder) -> Tuple[int, List[str]]:
     matches = [
         f"{match.names[0]} ({match.form}) in {path.relative_to(folder)}: {content[match.start : match.end][:40]!r}"
         for path, content in contents.items()
-        for match in finder.find_in_bytes(content)
+        for match in finder.each(content)
     ]
     return sum(map(len, contents.values())), matches
 

@@ -30,6 +30,7 @@ class SecretRegistry:
     """The values to search for, each with the names of its secrets.
 
     Attributes:
+        version: the version of the registry. Each change gives it a new one.
         request_searches: searches of the open APIs that record their requests.
         on_api_close: called with the search of an API that is about to close.
         text_sources: the open APIs whose rows can be searched.
@@ -46,7 +47,7 @@ class SecretRegistry:
     def __init__(self) -> None:
         self._names: Dict[str, List[str]] = {}
         self._changes: List[str] = []
-        self._base_version = 0  # the version before the first change
+        self.version = self._base_version = 0  # the second one is the version before the first change
         self._listeners = 0
         self.request_searches: List[Search] = []
         self.on_api_close: List[Callable[[Search], None]] = []
@@ -65,11 +66,6 @@ class SecretRegistry:
 
     def __repr__(self) -> str:
         return f"<SecretRegistry of {len(self)} values>"
-
-    @property
-    def version(self) -> int:
-        """The version of the registry. Each change gives it a new one."""
-        return self._base_version + len(self._changes)
 
     @contextmanager
     def searchable(self, search: Search) -> Iterator[None]:
@@ -117,7 +113,7 @@ class SecretRegistry:
         """Undo one call of ``listen``. The last call clears the registry."""
         self._listeners -= 1
         if not self._listeners:
-            self._base_version = self.version + 1
+            self.version = self._base_version = self.version + 1
             self._changes.clear()
             self._names.clear()
             self.encoders.clear()
@@ -134,10 +130,14 @@ class SecretRegistry:
         """
         if not self._listeners:
             return
-        for text in self._texts_of(value):
-            if text and (explicit or not is_common(text)):
+        name = str(name)
+        for text in [value] if isinstance(value, str) else self._texts_of(value):
+            names = self._names.get(text, ())
+            if text and name not in names and (explicit or not is_common(text)):
+                self._names[text] = [*names, name]
                 self.has_short = self.has_short or len(text) < SHORTEST
-                self._add(str(name), text)
+                self._changes.append(text)
+                self.version += 1
 
     def _texts_of(self, value: Any) -> List[str]:
         """Return the texts of a value. Errors do not reach the caller of ``register``."""
@@ -146,23 +146,16 @@ class SecretRegistry:
         except Exception as error:  # noqa: BLE001 - a value of any class
             for callback in self.on_error:
                 callback(error)
-            return [value] if isinstance(value, str) else []
+            return []
 
     def register_settings(self, settings: Mapping[str, Any]) -> None:
         """Register the secrets in a Prefect configuration and the tokens for Prefect's API."""
         for name, value in _items(_items(settings, "context"), "secrets").items():
             self.register(name, value)
-        cloud = _items(settings, "cloud")
-        for key, value in cloud.items():
-            for name, token in ((key, value), *_items(cloud, key).items()):
+        for key, value in _items(settings, "cloud").items():
+            for name, token in ((key, value), *(value.items() if isinstance(value, Mapping) else ())):
                 if name in TOKENS and isinstance(token, str):
                     self.register(f"cloud {name}", token)
-
-    def _add(self, name: str, text: str) -> None:
-        names = self._names.setdefault(text, [])
-        if name not in names:
-            names.append(name)
-            self._changes.append(text)
 
     def values(self, since: int = -1) -> Mapping[str, Tuple[str, ...]]:
         """Return the texts with their names, in the order of registration.

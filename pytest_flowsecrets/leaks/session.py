@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from pytest_flowsecrets.leaks.findings import Leak
     from pytest_flowsecrets.leaks.mask.descriptors import Descriptors
-    from pytest_flowsecrets.leaks.mask.redactor import Redactor
     from pytest_flowsecrets.leaks.mask.written_files import AppendedFiles, WrittenFiles
 
 
@@ -38,19 +37,13 @@ class LeakSession(Masker):
 
     def __init__(self, mode: str, patterns: Iterable[str] = ()) -> None:
         super().__init__()
-        self.mode = mode
-        self.watching = mode != "off"
+        self.mode, self.watching = mode, mode != "off"
         self._variables, self._prefect = EnvironmentSecrets(patterns), PrefectSecrets(self.faults)
         self.descriptors: Optional[Descriptors] = None
         self._files: Optional[WrittenFiles] = None
         self._appended: Optional[AppendedFiles] = None
         self._undo: List[Callable[[], None]] = []
         self.report_writers: List[Callable[[], object]] = []  # called when the findings are complete
-
-    @property
-    def redactor(self) -> Optional[Redactor]:
-        """The redactor for all registered secrets, or None if there are none or the mode is ``off``."""
-        return super().redactor if self.watching else None
 
     @property
     def reports_leaks(self) -> bool:
@@ -247,8 +240,8 @@ class LeakSession(Masker):
 
     def fail_leaking_test(self, report: Any) -> None:
         """In mode ``fail``, fail the report of a test that leaked something since its previous report."""
-        with self.faults:
-            if self.mode == "fail" and self.record.findings:
+        if self.mode == "fail" and self.record.findings:
+            with self.faults:
                 self.record.fail_leaking_test(report, self.ids.collected_id(report.nodeid))
 
     def export(self) -> Dict[str, Any]:
@@ -280,8 +273,9 @@ class LeakSession(Masker):
     def mask_text(self, text: str) -> str:
         """Return a text of a report of this package with masked secrets, in every mode, without a finding."""
         with self.faults:
-            redactor = super().redactor
-            return redactor.redact(text) if redactor else text
+            if self._version != registry.version:
+                self._update_redactor()
+            return self._redactor.redact(text) if self._redactor else text
         return WITHHELD
 
     def write_report(self, path: str) -> None:

@@ -116,7 +116,7 @@ def test_compressed_files(name):
     data = COMPRESSIONS[name](f"secrets: {TOKEN}".encode())
     finder = Finder({TOKEN: ("A",)})
     for file in (data, b"header" + data + b"and more", data[:-6]):
-        assert "compressed" in {match.form for match in finder.find_in_bytes(file)}
+        assert "compressed" in {match.form for match in finder.each(file)}
     masked = Redactor({TOKEN: ("A",)}).redact_bytes(b"header" + data + b"and more")
     assert masked == b"header[secret A]and more"
 

@@ -65,7 +65,6 @@ FUNCTIONS = [
     "mask.redactor:Redactor.redact_next",
     "mask.redactor:Redactor.find",
     "mask.redactor:Redactor.update",
-    "registry:texts_of",
     "registry:SecretRegistry.values",
     "secret_sources:EnvironmentSecrets.learn",
     "session:learn_marks",
@@ -84,8 +83,7 @@ FUNCTIONS = [
     "mask.written_files:WrittenFiles.__init__",
     "mask.written_files:WrittenFiles.mask",
     "findings:write_report",
-    "session:LeakSession._is_clean_report",
-    "session:LeakSession._is_clean",
+    "session:LeakSession._mask_output",
 ]
 # Without these, the plugin does not know what is secret or which files to mask.
 LEARNING = {"session:learn_marks", "mask.written_files:WrittenFiles.__init__", "mask.written_files:WrittenFiles.mask"}

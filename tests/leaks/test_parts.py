@@ -259,7 +259,6 @@ def test_redacting_a_stream_without_a_list():
     shown, rest = mine.redact_next("", TOKEN[:12])
     assert shown == "[secret A]"
     assert mine.redact_next(rest, TOKEN[12:]) == ("[secret A]", "")
-    assert mine.find_in_bytes(TOKEN.encode())[0].names == ("A",)
     assert mine.mask("A") == mine.mask("A")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Deque, Iterable, List, Optional, Set, Tuple
 
 from pytest_flowsecrets.leaks.formats import SHORTEST
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 WITHHELD = "[withheld: it could not be masked]"
 # Attributes of a report that contain only names, times and captured output.
 _SIMPLE_ATTRIBUTES = frozenset(
-    ["nodeid", "_id", "location", "keywords", "outcome", "longrepr", "when", "user_properties", "sections", "duration"]
-).union(["start", "stop", "result", "call", "node", "worker_id", "testrun_uid", "item_index"])
+    ["nodeid", "_id", "location", "keywords", "outcome", "when", "sections", "duration", "start", "stop"]
+).union(["result", "call", "node", "worker_id", "testrun_uid", "item_index"])
+_CONTAINERS = str, list, dict, tuple
 SEPARATOR = "\0"  # joins texts for one search; no value continues across it
 _MOST_SHORT, _MOST_LONG = 2000, 4  # texts in the cache
 _LONG = 2000  # characters
@@ -68,13 +70,14 @@ class Masker:
         record: the findings.
         ids: the real and masked ids of tests.
         test: the id of the running test, or an empty string.
+        watching: whether texts are masked at all.
         in_worker: whether this process is a worker of pytest-xdist.
     """
 
     def __init__(self) -> None:
         self.faults, self.record, self.ids = Faults(), Record(), TestIds()
         self.test = ""
-        self.in_worker = False
+        self.watching, self.in_worker = True, False
         self._clean_texts = CleanTexts()
         self._names: Set[str] = set()  # names and keywords of tests that contain no secret
         self._redactor: Optional[Redactor] = None
@@ -86,19 +89,22 @@ class Masker:
 
     @property
     def redactor(self) -> Optional[Redactor]:
-        """The redactor for all registered secrets, or None if there are none."""
+        """The redactor for all registered secrets, or None if there are none or if texts are not masked."""
         if self._version != registry.version:
-            version = registry.version
-            self._clean_texts.clear()
-            self._names.clear()
-            if self._redactor is None and len(registry):
-                from pytest_flowsecrets.leaks.mask.redactor import Redactor
+            self._update_redactor()
+        return self._redactor if self.watching else None
 
-                self._redactor = Redactor({})
-            if self._redactor is not None:
-                self._redactor.update(registry.values(self._version))
-            self._version = version  # last: after an error, the next text tries again
-        return self._redactor
+    def _update_redactor(self) -> None:
+        version = registry.version
+        self._clean_texts.clear()
+        self._names.clear()
+        if self._redactor is None and len(registry):
+            from pytest_flowsecrets.leaks.mask.redactor import Redactor
+
+            self._redactor = Redactor({})
+        if self._redactor is not None:
+            self._redactor.update(registry.values(self._version))
+        self._version = version  # last: after an error, the next text tries again
 
     def clean(self, text: Any, place: str, test: Optional[str] = None) -> Any:
         """Return a text, or bytes, masked, and record the findings.
@@ -107,7 +113,8 @@ class Masker:
             The same object if it contains no secret; a note if it cannot be masked.
         """
         try:
-            redactor = None if self._is_too_short(text) else self.redactor
+            is_too_short = not text or (len(text) < SHORTEST and not registry.has_short)
+            redactor = None if is_too_short else self.redactor
             if redactor is None or text in self._clean_texts or (place == "id" and self.ids.keeps(text)):
                 return text
             return self._clean(redactor, text, place, self.test if test is None else test)
@@ -118,10 +125,9 @@ class Masker:
     def _clean(self, redactor: Redactor, text: Any, place: str, test: str) -> Any:
         masked: List[Masked] = []
         redact: Callable[..., Any] = redactor.redact if isinstance(text, str) else redactor.redact_bytes
-        result = self.ids.apart(text, lambda part: redact(part, masked))
-        if not masked:
-            self._clean_texts.add(text)
-        elif place != OWN_SOURCE:
+        result = self.ids.apart(text, partial(redact, masked=masked))
+        self._clean_texts.add(result)
+        if masked and place != OWN_SOURCE:
             self._remember(masked, result if isinstance(result, str) else result.decode("latin-1"), place, test)
         return result
 
@@ -132,11 +138,9 @@ class Masker:
         """Return the id of a test with secrets masked."""
         redactor = self.redactor
         collected = self.ids.collected_id(test)
-        return self.ids.apart(collected, redactor.redact) if redactor else collected
-
-    def _is_too_short(self, text: Any) -> bool:
-        """Return whether a text is too short to contain a secret."""
-        return not text or (len(text) < SHORTEST and not registry.has_short)
+        if redactor is None or collected in self._names:
+            return collected
+        return str(self.ids.apart(collected, redactor.redact))
 
     def clean_live(self, text: Any, before: str) -> Tuple[Any, str]:
         """Return a text, or bytes, masked for a stream, and the ``before`` argument of the next call.
@@ -173,14 +177,6 @@ class Masker:
             self._remember(masked, shown, "live output", self.test)
         return shown, rest
 
-    def _is_clean(self, text: Any) -> bool:
-        """Return whether a text contains no secret."""
-        if text not in self._clean_texts:
-            if self.redactor is None or self.redactor.find(text):
-                return False
-            self._clean_texts.add(text)
-        return True
-
     # -- objects of pytest ---------------------------------------------------------------------------------------------
 
     def has_unseen_text(self, report: Any) -> bool:
@@ -194,20 +190,43 @@ class Masker:
     def mask_report(self, report: Any) -> None:
         """Mask a report. If that fails, withhold everything in it that can contain a secret."""
         with self.faults:
-            if self.redactor is not None and not self._is_clean_report(report):
-                self._mask_report(report)
+            redactor = self.redactor
+            if redactor is not None and not self._mask_output(report, redactor):
+                self._mask_report(report, redactor)
             return
         from pytest_flowsecrets.leaks.mask.reports import withhold_report
 
         withhold_report(report, WITHHELD)
 
-    def _mask_report(self, report: Any) -> None:
+    def _mask_output(self, report: Any, redactor: Redactor) -> bool:
+        """Mask the captured output of a report if a quick check shows that the rest of it contains no secret.
+
+        This is the usual case. The check covers the reports of passed tests only, in which the rest is names.
+
+        Returns:
+            Whether it was so.
+        """
+        for name, value in vars(report).items():
+            if name not in _SIMPLE_ATTRIBUTES and value is not None and (type(value) not in _CONTAINERS or value):
+                return False
+        names = {report.nodeid, *getattr(report, "keywords", ()), *(title for title, _ in report.sections)}
+        if not names <= self._names:
+            if redactor.find(SEPARATOR.join(map(str, names - self._names))):
+                return False
+            self._names |= names
+        if not all(content in self._clean_texts for _, content in report.sections):
+            from pytest_flowsecrets.leaks.mask.reports import mask_sections
+
+            report.sections = mask_sections(report.sections, partial(self.clean, test=report.nodeid))
+        return True
+
+    def _mask_report(self, report: Any, redactor: Redactor) -> None:
         from pytest_flowsecrets.leaks.mask.reports import mask_report
 
         nodeid = report.nodeid if isinstance(report.nodeid, str) else ""
         test = self.ids.collected_id(nodeid)
-        if getattr(report, "when", "") == "collect" and "::" not in nodeid and self.redactor is not None:
-            self.ids.keep_path(nodeid, self.redactor.find(nodeid))
+        if getattr(report, "when", "") == "collect" and "::" not in nodeid:
+            self.ids.keep_path(nodeid, redactor.find(nodeid))
         shown = self.clean(test, "id", test)
         if shown == WITHHELD:
             shown = without_parameters(test, WITHHELD)
@@ -216,32 +235,13 @@ class Masker:
         if shown != nodeid:
             self.ids.remember(test, shown)
             set_nodeid(report, shown)
-        mask_report(report, lambda text, place: self.clean(text, place, test), WITHHELD)
+        mask_report(report, partial(self.clean, test=test), WITHHELD)
 
     def mask_id(self, data: Any) -> None:
         """Mask the test id in a report that is about to be sent or written."""
         with self.faults:
             if self.redactor is not None and isinstance(data, dict) and isinstance(data.get("nodeid"), str):
                 data["nodeid"] = self.clean(data["nodeid"], "id", data["nodeid"])
-
-    def _is_clean_report(self, report: Any) -> bool:
-        """Return whether a quick check shows that a report contains no secret.
-
-        The check covers the names and captured output of passed tests only.
-        """
-        if (
-            report.longrepr is not None
-            or not vars(report).keys() <= _SIMPLE_ATTRIBUTES
-            or getattr(report, "user_properties", None)
-        ):
-            return False
-        names = {report.nodeid, *getattr(report, "keywords", ())}
-        if not names <= self._names:
-            names -= self._names
-            if not self._is_clean(SEPARATOR.join(map(str, names))):
-                return False
-            self._names |= names
-        return all(self._is_clean(content) for _, content in report.sections)
 
     def mask_object(self, thing: Any, place: str) -> None:
         """Mask the attributes of an object that pytest created, in place."""

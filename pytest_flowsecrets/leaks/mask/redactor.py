@@ -53,10 +53,6 @@ class Redactor:
         """Return every secret in a text; see ``Finder.find``."""
         return self._finder.find(text)
 
-    def find_in_bytes(self, data: bytes) -> List[Match]:
-        """Return every secret in some bytes; see ``Finder.find_in_bytes``."""
-        return self._finder.find_in_bytes(data)
-
     def redact(self, text: str, masked: Optional[List[Masked]] = None) -> str:
         """Return a text with every secret masked, or the same object if there is none.
 
@@ -87,7 +83,7 @@ class Redactor:
     def redact_bytes(self, data: bytes, masked: Optional[List[Masked]] = None) -> bytes:
         """Return any bytes with every secret masked, or the same object if there is none."""
         for _ in range(_ROUNDS):
-            matches = self._finder.find_in_bytes(data)
+            matches = [*self._finder.each(data)]
             if not matches:
                 return data
             # Latin-1 maps each byte to a character, so positions stay the same. A mask is ASCII.

@@ -39,7 +39,7 @@ def mask_report(report: Any, clean: Callable[[Any, str], Any], withheld: str) ->
                 sources = OwnSource(str(report.nodeid).partition("::")[0], _at(clean, OWN_SOURCE))
                 masked = mask_longrepr(value, _at(clean, _place_of(report, place)), sources)
             elif name == "sections":
-                masked = _mask_sections(value, clean)
+                masked = mask_sections(value, clean)
             else:
                 masked = mask_data(value, _at(clean, place))
         except Exception:  # noqa: BLE001 - an object of a plugin can raise anything
@@ -92,7 +92,7 @@ def _at(clean: Callable[[Any, str], Any], place: str) -> Clean:
     return lambda text: clean(text, place)
 
 
-def _mask_sections(sections: Any, clean: Callable[[Any, str], Any]) -> Any:
+def mask_sections(sections: Any, clean: Callable[[Any, str], Any]) -> Any:
     """Mask captured output. The place is derived from the title of the section."""
     masked = []
     for title, content in sections:

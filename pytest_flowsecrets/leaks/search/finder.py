@@ -85,13 +85,10 @@ class Finder:
         data = to_bytes(text)
         return self._index.passes(data) and not begins(data, binary=False)
 
-    def find_in_bytes(self, data: bytes) -> List[Match]:
-        """Return every secret in any bytes. Positions are counted in bytes."""
-        return [*self.each(data)]
-
     def each(self, text: Union[str, bytes]) -> Iterator[Match]:
         """Yield every secret in a text or in bytes while a large one is searched piece by piece.
 
+        Positions are counted in characters or bytes.
         A piece includes enough of the following text that a value that begins in it is found as a whole.
         """
         ahead = _OVERLAP + 2 * self._index.longest

@@ -140,7 +140,10 @@ class Index:
                 return False
         if self._tiny or _has_run(data) or not is_plain(data):
             return False
-        return not any(ellipsis in data and next(self._beside_ellipses(data, ellipsis), None) for ellipsis in ELLIPSES)
+        for ellipsis in ELLIPSES:
+            if ellipsis in data and next(self._beside_ellipses(data, ellipsis), None):
+                return False
+        return True
 
     def find(self, data: bytes, *, depth: int = 0) -> List[Hit]:
         """Return every hit, ordered by position, the longest first. Hits can overlap or contain each other.
