@@ -470,6 +470,38 @@ def test_objects_that_cannot_be_masked_are_withheld(monkeypatch):
         run.end()
 
 
+@pytest.mark.parametrize(
+    ("attributes", "shown"),
+    [
+        ({}, {"sections": ["Captured stdout call", "x [secret TOKEN]"]}),
+        ({"extras": [], "wasxfail": ""}, {"extras": [], "sections": ["Captured stdout call", "x [secret TOKEN]"]}),
+        ({"extras": [TOKEN]}, {"extras": ["[secret TOKEN]"], "sections": ["Captured stdout call", "x [secret TOKEN]"]}),
+        ({"user_properties": [("a", TOKEN)]}, {"user_properties": [("a", "[secret TOKEN]")]}),
+        ({"nodeid": f"test_it[{TOKEN}]"}, {"nodeid": "test_it[[secret TOKEN]]"}),
+        ({"keywords": {TOKEN: 1}}, {"keywords": {"[secret TOKEN]": 1}}),
+        ({"sections": [(TOKEN, "x")]}, {"sections": ["[secret TOKEN]", "x"]}),
+    ],
+)
+def test_reports_of_passed_tests(monkeypatch, attributes, shown):
+    """Everything in a report is masked, and masking it again changes nothing and finds nothing."""
+    monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__TOKEN", TOKEN)
+    report = types.SimpleNamespace(nodeid="test_it", outcome="passed", longrepr=None, when="call", keywords={})
+    vars(report).update({"sections": [("Captured stdout call", f"x {TOKEN}")], "user_properties": [], **attributes})
+    run = LeakSession("mask")
+    run.begin()
+    try:
+        for _ in range(2):
+            run.mask_report(report)
+            masked = {**vars(report), "sections": list(sum(report.sections, ()))}
+            assert {name: masked[name] for name in shown} == shown
+            assert TOKEN not in str(report)
+            (finding,) = {(leak.name, leak.form) for leak in run.findings}
+            assert finding == ("TOKEN", "raw")
+        assert len(run.faults) == 0
+    finally:
+        run.end()
+
+
 def test_findings_without_a_test():
     """In SARIF, a finding without a test has no location."""
     bare = findings.Leak("A", "raw", "live output", "", "")
