@@ -141,7 +141,8 @@ class RestServer(Api):
     @property
     def has_secret_type(self) -> bool:
         """Whether a client has registered the block type of Secret."""
-        return self.secrets.has_type
+        has_type: bool = self.secrets.has_type
+        return has_type
 
     def secret_values(self) -> Dict[str, Any]:
         """Return the stored value of each Secret block by the name of the block."""
