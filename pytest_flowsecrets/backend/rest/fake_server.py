@@ -86,7 +86,7 @@ class RestServer(Api):
         self._api, self._view, self._auth_string = api, view, auth_string
         self._received = ReceivedRequests(view)
         view.intercept = self._received.record
-        self.secrets = SecretBlocks(view, self._check_not_replaced, self._register_secret_type)
+        self.secrets: SecretBlocks = SecretBlocks(view, self._check_not_replaced, self._register_secret_type)
         self.variables = Variables(view, self._check_not_replaced)
         self.blocks = Blocks(view, self._check_in_use)
         view.on_secret = self._received.register_secret
