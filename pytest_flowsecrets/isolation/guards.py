@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import signal
 import sys
@@ -114,7 +115,8 @@ def _current_task() -> Any:
 Handler = Callable[[int, "Optional[FrameType]"], Any]
 
 
-_SIGNALS = tuple(map(int, signal.valid_signals()))  # integers, because an enum member costs a lookup each time
+# The functions of `signal` convert each number and handler to an enum member, so those of `_signal` are called here.
+_SIGNALS = tuple(map(int, signal.valid_signals()))
 
 
 class deferred_signals:  # noqa: N801 - used as a function
@@ -143,15 +145,15 @@ class deferred_signals:  # noqa: N801 - used as a function
 
     def _replace(self) -> None:
         for number in _SIGNALS:
-            handler = signal.getsignal(number)
+            handler = _signal.getsignal(number)
             if callable(handler):
                 self._handlers[number] = handler
-                signal.signal(number, self._defer)
+                _signal.signal(number, self._defer)
 
     def _restore(self) -> None:
         for number, handler in self._handlers.items():
-            if signal.getsignal(number) == self._defer:
-                signal.signal(number, handler)
+            if _signal.getsignal(number) == self._defer:
+                _signal.signal(number, handler)
 
     def _defer(self, number: int, frame: Optional[FrameType]) -> None:
         self._pending.append((number, frame))
