@@ -74,14 +74,9 @@ class SecretBlocks:
         Raises:
             KeyError: there is none.
         """
-        from pytest_flowsecrets.backend.rest.resources.blocks import remove_document
-
         self._check()
         with self._view.lock:
-            row = self._row(name)
-            if row is None:
-                raise KeyError(name)
-            remove_document(self._view, row)
+            _remove(self._view, self._row(name), name)
         api_events.emit("delete", name)
 
     def __contains__(self, name: object) -> bool:
@@ -120,8 +115,7 @@ class SecretBlocks:
         return None if row is None else row["data"].get("value")
 
     def _row(self, name: str) -> Optional[Row]:
-        kind = self._view.block_types.by_slug("secret")
-        return self._view.block_documents.first(name=name, block_type_id=kind["id"]) if kind else None
+        return self._view.block("secret", name)
 
     @property
     def has_type(self) -> bool:
@@ -187,14 +181,9 @@ class Blocks:
         Raises:
             KeyError: there is none.
         """
-        from pytest_flowsecrets.backend.rest.resources.blocks import remove_document
-
         self._check()
         with self._view.lock:
-            row = self._row(name)
-            if row is None:
-                raise KeyError(name)
-            remove_document(self._view, row)
+            _remove(self._view, self._row(name), name)
 
     def holds(self, name: str, data: Any) -> bool:
         """Return whether a block has exactly this data.
@@ -212,9 +201,6 @@ class Blocks:
         if not isinstance(data, Mapping):
             example = '{"value": ...}' if slug == "secret" else "a mapping of its fields"
             raise UsageError(f"the data of the block {name!r} are not a mapping: write {example}")
-        kind = self._view.block_types.by_slug(slug)
-        if kind is None or self._row(name) is None:
-            return False
         return self._view.holds(document, data.get("value") if slug == "secret" else data, block_type=slug)
 
     @property
@@ -228,12 +214,19 @@ class Blocks:
 
     def _row(self, name: str) -> Optional[Row]:
         slug, _, document = name.partition("/")
-        kind = self._view.block_types.by_slug(slug)
-        return self._view.block_documents.first(name=document, block_type_id=kind["id"]) if kind else None
+        return self._view.block(slug, document)
 
     def _slug(self, row: Row) -> str:
         kind = self._view.block_types.types.get(row["block_type_id"])
         return str(kind["slug"]) if kind else ""
+
+
+def _remove(view: View, row: Optional[Row], name: str) -> None:
+    from pytest_flowsecrets.backend.rest.resources.blocks import remove_document
+
+    if row is None:
+        raise KeyError(name)
+    remove_document(view, row)
 
 
 class Variables(MutableMapping[str, Any]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional
 
 from pytest_flowsecrets.backend.rest.store.block_types import BlockTypes
 from pytest_flowsecrets.backend.rest.store.events import EventStream
@@ -183,13 +183,22 @@ class View:
             value: any JSON value; 1, 1.0 and True are three.
             block_type: slug of another type whose data are compared.
         """
-        with self.lock:
-            kind = self.block_types.by_slug(block_type)
-            document = self.block_documents.first(name=name, block_type_id=kind["id"]) if kind else None
+        document = self.block(block_type, name)
         if document is None:
             return False
         data = document["data"]
         return same_value(data.get("value") if block_type == "secret" else data, value)
+
+    def block(self, block_type: str, name: str) -> Optional[Row]:
+        """Return the document of a block, or None.
+
+        Args:
+            block_type: the slug of its type.
+            name: of the document.
+        """
+        with self.lock:
+            kind = self.block_types.by_slug(block_type)
+            return self.block_documents.first(name=name, block_type_id=kind["id"]) if kind else None
 
     def rows(self, table: str) -> List[Row]:
         """Return copies of the rows of a table, such as ``flow_runs``; block documents come without their data."""
