@@ -1,6 +1,6 @@
 """The table of variables that each agent adds to the environment of a flow run, by release of Prefect.
 
-An agent collects the variables of a flow run from the places in ``environment.ORIGINS``. What is odd:
+An agent collects the variables of a flow run from the places in ``variable_origins.ORIGINS``. What is odd:
 
 - All agents force ``PREFECT__CLOUD__USE_LOCAL_SECRETS=false``, for Prefect Server too.
 - A LocalAgent removes a forced variable without a value: an API key in ``--env`` is lost if the agent has none.

@@ -10,7 +10,7 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Tuple
 
 from pytest_flowsecrets.agents.kubernetes import problems
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
 
 Answer = Tuple[int, Any]
-Responder = Callable[[str, str, Mapping[str, str], Any], Answer]  # method, path, headers, body
 
 
 class Endpoint:
