@@ -105,9 +105,9 @@ def _explain(arguments: argparse.Namespace) -> int:
     if arguments.agent is None and run_options:
         raise UsageError(f"--{run_options[0].replace('_', '-')} needs --agent")
     if arguments.agent is not None:
-        from pytest_flowsecrets.commands import flow_run_environment
+        from pytest_flowsecrets.commands.explain import run_with_agent
 
-        return flow_run_environment.run(arguments)
+        return run_with_agent(arguments)
     from pytest_flowsecrets.commands.inputs import rest_version
 
     version = rest_version(arguments)

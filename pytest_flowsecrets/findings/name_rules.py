@@ -130,7 +130,7 @@ def whole_table(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
 def dotted_key(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
     """FS010: ``a.b = ...`` in TOML defines a table ``a``."""
     for slot in slots:
-        if slot.kind != "env" and slot.key[:2] == SECRETS and _is_dotted(slot):
+        if slot.key[:2] == SECRETS and _is_dotted(slot):
             name, dotted = slot.key[2], ".".join(slot.key[2:])
             message = f"a dotted key defines a table: the secret is {name!r}, not {dotted!r}"
             yield _finding("FS010", slot, message=message, advice="quote the key")

@@ -20,8 +20,10 @@ EXAMPLES = [
     ("FS007", ("", {"PREFECT__CONTEXT__Secrets__A": "x"}), ("", {S + "A": "x"}), "1.4.1"),
     ("FS007", ("", {"PREFECT__SECRETS__A": "x"}), ("", {"PREFECT__CLOUD__API": "x"}), "1.4.1"),
     ("FS007", ("", {"PREFECT_CONTEXT__SECRETS__A": "x"}), ("", {"PREFECT_HOME": "x"}), "1.4.1"),
+    ("FS007", ("", {"PREFECT__CONTEXT_SECRETS__A": "x"}), ("", {"PREFECT__Context__Secrets": "{}"}), "1.4.1"),
     ("FS008", ("", {S + "A": "x"}), ("", {S + "a": "x"}), "0.6.6"),
     ("FS009", ("", {"PREFECT__CONTEXT__SECRETS": "{}"}), ("", {S + "A": "x"}), "1.4.1"),
+    ("FS009", ("", {"PREFECT__Context": "{}"}), (T, {}), "1.4.1"),
     ("FS010", (T + "a.b = 'x'", {}), (T + "'a.b' = 'x'\nI = {k = 'x'}\n[context.secrets.db]\nk = 'x'", {}), "1.4.1"),
     ("FS011", ("[Context.secrets]\nA = 'x'", {}), (T + "A = 'x'\n[Other.secrets]\nB = 'x'", {}), "1.4.1"),
     ("FS012", ("", {S + "A": "x", S + "a": "x"}), ("", {S + "A": "x", S + "b": "x"}), "0.6.6"),
@@ -83,16 +85,21 @@ def test_nothing_works(toml, environ, place, versions):
 
 
 @pytest.mark.parametrize(
-    ("toml", "environ", "version", "versions"),
+    ("rule", "toml", "environ", "version", "versions"),
     [
-        ("", {"PREFECT__CONTEXT__Secrets__A": "x"}, "1.4.1", "0.15.0-1.4.1"),
-        ("[Context.secrets]\nA = 'x'", {}, "1.4.1", "0.6.0-1.4.1"),
-        ("[Context.Secrets]\nA = 'x'", {}, "1.4.1", "0.5.0-1.4.1"),
-        ("", {S + "a": "x", S + "A": "x"}, "0.6.6", "0.5.0-0.6.6"),
-        ("", {S + "A": "x", "PREFECT__Context__secrets__A": "x"}, "0.14.0", "0.5.0-0.14.22"),
+        ("FS005", T + "items = 'x'", {}, "1.4.1", "0.6.0-1.4.1"),
+        ("FS006", "", {S + "A__B": "x"}, "1.4.1", "0.5.0-1.4.1"),
+        ("FS007", "", {"PREFECT__CONTEXT__Secrets__A": "x"}, "1.4.1", "0.15.0-1.4.1"),
+        ("FS008", "", {S + "A": "x"}, "0.6.6", "0.5.0-0.6.6"),
+        ("FS011", "[Context.secrets]\nA = 'x'", {}, "1.4.1", "0.6.0-1.4.1"),
+        ("FS011", "[Context.Secrets]\nA = 'x'", {}, "1.4.1", "0.5.0-1.4.1"),
+        ("FS012", "", {S + "a": "x", S + "A": "x"}, "0.6.6", "0.5.0-0.6.6"),
+        ("FS012", "", {S + "A": "x", "PREFECT__Context__secrets__A": "x"}, "0.14.0", "0.5.0-0.14.22"),
+        ("FS014", T + "A = 'x'", {S + "A": "y"}, "0.6.6", "0.5.0-0.6.6"),
+        ("FS016", "[cloud]\nuse_local_secrets = 'yes'", {}, "0.6.3", "0.5.0-0.6.7"),
     ],
 )
-def test_versions(toml, environ, version, versions):
+def test_versions(rule, toml, environ, version, versions):
     """`versions` contains the affected releases."""
     results = findings(resolve([read_layer(toml, place="f.toml")], environ, version))
-    assert versions in {finding.versions for finding in results}
+    assert {finding.versions for finding in results if finding.id == rule} == {versions}
