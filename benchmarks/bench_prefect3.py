@@ -3,7 +3,8 @@
     python benchmarks/bench_prefect3.py
 
 Prefect 3.9.1 and this package are needed. Each way runs in a process of its own, one after another, and the figures
-are those of one run: compare them with one another only.
+are those of one run: compare them with one another only. All modules have cached bytecode, because the memory of a
+process that compiles modules depends on which ones it compiles.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 from contextlib import ExitStack, contextmanager
@@ -27,6 +29,7 @@ from time import perf_counter
 from typing import Any, Callable, Dict, Iterator, List
 
 OURS, SERVER, HARNESS, NOTHING = "pytest-flowsecrets", "server in this process", "prefect_test_harness", "no API"
+CLIENT = "an API in another process"
 FURTHER = {OURS: 50, SERVER: 20, HARNESS: 2}  # how often the next test is measured
 DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 QUIET = {
@@ -69,11 +72,11 @@ def measure(way: str) -> Dict[str, float]:
     before = _resident_mb()
     with ExitStack() as stack:
         start = perf_counter()
-        renew = {OURS: _ours, SERVER: _server, HARNESS: _harness}[way](stack)
+        renew = {OURS: _ours, SERVER: _server, HARNESS: _harness, CLIENT: _client}[way](stack)
         first = perf_counter() - start
         load = median(_time(lambda: Secret.load("benchmark").get()) for _ in range(20))
         run = median(_time(report) for _ in range(10))
-        further = median(_time(renew) for _ in range(FURTHER[way]))
+        further = median(_time(renew) for _ in range(FURTHER.get(way, 1)))
         memory = _resident_mb() - before
     return {"enter": first * 1e3, "next test": further * 1e3, "load": load * 1e3, "run": run * 1e3, "memory": memory}
 
@@ -90,6 +93,28 @@ def _ours(stack: ExitStack) -> Callable[[], Any]:
         current[0] = inner.enter_context(isolated_prefect(secrets))
 
     return renew
+
+
+def _client(stack: ExitStack) -> Callable[[], Any]:
+    """Use the fake API of another process, so that this process contains Prefect's client only."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = stack.enter_context(subprocess.Popen([sys.executable, __file__, "--serve"], text=True, **pipes))
+    address = process.stdout.readline().strip()
+    stack.enter_context(temporary_settings({PREFECT_API_URL: address}))
+    return lambda: None
+
+
+def serve() -> None:
+    """Print the address of a fake API, and end with the standard input."""
+    from prefect.settings import PREFECT_API_URL
+
+    from pytest_flowsecrets import isolated_prefect
+
+    with isolated_prefect({"benchmark": "x"}):
+        print(PREFECT_API_URL.value(), flush=True)
+        sys.stdin.read()
 
 
 def _harness(stack: ExitStack) -> Callable[[], Any]:
@@ -161,20 +186,32 @@ def _resident_mb() -> float:
 def main() -> None:
     """Print the tables, or, with ``--measure``, the figures of one way as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--measure", choices=FURTHER, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", choices=[*FURTHER, CLIENT], help=argparse.SUPPRESS)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=3, help="how often each way is measured")
     arguments = parser.parse_args()
     if arguments.measure:
         print(json.dumps(measure(arguments.measure)))
-        return
+    elif arguments.serve:
+        serve()
+    else:
+        _print_tables(arguments.rounds)
+
+
+def _print_tables(rounds: int) -> None:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("prefect", "pytest"))
     print(f"Python {platform.python_version()}, {versions}, {os.cpu_count()} CPUs\n", flush=True)
-    print("\n".join(_steps(arguments.rounds)) + "\n", flush=True)
-    print("\n".join(_files(arguments.rounds)), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        packages = [sysconfig.get_path("purelib"), str(Path(__file__).parents[1] / "pytest_flowsecrets")]
+        subprocess.run([sys.executable, "-m", "compileall", "-q", "-j", "0", *packages], check=False)
+        print("\n".join(_steps(rounds)) + "\n", flush=True)
+        print("\n".join(_files(rounds)), flush=True)
 
 
 def _steps(rounds: int) -> List[str]:
-    figures: Dict[str, List[Dict[str, float]]] = {way: [] for way in FURTHER}
+    figures: Dict[str, List[Dict[str, float]]] = {way: [] for way in (*FURTHER, CLIENT)}
     for _ in range(rounds):  # in turn, so that a busy moment hits all of them
         for way, results in figures.items():
             results.append(_measure_alone(way))
@@ -187,7 +224,8 @@ def _steps(rounds: int) -> List[str]:
         + [f"1/{middle[way][step] / max(middle[OURS][step], 0.1):,.0f}" for way in (SERVER, HARNESS)]
         for step in middle[OURS]
     ]
-    return _table(["step", *FURTHER, "of the server's", "of the harness's"], rows)
+    client = f"Prefect's client and the same flow, with {CLIENT}: {middle[CLIENT]['memory']:.1f} MB."
+    return [*_table(["step", *FURTHER, "of the server's", "of the harness's"], rows), "", client]
 
 
 def _measure_alone(way: str) -> Dict[str, float]:
