@@ -76,6 +76,8 @@ class EnvironmentSecrets:
         return end
 
     def _register(self, name: str, text: str) -> None:
+        if name in _PYTEST_VARIABLE:
+            return
         upper = name.upper()
         if upper.startswith(_SECRETS):
             registry.register(name[len(_SECRETS) + 2 :] or "secrets", text)

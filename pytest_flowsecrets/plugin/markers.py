@@ -11,6 +11,7 @@ from pytest_flowsecrets.errors import UsageError, with_article
 from pytest_flowsecrets.versions import uses_rest_api
 
 RIGHT_FORM = '@pytest.mark.secrets(GITHUB_ACCESS_TOKEN="x") or @pytest.mark.secrets({"my secret": 42})'
+_CHECKED = frozenset({"secrets", "secret_routes"})
 ROUTE = "secret_route"  # the fixture, and therefore the parameter, that holds the route of a test
 ROUTES_HELP = (
     "secret_routes(*routes): run this test once for each route, and deliver the secrets of the secrets marker by that "
@@ -133,6 +134,8 @@ def _order_in_classes(node: Any) -> Dict[int, int]:
 
 def marker_error(item: Any) -> Optional[str]:
     """Return the error message for the markers of a test, or None if they are correct."""
+    if not any(mark.name in _CHECKED for mark in item.iter_markers()):
+        return None
     try:
         secrets_of(item)
         route_of(item)
