@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -99,4 +100,16 @@ def ask(rest_api, view):
 @pytest.fixture
 def legacy_ask():
     with RestApi("2.20.27") as api:
+        yield Client(api, api.new_view())
+
+
+@pytest.fixture
+def clock():
+    """The time of the API of ``timed``, in a list."""
+    return [datetime(2030, 1, 1, tzinfo=timezone.utc)]
+
+
+@pytest.fixture
+def timed(clock):
+    with RestApi(now=lambda: clock[0]) as api:
         yield Client(api, api.new_view())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 import pytest
 
@@ -11,17 +11,6 @@ from pytest_flowsecrets.backend.rest import RestApi
 from .conftest import Client
 
 MISSING = "00000000-0000-0000-0000-000000000009"
-
-
-@pytest.fixture
-def clock():
-    return [datetime(2030, 1, 1, tzinfo=timezone.utc)]
-
-
-@pytest.fixture
-def timed(clock):
-    with RestApi(now=lambda: clock[0]) as api:
-        yield Client(api, api.new_view())
 
 
 def test_a_tag_limit_is_created_changed_and_deleted(ask):

@@ -7,6 +7,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from pytest_flowsecrets.backend.rest import RestApi
+from pytest_flowsecrets.backend.rest.store.table import parse_time
+
+from .conftest import Client
+
 LATER = (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat()
 
 
@@ -32,6 +37,7 @@ def _run(ask, first):
         ("PENDING", "PAUSED", "REJECT", "PENDING"),
         ("RUNNING", "PAUSED", "ACCEPT", "PAUSED"),
         ("PAUSED", "PENDING", "REJECT", "PAUSED"),
+        ("PAUSED", "CANCELLING", "ACCEPT", "CANCELLING"),
     ],
 )
 def test_transitions_of_flow_runs(ask, first, proposed, status, state):
@@ -40,6 +46,58 @@ def test_transitions_of_flow_runs(ask, first, proposed, status, state):
     answer = ask.set_state(run, proposed)
     assert (answer["status"], answer["state"]["type"]) == (status, state)
     assert ask.get(f"/flow_runs/{run['id']}")["state"]["type"] == state
+
+
+@pytest.mark.parametrize(
+    ("version", "first", "proposed", "name", "status"),
+    [
+        ("3.5.99", "PENDING", "PENDING", "Submitting", "ABORT"),
+        ("3.6.0", "PENDING", "PENDING", "Submitting", "ACCEPT"),
+        ("3.5.99", "CANCELLED", "COMPLETED", None, "REJECT"),
+        ("3.6.0", "CANCELLED", "COMPLETED", None, "ACCEPT"),
+        ("3.6.99", "COMPLETED", "COMPLETED", None, "ACCEPT"),
+        ("3.7.0", "COMPLETED", "COMPLETED", None, "REJECT"),
+        ("3.7.99", "PAUSED", "CANCELLING", None, "REJECT"),
+        ("3.8.0", "PAUSED", "CANCELLING", None, "ACCEPT"),
+    ],
+)
+def test_rules_change_with_releases(version, first, proposed, name, status):
+    """A rule applies from the first release whose server has it."""
+    with RestApi(version) as api:
+        ask = Client(api, api.new_view())
+        run = ask.flow_run()
+        ask.set_state(run, first, force=True, data={"storage_key": "k"})
+        assert ask.set_state(run, proposed, name=name, force=proposed == "COMPLETED" == first)["status"] == status
+
+
+def test_the_reason_of_a_refusal_after_the_end(ask):
+    """The reasons for flow runs and for task runs differ, as those of the real server do."""
+    run = ask.flow_run("RUNNING")
+    task_run = ask.post("/task_runs/", flow_run_id=run["id"], task_key="t", dynamic_key="0")
+    for table, row, terminal in (("flow_runs", run, "in terminal state "), ("task_runs", task_run, "")):
+        ask.set_state(row, "FAILED", table=table)
+        answer = ask.set_state(row, "CRASHED", table=table)
+        assert answer["details"] == {"type": "abort_details", "reason": f"Run is already {terminal}FAILED."}
+
+
+def test_a_run_starts_at_its_time(timed, clock):
+    """A scheduled run waits until its time, rounded up to seconds, and starts at that moment."""
+    at = clock[0] + timedelta(seconds=1.5)
+    flow = timed.post("/flows/", name="f")
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": at.isoformat()}}
+    run = timed.post("/flow_runs/", flow_id=flow["id"], state=state)
+    assert timed.set_state(run, "RUNNING")["details"]["delay_seconds"] == 2
+    clock[0] = at
+    assert timed.set_state(run, "RUNNING")["status"] == "ACCEPT"
+
+
+def test_a_pause_ends_after_its_time(timed, clock):
+    """A paused run resumes until the time-out of its pause, and fails after it."""
+    for delay, state in ((0, "RUNNING"), (1, "FAILED")):
+        run = timed.flow_run("RUNNING")
+        timed.set_state(run, "PAUSED", state_details={"pause_timeout": clock[0].isoformat()})
+        clock[0] += timedelta(seconds=delay)
+        assert timed.post(f"/flow_runs/{run['id']}/resume")["state"]["type"] == state
 
 
 def test_a_forced_cancelling_without_infrastructure(ask):
@@ -242,6 +300,25 @@ def test_a_failed_task_is_retried(legacy_ask):
     _task_state(legacy_ask, other, "RUNNING")
     assert _task_state(legacy_ask, other, "FAILED", state_details={"retriable": False})["status"] == "ACCEPT"
     assert _task_state(legacy_ask, other, "FAILED")["status"] == "ACCEPT"
+
+
+@pytest.mark.parametrize(
+    ("policy", "lowest", "highest"),
+    [({}, (5, 7, 7), (5, 7, 7)), ({"retry_jitter_factor": 0.5}, (5, 7, 7), (7.5, 10.5, 10.5))],
+)
+def test_the_delays_of_retries(policy, lowest, highest):
+    """A task run waits for the delay of its attempt, or for the last one, and for up to the jitter longer."""
+    now = datetime(2030, 1, 1, tzinfo=timezone.utc)
+    with RestApi("2.20.27", now=lambda: now) as api:
+        ask = Client(api, api.new_view())
+        run = _task_run(ask, empirical_policy={"retries": 3, "retry_delay": [5, 7], **policy})
+        delays = []
+        for _ in lowest:
+            _task_state(ask, run, "RUNNING")
+            state = _task_state(ask, run, "FAILED")["state"]
+            delays.append((parse_time(state["state_details"]["scheduled_time"]) - now).total_seconds())
+            now = parse_time(state["state_details"]["scheduled_time"])
+        assert all(low <= delay <= high for low, delay, high in zip(lowest, delays, highest)), delays
 
 
 def test_a_task_that_starts_once_more_says_so(legacy_ask):

@@ -158,7 +158,7 @@ def _too_early(step: Transition) -> Optional[Verdict]:
 
 def _retried(step: Transition) -> Optional[Verdict]:
     policy = step.run.get("empirical_policy") or {}
-    runs = step.run.get("run_count", 0)
+    runs = step.run["run_count"]
     if step.before != "RUNNING" or step.after != "FAILED" or runs > (policy.get("retries") or 0):
         return None
     if step.kind == "task_run" and step.detail("retriable") is False:
@@ -218,7 +218,7 @@ def _renamed(step: Transition) -> Row:
         return fields
     if step.before in FINAL or step.initial.get("name") == "AwaitingRetry":
         return {**fields, "name": "Retrying"}
-    return {**fields, "name": "Rerunning"} if step.run.get("run_count") else fields
+    return {**fields, "name": "Rerunning"} if step.run["run_count"] else fields
 
 
 RULES: Dict[str, Tuple[Rule, ...]] = {
