@@ -9,8 +9,11 @@ from urllib.parse import quote
 
 import pytest
 
+from pytest_flowsecrets.leaks.formats.secret_parts import Part
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
 from pytest_flowsecrets.leaks.search.finder import Finder
+from pytest_flowsecrets.leaks.search.index import Index
+from pytest_flowsecrets.leaks.search.skeletons import common, common_end
 
 PLAIN, ODD = "tokab12Zz9xKq7Lm3", "aB3 <&'\"\\/% x9Kq7Lm"
 
@@ -151,3 +154,53 @@ def test_a_truncated_value_in_a_row_of_dots():
     dots = "." * 60
     assert redactor.redact(dots) == dots
     assert redactor.redact(f"{dots} ab3Kd9{dots}") == f"{dots} [secret S]{dots}"
+
+
+WORDS = "some words that are a secret sentence of many words here and there"
+SIGNS = "~~~kQ7zTm???4xWp9LrB>>>2vYc8Nd~~?"
+LONG = "kQ7zTm4xWp9LrB2vYc8NdH3sJf5GtK6q"
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "masked"),
+    [
+        (ODD, json.dumps(ODD)[1:-1] + " x", "[secret S] x"),
+        ("to\N{GRINNING FACE}ken-ab12Zz9x", r'"to\ud83d\ude00ken-ab12Zz9x"', '"[secret S]"'),
+        ("ab3Kd9xQ1234", "...xQ1234", "...[secret S]"),
+        ("ab3Kd9xQ1234", "ab3Kd9...", "[secret S]..."),
+        (SIGNS, f"x {base64.b64encode(SIGNS.encode()).decode()} y", "x [secret S] y"),
+        (SIGNS, f"x {base64.urlsafe_b64encode(SIGNS.encode()).decode()} y", "x [secret S] y"),
+        (WORDS, f"{WORDS[:32]}!", f"{WORDS[:32]}!"),
+        (WORDS, f"{WORDS[:33]}!", "[secret S]!"),
+        (LONG, f"x {LONG.encode().hex()[:10]} y", f"x {LONG.encode().hex()[:10]} y"),
+        (LONG, f"x {LONG.encode().hex()[-12:]} y", "x [secret S] y"),
+    ],
+)
+def test_parts_of_a_value_and_its_encodings(value, text, masked):
+    """A value at the edge of a text, and a part of a value that is just long enough, are masked exactly."""
+    assert Redactor({value: ("S",)}).redact(text) == masked
+
+
+def test_a_truncated_value_before_its_public_end():
+    """The end of the secret part of a value is found next to an ellipsis, without the public text that follows it."""
+    index = Index()
+    index.add(Part("ab3Kd9xQ1234 me@example", tail=len(" me@example")))
+    assert [hit[:2] for hit in index.find(b"...xQ1234")] == [(3, 9)]
+
+
+@pytest.mark.parametrize(("before", "address"), [("", 0x1230), ("all is well\n" * 500, 0)])
+def test_lines_of_a_hex_dump(before, address):
+    """Every line of a hex dump with a part of the value is masked, at any address in a short text."""
+    data = b"\0\1\2\3\4\5\6" + LONG.encode() + b"\7\10\11"
+    lines = [f"{address + at:08x}  {data[at : at + 4].hex(' ')}  |....|\n" for at in range(0, len(data), 4)]
+    text = f"{before}{''.join(lines)}"
+    assert Redactor({LONG: ("S",)}).redact(text) == f"{before}{lines[0]}[secret S]{lines[-1]}"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "size"), [("abc", "abcd", 3), ("abcd", "abc", 3), ("abx", "aby", 2), ("a", "b", 0), ("", "a", 0)]
+)
+def test_common_beginnings_and_ends(one, other, size):
+    """The length of what two texts have in common at one end, whichever of them is longer."""
+    assert common(one.encode(), other.encode()) == size
+    assert common_end(one[::-1].encode(), other[::-1].encode()) == size

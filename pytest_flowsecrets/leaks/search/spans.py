@@ -91,14 +91,15 @@ def _with_edges(data: bytes, span: Span, form: Form) -> Span:
     """Return a span with the punctuation at the ends of a form, but without a part of a character."""
     start, end, first, last, broken = span
     text = form.text
-    if data[end : end + 1] == text[last : last + 1]:
-        size = common(data[end : end + len(text) - last], text[last:])
-        end, last = end + size, last + size
+    before, after = data[max(0, start - first) : start], data[end : end + len(text) - last]
+    if form.kind == "base64":
+        before, after = before.translate(_STANDARD), after.translate(_STANDARD)
+    size = common(after, text[last:])
+    end, last = end + size, last + size
     while first < last < len(text) and is_continuation(data, end):
         end, last = end - 1, last - 1
-    if first and data[start - 1 : start] == text[first - 1 : first]:
-        size = common_end(data[max(0, start - first) : start], text[:first])
-        start, first = start - size, first - size
+    size = common_end(before, text[:first])
+    start, first = start - size, first - size
     while 0 < first < last and is_continuation(data, start):
         start, first = start + 1, first + 1
     return Span(start, end, first, last, broken)
