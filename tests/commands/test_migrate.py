@@ -11,7 +11,7 @@ import pytest
 
 from tests.compat import needs_libcst
 
-CONFIG = "[context]\nbucket = 'the-bucket'\n[context.secrets]\nGITHUB_TOKEN = 'hunter2'\nPIN = '1234'\n"
+CONFIG = "[context]\nbucket = 'the-bucket'\n[context.secrets]\nGITHUB_TOKEN = 'hunter2'\nPIN = '73519073'\n"
 CODE = "from prefect.client import Secret\nPASSWORD = 'hunter2'\nx = Secret('GITHUB_TOKEN').get()\n"
 V = ("--prefect-version", "0.6.6", "--config")
 
@@ -23,7 +23,7 @@ def migrate(run, write, monkeypatch):
 
     def migrate(*arguments, config=CONFIG):
         done = run("migrate", *V, write("config.toml", config), "--env-file", "empty.env", *arguments)
-        assert not [value for value in ("hunter2", "1234", "the-bucket") if value in done.out + done.err]
+        assert not [value for value in ("hunter2", "73519073", "the-bucket") if value in done.out + done.err]
         return done
 
     return migrate
@@ -100,11 +100,13 @@ def test_diff_and_write(migrate, write, tmp_path):
 @needs_libcst
 def test_code_is_shown_without_values(migrate, write):
     """Neither plan, diff nor JSON shows a value that the code repeats, in a part or a spelling of any kind."""
-    config = CONFIG + "SUB = 'prefect'\nLINES = 'hunter2\\n'\nDB = {login = {password = 'hunter2'}, ports = [1234]}\n"
+    config = (
+        CONFIG + "SUB = 'prefect'\nLINES = 'hunter2\\n'\nDB = {login = {password = 'hunter2'}, ports = [73519073]}\n"
+    )
     code = (
         "import prefect  # hunter2\nfrom prefect.client import Secret\nfrom prefect.tasks.secrets import EnvVarSecret\n"
-        "x = (Secret('SUB')  # hunter2\n     .get())\nPIN, KEY = 1234, '{\"password\": \"hunter2\"}'\n"
-        "y = EnvVarSecret('hunter2' + str(1234)).run()\nz = '\\x68unter2', 'prefect'\n"
+        "x = (Secret('SUB')  # hunter2\n     .get())\nPIN, KEY = 73519073, '{\"password\": \"hunter2\"}'\n"
+        "y = EnvVarSecret('hunter2' + str(73519073)).run()\nz = '\\x68unter2', 'prefect'\n"
     )
     write("flow.py", code)
     for arguments in (["--diff"], ["--diff", "--json"]):
