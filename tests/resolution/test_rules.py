@@ -7,7 +7,8 @@ import json
 import pytest
 
 from pytest_flowsecrets.findings.engine import findings
-from pytest_flowsecrets.findings.quoting import Spelling
+from pytest_flowsecrets.findings.quoting import Spelling, find_spelling
+from pytest_flowsecrets.findings.readings import readings
 from pytest_flowsecrets.findings.value_rules import VALUE_RULES
 from pytest_flowsecrets.resolution.dialects import DIALECTS, dialect_for
 from pytest_flowsecrets.resolution.layers import Environment, Layer
@@ -17,12 +18,14 @@ from pytest_flowsecrets.resolution.resolve import resolve
 ENVIRON = {"HOME": "/home/x", "V": "$W", "W": "42", "L": "x$L", "T": "true"}
 
 
-def found_in(text, where="env", version="1.4.1", environ=ENVIRON):
+def resolution_of(text, where="env", version="1.4.1", environ=ENVIRON):
     if where == "env":
-        resolution = resolve([], {**environ, "PREFECT__CONTEXT__SECRETS__A": text}, version)
-    else:
-        resolution = resolve([Layer("user", {"context": {"secrets": {"A": text}}}, "f")], environ, version)
-    return [finding for finding in findings(resolution) if finding.id >= "FS020"]
+        return resolve([], {**environ, "PREFECT__CONTEXT__SECRETS__A": text}, version)
+    return resolve([Layer("user", {"context": {"secrets": {"A": text}}}, "f")], environ, version)
+
+
+def found_in(text, where="env", version="1.4.1", environ=ENVIRON):
+    return [finding for finding in findings(resolution_of(text, where, version, environ)) if finding.id >= "FS020"]
 
 
 # rule, a text that triggers it, one that does not, place, release
@@ -100,6 +103,24 @@ def test_spelling_gives_the_text(text, where, version):
         name = "a" if dialect_for(version).env_names == "lower" and where == "env" else "A"
         value = resolution.get(name).value
         assert (type(value), value) == (str, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "version"),
+    [
+        *(row for row in TEXTS if row[0] not in WITHOUT_SPELLING),
+        *((text, "env", "0.13.14") for text in ('{"h": "$HOME"}', '{"h": "a\\nb"}', "pa$HOME")),
+        *((text, "env", "0.10.7") for text in ('{"h": "\\u00e9"}', "é\\")),
+    ],
+)
+def test_the_expression_of_a_spelling_gives_its_text(text, where, version):
+    """The Python expression that a user can write instead gives the text of the spelling, from text and from data."""
+    (reading,) = readings(resolution_of(text, where, version))
+    spelling = find_spelling(reading, text)
+    assert eval(spelling.expression, {"json": json, "value": text}) == spelling.text
+    if text.startswith('{"'):
+        spelling = find_spelling(reading, json.loads(text))
+        assert eval(spelling.expression, {"json": json, "value": json.loads(text)}) == spelling.text
 
 
 @pytest.mark.parametrize(("text", "where", "version"), [row for row in TEXTS if row[0] in WITHOUT_SPELLING])
