@@ -10,7 +10,7 @@ import builtins
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, Type
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple, Type
 
 from pytest_flowsecrets.errors import PrefectNotInstalled, SecretRejected
 from pytest_flowsecrets.isolation.prefect1.adapter import SECRETS, LegacyPrefect
@@ -108,10 +108,6 @@ class LegacyState(Isolation):
         failure = self.model().failure
         if failure is not None:
             raise SecretRejected(blamed, self.version, failure.type)
-
-    def notes(self, name: str) -> List[str]:
-        """Return a line for each hidden or kept variable of a secret."""
-        return self._environment.notes(name, self.version)
 
     def explain(self, name: str) -> str:
         """Explain what ``Secret(name).get()`` does now in this thread, and why. Values are masked."""

@@ -105,7 +105,7 @@ class RestIsolation(Isolation):
         self._set_variables(self.api.settings)
         self.reload()
         values = self.by_prefect_name(secrets)
-        self._write(values)
+        self.set_secrets(values)
         self.secrets.value_changes.record(values)
 
     def _restore_settings(self) -> None:
@@ -231,7 +231,12 @@ class RestIsolation(Isolation):
 
     def set_secrets(self, values: Mapping[str, Any]) -> None:
         """Create or replace Secret blocks, by the names of the blocks."""
-        self._write(values)
+        stored = {name: self.prefect.encode(name, value) for name, value in values.items()}
+        for name, value in values.items():
+            register(name, value)
+        if stored and not self.api.has_secret_type:
+            self.prefect.register_secret_type()
+        self.api.set_secrets(stored)
 
     def set_stored_texts(self, texts: Mapping[str, str]) -> None:
         """Replace the stored values of Secret blocks by texts, as the UI and the REST API store them."""
@@ -246,14 +251,6 @@ class RestIsolation(Isolation):
         with deferred_signals(), guards.lock:
             self.require_current()
             self.api.set_variables(values)
-
-    def _write(self, values: Mapping[str, Any]) -> None:
-        stored = {name: self.prefect.encode(name, value) for name, value in values.items()}
-        for name, value in values.items():
-            register(name, value)
-        if stored and not self.api.has_secret_type:
-            self.prefect.register_secret_type()
-        self.api.set_secrets(stored)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -277,10 +274,6 @@ class RestIsolation(Isolation):
     def use_local_secrets(self) -> bool:
         """Raise an error: these versions have no local secrets."""
         self.require_legacy("local_secrets.use_local_secrets")
-
-    def notes(self, name: str) -> List[str]:
-        """Return a line for each hidden or kept variable of a secret."""
-        return self._environment.notes(name, self.version)
 
     def explain(self, name: str) -> str:
         """Explain where a secret comes from and what changes its value. Values are masked."""

@@ -143,6 +143,10 @@ class Isolation(ABC):
         """The names of the variables that this isolation hides, with the code that has set them."""
         return self._environment.hidden
 
+    def notes(self, name: str) -> List[str]:
+        """Return a line for each hidden or kept variable of a secret."""
+        return self._environment.notes(name, self.version)
+
     # -- enter and exit -----------------------------------------------------------------------------------------------
 
     def enter(self, secrets: Mapping[str, Any]) -> None:
