@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import zlib
 from urllib.parse import quote
 
 import pytest
@@ -157,8 +158,17 @@ def test_a_truncated_value_in_a_row_of_dots():
 
 
 WORDS = "some words that are a secret sentence of many words here and there"
+UMLAUTS = "gr\N{LATIN SMALL LETTER U WITH DIAERESIS}n-Kd9xQ1234zZ7\N{LATIN SMALL LETTER A WITH DIAERESIS}"
 SIGNS = "~~~kQ7zTm???4xWp9LrB>>>2vYc8Nd~~?"
 LONG = "kQ7zTm4xWp9LrB2vYc8NdH3sJf5GtK6q"
+
+
+def _base64_of_json(text):
+    return base64.b64encode(json.dumps({"a": text}, ensure_ascii=False).encode()).decode()
+
+
+def _compressed(text):
+    return base64.b64encode(zlib.compress(f"x {text} y".encode())).decode()
 
 
 @pytest.mark.parametrize(
@@ -170,6 +180,9 @@ LONG = "kQ7zTm4xWp9LrB2vYc8NdH3sJf5GtK6q"
         ("ab3Kd9xQ1234", "ab3Kd9...", "[secret S]..."),
         (SIGNS, f"x {base64.b64encode(SIGNS.encode()).decode()} y", "x [secret S] y"),
         (SIGNS, f"x {base64.urlsafe_b64encode(SIGNS.encode()).decode()} y", "x [secret S] y"),
+        (LONG, base64.b64encode(f"xyz{LONG}".encode()).decode(), "eHl6[secret S]"),
+        (UMLAUTS, _base64_of_json(f"see {UMLAUTS} end"), "eyJhIjogInNlZS[secret S]BlbmQifQ=="),
+        (LONG, _compressed(_compressed(_compressed(LONG))), "[secret S]"),
         (WORDS, f"{WORDS[:32]}!", f"{WORDS[:32]}!"),
         (WORDS, f"{WORDS[:33]}!", "[secret S]!"),
         (LONG, f"x {LONG.encode().hex()[:10]} y", f"x {LONG.encode().hex()[:10]} y"),
@@ -181,11 +194,28 @@ def test_parts_of_a_value_and_its_encodings(value, text, masked):
     assert Redactor({value: ("S",)}).redact(text) == masked
 
 
-def test_a_truncated_value_before_its_public_end():
-    """The end of the secret part of a value is found next to an ellipsis, without the public text that follows it."""
+@pytest.mark.parametrize(
+    ("text", "span"), [(b"...xQ1234", (3, 9)), (b"ab3Kd9...", (0, 6)), (b"api ab3Kd9...", (4, 10))]
+)
+def test_a_truncated_value_with_public_ends(text, span):
+    """The secret part of a value is found next to an ellipsis, without the public text before and after it."""
     index = Index()
-    index.add(Part("ab3Kd9xQ1234 me@example", tail=len(" me@example")))
-    assert [hit[:2] for hit in index.find(b"...xQ1234")] == [(3, 9)]
+    index.add(Part("api ab3Kd9xQ1234 me@example", head=len("api "), tail=len(" me@example")))
+    assert [hit[:2] for hit in index.find(text)] == [span]
+
+
+@pytest.mark.parametrize(
+    ("text", "findings"),
+    [
+        ("ab3Kd9xQ87654321", [("B", "raw")]),
+        ("E   ab3Kd9xQ1234\nE       5678", [("A", "raw, wrapped")]),
+        ("ab3Kd9xQ1234", [("A", "raw, truncated")]),
+    ],
+)
+def test_findings_of_values_with_the_same_beginning(text, findings):
+    """Of two values with the same beginning, the one that is there is found, with its form."""
+    finder = Finder({"ab3Kd9xQ12345678": ("A",), "ab3Kd9xQ87654321": ("B",)})
+    assert [(match.names[0], match.form) for match in finder.find(text)] == findings
 
 
 @pytest.mark.parametrize(("before", "address"), [("", 0x1230), ("all is well\n" * 500, 0)])
