@@ -52,6 +52,9 @@ def test_a_write_only_view_answers_running_flows(ask):
     assert ask("GET", CLEAR).status == 403
     assert ask("GET", CLEAR, **by_flow).status == 200
     assert {each.flow_run_id for each in ask.view.reads} == {run["id"]}
+    ask.set_state(ask.flow_run("RUNNING"), "COMPLETED")
+    assert ask("GET", CLEAR, **by_flow).status == 200
+    assert [(each.flow_run_id, each.flow_name) for each in ask.view.reads[2:]] == [(None, "a-flow")]
     assert ask("GET", CLEAR.replace("true", "false")).status == 200
     ask.view.write_only(enabled=False)
     assert ask("GET", CLEAR).status == 200

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+
+from pytest_flowsecrets.backend.rest import RestApi
+
+from .conftest import Client
 
 MISSING = "00000000-0000-0000-0000-000000000009"
 
@@ -87,6 +93,57 @@ def test_times_and_counts_follow_the_states(ask):
     states = ask.get(f"/flow_run_states/?flow_run_id={run['id']}")
     assert [state["type"] for state in states] == ["PENDING", "RUNNING", "COMPLETED"]
     assert ask.get(f"/flow_run_states/{states[0]['id']}")["name"] == "Pending"
+
+
+def test_the_expected_start_follows_the_schedule(timed, clock):
+    """A run is expected at its last scheduled time until it has started; only a scheduled state has a next start."""
+    times = [(clock[0] + timedelta(hours=hours)).isoformat() for hours in range(4)]
+    run = timed.flow_run("SCHEDULED", name="r")
+
+    def set_state(kind, at):
+        timed.set_state(run, kind, force=True, state_details={"scheduled_time": at})
+        row = timed.get(f"/flow_runs/{run['id']}")
+        return row["expected_start_time"], row.get("next_scheduled_start_time")
+
+    assert set_state("SCHEDULED", times[1]) == (times[1], times[1])
+    assert set_state("PENDING", times[2]) == (times[1], None)
+    assert set_state("SCHEDULED", times[2]) == (times[2], times[2])
+    assert set_state("RUNNING", times[3]) == (times[2], None)
+    assert set_state("SCHEDULED", times[3]) == (times[2], times[3])
+
+
+@pytest.mark.parametrize(("version", "starts"), [("2.20.27", False), ("3.5.99", False), ("3.6.0", True)])
+def test_a_run_that_never_started_ends(version, starts):
+    """A run that ends without a start starts at its end from 3.6 on, and has no end before. A later end changes nothing."""
+    with RestApi(version) as api:
+        ask = Client(api, api.new_view())
+        run = ask.flow_run()
+        ask.set_state(run, "FAILED", timestamp="2026-01-01T00:00:00Z")
+        ask.set_state(run, "COMPLETED", timestamp="2026-01-01T00:00:05Z")
+        ended = ask.get(f"/flow_runs/{run['id']}")
+        expected = "2026-01-01T00:00:00Z" if starts else None
+        assert (ended.get("start_time"), ended.get("end_time")) == (expected, expected)
+        details = ended["state"]["state_details"]
+        assert details.get("deferred") == (None if version.startswith("2.") else False)
+        ask.set_state(run, "SCHEDULED", force=True)
+        assert "end_time" not in ask.get(f"/flow_runs/{run['id']}")
+
+
+def test_estimates_of_a_run(timed, clock):
+    """A run that has not started is late, one that runs gets older, and one that has ended does neither."""
+    run = timed.flow_run("PENDING")
+    seen = []
+    for kind in ("RUNNING", "COMPLETED", None):
+        clock[0] += timedelta(seconds=10)
+        row = timed.get(f"/flow_runs/{run['id']}")
+        seen.append((row["total_run_time"], row["estimated_run_time"], row["estimated_start_time_delta"]))
+        if kind:
+            timed.set_state(run, kind)
+    assert seen == [(0.0, 0.0, 10.0), (0.0, 10.0, 10.0), (10.0, 10.0, 10.0)]
+    clock[0] += timedelta(seconds=10)
+    scheduled = timed.flow_run("SCHEDULED")
+    clock[0] += timedelta(seconds=10)
+    assert timed.get(f"/flow_runs/{scheduled['id']}")["estimated_start_time_delta"] == 0.0
 
 
 def test_runs_are_found_by_related_rows(ask):
