@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from pytest_flowsecrets.backend.rest import RestApi
+from pytest_flowsecrets.backend.rest.store.table import parse_time
 
 from .conftest import Client
 
@@ -107,8 +108,9 @@ def test_slots_decay(timed, clock):
     assert timed("POST", "/v2/concurrency_limits/increment", body).status == 200
     full = timed("POST", "/v2/concurrency_limits/increment", body)
     assert (full.status, full.headers["Retry-After"]) == (423, "1")
-    clock[0] += timedelta(seconds=2)
+    clock[0] += timedelta(seconds=5)
     assert timed("POST", "/v2/concurrency_limits/increment", body).status == 200
+    assert timed("POST", "/v2/concurrency_limits/increment", body).status == 423
     refused = timed("POST", "/v2/concurrency_limits/increment", {**body, "names": ["stiff"]})
     assert (refused.status, "'stiff'" in refused.body["detail"]) == (422, True)
 
@@ -124,9 +126,9 @@ def test_leases_end(timed, clock):
     assert timed.get("/concurrency_limits/tag/t")["active_slots"] == [MISSING]
     clock[0] += timedelta(seconds=50)
     assert timed("POST", f"{path}leases/{lease['lease_id']}/renew", {"lease_duration": 60}).status == 204
-    clock[0] += timedelta(seconds=50)
+    clock[0] += timedelta(seconds=60)
     assert timed.get(path + "g")["active_slots"] == 1
-    clock[0] += timedelta(seconds=50)
+    clock[0] += timedelta(seconds=1)
     assert timed.get(path + "g")["active_slots"] == 0
     assert timed.get("/concurrency_limits/tag/t")["active_slots"] == []
     assert timed("POST", f"{path}leases/{lease['lease_id']}/renew", {"lease_duration": 60}).status == 410
@@ -143,3 +145,13 @@ def test_slots_of_a_tag_need_no_holder(ask):
     assert len(ask.get("/concurrency_limits/tag/t")["active_slots"]) == 2
     ask.post("/v2/concurrency_limits/decrement", names=["tag:t"], slots=2)
     assert ask.get("/concurrency_limits/tag/t")["active_slots"] == []
+
+
+def test_a_run_waits_for_a_slot_of_its_deployment(timed, clock):
+    """A run that gets no slot of its deployment is scheduled 30 seconds later."""
+    flow = timed.post("/flows/", name="f")
+    deployment = timed.post("/deployments/", name="d", flow_id=flow["id"], concurrency_limit=1)
+    first, second = (timed.post(f"/deployments/{deployment['id']}/create_flow_run") for _ in range(2))
+    timed.set_state(first, "PENDING")
+    details = timed.set_state(second, "PENDING")["state"]["state_details"]
+    assert parse_time(details["scheduled_time"]) - clock[0] == timedelta(seconds=30)

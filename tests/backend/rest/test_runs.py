@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from pytest_flowsecrets.backend.rest import RestApi
+from pytest_flowsecrets.backend.rest.rules.filters import matches, sort_rows
 
 from .conftest import Client
 
@@ -187,6 +188,64 @@ def test_operators_combine(ask):
     assert names(id={"not_any_": [first["id"]]}) == ["two"]
     assert names(run_count={"ge_": 0}) == ["one", "two"]
     assert names(name={"startswith_": ["tw"]}) == [second["name"]]
+
+
+ROW = {
+    "name": "Nightly",
+    "tags": ["a", "b"],
+    "level": 20,
+    "at": "2026-01-01T00:00:00Z",
+    "nothing": None,
+    "slug": "secret",
+    "capabilities": ["get"],
+    "state": {"type": "RUNNING"},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "operator", "operand", "others"),
+    [
+        ("name", "any_", ["Nightly", "x"], [["x"], []]),
+        ("tags", "any_", ["b", "c"], [["c"]]),
+        ("nothing", "not_any_", ["None"], []),
+        ("name", "not_any_", ["x"], [["Nightly"]]),
+        ("tags", "all_", ["a"], [["a", "c"]]),
+        ("nothing", "all_", [], [["a"]]),
+        ("level", "eq_", 20, [21]),
+        ("level", "ne_", 21, [20]),
+        ("name", "like_", "NIGHT", ["day"]),
+        ("nothing", "like_", "", ["None"]),
+        ("name", "startswith_", "Ni", ["ight"]),
+        ("name", "startswith_", ["x", "Ni"], [["ight"]]),
+        ("nothing", "is_null_", True, [False]),
+        ("name", "is_null_", False, [True]),
+        ("name", "exists_", True, [False]),
+        ("nothing", "exists_", False, [True]),
+        ("at", "before_", "2026-01-01T00:00:00+00:00", ["2025-12-31T23:59:59Z"]),
+        ("at", "after_", "2026-01-01T01:00:00+01:00", ["2026-01-01T00:00:01Z"]),
+        ("level", "ge_", 20, [21]),
+        ("level", "gt_", 19, [20]),
+        ("level", "le_", 20, [19]),
+        ("level", "lt_", 21, [20]),
+        ("state", "type", {"any_": ["RUNNING"]}, [{"any_": ["FAILED"]}]),
+        ("state", "exists_", True, [False]),
+        ("block_type_slug", "any_", ["secret"], [["json"]]),
+        ("block_capabilities", "all_", ["get"], [["put"]]),
+    ],
+)
+def test_operators_select_rows(name, operator, operand, others):
+    """An operator compares the property of a row, also if they are equal, and selects no row by other operands."""
+    assert matches(ROW, {name: {operator: operand}})
+    assert [other for other in others if matches(ROW, {name: {operator: other}})] == []
+    assert not matches(ROW, {"nothing": {"lt_": 1}})
+    assert matches(ROW, {name: {operator: None}})
+
+
+def test_rows_are_sorted():
+    """Rows come in the order of a property, up or down. Those without it come last, and equal ones stay in order."""
+    rows = [{"id": key, "start": start} for key, start in (("a", 2), ("b", None), ("c", 1), ("d", 2))]
+    for order, expected in (("START_ASC", "cadb"), ("START_DESC", "adcb"), (None, "dcba")):
+        assert "".join(row["id"] for row in sort_rows(rows, order)) == expected
 
 
 def test_task_runs_are_created_once(legacy_ask):
