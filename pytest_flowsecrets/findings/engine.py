@@ -96,11 +96,13 @@ def _origin(resolution: Resolution) -> Origin:
 
 def _agent_variables(resolution: Resolution, slots: List[Slot]) -> Iterator[Finding]:
     """FS061: names and values that an agent cannot pass on to flow runs."""
-    table = f"{PREFIX}CLOUD__AGENT__ENV_VARS" if any(slot.kind == "env" for slot in slots) else "env_vars"
-    advice = f'use --env of the agent, or a string that is a table of strings: {table} = \'{{"NAME": "value"}}\''
     for slot, path in _variable_slots(resolution, slots):
         message = _agent_problem(slot, path, _final_value(resolution, slot))
         if message:
+            table = f"{PREFIX}CLOUD__AGENT__ENV_VARS" if slot.kind == "env" else "env_vars"
+            advice = (
+                f'use --env of the agent, or a string that is a table of strings: {table} = \'{{"NAME": "value"}}\''
+            )
             name = slot.origin.place if slot.kind == "env" else ".".join(map(str, slot.key))
             yield finding_of("FS061", name, slot.origin, message, advice, versions=_AGENT_VERSIONS)
 

@@ -68,6 +68,16 @@ def test_places():
     assert findings(resolution)[0].versions == "0.6.0-1.4.1"
 
 
+def test_the_table_of_an_agent_is_named_as_in_its_place():
+    """The advice for `cloud.agent.env_vars` names the key in a file, and the variable in the environment."""
+    environ = {"PREFECT__CLOUD__AGENT__ENV_VARS": "x", S + "TOKEN": "ghp_abcdefgh"}
+    layer = read_layer("[cloud.agent]\nenv_vars = 'x'\n", place="f.toml")
+    in_file, in_variable = findings(resolve([layer], environ, "1.4.1"))
+    assert (in_file.id, in_variable.id) == ("FS061", "FS061")
+    assert ": env_vars = '{" in in_file.advice
+    assert ": PREFECT__CLOUD__AGENT__ENV_VARS = '{" in in_variable.advice
+
+
 @pytest.mark.parametrize(
     ("toml", "environ", "place", "versions"),
     [
