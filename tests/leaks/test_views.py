@@ -157,7 +157,7 @@ def test_a_truncated_value_in_a_row_of_dots():
     assert redactor.redact(f"{dots} ab3Kd9{dots}") == f"{dots} [secret S]{dots}"
 
 
-WORDS = "some words that are a secret sentence of many words here and there"
+WORDS = "some words, that are a secret sentence of many words here and there"
 UMLAUTS = "gr\N{LATIN SMALL LETTER U WITH DIAERESIS}n-Kd9xQ1234zZ7\N{LATIN SMALL LETTER A WITH DIAERESIS}"
 SIGNS = "~~~kQ7zTm???4xWp9LrB>>>2vYc8Nd~~?"
 LONG = "kQ7zTm4xWp9LrB2vYc8NdH3sJf5GtK6q"
@@ -185,6 +185,9 @@ def _compressed(text):
         (LONG, _compressed(_compressed(_compressed(LONG))), "[secret S]"),
         (WORDS, f"{WORDS[:32]}!", f"{WORDS[:32]}!"),
         (WORDS, f"{WORDS[:33]}!", "[secret S]!"),
+        (WORDS, f"{WORDS[:12]}...", "[secret S]..."),
+        (WORDS, f"...{WORDS[-12:]}", "...[secret S]"),
+        (LONG, f"{LONG[:16]}\n----\n{LONG[16:]}", "[secret S]"),
         (LONG, f"x {LONG.encode().hex()[:10]} y", f"x {LONG.encode().hex()[:10]} y"),
         (LONG, f"x {LONG.encode().hex()[-12:]} y", "x [secret S] y"),
     ],
@@ -210,11 +213,12 @@ def test_a_truncated_value_with_public_ends(text, span):
         ("ab3Kd9xQ87654321", [("B", "raw")]),
         ("E   ab3Kd9xQ1234\nE       5678", [("A", "raw, wrapped")]),
         ("ab3Kd9xQ1234", [("A", "raw, truncated")]),
+        ("x=3D=E2=82=AC a=3Db3Kd9xQ", [("C", "quoted-printable")]),
     ],
 )
 def test_findings_of_values_with_the_same_beginning(text, findings):
     """Of two values with the same beginning, the one that is there is found, with its form."""
-    finder = Finder({"ab3Kd9xQ12345678": ("A",), "ab3Kd9xQ87654321": ("B",)})
+    finder = Finder({"ab3Kd9xQ12345678": ("A",), "ab3Kd9xQ87654321": ("B",), "a=b3Kd9xQ": ("C",)})
     assert [(match.names[0], match.form) for match in finder.find(text)] == findings
 
 
