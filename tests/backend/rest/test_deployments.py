@@ -225,6 +225,7 @@ def test_due_runs_come_by_priority_and_within_limits(ask, deploy):
     assert ask.get(f"/work_queues/{fast['id']}")["status"] == "READY"
     assert due(work_queue_names=["default"]) == ["slow"]
     assert due(limit=1) == ["fast"]
+    assert due(scheduled_before=slow["next_scheduled_start_time"]) == ["slow"]
     ask("PATCH", "/work_pools/p", {"concurrency_limit": 2})
     assert due() == ["fast", "moved"]
     ask.set_state(slow, "PENDING")

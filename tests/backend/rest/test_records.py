@@ -22,6 +22,7 @@ def test_artifacts_share_keys(ask):
     assert ask("GET", "/artifacts/none/latest").status == 404
     assert (ask.post("/artifacts/count"), ask.post("/artifacts/latest/count")) == (3, 2)
     assert len(ask.post("/artifacts/filter", flow_runs={"id": {"any_": [run["id"]]}})) == 1
+    assert len(ask.post("/artifacts/filter", flows={"id": {"any_": [run["flow_id"]]}})) == 1
     assert ask("PATCH", f"/artifacts/{first['id']}", {"data": 9}).status == 204
     assert ask.get(f"/artifacts/{first['id']}")["data"] == 9
     assert ask("DELETE", f"/artifacts/{first['id']}").status == 204
@@ -69,6 +70,17 @@ def test_events_are_stored_and_found(ask):
         ({"event": [{"exclude_prefix": ["x"]}]}, True),
         ({"occurred": {"since": "2026-01-02T00:00:00Z"}}, False),
         ({"occurred": {"since": "2025-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z"}}, True),
+        ({"occurred": {"since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}}, True),
+        ({"occurred": {"until": "2025-12-31T23:59:59Z"}}, False),
+        ({"event": {"exclude_prefix": ["e"]}}, False),
+        ({"event": {"name": ["e"], "prefix": ["x."]}}, False),
+        ({"resource": {"labels": {"color": ["blue", "r*"]}}}, True),
+        ({"resource": {"labels": {"color": "!b*"}}}, True),
+        ({"resource": {"labels": {"color": "!r*"}}}, False),
+        ({"resource": {"labels": {"color": "*d"}}}, False),
+        ({"resource": {"labels": {"size": "*"}}}, False),
+        ({"resource": {"labels": {"size": "!x"}}}, False),
+        ({"resource": {"labels": {"color": "red", "size": "1"}}}, False),
         ({"resource": {"id": ["r.1"]}}, True),
         ({"resource": {"id_prefix": ["x."]}}, False),
         ({"resource": {"labels": {"color": "r*"}}}, True),

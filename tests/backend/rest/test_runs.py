@@ -162,7 +162,10 @@ def test_runs_are_found_by_related_rows(ask):
     assert ids(task_runs={"tags": {"all_": ["x"]}}) == {parent["id"]}
     assert ids(flow_runs={"parent_flow_run_id": {"any_": [parent["id"]]}}) == {child["id"]}
     assert ids("/flows/filter", flow_runs={"id": {"any_": [child["id"]]}}) == {parent["flow_id"]}
-    assert ids("/flows/filter", deployment={"is_null_": True}) == {parent["flow_id"], other["id"]}
+    assert ids("/flows/filter", flows={"deployment": {"is_null_": False}}) == set()
+    ask.post("/deployments/", name="d", flow_id=other["id"])
+    assert ids("/flows/filter", flows={"deployment": {"is_null_": False}}) == {other["id"]}
+    assert ids("/flows/filter", flows={"deployment": {"is_null_": True}}) == {parent["flow_id"]}
     assert ids("/task_runs/filter", flows={"name": {"any_": ["a-flow"]}}) == {task_run["id"]}
     assert ids("/task_runs/filter", task_runs={"subflow_runs": {"exists_": False}}) == set()
     assert ask.post("/flow_runs/count", flow_runs={"state": {"type": {"any_": ["RUNNING"]}}}) == 2

@@ -159,7 +159,7 @@ def _properties(view: View, kind: str) -> Dict[str, Any]:
     if kind == "task_runs":
         return {"subflow_runs": lambda row: _has_subflow(view, row)}
     if kind == "flows":
-        return {"deployment": lambda row: {"is_null": view.deployments.first(flow_id=row["id"]) is None}}
+        return {"deployment": lambda row: view.deployments.first(flow_id=row["id"])}
     return {}
 
 

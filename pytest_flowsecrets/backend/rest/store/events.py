@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Callable, List, Optional
 
 from pytest_flowsecrets.backend.rest.store.table import parse_time
@@ -129,4 +128,12 @@ def _resource(resource: Row, condition: Row) -> bool:
 
 
 def _label(value: Any, wanted: Any) -> bool:
-    return any(fnmatchcase(str(value), str(each)) for each in (wanted if isinstance(wanted, list) else [wanted]))
+    patterns = wanted if isinstance(wanted, list) else [wanted]
+    return value is not None and any(_fits(str(value), str(each)) for each in patterns)
+
+
+def _fits(value: str, pattern: str) -> bool:
+    """Return whether a value equals a pattern, or begins with one that ends in ``*``. ``!`` negates a pattern."""
+    negated = pattern.startswith("!")
+    pattern = pattern[negated:]
+    return (value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern) != negated
