@@ -6,7 +6,7 @@ import pytest
 
 from pytest_flowsecrets.backend.rest import RestApi
 from pytest_flowsecrets.backend.rest.store.block_types import checksum
-from pytest_flowsecrets.backend.rest.store.masking import MASK, keep_masked, mask, secret_values
+from pytest_flowsecrets.backend.rest.store.masking import MASK, keep_masked, mask, secret_values, without_secrets
 
 from .conftest import SECRET_FIELDS, Client
 
@@ -142,6 +142,7 @@ def test_protected_types_stay(ask, ids):
     assert ask("DELETE", f"/block_types/{own['id']}").status == 204
     assert ask("GET", f"/block_documents/{row['id']}").status == 404
     assert ask("GET", f"/block_schemas/{schema['id']}").status == 404
+    assert ask("GET", f"/block_types/{own['id']}").status == 404
 
 
 def test_types_can_be_read_changed_and_listed(ask, ids):
@@ -158,10 +159,13 @@ def test_types_can_be_read_changed_and_listed(ask, ids):
 def test_schemas_are_found_by_checksum(ask, ids):
     """A schema is stored once, and its checksum finds it, in one version where the query names it."""
     again = ask.post("/block_schemas/", block_type_id=ids["block_type_id"], fields=SECRET_FIELDS)
-    assert again["id"] == ids["block_schema_id"]
+    assert (again["id"], again["version"]) == (ids["block_schema_id"], "non-versioned")
     path = f"/block_schemas/checksum/{checksum(SECRET_FIELDS)}"
     assert ask.get(path)["id"] == ids["block_schema_id"]
     assert ask("GET", path + "?version=9").status == 404
+    versioned = {"block_type_id": ids["block_type_id"], "fields": SECRET_FIELDS, "version": "9"}
+    assert ask.post("/block_schemas/", **versioned)["id"] == ask.get(path + "?version=9")["id"] == ask.get(path)["id"]
+    assert ask.get(path + "?version=non-versioned")["id"] == ids["block_schema_id"]
     assert ask.get(f"/block_schemas/{ids['block_schema_id']}")["block_type"]["slug"] == "secret"
     assert ask("DELETE", f"/block_schemas/{ids['block_schema_id']}").status == 204
 
@@ -207,9 +211,11 @@ def test_masks_hide_leaves(data, secret_fields, shown):
 
 
 def test_secret_values_are_found_below_their_fields():
-    """Secret values include the entries of mappings that the real server shows, and no nulls."""
-    data = {"a": {"b": 1, "c": {"d": 2}}, "e": None, "f": 3, "g": {"h": 4}}
-    assert list(secret_values(data, ["a.*", "e", "g.h"])) == [("a", {"b": 1, "c": {"d": 2}}), ("g.h", 4)]
+    """Secret values include the entries of mappings that the real server shows, and no nulls. The rest has none."""
+    data = {"a": {"b": 1, "c": {"d": 2}}, "e": None, "f": 3, "g": {"h": 4, "i": 5}}
+    fields = ["a.*", "e", "g.h"]
+    assert list(secret_values(data, fields)) == [("a", {"b": 1, "c": {"d": 2}}), ("g.h", 4)]
+    assert without_secrets(data, fields) == {"a": None, "e": None, "f": 3, "g": {"h": None, "i": 5}}
 
 
 def test_masks_that_come_back_are_replaced():
@@ -232,6 +238,6 @@ def test_checksums_ignore_secret_fields_and_nested_blocks():
     plain = {"type": "object", "properties": {"a": {"$ref": "#/definitions/A"}}}
     block = {"B": {"block_type_slug": "b", "properties": {}}}
     nested = {"A": {"properties": {"c": [{"$ref": "#/definitions/C"}]}}, "C": {"type": "string"}}
-    assert checksum({**plain, "secret_fields": ["a"]}) == checksum(plain)
+    assert checksum({**plain, "secret_fields": ["a"]}) == checksum(dict(reversed(plain.items()))) == checksum(plain)
     assert checksum({**plain, "definitions": block}) == checksum(plain)
     assert checksum({**plain, "definitions": nested}) != checksum({**plain, "definitions": {"A": nested["A"]}})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional
 
 from pytest_flowsecrets.backend.rest.errors import NotFoundError
 from pytest_flowsecrets.backend.rest.store.table import Table
@@ -129,13 +129,11 @@ class BlockTypes:
         """Return a schema as the API shows it: with its type."""
         return {**row, "block_type": self.types.get(row["block_type_id"])}
 
-    def delete_type(self, row_id: str) -> List[str]:
-        """Remove a type with its schemas from this view, and return the ids of these."""
+    def delete_type(self, row_id: str) -> None:
+        """Remove a type with its schemas from this view."""
         self.types.delete(row_id)
-        removed = [row["id"] for row in self.schemas.where(block_type_id=row_id)]
-        for schema_id in removed:
-            self.schemas.delete(schema_id)
-        return removed
+        for schema in self.schemas.where(block_type_id=row_id):
+            self.schemas.delete(schema["id"])
 
 
 # -- checksums ---------------------------------------------------------------------------------------------------------
