@@ -8,6 +8,7 @@ import pytest
 
 from pytest_flowsecrets.backend.rest import RestApi
 from pytest_flowsecrets.backend.rest.rules.filters import matches, sort_rows
+from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
 
 from .conftest import Client
 
@@ -290,3 +291,19 @@ def test_deleted_runs_are_gone(ask):
     assert ask("DELETE", f"/flow_runs/{run['id']}").status == 204
     assert ask("GET", f"/flow_runs/{run['id']}").status == 404
     assert ask.view.rows("flow_run_inputs") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
+        ("2026-01-02 03:04:05", "2026-01-02T03:04:05Z"),
+        ("2026-01-02T03:04:05+01:00", "2026-01-02T02:04:05Z"),
+        ("2026-01-02T03:04:05.5Z", "2026-01-02T03:04:05.500000Z"),
+        ("2026-01-02T03:04:05.1234567+00:00", "2026-01-02T03:04:05.123456Z"),
+        (1767323045.5, "2026-01-02T03:04:05.500000Z"),
+    ],
+)
+def test_times_have_one_form(text, expected):
+    """A time with or without an offset, with any number of digits, or in seconds comes back in UTC."""
+    assert time_text(parse_time(text)) == expected
