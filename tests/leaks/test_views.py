@@ -158,7 +158,7 @@ def test_a_truncated_value_in_a_row_of_dots():
     assert redactor.redact(f"{dots} ab3Kd9{dots}") == f"{dots} [secret S]{dots}"
 
 
-WORDS = "some words, that are a secret sentence of many words here and there"
+WORDS = "some, or words that are a secret sentence of many words here and there"
 UMLAUTS = "gr\N{LATIN SMALL LETTER U WITH DIAERESIS}n-Kd9xQ1234zZ7\N{LATIN SMALL LETTER A WITH DIAERESIS}"
 SIGNS = "~~~kQ7zTm???4xWp9LrB>>>2vYc8Nd~~?"
 LONG = "kQ7zTm4xWp9LrB2vYc8NdH3sJf5GtK6q"
@@ -184,11 +184,15 @@ def _compressed(text):
         (LONG, base64.b64encode(f"xyz{LONG}".encode()).decode(), "eHl6[secret S]"),
         (UMLAUTS, _base64_of_json(f"see {UMLAUTS} end"), "eyJhIjogInNlZS[secret S]BlbmQifQ=="),
         (LONG, _compressed(_compressed(_compressed(LONG))), "[secret S]"),
-        (WORDS, f"{WORDS[:32]}!", f"{WORDS[:32]}!"),
-        (WORDS, f"{WORDS[:33]}!", "[secret S]!"),
+        (WORDS, f"{WORDS[:34]}!", f"{WORDS[:34]}!"),
+        (WORDS, f"{WORDS[:35]}!", "[secret S]!"),
         (WORDS, f"{WORDS[:12]}...", "[secret S]..."),
         (WORDS, f"...{WORDS[-12:]}", "...[secret S]"),
-        (LONG, f"{LONG[:16]}\n----\n{LONG[16:]}", "[secret S]"),
+        (LONG, f"{LONG[:28]}\n----\n{LONG[28:]}", "[secret S]"),
+        (LONG, f"{LONG[:4]}\n----\n{LONG[4:]}", "[secret S]"),
+        (LONG, f"{_each(LONG, lambda char: f'%{ord(char):02x}')} y", "[secret S] y"),
+        ("kQ7zTm4x-Wp9LrB2v", "kQ7zTm4x~Wp9LrB2v", "[secret S]~[secret S]"),
+        ("ab3Kd9xQ1234", f"{'.' * 20}xQ1234", f"{'.' * 20}[secret S]"),
         (LONG, f"x {LONG.encode().hex()[:10]} y", f"x {LONG.encode().hex()[:10]} y"),
         (LONG, f"x {LONG.encode().hex()[-12:]} y", "x [secret S] y"),
     ],
