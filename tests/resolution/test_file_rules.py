@@ -28,6 +28,28 @@ def test_faults(source, rule, place):
     assert (results[0].id, str(results[0].origin)) == (rule, place)
 
 
+@pytest.mark.parametrize(
+    ("source", "severity", "name", "message"),
+    [
+        (
+            b'[context.secrets]\nb = "\\"\\""',
+            "warning",
+            "context.secrets.b",
+            "reads a different value for 'context.secrets.b'",
+        ),
+        (b'[context]\n"a\\u0062" = 1', "error", "context.ab", "does not read the key 'context.ab'"),
+        (b"[context.secrets]\nURL=hunter2=1", "error", "URL", "'URL' does not exist"),
+        (b"[context.secrets.db]\nURL=hunter2=1", "error", "db.URL", "'URL' does not exist"),
+        (b"[cloud.x]\nURL=hunter2=1", "error", "cloud.x.URL=••• (line 2)", "'URL' does not exist"),
+    ],
+)
+def test_files_that_prefect_reads_differently(source, severity, name, message):
+    """A key that Prefect misses is an error, another value a warning, and the name is that of the secret or the key."""
+    (finding,) = file_findings(source, "f")
+    assert (finding.id, finding.severity, finding.name, finding.origin.line) == ("FS002", severity, name, 2)
+    assert finding.message.endswith(message)
+
+
 def test_no_fault():
     """An ordinary file has no finding."""
     assert file_findings(b"[context.secrets]\r\nA = 'x'\r\n", "f") == []

@@ -57,7 +57,10 @@ def test_examples(rule, bad, good, version):
 
 def test_nothing_to_say():
     """An ordinary configuration has no findings."""
-    ordinary = (T + "TOKEN = 'ghp_abcdefgh'\n[cloud]\napi = 'x'", {S + "OTHER": "s3cr3t-token", "HOME": "/h"})
+    ordinary = (
+        T + "TOKEN = 'ghp_abcdefgh'\nPORT = 5432\nON = true\n[cloud]\napi = 'x'",
+        {S + "OTHER": "s3cr3t-token", "HOME": "/h"},
+    )
     assert found_in(ordinary, "1.4.1") == []
 
 
