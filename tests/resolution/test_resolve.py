@@ -49,6 +49,14 @@ def test_losers_are_kept():
     assert [slot.kind, *(loser.kind for loser in slot.overridden)] == ["env", "backend", "user"]
 
 
+def test_a_table_overrides_a_value_once():
+    """The first key of a table that replaces a value knows the value, and the other keys know nothing."""
+    layers = [layer("backend", A={"b": 1, "c": 2}), layer("user", A="u")]
+    first, second = resolve(layers, {}, "1.4.1").slots("A")
+    assert [slot.value for slot in first.overridden] == ["u"]
+    assert second.overridden == []
+
+
 def test_dropped_values_are_kept():
     """Secrets of the file that a variable for the whole table drops are in `dropped`."""
     resolution = resolve([layer("user", T="t")], {"PREFECT__CONTEXT__SECRETS": "{'J': 'j'}"}, "1.4.1")

@@ -11,6 +11,7 @@ from pytest_flowsecrets.resolution.loader.interpolate import (
     decode_escapes,
     expand,
     interpolate,
+    is_reference,
     string_to_type,
     substitute,
 )
@@ -52,6 +53,15 @@ def test_expand(text, expanded):
     assert expand(text, AROUND) == expanded
 
 
+@pytest.mark.parametrize("text", ["${hunter2\ud800}", "~hunter2\ud800"])
+def test_names_that_the_system_rejects(text):
+    """A lone surrogate in the name of a variable or a user is an error, whose message stays hidden."""
+    with pytest.raises(PrefectLoadError) as raised:
+        expand(text, AROUND)
+    assert raised.value.failure.type == "UnicodeEncodeError"
+    assert raised.value.failure.safe_message == "(message hidden: it contains part of a value)"
+
+
 def test_home_without_variable():
     """Without HOME the password database is used, and a home of / stays /."""
     assert expand("~/x", LoadContext(AROUND.dialect, {}, "/pw")) == "/pw/x"
@@ -67,6 +77,26 @@ def test_interpolate(text, result):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "is_whole"),
+    [
+        ("$NAME", True),
+        ("${NAME}", True),
+        ("${context.secrets.A}", True),
+        ("${${backend}.endpoint}", True),
+        ("$NAME and more", False),
+        ("x$NAME", False),
+        ("${NAME:-default}", False),
+        ("${ NAME }", False),
+        ("$1", False),
+        ("", False),
+    ],
+)
+def test_is_reference(text, is_whole):
+    """`is_reference` accepts a text that is one reference, without surrounding text and without syntax of shells."""
+    assert is_reference(text) is is_whole
+
+
 def test_growth_is_cut_off():
     """Expansion of a text that multiplies itself stops before it fills the memory."""
     assert interpolate("$BIG", AROUND) == (None, True)

@@ -31,7 +31,7 @@ def origin_of(frame: Optional[FrameType], text: Optional[str]) -> Tuple[str, str
     writers, module = _writers(frame), ""
     for writer in writers:
         path = writer.f_globals.get("__file__") or ""
-        if os.path.basename(path) == "conftest.py":
+        if path.endswith("conftest.py") and os.path.basename(path) == "conftest.py":
             return os.path.join(os.path.dirname(path), ""), path
         code = writer.f_code
         if code.co_name != "<module>" or code.co_filename.startswith("<"):
