@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Optional, Union
 from pytest_flowsecrets.errors import UsageError, with_article
 
 Path = Union[str, "os.PathLike[str]"]
-Template = Union[Path, Mapping[str, Any]]
+Template = Union[Path, "Mapping[str, Any]"]  # quoted, because Python 3.8 cannot subscript the class
 
 
 def load_all(path: Path) -> List[Any]:
