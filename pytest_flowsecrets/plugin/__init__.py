@@ -9,8 +9,8 @@ from __future__ import annotations
 pytest_plugins = [
     "pytest_flowsecrets.plugin.options",
     "pytest_flowsecrets.plugin.isolation",
-    "pytest_flowsecrets.plugin.fixtures",
     "pytest_flowsecrets.plugin.leaks",
+    "pytest_flowsecrets.plugin.fixtures",  # imports leaks
     "pytest_flowsecrets.plugin.masking",
     "pytest_flowsecrets.plugin.declarations",
     "pytest_flowsecrets.plugin.errors",
