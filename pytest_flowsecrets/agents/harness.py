@@ -69,7 +69,7 @@ def _popen_problem(name: str, text: Any) -> str:
     """Return why the real ``Popen`` raises TypeError or ValueError for a variable, or an empty string."""
     if "=" in name:
         return "is not a valid variable name: write NAME = 'value', with the value in quotes"
-    return "" if isinstance(text, str) else f"is {with_article(agent_errors.kind_of(text))}: write a string"
+    return "" if isinstance(text, str) else f"is {with_article(agent_errors.kind_of(text))}: write text in quotes"
 
 
 def _no_tenant(*_: Any, **__: Any) -> Any:

@@ -62,7 +62,7 @@ def with_configuration(agent: str, inputs: AgentInputs, resolution: Resolution) 
 def _require_strings(agent: str, variables: Mapping[str, Any]) -> None:
     for name, value in variables.items():
         if not isinstance(value, (str, type(None))):
-            problem = f"{masked_name(name)!r} is {with_article(kind_of(value))}: write a string"
+            problem = f"{masked_name(name)!r} is {with_article(kind_of(value))}: write text in quotes"
             raise UsageError(f"the {agent} agent cannot start the flow run: {problem}")
 
 

@@ -173,7 +173,9 @@ def _add_check_output(group: Any) -> None:
     group.add_argument(
         "--format", choices=FORMATS, help="the output format; text is full on a terminal, else concise (default: text)"
     )
-    group.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    group.add_argument(
+        "--json", dest="format", action="store_const", const="json-array", help="print the findings as a JSON array"
+    )
     group.add_argument("--output-file", metavar="FILE", help="write the findings to this file")
     group.add_argument("--fix", action="store_true", help="change the files where a fix is certain")
     group.add_argument("--diff", action="store_true", help="show the fixes, and change nothing")

@@ -24,11 +24,13 @@ def write(findings: Sequence[Finding], output_format: str, output: Output) -> No
 
     Args:
         findings: the findings.
-        output_format: ``concise``, ``full``, ``json``, ``github`` or ``sarif``.
+        output_format: ``concise``, ``full``, ``json``, ``json-array``, ``github`` or ``sarif``.
         output: the stream, and what else the formats show.
     """
     if output_format == "json":
         lines = [json_text(as_document(findings, output))]
+    elif output_format == "json-array":
+        lines = [json_text(as_document(findings, output)["findings"])]
     elif output_format == "sarif":
         lines = [json_text(as_sarif(findings, "flowsecrets"))]
     elif output_format == "github":

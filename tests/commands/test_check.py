@@ -363,7 +363,7 @@ def test_notes(run, write):
 
 def test_json(run, write):
     """The JSON contains the parts of a finding."""
-    (finding,) = json.loads(run("check", *V, "--json", write("config.toml", PIN)).out)["findings"]
+    (finding,) = json.loads(run("check", *V, "--json", write("config.toml", PIN)).out)
     assert {key: finding[key] for key in ("id", "severity", "name", "file", "line", "column", "versions")} == {
         "id": "FS021",
         "severity": "error",

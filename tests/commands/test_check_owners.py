@@ -22,7 +22,7 @@ def check(run, write):
     def check(name, text, *options):
         done = run("check", *(options or V), "--json", write(name, text))
         assert done.err == ""
-        return [(each["line"], each["column"], each["id"]) for each in json.loads(done.out)["findings"]]
+        return [(each["line"], each["column"], each["id"]) for each in json.loads(done.out)]
 
     return check
 

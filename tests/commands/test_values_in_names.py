@@ -51,7 +51,7 @@ def test_no_value_is_shown(run, write, line, form):
 def test_the_secret_that_is_meant_does_not_exist(run, write):
     """`check` reports the line with advice, and `explain` of the intended name shows the error."""
     path = write("config.toml", f"[context.secrets]\nA = 'abcdefgh'\n{LINES[0]}\n")
-    (finding,) = json.loads(run("check", *V, "--json", path).out)["findings"]
+    (finding,) = json.loads(run("check", *V, "--json", path).out)
     assert [finding[key] for key in ("id", "severity", "name", "line")] == ["FS002", "error", "URL", 3]
     assert finding["advice"] == "put the value in quotes: URL = '...'"
     assert "URL = '...'" in run("explain", *V, "--config", path, "URL").out

@@ -29,7 +29,7 @@ POOL = {"job_configuration": {}, "variables": {"type": "object", "properties": {
 def ids_of(capsys, path):
     capsys.readouterr()
     main(["check", "--json", str(path)])
-    return {finding["id"] for finding in json.loads(capsys.readouterr().out)["findings"]}
+    return {finding["id"] for finding in json.loads(capsys.readouterr().out)}
 
 
 def resolve(template):
@@ -172,7 +172,7 @@ def test_deployments_in_python(tmp_path, capsys, monkeypatch):
     path.write_text(IN_PYTHON)
     capsys.readouterr()
     main(["check", "--json", str(path)])
-    found = [(each["line"], each["id"]) for each in json.loads(capsys.readouterr().out)["findings"]]
+    found = [(each["line"], each["id"]) for each in json.loads(capsys.readouterr().out)]
     assert found == [(4, "FS083"), (8, "FS072"), (9, "FS083"), (10, "FS070")]
 
 

@@ -121,7 +121,8 @@ class ValueChanges:
 def _advice(original: Input, reading: Reading) -> str:
     from pytest_flowsecrets.findings.quoting import find_spelling
 
-    if isinstance(original.value, str) and not original.in_file:  # the text of a file is written as it is
-        return "to keep the value, set it to exact(value)"
     spelling = find_spelling(reading, original.value)
+    if isinstance(original.value, str) and not original.in_file:  # the text of a file is written as it is
+        elsewhere = f"; in a variable of your own, write {spelling.expression}" if spelling and "$" in reading.text else ""
+        return f"to keep the value, set it to exact(value){elsewhere}"
     return f"to keep the value, set it to {spelling.expression}" if spelling else "no spelling keeps the value"

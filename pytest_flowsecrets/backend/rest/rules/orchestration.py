@@ -116,14 +116,19 @@ def _not_pending_again(step: Transition) -> Optional[Verdict]:
 def _not_pausable(step: Transition) -> Optional[Verdict]:
     if step.after != "PAUSED":
         return None
+    verb = _pause_verb(step)
     if step.before != "RUNNING":
-        return Verdict(REJECT, "Cannot pause flows that are not currently running.")
+        return Verdict(REJECT, f"Cannot {verb} flows that are not currently running.")
     if step.detail("pause_reschedule"):
         if step.run.get("parent_task_run_id"):
-            return Verdict(ABORT, "Cannot suspend subflows.")
+            return Verdict(ABORT, f"Cannot {verb} subflows.")
         if step.run.get("deployment_id") is None:
-            return Verdict(ABORT, "Cannot suspend flows without a deployment.")
+            return Verdict(ABORT, f"Cannot {verb} flows without a deployment.")
     return None
+
+
+def _pause_verb(step: Transition) -> str:
+    return "suspend" if step.proposed.get("name") == "Suspended" else "pause"
 
 
 def _not_resumable(step: Transition) -> Optional[Verdict]:
@@ -132,19 +137,21 @@ def _not_resumable(step: Transition) -> Optional[Verdict]:
     if step.after == "PENDING" or (step.after == "CANCELLING" and step.view.release < CANCEL_PAUSED_SINCE):
         reason = f"This run cannot transition to the StateType.{step.after} state from the StateType.PAUSED state."
         return Verdict(REJECT, reason)
-    timeout = step.initial["state_details"].get("pause_timeout")
-    if step.after in ("RUNNING", "SCHEDULED") and timeout and parse_time(timeout) < step.view.now():
-        message = "The flow was paused and never resumed."
-        return Verdict(
-            REJECT, "The flow run pause has timed out and can no longer resume.", {"type": "FAILED", "message": message}
-        )
+    details = step.initial["state_details"]
+    name = (step.proposed.get("name") or step.after).lower()
+    if details.get("pause_reschedule") and not step.run.get("deployment_id"):
+        return Verdict(REJECT, f"Cannot reschedule a {name} flow run without a deployment.")
+    timeout = details.get("pause_timeout")
+    if step.after != "CANCELLING" and timeout and parse_time(timeout) < step.view.now():
+        reason = f"The flow run {_pause_verb(step)} has timed out and can no longer resume."
+        return Verdict(REJECT, reason, {"type": "FAILED", "message": f"The flow was {name} and never resumed."})
     return None
 
 
 def _pause_done_before(step: Transition) -> Optional[Verdict]:
     keys = (step.run.get("empirical_policy") or {}).get("pause_keys") or ()
     if step.after == "PAUSED" and step.detail("pause_key") in keys:
-        return Verdict(REJECT, "This pause has already fired.", {"type": "RUNNING"})
+        return Verdict(REJECT, f"This {_pause_verb(step)} has already fired.", {"type": "RUNNING"})
     return None
 
 
