@@ -257,7 +257,9 @@ def test_a_process_takes_text_only():
         pytest.skip("this Prefect has no run configs")
     from prefect.run_configs import LocalRun
 
-    with pytest.raises(UsageError, match=r"^the local agent cannot start the flow run: 'A' is an int: write text in quotes$"):
+    with pytest.raises(
+        UsageError, match=r"^the local agent cannot start the flow run: 'A' is an int: write text in quotes$"
+    ):
         flow_environment("local", run_config=LocalRun(env={"A": 424242}))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence
 
 Row = Dict[str, Any]
 UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
@@ -14,18 +14,9 @@ CONFLICT = (
     "Data integrity conflict. This usually means a unique or foreign key constraint was violated. "
     "See server logs for details."
 )
+
+
 # The Python types of the JSON Schema types.
-_TYPES: Dict[str, Tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
-    "null": (type(None),),
-}
-
-
 class ApiError(Exception):
     """A request that the API refuses.
 
@@ -97,33 +88,3 @@ def check_range(name: str, value: int, lowest: int, highest: Optional[int]) -> N
         )
     if highest is not None and value > highest:
         raise ApiError(422, f"Invalid limit: must be less than or equal to {highest}.")
-
-
-def invalid_parameter(schema: Row, parameters: Row) -> Optional[str]:
-    """Return what is wrong with parameters, in the words of the real server; None if they are valid.
-
-    The real server validates the whole JSON Schema. This covers what the schemas of flows consist of: the types of
-    values, required parameters, and unions of them.
-
-    Args:
-        schema: of the parameters of a deployment.
-        parameters: of a flow run.
-    """
-    missing = [name for name in schema.get("required") or () if name not in parameters]
-    if missing:
-        return f"Validation failed. Failure reason: {missing[0]!r} is a required property"
-    for name, value in parameters.items():
-        expected = (schema.get("properties") or {}).get(name, {})
-        if not _fits(expected, value):
-            reason = f"{value!r} is not of type {expected['type']!r}"
-            return f"Validation failed for field {name!r}. Failure reason: {reason}"
-    return None
-
-
-def _fits(schema: Row, value: Any) -> bool:
-    kind = schema.get("type")
-    if kind not in _TYPES or (isinstance(value, dict) and "__prefect_kind" in value):
-        return True
-    if isinstance(value, bool) and kind in ("integer", "number"):
-        return False
-    return isinstance(value, _TYPES[kind]) or (kind == "integer" and isinstance(value, float) and value.is_integer())

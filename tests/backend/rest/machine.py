@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, rule
 
@@ -14,6 +16,7 @@ tags = st.lists(few(["x", "y", "z"]), max_size=2, unique=True)
 texts = few(["", "v", "42", "é"])
 json_values = st.one_of(texts, few([None, 0, 1.5, True, [], {}, {"k": [1, "a"]}]))
 TYPES = ("SCHEDULED", "PENDING", "RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLING", "CANCELLED", "PAUSED")
+NAMES = ("Submitting", "Mine", "Late", "Suspended", "Resuming", "AwaitingRetry")
 PAST, FUTURE = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 SCHEMA = {
     "title": "Thing",
@@ -30,7 +33,7 @@ def states(draw):
     """A state that a client may propose for a run."""
     state = {"type": draw(few(TYPES))}
     if draw(st.booleans()):
-        state["name"] = draw(few(["Submitting", "Mine", "Late"]))
+        state["name"] = draw(few(NAMES))
     if draw(st.booleans()):
         state["message"] = draw(texts)
     if state["type"] == "SCHEDULED":
@@ -39,7 +42,7 @@ def states(draw):
         state["state_details"] = {"transition_id": draw(few(IDS))}
     if state["type"] == "PAUSED":
         state["state_details"] = {
-            "pause_timeout": FUTURE,
+            "pause_timeout": draw(few([FUTURE, FUTURE, PAST])),
             "pause_key": draw(few(["k", "l"])),
             "pause_reschedule": draw(st.booleans()),
         }
@@ -332,3 +335,73 @@ class Requests(RuleBasedStateMachine):
     @rule(tag=few(["x", "y"]), method=few(["GET", "DELETE"]))
     def take_tag_limit(self, tag, method):
         self.ask(method, f"/concurrency_limits/tag/{tag}")
+
+
+# -- transitions -------------------------------------------------------------------------------------------------------
+
+
+def _states():
+    for kind in TYPES:
+        yield {"type": kind}
+    for name, kind in itertools.product(NAMES, ("SCHEDULED", "PENDING", "RUNNING", "PAUSED")):
+        yield {"type": kind, "name": name}
+    for time, kind in itertools.product((PAST, FUTURE), ("SCHEDULED", "PENDING", "RUNNING")):
+        yield {"type": kind, "state_details": {"scheduled_time": time}}
+    for time, reschedule in itertools.product((PAST, FUTURE), (False, True)):
+        details = {"pause_timeout": time, "pause_key": "k", "pause_reschedule": reschedule}
+        yield {"type": "PAUSED", "name": "Suspended" if reschedule else "Paused", "state_details": details}
+    yield {"type": "COMPLETED", "data": {"storage_key": "k"}, "message": "m"}
+    yield {"type": "FAILED", "state_details": {"retriable": False}}
+
+
+STATES = list(_states())
+
+
+class Transitions:
+    """Runs in a state, for each of which another state is proposed to both APIs of a ``Pair``.
+
+    Attributes:
+        runs: the kinds of runs: names of the functions that create one.
+    """
+
+    def __init__(self, pair, kind):
+        self._ask, self._kind = pair.ask, kind
+        self._flow = pair.ask("POST", "/flows/", {"name": "f"}, kind="flow")
+        schema = {"type": "object", "properties": {}}
+        fields = {"name": "d", "flow_id": self._flow, "parameter_openapi_schema": schema}
+        self._deployment = pair.ask("POST", "/deployments/", fields, kind="deployment")
+        self._parent = self.run(state={"type": "RUNNING"})
+        self._number = 0
+        of_flows = ("run", "run_with_retries", "run_with_a_process", "run_of_a_deployment")
+        self.runs = of_flows if kind == "flow_runs" else ("run_of_a_task", "task_with_retries")
+
+    def check(self, run, first, second, force):
+        """Create a run in a state, propose a second one, and read the run."""
+        row = getattr(self, run)()
+        path = (f"/{self._kind}/", row)
+        self._ask("POST", (*path, "/set_state"), {"state": first, "force": True})
+        self._ask("POST", (*path, "/set_state"), {"state": second, "force": force})
+        self._ask("GET", path)
+
+    def run(self, **fields):
+        return self._ask("POST", "/flow_runs/", {"flow_id": self._flow, "name": "r", **fields}, kind="flow run")
+
+    def run_with_retries(self):
+        return self.run(empirical_policy={"retries": 1, "retry_delay": 0})
+
+    def run_with_a_process(self):
+        row = self.run()
+        self._ask("PATCH", ("/flow_runs/", row), {"infrastructure_pid": "host:1"})
+        return row
+
+    def run_of_a_deployment(self):
+        path = ("/deployments/", self._deployment, "/create_flow_run")
+        return self._ask("POST", path, {"name": "r"}, kind="flow run")
+
+    def run_of_a_task(self, **fields):
+        self._number += 1
+        key = {"task_key": "t", "dynamic_key": str(self._number), "name": "t"}
+        return self._ask("POST", "/task_runs/", {"flow_run_id": self._parent, **key, **fields}, kind="task run")
+
+    def task_with_retries(self):
+        return self.run_of_a_task(empirical_policy={"retries": 1, "retry_delay": 0})

@@ -251,17 +251,59 @@ def test_suspending_needs_a_deployment(ask):
     assert ask.set_state(deployed, "CANCELLING")["state"]["type"] == "CANCELLED"
 
 
+ANSWERS = [
+    ({}, "Reason: Validation failed. Failure reason: 'n' is a required property"),
+    ({"n": "x"}, "Reason: Validation failed for field 'n'. Failure reason: 'x' is not of type 'integer'"),
+    (
+        {"n": {"__prefect_kind": "json", "value": "["}},
+        "Error hydrating run input: Invalid JSON: Expecting value: line 1 column 2 (char 1)",
+    ),
+]
+
+
 def test_a_suspended_run_is_rescheduled(ask):
     """Resuming a suspended run schedules it, after its input was validated and stored."""
-    run = ask.flow_run("RUNNING")
-    keyset = {"schema": "s", "response": "r"}
-    ask.post(f"/flow_runs/{run['id']}/input", key="s", value='{"required": ["n"]}')
-    ask.set_state(run, "PAUSED", state_details={"pause_reschedule": True, "run_input_keyset": keyset}, force=True)
-    refused = ask.post(f"/flow_runs/{run['id']}/resume", run_input={})
-    assert (refused["status"], refused["state"]) == ("REJECT", None)
-    answer = ask.post(f"/flow_runs/{run['id']}/resume", run_input={"n": 1})
+    pytest.importorskip("jsonschema")
+    deployment = ask.post("/deployments/", name="d", flow_id=ask.flow_run()["flow_id"])
+    run = ask.post(f"/deployments/{deployment['id']}/create_flow_run")
+    path = f"/flow_runs/{run['id']}"
+    ask.post(f"{path}/input", key="s", value='{"required": ["n"], "properties": {"n": {"type": "integer"}}}')
+    details = {"pause_reschedule": True, "run_input_keyset": {"schema": "s", "response": "r"}}
+    ask.set_state(run, "PAUSED", state_details=details, force=True)
+    for answer, reason in ANSWERS:
+        refused = ask.post(f"{path}/resume", run_input=answer)
+        assert (refused["status"], refused["state"]["name"]) == ("REJECT", "Paused")
+        assert refused["details"] == {"type": "abort_details", "reason": reason}
+    answer = ask.post(f"{path}/resume", run_input={"n": {"__prefect_kind": "json", "value": "1"}})
     assert (answer["status"], answer["state"]["name"]) == ("ACCEPT", "Resuming")
-    assert ask("GET", f"/flow_runs/{run['id']}/input/r").body == {"n": 1}
+    assert ask("GET", f"{path}/input/r").body == {"n": 1}
+    ask.set_state(run, "RUNNING")
+    assert ask.get(path)["run_count"] == 0  # the same run goes on
+
+
+def test_a_suspended_run_without_a_deployment_does_not_resume(ask):
+    """It cannot be scheduled; the input is not stored."""
+    run = ask.flow_run("RUNNING")
+    ask.set_state(run, "PAUSED", state_details={"pause_reschedule": True}, force=True)
+    answer = ask("POST", f"/flow_runs/{run['id']}/resume", {})
+    assert (answer.status, answer.body["status"]) == (200, "REJECT")
+    assert answer.body["details"]["reason"] == "Cannot reschedule a resuming flow run without a deployment."
+
+
+def test_only_scheduled_runs_are_late(ask):
+    """A run that has left Scheduled is not marked late, and no run is marked twice."""
+    late = {"name": "Late", "state_details": {"scheduled_time": "2020-01-01T00:00:00Z"}}
+    assert ask.set_state(ask.flow_run("RUNNING"), "SCHEDULED", **late)["status"] == "REJECT"
+    run = ask.flow_run("SCHEDULED")
+    assert [ask.set_state(run, "SCHEDULED", **late)["status"] for _ in range(2)] == ["ACCEPT", "REJECT"]
+
+
+def test_a_pending_run_waits_for_its_scheduled_time(ask):
+    """The time of a Scheduled state goes over to the Pending state that follows it."""
+    run = ask.flow_run()
+    ask.set_state(run, "SCHEDULED", state_details={"scheduled_time": "2100-01-01T00:00:00Z"})
+    assert ask.set_state(run, "PENDING")["state"]["state_details"]["scheduled_time"] == "2100-01-01T00:00:00Z"
+    assert ask.set_state(run, "RUNNING")["status"] == "WAIT"
 
 
 def test_only_paused_runs_resume(ask):

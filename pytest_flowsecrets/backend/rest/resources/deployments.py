@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, List, Optional
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
-from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id, invalid_parameter
+from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id
 from pytest_flowsecrets.backend.rest.resources import flow_runs, work_pools
 from pytest_flowsecrets.backend.rest.rules import filters, slots
 from pytest_flowsecrets.backend.rest.rules.filters import due_runs, sort_rows
+from pytest_flowsecrets.backend.rest.rules.schemas import InvalidValueError, rendered, schema_problem
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
@@ -195,10 +196,13 @@ def create_flow_run(call: Call) -> Reply:
     """Create a run of a deployment: its defaults, and what the request says."""
     view, fields = call.view, call.fields
     row = view.deployments.require(call.id)
-    parameters = {**(row.get("parameters") or {}), **(fields.get("parameters") or {})}
+    try:
+        parameters = rendered({**(row.get("parameters") or {}), **(fields.get("parameters") or {})}, view)
+    except InvalidValueError as error:
+        raise ApiError(400, f"Error hydrating flow run parameters: {error}") from None
     enforced = fields.get("enforce_parameter_schema")
     if row.get("enforce_parameter_schema") if enforced is None else enforced:
-        problem = invalid_parameter(row.get("parameter_openapi_schema") or {}, parameters)
+        problem = schema_problem(row.get("parameter_openapi_schema") or {}, parameters)
         if problem is not None:
             raise ApiError(409, f"Error creating flow run: {problem}")
     key = fields.get("idempotency_key")

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, List
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
 from pytest_flowsecrets.backend.rest.errors import CONFLICT, ApiError, NotFoundError, canonical_id
-from pytest_flowsecrets.backend.rest.rules import filters, orchestration
+from pytest_flowsecrets.backend.rest.rules import filters, orchestration, pauses
 from pytest_flowsecrets.backend.rest.rules.filters import sort_rows
 from pytest_flowsecrets.backend.rest.rules.orchestration import answer_proposal
-from pytest_flowsecrets.backend.rest.rules.states import ABORT, REJECT, Verdict, present_state, present_times
+from pytest_flowsecrets.backend.rest.rules.schemas import InvalidValueError
+from pytest_flowsecrets.backend.rest.rules.states import ABORT, ACCEPT, REJECT, Verdict, present_state, present_times
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
@@ -174,42 +175,20 @@ def resume(call: Call) -> Reply:
     if state.get("type") != "PAUSED":
         abort = Verdict(ABORT, "Cannot resume a flow run that is not paused.")
         return Reply(200, {**orchestration.result(run, abort), "state": None})
-    keyset = state["state_details"].get("run_input_keyset")
-    _store_input(call, run, keyset)
-    if state["state_details"].get("pause_reschedule"):
-        proposed: Row = {"type": "SCHEDULED", "name": "Resuming"}
-    else:
-        proposed = {"type": "RUNNING", "name": "Running"}
-    if keyset:
-        proposed["state_details"] = {"run_input_keyset": keyset}
+    details = state["state_details"]
+    keyset = details.get("run_input_keyset")
+    try:
+        answer = pauses.checked_input(view, run, keyset, call.fields.get("run_input")) if keyset else None
+    except InvalidValueError as error:
+        details = {"type": "abort_details", "reason": str(error)}
+        return Reply(200, {"state": state, "status": REJECT, "details": details})
+    proposed = {"type": "SCHEDULED", "name": "Resuming"} if details.get("pause_reschedule") else {"type": "RUNNING"}
     verdict = orchestration.propose(view, "flow_run", run, proposed)
-    return Reply(201, orchestration.result(run, verdict))
-
-
-def _store_input(call: Call, run: Row, keyset: Any) -> None:
-    answer = call.fields.get("run_input")
-    if not keyset:
-        return
-    schema = call.view.flow_run_inputs.first(flow_run_id=run["id"], key=keyset["schema"])
-    missing = [
-        name
-        for name in (json.loads(schema["value"]) if schema else {}).get("required", ())
-        if name not in (answer or {})
-    ]
-    if missing:
-        reason = f"Reason: '{missing[0]}' is a required property"
-        body = Verdict(REJECT, f"Run input validation failed.: {reason}")
-        raise _RejectedError(200, {**orchestration.result(run, body), "state": None})
-    row = {"flow_run_id": run["id"], "key": keyset["response"], "value": json.dumps(answer or {}), "sender": None}
-    call.view.flow_run_inputs.insert(row)
-
-
-class _RejectedError(ApiError):
-    """An answer that ends the handler: its body is that of a rejected state, with HTTP status 200."""
-
-    @property
-    def body(self) -> Row:
-        return dict(self.detail)
+    if answer and verdict.status == ACCEPT:
+        text = json.dumps(answer, separators=(",", ":"), ensure_ascii=False)
+        row = {"flow_run_id": run["id"], "key": keyset["response"], "value": text, "sender": None}
+        view.flow_run_inputs.insert(row)
+    return Reply(200 if run["state"] is state else 201, orchestration.result(run, verdict))
 
 
 def read_state(call: Call) -> Row:

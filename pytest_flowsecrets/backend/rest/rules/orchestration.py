@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Callable, Dict, Optional, Tuple
 
 from pytest_flowsecrets.backend.rest.call import Reply
 from pytest_flowsecrets.backend.rest.errors import PlainApiError
-from pytest_flowsecrets.backend.rest.rules import slots
+from pytest_flowsecrets.backend.rest.rules import pauses, slots
 from pytest_flowsecrets.backend.rest.rules.states import (
     ABORT,
     ACCEPT,
@@ -27,7 +27,6 @@ from pytest_flowsecrets.backend.rest.rules.states import (
     flow_run_event,
     new_state,
     run_fields,
-    scheduled_time,
 )
 from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
 
@@ -38,8 +37,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.view import View
 
 STEPS_SINCE = (3, 6, 0)  # named steps of Pending, and leaving Cancelled
-CANCEL_PAUSED_SINCE = (3, 8, 0)
-RESULT_KEPT_SINCE = (3, 7, 0)
+LATE_ONCE_SINCE = RESULT_KEPT_SINCE = (3, 7, 0)
 
 _KINDS = {"flow_run": "Flow run", "task_run": "Task run"}  # in errors
 
@@ -92,15 +90,17 @@ def _cancelling(step: Transition) -> Optional[Verdict]:
 
 
 def _nothing_to_cancel(step: Transition) -> Optional[Verdict]:
-    if step.after != "CANCELLING" or step.run.get("infrastructure_pid"):
+    if step.after != "CANCELLING":
         return None
-    if step.before == "SCHEDULED":
-        reason = "Scheduled flow run has no infrastructure to terminate."
-        return Verdict(REJECT, reason, {"type": "CANCELLED", "message": reason})
-    if step.before == "PAUSED" and step.initial["state_details"].get("pause_reschedule"):
-        reason = "Suspended flow run has no infrastructure to terminate."
-        return Verdict(REJECT, reason, {"type": "CANCELLED", "message": reason})
-    return None
+    if (step.before == "SCHEDULED" and not step.run.get("infrastructure_pid")) or step.initial.get(
+        "name"
+    ) == "Resuming":
+        what = "Scheduled"
+    elif step.before == "PAUSED" and step.initial["state_details"].get("pause_reschedule"):
+        what = "Suspended"
+    else:
+        return None
+    return Verdict(REJECT, f"{what} flow run has no infrastructure to terminate.", {"type": "CANCELLED"})
 
 
 def _not_pending_again(step: Transition) -> Optional[Verdict]:
@@ -113,54 +113,23 @@ def _not_pending_again(step: Transition) -> Optional[Verdict]:
     return Verdict(ABORT, f"This run is in a {step.before} state and cannot transition to a PENDING state.")
 
 
-def _not_pausable(step: Transition) -> Optional[Verdict]:
-    if step.after != "PAUSED":
+def _marked_late(step: Transition) -> Optional[Verdict]:
+    if step.after != "SCHEDULED" or step.proposed.get("name") != "Late":
         return None
-    verb = _pause_verb(step)
-    if step.before != "RUNNING":
-        return Verdict(REJECT, f"Cannot {verb} flows that are not currently running.")
-    if step.detail("pause_reschedule"):
-        if step.run.get("parent_task_run_id"):
-            return Verdict(ABORT, f"Cannot {verb} subflows.")
-        if step.run.get("deployment_id") is None:
-            return Verdict(ABORT, f"Cannot {verb} flows without a deployment.")
-    return None
-
-
-def _pause_verb(step: Transition) -> str:
-    return "suspend" if step.proposed.get("name") == "Suspended" else "pause"
-
-
-def _not_resumable(step: Transition) -> Optional[Verdict]:
-    if step.before != "PAUSED":
-        return None
-    if step.after == "PENDING" or (step.after == "CANCELLING" and step.view.release < CANCEL_PAUSED_SINCE):
-        reason = f"This run cannot transition to the StateType.{step.after} state from the StateType.PAUSED state."
-        return Verdict(REJECT, reason)
-    details = step.initial["state_details"]
-    name = (step.proposed.get("name") or step.after).lower()
-    if details.get("pause_reschedule") and not step.run.get("deployment_id"):
-        return Verdict(REJECT, f"Cannot reschedule a {name} flow run without a deployment.")
-    timeout = details.get("pause_timeout")
-    if step.after != "CANCELLING" and timeout and parse_time(timeout) < step.view.now():
-        reason = f"The flow run {_pause_verb(step)} has timed out and can no longer resume."
-        return Verdict(REJECT, reason, {"type": "FAILED", "message": f"The flow was {name} and never resumed."})
-    return None
-
-
-def _pause_done_before(step: Transition) -> Optional[Verdict]:
-    keys = (step.run.get("empirical_policy") or {}).get("pause_keys") or ()
-    if step.after == "PAUSED" and step.detail("pause_key") in keys:
-        return Verdict(REJECT, f"This {_pause_verb(step)} has already fired.", {"type": "RUNNING"})
+    if step.before != "SCHEDULED":
+        return Verdict(REJECT, "Only scheduled flows can be marked late.")
+    if step.view.release >= LATE_ONCE_SINCE and step.initial["name"] == "Late":
+        return Verdict(REJECT, "This flow run is already marked late.")
     return None
 
 
 def _too_early(step: Transition) -> Optional[Verdict]:
-    start = scheduled_time(step.initial or None)
-    if step.after != "RUNNING" or start is None:
+    start = (step.initial.get("state_details") or {}).get("scheduled_time")
+    if step.after != "RUNNING" or step.before not in ("SCHEDULED", "PENDING") or start is None:
         return None
     delay = (parse_time(start) - step.view.now()).total_seconds()
-    return Verdict(WAIT, "Scheduled time is in the future", delay=math.ceil(delay)) if delay > 0 else None
+    seconds = math.floor(delay + 0.5)
+    return Verdict(WAIT, "Scheduled time is in the future", delay=seconds) if seconds > 0 else None
 
 
 def _retried(step: Transition) -> Optional[Verdict]:
@@ -202,30 +171,48 @@ def _cached(step: Transition) -> Optional[Verdict]:
 
 
 def _flow_not_running(step: Transition) -> Optional[Verdict]:
-    """Prefect 2: a task run starts only while its flow run is running."""
+    """A task run starts only while its flow run is running."""
     flow_run = step.view.flow_runs.get(step.run.get("flow_run_id"))
     if step.after != "RUNNING" or flow_run is None:
         return None
     state = flow_run.get("state") or {}
-    if state.get("type") in FINAL:
-        return Verdict(ABORT, "The enclosing flow must be running to begin task execution.")
     if state.get("type") == "PAUSED":
-        return Verdict(
-            REJECT,
-            "The flow is paused, new tasks can execute after resuming flow",
-            {"type": "PAUSED", "name": "NotReady"},
-        )
+        reason = f"The flow is paused, new tasks can execute after resuming flow run: {flow_run['id']}."
+        details = {key: state["state_details"].get(key) for key in ("pause_timeout", "pause_reschedule")}
+        return Verdict(REJECT, reason, {"type": "PAUSED", "name": "NotReady", "state_details": details})
+    if state.get("type") != "RUNNING":
+        return Verdict(ABORT, "The enclosing flow must be running to begin task execution.")
     return None
 
 
-def _renamed(step: Transition) -> Row:
-    """Prefect 2: a task run that starts once more says so in the name of its state."""
+def _accepted(step: Transition) -> Row:
+    """Return the fields of a proposed state as the server stores them."""
     fields = step.proposed
-    if step.kind != "task_run" or not step.view.legacy or step.after != "RUNNING":
+    if step.before in ("SCHEDULED", "PENDING") and step.after == "PENDING" and not step.detail("scheduled_time"):
+        start = step.initial["state_details"].get("scheduled_time")
+        return {**fields, "state_details": {**(fields.get("state_details") or {}), "scheduled_time": start}}
+    if step.kind != "task_run" or step.after != "RUNNING":
         return fields
-    if step.before in FINAL or step.initial.get("name") == "AwaitingRetry":
-        return {**fields, "name": "Retrying"}
-    return {**fields, "name": "Rerunning"} if step.run["run_count"] else fields
+    # A task run that starts once more says so in the name of its state.
+    if step.before in FINAL:
+        return {**fields, "name": "Retrying"} if _is_of_retried_flow(step) else fields
+    if not step.run.get("run_count"):
+        return fields
+    return {**fields, "name": "Retrying" if step.initial.get("name") == "AwaitingRetry" else "Rerunning"}
+
+
+def _is_of_retried_flow(step: Transition) -> bool:
+    flow_run = step.view.flow_runs.get(step.run.get("flow_run_id")) or {}
+    return (step.run.get("flow_run_run_count") or 0) < (flow_run.get("run_count") or 0)
+
+
+def _count_runs(step: Transition) -> None:
+    """Count the runs of a task run anew after it has ended, and note in which run of its flow run it takes place."""
+    if step.before in FINAL and step.after not in FINAL:
+        step.run["run_count"] = 0
+    flow_run = step.view.flow_runs.get(step.run.get("flow_run_id"))
+    if step.after == "RUNNING" and flow_run is not None:
+        step.run["flow_run_run_count"] = flow_run.get("run_count") or 0
 
 
 RULES: Dict[str, Tuple[Rule, ...]] = {
@@ -237,9 +224,9 @@ RULES: Dict[str, Tuple[Rule, ...]] = {
         _not_pending_again,
         _nothing_to_cancel,
         slots.secure_deployment_slot,
-        _pause_done_before,
-        _not_pausable,
-        _not_resumable,
+        _marked_late,
+        pauses.not_pausable,
+        pauses.not_resumable,
         _too_early,
         _retried,
     ),
@@ -268,14 +255,20 @@ def propose(view: View, kind: str, run: Row, fields: Row, *, force: bool = False
         fields: of the proposed state.
         force: accept the state whatever most rules say.
     """
-    step = Transition(view, kind, run, fields)
+    step, before = Transition(view, kind, run, fields), run.get("state") or {}
     rules = FORCED_RULES[kind] if force else RULES[kind]
-    verdict = next(filter(None, (rule(step) for rule in rules)), Verdict(ACCEPT))
-    chosen = _renamed(step) if verdict.status == ACCEPT else verdict.state
+    verdicts = ((rule, rule(step)) for rule in rules)
+    deciding, verdict = next((pair for pair in verdicts if pair[1] is not None), (None, Verdict(ACCEPT)))
+    chosen = verdict.state
+    if verdict.status == ACCEPT:
+        chosen = fields if force else _accepted(step)
+        if kind == "task_run" and not force:
+            _count_runs(step)
     if chosen is not None:
-        state = set_state(view, kind, run, chosen)
-        if not force:
-            _remember_pause(run, state)
+        set_state(view, kind, run, chosen)
+    if kind == "flow_run" and not force:
+        leaves_pause = deciding is None or rules.index(deciding) >= rules.index(pauses.not_resumable)
+        pauses.note_transition(step, before, is_accepted=deciding is None, leaves_pause=leaves_pause)
     return verdict
 
 
@@ -295,6 +288,7 @@ def set_state(view: View, kind: str, run: Row, fields: Row) -> Row:
     getattr(view, f"{kind}_states").insert({**state, "run_id": run["id"]})
     table = view.flow_runs if kind == "flow_run" else view.task_runs
     table.update(run, {**run_fields(run, state), **end_fields(run, state, view.release)})
+    pauses.end_resuming(run)
     if (
         kind == "task_run"
         and state["type"] == "COMPLETED"
@@ -310,13 +304,6 @@ def set_state(view: View, kind: str, run: Row, fields: Row) -> Row:
         details_of_task = {**state["state_details"], "child_flow_run_id": run["id"]}
         set_state(view, "task_run", subflow_task_run, {**state, "state_details": details_of_task})
     return state
-
-
-def _remember_pause(run: Row, state: Row) -> None:
-    key = state["state_details"].get("pause_key")
-    policy = run.get("empirical_policy")
-    if state["type"] == "PAUSED" and key and isinstance(policy, dict):
-        policy["pause_keys"] = [*(policy.get("pause_keys") or ()), key]
 
 
 def result(run: Row, verdict: Verdict) -> Row:

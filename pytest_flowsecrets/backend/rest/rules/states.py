@@ -147,13 +147,12 @@ def run_fields(run: Row, state: Row) -> Row:
     }
     if run.get("expected_start_time") is None:
         changes["expected_start_time"] = scheduled_time(state) or state["timestamp"]
-    elif state["type"] == "SCHEDULED" and not run.get("run_count"):
-        changes["expected_start_time"] = scheduled_time(state)
     if before.get("type") == "RUNNING":
         ran = parse_time(state["timestamp"]) - parse_time(before["timestamp"])
         changes["total_run_time"] = (run.get("total_run_time") or 0.0) + ran.total_seconds()
     if state["type"] == "RUNNING":
-        changes["run_count"] = (run.get("run_count") or 0) + 1
+        resumes = (run.get("empirical_policy") or {}).get("resuming")  # a suspended run goes on
+        changes["run_count"] = (run.get("run_count") or 0) + (not resumes)
         if run.get("start_time") is None:
             changes["start_time"] = state["timestamp"]
     changes["end_time"] = state["timestamp"] if state["type"] in FINAL else None
