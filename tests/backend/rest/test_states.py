@@ -364,11 +364,13 @@ def test_the_delays_of_retries(policy, lowest, highest):
 
 
 def test_a_task_that_starts_once_more_says_so(legacy_ask):
-    """The name of a task run's state says that it runs again."""
+    """The name of a task run's state says that it runs again, and after its end that its flow does."""
     run = _task_run(legacy_ask)
-    _task_state(legacy_ask, run, "RUNNING")
-    assert _task_state(legacy_ask, run, "RUNNING")["state"]["name"] == "Rerunning"
-    _task_state(legacy_ask, run, "COMPLETED")
+    kinds = ("RUNNING", "RUNNING", "COMPLETED", "RUNNING", "COMPLETED")
+    names = [_task_state(legacy_ask, run, kind)["state"]["name"] for kind in kinds]
+    assert names == ["Running", "Rerunning", "Completed", "Running", "Completed"]
+    flow_run = {"id": run["flow_run_id"]}
+    legacy_ask.set_state(flow_run, "RUNNING", force=True)
     assert _task_state(legacy_ask, run, "RUNNING")["state"]["name"] == "Retrying"
     assert _task_state(legacy_ask, run, "FAILED")["status"] == "ACCEPT"
     assert _task_state(legacy_ask, run, "CRASHED")["status"] == "ABORT"
