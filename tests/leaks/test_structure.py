@@ -114,6 +114,11 @@ SENSITIVE_TEXTS = {
     'Password="hunter2;xyz";Server=db': ["hunter2;xyz"],
     "eyJhbGciOiJub25lIn0.e30.c2lnbmF0dXJlLTE": ["c2lnbmF0dXJlLTE"],
     "A=first-a1b2c3\nB=second-d4e5f6\n": ["first-a1b2c3", "second-d4e5f6"],
+    "A=first-a1b2c3\nthis-is-a-line-of-it\nok-short\nB=second-d4e5f6\n": [
+        "first-a1b2c3",
+        "this-is-a-line-of-it",
+        "second-d4e5f6",
+    ],
     "Server=db;Database=app;Trusted_Connection=yes": [],
     "x&y=z;a|b(c)": [],
     "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----": [],
@@ -147,6 +152,7 @@ def test_data():
     """The same rule applies to mappings and sequences."""
     data = {"type": "object", "password": "hunter2xyz", "list": [b"tok-1aB2cD3", 5], "host": "db.example.com"}
     assert list(texts_in_data(data)) == ["hunter2xyz", "tok-1aB2cD3"]
+    assert list(texts_in_data({"pin": 482913, "port": 543210})) == ["482913"]
     assert list(texts_in_data({"a": ["x-leaf", 5], "b": {"c": ("y-leaf",)}})) == ["x-leaf", "y-leaf"]
 
 
@@ -199,6 +205,8 @@ INSIDE = [
     ("mysql -u root --password=sun7ab -h db", "sun7ab"),
     ("mysql -u root -phunter2xyz db", "hunter2xyz"),
     ("psql --password sun7ab db", "sun7ab"),
+    ("tool --api-token hunter2xyz -v", "hunter2xyz"),
+    ("a=1;b=2&password=hunter2xyz", "hunter2xyz"),
     ("PGPASSWORD=sun7ab psql -h db", "sun7ab"),
     ("curl -u svc:hunter2xyz https://example.com/a", "hunter2xyz"),
     ("curl -H 'Authorization: Bearer hunter2xyz' https://example.com/a", "hunter2xyz"),
@@ -233,13 +241,15 @@ def test_secrets_of_each_notation(value, secret):
         "curl --password-policy --token -s https://example.com/a",
         "it isn't - not really -x",
         "theme=dark; language=de",
+        "theme=midnight-blue; session=hunter2xyz",
         f"tar -x {'a ' * 20_000}",
         "A=first -x",
     ],
 )
 def test_commands_and_pairs_without_a_secret(value):
     """Options, ports and other words of a command are not secrets by themselves."""
-    assert not [part for part in parts_of(value) if part.text in ("8080:80", "application/json", "-s", "dark", "-x")]
+    words = ("8080:80", "application/json", "-s", "dark", "midnight-blue", "-x")
+    assert not [part for part in parts_of(value) if part.text in words]
 
 
 HEADS = [
@@ -272,8 +282,19 @@ def test_the_beginning_of_all_tokens_of_a_service(head):
     assert mine.redact(f"...{one[-12:]}") == "...[secret A]"
 
 
+@pytest.mark.parametrize("head", ["glpat-", "dckr_pat_", "sk_live_", "github_pat_"])
+def test_the_beginning_of_short_tokens(head):
+    """The beginning of a token that its service documents is public, however short the rest is."""
+    mine = Redactor({f"{head}aB3dE6gH9jK2mN5pQ8sT": ("A",)})
+    assert mine.redact(f"{head}aBzzzzzz") == f"{head}aBzzzzzz"
+    assert mine.redact(f"{head}aB3dE6gH!") == "[secret A]!"
+
+
 def test_the_end_of_all_tokens_of_a_service():
     """A comment or a type at the end of a token is not masked."""
+    key = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'aB3dE6gH9jK2mN5pQ8sT' * 2} ci@build-7"
+    assert Redactor({key: ("A",)}).redact("see ci@build-7") == "see ci@build-7"
+    assert Redactor({key: ("A",)}).redact(f"{key}.") == "[secret A]."
     value = f"ENC[AES256_GCM,data:{'aB3dE6gH9jK2mN5pQ8sT' * 3},type:string]"
     mine = Redactor({value: ("A",)})
     assert mine.redact(",iv:x,type:string]") == ",iv:x,type:string]"
@@ -368,7 +389,7 @@ def test_names_of_secrets():
 def test_ranks():
     """The rank of a part depends on its name, then on its look."""
     assert rank("anything", "password") == SENSITIVE
-    assert rank("abcDEF0123456789xyz") == SENSITIVE
+    assert rank("abcDEF0123456789xyz") == rank("aB3/x9Kd2Lm4Qp7.com") == SENSITIVE
     assert rank("abcDEF0123456789xyz", "client_email") == PUBLIC
     assert rank("www.ab12cd34ef56.example") == rank("2020-08-04") == rank("https://example.com/a") == PUBLIC
     assert rank("inside") == rank("a few words", "x") == UNCLEAR
