@@ -154,7 +154,8 @@ class Finder(cst.CSTVisitor):
 
     def visit_Name(self, node: cst.Name) -> None:
         """Recognize legacy names that are used in another way."""
-        if not self._add_other(node) and id(node) not in self._seen:
+        self._add_other(node)
+        if id(node) not in self._seen:
             self.names.add(node.value)
 
     # -- parts ---------------------------------------------------------------------------------------------------------
@@ -184,14 +185,12 @@ class Finder(cst.CSTVisitor):
         self._seen.update((id(node), id(subject)))
         return use
 
-    def _add_other(self, node: cst.CSTNode) -> bool:
+    def _add_other(self, node: cst.CSTNode) -> None:
         kind = self._kind(node) if id(node) not in self._seen else ""
         if kind:
             self._add(node, kind, node).reason = METHOD if kind == CONTEXT else OTHER_USE
         elif self._reaches_secrets(node):
             self._add(node, CONTEXT, node).reason = WHOLE_CONTEXT
-            return True
-        return bool(kind)
 
     def _reaches_secrets(self, node: cst.CSTNode) -> bool:
         """Return whether ``prefect.context`` is assigned to a name, or indexed with ``"secrets"``."""

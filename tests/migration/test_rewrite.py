@@ -214,6 +214,7 @@ def test_a_module_that_needs_hands_fails_to_import_on_prefect_3():
         ("import prefect\nx = prefect.context.get('secrets', {})\n", "reach the secrets"),
         ("import prefect\nctx = prefect.context\nx = ctx.secrets['A']\n", "reach the secrets"),
         ("from prefect import context\nctx = context\n", "reach the secrets"),
+        ("try: from prefect import context\nexcept E: from x import context\nctx = context\n", "reach the secrets"),
         ("import prefect\nprefect.context.secrets['A'] = 'x'\n", "overwrite=True"),
         ("import prefect\ndel prefect.context.secrets['A']\n", "overwrite=True"),
         ("import prefect\nprefect.context.secrets.A = 'x'\n", "overwrite=True"),
