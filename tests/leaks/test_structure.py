@@ -170,6 +170,7 @@ def test_formats_inside_each_other_end():
         ("aHVudGVyMg==", ""),
         ("aHVudGVyMnh5eg", "hunter2xyz"),
         ("aHVudGVyMnh5\neg==", "hunter2xyz"),
+        ("aHVudGVyMgl4eXo=", "hunter2\txyz"),
         ("/////////////w==", ""),
     ],
 )
@@ -200,6 +201,7 @@ INSIDE = [
     ("Driver={x};Uid=u;Pwd={sun}}shine1};Encrypt=yes", "sun}}shine1"),
     ('Server=db;Password="sun""shine1";x=y', 'sun"shine1'),
     ("<a><password>sun&amp;shine1</password></a>", "sun&shine1"),
+    ("<db user='svc' password='sun&amp;shine1'/>", "sun&shine1"),
     ("<a><password><![CDATA[sun<shine1]]></password></a>", "sun<shine1"),
     ('\ufeff{"user": "svc", "password": "hunter2xyz"}', "hunter2xyz"),
     ("mysql -u root --password=sun7ab -h db", "sun7ab"),
@@ -240,6 +242,8 @@ def test_secrets_of_each_notation(value, secret):
         "curl -H 'Accept: application/json' https://example.com/a",
         "curl --password-policy --token -s https://example.com/a",
         "it isn't - not really -x",
+        "tool --token --verbose",
+        "ssh://deploy@example.com:22/a",
         "theme=dark; language=de",
         "theme=midnight-blue; session=hunter2xyz",
         f"tar -x {'a ' * 20_000}",
@@ -248,7 +252,7 @@ def test_secrets_of_each_notation(value, secret):
 )
 def test_commands_and_pairs_without_a_secret(value):
     """Options, ports and other words of a command are not secrets by themselves."""
-    words = ("8080:80", "application/json", "-s", "dark", "midnight-blue", "-x")
+    words = ("8080:80", "application/json", "-s", "dark", "midnight-blue", "-x", "--verbose", "deploy")
     assert not [part for part in parts_of(value) if part.text in words]
 
 
@@ -390,6 +394,7 @@ def test_ranks():
     """The rank of a part depends on its name, then on its look."""
     assert rank("anything", "password") == SENSITIVE
     assert rank("abcDEF0123456789xyz") == rank("aB3/x9Kd2Lm4Qp7.com") == SENSITIVE
+    assert rank("x9Kd2Lm4Qp7aB3.qwRtyUiopAsdfGhjkl") == SENSITIVE
     assert rank("abcDEF0123456789xyz", "client_email") == PUBLIC
     assert rank("www.ab12cd34ef56.example") == rank("2020-08-04") == rank("https://example.com/a") == PUBLIC
     assert rank("inside") == rank("a few words", "x") == UNCLEAR
