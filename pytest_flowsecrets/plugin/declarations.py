@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Generator, Iterator, List
 
 import pytest
 
@@ -67,34 +67,40 @@ def pytest_configure_node(node: Any) -> None:
 # -- owners of declarations --------------------------------------------------------------------------------------------
 
 
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     """Make this test the owner of all variables that are set from now on."""
+    __tracebackhide__ = True
     run = declarations.current()
     run.begin(item, "this test")
     run.path = str(item.path)
-    yield
+    return (yield)
 
 
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     """Remove the declarations of this test, so that other tests do not see its variables."""
-    yield
-    run = declarations.current()
-    run.begin(None, "")
-    run.end(item)
-    run.path = None
+    __tracebackhide__ = True
+    try:
+        return (yield)
+    finally:
+        run = declarations.current()
+        run.begin(None, "")
+        run.end(item)
+        run.path = None
 
 
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
     """Make a fixture of wider scope the owner of the variables that it sets."""
+    __tracebackhide__ = True
     if fixturedef.scope == "function":
-        yield
-        return
+        return (yield)
     resume = declarations.current().begin(fixturedef, f"the fixture {fixturedef.argname}")
-    yield
-    resume()
+    try:
+        return (yield)
+    finally:
+        resume()
 
 
 def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Match, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Generator, Iterator, List, Match, Optional, Tuple
 
 import pytest
 
@@ -30,13 +30,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(message, pytrace=False)
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Generator[None, Any, Any]:
     """Remember the error of a fixture of wider scope. pytest raises it again in other tests, without the fixture."""
-    outcome: Any = yield
-    if outcome.excinfo is not None and fixturedef.scope != "function":
-        name = _describe(fixturedef)
-        request.config.stash.setdefault(_failed_fixtures, {})[name] = outcome.excinfo[1], name
+    __tracebackhide__ = True
+    try:
+        return (yield)
+    except BaseException as error:
+        if fixturedef.scope != "function":
+            name = _describe(fixturedef)
+            request.config.stash.setdefault(_failed_fixtures, {})[name] = error, name
+        raise
 
 
 def _describe(fixturedef: pytest.FixtureDef[Any]) -> str:
@@ -53,17 +57,17 @@ def pytest_flowsecrets_shorten(item: pytest.Item, call: pytest.CallInfo[None]) -
         call.excinfo = _without_own_frames(call.excinfo)
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Add sections that explain a failure."""
-    outcome: Any = yield
-    report = None if outcome.excinfo or call.excinfo is None else outcome.get_result()
-    if report is not None and report.failed and call.excinfo is not None:
+    report = yield
+    if call.excinfo is not None and report.failed:
         error, traceback = call.excinfo.value, call.excinfo.tb
         _add_lines(report, [*_marshmallow_conflict(error), *_missing_secret(item, error, traceback, report)])
         _add_advice(report)
         if item.config.getoption("--flowsecrets-explain"):
             _add_lines(report, _explanations(item), "flowsecrets: secrets of this test")
+    return report
 
 
 @pytest.hookimpl(hookwrapper=True)

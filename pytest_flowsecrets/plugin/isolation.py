@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Generator, Iterator, List, Optional, Sequence
 
 import pytest
 
@@ -71,20 +71,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             item.fixturenames = [*(name for name in names if name != ISOLATION), ISOLATION]
 
 
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Generator[None, Any, Any]:
     """Set up the isolation before all other function-scoped fixtures, and fixtures of wider scope outside it.
 
     Therefore ``monkeypatch`` is undone inside the isolation, and the variables of a session fixture exist when the
     isolation begins. A fixture of wider scope is also set up outside if a running test requests it.
     """
+    __tracebackhide__ = True
     if fixturedef.scope != "function":
         with _outside_isolation():
-            yield
-        return
+            return (yield)
     if fixturedef.argname != ISOLATION:
         _set_up_before(fixturedef, request)
-    yield
+    return (yield)
 
 
 @contextmanager
@@ -131,15 +131,18 @@ def pytest_runtest_call(item: pytest.Item) -> None:
         )
 
 
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     """After the teardown of all fixtures, remove variables of the isolation that a fixture has restored."""
-    yield
-    isolation = item.stash.get(_isolation, None)
-    if isolation is not None:
-        exit_(item, isolation)
-        isolation.sweep()
-        del item.stash[_isolation]
+    __tracebackhide__ = True
+    try:
+        return (yield)
+    finally:
+        isolation = item.stash.get(_isolation, None)
+        if isolation is not None:
+            exit_(item, isolation)
+            isolation.sweep()
+            del item.stash[_isolation]
 
 
 def enter(item: Any) -> Isolation:

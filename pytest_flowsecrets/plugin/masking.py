@@ -7,7 +7,7 @@ output when it is written. At the end of the run, the files that it wrote are ma
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator, List
+from typing import TYPE_CHECKING, Any, Generator, Iterator, List
 
 import pytest
 
@@ -17,6 +17,7 @@ from pytest_flowsecrets.plugin.leaks import announce_leaks, run_of
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.mask.descriptors import Descriptors
 
+Wrapper = Generator[None, Any, Any]  # a hook with wrapper=True, which pluggy calls twice as fast as a hookwrapper
 _CAPTURES_STREAMS_ONLY = "sys", "tee-sys"
 
 # -- collection --------------------------------------------------------------------------------------------------------
@@ -66,52 +67,60 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
 # -- running -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Wrapper:
     """Attribute the following findings to this test."""
+    __tracebackhide__ = True
     run = run_of(item.config)
     run.begin_test(item)
-    yield
-    run.test = ""
-    announce_leaks(item.config)
+    try:
+        return (yield)
+    finally:
+        run.test = ""
+        announce_leaks(item.config)
 
 
-def _with_real_name(item: pytest.Item) -> Iterator[None]:
+def _with_real_name(item: pytest.Item) -> Wrapper:
     """Give a test its real name while its own code runs. Plugins around a phase see the masked name."""
-    with run_of(item.config).ids.real(item):
-        yield
+    __tracebackhide__ = True
+    ids = run_of(item.config).ids
+    if not ids:
+        return (yield)
+    with ids.real(item):
+        return (yield)
 
 
-pytest_runtest_setup = pytest.hookimpl(hookwrapper=True, trylast=True)(_with_real_name)
-pytest_runtest_call = pytest.hookimpl(hookwrapper=True, trylast=True)(_with_real_name)
-pytest_runtest_teardown = pytest.hookimpl(hookwrapper=True, trylast=True)(_with_real_name)
+pytest_runtest_setup = pytest.hookimpl(wrapper=True, trylast=True)(_with_real_name)
+pytest_runtest_call = pytest.hookimpl(wrapper=True, trylast=True)(_with_real_name)
+pytest_runtest_teardown = pytest.hookimpl(wrapper=True, trylast=True)(_with_real_name)
 
 
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Wrapper:
     """Give a test its masked name while pytest sets up its own fixtures.
 
     ``tmp_path`` names a folder after the test, and JUnit fixtures look up its report.
     """
-    if getattr(fixturedef.func, "__module__", "").startswith("_pytest."):
-        with run_of(request.config).ids.masked(request.node):
-            yield
-    else:
-        yield
+    __tracebackhide__ = True
+    ids = run_of(request.config).ids
+    if ids and getattr(fixturedef.func, "__module__", "").startswith("_pytest."):
+        with ids.masked(request.node):
+            return (yield)
+    return (yield)
 
 
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Wrapper:
     """Mask a report after all other plugins have changed it. In mode ``fail``, fail a leaking test."""
-    outcome: Any = yield
-    if outcome.excinfo is None:
-        run, report = run_of(item.config), outcome.get_result()
-        if report.when == "call" and run.reports_leaks:
-            run.scan_artifacts(item)
-        if run.has_unseen_text(report):
-            run.learn_environment()  # tests set variables too
-        run.mask_report(report)
-        run.fail_leaking_test(report)
+    report = yield
+    run = run_of(item.config)
+    if report.when == "call" and run.reports_leaks:
+        run.scan_artifacts(item)
+    if run.has_unseen_text(report):
+        run.learn_environment()  # tests set variables too
+    run.mask_report(report)
+    run.fail_leaking_test(report)
+    return report
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

@@ -82,6 +82,10 @@ class TestIds:
     def __repr__(self) -> str:
         return f"<TestIds {len(self._masked)} masked>"
 
+    def __bool__(self) -> bool:
+        """Return whether a test has a masked name."""
+        return bool(self._identities)
+
     def mask(
         self,
         items: Iterable[Any],
