@@ -62,6 +62,7 @@ class _ColdTable:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._anchors = array("I")
+        self._last = -1  # the highest anchor
         self._windows = _Numbers()
 
     def shared(self) -> Set[int]:
@@ -80,23 +81,21 @@ class _ColdTable:
         self._windows.add((_number(window), value) for window, value in removed)
         anchors = sorted({*anchors_of(window for window, _ in removed)})
         self._anchors = array("I", (anchor for anchor, _ in groupby(merge(self._anchors, anchors))))
+        self._last = self._anchors[-1] if self._anchors else -1
 
     def values_in(self, data: bytes) -> Iterator[int]:
         """Yield the values of which a window can occur in some bytes."""
-        if not self._anchors:
+        anchors, last = self._anchors, self._last
+        if not anchors:
             return
         text = data.translate(None, self._table.alphabet.dropped)
         for start in range(0, len(text) - _WORD + 1, _CHUNK):
             words = array("I", text[start : start + (min(_CHUNK, len(text) - start) & -_WORD)])
-            present = {word for word in {*words} if self._is_anchor(word)}
+            present = {word for word in {*words} if word <= last and anchors[bisect_left(anchors, word)] == word}
             if present:
                 places = (start + number * _WORD for number, word in enumerate(words) if word in present)
                 for at in places:
                     yield from self._values_at(text, at)
-
-    def _is_anchor(self, word: int) -> bool:
-        at = bisect_left(self._anchors, word)
-        return at < len(self._anchors) and self._anchors[at] == word
 
     def _values_at(self, text: bytes, at: int) -> Iterator[int]:
         for start in range(max(0, at + _WORD - _WINDOW), at + 1):
