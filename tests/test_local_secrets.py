@@ -403,6 +403,17 @@ def test_reload_sees_a_config_path_that_the_test_has_set(local_secrets, monkeypa
     assert own.read_text() == "[context.secrets]\nOWN = 'own'\n"
 
 
+def test_a_config_path_of_the_test_replaces_the_private_file(local_secrets, monkeypatch, tmp_path):
+    """Prefect finds the private file without a variable, and a path that the test sets takes precedence over it."""
+    local_secrets.write_config("[context.secrets]\nPRIVATE = 'p'\n")
+    assert "PREFECT__USER_CONFIG_PATH" not in os.environ
+    own = tmp_path / "own.toml"
+    own.write_text("[context.secrets]\nOWN = 'own'\n")
+    monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(own))
+    local_secrets.reload()
+    assert dict(local_secrets) == {"OWN": "own"}
+
+
 def test_a_config_path_that_the_test_has_set_is_left_alone(local_secrets, monkeypatch, tmp_path):
     """The path of the test stays, also if `context` of its file is missing or not a table."""
     own = tmp_path / "own.toml"

@@ -242,7 +242,7 @@ SPANS: Tuple[Tuple[str, str], ...] = (
 
 # The python-box that pip installs: pinned by Prefect up to 0.13.7, later the newest one that supports the Python.
 _PINNED_BOXES = (("0.6.6", "3.4.6"), ("0.9.0", "4.2.3"), ("0.13.8", ""))
-_NEWEST_BOXES = (((3, 6), "6.1.0"), ((3, 7), "7.0.1"), ((3, 8), "7.2.0"), ((3, 9), "7.4.1"), ((3, 11), "8.0.0"))
+_NEWEST_BOXES = (((3, 0), "6.1.0"), ((3, 7), "7.0.1"), ((3, 8), "7.2.0"), ((3, 9), "7.4.1"), ((3, 11), "8.0.0"))
 
 
 def dialect_for(version: str) -> Dialect:
@@ -276,8 +276,7 @@ def default_box(dialect: Dialect, python: Tuple[int, int]) -> str:
     if not dialect.box:
         return ""
     pinned = [box for first, box in _PINNED_BOXES if dialect.at_least(first)][-1]
-    newest = [box for first, box in _NEWEST_BOXES if python >= first]
-    return pinned or (newest[-1] if newest else _NEWEST_BOXES[0][1])
+    return pinned or [box for first, box in _NEWEST_BOXES if python >= first][-1]
 
 
 def _row(rows: Sequence[_Row], number: Release) -> _Row:

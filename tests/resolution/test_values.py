@@ -76,7 +76,6 @@ def test_interpolate(text, result):
     assert interpolate(text, AROUND) == result
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "is_whole"),
     [
@@ -97,6 +96,7 @@ def test_is_reference(text, is_whole):
     assert is_reference(text) is is_whole
 
 
+@pytest.mark.slow
 def test_growth_is_cut_off():
     """Expansion of a text that multiplies itself stops before it fills the memory."""
     assert interpolate("$BIG", AROUND) == (None, True)
