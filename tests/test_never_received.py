@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 
 from pytest_flowsecrets import FakeCloud, SecretReceived, UsageError
-from pytest_flowsecrets.leaks.search.finder import finder, forms_of
+from pytest_flowsecrets.leaks.search.finder import any_of, finder, forms_of
 from tests.backend.graphql import as_agent, as_user
 from tests.backend.http import ask
 from tests.compat import VERSION
@@ -135,11 +135,30 @@ def test_a_value_like_the_name_of_a_field(cloud):
 
 def test_a_long_value():
     """A long value is only searched for unencoded and as JSON."""
-    long = 'ab"' * 10_000
+    long = 'äb"' * 10_000
     finds = finder(forms_of(long))
     assert finds(long)
     assert finds(json.dumps([long]))
+    assert finds(json.dumps([f"before {long} after"]))
+    assert finds(json.dumps([f"before {long} after"], ensure_ascii=False))
     assert not finds(long[:-1])
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ('{"user":"svc","tokens":["kä9TzWq4mLrV7"],"more":{"name":"service-account"}}', True),
+        ("before kä9TzWq4mLrV7 after", True),
+        ('{"user":"svc"}', False),
+        ("svc", False),
+        ("for service-account only", True),
+        ("other-value-7", True),
+    ],
+)
+def test_a_value_that_is_data(text, is_found):
+    """Data is searched for as JSON, with and without blanks, and so are the longer texts in it."""
+    finds = finder(forms_of({"user": "svc", "tokens": ["kä9TzWq4mLrV7"], "more": {"name": "service-account"}}))
+    assert any_of([finds, finder(["other-value-7"])])(text) is is_found
 
 
 def test_beside_a_secret_mutation(cloud):
