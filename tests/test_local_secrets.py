@@ -546,10 +546,13 @@ def test_the_way_that_is_told_is_right(local_secrets, recwarn, value):
     if "no spelling" in message:
         assert "$" in value or value == "~" or VERSION < (0, 13, 15)
         return
-    local_secrets["V2"] = eval(
-        message.rsplit("set it to ", 1)[1], {"exact": exact, "json": json, "repr": repr, "value": value}
-    )
+    names = {"exact": exact, "json": json, "repr": repr, "value": value}
+    advice, _, own_variable = message.rsplit("set it to ", 1)[1].partition("; in a variable of your own, write ")
+    local_secrets["V2"] = eval(advice, names)
     assert local_secrets["V2"] == value
+    if own_variable:
+        local_secrets.setenv("v3", eval(own_variable, names))
+        assert local_secrets["v3"] == value
     assert isinstance(local_secrets["V2"], str)
 
 
