@@ -258,7 +258,8 @@ def propose(view: View, kind: str, run: Row, fields: Row, *, force: bool = False
     step, before = Transition(view, kind, run, fields), run.get("state") or {}
     rules = FORCED_RULES[kind] if force else RULES[kind]
     verdicts = ((rule, rule(step)) for rule in rules)
-    deciding, verdict = next((pair for pair in verdicts if pair[1] is not None), (None, Verdict(ACCEPT)))
+    decisions = ((rule, verdict) for rule, verdict in verdicts if verdict is not None)
+    deciding, verdict = next(decisions, (None, Verdict(ACCEPT)))
     chosen = verdict.state
     if verdict.status == ACCEPT:
         chosen = fields if force else _accepted(step)
