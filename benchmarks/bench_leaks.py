@@ -26,6 +26,7 @@ from pathlib import Path
 from time import process_time
 
 from pytest_flowsecrets.leaks.mask.redactor import Redactor
+from pytest_flowsecrets.leaks.search.decoders import _ENCODED
 from pytest_flowsecrets.leaks.search.encodings import forms_of
 
 ALPHABET = string.ascii_letters + string.digits
@@ -187,6 +188,26 @@ def adversaries():
         yield name, speeds
 
 
+def large_texts(size):
+    """Yield the MB/s of ``redact``, of the one pattern of pytest-mask-secrets, and of one pass of the decoders."""
+    chance = random.Random(1)
+    words = "INFO", "prefect", "Task", "finished", "ok", "\\n", "\\x1b[0m", "\\u00e9", "%20", "&amp;"
+    colored = (f"\x1b[{chance.randrange(30, 38)}m{chance.choice(words)}\x1b[0m " for _ in range(size // 18))
+    texts = {"random bytes": chance.randbytes(size).decode("utf-8", "replace"), "colors and escapes": "".join(colored)}
+    for count in (1, 10, 100, 500):
+        values = secrets(count)
+        redactor = Redactor(dict.fromkeys(values, ("NAME",)))
+        redactor.redact("two\nlines\n")
+        pattern = re.compile("(" + "|".join(map(re.escape, values)) + ")")
+        for name, text in texts.items():
+            works = (
+                partial(redactor.redact, text),
+                partial(pattern.sub, "*****", text),
+                partial(_ENCODED.sub, b"", text.encode()),
+            )
+            yield f"{name}, {count} secrets", [len(text) / 1e6 / timed(work)[0] for work in works]
+
+
 UNITS = [
     *map(chr, range(256)),
     "\\n",
@@ -229,6 +250,10 @@ def main():
     print("| slow texts, 100 secrets | MB/s | four times the size |\n| --- | ---: | ---: |")
     for name, speeds in adversaries():
         print(f"| {name} | {speeds[0]:,.1f} | {speeds[1]:,.1f} |", flush=True)
+    print("\n| large texts | `redact` | pattern of pytest-mask-secrets | one pass of the decoders |")
+    print("| --- | ---: | ---: | ---: |")
+    for name, speeds in large_texts(2_000_000):
+        print(f"| {name} | {' | '.join(f'{speed:,.1f} MB/s' for speed in speeds)} |", flush=True)
     print("\n| runs of one unit, 40,000 characters | ms | four times the size |\n| --- | ---: | ---: |")
     for name, took, growth in runs(40_000):
         print(f"| `{name}` | {took * 1000:,.0f} | {growth:.1f} times |", flush=True)
