@@ -124,7 +124,7 @@ def _advice(original: Input, reading: Reading) -> str:
     spelling = find_spelling(reading, original.value)
     if isinstance(original.value, str) and not original.in_file:  # the text of a file is written as it is
         advice = "to keep the value, set it to exact(value)"
-        if spelling is None or "$" not in reading.text:
+        if spelling is None or reading.from_file or "$" not in reading.text:
             return advice
         return f"{advice}; in a variable of your own, write {spelling.expression}"
     return f"to keep the value, set it to {spelling.expression}" if spelling else "no spelling keeps the value"
