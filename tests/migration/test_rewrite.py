@@ -228,6 +228,18 @@ def test_imports_and_writes_by_hand(source, reason):
     assert reason in reasons[0][1]
 
 
+def test_an_import_without_a_use_has_its_place():
+    """The place is the first character of the statement."""
+    _, (change,) = rewrite("if x:\n    from prefect.client import Secret\n")
+    assert (change.line, change.column, change.old) == (2, 5, "import of Secret")
+
+
+def test_the_new_import_follows_that_of_prefect():
+    """A use of ``prefect.context`` has no import of its own, so the new import comes after the one of Prefect."""
+    new, _ = rewrite("import os\nimport prefect\nimport re\nx = prefect.context.secrets['A']\n")
+    assert new == f"import os\nimport prefect\n{LOAD}import re\nx = Secret.load('a').get()\n"
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -220,6 +220,8 @@ def test_versions():
     assert finding.versions == "0.11.2-1.4.1"
     (finding,) = found_in("café", "env", "0.6.7")
     assert finding.versions == "0.5.0-0.13.14"
+    (finding,) = found_in('{"a": true}', "toml", "1.4.1")
+    assert finding.versions == "0.11.2-1.4.1"
 
 
 def test_a_spelling_hides_its_text():
