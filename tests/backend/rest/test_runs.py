@@ -98,7 +98,7 @@ def test_times_and_counts_follow_the_states(ask):
 
 
 def test_the_expected_start_follows_the_schedule(timed, clock):
-    """A run is expected at its last scheduled time until it has started; only a scheduled state has a next start."""
+    """A run stays expected at its first scheduled time, and only a scheduled state has a next start."""
     times = [(clock[0] + timedelta(hours=hours)).isoformat() for hours in range(4)]
     run = timed.flow_run("SCHEDULED", name="r")
 
@@ -107,11 +107,11 @@ def test_the_expected_start_follows_the_schedule(timed, clock):
         row = timed.get(f"/flow_runs/{run['id']}")
         return row["expected_start_time"], row.get("next_scheduled_start_time")
 
-    assert set_state("SCHEDULED", times[1]) == (times[1], times[1])
-    assert set_state("PENDING", times[2]) == (times[1], None)
-    assert set_state("SCHEDULED", times[2]) == (times[2], times[2])
-    assert set_state("RUNNING", times[3]) == (times[2], None)
-    assert set_state("SCHEDULED", times[3]) == (times[2], times[3])
+    first = run["expected_start_time"]
+    assert set_state("SCHEDULED", times[1]) == (first, times[1])
+    assert set_state("PENDING", times[2]) == (first, None)
+    assert set_state("RUNNING", times[3]) == (first, None)
+    assert set_state("SCHEDULED", times[3]) == (first, times[3])
 
 
 @pytest.mark.parametrize(("version", "starts"), [("2.20.27", False), ("3.5.99", False), ("3.6.0", True)])
