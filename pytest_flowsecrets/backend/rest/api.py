@@ -15,6 +15,7 @@ from pytest_flowsecrets.backend.messages import Request, Response
 from pytest_flowsecrets.backend.rest.authorization import answer_about_caller, check_authorization
 from pytest_flowsecrets.backend.rest.call import Call, Reply
 from pytest_flowsecrets.backend.rest.errors import ApiError
+from pytest_flowsecrets.backend.rest.rules.openapi import schemas_of
 from pytest_flowsecrets.backend.rest.rules.slots import LockedError
 from pytest_flowsecrets.backend.rest.store.block_types import SharedBlockTypes
 from pytest_flowsecrets.backend.rest.store.table import utc_now
@@ -203,15 +204,17 @@ class RestApi:
         from pytest_flowsecrets.backend.rest.routes import router
 
         check_authorization(view, request.headers.get("authorization", ""))
-        match = router.find(request.method, path)
+        schemas = schemas_of(view.release)
+        match = router.find(request.method, path, schemas.has)
+        key = match.route.key
         query = dict(parse_qsl(request.query, keep_blank_values=True))
         call = Call(view, match.parameters, query, _json(request.body), request.headers)
-        match.route.check(call)
+        schemas.check(key, call.body)
         with view.lock:
             answer = match.route.handler(call)
-            if isinstance(answer, Reply):
-                return _response(answer.status, answer.body)
-            return _response(match.route.status, answer)
+            if not isinstance(answer, Reply):
+                answer = Reply(match.route.status, answer)
+            return _response(answer.status, schemas.complete(key, answer.body))
 
 
 def _json(body: bytes) -> Any:

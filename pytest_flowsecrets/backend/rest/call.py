@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, NamedTuple
 
-from pytest_flowsecrets.backend.rest.errors import ApiError, Row, canonical_id, check_range
+from pytest_flowsecrets.backend.rest.errors import Row, canonical_id, check_range
+from pytest_flowsecrets.backend.rest.rules.openapi import route_key
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.view import View
@@ -67,28 +68,17 @@ class Route:
         template: path below the view, such as ``/flows/{id}``; ``{id}`` and ``{…_id}`` match UUIDs only.
         handler: returns the JSON body, or a ``Reply``.
         status: of a successful response.
-        required: the fields that the body has to hold.
     """
 
     method: str
     template: str
     handler: Handler
     status: int = 200
-    required: Tuple[str, ...] = ()
 
-    def check(self, call: Call) -> None:
-        """Check that the body holds the required fields.
-
-        Raises:
-            ApiError: 422, a field is missing.
-        """
-        missing = [name for name in self.required if name not in call.fields]
-        if missing:
-            raise ApiError(422, [_missing(name) for name in missing])
-
-
-def _missing(name: str) -> Dict[str, Any]:
-    return {"type": "missing", "loc": ["body", name], "msg": "Field required", "input": None}
+    @property
+    def key(self) -> str:
+        """The key of the route in the recorded schemas."""
+        return route_key(self.method, self.template)
 
 
 def page(call: Call, rows: List[Row], default: int = 200) -> List[Row]:

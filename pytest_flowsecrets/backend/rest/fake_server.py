@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator, List, Mapping, NoReturn, Tuple, cast
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator, List, Mapping, NoReturn, Tuple, cast
 
 from pytest_flowsecrets.backend.rest.api import RestApi
 from pytest_flowsecrets.backend.rest.blocks_and_variables import Blocks, SecretBlocks, Variables
 from pytest_flowsecrets.backend.rest.received import ReceivedRequests
+from pytest_flowsecrets.backend.rest.resources import flow_runs, task_runs
 from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_view
+from pytest_flowsecrets.backend.rest.rules.openapi import schemas_of
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation.prefect3.api import UNFINISHED, Api
 from pytest_flowsecrets.isolation.prefect3.blocks import block_name
@@ -168,14 +170,19 @@ class RestServer(Api):
 
     @property
     def flow_runs(self) -> List[Row]:
-        """Copies of the rows of all flow runs, oldest first."""
-        return self._view.rows("flow_runs")
+        """Copies of the rows of all flow runs, oldest first, as ``GET /flow_runs/{id}`` returns them."""
+        return self._rows("flow_runs", flow_runs.present)
 
     @property
     def task_runs(self) -> List[Row]:
-        """Copies of the rows of all task runs, oldest first."""
+        """Copies of the rows of all task runs, oldest first, as ``GET /task_runs/{id}`` returns them."""
         self._flush()  # Prefect 3 reports task runs by events
-        return self._view.rows("task_runs")
+        return self._rows("task_runs", task_runs.present)
+
+    def _rows(self, table: str, present: Callable[[View, Row], Row]) -> List[Row]:
+        with self._view.lock:
+            rows = [present(self._view, row) for row in getattr(self._view, table)]
+        return [schemas_of(self._view.release).complete(f"GET /{table}/{{}}", row) for row in rows]
 
     @property
     def logs(self) -> List[Row]:

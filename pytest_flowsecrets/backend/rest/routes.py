@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import unquote
 
 from pytest_flowsecrets.backend.rest.errors import UUID, ApiError
@@ -45,8 +45,13 @@ class Router:
         for entries in self._by_length.values():
             entries.sort(key=lambda entry: [segment.startswith("{") for segment in entry[0]])
 
-    def find(self, method: str, path: str) -> Match:
+    def find(self, method: str, path: str, exists: Callable[[str], bool] = lambda _: True) -> Match:
         """Return the route for a method and the path below the view.
+
+        Args:
+            method: of HTTP.
+            path: below the view.
+            exists: whether the release has the route with a key.
 
         Raises:
             ApiError: 404 or 405.
@@ -55,6 +60,8 @@ class Router:
         allowed = False
         for spelling in (path, other):
             for route, parameters in self._candidates(spelling):
+                if not exists(route.key):
+                    continue
                 if route.method == method:
                     return Match(route, parameters)
                 allowed = True

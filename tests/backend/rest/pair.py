@@ -87,6 +87,10 @@ class Pair:
                 raise DifferenceError(f"{shown} {status}\n  {difference}")
         return row if kind else (status, fake)
 
+    def statuses(self, method, path, body):
+        """Return the status of the fake's answer and of the real server's."""
+        return [self._send(side, method, (path,), body)[0] for side in (0, 1)]
+
     def _row(self, kind, ids):
         known = self._labels[0].get(ids[0])
         label = known or f"{kind} {len(self._labels[0])}"
@@ -115,8 +119,11 @@ class Pair:
         return response.status, response.read()
 
     def _compare(self, fake, real, where):
-        """Return how two values differ; fields that the fake leaves out are allowed."""
+        """Return how two values differ."""
         if isinstance(fake, dict) and isinstance(real, dict):
+            missing = sorted(set(real) - set(fake))
+            if missing:
+                return f"{where}.{missing[0]} is missing at the fake"
             for key in fake:
                 if key in _MOMENTARY:
                     continue

@@ -80,7 +80,7 @@ def test_only_anonymous_documents_need_no_name(save):
     """A document gets a valid name from the client, or a generated one if it is anonymous."""
     messages = {
         None: "Value error, Names must be provided for block documents.",
-        "": "Value error, Names must be provided for block documents.",
+        "": "String should match pattern '^[^/%&><]+$'",
         5: "Input should be a valid string",
         "A b": "Value error, Block document name must only contain lowercase letters, numbers, and dashes.",
     }

@@ -82,7 +82,7 @@ def test_a_task_run_needs_its_flow_run(ask):
 def test_a_flow_run_with_an_idempotency_key_has_no_empty_job_variables(ask):
     """Job variables of a flow run with an idempotency key stay unset, as at the real server."""
     flow = ask.post("/flows/", name="f")
-    assert "job_variables" not in ask.post("/flow_runs/", flow_id=flow["id"], idempotency_key="k")
+    assert ask.post("/flow_runs/", flow_id=flow["id"], idempotency_key="k")["job_variables"] is None
     assert ask.post("/flow_runs/", flow_id=flow["id"])["job_variables"] == {}
 
 
@@ -103,7 +103,7 @@ def test_a_run_that_never_started_ends_from_3_6_on(version, has_end):
     """A run that is created in a final state has a start and an end from Prefect 3.6 on, and none of them before."""
     with RestApi(version) as api:
         run = Client(api, api.new_view()).flow_run("COMPLETED")
-    assert [name in run for name in ("start_time", "end_time")] == [has_end, has_end]
+    assert [run[name] is not None for name in ("start_time", "end_time")] == [has_end, has_end]
 
 
 def test_a_run_that_ends_twice_keeps_its_first_end(ask):
@@ -114,4 +114,4 @@ def test_a_run_that_ends_twice_keeps_its_first_end(ask):
     ask.set_state(run, "FAILED", force=True)
     assert ask.get(f"/flow_runs/{run['id']}")["end_time"] == first
     ask.set_state(run, "RUNNING", force=True)
-    assert "end_time" not in ask.get(f"/flow_runs/{run['id']}")
+    assert ask.get(f"/flow_runs/{run['id']}")["end_time"] is None

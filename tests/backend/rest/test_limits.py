@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -32,18 +33,21 @@ def test_a_task_run_holds_the_slot_of_its_tags(ask):
     ask.post("/concurrency_limits/", tag="t", concurrency_limit=1)
     taken = ask.post("/concurrency_limits/increment", names=["t", "none"], task_run_id=MISSING)
     assert [row["name"] for row in taken] == ["t"]
-    full = ask("POST", "/concurrency_limits/increment", {"names": ["t"], "task_run_id": "other"})
+    other = str(uuid4())
+    full = ask("POST", "/concurrency_limits/increment", {"names": ["t"], "task_run_id": other})
     assert (full.status, float(full.headers["Retry-After"]) > 0) == (423, True)
-    assert ask.post("/concurrency_limits/decrement", names=["t"], task_run_id="other")[0]["name"] == "t"
+    assert ask.post("/concurrency_limits/decrement", names=["t"], task_run_id=other)[0]["name"] == "t"
     assert ask.get("/concurrency_limits/tag/t")["active_slots"] == [MISSING]
     ask.post("/concurrency_limits/decrement", names=["t"], task_run_id=MISSING)
     assert ask.get("/concurrency_limits/tag/t")["active_slots"] == []
 
 
-def test_a_tag_with_a_limit_of_zero_says_so(legacy_ask):
+def test_a_tag_with_a_limit_of_zero_says_so():
     """A tag with a limit of zero answers 423 without ``Retry-After``."""
-    assert legacy_ask("POST", "/concurrency_limits/", {"tag": "z", "concurrency_limit": 0}).status == 200
-    refused = legacy_ask("POST", "/concurrency_limits/increment", {"names": ["z"], "task_run_id": MISSING})
+    with RestApi("3.0.11") as api:
+        ask = Client(api, api.new_view())
+        assert ask("POST", "/concurrency_limits/", {"tag": "z", "concurrency_limit": 0}).status == 200
+        refused = ask("POST", "/concurrency_limits/increment", {"names": ["z"], "task_run_id": MISSING})
     assert (refused.status, "deadlock" in refused.body["detail"]) == (423, True)
     assert "Retry-After" not in refused.headers
 
@@ -121,7 +125,8 @@ def test_leases_end(timed, clock):
     timed.post("/concurrency_limits/", tag="t", concurrency_limit=1)
     path = "/v2/concurrency_limits/"
     names = ["g", "tag:t", "none"]
-    lease = timed.post(path + "increment-with-lease", names=names, slots=1, lease_duration=60, holder={"id": MISSING})
+    holder = {"type": "task_run", "id": MISSING}
+    lease = timed.post(path + "increment-with-lease", names=names, slots=1, lease_duration=60, holder=holder)
     assert [each["name"] for each in lease["limits"]] == ["g", "tag:t"]
     assert timed.get("/concurrency_limits/tag/t")["active_slots"] == [MISSING]
     clock[0] += timedelta(seconds=50)

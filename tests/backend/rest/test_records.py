@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 
 from pytest_flowsecrets.backend.rest.store.events import event_matches
@@ -18,7 +20,7 @@ def test_artifacts_share_keys(ask):
     assert len(ask.post("/artifacts/filter", artifacts={"key": {"any_": ["k"]}})) == 2
     latest = ask.post("/artifacts/latest/filter", artifacts={"key": {"any_": ["k"]}})
     assert [(row["latest_id"], row["data"]) for row in latest] == [(second["id"], 2)]
-    assert ask.get("/artifacts/k/latest")["id"] == second["id"]
+    assert ask.get("/artifacts/k/latest")["data"] == 2
     assert ask("GET", "/artifacts/none/latest").status == 404
     assert (ask.post("/artifacts/count"), ask.post("/artifacts/latest/count")) == (3, 2)
     assert len(ask.post("/artifacts/filter", flow_runs={"id": {"any_": [run["id"]]}})) == 1
@@ -49,7 +51,7 @@ def _event(name="e", **fields):
 
 def test_events_are_stored_and_found(ask):
     """Events are listed newest first, in pages."""
-    later = _event("b", id="1", occurred="2026-01-02T00:00:00Z")
+    later = _event("b", id=str(uuid4()), occurred="2026-01-02T00:00:00Z")
     assert ask("POST", "/events", [_event("a"), later]).status == 204
     assert [row["event"] for row in ask.post("/events/filter")["events"]] == ["b", "a"]
     oldest = ask.post("/events/filter", filter={"order": "ASC"}, limit=1)
@@ -99,6 +101,7 @@ def test_filters_of_events(condition, fits):
 
 
 def _task_event(name, occurred, event_id, run_id=MISSING, flow_run_id="1"):
+    event_id = f"00000000-0000-0000-0001-00000000000{event_id}"
     return _event(
         f"prefect.task-run.{name}",
         id=event_id,
@@ -146,7 +149,11 @@ def test_flow_runs_publish_events(ask, legacy_ask):
 
 def test_automations_are_rows(ask):
     """Automations can be created, changed, listed by owner and deleted."""
-    fields = {"name": "a", "trigger": {"type": "event"}, "actions": []}
+    fields = {
+        "name": "a",
+        "trigger": {"type": "event", "posture": "Reactive", "threshold": 1, "within": 0},
+        "actions": [],
+    }
     row = ask.post("/automations/", **fields)
     ask.post("/automations/", **{**fields, "name": "owned"}, owner_resource="prefect.deployment.1")
     path = f"/automations/{row['id']}"

@@ -89,9 +89,10 @@ def test_each_state_follows_each_other_state_as_on_the_real_server(server, kind)
     [
         ("GET", "/variables/name/nope", None, None),
         ("GET", "/admin/version", None, "fake: "),
+        ("POST", "/flows/", {"name": "f"}, "is missing at"),
         ("POST", "/csrf-token", None, None),
     ],
-    ids=["equal errors", "other body", "equal statuses"],
+    ids=["equal errors", "other body", "other fields", "equal statuses"],
 )
 def test_a_pair_reports_differences(method, path, body, message):
     """A pair of fakes of two releases reports an answer in which they differ, and no other."""

@@ -13,7 +13,7 @@ from pytest_flowsecrets.backend.rest import RestApi
 from .conftest import Client, http
 
 EVENT = {
-    "id": "1",
+    "id": "00000000-0000-4000-8000-000000000001",
     "event": "e",
     "occurred": "2026-01-01T00:00:00Z",
     "resource": {"prefect.resource.id": "r"},
@@ -118,9 +118,10 @@ def test_events_go_out(ask, connect):
         client.message()
         client.send({"type": "filter", "filter": {"event": {"name": ["wanted"]}}})
         client.ping()
-        ask("POST", "/events", [EVENT, {**EVENT, "id": "2", "event": "wanted"}])
+        wanted = {**EVENT, "id": "00000000-0000-4000-8000-000000000002", "event": "wanted"}
+        ask("POST", "/events", [EVENT, wanted])
         message = client.message()
-        assert (message["type"], message["event"]["id"]) == ("event", "2")
+        assert (message["type"], message["event"]["id"]) == ("event", wanted["id"])
 
 
 def test_logs_go_out(ask, connect):
@@ -129,7 +130,8 @@ def test_logs_go_out(ask, connect):
         client.message()
         client.send({"type": "filter", "filter": {"level": {"ge_": 30}}})
         client.ping()
-        logs = [{"level": level, "message": "m", "timestamp": "2026-01-01T00:00:00Z"} for level in (10, 40)]
+        fields = {"name": "n", "message": "m", "timestamp": "2026-01-01T00:00:00Z"}
+        logs = [{"level": level, **fields} for level in (10, 40)]
         ask("POST", "/logs/", logs)
         assert client.message()["log"]["level"] == 40
 

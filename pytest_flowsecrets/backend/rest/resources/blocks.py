@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
     from pytest_flowsecrets.backend.rest.view import View
 
-_NAME = re.compile("[a-z0-9-]+")  # of a document
+_NAME = re.compile("[a-z0-9-]+")  # of a document, and the slug of a type
 _TYPE_FIELDS = ("name", "slug", "logo_url", "documentation_url", "description", "code_example")
 
 # -- types and schemas -------------------------------------------------------------------------------------------------
@@ -31,9 +31,12 @@ _TYPE_FIELDS = ("name", "slug", "logo_url", "documentation_url", "description", 
 
 def create_type(call: Call) -> Row:
     """Create a block type."""
+    if not _NAME.fullmatch(call.fields["slug"]):
+        message = "Value error, slug must only contain lowercase letters, numbers, and dashes"
+        raise ValidationError("value_error", ("body", "slug"), message)
     if call.view.block_types.by_slug(call.fields["slug"]):
         raise ApiError(409, f"Block type with slug {call.fields['slug']!r} already exists")
-    return call.view.block_types.add_type(call.sent(*_TYPE_FIELDS))
+    return call.view.block_types.add_type({**dict.fromkeys(_TYPE_FIELDS), **call.sent(*_TYPE_FIELDS)})
 
 
 def read_type(call: Call) -> Row:
@@ -293,7 +296,7 @@ def _resolve(view: View, row: Row, *, secrets: bool) -> Tuple[Dict[str, Any], Ro
 
 
 ROUTES = (
-    Route("POST", "/block_types/", create_type, 201, ("name", "slug")),
+    Route("POST", "/block_types/", create_type, 201),
     Route("POST", "/block_types/filter", select_types),
     Route("GET", "/block_types/slug/{slug}", read_type_by_slug),
     Route("GET", "/block_types/slug/{slug}/block_documents", read_documents_of_type),
@@ -301,12 +304,12 @@ ROUTES = (
     Route("GET", "/block_types/{id}", read_type),
     Route("PATCH", "/block_types/{id}", update_type, 204),
     Route("DELETE", "/block_types/{id}", delete_type, 204),
-    Route("POST", "/block_schemas/", create_schema, 201, ("block_type_id",)),
+    Route("POST", "/block_schemas/", create_schema, 201),
     Route("POST", "/block_schemas/filter", select_schemas),
     Route("GET", "/block_schemas/checksum/{checksum}", read_schema_by_checksum),
     Route("GET", "/block_schemas/{id}", read_schema),
     Route("DELETE", "/block_schemas/{id}", delete_schema, 204),
-    Route("POST", "/block_documents/", create_document, 201, ("block_schema_id", "block_type_id")),
+    Route("POST", "/block_documents/", create_document, 201),
     Route("POST", "/block_documents/filter", select_documents),
     Route("POST", "/block_documents/count", count_documents),
     Route("GET", "/block_documents/{id}", read_document),

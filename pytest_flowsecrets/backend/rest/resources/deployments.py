@@ -10,6 +10,7 @@ from pytest_flowsecrets.backend.rest.resources import flow_runs, work_pools
 from pytest_flowsecrets.backend.rest.rules import filters, slots
 from pytest_flowsecrets.backend.rest.rules.filters import due_runs, sort_rows
 from pytest_flowsecrets.backend.rest.rules.schemas import InvalidValueError, rendered, schema_problem
+from pytest_flowsecrets.backend.rest.store.table import parse_time
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
@@ -39,6 +40,7 @@ _FIELDS = (
     "work_queue_name",
     "work_pool_name",
 )
+NO_NULL_SCHEMA_SINCE = (3, 4, 0)  # a deployment without a schema of its parameters has an empty one
 _HIDDEN = frozenset({"work_pool_name", "work_queue_name", "concurrency_limit_id", "infra_overrides"})
 _SCHEDULE_FIELDS = (
     "schedule",
@@ -64,14 +66,19 @@ def create(call: Call) -> Reply:
         "job_variables": {},
         "parameters": {},
         "tags": [],
-        "parameter_openapi_schema": {"type": "object", "properties": {}},
-        "pull_steps": [],
+        "parameter_openapi_schema": {} if view.release >= NO_NULL_SCHEMA_SINCE else None,
+        "pull_steps": None if view.legacy else [],
         "enforce_parameter_schema": not view.legacy,
         "status": "NOT_READY",
     }
     unset = dict.fromkeys(name for name in _FIELDS if name not in _HIDDEN)  # replacing resets what is not sent
     fields = {**unset, **defaults, **{key: value for key, value in fields.items() if value is not None}}
-    fields["labels"] = {"prefect.flow.id": fields["flow_id"], **(fields.get("labels") or {})}
+    parent = view.flows.require(fields["flow_id"])
+    fields["labels"] = {
+        **(parent.get("labels") or {}),
+        "prefect.flow.id": parent["id"],
+        **(fields.get("labels") or {}),
+    }
     if row is None:
         row = view.deployments.insert(fields)
     else:
@@ -113,7 +120,10 @@ def _set_limit(call: Call, row: Row) -> None:
 def present(view: View, row: Row) -> Row:
     """Return a deployment as the API shows it: without empty fields, with schedules, pool, queue and limit."""
     shown = {key: value for key, value in row.items() if value is not None and key not in _HIDDEN}
-    shown["schedules"] = [_present_schedule(each) for each in view.schedules.where(deployment_id=row["id"])]
+    shown["schedules"] = _schedules(view, row)
+    if view.legacy:
+        shown["infra_overrides"] = shown.pop("job_variables", {})
+        shown["schedule"] = shown["schedules"][0]["schedule"] if shown["schedules"] else None
     queue = view.work_queues.get(row.get("work_queue_id"))
     if queue is not None:
         pool = view.work_pools.require(queue["work_pool_id"])
@@ -260,7 +270,13 @@ def create_schedules(call: Call) -> List[Row]:
 def read_schedules(call: Call) -> List[Row]:
     """Return the schedules of a deployment."""
     row = call.view.deployments.require(call.id)
-    return [_present_schedule(each) for each in call.view.schedules.where(deployment_id=row["id"])]
+    return _schedules(call.view, row)
+
+
+def _schedules(view: View, deployment: Row) -> List[Row]:
+    """Return the schedules of a deployment as the API shows them: the one that changed last comes first."""
+    rows = reversed(view.schedules.where(deployment_id=deployment["id"]))
+    return [_present_schedule(each) for each in sorted(rows, key=lambda row: parse_time(row["updated"]), reverse=True)]
 
 
 def update_schedule(call: Call) -> None:
@@ -290,14 +306,17 @@ def _add_schedules(view: View, deployment: Row, schedules: Any) -> List[Row]:
 
 
 def _present_schedule(row: Row) -> Row:
-    return {key: value for key, value in row.items() if value is not None}
+    shown = {key: value for key, value in row.items() if value is not None}
+    if "interval" in shown["schedule"]:
+        shown["schedule"] = {**shown["schedule"], "timezone": shown["schedule"].get("timezone") or "UTC"}
+    return shown
 
 
 ROUTES = (
-    Route("POST", "/deployments/", create, 201, ("name", "flow_id")),
+    Route("POST", "/deployments/", create, 201),
     Route("POST", "/deployments/filter", select),
     Route("POST", "/deployments/count", count),
-    Route("POST", "/deployments/get_scheduled_flow_runs", scheduled_flow_runs, 200, ("deployment_ids",)),
+    Route("POST", "/deployments/get_scheduled_flow_runs", scheduled_flow_runs),
     Route("GET", "/deployments/name/{flow_name}/{deployment_name}", read_by_name),
     Route("GET", "/deployments/{id}", read),
     Route("PATCH", "/deployments/{id}", update, 204),

@@ -78,7 +78,12 @@ def insert(view: View, fields: Row, state: Row) -> Row:
         "job_variables": {},
         **fields,
         "empirical_policy": _policy(fields.get("empirical_policy") or {}),
-        "labels": {"prefect.flow.id": fields["flow_id"], **_deployment_label(fields), **(fields.get("labels") or {})},
+        "labels": {
+            **(view.flows.require(fields["flow_id"]).get("labels") or {}),
+            "prefect.flow.id": fields["flow_id"],
+            **_deployment_label(fields),
+            **(fields.get("labels") or {}),
+        },
     }
     run = view.flow_runs.insert(row)
     orchestration.set_state(view, "flow_run", run, state)
@@ -245,17 +250,17 @@ def _input(call: Call) -> Row:
 
 
 ROUTES = (
-    Route("POST", "/flow_runs/", create, 201, ("flow_id",)),
+    Route("POST", "/flow_runs/", create, 201),
     Route("POST", "/flow_runs/filter", select),
     Route("POST", "/flow_runs/count", count),
     Route("GET", "/flow_runs/{id}", read),
     Route("PATCH", "/flow_runs/{id}", update, 204),
     Route("DELETE", "/flow_runs/{id}", delete, 204),
     Route("PATCH", "/flow_runs/{id}/labels", update_labels, 204),
-    Route("POST", "/flow_runs/{id}/set_state", set_state, 201, ("state",)),
+    Route("POST", "/flow_runs/{id}/set_state", set_state, 201),
     Route("POST", "/flow_runs/{id}/resume", resume, 201),
-    Route("POST", "/flow_runs/{id}/input", create_input, 201, ("key", "value")),
-    Route("POST", "/flow_runs/{id}/input/filter", select_inputs, 200, ("prefix",)),
+    Route("POST", "/flow_runs/{id}/input", create_input, 201),
+    Route("POST", "/flow_runs/{id}/input/filter", select_inputs),
     Route("GET", "/flow_runs/{id}/input/{key}", read_input),
     Route("DELETE", "/flow_runs/{id}/input/{key}", delete_input, 204),
     Route("GET", "/flow_run_states/", read_states),

@@ -72,7 +72,7 @@ def count(call: Call) -> int:
 
 
 ROUTES = (
-    Route("POST", "/flows/", create, 201, ("name",)),
+    Route("POST", "/flows/", create, 201),
     Route("POST", "/flows/filter", select),
     Route("POST", "/flows/count", count),
     Route("GET", "/flows/name/{name}", read_by_name),

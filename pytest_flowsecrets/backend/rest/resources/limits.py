@@ -20,6 +20,7 @@ from pytest_flowsecrets.backend.rest.rules.filters import sort_rows
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.call import Call
     from pytest_flowsecrets.backend.rest.errors import Row
+    from pytest_flowsecrets.backend.rest.view import View
 
 NEVER_CREATED_SINCE = (3, 3, 0)  # missing global limits
 CREATED_SINCE = (3, 4, 0)  # 201 for a new limit of a tag
@@ -123,8 +124,19 @@ def delete_limit(call: Call) -> None:
 
 def select_limits(call: Call) -> List[Row]:
     """Return all global limits, by name."""
-    rows = page(call, sort_rows(list(call.view.limits), "NAME_ASC"))
-    return [slots.present(call.view, row) for row in rows]
+    view = call.view
+    rows = [slots.present(view, row) for row in view.limits]
+    if view.release >= CREATED_SINCE:  # limits of tags are global limits, too
+        rows += [_as_global(view, row) for row in view.tag_limits]
+    return page(call, sort_rows(rows, "NAME_ASC"))
+
+
+def _as_global(view: View, row: Row) -> Row:
+    """Return the limit of a tag as a global limit."""
+    slots.expire_leases(view)
+    fields = {name: row[name] for name in ("id", "created", "updated")}
+    name, limit = f"{slots.TAG_PREFIX}{row['tag']}", row["concurrency_limit"]
+    return {**_DEFAULTS, **fields, "name": name, "limit": limit, "active_slots": len(row["active_slots"])}
 
 
 def _limit(call: Call) -> Row:
@@ -185,21 +197,21 @@ def renew_lease(call: Call) -> None:
 
 
 ROUTES = (
-    Route("POST", "/concurrency_limits/", create_tag_limit, 200, ("tag", "concurrency_limit")),
+    Route("POST", "/concurrency_limits/", create_tag_limit),
     Route("POST", "/concurrency_limits/filter", select_tag_limits),
-    Route("POST", "/concurrency_limits/increment", take_tag_slots, 200, ("names", "task_run_id")),
-    Route("POST", "/concurrency_limits/decrement", give_back_tag_slots, 200, ("names", "task_run_id")),
+    Route("POST", "/concurrency_limits/increment", take_tag_slots),
+    Route("POST", "/concurrency_limits/decrement", give_back_tag_slots),
     Route("GET", "/concurrency_limits/tag/{tag}", read_tag_limit),
     Route("DELETE", "/concurrency_limits/tag/{tag}", delete_tag_limit),
     Route("POST", "/concurrency_limits/tag/{tag}/reset", reset_tag_limit),
     Route("GET", "/concurrency_limits/{id}", read_tag_limit),
     Route("DELETE", "/concurrency_limits/{id}", delete_tag_limit),
-    Route("POST", "/v2/concurrency_limits/", create_limit, 201, ("name", "limit")),
+    Route("POST", "/v2/concurrency_limits/", create_limit, 201),
     Route("POST", "/v2/concurrency_limits/filter", select_limits),
-    Route("POST", "/v2/concurrency_limits/increment", take_slots, 200, ("slots", "names")),
-    Route("POST", "/v2/concurrency_limits/decrement", give_back_slots, 200, ("slots", "names")),
-    Route("POST", "/v2/concurrency_limits/increment-with-lease", take_lease, 200, ("slots", "names")),
-    Route("POST", "/v2/concurrency_limits/decrement-with-lease", end_lease, 204, ("lease_id",)),
+    Route("POST", "/v2/concurrency_limits/increment", take_slots),
+    Route("POST", "/v2/concurrency_limits/decrement", give_back_slots),
+    Route("POST", "/v2/concurrency_limits/increment-with-lease", take_lease),
+    Route("POST", "/v2/concurrency_limits/decrement-with-lease", end_lease, 204),
     Route("POST", "/v2/concurrency_limits/leases/{lease_id}/renew", renew_lease, 204),
     Route("GET", "/v2/concurrency_limits/{id_or_name}", read_limit),
     Route("PATCH", "/v2/concurrency_limits/{id_or_name}", update_limit, 204),

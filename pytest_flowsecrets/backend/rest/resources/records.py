@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from typing import TYPE_CHECKING, Any, Dict, List
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from pytest_flowsecrets.backend.rest.call import Route, page
 from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, PlainApiError, ValidationError
@@ -55,7 +56,12 @@ def read_latest_artifact(call: Call) -> Row:
     rows = call.view.artifacts.where(key=call.path["key"])
     if not rows:
         raise NotFoundError("Artifact not found.")
-    return rows[-1]
+    return _as_latest(call.view, rows[-1])
+
+
+def _as_latest(view: View, row: Row) -> Row:
+    """Return the newest artifact of a key as the API shows it: under the id of the key."""
+    return {**row, "id": str(uuid5(NAMESPACE_URL, f"{view.url}/artifacts/{row['key']}")), "latest_id": row["id"]}
 
 
 def select_artifacts(call: Call) -> List[Row]:
@@ -66,7 +72,7 @@ def select_artifacts(call: Call) -> List[Row]:
 def select_latest_artifacts(call: Call) -> List[Row]:
     """Return the newest artifact of each key that fits."""
     rows = filters.select(call, "artifacts", _latest(call.view))
-    return [{**row, "latest_id": row["id"]} for row in page(call, sort_rows(rows, call.fields.get("sort")))]
+    return [_as_latest(call.view, row) for row in page(call, sort_rows(rows, call.fields.get("sort")))]
 
 
 def count_artifacts(call: Call) -> int:
@@ -95,7 +101,8 @@ def create_logs(call: Call) -> None:
 
 def select_logs(call: Call) -> List[Row]:
     """Return the logs that fit, by time."""
-    rows = [row for row in call.view.logs if matches(row, call.fields.get("logs"))]
+    searched = {"text": lambda row: f"{row['message']} {row['name']}"}
+    rows = [row for row in call.view.logs if matches(row, call.fields.get("logs"), searched)]
     return page(call, sort_rows(rows, call.fields.get("sort"), "TIMESTAMP_ASC"))
 
 
@@ -164,8 +171,29 @@ _AUTOMATION_FIELDS = (
 
 def create_automation(call: Call) -> Row:
     """Store an automation; nothing here lets it act."""
-    defaults: Row = {"description": "", "enabled": True, "actions_on_trigger": [], "actions_on_resolve": []}
-    return call.view.automations.insert({**defaults, **call.sent(*_AUTOMATION_FIELDS)})
+    defaults: Row = {
+        "description": "",
+        "enabled": True,
+        "tags": [],
+        "actions_on_trigger": [],
+        "actions_on_resolve": [],
+    }
+    return call.view.automations.insert({**defaults, **_automation_fields(call)})
+
+
+def _automation_fields(call: Call) -> Row:
+    fields = call.sent(*_AUTOMATION_FIELDS)
+    if fields.get("trigger"):
+        fields["trigger"] = _with_ids(fields["trigger"])
+    return fields
+
+
+def _with_ids(trigger: Row) -> Row:
+    """Return a trigger with an id, and those that it consists of."""
+    parts = {"triggers": [_with_ids(each) for each in trigger["triggers"]]} if trigger.get("triggers") else {}
+    resources: Row = {"match": {}, "match_related": {}} if trigger.get("type") == "event" else {}
+    fields = {key: value for key, value in trigger.items() if value is not None}
+    return {"id": str(uuid4()), **resources, **fields, **parts}
 
 
 def read_automation(call: Call) -> Row:
@@ -178,7 +206,7 @@ def read_automation(call: Call) -> Row:
 
 def update_automation(call: Call) -> None:
     """Change an automation: ``PUT`` all of it, ``PATCH`` the named fields."""
-    call.view.automations.update(read_automation(call), call.sent(*_AUTOMATION_FIELDS))
+    call.view.automations.update(read_automation(call), _automation_fields(call))
 
 
 def delete_automation(call: Call) -> None:
@@ -223,7 +251,7 @@ ROUTES = (
     Route("POST", "/events", create_events, 204),
     Route("POST", "/events/filter", select_events),
     Route("GET", "/events/filter/next", select_next_events),
-    Route("POST", "/automations/", create_automation, 201, ("name", "trigger", "actions")),
+    Route("POST", "/automations/", create_automation, 201),
     Route("POST", "/automations/filter", select_automations),
     Route("POST", "/automations/count", count_automations),
     Route("GET", "/automations/related-to/{resource}", related_automations),

@@ -67,7 +67,7 @@ ROUTES = (
     Route("GET", "/admin/version", version),
     Route("GET", "/admin/settings", settings),
     Route("GET", "/admin/storage", read_storage),
-    Route("PUT", "/admin/storage", update_storage, 200, ("default_result_storage_block_id",)),
+    Route("PUT", "/admin/storage", update_storage),
     Route("DELETE", "/admin/storage", clear_storage, 204),
     Route("GET", "/collections/views/{view}", collections),
 )

@@ -54,10 +54,17 @@ def create(call: Call) -> Reply:
     if known is not None:
         return Reply(200, present(view, known))
     name = f"{fields.get('task_key', 'task').rpartition('.')[2]}-{fields.get('dynamic_key', '')}"
+    fields["labels"] = {**_parent_labels(view, fields.get("flow_run_id")), **(fields.get("labels") or {})}
     run = view.task_runs.insert({**_DEFAULTS, "name": name, **fields})
     state = call.fields.get("state") or {"type": "PENDING"}
     orchestration.set_state(view, "task_run", run, state)  # no rule checks the first one
     return Reply(201, present(view, run))
+
+
+def _parent_labels(view: View, flow_run_id: Optional[str]) -> Row:
+    """Return the labels that a task run gets from its flow run."""
+    run = view.flow_runs.get(flow_run_id)
+    return {**(run.get("labels") or {}), "prefect.flow-run.id": run["id"]} if run else {}
 
 
 def present(view: View, run: Row) -> Row:
@@ -156,13 +163,13 @@ def _is_newer(run: Row, state: Row) -> bool:
 
 
 ROUTES = (
-    Route("POST", "/task_runs/", create, 201, ("task_key", "dynamic_key")),
+    Route("POST", "/task_runs/", create, 201),
     Route("POST", "/task_runs/filter", select),
     Route("POST", "/task_runs/count", count),
     Route("GET", "/task_runs/{id}", read),
     Route("PATCH", "/task_runs/{id}", update, 204),
     Route("DELETE", "/task_runs/{id}", delete, 204),
-    Route("POST", "/task_runs/{id}/set_state", set_state, 201, ("state",)),
+    Route("POST", "/task_runs/{id}/set_state", set_state, 201),
     Route("GET", "/task_run_states/", read_states),
     Route("GET", "/task_run_states/{id}", read_state),
 )

@@ -22,12 +22,16 @@ _NAME = re.compile(r"[a-z0-9_-]*")
 def create(call: Call) -> Row:
     """Create a variable."""
     fields = {"tags": [], **call.sent("name", "value", "tags")}
-    if not _NAME.fullmatch(str(fields["name"])):
-        raise ValidationError("value_error", ("body", "name"), "Variable name has characters that are not allowed")
+    _check_name(fields["name"])
     if call.view.variables.first(name=fields["name"]):
         named = call.view.release >= NAMED_CONFLICT_SINCE
         raise ApiError(409, f"A variable with the name {fields['name']!r} already exists." if named else CONFLICT)
     return call.view.variables.insert(fields)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(str(name)):
+        raise ValidationError("value_error", ("body", "name"), "Variable name has characters that are not allowed")
 
 
 def read_by_name(call: Call) -> Row:
@@ -42,7 +46,10 @@ def read(call: Call) -> Row:
 
 def update(call: Call) -> None:
     """Change name, value or tags."""
-    row, fields = _require(call), call.sent("name", "value", "tags")
+    fields = call.sent("name", "value", "tags")
+    if fields.get("name") is not None:
+        _check_name(fields["name"])
+    row = _require(call)
     namesake = call.view.variables.first(name=fields["name"]) if "name" in fields else None
     if namesake is not None and namesake is not row:
         raise ApiError(409, CONFLICT)
@@ -77,7 +84,7 @@ def _require(call: Call) -> Row:
 
 
 ROUTES = (
-    Route("POST", "/variables/", create, 201, ("name", "value")),
+    Route("POST", "/variables/", create, 201),
     Route("POST", "/variables/filter", select),
     Route("POST", "/variables/count", count),
     Route("GET", "/variables/name/{name}", read_by_name),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, List, Optional
 
@@ -29,6 +31,7 @@ _POOL_FIELDS = (
 )
 _QUEUE_FIELDS = ("name", "description", "is_paused", "concurrency_limit", "priority")
 HEARTBEATS_MISSED = 3
+_PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")  # of a variable of the template; those of blocks have dots
 
 # -- pools -------------------------------------------------------------------------------------------------------------
 
@@ -36,6 +39,7 @@ HEARTBEATS_MISSED = 3
 def create(call: Call) -> Row:
     """Create a work pool with its default queue."""
     fields = {key: value for key, value in call.sent(*_POOL_FIELDS).items() if value is not None}
+    _check_template(fields)
     if "/" in fields["name"]:
         raise ValidationError("value_error", ("body", "name"), "Name contains an invalid character")
     if fields["name"].lower().startswith("prefect"):
@@ -45,11 +49,30 @@ def create(call: Call) -> Row:
     return present(call.view, insert(call.view, fields))
 
 
+def _check_template(fields: Row) -> None:
+    """Check a base job template: its job configuration may use the variables that it declares.
+
+    Raises:
+        ValidationError: a part is missing, or a variable is not declared.
+    """
+    template = fields.get("base_job_template")
+    if not template:
+        return
+    configuration, variables = template.get("job_configuration"), template.get("variables")
+    message = None
+    if not configuration or not variables:
+        message = "The `base_job_template` must contain both a `job_configuration` key and a `variables` key."
+    elif not set(_PLACEHOLDER.findall(json.dumps(configuration))) <= set(variables.get("properties") or ()):
+        message = "The job configuration uses variables that the variables schema does not declare."
+    if message:
+        raise ValidationError("value_error", ("body", "base_job_template"), f"Value error, {message}")
+
+
 def insert(view: View, fields: Row) -> Row:
     """Add a work pool with its default queue."""
     defaults: Row = {"type": "prefect-agent", "base_job_template": {}, "is_paused": False, "storage_configuration": {}}
     pool = view.work_pools.insert({**defaults, **fields})
-    queue = insert_queue(view, pool, {"name": "default"})
+    queue = insert_queue(view, pool, {"name": "default", "description": "The work pool's default queue."})
     return view.work_pools.update(pool, {"default_queue_id": queue["id"]})
 
 
@@ -83,8 +106,9 @@ def read(call: Call) -> Row:
 
 def update(call: Call) -> None:
     """Change a work pool."""
-    pool = by_name(call.view, call.path["pool"])
     changes = call.sent(*(name for name in _POOL_FIELDS if name not in ("name", "type")))
+    _check_template(changes)
+    pool = by_name(call.view, call.path["pool"])
     call.view.work_pools.update(pool, {key: value for key, value in changes.items() if value is not None})
 
 
@@ -192,7 +216,8 @@ def select_queues(call: Call) -> List[Row]:
 def queue_status(call: Call) -> Row:
     """Return the health of a queue."""
     queue = _queue(call)
-    return {"healthy": True, "late_runs_count": 0, "last_polled": queue.get("last_polled"), "health_check_policy": {}}
+    polled = queue.get("last_polled")
+    return {"healthy": polled is not None, "late_runs_count": 0, "last_polled": polled, "health_check_policy": {}}
 
 
 def queue_runs(call: Call) -> List[Row]:
@@ -273,9 +298,15 @@ def scheduled_flow_runs(call: Call) -> List[Row]:
         chosen += [] if queue["is_paused"] else _within(rows, queue, _active(view, [queue]))
     everything = view.work_queues.where(work_pool_id=pool["id"])
     return [
-        {"work_pool_id": pool["id"], "work_queue_id": row["work_queue_id"], "flow_run": flow_runs.present(view, row)}
+        {"work_pool_id": pool["id"], "work_queue_id": row["work_queue_id"], "flow_run": _scheduled(view, row)}
         for row in page(call, _within(chosen, pool, _active(view, everything)))
     ]
+
+
+def _scheduled(view: View, run: Row) -> Row:
+    """Return a run as a worker gets it: without the names of pool and queue, and on Prefect 2 without the state."""
+    shown = {**flow_runs.present(view, run), "work_queue_name": None}
+    return {**shown, "state": None} if view.legacy else shown
 
 
 def _within(rows: List[Row], limited: Row, active: int) -> List[Row]:
@@ -289,22 +320,22 @@ def _active(view: View, queues: List[Row]) -> int:
 
 
 ROUTES = (
-    Route("POST", "/work_pools/", create, 201, ("name",)),
+    Route("POST", "/work_pools/", create, 201),
     Route("POST", "/work_pools/filter", select),
     Route("POST", "/work_pools/count", count),
     Route("GET", "/work_pools/{pool}", read),
     Route("PATCH", "/work_pools/{pool}", update, 204),
     Route("DELETE", "/work_pools/{pool}", delete, 204),
-    Route("POST", "/work_pools/{pool}/queues", create_queue, 201, ("name",)),
+    Route("POST", "/work_pools/{pool}/queues", create_queue, 201),
     Route("POST", "/work_pools/{pool}/queues/filter", select_queues),
     Route("GET", "/work_pools/{pool}/queues/{name}", read_queue),
     Route("PATCH", "/work_pools/{pool}/queues/{name}", update_queue, 204),
     Route("DELETE", "/work_pools/{pool}/queues/{name}", delete_queue, 204),
-    Route("POST", "/work_pools/{pool}/workers/heartbeat", heartbeat, 204, ("name",)),
+    Route("POST", "/work_pools/{pool}/workers/heartbeat", heartbeat, 204),
     Route("POST", "/work_pools/{pool}/workers/filter", select_workers),
     Route("DELETE", "/work_pools/{pool}/workers/{name}", delete_worker, 204),
     Route("POST", "/work_pools/{pool}/get_scheduled_flow_runs", scheduled_flow_runs),
-    Route("POST", "/work_queues/", create_queue, 201, ("name",)),
+    Route("POST", "/work_queues/", create_queue, 201),
     Route("POST", "/work_queues/filter", select_queues),
     Route("GET", "/work_queues/name/{name}", read_queue),
     Route("GET", "/work_queues/{id}", read_queue),

@@ -7,6 +7,7 @@ are joined by their relations.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.errors import Row
     from pytest_flowsecrets.backend.rest.view import View
 
+# A term of a search: its prefix, and a phrase in quotation marks or a word.
+_TERM = re.compile(r"""(?:(?<=\s)|^)([-!+]?)(?:"((?:\\.|[^"\\])*)"?|([^\s"]+))""")
 Predicate = Callable[[Any, Any], bool]
 Properties = Mapping[str, Callable[["Row"], Any]]
 
@@ -30,6 +33,23 @@ def _is_in(value: Any, options: List[Any]) -> bool:
     if isinstance(value, list):
         return any(item in options for item in value)
     return value is not None and str(value) in _texts(options)
+
+
+def _is_like(value: Any, pattern: str) -> bool:
+    """Return whether a value fits a pattern of SQL, in which ``%`` stands for any text and ``_`` for a character."""
+    wildcards = {"%": ".*", "_": "."}
+    expression = "".join(wildcards.get(each) or re.escape(each) for each in pattern)
+    return value is not None and re.fullmatch(expression, str(value), re.IGNORECASE | re.DOTALL) is not None
+
+
+def _fits_search(text: str, query: str) -> bool:
+    """Return whether a text fits a search: any plain term or phrase, all with ``+``, and none with ``-`` or ``!``."""
+    terms: Dict[str, List[bool]] = {"": [], "+": [], "-": []}
+    for prefix, phrase, word in _TERM.findall(query):
+        term = re.sub(r'\\(["\\])', r"\1", phrase) if phrase else word
+        if term.strip():
+            terms[prefix.replace("!", "-")].append(term.lower() in text.lower())
+    return (any(terms[""]) or not terms[""]) and all(terms["+"]) and not any(terms["-"])
 
 
 def _orders(compare: Callable[[Any, Any], bool]) -> Predicate:
@@ -49,10 +69,11 @@ _OPERATORS: Dict[str, Predicate] = {
     "all_": lambda value, options: set(options) <= set(value or ()),
     "eq_": lambda value, other: value == other,
     "ne_": lambda value, other: value != other,
-    "like_": lambda value, text: text.lower() in str(value or "").lower(),
-    "startswith_": lambda value, options: str(value or "").startswith(
-        tuple([options] if isinstance(options, str) else options)
+    "like_": lambda value, text: _is_like(value, f"%{text}%"),
+    "startswith_": lambda value, options: any(
+        _is_like(value, f"{text}%") for text in ([options] if isinstance(options, str) else options)
     ),
+    "query": lambda value, text: _fits_search(str(value), text),
     "is_null_": lambda value, wanted: (not value) == wanted,
     "exists_": lambda value, wanted: (value is not None) == wanted,
     "before_": _orders(lambda value, bound: value <= bound),
@@ -95,12 +116,7 @@ def matches(row: Row, condition: Optional[Mapping[str, Any]], properties: Option
         return True
     results = []
     for name, part in condition.items():
-        if name == "operator" or part is None:
-            continue
-        if name in ("and_", "or_", "not_"):
-            nested = [matches(row, each, properties) for each in part]
-            results.append(all(nested) if name == "and_" else any(nested) == (name == "or_"))
-        else:
+        if name != "operator" and part is not None:
             results.append(_property_matches(row, name, part, properties))
     return any(results) if condition.get("operator") == "or_" and results else all(results)
 
@@ -116,15 +132,28 @@ def _property_matches(row: Row, name: str, part: Mapping[str, Any], properties: 
     return any(checks) if part.get("operator") == "or_" and checks else all(checks)
 
 
+def start_time(run: Row) -> Any:
+    """Return when a run started, or when it is expected to start."""
+    return run.get("start_time") or run.get("expected_start_time")
+
+
 def sort_rows(rows: List[Row], order: Optional[str], default: str = "ID_DESC") -> List[Row]:
-    """Return rows in an order such as ``START_TIME_DESC``; rows without the value come last.
+    """Return rows in an order such as ``START_TIME_DESC``. Rows without the value are the lowest, as in SQLite.
 
     Equal rows keep the order of their creation.
     """
     field, _, direction = (order or default).lower().rpartition("_")
-    present = [row for row in rows if row.get(field) is not None]
-    missing = [row for row in rows if row.get(field) is None]
-    return sorted(present, key=lambda row: row[field], reverse=direction == "desc") + missing
+    is_time = field.endswith(("time", "timestamp", "created", "updated"))
+
+    def value(row: Row) -> Any:
+        content = start_time(row) if field == "start_time" else row.get(field)
+        return parse_time(content) if is_time and content is not None else content
+
+    present = [row for row in rows if value(row) is not None]
+    missing = [row for row in rows if value(row) is None]
+    if direction == "desc":
+        return sorted(present, key=value, reverse=True) + missing
+    return missing + sorted(present, key=value)
 
 
 # -- filters of related rows -------------------------------------------------------------------------------------------
@@ -154,7 +183,7 @@ def _properties(view: View, kind: str) -> Dict[str, Any]:
     if kind == "flow_runs":
         return {
             "parent_flow_run_id": lambda row: _parent_flow_run_id(view, row),
-            "work_queue_name": lambda row: row.get("work_queue_name"),
+            "start_time": start_time,
         }
     if kind == "task_runs":
         return {"subflow_runs": lambda row: _has_subflow(view, row)}
