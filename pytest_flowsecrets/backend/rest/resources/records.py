@@ -191,7 +191,7 @@ def _automation_fields(call: Call) -> Row:
 def _with_ids(trigger: Row) -> Row:
     """Return a trigger with an id, and those that it consists of."""
     parts = {"triggers": [_with_ids(each) for each in trigger["triggers"]]} if trigger.get("triggers") else {}
-    resources: Row = {"match": {}, "match_related": {}} if trigger.get("type") == "event" else {}
+    resources: Row = {} if parts else {"match": {}, "match_related": {}}
     fields = {key: value for key, value in trigger.items() if value is not None}
     return {"id": str(uuid4()), **resources, **fields, **parts}
 
