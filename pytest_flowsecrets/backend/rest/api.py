@@ -15,7 +15,7 @@ from pytest_flowsecrets.backend.messages import Request, Response
 from pytest_flowsecrets.backend.rest.authorization import answer_about_caller, check_authorization
 from pytest_flowsecrets.backend.rest.call import Call, Reply
 from pytest_flowsecrets.backend.rest.errors import ApiError
-from pytest_flowsecrets.backend.rest.rules.openapi import schemas_of
+from pytest_flowsecrets.backend.rest.openapi import schemas_of
 from pytest_flowsecrets.backend.rest.rules.slots import LockedError
 from pytest_flowsecrets.backend.rest.store.block_types import SharedBlockTypes
 from pytest_flowsecrets.backend.rest.store.table import utc_now

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, NamedTuple
 
 from pytest_flowsecrets.backend.rest.errors import Row, canonical_id, check_range
-from pytest_flowsecrets.backend.rest.rules.openapi import route_key
+from pytest_flowsecrets.backend.rest.openapi import route_key
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.backend.rest.view import View

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator,
 
 from pytest_flowsecrets.backend.rest.api import RestApi
 from pytest_flowsecrets.backend.rest.blocks_and_variables import Blocks, SecretBlocks, Variables
+from pytest_flowsecrets.backend.rest.openapi import schemas_of
 from pytest_flowsecrets.backend.rest.received import ReceivedRequests
 from pytest_flowsecrets.backend.rest.resources import flow_runs, task_runs
 from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_view
-from pytest_flowsecrets.backend.rest.rules.openapi import schemas_of
 from pytest_flowsecrets.errors import SecretReceived, UsageError
 from pytest_flowsecrets.isolation.prefect3.api import UNFINISHED, Api
 from pytest_flowsecrets.isolation.prefect3.blocks import block_name

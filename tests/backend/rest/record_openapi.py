@@ -1,4 +1,4 @@
-"""Record which bodies the routes of the real server accept and return: ``backend/rest/rules/openapi.json``.
+"""Record which bodies the routes of the real server accept and return: ``backend/rest/openapi.json``.
 
 The server describes them itself in its OpenAPI document. Run this with the Python of the environment that holds the
 Prefect to be recorded, once per minor release, and then merge the files::
@@ -16,8 +16,8 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from pytest_flowsecrets.backend.rest.openapi import FILE, route_key
 from pytest_flowsecrets.backend.rest.routes import ROUTES
-from pytest_flowsecrets.backend.rest.rules.openapi import FILE, route_key
 
 # Texts for people, and what a JSON document cannot violate.
 LEFT_OUT = frozenset(

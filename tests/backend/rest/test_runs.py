@@ -41,9 +41,8 @@ def test_deleting_a_flow_deletes_what_belongs_to_it(ask):
     """Deleting a flow deletes its runs with their task runs and logs, and its deployments."""
     run = ask.flow_run("RUNNING")
     task_run = ask.post("/task_runs/", flow_run_id=run["id"], task_key="t", dynamic_key="0")
-    ask(
-        "POST", "/logs/", [{"flow_run_id": run["id"], "message": "m", "level": 20, "timestamp": "2026-01-01T00:00:00Z"}]
-    )
+    log = {"name": "n", "message": "m", "level": 20, "timestamp": "2026-01-01T00:00:00Z"}
+    assert ask("POST", "/logs/", [{**log, "flow_run_id": run["id"]}]).status == 201
     deployment = ask.post("/deployments/", name="d", flow_id=run["flow_id"])
     scheduled = ask.post(f"/deployments/{deployment['id']}/create_flow_run")
     assert ask("DELETE", f"/flows/{run['flow_id']}").status == 204

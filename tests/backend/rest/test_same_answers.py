@@ -9,8 +9,8 @@ import pytest
 
 from pytest_flowsecrets.backend.prefect_server import PrefectServer
 from pytest_flowsecrets.backend.rest import RestApi
+from pytest_flowsecrets.backend.rest.openapi import schemas_of
 from pytest_flowsecrets.backend.rest.routes import ROUTES
-from pytest_flowsecrets.backend.rest.rules.openapi import schemas_of
 from pytest_flowsecrets.versions import release_of
 
 from .pair import Pair
@@ -186,7 +186,7 @@ def wrong_bodies(key):
             yield {**smallest, name: {"unknown": 1}}
         if "enum" in (recorded._definitions[field["$ref"]] if "$ref" in field else field):
             yield {**smallest, name: "WRONG"}
-        for part in list(nested.get("properties", {}))[:3]:
+        for part in list(nested.get("properties", {}))[1:2]:
             yield {**smallest, name: {part: {"unknown": 1}}}
 
 
