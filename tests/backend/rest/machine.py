@@ -350,7 +350,8 @@ def _states():
     for time, reschedule in itertools.product((PAST, FUTURE), (False, True)):
         details = {"pause_timeout": time, "pause_key": "k", "pause_reschedule": reschedule}
         yield {"type": "PAUSED", "name": "Suspended" if reschedule else "Paused", "state_details": details}
-    yield {"type": "COMPLETED", "data": {"storage_key": "k"}, "message": "m"}
+    for data in ({"storage_key": "k", "artifact_type": "t"}, {"type": "unpersisted"}):
+        yield {"type": "COMPLETED", "data": data, "message": "m"}
     yield {"type": "FAILED", "state_details": {"retriable": False}}
 
 
@@ -382,6 +383,9 @@ class Transitions:
         self._ask("POST", (*path, "/set_state"), {"state": first, "force": True})
         self._ask("POST", (*path, "/set_state"), {"state": second, "force": force})
         self._ask("GET", path)
+        if "data" in first or "data" in second:
+            of_the_run = {self._kind: {"id": {"any_": [row]}}, "sort": "CREATED_DESC"}
+            self._ask("POST", "/artifacts/filter", of_the_run)
 
     def run(self, **fields):
         return self._ask("POST", "/flow_runs/", {"flow_id": self._flow, "name": "r", **fields}, kind="flow run")

@@ -27,6 +27,7 @@ from pytest_flowsecrets.backend.rest.rules.states import (
     flow_run_event,
     new_state,
     run_fields,
+    store_result,
 )
 from pytest_flowsecrets.backend.rest.store.table import parse_time, time_text
 
@@ -334,4 +335,7 @@ def answer_proposal(call: Call, kind: str, runs: Table) -> Reply:
     before = run.get("state")
     force = bool(call.fields.get("force"))
     verdict = propose(call.view, kind, run, call.fields["state"], force=force)
-    return Reply(200 if run.get("state") is before else 201, result(run, verdict))
+    reply = Reply(200 if run.get("state") is before else 201, result(run, verdict))
+    if run.get("state") is not before:
+        store_result(call.view, kind, run)
+    return reply

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ACCEPT, REJECT, ABORT, WAIT = "ACCEPT", "REJECT", "ABORT", "WAIT"
 STARTED_AT_END_SINCE = (3, 6, 0)
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+_LABELS = ("key", "type", "description")  # of an artifact, which a result names with the prefix artifact_
 _TIMES = frozenset({"scheduled_time", "cache_expiration", "pause_timeout"})
 # Fields that the real server always sends; clients read them.
 _DETAILS: Row = {
@@ -157,6 +158,30 @@ def run_fields(run: Row, state: Row) -> Row:
             changes["start_time"] = state["timestamp"]
     changes["end_time"] = state["timestamp"] if state["type"] in FINAL else None
     return changes
+
+
+def store_result(view: View, kind: str, run: Row) -> None:
+    """Store the data of a new state as an artifact, as the server does with results, apart from those not persisted.
+
+    Args:
+        view: whose run it is.
+        kind: ``flow_run`` or ``task_run``.
+        run: with its new state.
+    """
+    state: Row = run["state"]
+    data = state["data"]
+    if data is None:
+        return
+    if isinstance(data, dict) and data.get("type") == "unpersisted":
+        run["state"] = {**state, "data": None}
+        states = view.flow_run_states if kind == "flow_run" else view.task_run_states
+        states.update(states.require(state["id"]), {"data": None})
+        return
+    labels = {name: data.pop(f"artifact_{name}", None) if isinstance(data, dict) else None for name in _LABELS}
+    flow_run_id = run["id"] if kind == "flow_run" else run.get("flow_run_id")
+    task_run_id = run["id"] if kind == "task_run" else None
+    owner = {"flow_run_id": flow_run_id, "task_run_id": task_run_id}
+    view.artifacts.insert({**labels, "data": data, "metadata_": None, **owner})
 
 
 def end_fields(run: Row, state: Row, release: Release) -> Row:
