@@ -189,7 +189,8 @@ def _flow_not_running(step: Transition) -> Optional[Verdict]:
 def _accepted(step: Transition) -> Row:
     """Return the fields of a proposed state as the server stores them."""
     fields = step.proposed
-    if step.before in ("SCHEDULED", "PENDING") and step.after == "PENDING" and not step.detail("scheduled_time"):
+    waiting = ("SCHEDULED", "PENDING") if step.kind == "flow_run" else ("SCHEDULED",)
+    if step.before in waiting and step.after == "PENDING" and not step.detail("scheduled_time"):
         start = step.initial["state_details"].get("scheduled_time")
         return {**fields, "state_details": {**(fields.get("state_details") or {}), "scheduled_time": start}}
     if step.kind != "task_run" or step.after != "RUNNING":
