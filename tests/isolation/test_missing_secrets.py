@@ -17,7 +17,7 @@ from pytest_flowsecrets.isolation.missing_in_errors import (
     missing_in_text,
 )
 from pytest_flowsecrets.isolation.missing_secrets import Case, Cloud, explain_missing
-from pytest_flowsecrets.plugin import advice
+from pytest_flowsecrets.plugin import errors
 from tests.compat import needs_prefect
 
 MISSING = 'Local Secret "TOKEN" was not found.'
@@ -147,6 +147,6 @@ def test_credentials_that_botocore_misses():
 
 def test_the_fixtures_in_the_advice_exist():
     """The advice about a misspelled fixture names fixtures that exist."""
-    sources = [path.read_text("utf-8") for path in Path(advice.__file__).parent.glob("*.py")]
+    sources = [path.read_text("utf-8") for path in Path(errors.__file__).parent.glob("*.py")]
     known = {name for source in sources for name in re.findall(r"^@pytest\.fixture.*\ndef (\w+)", source, re.MULTILINE)}
-    assert set(advice._FIXTURES) - known == set()
+    assert set(errors._FIXTURES) - known == set()
