@@ -20,6 +20,7 @@ try:
 except PackageNotFoundError:
     INSTALLED = "none"
 LEGACY = INSTALLED.startswith("2.")
+HAS_LABELS = not INSTALLED.startswith(("2.", "3.0."))
 RUNS_HERE = INSTALLED.startswith(("2.20.", "3."))
 pytestmark = [
     pytest.mark.slow,
@@ -149,6 +150,45 @@ def test_automations_have_all_fields(pair):
     automation = pair.ask("POST", "/automations/", body, kind="automation")
     pair.ask("GET", ("/automations/", automation))
     pair.ask("POST", "/automations/filter", {})
+
+
+# -- orders, filters and conflicts --------------------------------------------------------------------------------------
+
+
+def test_runs_are_chosen_by_their_start(pair):
+    """Filters and sort orders by start time use the expected start of runs that have not started."""
+    flow = pair.ask(
+        "POST", "/flows/", {"name": "f", "labels": {"team": "x"}} if HAS_LABELS else {"name": "f"}, kind="flow"
+    )
+    for name, time in (("late", PAST), ("future", FUTURE)):
+        state = {"type": "SCHEDULED", "state_details": {"scheduled_time": time}}
+        pair.ask("POST", "/flow_runs/", {"name": name, "flow_id": flow, "state": state}, kind="flow run")
+    for kind in ("PENDING", "RUNNING"):
+        body = {"name": kind.lower(), "flow_id": flow, "state": {"type": kind}}
+        pair.ask("POST", "/flow_runs/", body, kind="flow run")
+    for operator in ("after_", "before_"):
+        chosen = {"start_time": {operator: "2021-01-01T00:00:00Z"}}
+        pair.ask("POST", "/flow_runs/filter", {"flow_runs": chosen, "sort": "START_TIME_DESC"})
+    for order in ("START_TIME_ASC", "EXPECTED_START_TIME_DESC", "NAME_ASC"):
+        pair.ask("POST", "/flow_runs/filter", {"sort": order})
+    for text in ("la%e", "p_nding", "%", "A"):
+        pair.ask("POST", "/flow_runs/filter", {"flow_runs": {"name": {"like_": text}}, "sort": "NAME_ASC"})
+
+
+def test_limits_and_queues_of_pools(pair):
+    """Null clears a limit, the default queue stays, and a deployment needs its flow."""
+    pair.ask("POST", "/work_pools/", {"name": "p", "type": "process", "concurrency_limit": 3})
+    pair.ask("GET", "/work_pools/p")
+    pair.ask("PATCH", "/work_pools/p", {"concurrency_limit": None, "description": None})
+    pair.ask("GET", "/work_pools/p")
+    pair.ask("POST", "/work_pools/p/queues", {"name": "q", "concurrency_limit": 3})
+    pair.ask("PATCH", "/work_pools/p/queues/q", {"concurrency_limit": None})
+    pair.ask("GET", "/work_pools/p/queues/q")
+    pair.ask("DELETE", "/work_pools/p/queues/default")
+    pair.ask("DELETE", "/work_pools/p/queues/q")
+    pair.ask("POST", "/deployments/", {"name": "d", "flow_id": "00000000-0000-4000-8000-000000000009"})
+    pair.ask("POST", "/concurrency_limits/", {"tag": "t", "concurrency_limit": 1})
+    pair.ask("POST", "/v2/concurrency_limits/filter", {})
 
 
 # -- requests that are not valid ---------------------------------------------------------------------------------------

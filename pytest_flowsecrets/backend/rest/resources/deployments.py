@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, List, Optional
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
-from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, canonical_id
+from pytest_flowsecrets.backend.rest.errors import CONFLICT, ApiError, NotFoundError, canonical_id
 from pytest_flowsecrets.backend.rest.resources import flow_runs, work_pools
 from pytest_flowsecrets.backend.rest.rules import filters, slots
 from pytest_flowsecrets.backend.rest.rules.filters import due_runs, sort_rows
@@ -57,7 +57,9 @@ _SCHEDULE_FIELDS = (
 def create(call: Call) -> Reply:
     """Create a deployment, or replace the one of the same flow and name."""
     view, fields = call.view, call.sent(*_FIELDS)
-    fields["flow_id"] = view.flows.require(canonical_id(fields["flow_id"]))["id"]
+    fields["flow_id"] = canonical_id(fields["flow_id"])
+    if view.flows.get(fields["flow_id"]) is None:
+        raise ApiError(409, CONFLICT)
     _normalize(call, fields)
     row = view.deployments.first(flow_id=fields["flow_id"], name=fields["name"])
     status = 201 if row is None else 200

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, List, Optional
 
 from pytest_flowsecrets.backend.rest.call import Route, page
-from pytest_flowsecrets.backend.rest.errors import ApiError, NotFoundError, ValidationError
+from pytest_flowsecrets.backend.rest.errors import CONFLICT, ApiError, NotFoundError, ValidationError
 from pytest_flowsecrets.backend.rest.resources import flow_runs
 from pytest_flowsecrets.backend.rest.rules import filters
 from pytest_flowsecrets.backend.rest.rules.filters import due_runs, matches, sort_rows
@@ -29,6 +29,7 @@ _POOL_FIELDS = (
     "concurrency_limit",
     "storage_configuration",
 )
+_CLEARED = ("description", "concurrency_limit")
 _QUEUE_FIELDS = ("name", "description", "is_paused", "concurrency_limit", "priority")
 HEARTBEATS_MISSED = 3
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")  # of a variable of the template; those of blocks have dots
@@ -82,6 +83,8 @@ def present(view: View, pool: Row) -> Row:
         "READY" if any(_online(view, each) for each in view.workers.where(work_pool_id=pool["id"])) else "NOT_READY"
     )
     shown = {key: value for key, value in pool.items() if value is not None}
+    if pool.get("concurrency_limit") is not None:
+        shown["active_slots"] = _active(view, view.work_queues.where(work_pool_id=pool["id"]))
     return {**shown, "status": "PAUSED" if pool["is_paused"] else status}
 
 
@@ -109,7 +112,12 @@ def update(call: Call) -> None:
     changes = call.sent(*(name for name in _POOL_FIELDS if name not in ("name", "type")))
     _check_template(changes)
     pool = by_name(call.view, call.path["pool"])
-    call.view.work_pools.update(pool, {key: value for key, value in changes.items() if value is not None})
+    call.view.work_pools.update(pool, _changes(changes))
+
+
+def _changes(fields: Row) -> Row:
+    """Return the fields that a request changes: null clears a limit or a description."""
+    return {key: value for key, value in fields.items() if value is not None or key in _CLEARED}
 
 
 def delete(call: Call) -> None:
@@ -157,6 +165,8 @@ def present_queue(view: View, queue: Row) -> Row:
     polled = queue.get("last_polled")
     recent = polled and parse_time(polled) > view.now() - timedelta(seconds=60)
     shown = {key: value for key, value in queue.items() if value is not None}
+    if queue.get("concurrency_limit") is not None:
+        shown["active_slots"] = _active(view, [queue])
     status = "PAUSED" if queue["is_paused"] else "READY" if recent else "NOT_READY"
     return {**shown, "work_pool_name": pool["name"], "status": status}
 
@@ -190,7 +200,7 @@ def read_queue(call: Call) -> Row:
 
 def update_queue(call: Call) -> None:
     """Change a queue."""
-    changes = {key: value for key, value in call.sent(*_QUEUE_FIELDS).items() if value is not None}
+    changes = _changes(call.sent(*_QUEUE_FIELDS))
     if "id" in call.path and call.view.work_queues.get(call.id) is None:
         raise NotFoundError(f"Work Queue {call.id} not found")
     call.view.work_queues.update(_queue(call), changes)
@@ -198,7 +208,10 @@ def update_queue(call: Call) -> None:
 
 def delete_queue(call: Call) -> None:
     """Remove a queue."""
-    call.view.work_queues.delete(_queue(call)["id"])
+    queue = _queue(call)
+    if call.view.work_pools.require(queue["work_pool_id"]).get("default_queue_id") == queue["id"]:
+        raise ApiError(409, CONFLICT)
+    call.view.work_queues.delete(queue["id"])
 
 
 def select_queues(call: Call) -> List[Row]:

@@ -183,7 +183,7 @@ def _properties(view: View, kind: str) -> Dict[str, Any]:
     if kind == "flow_runs":
         return {
             "parent_flow_run_id": lambda row: _parent_flow_run_id(view, row),
-            "start_time": start_time,
+            "start_time": (lambda row: row.get("start_time")) if view.legacy else start_time,
         }
     if kind == "task_runs":
         return {"subflow_runs": lambda row: _has_subflow(view, row)}
