@@ -202,6 +202,16 @@ def test_while_the_file_is_broken_a_secret_that_needs_a_file_is_refused(local_se
     assert dict(local_secrets) == {"A__B": "v"}
 
 
+def test_a_new_file_restores_a_deleted_secret(local_secrets):
+    """A deleted secret exists again if the test writes a file that defines it."""
+    text = "[context.secrets]\nlower = 'x'\n"
+    local_secrets.write_config(text)
+    del local_secrets["lower"]
+    assert dict(local_secrets) == {}
+    local_secrets.write_config(text)
+    assert dict(local_secrets) == {"lower": "x"}
+
+
 def test_a_refused_file_leaves_the_path_that_the_test_had_set(local_secrets, monkeypatch, tmp_path):
     """A rejected file does not change the path that the test has set."""
     if VERSION < (0, 6, 0):
