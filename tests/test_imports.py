@@ -46,6 +46,7 @@ ONLY_IN = {
         "isolation/prefect1/adapter",
         "isolation/prefect3/adapter",
         "isolation/prefect3/flow_runs",
+        "isolation/prefect3/hidden_files",
         "isolation/prefect3/settings",
         "agents/real_agents",
         "agents/harness",

@@ -13,13 +13,13 @@ from pytest_flowsecrets.isolation.prefect3.adapter import MAX_DRAIN_AFTER_END, R
 from pytest_flowsecrets.isolation.prefect3.api import Api, open_api
 from pytest_flowsecrets.isolation.prefect3.blocks import BlockValueChanges, block_name, block_values
 from pytest_flowsecrets.isolation.prefect3.flow_runs import mute, watch_flow_runs
+from pytest_flowsecrets.isolation.prefect3.hidden_files import HiddenFiles
 from pytest_flowsecrets.isolation.prefect3.home import RestHome, certificate_file
 from pytest_flowsecrets.isolation.prefect3.settings import (
     URL,
     SettingsState,
     read_settings,
     secret_settings,
-    settings_of_files,
 )
 from pytest_flowsecrets.isolation.secrets.local_secrets import LocalSecrets
 from pytest_flowsecrets.isolation.stack import Isolation
@@ -51,6 +51,7 @@ class RestIsolation(Isolation):
     prefect: RestPrefect
     api: Api
     _server: Api
+    _files: HiddenFiles
     _outside: SettingsState
 
     def __init__(self, *, of_test: bool = False, server: str = "fake", write_only: bool = False) -> None:
@@ -58,7 +59,6 @@ class RestIsolation(Isolation):
         self.write_only = write_only
         self._kind_of_server = server
         self._variables: Dict[str, str] = {}
-        self._hiding: Dict[str, str] = {}
 
     # -- enter and suspend --------------------------------------------------------------------------------------------
 
@@ -101,7 +101,8 @@ class RestIsolation(Isolation):
         watch_flow_runs()
         self._undo.callback(self._drain)
         self._set_variables(self._private_settings())
-        self._hide_files()
+        self._files = HiddenFiles(self.prefect.release, self.home.path)
+        self._undo.callback(self._files.stop)
         self._set_variables(self.api.settings)
         self.reload()
         values = self.by_prefect_name(secrets)
@@ -136,12 +137,6 @@ class RestIsolation(Isolation):
         if _CERTIFICATES not in os.environ:
             settings[_CERTIFICATES] = certificate_file(self._root.parent)
         return settings
-
-    def _hide_files(self) -> None:
-        """Override the settings in files of the working directory, also for child processes."""
-        variables = settings_of_files(self.prefect.release, self.home.path)
-        self._hiding = {name: text for name, text in variables.items() if name not in os.environ}
-        self._set_variables(self._hiding)
 
     def _set_variables(self, variables: Mapping[str, str]) -> None:
         os.environ.update(variables)
@@ -204,7 +199,9 @@ class RestIsolation(Isolation):
         with deferred_signals(), guards.lock:
             self.require_current()
             self._keep_private()
-            context = read_settings(self.prefect.release, self.home.path, self.api.url, self._hiding)
+            self._files.hide()
+            self._variables.update(self._files.variables)
+            context = read_settings(self.prefect.release, self.home.path, self.api.url, self._files.unchanged())
             self._register_credentials(context)
             self._outside.apply(context)
             self._forkservers.renew()

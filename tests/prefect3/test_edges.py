@@ -11,7 +11,7 @@ from prefect import flow
 from prefect.settings import PREFECT_API_URL
 
 from pytest_flowsecrets import SecretChangedWarning, UsageError, isolated_prefect
-from pytest_flowsecrets.isolation.prefect3 import settings
+from pytest_flowsecrets.isolation.prefect3 import hidden_files
 from tests.prefect3.compat import IS_TYPED, RELEASE
 
 FLOW_THAT_LOGS = """
@@ -74,11 +74,10 @@ def test_it(prefect_home):
         ("tool = {prefect = {debug_mode = true}}\n", True),
     ],
 )
-def test_a_dependency_on_prefect_is_no_setting(tmp_path, monkeypatch, text, expected):
+def test_a_dependency_on_prefect_is_no_setting(tmp_path, text, expected):
     """Prefect's settings are read once more only if ``pyproject.toml`` may hold some."""
     tmp_path.joinpath("pyproject.toml").write_text(text, "utf-8")
-    monkeypatch.chdir(tmp_path)
-    assert settings._have_settings() is expected
+    assert hidden_files.have_settings(str(tmp_path)) is expected
 
 
 def test_the_logging_level_of_the_developer_is_hidden(run_tests, monkeypatch):

@@ -18,7 +18,16 @@ import pytest
 from prefect import flow, get_run_logger, task
 from prefect.blocks.system import Secret
 from prefect.events import emit_event
-from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import (
+    PREFECT_API_KEY,
+    PREFECT_API_URL,
+    PREFECT_DEFAULT_RESULT_STORAGE_BLOCK,
+    PREFECT_HOME,
+    PREFECT_LOGGING_EXTRA_LOGGERS,
+    Settings,
+    temporary_settings,
+)
+from pydantic import TypeAdapter
 
 from pytest_flowsecrets import isolated_prefect
 from pytest_flowsecrets.isolation import stack
@@ -284,6 +293,80 @@ def test_the_files_of_the_working_directory_are_hidden(run_tests, developer, pyt
     (pytester.path / name).write_text(FILES[name])
     source = _expect("http://127.0.0.1:9/api/of-file", "pnu_of_file", developer / ".prefect", "ERROR")
     run_tests(source).assert_outcomes(passed=4)
+
+
+def _settings_without_a_value(model, path=()):
+    """Yield the path and the variable of each setting without a value, with a text that is valid for it."""
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if hasattr(value, "model_fields_set"):
+            yield from _settings_without_a_value(value, (*path, name))
+        elif value is None:
+            for text in ("hidden", "7", "true", "sqlite+aiosqlite"):
+                with suppress(ValueError):
+                    TypeAdapter(field.annotation).validate_python(text)
+                    yield (*path, name), f"{model.model_config['env_prefix']}{name}".upper(), text
+                    break
+
+
+@pytest.fixture
+def project(monkeypatch, tmp_path):
+    """A working directory whose files set settings with and without a default, also as the JSON of a table."""
+    monkeypatch.chdir(tmp_path)
+    without = list(_settings_without_a_value(Settings()))
+    assert len(without) > 10
+    lines = ['PREFECT_LOGGING={"level": "ERROR"}', "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK=s3-bucket/prod"]
+    if RELEASE >= (3, 1, 0):  # Prefect parses .env again for each table
+        tables = {}
+        for (*table, name), _, text in without:
+            tables.setdefault(".".join(["tool", "prefect", *table]), []).append(f'{name} = "{text}"')
+        text = "".join("\n".join([f"[{table}]", *entries, ""]) for table, entries in tables.items())
+        (tmp_path / "pyproject.toml").write_text(text)
+        (tmp_path / "prefect.toml").write_text("[flows]\ndefault_retries = 7\n")
+    else:
+        lines += [f"{variable}={text}" for _, variable, text in without]
+    (tmp_path / ".env").write_text("\n".join(lines))
+    return without
+
+
+@pytest.mark.skipif(not HAS_FILES, reason="Prefect 2.20 reads no files in the working directory")
+def test_settings_without_a_default_are_hidden_everywhere(project, child, monkeypatch):
+    """Files of the project set no setting, and variables and ``temporary_settings`` of the test still do."""
+    with isolated_prefect() as secrets:
+        isolated = prefect.context.get_settings_context().settings
+        _check_hidden(Settings(), isolated, project)
+        with temporary_settings({PREFECT_LOGGING_EXTRA_LOGGERS: "a"}):
+            _check_hidden(prefect.context.get_settings_context().settings, isolated, project)
+        with prefect.context.use_profile("ephemeral", include_current_context=True):
+            _check_hidden(prefect.context.get_settings_context().settings, isolated, project)
+        with temporary_settings({PREFECT_DEFAULT_RESULT_STORAGE_BLOCK: "local-file-system/of-test"}):
+            settings = prefect.context.get_settings_context().settings
+            assert settings.results.default_storage_block == "local-file-system/of-test"
+            own = settings.to_environment_variables(exclude_unset=True)  # as a worker passes it on
+        code = (
+            "from prefect.settings import get_current_settings as get; s = get()\n"
+            "print(s.results.default_storage_block, s.deployments.default_work_pool_name, s.api.key, s.flows.default_retries,"
+            " s.logging.level, s.server.database.user)"
+        )
+        hidden = f"None 0 {isolated.logging.level}"
+        assert child(code, env={**os.environ, **own}) == f"local-file-system/of-test None {hidden} None"
+        monkeypatch.setenv("PREFECT_API_DATABASE_USER", "user-of-test")
+        assert json.loads(child("import os; print(os.environ['PREFECT_SERVER'])"))["database"]["user"] == "user-of-test"
+        assert Settings().server.database.user == "user-of-test"
+        monkeypatch.setenv("PREFECT_SERVER_DATABASE_NAME", "name-of-test")
+        secrets.reload()
+        assert Settings().server.database.name == "name-of-test"
+
+
+def _check_hidden(settings, isolated, project):
+    for path, variable, _ in project:
+        value, expected = settings, isolated
+        for name in path:
+            value, expected = getattr(value, name), getattr(expected, name)
+        assert _text(value) == _text(expected), variable
+    assert settings.logging.level == isolated.logging.level
+    assert settings.flows.default_retries == 0
+    assert settings.deployments.default_work_pool_name is None
 
 
 def test_variables_that_the_run_declares_are_kept(run_tests, developer, pytester):

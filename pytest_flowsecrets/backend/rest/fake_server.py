@@ -14,7 +14,7 @@ from pytest_flowsecrets.backend.rest.received import ReceivedRequests
 from pytest_flowsecrets.backend.rest.resources import flow_runs, task_runs
 from pytest_flowsecrets.backend.rest.resources.stored_texts import texts_of_view
 from pytest_flowsecrets.errors import SecretReceived, UsageError
-from pytest_flowsecrets.isolation.prefect3.api import UNFINISHED, Api
+from pytest_flowsecrets.isolation.prefect3.api import ALLOW_SOCKETS, UNFINISHED, Api
 from pytest_flowsecrets.isolation.prefect3.blocks import block_name
 from pytest_flowsecrets.isolation.safe_errors import hide_arguments
 from pytest_flowsecrets.leaks.registry import register, registry
@@ -47,8 +47,8 @@ def open_api(version: str, *, cloud: bool = False, auth_string: str = "") -> Res
             api.start()
         except (OSError, RuntimeError) as error:
             raise UsageError(
-                f"the fake API cannot listen on 127.0.0.1 ({type(error).__name__}): if a plugin blocks sockets, allow "
-                "them in this test, for example with --allow-hosts=127.0.0.1 of pytest-socket"
+                f"the fake API cannot listen on 127.0.0.1 ({type(error).__name__}): if a plugin blocks sockets, "
+                f"{ALLOW_SOCKETS}"
             ) from None
         _apis[os.getpid(), version] = api
     if cloud:

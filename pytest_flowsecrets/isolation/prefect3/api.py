@@ -15,7 +15,10 @@ _IMPLEMENTATIONS = {
     "real": "pytest_flowsecrets.backend.prefect_server.api",
 }
 
-
+ALLOW_SOCKETS = (
+    'allow them in this test, for example with @pytest.mark.allow_hosts(["127.0.0.1"]) or --allow-hosts=127.0.0.1 of '
+    "pytest-socket"
+)
 UNFINISHED = ("PENDING", "RUNNING", "CANCELLING")  # types of states in which the code of a run may execute
 
 

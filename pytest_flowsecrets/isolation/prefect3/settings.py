@@ -7,35 +7,28 @@ and the contents of the one in the ``ContextVar``, because copies of a context s
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Container, Dict, Iterable, Iterator, List, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Collection, Container, Dict, Iterable, Iterator, List, Tuple
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.prefect3.adapter import in_new_thread
 from pytest_flowsecrets.isolation.prefect3.flow_runs import guarded, unguarded
+from pytest_flowsecrets.isolation.prefect3.hidden_files import have_settings, stamps
 from pytest_flowsecrets.names import REST_PREFIX
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 URL, KEY = "PREFECT_API_URL", "PREFECT_API_KEY"
-# Files in the working directory that Prefect 3 reads, and a pattern that one with settings contains. Most projects name
-# Prefect in pyproject.toml, as a dependency.
-_TOOL = r"""(?im)tool["'\s]*\.["'\s]*prefect|^\s*\[\s*["']?tool["']?\s*\]|^\s*["']?tool["']?\s*="""
-_FILES = {".env": "(?i)prefect_", "prefect.toml": "=", "pyproject.toml": _TOOL}
 _MAX_CACHED = 16
-_EMPTY_MEANS_NONE = frozenset({URL, KEY, "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"})
 
 # The settings that Prefect 2.20 calls secret.
 _SECRETS_OF_2 = frozenset({KEY, "PREFECT_API_DATABASE_PASSWORD", "PREFECT_API_DATABASE_CONNECTION_URL"})
 
 _logger = logging.getLogger("prefect")
 _cache: Dict[Any, Any] = {}
-_cached_files: Dict[str, Any] = {}
 
 
 class SettingsState:
@@ -89,7 +82,7 @@ def _context_module() -> Any:
     return prefect.context
 
 
-def read_settings(version: Tuple[int, int, int], folder: Path, url: str, hiding: Mapping[str, str]) -> Any:
+def read_settings(version: Tuple[int, int, int], folder: Path, url: str, ignored: Collection[str]) -> Any:
     """Return a settings context from ``os.environ`` and the profiles. Files of the working directory are ignored.
 
     Prefect reads a given environment once, which takes up to 60 ms. For another URL or key, the result is copied.
@@ -98,13 +91,11 @@ def read_settings(version: Tuple[int, int, int], folder: Path, url: str, hiding:
         version: the release of Prefect.
         folder: the private folder whose ``prefect.toml`` counts instead of that in the working directory.
         url: the address of the API of this isolation.
-        hiding: variables that hide those files from child processes. They do not count here unless the test has changed
-            their values, so that the files of the test count.
+        ignored: the variables that hide those files. Without them, the files of the test count.
 
     Raises:
         UsageError: Prefect cannot read the settings.
     """
-    ignored = {name for name, text in hiding.items() if os.environ.get(name) == text}
     address = {name: None if name in ignored else os.environ.get(name) for name in (URL, KEY)}
     is_ours = address[URL] == url
     key = (_environment({*ignored, *((URL, KEY) if is_ours else ())}), address[KEY] is None, _stamps(folder))
@@ -135,16 +126,7 @@ def _environment(excluded: Container[str] = ()) -> Any:
 
 def _stamps(folder: Path) -> Tuple[Any, ...]:
     """Return what changes when a file changes from which Prefect reads settings."""
-    profiles = os.environ.get("PREFECT_PROFILES_PATH", "")
-    return tuple(_stamp(path) for path in (profiles, folder / "prefect.toml"))
-
-
-def _stamp(path: Any) -> Any:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return stamps(folder, (os.environ.get("PREFECT_PROFILES_PATH", ""), "prefect.toml"))
 
 
 def _read(version: Tuple[int, int, int], folder: Path) -> Any:
@@ -166,7 +148,7 @@ def _read(version: Tuple[int, int, int], folder: Path) -> Any:
 @contextmanager
 def _working_directory(folder: Path) -> Iterator[None]:
     """Move to another working directory if Prefect would read settings from a file here, or is to read one there."""
-    if not (_have_settings() or os.path.exists(folder / "prefect.toml")):
+    if not (have_settings(os.getcwd()) or os.path.exists(folder / "prefect.toml")):
         yield
         return
     before = os.getcwd()
@@ -225,60 +207,6 @@ def _copy(model: Any, **changes: Any) -> Any:
     for name in set(changes) - model.model_fields_set:
         copied.__pydantic_fields_set__.discard(name)
     return copied
-
-
-def settings_of_files(version: Tuple[int, int, int], folder: Path) -> Dict[str, str]:
-    """Return variables that hide the settings in files of the working directory from child processes.
-
-    Variables take precedence over ``.env``, ``prefect.toml`` and ``pyproject.toml``. For each setting that a file sets,
-    the result holds the value that it has without the file. It leaves out settings without a value, because no text
-    stands for that, but for addresses and credentials, of which an empty text means none.
-    """
-    if version < (3, 0, 0) or not _have_settings():
-        return {}
-    key = os.getcwd(), _environment(), tuple(map(_stamp, _FILES))
-    if _cached_files.get("key") != key:
-        _cached_files.update(key=key, variables=in_new_thread(lambda: _settings_of_files(folder)))
-    return dict(_cached_files["variables"])
-
-
-def _have_settings() -> bool:
-    """Return whether a file in the working directory may hold settings of Prefect."""
-    for name, pattern in _FILES.items():
-        try:
-            with open(name, encoding="utf-8") as file:
-                if re.search(pattern, file.read()):
-                    return True
-        except (OSError, UnicodeError):  # noqa: PERF203 - three files
-            continue
-    return False
-
-
-def _settings_of_files(folder: Path) -> Dict[str, str]:
-    from prefect.settings import Settings
-
-    try:
-        here = Settings().to_environment_variables(exclude_unset=True)
-    except Exception:  # noqa: BLE001 - `import prefect` fails in children, too, whatever their environment
-        return {}
-    before = os.getcwd()
-    os.chdir(folder)
-    try:
-        isolated = Settings()
-    finally:
-        os.chdir(before)
-    texts, own = isolated.to_environment_variables(), isolated.to_environment_variables(exclude_unset=True)
-    changed = [name for name, text in here.items() if own.get(name) != text]
-    return {name: _replacement(texts.get(name, "")) for name in changed if name in texts or name in _EMPTY_MEANS_NONE}
-
-
-def _replacement(text: str) -> str:
-    """Return the text of a variable that replaces the value in a file.
-
-    pydantic-settings merges mappings of all sources. A JSON text that holds the mapping as JSON text replaces them, and
-    Prefect decodes it.
-    """
-    return json.dumps(text) if text.startswith("{") else text
 
 
 def secret_settings(settings: Any, name: str = "PREFECT") -> Iterator[Tuple[str, str]]:
