@@ -191,6 +191,19 @@ def test_limits_and_queues_of_pools(pair):
     pair.ask("POST", "/v2/concurrency_limits/filter", {})
 
 
+def test_parameters_of_deployments_follow_their_schema(pair):
+    """Parameters of a wrong type are refused when a deployment is created or changed; required ones may be missing."""
+    flow = pair.ask("POST", "/flows/", {"name": "f"}, kind="flow")
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}, "m": {}}, "required": ["n", "m"]}
+    body = {"name": "d", "flow_id": flow, "parameter_openapi_schema": schema, "enforce_parameter_schema": True}
+    pair.ask("POST", "/deployments/", {**body, "parameters": {"n": "bad"}})
+    deployment = pair.ask("POST", "/deployments/", {**body, "parameters": {"n": 1}}, kind="deployment")
+    if not LEGACY:
+        for value in ("bad", 2):
+            pair.ask("PATCH", ("/deployments/", deployment), {"parameters": {"n": value}})
+    pair.ask("GET", ("/deployments/", deployment))
+
+
 # -- requests that are not valid ---------------------------------------------------------------------------------------
 
 

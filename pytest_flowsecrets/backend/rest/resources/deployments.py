@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, List, Optional
 
 from pytest_flowsecrets.backend.rest.call import Reply, Route, page
-from pytest_flowsecrets.backend.rest.errors import CONFLICT, ApiError, NotFoundError, canonical_id
+from pytest_flowsecrets.backend.rest.errors import CONFLICT, ApiError, NotFoundError, ValidationError, canonical_id
 from pytest_flowsecrets.backend.rest.resources import flow_runs, work_pools
 from pytest_flowsecrets.backend.rest.rules import filters, slots
 from pytest_flowsecrets.backend.rest.rules.filters import due_runs, sort_rows
@@ -57,6 +57,9 @@ _SCHEDULE_FIELDS = (
 def create(call: Call) -> Reply:
     """Create a deployment, or replace the one of the same flow and name."""
     view, fields = call.view, call.sent(*_FIELDS)
+    problem = _parameters_problem({"enforce_parameter_schema": not view.legacy, **fields}, fields.get("parameters"))
+    if problem is not None:
+        raise ValidationError("value_error", ("body",), f"Value error, {problem}")
     fields["flow_id"] = canonical_id(fields["flow_id"])
     if view.flows.get(fields["flow_id"]) is None:
         raise ApiError(409, CONFLICT)
@@ -156,6 +159,9 @@ def update(call: Call) -> None:
     if row is None:
         raise NotFoundError("Deployment not found.")
     changes = call.sent(*(name for name in _FIELDS if name not in ("name", "flow_id")))
+    problem = None if call.view.legacy else _parameters_problem({**row, **changes}, changes.get("parameters"))
+    if problem is not None:
+        raise ApiError(409, f"Error updating deployment: {problem}")
     _normalize(call, changes)
     call.view.deployments.update(row, changes)
     _set_limit(call, row)
@@ -163,6 +169,14 @@ def update(call: Call) -> None:
         for schedule in call.view.schedules.where(deployment_id=row["id"]):
             call.view.schedules.delete(schedule["id"])
         _add_schedules(call.view, row, call.fields["schedules"])
+
+
+def _parameters_problem(deployment: Row, parameters: Optional[Row]) -> Optional[str]:
+    """Return what is wrong with the default parameters of a deployment; it may leave out required ones."""
+    schema = deployment.get("parameter_openapi_schema")
+    if not (deployment.get("enforce_parameter_schema") and schema and parameters):
+        return None
+    return schema_problem(schema, parameters, ignore_required=True)
 
 
 def delete(call: Call) -> None:

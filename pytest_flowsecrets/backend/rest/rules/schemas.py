@@ -82,7 +82,7 @@ _KINDS: Dict[str, Tuple[str, Callable[[Any, View], Any]]] = {
 }
 
 
-def schema_problem(schema: Row, value: Row) -> Optional[str]:
+def schema_problem(schema: Row, value: Row, *, ignore_required: bool = False) -> Optional[str]:
     """Return what is wrong with a value, in the words of the real server; None if it follows the schema.
 
     Prefect 2 and 3 depend on jsonschema. Without it, values are not checked.
@@ -90,13 +90,17 @@ def schema_problem(schema: Row, value: Row) -> Optional[str]:
     Args:
         schema: a JSON Schema, as pydantic 1 or 2 generates it.
         value: JSON data.
+        ignore_required: whether required properties may be missing.
     """
     try:
         import jsonschema
     except ImportError:
         return None
 
-    validator = jsonschema.Draft202012Validator(_completed(schema))
+    completed = _completed(schema)
+    if ignore_required:
+        completed.pop("required", None)
+    validator = jsonschema.Draft202012Validator(completed)
     error = jsonschema.exceptions.best_match(validator.iter_errors(value))
     if error is None:
         return None
