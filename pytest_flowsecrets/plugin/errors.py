@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Generator, Iterator, List, Match, Optional, Tuple
 
 import pytest
@@ -63,7 +64,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     if call.excinfo is not None and report.failed:
         error, traceback = call.excinfo.value, call.excinfo.tb
-        _add_lines(report, [*_marshmallow_conflict(error), *_missing_secret(item, error, traceback, report)])
+        lines = [*_marshmallow_conflict(error), *_missing_secret(item, error, traceback, report)]
+        _add_lines(report, [*lines, *_blocked_sockets(item, error)])
         _add_advice(report)
         if item.config.getoption("--flowsecrets-explain"):
             _add_lines(report, _explanations(item), "flowsecrets: secrets of this test")
@@ -125,6 +127,36 @@ def _marshmallow_conflict(error: BaseException) -> List[str]:
 
     conflict = conflict_of(error)
     return [] if conflict is None else [str(conflict)]
+
+
+def _blocked_sockets(item: Any, error: BaseException) -> List[str]:
+    """Return a line if a test has failed because a plugin such as pytest-socket blocks the API of this package."""
+    import socket
+    import warnings
+    from urllib.parse import urlsplit
+
+    api = getattr(isolation_of(item), "api", None)
+    connect = getattr(socket.socket, "connect", None)
+    is_original = socket.socket.__module__ == "socket" and not isinstance(connect, FunctionType)
+    if api is None or is_original:
+        return []
+    from pytest_flowsecrets.isolation.missing_in_errors import chain_of
+    from pytest_flowsecrets.isolation.prefect3.api import ALLOW_SOCKETS
+
+    if not any(
+        isinstance(each, (RuntimeError, OSError)) or "Connect" in type(each).__name__ for each in chain_of(error)
+    ):
+        return []
+    url = urlsplit(api.url)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            socket.create_connection((url.hostname or "", url.port or 0), timeout=10).close()
+    except RuntimeError:  # pytest-socket and pytest-recording raise it
+        return [f"a plugin blocks sockets, and with them the API of this test at {url.hostname}: {ALLOW_SOCKETS}"]
+    except OSError:
+        pass
+    return []
 
 
 # -- missing secrets ---------------------------------------------------------------------------------------------------

@@ -276,3 +276,52 @@ def test_a_task_nests_in_the_isolation_of_the_task_that_created_it():
 
     with isolated_prefect():
         asyncio.run(main())
+
+
+def test_blocked_sockets_after_the_api_has_started(run_tests, pytester):
+    """Each test that fails because a plugin blocks sockets gets a line with the next step, and other failures do not."""
+    pytester.makeconftest(
+        """
+import socket
+import pytest
+
+class Guarded(socket.socket):  # as pytest-socket does
+    def __new__(cls, *args, **kwargs):
+        raise RuntimeError("A test tried to use socket.socket.")
+
+@pytest.fixture
+def socket_disabled(monkeypatch):
+    monkeypatch.setattr(socket, "socket", Guarded)
+"""
+    )
+    result = run_tests(
+        """
+import pytest
+from prefect import flow
+from prefect.blocks.system import Secret
+
+@flow
+def do_nothing():
+    pass
+
+@pytest.mark.secrets(TOKEN="x")
+def test_open():
+    assert Secret.load("token").get() == "x"
+
+@pytest.mark.secrets(TOKEN="x")
+def test_block(socket_disabled):
+    Secret.load("token")
+
+def test_flow(prefect_server, socket_disabled):
+    do_nothing()
+
+def test_other(prefect_server, socket_disabled):
+    assert 1 == 2
+""",
+        "-p",
+        "no:randomly",
+    )
+    result.assert_outcomes(passed=1, failed=3)
+    lines = [line for line in result.outlines if line.startswith("a plugin blocks sockets")]
+    assert len(lines) == 2
+    assert all('@pytest.mark.allow_hosts(["127.0.0.1"])' in line for line in lines)
