@@ -305,11 +305,19 @@ def schemas_of(release: Release) -> Schemas:
     wanted = release[:2]
     routes: Dict[str, Optional[Row]] = {}
     definitions: Dict[str, Row] = {}
-    is_older = False
-    for name, changes in json.loads(FILE.read_text("utf-8")).items():  # newest first
-        for key, route in changes["routes"].items():
-            routes[key] = routes.get(key) if is_older else route
-        if not is_older:
-            definitions.update(changes["schemas"])
-        is_older = is_older or tuple(int(part) for part in name.split(".")) <= wanted
+    for name, changes in _recordings():
+        routes.update(changes["routes"])
+        definitions.update(changes["schemas"])
+        if tuple(int(part) for part in name.split(".")) <= wanted:
+            break
     return Schemas(routes, definitions, legacy=wanted < (3, 0))
+
+
+def _recordings() -> Iterator[Tuple[str, Row]]:
+    """Yield the minor releases and their recordings, the newest first. Those that nobody asks for are not parsed."""
+    text, decoder, start = FILE.read_text("utf-8"), json.JSONDecoder(), 1
+    while text[start : start + 1] == '"':
+        name, end = decoder.raw_decode(text, start)
+        changes, end = decoder.raw_decode(text, text.index("{", end))
+        yield name, changes
+        start = end + len(",\n")

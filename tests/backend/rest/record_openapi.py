@@ -110,10 +110,14 @@ def _names(value):
 
 
 def merge(folder):
-    """Write the recordings of all releases: the newest one, and what differs in each older one from the next."""
+    """Write the recordings of all releases: the newest one, and what differs in each older one from the next.
+
+    The newest one also names the routes that only older releases have, so that no older one has to be read for it.
+    """
     recordings = {path.stem: json.loads(path.read_text("utf-8")) for path in Path(folder).glob("*.json")}
     newest_first = sorted(recordings, key=lambda text: [int(part) for part in text.split(".")], reverse=True)
-    releases, newer = {}, {"routes": {}, "schemas": {}}
+    all_routes = {key for recording in recordings.values() for key in recording["routes"]}
+    releases, newer = {}, {"routes": dict.fromkeys(all_routes, "unknown"), "schemas": {}}
     for name in newest_first:
         recording = recordings[name]
         releases[".".join(name.split(".")[:2])] = {
