@@ -485,11 +485,11 @@ def test_json_follows_its_schema(run, write):
     validate = fastjsonschema.compile(json.loads(path.read_text("utf-8")))
     write("config.toml", PIN)
     write("a.toml", 'a = ["""x,\ny"""]')
-    document = json.loads(run("check", *V, "config.toml", "a.toml", "none.env", "--json").out)
+    document = json.loads(run("check", *V, "config.toml", "a.toml", "none.env", "--format", "json").out)
     validate(document)
     assert document["summary"] == {"files": 2, "error": 2, "warning": 0, "note": 0}
     assert document["errors"] == ["none.env: no such file or directory"]
-    validate(json.loads(run("check", *V, write("ok.env", "A=1\n"), "--json").out))
+    validate(json.loads(run("check", *V, write("ok.env", "A=1\n"), "--format", "json").out))
     with pytest.raises(fastjsonschema.JsonSchemaException):
         validate({**document, "version": 2})
 
