@@ -374,3 +374,28 @@ def test_a_test_may_use_both(request):
             del mapping["token"]
     server.secrets["token"] = "changed"
     assert Secret.load("token").get() == "changed"
+
+
+@flow(name="inner")
+def inner():
+    pass
+
+
+@flow(name="outer")
+def outer():
+    inner()
+
+
+@pytest.mark.skipif(RELEASE < (3, 0, 0), reason="the fake API of 2.20 sends no events of flow runs")
+def test_events_of_a_subflow_name_its_task_run(prefect_server):
+    """All events of a subflow refer to the task run that represents it in its parent, and those of its parent do not."""
+    outer()
+    (task_run,) = prefect_server.task_runs
+    expected = {"inner": [f"prefect.task-run.{task_run['id']}"], "outer": []}
+    related = {"inner": [], "outer": []}
+    for event in prefect_server.events:
+        if event["event"].startswith("prefect.flow-run."):
+            roles = {each["prefect.resource.role"]: each for each in event["related"]}
+            ids = [roles["task-run"]["prefect.resource.id"]] if "task-run" in roles else []
+            related[roles["flow"]["prefect.resource.name"]].append(ids)
+    assert related == {name: [ids] * 3 for name, ids in expected.items()}

@@ -250,7 +250,9 @@ def _related(view: View, run: Row) -> Iterator[Row]:
     flow, deployment = view.flows.get(run.get("flow_id")), view.deployments.get(run.get("deployment_id"))
     queue = view.work_queues.get(run.get("work_queue_id"))
     pool = view.work_pools.get(queue["work_pool_id"]) if queue else None
-    for role, row in (("flow", flow), ("deployment", deployment), ("work-queue", queue), ("work-pool", pool)):
+    parent = view.task_runs.get(run.get("parent_task_run_id"))
+    rows = {"flow": flow, "deployment": deployment, "work-queue": queue, "work-pool": pool, "task-run": parent}
+    for role, row in rows.items():
         if row is not None:
             named = {"prefect.resource.role": role, "prefect.resource.name": row["name"]}
             yield {"prefect.resource.id": f"prefect.{role}.{row['id']}", **named}
