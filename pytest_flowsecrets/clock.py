@@ -218,8 +218,7 @@ def intercept_sleep(handler: Handler) -> Iterator[None]:
     """Ask a handler in the block whether to skip a call of ``time.sleep``.
 
     Args:
-        handler: the handler. The one that was entered last is asked first. A call that none of them skips really
-            sleeps.
+        handler: the handler. The one that was entered last is asked first. If no handler skips the call, it sleeps.
     """
     if not _handlers and time.sleep is not cast("Any", _sleep):
         _originals[0], time.sleep = time.sleep, cast("Any", _sleep)

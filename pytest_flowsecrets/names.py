@@ -1,6 +1,6 @@
 """Names and prefixes of Prefect's environment variables.
 
-A module of its own, because every layer uses them, and it imports nothing.
+This is a separate module because every layer uses the names. It imports nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Remove the frames of this package from the tracebacks of its own errors.
 
-A module of its own, because it is imported only when a test fails.
+This is a separate module because it is imported only when a test fails.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Every thread may read and change the secrets of the innermost isolation. Changes
 ``guards`` decides which threads may enter an isolation.
 
 What an isolation does to Prefect depends on the line of Prefect. ``legacy_isolation`` is for Prefect 0.5.5 to 1.4.1,
-``rest_isolation`` for 2.20 and 3. ``choice`` chooses one.
+``rest_isolation`` for 2.20 and 3. ``context_manager.new_isolation`` chooses one.
 """
 
 from __future__ import annotations

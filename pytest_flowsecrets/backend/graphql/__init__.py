@@ -1,1 +1,1 @@
-"""The GraphQL schema, and the validation and execution of documents with graphql-core."""
+"""The GraphQL schema, the validation and execution of documents with graphql-core, and the filters of Hasura."""

@@ -8,7 +8,6 @@ from typing import Any, Dict, Optional, Sequence
 Row = Dict[str, Any]
 UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 
-
 # What the real server says of a second row with the same unique fields, where no handler says more.
 CONFLICT = (
     "Data integrity conflict. This usually means a unique or foreign key constraint was violated. "
@@ -16,7 +15,6 @@ CONFLICT = (
 )
 
 
-# The Python types of the JSON Schema types.
 class ApiError(Exception):
     """A request that the API refuses.
 

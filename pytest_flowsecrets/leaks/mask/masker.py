@@ -63,7 +63,9 @@ class CleanTexts:
 
 
 class Masker:
-    """Masks texts, and pytest's objects in place, with all secrets that are registered so far. Withholds the rest.
+    """Masks texts, and pytest's objects in place, with all secrets that are registered so far.
+
+    Text that cannot be masked is withheld.
 
     Attributes:
         faults: errors inside the masking code.
@@ -204,7 +206,7 @@ class Masker:
         This is the usual case. The check covers the reports of passed tests only, in which the rest is names.
 
         Returns:
-            Whether it was so.
+            Whether the output was masked this way.
         """
         for name, value in vars(report).items():
             if name not in _SIMPLE_ATTRIBUTES and value is not None and (type(value) not in _CONTAINERS or value):

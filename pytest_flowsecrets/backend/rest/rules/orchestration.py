@@ -1,4 +1,4 @@
-"""The rules of states: what becomes of a state that a client proposes for a run.
+"""The rules of states: how the server handles a state that a client proposes for a run.
 
 Each rule looks at a transition and returns a verdict, or None where it does not apply. The rules of a kind of run stand
 in one table; the first verdict counts, and without one the state is accepted. Observed at the real servers of 2.20 and
@@ -195,7 +195,7 @@ def _accepted(step: Transition) -> Row:
         return {**fields, "state_details": {**(fields.get("state_details") or {}), "scheduled_time": start}}
     if step.kind != "task_run" or step.after != "RUNNING":
         return fields
-    # A task run that starts once more says so in the name of its state.
+    # The state name of a restarted task run shows the restart.
     if step.before in FINAL:
         return {**fields, "name": "Retrying"} if _is_of_retried_flow(step) else fields
     if not step.run.get("run_count"):
@@ -209,7 +209,7 @@ def _is_of_retried_flow(step: Transition) -> bool:
 
 
 def _count_runs(step: Transition) -> None:
-    """Count the runs of a task run anew after it has ended, and note in which run of its flow run it takes place."""
+    """Reset the run count of a task run that has ended, and record the flow run attempt."""
     if step.before in FINAL and step.after not in FINAL:
         step.run["run_count"] = 0
     flow_run = step.view.flow_runs.get(step.run.get("flow_run_id"))

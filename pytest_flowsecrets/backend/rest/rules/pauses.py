@@ -27,7 +27,7 @@ RETRY_TYPE_RESET_SINCE = (3, 4, 0)
 
 
 def not_pausable(step: Transition) -> Optional[Verdict]:
-    """Only a running run can be paused, once with each key, and only a run of a deployment can be suspended."""
+    """Reject a pause unless the run is running, the key is new, and a suspended run has a deployment."""
     if step.after != "PAUSED":
         return None
     verb = _verb(step)
@@ -44,7 +44,10 @@ def not_pausable(step: Transition) -> Optional[Verdict]:
 
 
 def not_resumable(step: Transition) -> Optional[Verdict]:
-    """A paused run runs, is scheduled or ends, before its time is up; a suspended one needs a deployment."""
+    """Reject a transition that a paused run cannot make.
+
+    A paused run can run, be scheduled or end before its time-out. A suspended run needs a deployment.
+    """
     if step.before != "PAUSED":
         return None
     if step.after == "PENDING" or (step.after == "CANCELLING" and step.view.release < CANCEL_PAUSED_SINCE):

@@ -1,1 +1,1 @@
-"""The rows of one view: tables, what selects them, and what is written down about their readers."""
+"""The rows of one view: tables, block types and events, masks for secret fields, and the log of reads."""
