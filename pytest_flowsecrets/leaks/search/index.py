@@ -6,8 +6,6 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from pytest_flowsecrets.leaks.registry import registry
-from pytest_flowsecrets.leaks.search.cold_values import MOST_HOT, ColdParts, ColdValues, divided, keep_first
 from pytest_flowsecrets.leaks.search.compressed import begins, payload
 from pytest_flowsecrets.leaks.search.decoders import is_plain, views
 from pytest_flowsecrets.leaks.search.encodings import Form, forms_of, rare_forms_of
@@ -83,8 +81,6 @@ class Index:
         self._tiny: Dict[bytes, Form] = {}
         self._tiny_pattern: Optional[re.Pattern[bytes]] = None
         self._quotable = False
-        self._hot: ColdParts = {}  # the values in the tables that can become cold
-        self._cold = ColdValues(self._tables, self._rare_tables)
         self._rare: List[Tuple[str, int]] = []  # values whose rare forms are not added yet
         self._truncatable: List[Tuple[Form, int]] = []  # forms whose truncated forms are not added yet
         self._before_ellipsis: Dict[bytes, Tuple[Form, int]] = {}
@@ -95,40 +91,16 @@ class Index:
 
     def add(self, part: Part, *, sliced: bool = False) -> None:
         """Add a text. With ``sliced``, slices of its middle are leaks, too."""
-        if len(self._hot) >= MOST_HOT:
-            self._freeze()
-        self._add_part(part, self.count, sliced=sliced)
-        self.count += 1
-
-    def _add_part(self, part: Part, number: int, *, sliced: bool) -> None:
-        self._hot[number] = part, sliced
         forms = forms_of(part.text, head=part.head, tail=part.tail, whole=part.whole, sliced=sliced)
         for form in chain(forms, forms_by_encoders(part.text)):
-            self._add(form, number, self._tables)
+            self._add(form, self.count, self._tables)
         self._used = [table for table in self._tables if table]
         self._quotable = self._quotable or _CHANGED_BY_QUOTED_PRINTABLE.search(forms[0].text) is not None
-        self._rare.append((part.text, number))
-
-    def _freeze(self) -> None:
-        """Keep only the windows of the values in the tables, because there are many. See ``cold_values``."""
-        hot, self._hot = self._hot, {}
-        if registry.encoders:
-            return  # their code must not run again
-        self._add_rare()
-        self._add_truncated()
-        frozen = self._cold.freezable(hot).difference(self._owner[text] for text in self._tiny)
-        self._before_ellipsis, before = divided(self._before_ellipsis, frozen)
-        self._after_ellipsis, after = divided(self._after_ellipsis, frozen)
-        self._cold.add({number: hot[number] for number in frozen}, before, after)
-        self._owner = {text: value for text, value in self._owner.items() if value not in frozen}
-
-    def _thaw(self, parts: ColdParts) -> None:
-        """Add values to the tables again."""
-        for number, (part, sliced) in parts.items():
-            self._add_part(part, number, sliced=sliced)
+        self._rare.append((part.text, self.count))
+        self.count += 1
 
     def _add(self, form: Form, value: int, tables: Tuple[Table, ...]) -> None:
-        if self._owner.get(form.text, value + 1) <= value:
+        if form.text in self._owner:
             return
         self._owner[form.text] = value
         self.longest = max(self.longest, len(form.text))
@@ -148,13 +120,14 @@ class Index:
                 self._add(form, number, self._rare_tables)
 
     def _add_truncated(self) -> None:
-        pending, self._truncatable, sizes = self._truncatable, [], {*self._truncated_sizes}
+        pending, self._truncatable = self._truncatable, []
+        sizes = {*self._truncated_sizes}
         for form, value in pending:
             begin, end = form.head, len(form.text) - form.tail
             for size in range(form.half_first, form.first):
-                keep_first(self._before_ellipsis, form.text[begin : begin + size], (form, value))
+                self._before_ellipsis.setdefault(form.text[begin : begin + size], (form, value))
             for size in range(form.half_last, form.last):
-                keep_first(self._after_ellipsis, form.text[end - size : end], (form, value))
+                self._after_ellipsis.setdefault(form.text[end - size : end], (form, value))
             sizes.update(range(form.half_first, form.first), range(form.half_last, form.last))
         self._truncated_sizes = sorted(sizes, reverse=True)
 
@@ -162,9 +135,10 @@ class Index:
 
     def passes(self, data: bytes) -> bool:
         """Return whether a quick check shows that a short text contains no value, which is the usual case."""
-        has_run = _has_run(data)
-        self._thaw(self._cold.take(data, rare=has_run))
-        if not all(table.passes(data) for table in self._used) or self._tiny or has_run or not is_plain(data):
+        for table in self._used:
+            if not table.passes(data):
+                return False
+        if self._tiny or _has_run(data) or not is_plain(data):
             return False
         for ellipsis in ELLIPSES:
             if ellipsis in data and next(self._beside_ellipses(data, ellipsis), None):
@@ -209,7 +183,6 @@ class Index:
         if self._tiny:
             yield from self._tiny_hits(data)
         has_run = _has_run(data)
-        self._thaw(self._cold.take(data, rare=has_run))
         if has_run and self._rare:
             self._add_rare()
         for table in chain(self._used, self._rare_tables if has_run else ()):
@@ -273,9 +246,6 @@ class Index:
         while at >= 0 and self._truncated_sizes:
             least = self._truncated_sizes[-1]
             if data[max(0, at - least) : at + len(ellipsis) + least].strip(b"."):  # not in the dots of passed tests
-                self._thaw(self._cold.take_beside(data, at, at + len(ellipsis), self._truncated_sizes))
-                if self._truncatable:
-                    self._add_truncated()
                 yield from self._beside(data, at, at + len(ellipsis))
             at = data.find(ellipsis, at + 1)
 

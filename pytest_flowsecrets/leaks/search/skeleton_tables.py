@@ -10,25 +10,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from itertools import chain, compress
+from itertools import compress
 from operator import length_hint
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Dict,
-    Generator,
-    Iterable,
-    Iterator,
-    List,
-    NamedTuple,
-    Optional,
-    Set,
-    Tuple,
-    TypeVar,
-)
+from typing import TYPE_CHECKING, Dict, Generator, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from pytest_flowsecrets.leaks.search.encodings import SHORTEST_END
-from pytest_flowsecrets.leaks.search.skeletons import Alphabet, anchors_of, common, common_end
+from pytest_flowsecrets.leaks.search.skeletons import Alphabet, common, common_end
 
 if TYPE_CHECKING:
     from pytest_flowsecrets.leaks.search.encodings import Form
@@ -75,7 +62,6 @@ class Seed(NamedTuple):
     size: int
 
 
-_Place = TypeVar("_Place", bound=Tuple[Any, ...])
 Seeds = Generator[Iterator[Seed], Optional[int], None]
 
 
@@ -113,11 +99,6 @@ class Group:
     def _with_rest(self, rest: bytes, start: int) -> Iterator[Seed]:
         for entry, place in self._entries.get(rest, ()):
             yield Seed(entry, start, place - _WINDOW if self.backwards else place, _WINDOW)
-
-
-def _without(windows: Dict[bytes, List[_Place]], values: Set[int]) -> Dict[bytes, List[_Place]]:
-    kept = ((window, [place for place in same if place[0].value not in values]) for window, same in windows.items())
-    return {window: same for window, same in kept if same}
 
 
 class Table:
@@ -197,28 +178,6 @@ class Table:
         for shift in range(_WORD):
             rest = key[begin + shift : end]
             self._anchors.update(array("I", rest[: len(rest) & -_WORD]))
-
-    # -- removing ------------------------------------------------------------------------------------------------------
-
-    def short_values(self) -> Set[int]:
-        """Return the values with a form of less than seven letters."""
-        return {entry.value for entries in self._short.values() for entry in entries}
-
-    def windows(self) -> Iterator[Tuple[bytes, List[int]]]:
-        """Yield each window, and each part of the middle of a form, with its values."""
-        for entries in (self._windows, self._slices):
-            yield from ((window, [entry.value for entry, *_ in same]) for window, same in entries.items())
-
-    def remove(self, values: Set[int]) -> List[Tuple[bytes, int]]:
-        """Remove the forms of some values that have seven letters or more. Return their windows with the values."""
-        removed = [(window, value) for window, same in self.windows() for value in same if value in values]
-        if removed:
-            self._windows = _without(self._windows, values)
-            self._slices = _without(self._slices, values)
-            self._anchors = {*anchors_of(chain(self._windows, self._slices))}
-            self._groups.clear()
-            self._ordinary.clear()
-        return removed
 
     # -- searching -----------------------------------------------------------------------------------------------------
 

@@ -8,13 +8,11 @@ Values with too few letters have a skeleton that keeps punctuation.
 from __future__ import annotations
 
 import re
-from array import array
 from itertools import accumulate, compress
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Pattern, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Pattern, Tuple
 
 _BLOCK = 1 << 12  # bytes whose positions are computed together
 _MOST_BLOCKS = 64
-_WINDOW = 7  # letters at an end of a form
 
 
 class Alphabet(NamedTuple):
@@ -116,12 +114,3 @@ def common_end(one: bytes, other: bytes) -> int:
     """Return the length of the common end of two texts."""
     size = min(len(one), len(other))
     return common(one[len(one) - size :][::-1], other[len(other) - size :][::-1])
-
-
-def anchors_of(windows: Iterable[bytes]) -> Iterator[int]:
-    """Yield the words at which windows are looked up: each word of a window, and the first one of a pair."""
-    for window in windows:
-        words = window[:4]
-        if len(window) == _WINDOW:
-            words += window[1:5] + window[2:6] + window[3:]
-        yield from array("I", words)
