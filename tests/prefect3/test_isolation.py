@@ -350,9 +350,14 @@ def test_settings_without_a_default_are_hidden_everywhere(project, child, monkey
         )
         hidden = f"None 0 {isolated.logging.level}"
         assert child(code, env={**os.environ, **own}) == f"local-file-system/of-test None {hidden} None"
+        environ = {**os.environ}
         monkeypatch.setenv("PREFECT_API_DATABASE_USER", "user-of-test")
-        assert json.loads(child("import os; print(os.environ['PREFECT_SERVER'])"))["database"]["user"] == "user-of-test"
+        code = "import json, os; print(json.loads(os.environ['PREFECT_SERVER'])['database']['user'])"
+        assert child(code) == "user-of-test"
         assert Settings().server.database.user == "user-of-test"
+        for user in ("first", "second"):  # in one mapping
+            environ["PREFECT_API_DATABASE_USER"] = user
+            assert child(code, env=environ) == user
         monkeypatch.setenv("PREFECT_SERVER_DATABASE_NAME", "name-of-test")
         secrets.reload()
         assert Settings().server.database.name == "name-of-test"

@@ -28,6 +28,7 @@ from typing import (
     Mapping,
     MutableMapping,
     Optional,
+    Set,
     Tuple,
 )
 
@@ -65,6 +66,7 @@ class HiddenFiles:
         self._folder = os.getcwd() if version >= (3, 0, 0) else ""
         self._home = home
         self._tables: Dict[str, List[Leaf]] = {}
+        self._written: Dict[str, Set[str]] = {}  # all JSON of each table: a test can reuse an environment
         self.variables: Dict[str, str] = {}
 
     def hide(self) -> None:
@@ -80,7 +82,9 @@ class HiddenFiles:
         if not texts and not self._tables:
             self.variables = {}
             return
-        texts = {**texts, **{name: _json_of(leaves) for name, leaves in self._tables.items()}}
+        for name, leaves in self._tables.items():
+            texts[name] = _json_of(leaves)
+            self._written.setdefault(name, set()).add(texts[name])
         self.variables = {name: text for name, text in texts.items() if name not in os.environ}
         os.environ.update(self.variables)
         if self not in _active:
@@ -108,10 +112,11 @@ class HiddenFiles:
     def prefer_variables(self, environ: MutableMapping[str, str]) -> None:
         """Copy the values that variables of an environment have for settings to the JSON of their tables in it."""
         for table, leaves in self._tables.items():
-            text = self.variables.get(table)
-            if text is None or environ.get(table) != text:
+            written = self._written[table]
+            if table not in self.variables or environ.get(table) not in written:
                 continue
             environ[table] = _json_of((path, names, _value_in(environ, names, value)) for path, names, value in leaves)
+            written.add(environ[table])
             if environ is os.environ:
                 self.variables[table] = environ[table]
 
