@@ -85,6 +85,25 @@ def test_the_first_secret_of_a_session_may_be_set_on_the_fixture(first_api, fixt
     assert Secret.load("token").get() == "hidden-token"
 
 
+UNREACHABLE = """
+import socket
+
+def test_it(prefect_server, monkeypatch):
+    def block(*_):
+        raise RuntimeError("blocked, as by a plugin")
+
+    monkeypatch.setattr(socket.socket, "connect", block)
+    prefect_server.secrets["token"] = "-".join(["hidden", "token"])
+"""
+
+
+def test_a_secret_is_masked_if_the_client_cannot_reach_the_server(run_tests):
+    """The traceback of the failure does not show the value, not even as an argument."""
+    result = run_tests(UNREACHABLE, "--tb=long", "--showlocals")
+    result.assert_outcomes(failed=1)
+    assert "hidden-token" not in result.stdout.str()
+
+
 @pytest.mark.secrets(TOKEN="hidden-token")
 def test_secrets_of_a_server_are_those_of_local_secrets(prefect_server, local_secrets):
     """Both mappings change the same blocks."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Mutabl
 
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.prefect3.adapter import in_new_thread
+from pytest_flowsecrets.leaks.registry import register
 from pytest_flowsecrets.report import api_events
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class SecretBlocks:
         check_block_name(name)
         check_json(f"secret {name!r}", value)
         value = deepcopy(value)
+        register(name, value)  # a traceback through the client shows the arguments of this function
         if not self.has_type:
             self._register()  # without the lock: the client sends requests
         with self._view.lock:
