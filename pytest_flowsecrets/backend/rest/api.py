@@ -135,6 +135,7 @@ class RestApi:
     def _mount(self, path: str, authorization: str, **ids: str) -> View:
         url = f"{self.root}{path}"
         view = View(url, self.version, self._types, self._now, authorization=authorization, **ids)
+        schemas_of(view.release)  # read now: later, a test may replace the file system
         with self._lock:
             self._views[f"/api{path}"] = view
             self._ended.pop(f"/api{path}", None)
@@ -208,8 +209,8 @@ class RestApi:
         match = router.find(request.method, path, schemas.has)
         key = match.route.key
         query = dict(parse_qsl(request.query, keep_blank_values=True))
-        call = Call(view, match.parameters, query, _json(request.body), request.headers)
-        schemas.check(key, call.body)
+        body = schemas.check(key, _json(request.body))
+        call = Call(view, match.parameters, query, body, request.headers)
         with view.lock:
             answer = match.route.handler(call)
             if not isinstance(answer, Reply):

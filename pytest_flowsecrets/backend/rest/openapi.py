@@ -1,8 +1,8 @@
-"""Which bodies the routes of a release accept and return, as its real server describes them in its OpenAPI document.
+"""The request and response schemas of each release, from the OpenAPI documents of its real server.
 
 ``openapi.json`` holds the JSON Schemas of each minor release: of the newest one in full, of an older one what differs
-from the next. ``tests/backend/rest/record_openapi.py`` records it. The checks of requests allow for the conversions of
-pydantic: a number may be text, for example.
+from the next. ``tests/backend/rest/record_openapi.py`` records it. The checks of requests make the conversions of
+pydantic: a text becomes the number or the boolean that the schema asks for. Dates stay text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,20 @@ import re
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
 from uuid import UUID
 
 from pytest_flowsecrets.backend.rest.errors import ApiError
@@ -27,12 +40,17 @@ _PARAMETER = re.compile(r"\{[^}]*\}")
 _DATE = re.compile(r"\d{4}-?\d\d-?\d\d|[+-]?\d+(\.\d*)?$")
 _DATES = frozenset({"date", "date-time"})
 _CONVERTED = frozenset({"date", "date-time", "duration", "time", "time-delta"})  # pydantic also reads numbers
-_BOOLEANS = frozenset({"0", "off", "f", "false", "n", "no", "1", "on", "t", "true", "y", "yes"})
+_BOOLEANS = {
+    **dict.fromkeys(("0", "off", "f", "false", "n", "no"), False),
+    **dict.fromkeys(("1", "on", "t", "true", "y", "yes"), True),
+}
+_INTEGER = re.compile(r"\s*[+-]?\d[\d_]*\s*$")
+_NUMBER = re.compile(r"\s*[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d+)?\s*$", re.IGNORECASE | re.ASCII)
 _NOTHING: Row = {}
 
 
 class Error(NamedTuple):
-    """What is wrong with a value of a request.
+    """An error in a request.
 
     Attributes:
         type: of pydantic, such as ``extra_forbidden``.
@@ -68,8 +86,8 @@ class Schemas:
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
-    def check(self, key: str, body: Any) -> None:
-        """Check the body of a request.
+    def check(self, key: str, body: Any) -> Any:
+        """Return the body of a request with the numbers and booleans that its schema asks for.
 
         Args:
             key: of the route.
@@ -81,12 +99,36 @@ class Schemas:
         route = self._routes.get(key)
         schema = route and route["request"]
         if route is None or schema is None or (body is None and not route["required"]):
-            return
+            return body
         errors = [Error("missing", (), "Field required")] if body is None else list(self._errors(schema, body, ()))
         if errors:
             raise ApiError(
                 422, [{"type": each.type, "loc": ["body", *each.place], "msg": each.message} for each in errors]
             )
+        return self._converted(schema, body)
+
+    def _converted(self, schema: Row, value: Any) -> Any:
+        """Return a value without errors as pydantic converts it; in a union, preferably with the type that it has."""
+        if value is None:
+            return value
+        if "$ref" in schema:
+            schema = self._definitions[schema["$ref"]]
+        for part in schema.get("allOf", ()):
+            value = self._converted(part, value)
+        options = schema.get("anyOf") or schema.get("oneOf")
+        if options:
+            fitting = [option for option in options if not list(self._errors(option, value, ()))]
+            results = [self._converted(option, value) for option in fitting]
+            same = [result for result in results if json.dumps(result) == json.dumps(value)]
+            return (same or results or [value])[0]
+        kind = schema.get("type")
+        if isinstance(value, dict) and kind == "object":
+            properties, more = schema.get("properties", _NOTHING), schema.get("additionalProperties")
+            more = more if isinstance(more, dict) else _NOTHING
+            return {name: self._converted(properties.get(name, more), item) for name, item in value.items()}
+        if isinstance(value, list) and kind == "array":
+            return [self._converted(schema.get("items", _NOTHING), item) for item in value]
+        return _CONVERSIONS[kind](value) if kind in _CONVERSIONS else value
 
     def _errors(self, schema: Row, value: Any, place: Tuple[Any, ...]) -> Iterator[Error]:
         if "$ref" in schema:
@@ -217,9 +259,10 @@ def _scalar_errors(kind: str, schema: Row, value: Any, place: Tuple[Any, ...], *
     if message:
         yield Error(f"{kind}_type", place, message)
         return
-    if isinstance(value, (int, float)):
+    number = _number(value) if kind in ("integer", "number") else None
+    if number is not None:
         for name, fits, words in _BOUNDS:
-            if name in schema and not fits(value, schema[name]):
+            if name in schema and not fits(number, schema[name]):
                 yield Error(name, place, f"Input should be {words} {schema[name]}")
     if isinstance(value, str) and kind == "string":
         if len(value) < schema.get("minLength", 0):
@@ -265,16 +308,25 @@ def _number_problem(_: Row, value: Any, legacy: bool) -> str:  # noqa: ARG001, F
     return "Input should be a valid number" if _number(value) is None else ""
 
 
-def _number(value: Any) -> Optional[float]:
-    try:
-        return float(value) if isinstance(value, (int, float, str)) else None
-    except ValueError:
+def _number(value: Any) -> Union[int, float, None]:
+    """Return the number that a value stands for; None for none, and for one that no column of a database holds."""
+    if isinstance(value, str) and not _NUMBER.match(value):
         return None
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) else math.nan
+        exact = number if isinstance(value, float) or not _INTEGER.match(str(value)) else int(value)
+    except (ValueError, OverflowError):  # an integer with too many digits
+        return None
+    return exact if math.isfinite(number) else None
 
 
 def _boolean_problem(_: Row, value: Any, legacy: bool) -> str:  # noqa: ARG001, FBT001 - of a table
+    return "" if _boolean(value) is not None else "Input should be a valid boolean"
+
+
+def _boolean(value: Any) -> Optional[bool]:
     text = str(int(value)) if isinstance(value, (bool, int, float)) and value in (0, 1) else value
-    return "" if isinstance(text, str) and text.lower() in _BOOLEANS else "Input should be a valid boolean"
+    return _BOOLEANS.get(text.lower()) if isinstance(text, str) else None
 
 
 def _null_problem(_: Row, value: Any, legacy: bool) -> str:  # noqa: ARG001, FBT001 - of a table
@@ -287,6 +339,12 @@ _SCALARS: Dict[str, Callable[[Row, Any, bool], str]] = {
     "number": _number_problem,
     "boolean": _boolean_problem,
     "null": _null_problem,
+}
+# By type: how a value without errors is converted.
+_CONVERSIONS: Dict[Any, Callable[[Any], Any]] = {
+    "integer": lambda value: int(_number(value) or 0),
+    "number": _number,
+    "boolean": _boolean,
 }
 _BOUNDS: Tuple[Tuple[str, Callable[[float, float], bool], str], ...] = (
     ("minimum", lambda value, bound: value >= bound, "greater than or equal to"),

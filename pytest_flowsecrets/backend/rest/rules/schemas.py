@@ -1,4 +1,4 @@
-"""Values against a JSON Schema, as the server checks parameters and inputs of flow runs, in the server's words.
+"""Check values against a JSON Schema, with the messages of the real server.
 
 A value can be wrapped: ``{"__prefect_kind": "json", "value": "[1]"}`` stands for ``[1]``.
 """
@@ -29,7 +29,8 @@ def rendered(value: Any, view: View) -> Any:
         view: whose variables the kind ``workspace_variable`` names.
 
     Raises:
-        InvalidValueError: the text of a wrapped value is no JSON or no template, or there is no such variable.
+        InvalidValueError: the text of a wrapped value is not valid JSON or not a valid template, there is no such
+            variable, or Jinja2 is not installed.
     """
     result = _rendered(value, view)
     return {} if result is _REMOVED else result
