@@ -141,18 +141,17 @@ class Schemas:
         for part in schema.get("allOf", ()):
             yield from self._errors(part, value, place)
         if "enum" in schema or "const" in schema:
-            options = schema["enum"] if "enum" in schema else [schema["const"]]
-            if value not in options:
-                listed = ", ".join(repr(option) for option in options)
-                yield Error("enum", place, f"Input should be {listed}")
-            return
-        kind = schema.get("type")
-        if kind == "object":
+            yield from _enum_errors(schema, value, place)
+        elif "type" in schema:
+            yield from self._errors_of_type(schema, value, place)
+
+    def _errors_of_type(self, schema: Row, value: Any, place: Tuple[Any, ...]) -> Iterator[Error]:
+        if schema["type"] == "object":
             yield from self._object_errors(schema, value, place)
-        elif kind == "array":
+        elif schema["type"] == "array":
             yield from self._array_errors(schema, value, place)
-        elif kind is not None:
-            yield from _scalar_errors(kind, schema, value, place, legacy=self._legacy)
+        else:
+            yield from _scalar_errors(schema["type"], schema, value, place, legacy=self._legacy)
 
     def _best_errors(self, options: Iterable[Row], value: Any, place: Tuple[Any, ...]) -> Iterable[Error]:
         """Return no error if an option fits, and otherwise the errors of the option that comes closest."""
@@ -252,6 +251,12 @@ def _describes(schema: Row, value: Any) -> bool:
 
 
 # -- scalars -----------------------------------------------------------------------------------------------------------
+
+
+def _enum_errors(schema: Row, value: Any, place: Tuple[Any, ...]) -> Iterator[Error]:
+    options = schema["enum"] if "enum" in schema else [schema["const"]]
+    if value not in options:
+        yield Error("enum", place, f"Input should be {', '.join(repr(option) for option in options)}")
 
 
 def _scalar_errors(kind: str, schema: Row, value: Any, place: Tuple[Any, ...], *, legacy: bool) -> Iterator[Error]:
