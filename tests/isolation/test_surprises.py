@@ -51,7 +51,9 @@ def advice_for(secrets, give, value):
     messages = [str(warning.message) for warning in caught if warning.category is SecretChangedWarning]
     if not messages:
         return None
-    expression = re.search("to keep the value, set it to (.*)", messages[0], re.DOTALL)
+    expression = re.search(
+        "to keep the value, set it to (.*?)(; in a variable of your own, .*)?$", messages[0], re.DOTALL
+    )
     return expression.group(1) if expression else ""
 
 

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("hypothesis")
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pytest_flowsecrets.backend.rest import RestApi
@@ -88,7 +88,10 @@ def deleted_variable(ask, text):
 
 
 def job_template(ask, text):
-    template = {"job_configuration": {}, "variables": {"properties": {"env": {"default": {"A": text}}}}}
+    template = {
+        "job_configuration": {"env": "{{ env }}"},
+        "variables": {"properties": {"env": {"default": {"A": text}}}},
+    }
     ask.post("/work_pools/", name="pool", type="process", base_job_template=template)
 
 
@@ -151,7 +154,9 @@ def test_each_secret_is_found_in_its_place(api, leaks, absent):
     server, ask = RestServer(api, view), Client(api, view)
     values = {place: value_of(f"{place} {number}", form) for place, (number, form) in leaks.items()}
     for place, (_, form) in leaks.items():
-        PLACES[place](ask, FORMS[form][1](values[place]))
+        text = FORMS[form][1](values[place])
+        assume(place != "api concurrency limit name" or not set("/%&><").intersection(text))  # the API refuses these
+        PLACES[place](ask, text)
     names = {value: (place,) for place, value in {**values, "absent": value_of(f"{absent}", "raw")}.items()}
     redactor, found, shown = Redactor(names), set(), []
 

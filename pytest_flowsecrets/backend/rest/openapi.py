@@ -239,7 +239,7 @@ class Schemas:
                 kind = "array" if isinstance(value, list) else "object"
                 options = [self._resolve(option, value) for option in schema[union]]
                 options = [option for option in options if option.get("type") == kind]
-                fitting = [option for option in options if _describes(option, value)]
+                fitting = [option for option in options if isinstance(value, list) or _describes(option, value)]
                 return (fitting or options)[0] if fitting or len(options) == 1 else _NOTHING
         return schema
 
