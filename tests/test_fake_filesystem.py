@@ -72,3 +72,20 @@ def test_a_fake_file_system(run_tests):
     result = run_tests(FAKED, "-p", "no:randomly", plugins=["pyfakefs.pytest_plugin"])
     result.assert_outcomes(passed=6)
     assert result.stderr.str() == ""
+
+
+REST = """
+from pytest_flowsecrets.backend.messages import Request
+from pytest_flowsecrets.backend.rest import RestApi
+
+
+def test_first_request(fs):
+    with RestApi() as api:
+        path = api.new_view().url[len(api.root) - len("/api") :] + "/flows/filter"
+        assert api.answer(Request("POST", path, {}, b"{}", "")).status == 200
+"""
+
+
+def test_the_rest_api_in_a_fake_file_system(run_tests):
+    """The first API of a session reads its schemas, also if the test has replaced the file system."""
+    run_tests(REST, "-p", "no:randomly", plugins=["pyfakefs.pytest_plugin"]).assert_outcomes(passed=1)
