@@ -302,7 +302,7 @@ def _settings_without_a_value(model, path=()):
         if hasattr(value, "model_fields_set"):
             yield from _settings_without_a_value(value, (*path, name))
         elif value is None:
-            for text in ("hidden", "7", "true", "sqlite+aiosqlite"):
+            for text in ("hidden", "47", "true", "sqlite+aiosqlite"):
                 with suppress(ValueError):
                     TypeAdapter(field.annotation).validate_python(text)
                     yield (*path, name), f"{model.model_config['env_prefix']}{name}".upper(), text
