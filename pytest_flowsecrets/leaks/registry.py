@@ -29,8 +29,9 @@ TOKENS = frozenset({"api_key", "auth_token", "_tenant_token"})
 class SecretRegistry:
     """The values to search for, each with the names of its secrets.
 
+    Any thread can register and read values.
+
     Attributes:
-        version: the version of the registry. Each change gives it a new one.
         request_searches: searches of the open APIs that record their requests.
         on_api_close: called with the search of an API that is about to close.
         text_sources: the open APIs whose rows can be searched.
@@ -47,7 +48,7 @@ class SecretRegistry:
     def __init__(self) -> None:
         self._names: Dict[str, List[str]] = {}
         self._changes: List[str] = []
-        self.version = self._base_version = 0  # the second one is the version before the first change
+        self._base_version = 0  # before the first change
         self._listeners = 0
         self.request_searches: List[Search] = []
         self.on_api_close: List[Callable[[Search], None]] = []
@@ -66,6 +67,11 @@ class SecretRegistry:
 
     def __repr__(self) -> str:
         return f"<SecretRegistry of {len(self)} values>"
+
+    @property
+    def version(self) -> int:
+        """The version of the registry. Each change gives it a new one."""
+        return self._base_version + len(self._changes)
 
     @contextmanager
     def searchable(self, search: Search) -> Iterator[None]:
@@ -113,8 +119,7 @@ class SecretRegistry:
         """Undo one call of ``listen``. The last call clears the registry."""
         self._listeners -= 1
         if not self._listeners:
-            self.version = self._base_version = self.version + 1
-            self._changes.clear()
+            self._changes, self._base_version = [], self.version + 1
             self._names.clear()
             self.encoders.clear()
             self.formats.clear()
@@ -137,7 +142,6 @@ class SecretRegistry:
                 self._names[text] = [*names, name]
                 self.has_short = self.has_short or len(text) < SHORTEST
                 self._changes.append(text)
-                self.version += 1
 
     def _texts_of(self, value: Any) -> List[str]:
         """Return the texts of a value. Errors do not reach the caller of ``register``."""

@@ -121,14 +121,15 @@ class LeakSession(Masker):
             with self.faults:
                 learn_marks(item)
         with self.faults:
-            redactor = self.redactor
+            known = self._known()
+            redactor = known.redactor
             if redactor is None:
                 return
-            names = {name for item in items for name in _names_of(item)} - self._names
+            names = {name for item in items for name in _names_of(item)} - known.names
             if redactor.find(SEPARATOR.join(names)):
                 self.ids.mask(items, redactor.redact, redactor.find, names_in_marks)
             else:
-                self._names |= names
+                known.names.update(names)
 
     def begin_test(self, item: Any) -> None:
         """Attribute the following findings to a test, and read from its markers what may leak in it."""
@@ -273,9 +274,8 @@ class LeakSession(Masker):
     def mask_text(self, text: str) -> str:
         """Return a text of a report of this package with masked secrets, in every mode, without a finding."""
         with self.faults:
-            if self._version != registry.version:
-                self._update_redactor()
-            return self._redactor.redact(text) if self._redactor else text
+            redactor = self._known().redactor
+            return redactor.redact(text) if redactor else text
         return WITHHELD
 
     def write_report(self, path: str) -> None:

@@ -209,7 +209,7 @@ def test_parts_of_a_value_and_its_encodings(value, text, masked):
 def test_a_truncated_value_with_public_ends(text, span):
     """The secret part of a value is found next to an ellipsis, without the public text before and after it."""
     index = Index()
-    index.add(Part("api ab3Kd9xQ1234 me@example", head=len("api "), tail=len(" me@example")))
+    index.add(Part("api ab3Kd9xQ1234 me@example", head=len("api "), tail=len(" me@example")), 0)
     assert [hit[:2] for hit in index.find(text)] == [span]
 
 

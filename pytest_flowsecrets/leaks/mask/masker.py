@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Deque, Iterable, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from pytest_flowsecrets.leaks.formats import SHORTEST
 from pytest_flowsecrets.leaks.mask.finding_log import OWN_SOURCE, Faults, Record
@@ -45,7 +45,7 @@ class CleanTexts:
         return len(self._short) + len(self._long)
 
     def __contains__(self, text: Any) -> bool:
-        return text in self._short if len(text) < _LONG else any(text is other for other in self._long)
+        return text in self._short if len(text) < _LONG else any(text is other for other in tuple(self._long))
 
     def add(self, text: Any) -> None:
         """Add a text."""
@@ -56,10 +56,23 @@ class CleanTexts:
             self._short.clear()
         self._short.add(text)
 
-    def clear(self) -> None:
-        """Remove all texts."""
-        self._short.clear()
-        self._long.clear()
+
+class _Known(NamedTuple):
+    """What a masker knows at a version of the registry. A change of the registry replaces all of it.
+
+    A thread that still uses a previous one therefore cannot add a text to a cache in which it does not belong.
+
+    Attributes:
+        version: the version of the registry. The redactor masks at least the values that it had then.
+        redactor: the redactor, or None if there are no values.
+        clean_texts: texts that contain no secret.
+        names: names and keywords of tests that contain no secret.
+    """
+
+    version: int
+    redactor: Optional[Redactor]
+    clean_texts: CleanTexts
+    names: Set[str]
 
 
 class Masker:
@@ -80,33 +93,32 @@ class Masker:
         self.faults, self.record, self.ids = Faults(), Record(), TestIds()
         self.test = ""
         self.watching, self.in_worker = True, False
-        self._clean_texts = CleanTexts()
-        self._names: Set[str] = set()  # names and keywords of tests that contain no secret
-        self._redactor: Optional[Redactor] = None
-        self._version = -1
+        self.forget_values()
 
     def forget_values(self) -> None:
         """Forget the values. The next text builds a new redactor from the registry."""
-        self._redactor, self._version = None, -1
+        self._last_known = _Known(-1, None, CleanTexts(), set())
 
     @property
     def redactor(self) -> Optional[Redactor]:
         """The redactor for all registered secrets, or None if there are none or if texts are not masked."""
-        if self._version != registry.version:
-            self._update_redactor()
-        return self._redactor if self.watching else None
+        return self._known().redactor if self.watching else None
 
-    def _update_redactor(self) -> None:
-        version = registry.version
-        self._clean_texts.clear()
-        self._names.clear()
-        if self._redactor is None and len(registry):
+    def _known(self) -> _Known:
+        """Return what is known about all values that are registered so far."""
+        known, version = self._last_known, registry.version
+        if known.version == version:
+            return known
+        redactor = known.redactor
+        if redactor is None and len(registry):
             from pytest_flowsecrets.leaks.mask.redactor import Redactor
 
-            self._redactor = Redactor({})
-        if self._redactor is not None:
-            self._redactor.update(registry.values(self._version))
-        self._version = version  # last: after an error, the next text tries again
+            redactor = Redactor({})
+        if redactor is not None:
+            redactor.update(registry.values(known.version))
+        known = _Known(version, redactor, CleanTexts(), set())
+        self._last_known = known  # last: after an error, the next text tries again
+        return known
 
     def clean(self, text: Any, place: str, test: Optional[str] = None) -> Any:
         """Return a text, or bytes, masked, and record the findings.
@@ -116,19 +128,20 @@ class Masker:
         """
         try:
             is_too_short = not text or (len(text) < SHORTEST and not registry.has_short)
+            known = self._last_known if is_too_short else self._known()
             redactor = None if is_too_short else self.redactor
-            if redactor is None or text in self._clean_texts or (place == "id" and self.ids.keeps(text)):
+            if redactor is None or text in known.clean_texts or (place == "id" and self.ids.keeps(text)):
                 return text
-            return self._clean(redactor, text, place, self.test if test is None else test)
+            return self._clean(redactor, known.clean_texts, text, place, self.test if test is None else test)
         except Exception as error:  # noqa: BLE001 - an error in the masking code must not fail the run
             self.faults.add(error)
             return WITHHELD if isinstance(text, str) else WITHHELD.encode()
 
-    def _clean(self, redactor: Redactor, text: Any, place: str, test: str) -> Any:
+    def _clean(self, redactor: Redactor, clean_texts: CleanTexts, text: Any, place: str, test: str) -> Any:
         masked: List[Masked] = []
         redact: Callable[..., Any] = redactor.redact if isinstance(text, str) else redactor.redact_bytes
         result = self.ids.apart(text, partial(redact, masked=masked))
-        self._clean_texts.add(result)
+        clean_texts.add(result)
         if masked and place != OWN_SOURCE:
             self._remember(masked, result if isinstance(result, str) else result.decode("latin-1"), place, test)
         return result
@@ -138,9 +151,9 @@ class Masker:
 
     def shown_id(self, test: str) -> str:
         """Return the id of a test with secrets masked."""
-        redactor = self.redactor
         collected = self.ids.collected_id(test)
-        if redactor is None or collected in self._names:
+        known, redactor = self._known(), self.redactor
+        if redactor is None or collected in known.names:
             return collected
         return str(self.ids.apart(collected, redactor.redact))
 
@@ -185,22 +198,22 @@ class Masker:
         """Return whether a report contains a text that was not searched yet."""
         with self.faults:
             return report.longrepr is not None or not all(
-                content in self._clean_texts for _, content in report.sections
+                content in self._last_known.clean_texts for _, content in report.sections
             )
         return True
 
     def mask_report(self, report: Any) -> None:
         """Mask a report. If that fails, withhold everything in it that can contain a secret."""
         with self.faults:
-            redactor = self.redactor
-            if redactor is not None and not self._mask_output(report, redactor):
+            known, redactor = self._known(), self.redactor
+            if redactor is not None and not self._mask_output(report, known, redactor):
                 self._mask_report(report, redactor)
             return
         from pytest_flowsecrets.leaks.mask.reports import withhold_report
 
         withhold_report(report, WITHHELD)
 
-    def _mask_output(self, report: Any, redactor: Redactor) -> bool:
+    def _mask_output(self, report: Any, known: _Known, redactor: Redactor) -> bool:
         """Mask the captured output of a report if a quick check shows that the rest of it contains no secret.
 
         This is the usual case. The check covers the reports of passed tests only, in which the rest is names.
@@ -212,11 +225,11 @@ class Masker:
             if name not in _SIMPLE_ATTRIBUTES and value is not None and (type(value) not in _CONTAINERS or value):
                 return False
         names = {report.nodeid, *getattr(report, "keywords", ()), *(title for title, _ in report.sections)}
-        if not names <= self._names:
-            if redactor.find(SEPARATOR.join(map(str, names - self._names))):
+        if not names <= known.names:
+            if redactor.find(SEPARATOR.join(map(str, names - known.names))):
                 return False
-            self._names |= names
-        if not all(content in self._clean_texts for _, content in report.sections):
+            known.names.update(names)
+        if not all(content in known.clean_texts for _, content in report.sections):
             from pytest_flowsecrets.leaks.mask.reports import mask_sections
 
             report.sections = mask_sections(report.sections, partial(self.clean, test=report.nodeid))

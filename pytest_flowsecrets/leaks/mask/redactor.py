@@ -43,11 +43,11 @@ class Redactor:
 
     def update(self, values: Mapping[str, Tuple[str, ...]]) -> None:
         """Mask more values, or change names."""
-        self._finder.update(values)
-        self._masks.clear()
         self._resembles_mask = self._resembles_mask or any(
             part in value for value in values for part in _PARTS_OF_MASKS
         )
+        self._finder.update(values)
+        self._masks = {}  # last, and a new one: another thread can be choosing a mask without the new values
 
     def find(self, text: str) -> List[Match]:
         """Return every secret in a text; see ``Finder.find``."""
@@ -142,12 +142,13 @@ class Redactor:
 
     def mask(self, name: str) -> str:
         """Return the mask of a secret. It shows the name, unless the name contains a secret."""
-        if name not in self._masks:
+        masks = self._masks
+        if name not in masks:
             shown = name.encode("unicode_escape").decode()[:_LONGEST_NAME]
-            number = len(self._masks) + 1
+            number = len(masks) + 1
             choices = (f"[secret {shown}]", f"[secret #{number}]", f"[hidden {number}]", "[...]", "***", "")
-            self._masks[name] = next(mask for mask in choices if not self._finder.find(mask))
-        return self._masks[name]
+            masks[name] = next(mask for mask in choices if not self._finder.find(mask))
+        return masks[name]
 
 
 def _unfinished(text: str, matches: Sequence[Match]) -> str:

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple, Union
 
 from pytest_flowsecrets.leaks.formats.secret_parts import Part, parts_of
 from pytest_flowsecrets.leaks.registry import registry
 from pytest_flowsecrets.leaks.search.compressed import begins, payload
-from pytest_flowsecrets.leaks.search.encodings import to_bytes
+from pytest_flowsecrets.leaks.search.encodings import Form, to_bytes
+from pytest_flowsecrets.leaks.search.extensions import forms_by_encoders
 from pytest_flowsecrets.leaks.search.index import Index
 from pytest_flowsecrets.leaks.search.skeletons import is_continuation
+from pytest_flowsecrets.operating_system import register_at_fork
 
 _PIECE = 1 << 19  # characters that are searched at once
 _SHORT = 1 << 13  # characters
 _BEFORE = 64  # characters that a piece shares with the previous one
 _OVERLAP = 1 << 14  # characters that a piece shares with the next one, for wrapped values; more if values are long
+
+# Held while an index is used. Code of hooks runs without it, because that code can wait for another thread that prints.
+_lock = threading.RLock()
+
+
+def _renew_lock() -> None:
+    """Replace the lock in a forked child, in which the thread that held it does not run."""
+    global _lock  # noqa: PLW0603 - the child has its own
+    _lock = threading.RLock()
+
+
+register_at_fork(after_in_child=_renew_lock)
 
 
 class Match(NamedTuple):
@@ -40,7 +55,7 @@ class Match(NamedTuple):
 
 
 class Finder:
-    """Searches for values.
+    """Searches for values. Any thread can search while another one adds values.
 
     Args:
         values: texts with the names of their secrets.
@@ -58,19 +73,25 @@ class Finder:
     def update(self, values: Mapping[str, Tuple[str, ...]]) -> None:
         """Search for more values, including the secrets inside structured ones, or change names."""
         for value, names in values.items():
-            number = self._numbers.get(value)
-            if number is not None:
-                self._names[number] = tuple(dict.fromkeys([*names, *self._names[number]]))
-            for part in parts_of(value, registry.formats):
-                self._add(part, names, sliced=part.text == value)
+            parts = [
+                (part, () if part.text in self._numbers else [*forms_by_encoders(part.text)])
+                for part in parts_of(value, registry.formats)
+            ]
+            with _lock:
+                number = self._numbers.get(value)
+                if number is not None:
+                    self._names[number] = tuple(dict.fromkeys([*names, *self._names[number]]))
+                for part, encoded in parts:
+                    self._add(part, encoded, names, sliced=part.text == value)
 
-    def _add(self, part: Part, names: Tuple[str, ...], *, sliced: bool) -> None:
+    def _add(self, part: Part, encoded: Iterable[Form], names: Tuple[str, ...], *, sliced: bool) -> None:
         """Add a part. Only slices of whole values are leaks, because a part can contain public text in its middle."""
         number = self._numbers.get(part.text)
         if number is None:
-            self._numbers[part.text] = len(self._names)
+            number = len(self._names)
             self._names.append(names)
-            self._index.add(part, sliced=sliced)
+            self._index.add(part, number, encoded, sliced=sliced)
+            self._numbers[part.text] = number  # last: after an interruption, the next call adds the part again
         else:
             self._names[number] = tuple(dict.fromkeys([*self._names[number], *names]))
 
@@ -83,7 +104,8 @@ class Finder:
         if len(text) >= _SHORT:
             return False
         data = to_bytes(text)
-        return self._index.passes(data) and not begins(data, binary=False)
+        with _lock:
+            return self._index.passes(data) and not begins(data, binary=False)
 
     def each(self, text: Union[str, bytes]) -> Iterator[Match]:
         """Yield every secret in a text or in bytes while a large one is searched piece by piece.
@@ -94,8 +116,9 @@ class Finder:
         ahead = _OVERLAP + 2 * self._index.longest
         for start in range(0, len(text), _PIECE) if self._names else ():
             low = max(0, start - _BEFORE)
-            matches = self._in_piece(text, low, text[low : start + _PIECE + ahead])
-            inside = [match for match in matches if start <= match.start < start + _PIECE]
+            with _lock:
+                matches = self._in_piece(text, low, text[low : start + _PIECE + ahead])
+                inside = [match for match in matches if start <= match.start < start + _PIECE]
             yield from sorted(inside, key=lambda match: (match.start, -match.end))
 
     def is_foreign(self, text: str) -> bool:

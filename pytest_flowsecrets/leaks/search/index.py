@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from pytest_flowsecrets.leaks.search.compressed import begins, payload
 from pytest_flowsecrets.leaks.search.decoders import is_plain, views
 from pytest_flowsecrets.leaks.search.encodings import Form, forms_of, rare_forms_of
-from pytest_flowsecrets.leaks.search.extensions import forms_by_encoders
 from pytest_flowsecrets.leaks.search.skeleton_tables import Seed, Table
 from pytest_flowsecrets.leaks.search.skeletons import (
     EVERYTHING,
@@ -44,7 +43,7 @@ class Hit(NamedTuple):
     Attributes:
         start: the first byte.
         end: the byte after the last one.
-        value: the number of the value, in the order of calls of ``add``.
+        value: the number of the value.
         kind: the kind of the form.
         note: ``truncated``, ``wrapped``, both or empty.
     """
@@ -62,23 +61,21 @@ class Hit(NamedTuple):
 
 
 class Index:
-    """The values to search for, in all their forms.
+    """The values to search for, in all their forms. Only one thread may use an index at a time.
 
     Attributes:
-        count: the number of values.
         longest: the length of the longest form in bytes.
         letters: the bytes of all forms, and the bytes that can separate their parts.
     """
 
     def __init__(self) -> None:
-        self.count = 0
         self.longest = 0
         self.letters = {*b" \t\r\n'\",|>+?-\\%&#;=\x1b\x08"}
-        self._owner: Dict[bytes, int] = {}
+        self._known: Set[bytes] = set()  # all forms
         self._tables = Table(LETTERS), Table(MARKS), Table(EVERYTHING)
         self._rare_tables = Table(LETTERS), Table(MARKS), Table(EVERYTHING)
         self._used: List[Table] = []  # the tables that are not empty
-        self._tiny: Dict[bytes, Form] = {}
+        self._tiny: Dict[bytes, Tuple[Form, int]] = {}
         self._tiny_pattern: Optional[re.Pattern[bytes]] = None
         self._quotable = False
         self._rare: List[Tuple[str, int]] = []  # values whose rare forms are not added yet
@@ -89,40 +86,45 @@ class Index:
 
     # -- adding --------------------------------------------------------------------------------------------------------
 
-    def add(self, part: Part, *, sliced: bool = False) -> None:
-        """Add a text. With ``sliced``, slices of its middle are leaks, too."""
+    def add(self, part: Part, value: int, encoded: Iterable[Form] = (), *, sliced: bool = False) -> None:
+        """Add a text. After an interruption, the same text can be added again.
+
+        Args:
+            part: the text.
+            value: its number.
+            encoded: the forms that encoders from hooks create.
+            sliced: whether slices of its middle are leaks, too.
+        """
         forms = forms_of(part.text, head=part.head, tail=part.tail, whole=part.whole, sliced=sliced)
-        for form in chain(forms, forms_by_encoders(part.text)):
-            self._add(form, self.count, self._tables)
+        for form in chain(forms, encoded):
+            self._add(form, value, self._tables)
         self._used = [table for table in self._tables if table]
         self._quotable = self._quotable or _CHANGED_BY_QUOTED_PRINTABLE.search(forms[0].text) is not None
-        self._rare.append((part.text, self.count))
-        self.count += 1
+        self._rare.append((part.text, value))
 
     def _add(self, form: Form, value: int, tables: Tuple[Table, ...]) -> None:
-        if form.text in self._owner:
+        if form.text in self._known:
             return
-        self._owner[form.text] = value
         self.longest = max(self.longest, len(form.text))
         self.letters.update(form.text)
         if not form.whole and (form.half_first < form.first or form.half_last < form.last):
             self._truncatable.append((form, value))
         if len(form.text) < _SHORTEST:
-            self._tiny[form.text] = form
+            self._tiny[form.text] = form, value
             self._tiny_pattern = None
         else:
             _add_to_tables(form, value, tables)
+        self._known.add(form.text)
 
     def _add_rare(self) -> None:
-        pending, self._rare = self._rare, []
-        for value, number in pending:
+        for value, number in self._rare:
             for form in rare_forms_of(value):
                 self._add(form, number, self._rare_tables)
+        self._rare = []
 
     def _add_truncated(self) -> None:
-        pending, self._truncatable = self._truncatable, []
         sizes = {*self._truncated_sizes}
-        for form, value in pending:
+        for form, value in self._truncatable:
             begin, end = form.head, len(form.text) - form.tail
             for size in range(form.half_first, form.first):
                 self._before_ellipsis.setdefault(form.text[begin : begin + size], (form, value))
@@ -130,6 +132,7 @@ class Index:
                 self._after_ellipsis.setdefault(form.text[end - size : end], (form, value))
             sizes.update(range(form.half_first, form.first), range(form.half_last, form.last))
         self._truncated_sizes = sorted(sizes, reverse=True)
+        self._truncatable = []
 
     # -- finding -------------------------------------------------------------------------------------------------------
 
@@ -197,7 +200,8 @@ class Index:
             ordered = sorted(self._tiny, key=len, reverse=True)
             self._tiny_pattern = re.compile(b"|".join(map(re.escape, ordered)))
         for match in self._tiny_pattern.finditer(data):
-            yield Hit(*match.span(), self._owner[match.group()], self._tiny[match.group()].kind, "")
+            form, value = self._tiny[match.group()]
+            yield Hit(*match.span(), value, form.kind, "")
 
     def _hits_in(self, table: Table, skeleton: Skeleton) -> Iterator[Hit]:
         generator = table.seeds(skeleton.text)

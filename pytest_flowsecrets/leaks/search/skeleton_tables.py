@@ -126,10 +126,9 @@ class Table:
     def add(self, form: Form, value: int, key: bytes) -> None:
         """Add a form whose skeleton ``key`` has five letters or more."""
         entry = Entry(form, value, key)
-        self._ordinary.clear()
         if len(key) < _WINDOW:
-            self._short.setdefault(key, []).append(entry)
             self._short_anchors.update(array("I", key[:_WORD] + key[1 : _WORD + 1]))
+            self._short.setdefault(key, []).append(entry)
             return
         dropped = self.alphabet.dropped
         begin = len(form.text[: form.head].translate(None, dropped)) if form.head else 0
@@ -141,15 +140,16 @@ class Table:
             self._add_window(key[end - _WINDOW : end], entry, end, backwards=True)
         if form.slice:
             self._add_slices(entry, begin, end)
+        self._ordinary.clear()
 
     def _add_window(self, window: bytes, entry: Entry, place: int, *, backwards: bool) -> None:
         entries = self._windows.get(window)
-        if entries is None:
-            entries = self._windows[window] = []
+        if entries is None:  # the anchors first, so that an interruption cannot leave a window without them
             self._anchors.update(array("I", window[:4] + window[1:5] + window[2:6] + window[3:]))
-        elif self._groups:
-            self._groups.pop(window, None)
+            entries = self._windows[window] = []
         entries.append((entry, place, backwards))
+        if self._groups:
+            self._groups.pop(window, None)
 
     def _groups_of(self, window: bytes) -> List[Group]:
         """Return the groups of a window. They are created on demand, because few windows ever occur."""
