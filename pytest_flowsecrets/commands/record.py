@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pytest_flowsecrets.backend.cassettes.exchanges import GRAPHQL, REST, settings_for
 from pytest_flowsecrets.backend.cassettes.recorder import Recorder
-from pytest_flowsecrets.backend.rest.listener import WorldServer
+from pytest_flowsecrets.backend.cassettes.server import WorldServer
 from pytest_flowsecrets.commands.serve import exports, listen_errors_explained, rest_version, stop_on_signals
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.names import SECRETS_PREFIX

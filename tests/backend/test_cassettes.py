@@ -22,7 +22,7 @@ from pytest_flowsecrets.backend.cassettes.exchanges import (
 from pytest_flowsecrets.backend.cassettes.masking import mask_exchanges
 from pytest_flowsecrets.backend.cassettes.player import Player, client_settings, replay
 from pytest_flowsecrets.backend.cassettes.recorder import Recorder
-from pytest_flowsecrets.backend.rest.listener import WorldServer
+from pytest_flowsecrets.backend.cassettes.server import WorldServer
 from tests.compat import needs_prefect
 
 SET = 'mutation { set_secret(input: {name: "literal", value: "literal-value"}) { success } }'

@@ -14,7 +14,7 @@ from prefect.blocks.system import Secret
 from pytest_flowsecrets.backend.cassettes.exchanges import REST, settings_for
 from pytest_flowsecrets.backend.cassettes.player import client_settings, replay
 from pytest_flowsecrets.backend.cassettes.recorder import Recorder
-from pytest_flowsecrets.backend.rest.listener import WorldServer
+from pytest_flowsecrets.backend.cassettes.server import WorldServer
 from tests.prefect3.compat import IS_TYPED
 
 

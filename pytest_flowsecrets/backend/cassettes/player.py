@@ -18,7 +18,7 @@ from pytest_flowsecrets.backend.cassettes.exchanges import (
     settings_for,
 )
 from pytest_flowsecrets.backend.cassettes.masking import restore
-from pytest_flowsecrets.backend.rest.listener import WorldServer
+from pytest_flowsecrets.backend.cassettes.server import WorldServer
 from pytest_flowsecrets.isolation import stack
 from pytest_flowsecrets.isolation.rest_isolation import RestIsolation
 from pytest_flowsecrets.versions import installed_version
