@@ -116,6 +116,40 @@ def test_parameters_are_checked_against_the_schema(ask, deploy, parameters, vali
     assert ask("POST", path, {"parameters": parameters, "enforce_parameter_schema": False}).status == 201
 
 
+@pytest.mark.parametrize(
+    ("wrapped", "detail"),
+    [
+        ({"__prefect_kind": ["json"]}, "__prefect_kind must be text"),
+        ({"__prefect_kind": "jinja"}, "Missing 'template' key in __prefect object"),
+        ({"__prefect_kind": "jinja", "template": 5}, None),
+        ({"__prefect_kind": "jinja", "template": "{{ 1 / 0 }}"}, None),
+    ],
+    ids=["kind", "no-template", "template", "division"],
+)
+def test_values_that_cannot_be_rendered(ask, deploy, wrapped, detail):
+    """A wrapped value without a meaning is an error of the client, also where Jinja2 is not installed."""
+    answer = ask("POST", f"/deployments/{deploy()['id']}/create_flow_run", {"parameters": {"x": wrapped}})
+    assert answer.status == 400
+    assert answer.body["detail"].startswith(f"Error hydrating flow run parameters: {detail or ''}")
+
+
+@pytest.mark.parametrize(
+    ("schema", "status"),
+    [
+        ({"properties": {"x": {"type": "nope"}}}, 409),
+        ({"properties": {"x": {"$ref": "#/definitions/none"}}}, 409),
+        ({"$ref": "#"}, 422),
+        ({"properties": {"x": True}}, 201),
+    ],
+    ids=["type", "reference", "circle", "true"],
+)
+def test_schemas_that_are_not_valid(ask, deploy, schema, status):
+    """A schema with an unknown type or a reference that leads nowhere is an error of the client."""
+    pytest.importorskip("jsonschema", reason="jsonschema comes with Prefect 2 and 3")
+    row = deploy(parameter_openapi_schema=schema)
+    assert ask("POST", f"/deployments/{row['id']}/create_flow_run", {"parameters": {"x": 1}}).status == status
+
+
 def test_schedules_are_rows_of_their_deployment(ask, deploy):
     """Schedules can be added, changed and removed, only below their own deployment."""
     row, other = deploy(), deploy("other")

@@ -10,7 +10,12 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any, Optional
 
-from pytest_flowsecrets.backend.rest.rules.schemas import InvalidValueError, rendered, schema_problem
+from pytest_flowsecrets.backend.rest.rules.schemas import (
+    CircularSchemaError,
+    InvalidValueError,
+    rendered,
+    schema_problem,
+)
 from pytest_flowsecrets.backend.rest.rules.states import ABORT, FINAL, REJECT, Transition, Verdict
 from pytest_flowsecrets.backend.rest.store.table import parse_time
 
@@ -151,7 +156,10 @@ def checked_input(view: View, run: Row, keyset: Row, answer: Optional[Row]) -> R
         schema: Any = json.loads(row["value"])
     except ValueError:
         raise InvalidValueError("Run input schema is not valid JSON.") from None
-    problem = schema_problem(schema, value)
+    try:
+        problem = schema_problem(schema, value)
+    except CircularSchemaError as error:
+        raise InvalidValueError(error.detail) from None
     if problem is not None:
         raise InvalidValueError(f"Reason: {problem}")
     return value
