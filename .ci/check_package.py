@@ -17,6 +17,7 @@ from pathlib import Path
 
 CITATION = Path(__file__).parent.parent / "CITATION.cff"
 IMPORT = "import pytest_flowsecrets; print(pytest_flowsecrets.__file__)"
+SCHEMAS = "from pytest_flowsecrets.backend.rest.openapi import schemas_of; schemas_of((3, 9, 1))"  # reads openapi.json
 
 
 def main() -> int:
@@ -49,6 +50,7 @@ def _check(distribution: Path, folder: Path) -> None:
     """Run the command and import the package. ``folder`` is the working directory, so no checkout is importable."""
     scripts = _install(str(distribution), folder)
     _run(scripts / "flowsecrets", "--help", folder=folder)
+    _run(scripts / "python", "-c", SCHEMAS, folder=folder)
     module = Path(_run(scripts / "python", "-c", IMPORT, folder=folder).strip())
     if folder.resolve() not in module.resolve().parents:
         sys.exit(f"{distribution.name}: imported {module}, expected a file below {folder}")
