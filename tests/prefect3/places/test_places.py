@@ -349,7 +349,7 @@ def test_tag_of_a_limit(secret):
 
 
 def test_automation(secret):
-    trigger = {"type": "event", "expect": ["test.leaks"], "posture": "Reactive", "threshold": 1, "within": 0}
+    trigger = {"type": "event", "expect": ["test.leaks"], "posture": "Reactive", "threshold": 1, "within": 10}
     body = {"name": "acts", "description": secret, "trigger": trigger, "actions": [{"type": "do-nothing"}]}
     call("POST", "/automations/", body)
 
