@@ -167,9 +167,9 @@ def _find_replacements(folder: str, home: str) -> Tuple[Dict[str, str], Dict[str
     """Return variables that replace the settings of files, and for each table the settings that need JSON."""
     from prefect.settings import Settings
 
-    with _working_directory(home):
+    with working_directory(home):
         isolated = Settings()
-    with _working_directory(folder):
+    with working_directory(folder):
         try:
             here = Settings().to_environment_variables(exclude_unset=True)
         except Exception:  # noqa: BLE001 - `import prefect` fails in children, too, whatever their environment
@@ -232,7 +232,8 @@ def _replacement(text: str) -> str:
 
 
 @contextmanager
-def _working_directory(folder: str) -> Iterator[None]:
+def working_directory(folder: str) -> Iterator[None]:
+    """Work in another folder inside the ``with`` block."""
     before = os.getcwd()
     os.chdir(folder)
     try:

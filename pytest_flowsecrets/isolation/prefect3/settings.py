@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Collection, Container, Dict, Iterable, It
 from pytest_flowsecrets.errors import UsageError
 from pytest_flowsecrets.isolation.prefect3.adapter import in_new_thread
 from pytest_flowsecrets.isolation.prefect3.flow_runs import guarded, unguarded
-from pytest_flowsecrets.isolation.prefect3.hidden_files import have_settings, stamps
+from pytest_flowsecrets.isolation.prefect3.hidden_files import have_settings, stamps, working_directory
 from pytest_flowsecrets.names import REST_PREFIX
 
 if TYPE_CHECKING:
@@ -151,12 +151,8 @@ def _working_directory(folder: Path) -> Iterator[None]:
     if not (have_settings(os.getcwd()) or os.path.exists(folder / "prefect.toml")):
         yield
         return
-    before = os.getcwd()
-    os.chdir(folder)
-    try:
+    with working_directory(str(folder)):
         yield
-    finally:
-        os.chdir(before)
 
 
 @contextmanager
